@@ -1,0 +1,39 @@
+// How long to wait before a retry.
+
+export type Retry =
+  | { readonly kind: "none" }
+  | {
+      readonly kind: "linear" | "exponential";
+      /** Retries after the first call. */
+      readonly maxAttempts: number;
+      readonly initialDelayMs: number;
+      readonly maxDelayMs: number;
+    };
+
+export type ActiveRetry = Exclude<Retry, { kind: "none" }>;
+
+const JITTER = 0.1;
+
+/**
+ * The delay before retry `retryNumber` (1 is the first): linear or exponential up to the maximum, then up to 10 % on
+ * top of it. A longer `retryAfterMs` that the callback asked for is obeyed up to the maximum.
+ * `random` is in [0, 1).
+ */
+export function retryDelayMs(
+  retry: ActiveRetry,
+  retryNumber: number,
+  { retryAfterMs, random }: { retryAfterMs: number | null; random: number },
+): number {
+  const factor = retry.kind === "linear" ? retryNumber : 2 ** (retryNumber - 1);
+  const base = Math.min(retry.maxDelayMs, retry.initialDelayMs * factor);
+  const asked = Math.min(retry.maxDelayMs, retryAfterMs ?? 0);
+  return Math.max(Math.round(base * (1 + JITTER * random)), asked);
+}
+
+/** The delay before try `tryNumber` (1 is the first) of something repeated for ever: doubling, with ±25 % of jitter. */
+export function repeatDelayMs(
+  tryNumber: number,
+  { initialMs, maxMs, random }: { initialMs: number; maxMs: number; random: number },
+): number {
+  return Math.round(Math.min(maxMs, initialMs * 2 ** (tryNumber - 1)) * (0.75 + random / 2));
+}

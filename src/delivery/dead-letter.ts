@@ -1,0 +1,80 @@
+// The letter a failed message becomes: its subject, its headers, and what it sheds when it is too big.
+
+import { type Header, type Message, timeToken, toNatsTimestamp, toWebhookId } from "./message.ts";
+import { describeOutcome, type Failure, statusOf } from "./outcome.ts";
+
+export interface DeadLetter {
+  /** Below the producer's subject; unique for each message and subscription, for ever. */
+  readonly subjectSuffix: string;
+  /** The original headers, less `Nats-*`. */
+  readonly copiedHeaders: readonly Header[];
+  readonly relayHeaders: readonly Header[];
+  readonly body: Uint8Array;
+}
+
+const MAX_ERROR_LENGTH = 1024;
+
+export function toDeadLetter(
+  message: Message,
+  failure: Failure,
+  about: {
+    subscription: string;
+    application: string | null;
+    entrypoint: string;
+    attempts: number;
+    now: Date;
+  },
+): DeadLetter {
+  const messageId = message.headers.find(([name]) => name.toLowerCase() === "nats-msg-id")?.[1];
+  const relayHeaders: Header[] = [
+    ["Relay-Reason", failure.kind],
+    ["Relay-Status", String(statusOf(failure))],
+    ["Relay-Error", toHeaderText(describeOutcome(failure))],
+    ["Relay-Attempts", String(about.attempts)],
+    ["Relay-Subscription", about.subscription],
+    ...(about.application === null ? [] : [["Relay-Application", toHeaderText(about.application)] as const]),
+    ["Relay-Entrypoint", toHeaderText(about.entrypoint)],
+    ["Relay-Stream", message.stream],
+    ["Relay-Sequence", String(message.sequence)],
+    ["Relay-Subject", message.subject],
+    ["Relay-Time-Stamp", toNatsTimestamp(message.timestampNanos)],
+    ["Relay-Dead-Lettered-At", about.now.toISOString()],
+    ...(messageId === undefined ? [] : [["Relay-Message-Id", messageId] as const]),
+    ["webhook-id", toWebhookId(message)],
+  ];
+  return {
+    subjectSuffix: letterSuffix(about.subscription, message),
+    copiedHeaders: message.headers.filter(([name]) => isCopied(name)),
+    relayHeaders,
+    body: message.body,
+  };
+}
+
+/** `<subscription>.<stream>.<sequence>-<time>`: where the letter of a message is stored, below the producer's subject. */
+export function letterSuffix(subscriptionId: string, message: Message): string {
+  return `${subscriptionId}.${message.stream}.${message.sequence}-${timeToken(message)}`;
+}
+
+/** The headers to try, largest first: everything, without the copied ones, without the error text, none. */
+export function letterHeaderForms(letter: DeadLetter): readonly (readonly Header[])[] {
+  return [
+    [...letter.copiedHeaders, ...letter.relayHeaders],
+    letter.relayHeaders,
+    letter.relayHeaders.filter(([name]) => name !== "Relay-Error"),
+    [],
+  ];
+}
+
+/** A copied `Nats-*` header would steer the server; a copied `Relay-*` or `webhook-id` would contradict ours. */
+function isCopied(name: string): boolean {
+  const lower = name.toLowerCase();
+  return !lower.startsWith("nats-") && !lower.startsWith("relay-") && lower !== "webhook-id";
+}
+
+/** On one line, without control characters, cut. */
+function toHeaderText(text: string): string {
+  return text
+    .replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
+    .trim()
+    .slice(0, MAX_ERROR_LENGTH);
+}

@@ -1,0 +1,35 @@
+// A message as JetStream stored it, and the one id it keeps for ever.
+
+export type Header = readonly [name: string, value: string];
+
+export interface Message {
+  readonly stream: string;
+  readonly sequence: number;
+  readonly subject: string;
+  /** When the stream stored it, in nanoseconds since 1970. */
+  readonly timestampNanos: bigint;
+  /** How often the server has delivered it, this time included. */
+  readonly deliveryCount: number;
+  /** As stored, `Nats-*` included, names in the case they were sent in. */
+  readonly headers: readonly Header[];
+  /** True if the header block could not be read: `headers` is empty then. */
+  readonly hasUnreadableHeaders: boolean;
+  readonly body: Uint8Array;
+}
+
+/** The time in base 36, which tells a message from one that a re-created stream stored under the same sequence. */
+export function timeToken(message: Message): string {
+  return message.timestampNanos.toString(36);
+}
+
+/** The `webhook-id` of a message: the same on every attempt, redelivery and replay (Standard Webhooks 1.0). */
+export function toWebhookId(message: Message): string {
+  return `msg_${message.stream}_${message.sequence}_${timeToken(message)}`;
+}
+
+/** The time as NATS writes it in `Nats-Time-Stamp`: Go's RFC3339Nano, which cuts trailing zeros. */
+export function toNatsTimestamp(timestampNanos: bigint): string {
+  const seconds = new Date(Number(timestampNanos / 1_000_000n)).toISOString().slice(0, 19);
+  const fraction = (timestampNanos % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "");
+  return fraction === "" ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+}

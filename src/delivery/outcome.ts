@@ -1,0 +1,46 @@
+// What one attempt came to: the callback's answer, or the reason why there was none.
+
+/** Where an exception arose. */
+export type ExceptionCode =
+  | "dns"
+  | "connect"
+  | "connect-timeout"
+  | "tls"
+  | "proxy"
+  | "token"
+  | "address-denied"
+  | "timeout"
+  | "reset"
+  | "bad-response";
+
+export interface Exception {
+  readonly kind: "exception";
+  readonly code: ExceptionCode;
+  /** For people: what could not be done and why, without a secret. */
+  readonly error: string;
+}
+
+export type Outcome =
+  | { readonly kind: "delivered"; readonly status: number }
+  | { readonly kind: "rejected"; readonly status: number; readonly retryAfterMs: number | null }
+  | { readonly kind: "server-error"; readonly status: number; readonly retryAfterMs: number | null }
+  | Exception;
+
+export type Failure = Exclude<Outcome, { kind: "delivered" }>;
+
+/** The outcome that a status means: 2xx delivered, 5xx and above a server error, any other a rejection. */
+export function toOutcome(status: number, retryAfterMs: number | null): Outcome {
+  if (status >= 200 && status < 300) return { kind: "delivered", status };
+  if (status >= 500) return { kind: "server-error", status, retryAfterMs };
+  return { kind: "rejected", status, retryAfterMs };
+}
+
+/** The status as the delivery log and dead letters show it: 0 where there was no response. */
+export function statusOf(outcome: Outcome): number {
+  return outcome.kind === "exception" ? 0 : outcome.status;
+}
+
+/** One line for logs, failure causes and `Relay-Error`. */
+export function describeOutcome(outcome: Outcome): string {
+  return outcome.kind === "exception" ? outcome.error : `Callback answered ${outcome.status}`;
+}

@@ -1,0 +1,33 @@
+// The one error class: a code to branch on and a sentence for people.
+
+export type ErrorCode =
+  /** The config file is at fault; `message` holds the whole report. */
+  | "config-invalid"
+  /** A command was called in a wrong way. */
+  | "usage"
+  /** NATS cannot be reached, or did not answer in time. */
+  | "nats-unavailable"
+  /** A stream that must exist does not (yet). */
+  | "stream-missing"
+  /** The stream or the server cannot do what the subscription asks for. */
+  | "consumer-refused"
+  /** Something outside of Relay that a command needs is not there. */
+  | "missing-requirement"
+  /** The listener or a file of the relay cannot be opened. */
+  | "unavailable";
+
+export class RelayError extends Error {
+  readonly code: ErrorCode;
+
+  /** `message`: what cannot be done, why, and the value; sentence case, no final period, no secret. */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "RelayError";
+    this.code = code;
+  }
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,7 @@
+// Which build this is: `build.ts` writes both values into the binary.
+
+declare const BUILD_VERSION: string;
+declare const BUILD_COMMIT: string;
+
+export const VERSION = typeof BUILD_VERSION === "undefined" ? "0.0.0-dev" : BUILD_VERSION;
+export const COMMIT = typeof BUILD_COMMIT === "undefined" ? "unknown" : BUILD_COMMIT;
