@@ -29,17 +29,17 @@ export function toDeadLetter(
   const relayHeaders: Header[] = [
     ["Relay-Reason", failure.kind],
     ["Relay-Status", String(statusOf(failure))],
-    ["Relay-Error", toHeaderText(describeOutcome(failure))],
+    ["Relay-Error", toHeaderText(describeOutcome(failure).slice(0, MAX_ERROR_LENGTH))],
     ["Relay-Attempts", String(about.attempts)],
     ["Relay-Subscription", about.subscription],
     ...(about.application === null ? [] : [["Relay-Application", toHeaderText(about.application)] as const]),
     ["Relay-Entrypoint", toHeaderText(about.entrypoint)],
     ["Relay-Stream", message.stream],
     ["Relay-Sequence", String(message.sequence)],
-    ["Relay-Subject", message.subject],
+    ["Relay-Subject", toHeaderText(message.subject)],
     ["Relay-Time-Stamp", toNatsTimestamp(message.timestampNanos)],
     ["Relay-Dead-Lettered-At", about.now.toISOString()],
-    ...(messageId === undefined ? [] : [["Relay-Message-Id", messageId] as const]),
+    ...(messageId === undefined ? [] : [["Relay-Message-Id", toHeaderText(messageId)] as const]),
     ["webhook-id", toWebhookId(message)],
   ];
   return {
@@ -71,10 +71,7 @@ function isCopied(name: string): boolean {
   return !lower.startsWith("nats-") && !lower.startsWith("relay-") && lower !== "webhook-id";
 }
 
-/** On one line, without control characters, cut. */
+/** On one line: what no header can carry (control characters, halves of a character) becomes a space. */
 function toHeaderText(text: string): string {
-  return text
-    .replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
-    .trim()
-    .slice(0, MAX_ERROR_LENGTH);
+  return text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]+/gu, " ").trim();
 }

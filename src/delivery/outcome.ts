@@ -11,7 +11,9 @@ export type ExceptionCode =
   | "address-denied"
   | "timeout"
   | "reset"
-  | "bad-response";
+  | "bad-response"
+  /** The relay's own disk: the message may not be sent without a record of it. */
+  | "journal";
 
 export interface Exception {
   readonly kind: "exception";

@@ -15,7 +15,7 @@ export interface Policy {
 export type Action =
   | { readonly kind: "ack" }
   /** Try again after `delayMs`; nothing of the subscription is sent during the next `holdMs`. */
-  | { readonly kind: "retry"; readonly delayMs: number; readonly holdMs: number }
+  | { readonly kind: "retry"; readonly failure: Failure; readonly delayMs: number; readonly holdMs: number }
   | { readonly kind: "dead-letter"; readonly failure: Failure }
   | { readonly kind: "drop"; readonly failure: Failure }
   | { readonly kind: "interrupt"; readonly failure: Failure };
@@ -53,16 +53,14 @@ function toRetry(
   { attempt, random }: { attempt: number; random: number },
 ): Action {
   if (failure.kind === "exception") {
-    return {
-      kind: "retry",
-      delayMs: retryDelayMs(retry, attempt, { retryAfterMs: null, random }),
-      holdMs: 0,
-    };
+    const delayMs = retryDelayMs(retry, attempt, { retryAfterMs: null, random });
+    return { kind: "retry", failure, delayMs, holdMs: 0 };
   }
   const { retryAfterMs, status } = failure;
   const holds = retryAfterMs !== null && HOLDING_STATUSES.has(status);
   return {
     kind: "retry",
+    failure,
     delayMs: retryDelayMs(retry, attempt, { retryAfterMs, random }),
     holdMs: holds ? Math.min(retryAfterMs, retry.maxDelayMs) : 0,
   };

@@ -27,7 +27,9 @@ export class RelayError extends Error {
   }
 }
 
-/** The message of anything thrown. */
+/** The message of anything thrown; of an error without one, its code or its name. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== "") return error.message;
+  return "code" in error ? String(error.code) : error.name;
 }

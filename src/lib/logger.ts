@@ -1,5 +1,7 @@
 // The process log: one line per entry, as JSON or as text for a terminal.
 
+import { messageOf } from "./errors.ts";
+
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = "json" | "text";
@@ -19,18 +21,18 @@ export interface LoggerOptions {
   /** Takes one line, without its line break. */
   readonly write: (line: string) => void;
   readonly now: () => Date;
-  /** Applied to every line before it is written: masks secrets. */
+  /** Applied to the message and to every text in the fields, before quotes and breaks in them are escaped. */
   readonly mask: (text: string) => string;
 }
 
-export function createLogger(options: LoggerOptions): Logger {
-  const threshold = LOG_LEVELS.indexOf(options.level);
+export function createLogger({ level: lowest, format, write, now, mask }: LoggerOptions): Logger {
+  const threshold = LOG_LEVELS.indexOf(lowest);
   const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= threshold;
-  const format = options.format === "json" ? toJsonLine : toTextLine;
+  const toLine = format === "json" ? toJsonLine : toTextLine;
   const log =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
-      if (isEnabled(level)) options.write(options.mask(format(options.now(), level, { message, fields })));
+      if (isEnabled(level)) write(toLine({ time: now(), level, message, fields }, mask));
     };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error"), isEnabled };
 }
@@ -49,20 +51,39 @@ export function withFields(logger: Logger, bound: LogFields): Logger {
 }
 
 interface Entry {
+  readonly time: Date;
+  readonly level: LogLevel;
   readonly message: string;
   readonly fields: LogFields;
 }
 
-function toJsonLine(now: Date, level: LogLevel, { message, fields }: Entry): string {
-  return JSON.stringify({ time: now.toISOString(), level, message, ...fields });
+type Mask = LoggerOptions["mask"];
+
+function toJsonLine({ time, level, message, fields }: Entry, mask: Mask): string {
+  return toJson({ time: time.toISOString(), level, message, ...fields }, mask);
 }
 
-function toTextLine(now: Date, level: LogLevel, { message, fields }: Entry): string {
-  const time = now.toISOString().slice(11, 23);
-  const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${toText(value)}`);
-  return `${time} ${level.toUpperCase().padEnd(5)} ${message}${pairs.join("")}`;
+function toTextLine({ time, level, message, fields }: Entry, mask: Mask): string {
+  const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${toText(value, mask)}`);
+  const line = `${time.toISOString().slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${mask(message)}${pairs.join("")}`;
+  return line.replace(/\p{Cc}/gu, (character) => toUnicodeEscape(character));
 }
 
-function toText(value: unknown): string {
-  return typeof value === "string" && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+function toText(value: unknown, mask: Mask): string {
+  const text = toJson(value, mask);
+  return /^"([^\s"=\\]+)"$/.exec(text)?.[1] ?? text;
+}
+
+/** Takes everything but a circular structure. */
+function toJson(value: unknown, mask: Mask): string {
+  return JSON.stringify(value ?? null, (_name, part: unknown) => {
+    if (typeof part === "bigint") return part.toString();
+    if (part instanceof Error) return mask(messageOf(part));
+    return typeof part === "string" ? mask(part) : part;
+  });
+}
+
+/** A line break or a terminal's escape sequence in a text ends no line and colours nothing. */
+function toUnicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -1,0 +1,67 @@
+// Builds the binary: `bun build.ts [target …]`. Without a target: `dist/relay` for this machine.
+//
+// Targets: linux-x64, linux-arm64, linux-x64-musl, linux-arm64-musl, darwin-x64, darwin-arm64, or all of them by `all`;
+// each goes to `dist/<target>/relay`. The same commit gives the same bytes. Never strip the result: the program is in it.
+
+import { $ } from "bun";
+import { createHash } from "node:crypto";
+import packageJson from "./package.json" with { type: "json" };
+
+const TARGETS = [
+  "linux-x64",
+  "linux-arm64",
+  "linux-x64-musl",
+  "linux-arm64-musl",
+  "darwin-x64",
+  "darwin-arm64",
+] as const;
+type Target = (typeof TARGETS)[number];
+
+async function build(outfile: string, target: Target | null): Promise<void> {
+  const result = await Bun.build({
+    entrypoints: ["src/main.ts"],
+    format: "esm",
+    minify: true,
+    sourcemap: "inline",
+    bytecode: true,
+    define: {
+      BUILD_VERSION: JSON.stringify(packageJson.version),
+      BUILD_COMMIT: JSON.stringify(await commit()),
+      "process.env.NODE_ENV": JSON.stringify("production"),
+    },
+    compile: {
+      ...(target === null ? {} : { target: `bun-${target}` }),
+      outfile,
+      // The working directory of an operator must not steer the program.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      execArgv: ["--disallow-code-generation-from-strings=strict"],
+    },
+  });
+  if (!result.success) throw new AggregateError(result.logs, `Cannot build ${outfile}`);
+  const bytes = await Bun.file(outfile).bytes();
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  console.log(`${outfile}  ${(bytes.length / 1e6).toFixed(1)} MB  sha256 ${digest}`);
+}
+
+/** Short hash, `-dirty` with uncommitted changes; "unknown" outside of a checkout. */
+async function commit(): Promise<string> {
+  const hash = await $`git rev-parse --short=12 HEAD`.quiet().nothrow();
+  if (hash.exitCode !== 0) return "unknown";
+  const status = await $`git status --porcelain`.quiet().nothrow();
+  return hash.text().trim() + (status.text() === "" ? "" : "-dirty");
+}
+
+function toTargets(names: readonly string[]): readonly Target[] {
+  if (names.includes("all")) return TARGETS;
+  return names.map((name) => {
+    const target = TARGETS.find((known) => known === name);
+    if (target === undefined)
+      throw new Error(`Unknown target ${name}: allowed are ${TARGETS.join(", ")}, all`);
+    return target;
+  });
+}
+
+const targets = toTargets(process.argv.slice(2));
+if (targets.length === 0) await build("dist/relay", null);
+for (const target of targets) await build(`dist/${target}/relay`, target);

@@ -1,0 +1,77 @@
+// Which of a message's own headers go to the callback.
+
+import type { Header } from "#delivery/message.ts";
+
+export interface PickedHeaders {
+  /** By lower-case name, in the order of the message, repeated ones joined. */
+  readonly fields: ReadonlyMap<string, Header>;
+  /** How many could not be sent: no valid HTTP header, or past the limit. */
+  readonly dropped: number;
+}
+
+/** Of all that is kept, each with its colon, space and line break. */
+const MAX_BYTES = 16 * 1024;
+const FIELD_OVERHEAD = 4;
+const JOINER = ", ";
+
+/** Those that frame or route the request, carry credentials, or are Relay's to say. */
+const WITHHELD: ReadonlySet<string> = new Set([
+  "authorization",
+  "connection",
+  "content-length",
+  "cookie",
+  "expect",
+  "host",
+  "keep-alive",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "user-agent",
+]);
+const WITHHELD_PREFIXES = ["nats-", "proxy-", "relay-", "webhook-"] as const;
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** RFC 9110, 5.5: visible characters, spaces, tabs and the upper half of Latin-1. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+export function isValidHeader(name: string, value: string): boolean {
+  return TOKEN.test(name) && FIELD_VALUE.test(value);
+}
+
+/** Leaves out, without counting, what is withheld, hop-by-hop (RFC 9110, 7.6.1), or `overridden` by lower-case name. */
+export function pickMessageHeaders(
+  headers: readonly Header[],
+  overridden: ReadonlySet<string>,
+): PickedHeaders {
+  const fields = new Map<string, Header>();
+  const hopByHop = connectionOptions(headers);
+  let bytes = 0;
+  let dropped = 0;
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase();
+    if (isWithheld(key) || hopByHop.has(key) || overridden.has(key)) continue;
+    const known = fields.get(key);
+    const size = value.length + (known === undefined ? name.length + FIELD_OVERHEAD : JOINER.length);
+    if (!isValidHeader(name, value) || bytes + size > MAX_BYTES) {
+      dropped += 1;
+      continue;
+    }
+    bytes += size;
+    fields.set(key, known === undefined ? [name, value] : [known[0], known[1] + JOINER + value]);
+  }
+  return { fields, dropped };
+}
+
+function isWithheld(lowerName: string): boolean {
+  return WITHHELD.has(lowerName) || WITHHELD_PREFIXES.some((prefix) => lowerName.startsWith(prefix));
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** The names that `Connection` declares to be hop-by-hop. */
+function connectionOptions(headers: readonly Header[]): ReadonlySet<string> {
+  const values = headers.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
+  if (values.length === 0) return NONE;
+  return new Set(values.flatMap((value) => value.split(",").map((option) => option.trim().toLowerCase())));
+}

@@ -1,0 +1,81 @@
+// `relay init`: a first config file, small enough to be read at once.
+
+import { writeFile } from "node:fs/promises";
+import { messageOf, RelayError } from "#lib/errors.ts";
+import type { Output } from "./output.ts";
+
+export interface InitOptions {
+  readonly path: string;
+  /** Replace a file that is there. */
+  readonly force: boolean;
+  /** Print it instead of writing it. */
+  readonly print: boolean;
+}
+
+const STARTER = {
+  $schema: "./relay.schema.json",
+  nats: { servers: ["nats://127.0.0.1:4222"] },
+  endpoints: [
+    {
+      name: "orders",
+      type: "jetstream",
+      consumer: { stream: "ORDERS", subjects: ["orders.>"] },
+    },
+    {
+      name: "dead-letters",
+      type: "jetstream",
+      producer: { stream: "DEAD_LETTERS", subject: "dead-letters", create: true },
+    },
+  ],
+  entrypoints: [
+    {
+      type: "webhook",
+      endpoint: "orders",
+      qos: "AUTO",
+      dlq: { endpoint: "dead-letters" },
+      configuration: {
+        resume: { strategy: "AUTO" },
+        retry: {
+          retryOption: "Retry On Fail",
+          retryStrategy: "EXPONENTIAL",
+          maxAttempts: 3,
+          initialDelaySeconds: 1,
+          maxDelaySeconds: 60,
+        },
+      },
+    },
+  ],
+  subscriptions: [
+    {
+      id: "orders-to-localhost",
+      configuration: { entrypointId: "webhook", callbackUrl: "http://127.0.0.1:9000/" },
+    },
+  ],
+};
+
+/** Resolves with the exit code 0. Rejects with a RelayError where a file is there already or cannot be written. */
+export async function runInit({ path, force, print }: InitOptions, io: Output): Promise<number> {
+  const text = `${JSON.stringify(STARTER, null, 2)}\n`;
+  if (print) {
+    io.stdout(text);
+    return 0;
+  }
+  try {
+    // Secrets may be written into it later.
+    await writeFile(path, text, { flag: force ? "w" : "wx", mode: 0o600 });
+  } catch (error) {
+    throw toWriteError(path, error);
+  }
+  io.stdout(
+    `${path} is written: put your stream and your callback into it, then run: relay check\n` +
+      "For an editor that knows the keys: relay schema > relay.schema.json\n",
+  );
+  return 0;
+}
+
+function toWriteError(path: string, error: unknown): RelayError {
+  const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+  return isThere
+    ? new RelayError("usage", `Cannot write ${path}: it is there already, and --force replaces it`)
+    : new RelayError("unavailable", `Cannot write ${path}: ${messageOf(error)}`, { cause: error });
+}

@@ -1,0 +1,9 @@
+// `relay schema`: the JSON Schema of the config file.
+
+import { configJsonSchema } from "#config/json-schema.ts";
+import type { Output } from "./output.ts";
+
+export function runSchema(io: Output): number {
+  io.stdout(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+  return 0;
+}

@@ -1,0 +1,94 @@
+// Faults of what entrypoints and subscriptions both say: the URL, the headers, the delays of retries.
+
+import type { Fault, Path } from "./issue.ts";
+import type { Secret } from "./schema-secret.ts";
+import type { Sound } from "./validate.ts";
+
+export interface CallbackScope {
+  readonly valueOf: (secret: Secret) => string | undefined;
+}
+
+interface Delays {
+  readonly retryOption?: string | undefined;
+  readonly strategy?: string | undefined;
+  readonly initialDelaySeconds?: number | undefined;
+  readonly maxDelaySeconds?: number | undefined;
+}
+
+export interface CallbackPart {
+  readonly callbackUrl?: Secret | undefined;
+  readonly headers?: readonly (Sound<{ name: string; value: Secret }> | undefined)[] | undefined;
+  readonly retry?: Delays | undefined;
+}
+
+/** Headers that belong to the connection or to the framing of the request. */
+const REFUSED_HEADERS: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** What a field value may hold: RFC 9110, 5.5. */
+const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
+
+export function checkCallback(
+  part: CallbackPart,
+  { pathOf, scope }: { pathOf: (key: string) => Path; scope: CallbackScope },
+): Fault[] {
+  const url = part.callbackUrl === undefined ? undefined : scope.valueOf(part.callbackUrl);
+  return [
+    ...(url === undefined ? [] : checkUrl(url, pathOf("callbackUrl"))),
+    ...checkHeaders(part.headers ?? [], { path: pathOf("headers"), scope }),
+    ...(part.retry === undefined ? [] : checkDelays(part.retry, pathOf("retry"))),
+  ];
+}
+
+/** Checks a URL that Relay calls; the message holds nothing of it, for it may be a secret. */
+export function checkUrl(url: string, path: Path): Fault[] {
+  if (!/^https?:\/\//iu.test(url) || !URL.canParse(url) || /[\s\p{Cc}]/u.test(url)) {
+    return [{ path, message: "allowed: a URL that begins with http:// or https://" }];
+  }
+  const { username, password } = new URL(url);
+  if (username === "" && password === "") return [];
+  return [{ path, message: "user information in a URL is refused: use auth" }];
+}
+
+function checkHeaders(
+  headers: NonNullable<CallbackPart["headers"]>,
+  { path, scope }: { path: Path; scope: CallbackScope },
+): Fault[] {
+  const seen = new Set<string>();
+  return headers.flatMap((header, index) => {
+    const faults: Fault[] = [];
+    const name = header?.name?.toLowerCase();
+    if (name !== undefined && REFUSED_HEADERS.has(name)) {
+      faults.push({ path: [...path, index, "name"], message: `${header?.name} is set by Relay itself` });
+    }
+    if (name !== undefined && seen.has(name)) {
+      faults.push({ path: [...path, index, "name"], message: `${header?.name} stands in this list twice` });
+    }
+    if (name !== undefined) seen.add(name);
+    const value = header?.value === undefined ? undefined : scope.valueOf(header.value);
+    if (value !== undefined && !HEADER_VALUE.test(value)) {
+      const message = "allowed: Latin-1 characters without line breaks and other control characters";
+      faults.push({ path: [...path, index, "value"], message });
+    }
+    return faults;
+  });
+}
+
+export function checkDelays(delays: Delays, path: Path): Fault[] {
+  const { initialDelaySeconds: initial, maxDelaySeconds: max } = delays;
+  if (initial === undefined || max === undefined || initial <= max) return [];
+  const message = `found ${initial}, allowed: at most maxDelaySeconds, which is ${max}`;
+  return [{ path: [...path, "initialDelaySeconds"], message }];
+}

@@ -1,0 +1,83 @@
+// Faults of endpoints and endpoint groups that their schema cannot see.
+
+import type { Fault, Path } from "./issue.ts";
+import { unknownNameMessage } from "./nearest.ts";
+import type { SoundEndpoint } from "./references.ts";
+import { isOverlapping } from "./subject.ts";
+import type { SoundFile } from "./validate.ts";
+
+export function checkEndpoints(file: SoundFile): Fault[] {
+  return [
+    ...duplicateNames(file),
+    ...(file.endpoints ?? []).flatMap((endpoint, index) => checkEndpoint(endpoint, ["endpoints", index])),
+    ...(file.endpointGroups ?? []).flatMap((_, index) => checkGroup(file, index)),
+  ];
+}
+
+/** Endpoints and groups share their names: `dlq.endpoint` may mean either. */
+function duplicateNames(file: SoundFile): Fault[] {
+  const named = [
+    ...(file.endpoints ?? []).map((item, index) => ({
+      name: item?.name,
+      path: ["endpoints", index, "name"],
+    })),
+    ...(file.endpointGroups ?? []).map((item, index) => ({
+      name: item?.name,
+      path: ["endpointGroups", index, "name"],
+    })),
+  ];
+  const seen = new Set<string>();
+  return named.flatMap(({ name, path }) => {
+    if (name === undefined) return [];
+    if (seen.has(name))
+      return [{ path, message: `"${name}" is the name of another endpoint or group already` }];
+    seen.add(name);
+    return [];
+  });
+}
+
+function checkEndpoint(endpoint: SoundEndpoint | undefined, path: Path): Fault[] {
+  const subjects = (endpoint?.consumer?.subjects ?? []).filter((subject) => subject !== undefined);
+  const overlaps = subjects.flatMap((subject, index) => {
+    const other = subjects.slice(0, index).find((earlier) => isOverlapping(earlier, subject));
+    return other === undefined
+      ? []
+      : [{ path: [...path, "consumer", "subjects", index], message: `"${subject}" overlaps "${other}"` }];
+  });
+  return [
+    ...overlaps,
+    ...checkStartTime(endpoint?.consumer?.deliverPolicy, [...path, "consumer", "deliverPolicy"]),
+  ];
+}
+
+/** The schema knows the form of a time, not that of the calendar. */
+export function checkStartTime(policy: unknown, path: Path): Fault[] {
+  if (typeof policy !== "object" || policy === null || !("startTime" in policy)) return [];
+  return checkTime(policy.startTime, [...path, "startTime"]);
+}
+
+export function checkTime(time: unknown, path: Path): Fault[] {
+  if (typeof time !== "string" || !Number.isNaN(Date.parse(time))) return [];
+  return [{ path, message: "there is no such time" }];
+}
+
+function checkGroup(file: SoundFile, index: number): Fault[] {
+  const members = file.endpointGroups?.[index]?.endpoints ?? [];
+  const known = endpointNames(file);
+  const seen = new Set<string>();
+  return members.flatMap((member, place) => {
+    if (member === undefined) return [];
+    const path = ["endpointGroups", index, "endpoints", place];
+    if (seen.has(member)) return [{ path, message: `"${member}" stands in this group twice` }];
+    seen.add(member);
+    if (known === null || known.includes(member)) return [];
+    return [{ path, message: unknownNameMessage("endpoint", member, known) }];
+  });
+}
+
+/** null: not all names are known, so that nothing can be said about a name that is not among them. */
+export function endpointNames(file: SoundFile): readonly string[] | null {
+  const names = file.endpoints?.map((endpoint) => endpoint?.name) ?? [undefined];
+  const known = names.filter((name) => name !== undefined);
+  return known.length === names.length ? known : null;
+}

@@ -1,0 +1,160 @@
+// Faults of entrypoints that their schema cannot see: broken references, and settings that exclude each other.
+
+import { endpointNames } from "./check-endpoints.ts";
+import { type CallbackScope, checkCallback, checkDelays } from "./check-callback.ts";
+import type { Fault, Path } from "./issue.ts";
+import { unknownNameMessage } from "./nearest.ts";
+import {
+  contextPathOf,
+  endpointNamesOf,
+  entrypointId,
+  findSource,
+  type SoundEndpoint,
+  type SoundEntrypoint,
+} from "./references.ts";
+import { isOverlapping } from "./subject.ts";
+import type { SoundFile } from "./validate.ts";
+
+const OWN_PATHS: readonly string[] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/api"];
+
+export interface EntrypointScope extends CallbackScope {
+  readonly hasSystemProxy: boolean;
+}
+
+export function checkEntrypoints(file: SoundFile, scope: EntrypointScope): Fault[] {
+  const entrypoints = file.entrypoints ?? [];
+  const checkOne = (entrypoint: SoundEntrypoint | undefined, index: number): Fault[] => {
+    if (entrypoint === undefined) return [];
+    const path = ["entrypoints", index];
+    const { configuration = {} } = entrypoint;
+    const earlier = entrypoints.slice(0, index).filter((other) => other !== undefined);
+    const pathOf = (key: string) => [...path, "configuration", key];
+    return [
+      ...checkIdentity(entrypoint, { path, earlier }),
+      ...checkSource(file, entrypoint, path),
+      ...checkDeadLetters(file, entrypoint, path),
+      ...checkProxy(configuration.proxy, { path: pathOf("proxy"), scope }),
+      ...(configuration.resume === undefined ? [] : checkDelays(configuration.resume, pathOf("resume"))),
+      ...checkCallback(configuration, { pathOf, scope }),
+    ];
+  };
+  return entrypoints.flatMap(checkOne);
+}
+
+function checkIdentity(
+  entrypoint: SoundEntrypoint,
+  { path, earlier }: { path: Path; earlier: readonly SoundEntrypoint[] },
+): Fault[] {
+  const id = entrypointId(entrypoint);
+  if (id !== undefined && earlier.some((other) => entrypointId(other) === id)) {
+    const message = `"${id}" is the id of another entrypoint already${entrypoint.id === undefined ? ": give this one an id" : ""}`;
+    return [{ path: [...path, "id"], message }];
+  }
+  const contextPath = contextPathOf(entrypoint);
+  if (contextPath === undefined) return [];
+  const at = entrypoint.contextPath === undefined ? [...path, "id"] : [...path, "contextPath"];
+  const own = OWN_PATHS.find((other) => isShadowing(contextPath, other));
+  if (own !== undefined) return [{ path: at, message: `${contextPath} is one of Relay's own paths: ${own}` }];
+  const other = earlier.find((candidate) => isShadowing(contextPath, contextPathOf(candidate) ?? ""));
+  if (other === undefined) return [];
+  const message = `${contextPath} clashes with ${contextPathOf(other)} of the entrypoint "${entrypointId(other)}"`;
+  return [{ path: at, message }];
+}
+
+/** Whether one of two paths is, or lies below, the other. */
+function isShadowing(left: string, right: string): boolean {
+  if (left === "" || right === "") return false;
+  return `${left}/`.startsWith(`${right}/`) || `${right}/`.startsWith(`${left}/`);
+}
+
+function checkSource(file: SoundFile, entrypoint: SoundEntrypoint, path: Path): Fault[] {
+  const known = endpointNames(file);
+  if (known === null) return [];
+  const at = [...path, "endpoint"];
+  const found = findSource(file.endpoints ?? [], entrypoint.endpoint);
+  if (found.kind === "ambiguous") {
+    if (entrypoint.endpoint !== undefined) return [];
+    const names = found.candidates.map((name) => `"${name}"`).join(", ");
+    return [{ path: at, message: `missing, for several endpoints have a consumer: ${names}` }];
+  }
+  if (found.kind === "unknown") {
+    return entrypoint.endpoint === undefined
+      ? [{ path: at, message: "no endpoint has a consumer to read from" }]
+      : [{ path: at, message: unknownNameMessage("endpoint", entrypoint.endpoint, known) }];
+  }
+  if (found.value.consumer === undefined) {
+    return [{ path: at, message: `"${found.value.name}" has no consumer, so it cannot be read from` }];
+  }
+  return [];
+}
+
+function checkDeadLetters(file: SoundFile, entrypoint: SoundEntrypoint, path: Path): Fault[] {
+  const { dlq } = entrypoint;
+  const faults: Fault[] = [];
+  if (dlq?.replay?.strategy === "SCHEDULED" && entrypoint.qos === "AT_MOST_ONCE") {
+    const message = "SCHEDULED is refused under AT_MOST_ONCE: it could send a message twice; allowed: MANUAL";
+    faults.push({ path: [...path, "dlq", "replay", "strategy"], message });
+  }
+  const known = endpointNames(file);
+  if (dlq?.endpoint === undefined || known === null) return faults;
+  const at = [...path, "dlq", "endpoint"];
+  const names = endpointNamesOf(file, dlq.endpoint);
+  if (names === undefined) {
+    const groups = (file.endpointGroups ?? []).flatMap((group) => group?.name ?? []);
+    const message = unknownNameMessage("endpoint or endpoint group", dlq.endpoint, [...known, ...groups]);
+    return [...faults, { path: at, message }];
+  }
+  const source = findSource(file.endpoints ?? [], entrypoint.endpoint);
+  for (const [index, endpoint] of (file.endpoints ?? []).entries()) {
+    if (endpoint?.name === undefined || !names.includes(endpoint.name)) continue;
+    if (endpoint.producer === undefined) {
+      faults.push({
+        path: at,
+        message: `"${endpoint.name}" has no producer, so it cannot take dead letters`,
+      });
+    } else if (source.kind === "found") {
+      faults.push(...checkLoop(endpoint, { source: source.value, index, entrypoint }));
+    }
+  }
+  return faults;
+}
+
+/** Dead letters that the entrypoint reads again would go round for ever. */
+function checkLoop(
+  endpoint: SoundEndpoint,
+  { source, index, entrypoint }: { source: SoundEndpoint; index: number; entrypoint: SoundEntrypoint },
+): Fault[] {
+  const { consumer } = source;
+  const subject = endpoint.producer?.subject;
+  if (consumer === undefined || subject === undefined) return [];
+  const isSameStream = endpoint.producer?.stream === consumer.stream && endpoint.domain === source.domain;
+  const read = consumer.subjects ?? (isSameStream ? [">"] : []);
+  const inside = read.find(
+    (filter) =>
+      filter !== undefined && (isOverlapping(`${subject}.>`, filter) || isOverlapping(subject, filter)),
+  );
+  if (inside === undefined) return [];
+  const consumed = inside === ">" ? `all of the stream ${consumer.stream}` : `"${inside}"`;
+  const message = `"${subject}" lies inside what the entrypoint "${entrypointId(entrypoint)}" consumes: ${consumed}`;
+  return [{ path: ["endpoints", index, "producer", "subject"], message }];
+}
+
+function checkProxy(
+  proxy: NonNullable<SoundEntrypoint["configuration"]>["proxy"],
+  { path, scope }: { path: Path; scope: EntrypointScope },
+): Fault[] {
+  if (proxy?.enabled !== true) return [];
+  const own = ["type", "host", "port", "username", "password"] as const;
+  if (proxy.useSystemProxy === true) {
+    const extra = own.filter((key) => proxy[key] !== undefined);
+    const faults = extra.map((key) => ({ path: [...path, key], message: "excluded by useSystemProxy" }));
+    if (scope.hasSystemProxy) return faults;
+    const message =
+      "there is no system proxy: set system.proxy, or HTTP_PROXY or HTTPS_PROXY in the environment";
+    return [...faults, { path: [...path, "useSystemProxy"], message }];
+  }
+  // A key whose value is at fault is there, though it is not known: it is reported already.
+  return (["type", "host", "port"] as const)
+    .filter((key) => !(key in proxy))
+    .map((key) => ({ path: [...path, key], message: "missing, for a proxy without useSystemProxy" }));
+}

@@ -1,0 +1,133 @@
+// Faults of `nats`, `server`, `state` and `callbacks` that their schemas cannot see.
+
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import type { Fault, Path } from "./issue.ts";
+import { isNotYet } from "./not-yet.ts";
+import { type ConfigContext, reasonOf } from "./secrets.ts";
+import type { Secret } from "./schema-secret.ts";
+import type { SoundFile } from "./validate.ts";
+
+export interface HostScope {
+  readonly context: ConfigContext;
+  readonly valueOf: (secret: Secret) => string | undefined;
+}
+
+export function checkHost(file: SoundFile, scope: HostScope): Fault[] {
+  return [
+    ...checkNats(file, scope),
+    ...checkServer(file, scope),
+    ...checkStateKey(file, scope),
+    ...checkRanges(file.callbacks?.deny ?? [], ["callbacks", "deny"]),
+    ...checkRanges(file.callbacks?.allow ?? [], ["callbacks", "allow"]),
+  ];
+}
+
+function checkNats({ nats }: SoundFile, { context, valueOf }: HostScope): Fault[] {
+  const tls = nats?.tls;
+  const servers = (nats?.servers ?? []).flatMap((server, index) => {
+    const port = /:(\d+)\/?$/u.exec(server ?? "")?.[1];
+    if (port === undefined || isPort(port, 1)) return [];
+    return [{ path: ["nats", "servers", index], message: "allowed: a port from 1 to 65535" }];
+  });
+  const seed =
+    nats?.auth?.type === "nkey" && nats.auth.seed !== undefined ? valueOf(nats.auth.seed) : undefined;
+  const badSeed = seed !== undefined && !/^SU[A-Z2-7]{56}$/u.test(seed.trim());
+  return [
+    ...servers,
+    ...(badSeed
+      ? [{ path: ["nats", "auth", "seed"], message: "allowed: the seed of a user, 58 characters from SU" }]
+      : []),
+    ...checkPair(tls, ["nats", "tls"]),
+    ...(["caFile", "certFile", "keyFile"] as const).flatMap((key) =>
+      checkFile(tls?.[key], { path: ["nats", "tls", key], context }),
+    ),
+  ];
+}
+
+function checkPair(tls: object | undefined, path: Path): Fault[] {
+  if (tls === undefined || "certFile" in tls === "keyFile" in tls) return [];
+  const [there, missing] = "certFile" in tls ? ["certFile", "keyFile"] : ["keyFile", "certFile"];
+  return [{ path: [...path, missing], message: `missing, for ${there} is there` }];
+}
+
+/** Files that are named outright are there, unless the check is made elsewhere than where the relay runs. */
+function checkFile(
+  name: string | undefined,
+  { path, context }: { path: Path; context: ConfigContext },
+): Fault[] {
+  if (name === undefined || context.withoutSecrets) return [];
+  const file = resolve(context.directory, name);
+  try {
+    context.readFile(file);
+    return [];
+  } catch (error) {
+    return [{ path, message: `cannot read ${file}: ${reasonOf(error)}` }];
+  }
+}
+
+function checkServer({ server }: SoundFile, { context }: HostScope): Fault[] {
+  const { auth, listen, tls } = server ?? {};
+  const faults: Fault[] = [
+    ...checkFile(tls?.certFile, { path: ["server", "tls", "certFile"], context }),
+    ...checkFile(tls?.keyFile, { path: ["server", "tls", "keyFile"], context }),
+  ];
+  if (auth?.type === "jwt") {
+    faults.push(...checkFile(auth.keyFile, { path: ["server", "auth", "keyFile"], context }));
+    const hasBoth = "jwksUri" in auth && "keyFile" in auth;
+    const hasNone = !("jwksUri" in auth) && !("keyFile" in auth);
+    if (hasBoth)
+      faults.push({ path: ["server", "auth", "keyFile"], message: "excluded by jwksUri: give one of them" });
+    if (hasNone) faults.push({ path: ["server", "auth", "jwksUri"], message: "missing, this or keyFile" });
+  }
+  if (typeof listen !== "string") return faults;
+  const { host, port } = parseListen(listen);
+  if (!isPort(String(port), 0)) {
+    faults.push({ path: ["server", "listen"], message: "allowed: a port from 0 to 65535; 0: any free one" });
+  }
+  // A missing type is reported already.
+  if (auth?.type === undefined || isLoopback(host)) return faults;
+  if (auth.type === "none") {
+    const message = `type none is allowed on a loopback address only, and server.listen is ${listen}; allowed here: token, basic, jwt`;
+    faults.push({ path: ["server", "auth", "type"], message });
+  } else if (isNotYet("server.auth")) {
+    const message = `${listen} is no loopback address, and server.auth does nothing yet: anybody could come in`;
+    faults.push({ path: ["server", "listen"], message });
+  }
+  return faults;
+}
+
+/** Splits `host:port`; the brackets of an IPv6 address are dropped. */
+export function parseListen(listen: string): { host: string; port: number } {
+  const colon = listen.lastIndexOf(":");
+  return { host: listen.slice(0, colon).replace(/^\[(.*)\]$/u, "$1"), port: Number(listen.slice(colon + 1)) };
+}
+
+function isPort(text: string, min: number): boolean {
+  return Number(text) >= min && Number(text) <= 65_535;
+}
+
+function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === "localhost") return true;
+  return isIP(host) === 4 ? host.startsWith("127.") : /^(?:0{0,4}:){2,7}0{0,3}1$/u.test(host);
+}
+
+function checkStateKey({ state }: SoundFile, { valueOf }: HostScope): Fault[] {
+  const key = state?.key === undefined ? undefined : valueOf(state.key);
+  if (key === undefined || (/^[A-Za-z0-9+/]{43}=?$/u.test(key) && Buffer.from(key, "base64").length === 32))
+    return [];
+  return [{ path: ["state", "key"], message: "allowed: 32 bytes in base64" }];
+}
+
+function checkRanges(ranges: readonly (string | undefined)[], path: Path): Fault[] {
+  return ranges.flatMap((range, index) => {
+    if (range === undefined || isRange(range)) return [];
+    return [{ path: [...path, index], message: "allowed: an IP address or a range such as 10.0.0.0/8" }];
+  });
+}
+
+function isRange(range: string): boolean {
+  const [address = "", bits] = range.split("/");
+  const version = isIP(address);
+  return version !== 0 && (bits === undefined || Number(bits) <= (version === 4 ? 32 : 128));
+}

@@ -1,0 +1,110 @@
+// Faults of a subscription's `auth`, `ssl` and `signature` that their schemas cannot see.
+
+import { isAbsolute } from "node:path";
+import { type CallbackScope, checkUrl } from "./check-callback.ts";
+import type { Fault, Path } from "./issue.ts";
+import type { SoundConfiguration } from "./references.ts";
+
+interface Place {
+  readonly pathOf: (key: string) => Path;
+  readonly scope: CallbackScope;
+}
+
+type Security = Pick<SoundConfiguration, "auth" | "ssl" | "signature">;
+
+export function checkCallbackSecurity(security: Security, { pathOf, scope }: Place): Fault[] {
+  return [
+    ...checkAuth(security.auth, { path: pathOf("auth"), scope }),
+    ...checkStores(security.ssl, pathOf("ssl")),
+    ...checkSignature(security.signature, { path: pathOf("signature"), scope }),
+  ];
+}
+
+function checkAuth(auth: Security["auth"], { path, scope }: { path: Path; scope: CallbackScope }): Fault[] {
+  if (auth?.type === "oauth2") {
+    const endpoint = auth.oauth2?.endpoint;
+    const url = endpoint === undefined ? undefined : scope.valueOf(endpoint);
+    return url === undefined ? [] : checkUrl(url, [...path, "oauth2", "endpoint"]);
+  }
+  if (auth?.type !== "jwtProfileOauth2" || auth.jwtProfileOauth2 === undefined) return [];
+  const jwt = auth.jwtProfileOauth2;
+  const at = [...path, "jwtProfileOauth2"];
+  const faults: Fault[] = [];
+  const named = jwt.endpoint ?? jwt.audience;
+  const url = named === undefined ? undefined : scope.valueOf(named);
+  if (url !== undefined) {
+    const isNamed = jwt.endpoint !== undefined;
+    const found = checkUrl(url, [...at, isNamed ? "endpoint" : "audience"]);
+    faults.push(
+      ...(isNamed
+        ? found
+        : found.map(({ path: place, message }) => ({
+            path: place,
+            message: `${message}, or an endpoint beside it`,
+          }))),
+    );
+  }
+  const isHmac = jwt.signatureAlgorithm?.startsWith("HMAC_") === true;
+  if (isHmac && jwt.keySource !== undefined && jwt.keySource !== "INLINE") {
+    faults.push({ path: [...at, "keySource"], message: `${jwt.keySource} is for RSA only, allowed: INLINE` });
+  }
+  if (jwt.keySource !== "INLINE" && jwt.keySource !== undefined && jwt.keyContent !== undefined) {
+    const content = scope.valueOf(jwt.keyContent);
+    const isPath = content === undefined || isAbsolute(content);
+    if (!isPath && jwt.keyContent.source.kind === "inline" && !content.includes("-----BEGIN")) {
+      faults.push({ path: [...at, "keyContent"], message: "allowed: the key, or an absolute path" });
+    }
+  }
+  return faults;
+}
+
+/** Exactly one of each "or". */
+function checkStores(ssl: Security["ssl"], path: Path): Fault[] {
+  const { trustStore, keyStore } = ssl ?? {};
+  const trust =
+    trustStore === undefined ? [] : [{ at: "trustStore", store: trustStore, pair: ["path", "content"] }];
+  const keys =
+    keyStore === undefined
+      ? []
+      : pairsOf(keyStore.type).map((pair) => ({ at: "keyStore", store: keyStore, pair }));
+  return [...trust, ...keys].flatMap(({ at, store, pair }) => {
+    const [first = "", second = ""] = pair;
+    const count = pair.filter((key) => key in store).length;
+    if (count === 1) return [];
+    return count === 0
+      ? [{ path: [...path, at, first], message: `missing, this or ${second}` }]
+      : [{ path: [...path, at, second], message: `excluded by ${first}: give one of them` }];
+  });
+}
+
+function pairsOf(type: string | undefined): readonly (readonly string[])[] {
+  if (type === undefined) return [];
+  return type === "PEM"
+    ? [
+        ["keyPath", "keyContent"],
+        ["certPath", "certContent"],
+      ]
+    : [["path", "content"]];
+}
+
+/** Key lengths: Standard Webhooks asks for 24 to 64 bytes; ed25519 keys come as seed or as seed and public key. */
+function checkSignature(
+  signature: Security["signature"],
+  { path, scope }: { path: Path; scope: CallbackScope },
+): Fault[] {
+  return (signature?.secrets ?? []).flatMap((secret, index) => {
+    const value = secret === undefined ? undefined : scope.valueOf(secret);
+    if (value === undefined || isSignatureKey(value)) return [];
+    const message = "allowed: whsec_ and 24 to 64 bytes in base64, or whsk_ and 32 or 64 bytes in base64";
+    return [{ path: [...path, "secrets", index], message }];
+  });
+}
+
+function isSignatureKey(value: string): boolean {
+  const match =
+    /^(whsec_|whsk_)((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?)$/u.exec(value);
+  if (match === null) return false;
+  const [, prefix, content = ""] = match;
+  const { length } = Buffer.from(content, "base64");
+  return prefix === "whsec_" ? length >= 24 && length <= 64 : length === 32 || length === 64;
+}

@@ -1,0 +1,162 @@
+// The tables of keys in the documentation, made from the schema.
+
+import * as v from "valibot";
+import { configSchema } from "./schema.ts";
+
+export interface Description {
+  /** The top-level key. */
+  readonly name: string;
+  readonly markdown: string;
+}
+
+interface Row {
+  readonly key: string;
+  readonly fallback: string;
+  readonly meaning: string;
+}
+
+/** What a schema is under its wrappers. */
+type Shape =
+  | { readonly kind: "object"; readonly entries: Readonly<Record<string, v.GenericSchema>> }
+  | { readonly kind: "variant"; readonly discriminator: string; readonly options: readonly v.GenericSchema[] }
+  | { readonly kind: "list"; readonly item: v.GenericSchema }
+  | { readonly kind: "value"; readonly schema: v.GenericSchema };
+
+/** Keys whose parts are described elsewhere already. */
+const NOT_OPENED: ReadonlySet<string> = new Set(["entrypointConfiguration"]);
+
+/** One table for each top-level key that has keys of its own. */
+export function describeConfig(): readonly Description[] {
+  const shape = shapeOf(configSchema);
+  if (shape.kind !== "object") return [];
+  return Object.entries(shape.entries).flatMap(([name, schema]) => {
+    const inner = shapeOf(schema);
+    const rows = inner.kind === "list" ? rowsOf(inner.item, "") : rowsOf(schema, `${name}.`);
+    return rows.length === 0 ? [] : [{ name, markdown: toTable(rows) }];
+  });
+}
+
+function toTable(rows: readonly Row[]): string {
+  const lines = rows.map(
+    ({ key, fallback, meaning }) => `| \`${key}\` | ${escape(fallback)} | ${escape(meaning)} |`,
+  );
+  return ["| key | default | meaning |", "|---|---|---|", ...lines].join("\n");
+}
+
+function escape(text: string): string {
+  return text.replaceAll("|", String.raw`\|`);
+}
+
+/** The rows of everything below `schema`; `prefix` ends with a dot or is empty. */
+function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
+  const shape = shapeOf(schema);
+  switch (shape.kind) {
+    case "object":
+      return Object.entries(shape.entries).flatMap(([key, entry]) => {
+        const row = toRow(entry, `${prefix}${key}`);
+        return NOT_OPENED.has(key) ? row : [row].concat(rowsOf(entry, `${prefix}${key}.`));
+      });
+    case "variant":
+      return variantRows(shape, prefix);
+    case "list":
+      return rowsOf(shape.item, `${prefix.slice(0, -1)}[].`);
+    case "value":
+      return [];
+  }
+}
+
+/** The keys of all options; a key that only some have says with which. */
+function variantRows(shape: Extract<Shape, { kind: "variant" }>, prefix: string): Row[] {
+  const key = shape.discriminator;
+  const groups = new Map<string, { row: Row; words: string[] }>();
+  for (const option of shape.options) {
+    const word = wordOf(option, key);
+    for (const row of rowsOf(option, prefix)) {
+      if (row.key === `${prefix}${key}`) continue;
+      const same = groups.get(JSON.stringify(row));
+      if (same === undefined) groups.set(JSON.stringify(row), { row, words: [word] });
+      else same.words.push(word);
+    }
+  }
+  return [...groups.values()].map(({ row, words }) => {
+    const isDirect = !row.key.slice(prefix.length).includes(".");
+    if (!isDirect || words.length === shape.options.length) return row;
+    const types = words.map((word) => `\`${word}\``).join(" or ");
+    return { key: row.key, fallback: row.fallback, meaning: `With ${types}: ${row.meaning}` };
+  });
+}
+
+/** What the discriminator of an option is. */
+function wordOf(option: v.GenericSchema, key: string): string {
+  const shape = shapeOf(option);
+  const literal = shape.kind === "object" ? shape.entries[key] : undefined;
+  return literal !== undefined && "literal" in literal ? String(literal.literal) : "";
+}
+
+function toRow(schema: v.GenericSchema, key: string): Row {
+  const range = rangeOf(schema);
+  const meaning = descriptionOf(schema);
+  return { key, fallback: fallbackOf(schema), meaning: range === null ? meaning : `${meaning} (${range})` };
+}
+
+function fallbackOf(schema: v.GenericSchema): string {
+  if (schema.type !== "optional") return "required";
+  const stated = v.getMetadata(innerOf(schema))["fallback"];
+  if (typeof stated === "string") return stated;
+  const value = "default" in schema ? schema.default : undefined;
+  if (value === undefined) return "absent";
+  return isEmptyObject(value) ? "" : `\`${JSON.stringify(value)}\``;
+}
+
+/** The default of an object whose keys have defaults themselves. */
+function isEmptyObject(value: unknown): boolean {
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  );
+}
+
+function descriptionOf(schema: v.GenericSchema): string {
+  return v.getDescription(innerOf(schema)) ?? "";
+}
+
+function rangeOf(schema: v.GenericSchema): string | null {
+  const inner = innerOf(schema);
+  const [min, max] = ["min_value", "max_value"].map((type) => requirementOf(inner, type));
+  if (min === undefined || max === undefined) return null;
+  return max >= Number.MAX_SAFE_INTEGER ? `at least ${min}` : `${min} to ${max}`;
+}
+
+function requirementOf(schema: object, type: string): number | undefined {
+  const pipe = "pipe" in schema && Array.isArray(schema.pipe) ? (schema.pipe as readonly unknown[]) : [];
+  for (const step of pipe) {
+    if (typeof step !== "object" || step === null || step === schema || !("type" in step)) continue;
+    if (step.type === type && "requirement" in step) return Number(step.requirement);
+    if ("pipe" in step) {
+      const found = requirementOf(step, type);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+/** Without `optional` and `nullable`. */
+function innerOf(schema: v.GenericSchema): v.GenericSchema {
+  const isWrapper = schema.type === "optional" || schema.type === "nullable";
+  return isWrapper && "wrapped" in schema ? innerOf(schema.wrapped as v.GenericSchema) : schema;
+}
+
+function shapeOf(schema: v.GenericSchema): Shape {
+  const inner = innerOf(schema);
+  if (inner.type === "strict_object" && "entries" in inner) {
+    return { kind: "object", entries: inner.entries as Readonly<Record<string, v.GenericSchema>> };
+  }
+  if (inner.type === "variant" && "options" in inner && "key" in inner) {
+    return {
+      kind: "variant",
+      discriminator: String(inner.key),
+      options: inner.options as readonly v.GenericSchema[],
+    };
+  }
+  if (inner.type === "array" && "item" in inner) return { kind: "list", item: inner.item as v.GenericSchema };
+  return { kind: "value", schema: inner };
+}

@@ -1,0 +1,52 @@
+// A config from disk: the whole of it, or an error that holds the whole report.
+
+import { readFileSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, resolve } from "node:path";
+import { RelayError } from "#lib/errors.ts";
+import { formatReport } from "./issue.ts";
+import { parseConfig } from "./parse.ts";
+import type { Config } from "./resolve.ts";
+import { reasonOf } from "./secrets.ts";
+
+export interface LoadOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** True: references are taken as given, and not looked up; the config is good for checking only. */
+  readonly withoutSecrets?: boolean;
+}
+
+const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+const MAX_SECRET_BYTES = 1024 * 1024;
+
+/** Rejects with a RelayError `config-invalid` if the file cannot be read or has faults. */
+export async function loadConfig(
+  path: string,
+  { env, withoutSecrets = false }: LoadOptions,
+): Promise<Config> {
+  const parsed = parseConfig(await readText(path), {
+    env,
+    directory: dirname(resolve(path)),
+    readFile: readSecretText,
+    hostName: hostname(),
+    withoutSecrets,
+  });
+  if (parsed.kind === "valid") return parsed.config;
+  throw new RelayError("config-invalid", formatReport(path, parsed.issues));
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new RelayError("config-invalid", `Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function readSecretText(path: string): string {
+  const bytes = readFileSync(path);
+  if (bytes.length > MAX_SECRET_BYTES) throw new Error(`it is larger than ${MAX_SECRET_BYTES} bytes`);
+  return bytes.toString("utf8");
+}

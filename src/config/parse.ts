@@ -1,0 +1,77 @@
+// Text to config: all faults of the file in one report, or the config.
+
+import { checkEndpoints } from "./check-endpoints.ts";
+import { checkEntrypoints } from "./check-entrypoints.ts";
+import { checkHost } from "./check-host.ts";
+import { checkSubscriptions } from "./check-subscriptions.ts";
+import { formatPath, type Issue } from "./issue.ts";
+import { type JsonText, parseJson } from "./json-text.ts";
+import { listUnused } from "./not-yet.ts";
+import { type Config, resolveConfig } from "./resolve.ts";
+import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
+import { type SchemaFault, type SoundFile, validate, type Validation } from "./validate.ts";
+import { listWarnings } from "./warnings.ts";
+
+export type ParsedConfig =
+  | { readonly kind: "valid"; readonly config: Config }
+  /** In the order of the file; never empty. */
+  | { readonly kind: "invalid"; readonly issues: readonly Issue[] };
+
+export function parseConfig(text: string, context: ConfigContext): ParsedConfig {
+  const json = parseJson(text);
+  if (!json.hasValue) return { kind: "invalid", issues: json.issues };
+  const validation = validate(json.value);
+  const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;
+  const secrets = resolveSecrets(sound, context);
+  const issues = [...json.issues, ...locate(listFaults({ validation, sound, secrets, context }), json)];
+  if (validation.kind === "invalid" || issues.length > 0) return { kind: "invalid", issues: tidy(issues) };
+  const { file } = validation;
+  const warnings = listWarnings(file, json.value);
+  const unused = listUnused(json.value);
+  return { kind: "valid", config: resolveConfig(file, { context, secrets, warnings, unused }) };
+}
+
+function listFaults({
+  validation,
+  sound,
+  secrets,
+  context,
+}: {
+  validation: Validation;
+  sound: SoundFile;
+  secrets: Secrets;
+  context: ConfigContext;
+}): SchemaFault[] {
+  const { valueOf } = secrets;
+  const found = [
+    ...secrets.faults,
+    ...checkHost(sound, { context, valueOf }),
+    ...checkEndpoints(sound),
+    ...checkEntrypoints(sound, { valueOf, hasSystemProxy: hasSystemProxy(sound, context) }),
+    ...checkSubscriptions(sound, { valueOf }),
+  ];
+  const schemaFaults = validation.kind === "invalid" ? validation.faults : [];
+  return [...schemaFaults, ...found.map(({ path, message }) => ({ path, message, at: "value" as const }))];
+}
+
+/** The environment of the relay is known only where references are looked up. */
+function hasSystemProxy(file: SoundFile, { env, withoutSecrets }: ConfigContext): boolean {
+  if (withoutSecrets || file.system === undefined || "proxy" in file.system) return true;
+  return ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"].some((name) => (env[name] ?? "") !== "");
+}
+
+function locate(faults: readonly SchemaFault[], json: JsonText): Issue[] {
+  return faults.map(({ path, message, at }) => ({
+    ...json.locate(path, at),
+    path: formatPath(path),
+    message,
+  }));
+}
+
+/** In the order of the file, each fault once. */
+function tidy(issues: readonly Issue[]): readonly Issue[] {
+  const distinct = new Map(
+    issues.map((issue) => [`${issue.line}:${issue.column}:${issue.path}:${issue.message}`, issue]),
+  );
+  return [...distinct.values()].sort((left, right) => left.line - right.line || left.column - right.column);
+}

@@ -1,0 +1,189 @@
+// A subscription of the file, joined with its entrypoint and endpoints, in delivery's words.
+
+import type { Retry } from "#delivery/backoff.ts";
+import type { Header } from "#delivery/message.ts";
+import {
+  type CallbackSettings,
+  type DeadLetterEndpoint,
+  type DeliverPolicy,
+  isOrdered,
+  type Resume,
+  type Source,
+  type Subscription,
+} from "#delivery/subscription.ts";
+import { endpointNamesOf, entrypointId, findEntrypoint, findSource } from "./references.ts";
+import type { ResolveScope } from "./resolve.ts";
+import { hiddenPartsOfAuth, hiddenPartsOfHeader, hiddenPartsOfUrl } from "./hidden-parts.ts";
+import type { ConfigFile, Endpoint, Entrypoint, SubscriptionEntry } from "./schema.ts";
+
+/** What a URL by reference stands for where references are not looked up. */
+const UNKNOWN_URL = "http://reference.invalid/";
+
+export interface ResolvedSubscriptions {
+  readonly subscriptions: readonly Subscription[];
+  /** Further parts of URLs and headers that must not be shown. */
+  readonly hidden: readonly string[];
+}
+
+export function resolveSubscriptions(file: ConfigFile, scope: ResolveScope): ResolvedSubscriptions {
+  const resolved = file.subscriptions.map((entry) => resolveSubscription(file, { entry, scope }));
+  return {
+    subscriptions: resolved.map(({ subscription }) => subscription),
+    hidden: resolved.flatMap(({ hidden }) => hidden),
+  };
+}
+
+function resolveSubscription(
+  file: ConfigFile,
+  { entry, scope }: { entry: SubscriptionEntry; scope: ResolveScope },
+): { subscription: Subscription; hidden: readonly string[] } {
+  const { configuration } = entry;
+  const entrypoint = entrypointOf(file, configuration.entrypointId);
+  const settings: Settings = { ...configuration, ...configuration.entrypointConfiguration };
+  const defaults = entrypoint.configuration;
+  const { callback, hidden } = resolveCallback(settings, { entrypoint, scope });
+  const subscription: Subscription = {
+    id: entry.id ?? configuration.entrypointId,
+    application: entry.application ?? null,
+    entrypoint: entrypointId(entrypoint) ?? entrypoint.type,
+    qos: entrypoint.qos,
+    source: resolveSource(file, { entrypoint, settings, channel: configuration.channel }),
+    deadLetters: resolveDeadLetters(file, entrypoint.dlq?.endpoint),
+    callback,
+    retry: toRetry(settings.retry ?? defaults.retry),
+    interruptOnServerError: defaults.interruptConsumptionOnServerError,
+    interruptOnException: defaults.interruptConsumptionOnException,
+    resume: toResume(defaults.resume),
+    startingAt: toDate(entry.startingAt),
+    endingAt: toDate(entry.endingAt),
+    isPaused: entry.status === "PAUSED",
+  };
+  return { subscription, hidden };
+}
+
+type Settings = NonNullable<SubscriptionEntry["configuration"]["entrypointConfiguration"]>;
+
+/** The checks have followed every reference before: what is not found here is a bug. */
+function entrypointOf(file: ConfigFile, name: string): Entrypoint {
+  const found = findEntrypoint(file.entrypoints, name);
+  const entrypoint = found.kind === "found" ? file.entrypoints[found.index] : undefined;
+  if (entrypoint === undefined) throw new Error(`Entrypoint not found: ${name}`);
+  return entrypoint;
+}
+
+function resolveSource(
+  file: ConfigFile,
+  {
+    entrypoint,
+    settings,
+    channel,
+  }: { entrypoint: Entrypoint; settings: Settings; channel: string | undefined },
+): Source {
+  const found = findSource(file.endpoints, entrypoint.endpoint);
+  const endpoint = found.kind === "found" ? file.endpoints[found.index] : undefined;
+  if (endpoint?.consumer === undefined) throw new Error(`Endpoint not found for ${entrypointId(entrypoint)}`);
+  const { consumer } = endpoint;
+  const policy =
+    settings.deliverPolicy ?? consumer.deliverPolicy ?? (entrypoint.qos === "NONE" ? "new" : "all");
+  return {
+    domain: endpoint.domain ?? null,
+    stream: consumer.stream,
+    filterSubjects: channel === undefined ? (consumer.subjects ?? []) : [channel],
+    deliverPolicy: toDeliverPolicy(policy),
+    ackWaitMs: consumer.ackWaitSeconds * 1000,
+  };
+}
+
+function toDeliverPolicy(policy: NonNullable<Settings["deliverPolicy"]>): DeliverPolicy {
+  if (typeof policy === "string") return { kind: policy };
+  return "startSequence" in policy
+    ? { kind: "start-sequence", sequence: policy.startSequence }
+    : { kind: "start-time", time: new Date(policy.startTime) };
+}
+
+function resolveDeadLetters(file: ConfigFile, name: string | undefined): readonly DeadLetterEndpoint[] {
+  if (name === undefined) return [];
+  const names = endpointNamesOf(file, name) ?? [];
+  return names.flatMap((member) => {
+    const endpoint = file.endpoints.find((candidate) => candidate.name === member);
+    return endpoint === undefined ? [] : toDeadLetterEndpoint(endpoint);
+  });
+}
+
+function toDeadLetterEndpoint({ name, domain, producer }: Endpoint): DeadLetterEndpoint[] {
+  if (producer === undefined) return [];
+  const { create, maxAgeSeconds = 0, maxBytes = -1, replicas } = producer;
+  return [
+    {
+      name,
+      domain: domain ?? null,
+      stream: producer.stream,
+      subject: producer.subject,
+      create: create ? { maxAgeMs: maxAgeSeconds * 1000, maxBytes, replicas } : null,
+    },
+  ];
+}
+
+function resolveCallback(
+  settings: Settings,
+  { entrypoint, scope }: { entrypoint: Entrypoint; scope: ResolveScope },
+): { callback: CallbackSettings; hidden: readonly string[] } {
+  const { configuration, qos } = entrypoint;
+  const { http } = configuration;
+  const secret = settings.callbackUrl ?? configuration.callbackUrl;
+  const isReference = secret !== undefined && secret.source.kind !== "inline";
+  const url = new URL((secret === undefined ? undefined : scope.secrets.valueOf(secret)) ?? UNKNOWN_URL);
+  url.hash = "";
+  const headers = joinHeaders(
+    toHeaders(configuration.headers ?? [], scope),
+    toHeaders(settings.headers ?? [], scope),
+  );
+  const callback: CallbackSettings = {
+    url,
+    displayUrl: isReference ? url.origin : `${url.origin}${url.pathname}`,
+    method: settings.method ?? configuration.method ?? "POST",
+    headers,
+    connectTimeoutMs: http.connectTimeout,
+    readTimeoutMs: http.readTimeout,
+    idleTimeoutMs: http.idleTimeout,
+    maxConcurrentConnections: isOrdered(qos) ? 1 : http.maxConcurrentConnections,
+  };
+  return {
+    callback,
+    hidden: [
+      ...hiddenPartsOfUrl(url, { isReference }),
+      ...headers.flatMap(hiddenPartsOfHeader),
+      ...hiddenPartsOfAuth(settings.auth, scope.secrets.valueOf),
+    ],
+  };
+}
+
+function toHeaders(headers: NonNullable<Settings["headers"]>, { secrets }: ResolveScope): readonly Header[] {
+  return headers.map(({ name, value }) => [name, secrets.valueOf(value) ?? ""] as const);
+}
+
+/** By name: what a subscription says replaces what its entrypoint says. */
+function joinHeaders(defaults: readonly Header[], own: readonly Header[]): readonly Header[] {
+  const names = new Set(own.map(([name]) => name.toLowerCase()));
+  return [...defaults.filter(([name]) => !names.has(name.toLowerCase())), ...own];
+}
+
+function toRetry(retry: Settings["retry"]): Retry {
+  if (retry === undefined || retry.retryOption === "No Retry") return { kind: "none" };
+  return {
+    kind: retry.retryStrategy === "LINEAR" ? "linear" : "exponential",
+    maxAttempts: retry.maxAttempts,
+    initialDelayMs: retry.initialDelaySeconds * 1000,
+    maxDelayMs: retry.maxDelaySeconds * 1000,
+  };
+}
+
+function toResume(resume: Entrypoint["configuration"]["resume"]): Resume {
+  if (resume.strategy === "MANUAL") return { kind: "manual" };
+  const { initialDelaySeconds, maxDelaySeconds } = resume;
+  return { kind: "auto", initialDelayMs: initialDelaySeconds * 1000, maxDelayMs: maxDelaySeconds * 1000 };
+}
+
+function toDate(time: string | undefined): Date | null {
+  return time === undefined ? null : new Date(time);
+}

@@ -1,0 +1,86 @@
+// What an entrypoint and its subscriptions may both say: how a callback is called, and how often.
+
+import * as v from "valibot";
+import { choice, integer, list, object, text, variantMessage } from "./schema-parts.ts";
+import { referable, secret, toReferable } from "./schema-secret.ts";
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/u;
+
+/** Headers whose values are no secret where the file spells them out. */
+const PLAIN_HEADERS: ReadonlySet<string> = new Set([
+  "accept",
+  "accept-encoding",
+  "accept-language",
+  "cache-control",
+  "content-encoding",
+  "content-language",
+  "content-type",
+  "user-agent",
+]);
+
+const header = v.pipe(
+  object({
+    name: text("Name", { pattern: HEADER_NAME, allowed: "the name of an HTTP header" }),
+    value: secret("Value"),
+  }),
+  v.transform(({ name, value }) => ({
+    name,
+    value: PLAIN_HEADERS.has(name.toLowerCase()) ? toReferable(value) : value,
+  })),
+);
+
+const delay = (description: string) => integer(description, { min: 1, max: 86_400 });
+
+const retry = v.pipe(
+  v.variant(
+    "retryOption",
+    [
+      object({ retryOption: v.literal("No Retry") }),
+      object({
+        retryOption: v.literal("Retry On Fail"),
+        retryStrategy: v.optional(
+          choice("How the delay grows: by the first delay each time, or doubling", ["LINEAR", "EXPONENTIAL"]),
+          "EXPONENTIAL",
+        ),
+        maxAttempts: v.optional(integer("Retries after the first call", { min: 1, max: 1000 }), 3),
+        initialDelaySeconds: v.optional(delay("Delay before the first retry"), 1),
+        maxDelaySeconds: v.optional(delay("The longest delay"), 60),
+      }),
+    ],
+    variantMessage,
+  ),
+  v.description('`{ "retryOption": "No Retry" }` or `"Retry On Fail"`'),
+  v.metadata({ fallback: '`{ "retryOption": "No Retry" }`' }),
+);
+
+export const callbackEntries = {
+  callbackUrl: v.optional(referable("`http://` or `https://`")),
+  method: v.optional(
+    v.pipe(choice("Method of the request", ["POST", "PUT", "PATCH"]), v.metadata({ fallback: "`POST`" })),
+  ),
+  headers: v.optional(
+    v.pipe(
+      list(header, { description: "Headers of the request", max: 100 }),
+      v.metadata({ fallback: "`[]`" }),
+    ),
+  ),
+  retry: v.optional(retry),
+};
+
+export const resumeSchema = v.pipe(
+  v.variant(
+    "strategy",
+    [
+      object({ strategy: v.literal("MANUAL") }),
+      object({
+        strategy: v.literal("AUTO"),
+        initialDelaySeconds: v.optional(delay("Delay before the first probe"), 5),
+        maxDelaySeconds: v.optional(delay("The longest delay between probes"), 300),
+      }),
+    ],
+    variantMessage,
+  ),
+  v.description(
+    "How an interrupted subscription goes on: `MANUAL`, or `AUTO` by itself, with one message as a probe",
+  ),
+);

@@ -1,0 +1,67 @@
+// The small top-level keys about this relay: `state`, `deliveryLog`, `shutdown`, `logs` and `callbacks`.
+
+import * as v from "valibot";
+import { LOG_LEVELS } from "#lib/logger.ts";
+import { choice, id, integer, list, object, path, text } from "./schema-parts.ts";
+import { secret } from "./schema-secret.ts";
+
+export const stateSchema = v.pipe(
+  object({
+    directory: v.optional(
+      v.pipe(
+        path("Journals and delivery log"),
+        v.metadata({ fallback: "`$STATE_DIRECTORY`, else `.relay`" }),
+      ),
+    ),
+    bucket: v.optional(
+      id("JetStream KV bucket of subscription states and of subscriptions made by API"),
+      "relay",
+    ),
+    key: v.optional(secret("Encrypts secrets in the bucket: 32 bytes in base64")),
+  }),
+  v.description("What Relay remembers"),
+);
+
+export const deliveryLogSchema = v.pipe(
+  object({
+    maxAgeDays: v.optional(integer("Older records are deleted", { min: 1, max: 3650 }), 7),
+    maxBytes: v.optional(
+      integer("The oldest records are deleted beyond it", { min: 1_048_576, max: 1_099_511_627_776 }),
+      268_435_456,
+    ),
+  }),
+  v.description("Bounds of the delivery log"),
+);
+
+export const shutdownSchema = v.pipe(
+  object({
+    graceSeconds: v.optional(integer("How long a drain waits", { min: 0, max: 600 }), 20),
+  }),
+  v.description("How Relay ends"),
+);
+
+export const logsSchema = v.pipe(
+  object({
+    level: v.optional(choice("The least level that is written", LOG_LEVELS), "info"),
+    format: v.optional(choice("`json`, or `text` for a terminal", ["json", "text"]), "json"),
+  }),
+  v.description("The process log, on standard output"),
+);
+
+const range = text("An address or a range", {
+  pattern: /^[0-9A-Fa-f:.]{2,45}(?:\/\d{1,3})?$/u,
+  allowed: "an IP address or a range such as 10.0.0.0/8",
+});
+
+export const callbacksSchema = v.pipe(
+  object({
+    deny: v.optional(
+      v.pipe(
+        list(range, { description: "Ranges that no callback may be in" }),
+        v.metadata({ fallback: "the metadata services" }),
+      ),
+    ),
+    allow: v.optional(list(range, { description: "Ranges that callbacks may be in" }), []),
+  }),
+  v.description("Where callbacks may go: the most specific matching range decides, a tie denies"),
+);

@@ -1,0 +1,169 @@
+// The parts that the schemas are made of: each knows its description, and says what was found and what is allowed.
+
+import * as v from "valibot";
+import { _addIssue as addIssue } from "valibot";
+import { unknownKeyMessage } from "./nearest.ts";
+
+const MAX_SHOWN_LENGTH = 40;
+
+/** What was found, without anything that may be a secret: a string only where it looks like a number or a flag. */
+export function describeFound(input: unknown): string {
+  if (input === null || typeof input === "number" || typeof input === "boolean") return String(input);
+  if (Array.isArray(input)) return "a list";
+  if (typeof input === "object") return "an object";
+  if (typeof input === "string") {
+    if (input === "") return '""';
+    return /^(?:-?[\d.]{1,7}|true|false|null)$/iu.test(input) ? `"${input}"` : "a string";
+  }
+  return "nothing";
+}
+
+/** Where one of a few words is expected, a short word that was found is shown. */
+function describeWord(input: unknown): string {
+  const isShown = typeof input === "string" && input.length <= MAX_SHOWN_LENGTH && /^[ -~]*$/u.test(input);
+  return isShown ? `"${input}"` : describeFound(input);
+}
+
+export const variantMessage = (issue: v.VariantIssue): string => {
+  if (issue.expected === "Object") return `found ${describeFound(issue.input)}, allowed: an object`;
+  const allowed = [...new Set(issue.expected.replace(/[()"]/gu, "").split(" | "))].join(", ");
+  return issue.input === undefined
+    ? `missing, allowed: ${allowed}`
+    : `found ${describeWord(issue.input)}, allowed: ${allowed}`;
+};
+
+/**
+ * A strict object. Unlike valibot's it names every unknown key at once, takes no array for an object, and knows names
+ * such as `constructor` for unknown.
+ */
+export function object<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const known = Object.keys(entries);
+  const message = (issue: { readonly expected: string | null; readonly input: unknown }): string =>
+    issue.expected === "Object" ? `found ${describeFound(issue.input)}, allowed: an object` : "missing";
+  const base = v.strictObject(entries, message);
+  const open = v.object(entries, message);
+  const schema: typeof base = {
+    ...base,
+    "~run": (dataset, config) => {
+      const input = dataset.value;
+      if (typeof input !== "object" || input === null || Array.isArray(input)) {
+        addIssue(base, "type", dataset, config);
+        return dataset as unknown as ReturnType<(typeof base)["~run"]>;
+      }
+      const output = open["~run"](dataset, config) as unknown as ReturnType<(typeof base)["~run"]>;
+      for (const [key, value] of Object.entries(input)) {
+        if (known.includes(key)) continue;
+        addIssue(base, "key", output, config, {
+          input: key,
+          expected: "never",
+          message: unknownKeyMessage(key, known),
+          path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
+        });
+      }
+      return output;
+    },
+  };
+  return schema;
+}
+
+export function flag(description: string) {
+  const message = (issue: v.BooleanIssue) => `found ${describeFound(issue.input)}, allowed: true or false`;
+  return v.pipe(v.boolean(message), v.description(description));
+}
+
+export function integer(description: string, { min, max }: { min: number; max: number }) {
+  const message = (issue: { readonly input: unknown }) =>
+    `found ${describeFound(issue.input)}, allowed: a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+    v.description(description),
+  );
+}
+
+export function choice<const Words extends readonly string[]>(description: string, words: Words) {
+  return v.pipe(v.picklist(words, choiceMessage(words)), v.description(description));
+}
+
+/** The message of a choice that lists `words` as the allowed ones. */
+export function choiceMessage(words: readonly string[]) {
+  return (issue: { readonly input: unknown }) =>
+    `found ${describeWord(issue.input)}, allowed: ${words.join(", ")}`;
+}
+
+/** A string of a certain form; `allowed` completes the sentence "allowed: …". What was found is not shown. */
+export function text(description: string, { pattern, allowed }: { pattern: RegExp; allowed: string }) {
+  const message = (issue: { readonly input: unknown }) => {
+    const found = describeFound(issue.input);
+    return `found ${found === "a string" ? "a string of another form" : found}, allowed: ${allowed}`;
+  };
+  return v.pipe(v.string(message), v.regex(pattern, message), v.description(description));
+}
+
+export function name(description: string) {
+  return text(description, {
+    pattern: /^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u,
+    allowed: "1 to 128 printable characters",
+  });
+}
+
+export function id(description: string) {
+  return text(description, {
+    pattern: /^[A-Za-z0-9_-]{1,128}$/u,
+    allowed: '1 to 128 letters, digits, "-" and "_"',
+  });
+}
+
+export function path(description: string) {
+  return text(description, { pattern: /^[^\0]{1,4096}$/u, allowed: "a path" });
+}
+
+export function host(description: string) {
+  return text(description, {
+    pattern: /^[A-Za-z0-9._:-]{1,253}$/u,
+    allowed: "a host name or an IP address",
+  });
+}
+
+export function timestamp(description: string) {
+  return text(description, {
+    pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/u,
+    allowed: "a time such as 2026-01-31T12:00:00Z",
+  });
+}
+
+/** At most `max` entries, `min` at least. */
+export function list<const Item extends v.GenericSchema>(
+  item: Item,
+  { description, min = 0, max = 1000 }: { description: string; min?: number; max?: number },
+) {
+  const allowed = min === 0 ? `a list of at most ${max}` : `a list of ${min} to ${max}`;
+  const message = (issue: { readonly input: unknown }) =>
+    Array.isArray(issue.input)
+      ? `found a list of ${issue.input.length}, allowed: ${allowed}`
+      : `found ${describeFound(issue.input)}, allowed: ${allowed}`;
+  return v.pipe(
+    v.array(item, message),
+    v.minLength(min, message),
+    v.maxLength(max, message),
+    v.description(description),
+  );
+}
+
+/** An object of strings under any names. Unlike valibot's record it takes no array for one. */
+export function strings(description: string) {
+  const message = ({ input }: { readonly input: unknown }) =>
+    `found ${describeFound(input)}, allowed: an object of strings`;
+  const base = v.record(v.string(), v.string(message), message);
+  const schema: typeof base = {
+    ...base,
+    "~run": (dataset, config) => {
+      if (!Array.isArray(dataset.value)) return base["~run"](dataset, config);
+      addIssue(base, "type", dataset, config);
+      return dataset as unknown as ReturnType<(typeof base)["~run"]>;
+    },
+  };
+  return v.pipe(schema, v.description(description));
+}

@@ -1,0 +1,80 @@
+// A secret as the file gives it: the value itself, or a reference to where it is.
+
+import * as v from "valibot";
+
+export interface Secret {
+  readonly kind: "secret";
+  readonly source: SecretSource;
+  /** True for what is no secret as long as it stands in the file itself: user names, callback URLs. */
+  readonly isPublic: boolean;
+}
+
+export type SecretSource =
+  | { readonly kind: "inline"; readonly value: string }
+  | { readonly kind: "env" | "file" | "credential"; readonly name: string };
+
+const REFERENCES = '{ "env": "NAME" }, { "file": "/path" } or { "credential": "name" }';
+const NOT_EMPTY = `allowed: ${REFERENCES}, with a name that is not empty`;
+
+const target = (description: string) =>
+  v.pipe(v.string(), v.minLength(1, NOT_EMPTY), v.maxLength(4096, NOT_EMPTY), v.description(description));
+
+/** The three ways to say where a value is. */
+export const reference = v.pipe(
+  v.union(
+    [
+      v.strictObject({ env: target("An environment variable") }),
+      v.strictObject({ file: target("A file; one line break at its end is dropped") }),
+      v.strictObject({ credential: target("A file in `$CREDENTIALS_DIRECTORY`") }),
+    ],
+    `allowed: ${REFERENCES}`,
+  ),
+  v.title("Reference"),
+);
+
+const value = v.union([v.string(), reference], `allowed: a string, ${REFERENCES}`);
+
+/** A value that is never shown. */
+export function secret(description: string) {
+  return v.pipe(
+    value,
+    v.description(description),
+    v.transform((input) => toSecret(input, false)),
+  );
+}
+
+/** A value that may stand elsewhere too, but is no secret where the file spells it out. */
+export function referable(description: string) {
+  return v.pipe(
+    value,
+    v.description(description),
+    v.transform((input) => toSecret(input, true)),
+  );
+}
+
+/** For a value that turned out to be no secret where the file spells it out. */
+export function toReferable(value: Secret): Secret {
+  return { ...value, isPublic: true };
+}
+
+/** A value that must stand elsewhere, because it is read again later. */
+export function secretReference(description: string) {
+  return v.pipe(
+    reference,
+    v.description(description),
+    v.transform((input) => toSecret(input, false)),
+  );
+}
+
+function toSecret(input: v.InferOutput<typeof value>, isPublic: boolean): Secret {
+  if (typeof input === "string")
+    return { kind: "secret", source: { kind: "inline", value: input }, isPublic };
+  if ("env" in input) return { kind: "secret", source: { kind: "env", name: input.env }, isPublic };
+  if ("file" in input) return { kind: "secret", source: { kind: "file", name: input.file }, isPublic };
+  return { kind: "secret", source: { kind: "credential", name: input.credential }, isPublic };
+}
+
+export function isSecret(input: unknown): input is Secret {
+  if (typeof input !== "object" || input === null) return false;
+  return "kind" in input && input.kind === "secret" && "source" in input && typeof input.source === "object";
+}

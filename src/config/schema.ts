@@ -1,0 +1,57 @@
+// The whole file: types, defaults, checks, JSON Schema and documentation come from here.
+
+import * as v from "valibot";
+import { endpointGroupSchema, endpointSchema } from "./schema-endpoint.ts";
+import { entrypointSchema } from "./schema-entrypoint.ts";
+import {
+  callbacksSchema,
+  deliveryLogSchema,
+  logsSchema,
+  shutdownSchema,
+  stateSchema,
+} from "./schema-host.ts";
+import { natsSchema } from "./schema-nats.ts";
+import { describeFound, list, object } from "./schema-parts.ts";
+import { systemSchema } from "./schema-proxy.ts";
+import { serverSchema } from "./schema-server.ts";
+import { subscriptionSchema } from "./schema-subscription.ts";
+
+export const configSchema = v.pipe(
+  object({
+    $schema: v.optional(
+      v.pipe(
+        v.string(({ input }) => `found ${describeFound(input)}, allowed: a URL or path`),
+        v.description("JSON Schema of this file, for editors"),
+      ),
+    ),
+    nats: v.optional(natsSchema, {}),
+    server: v.optional(serverSchema, {}),
+    system: v.optional(systemSchema, {}),
+    state: v.optional(stateSchema, {}),
+    deliveryLog: v.optional(deliveryLogSchema, {}),
+    shutdown: v.optional(shutdownSchema, {}),
+    logs: v.optional(logsSchema, {}),
+    callbacks: v.optional(callbacksSchema, {}),
+    endpoints: list(endpointSchema, {
+      description: "Where messages come from and where dead letters go",
+      min: 1,
+    }),
+    endpointGroups: v.optional(
+      list(endpointGroupSchema, { description: "Endpoints that are tried in order" }),
+      [],
+    ),
+    entrypoints: list(entrypointSchema, { description: "How messages are pushed", min: 1 }),
+    subscriptions: v.optional(
+      list(subscriptionSchema, { description: "Who gets the messages", max: 10_000 }),
+      [],
+    ),
+  }),
+  v.title("Relay configuration"),
+  v.description("relay.config.json"),
+);
+
+export type ConfigFile = v.InferOutput<typeof configSchema>;
+export type Endpoint = ConfigFile["endpoints"][number];
+export type EndpointGroup = ConfigFile["endpointGroups"][number];
+export type Entrypoint = ConfigFile["entrypoints"][number];
+export type SubscriptionEntry = ConfigFile["subscriptions"][number];

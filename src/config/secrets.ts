@@ -1,0 +1,138 @@
+// Secrets: where references lead, and how their values are kept out of sight.
+
+import { isAbsolute, join, resolve } from "node:path";
+import { messageOf } from "#lib/errors.ts";
+import { hiddenLines, isOrigin } from "./hidden-parts.ts";
+import type { Fault, Path } from "./issue.ts";
+import { isSecret, type Secret, type SecretSource } from "./schema-secret.ts";
+
+/** The world around the file, as far as a config depends on it. */
+export interface ConfigContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; relative paths of the file are relative to it. */
+  readonly directory: string;
+  /** Throws if the file cannot be read. */
+  readonly readFile: (path: string) => string;
+  /** What NATS shows as the name of this host. */
+  readonly hostName: string;
+  /** True: references are not looked up, and stand for values that would do. */
+  readonly withoutSecrets: boolean;
+}
+
+export interface Secrets {
+  /** undefined: the reference leads nowhere, or was not looked up. */
+  readonly valueOf: (secret: Secret) => string | undefined;
+  readonly faults: readonly Fault[];
+  /** What must never be shown. */
+  readonly hidden: readonly string[];
+}
+
+export function resolveSecrets(file: unknown, context: ConfigContext): Secrets {
+  const values = new Map<Secret, string>();
+  const faults: Fault[] = [];
+  const hidden = new Set<string>();
+  for (const { path, secret } of findSecrets(file, [])) {
+    const isInline = secret.source.kind === "inline";
+    if (!isInline && context.withoutSecrets) continue;
+    const result = readSecret(secret.source, context);
+    if (result.kind === "missing") {
+      faults.push({ path, message: result.message });
+      continue;
+    }
+    values.set(secret, result.value);
+    if (isInline && secret.isPublic) continue;
+    for (const part of [result.value, ...hiddenLines(result.value)]) if (!isOrigin(part)) hidden.add(part);
+  }
+  return { valueOf: (secret) => values.get(secret), faults, hidden: [...hidden] };
+}
+
+type SecretResult =
+  | { readonly kind: "value"; readonly value: string }
+  | { readonly kind: "missing"; readonly message: string };
+
+/** Looks a secret up; one line break at the end of a file is dropped. */
+export function readSecret(source: SecretSource, context: ConfigContext): SecretResult {
+  switch (source.kind) {
+    case "inline":
+      return { kind: "value", value: source.value };
+    case "env": {
+      const value = context.env[source.name];
+      return value === undefined
+        ? { kind: "missing", message: `the environment variable ${source.name} is not set` }
+        : { kind: "value", value };
+    }
+    case "file":
+      return readSecretFile(resolve(context.directory, source.name), context);
+    case "credential": {
+      const directory = context.env["CREDENTIALS_DIRECTORY"];
+      if (directory === undefined || !isAbsolute(directory)) {
+        return {
+          kind: "missing",
+          message: `the credential "${source.name}" is not there: CREDENTIALS_DIRECTORY is not set`,
+        };
+      }
+      if (source.name.includes("/") || source.name === "..") {
+        return { kind: "missing", message: "allowed: the name of a credential, not a path" };
+      }
+      return readSecretFile(join(directory, source.name), context);
+    }
+  }
+}
+
+function readSecretFile(path: string, context: ConfigContext): SecretResult {
+  try {
+    return { kind: "value", value: context.readFile(path).replace(/\r?\n$/u, "") };
+  } catch (error) {
+    return { kind: "missing", message: `cannot read ${path}: ${reasonOf(error)}` };
+  }
+}
+
+/** The reason why a file cannot be read, in few words. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "ENOENT") return "no such file";
+  if (code === "EACCES") return "permission denied";
+  if (code === "EISDIR") return "it is a directory";
+  return messageOf(error);
+}
+
+interface FoundSecret {
+  readonly path: Path;
+  readonly secret: Secret;
+}
+
+function findSecrets(value: unknown, path: Path): FoundSecret[] {
+  if (isSecret(value)) return [{ path, secret: value }];
+  if (Array.isArray(value))
+    return value.flatMap((item: unknown, index) => findSecrets(item, [...path, index]));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => findSecrets(inner, [...path, key]));
+}
+
+const MASK = "***";
+const MIN_MASKED_LENGTH = 8;
+
+/**
+ * Replaces each secret of 8 characters or more by `***`, also where it is percent-encoded, in base64 or escaped as in
+ * JSON.
+ */
+export function createMask(secrets: readonly string[]): (text: string) => string {
+  const forms = new Set(secrets.filter((secret) => secret.length >= MIN_MASKED_LENGTH).flatMap(formsOf));
+  if (forms.size === 0) return (text) => text;
+  // The longest first: a secret that holds another one is masked as a whole.
+  const ordered = [...forms].sort((left, right) => right.length - left.length);
+  const pattern = new RegExp(ordered.map((form) => RegExp.escape(form)).join("|"), "gu");
+  return (text) => text.replaceAll(pattern, MASK);
+}
+
+function formsOf(secret: string): string[] {
+  const base64 = Buffer.from(secret, "utf8").toString("base64");
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(secret.toWellFormed()),
+    base64,
+    base64.replace(/=+$/u, ""),
+    Buffer.from(secret, "utf8").toString("base64url"),
+  ];
+}

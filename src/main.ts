@@ -1,0 +1,138 @@
+// From the command line to a command; the only place that ends the process.
+
+import { Command, CommanderError } from "commander";
+import { runCheck } from "#cli/check.ts";
+import { findConfig } from "#cli/config-path.ts";
+import { runDemo } from "#cli/demo.ts";
+import { runInit } from "#cli/init.ts";
+import { run } from "#cli/run.ts";
+import { runSchema } from "#cli/schema.ts";
+import { type ErrorCode, messageOf, RelayError } from "#lib/errors.ts";
+import { COMMIT, VERSION } from "#lib/version.ts";
+
+const EXIT = { failure: 1, usage: 2, bug: 70, config: 78 } as const;
+
+// A compiled binary goes on after an error that nobody caught: it must not.
+process.on("uncaughtException", crash);
+process.on("unhandledRejection", crash);
+
+function crash(error: unknown): never {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  console.error(`relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${text}`);
+  process.exit(EXIT.bug);
+}
+
+const stopping = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    if (stopping.signal.aborted) process.exit(EXIT.failure);
+    stopping.abort(signal);
+  });
+}
+let onHangup: () => void = () => undefined;
+process.on("SIGHUP", () => onHangup());
+
+const io = {
+  stdout: (text: string) => void process.stdout.write(text),
+  stderr: (text: string) => void process.stderr.write(text),
+};
+
+function createProgram(finish: (exitCode: number) => void): Command {
+  const program = new Command("relay")
+    .description("Pushes NATS JetStream messages to HTTP callbacks")
+    .helpCommand("help [command]", "show the help of a command")
+    .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
+    .exitOverride()
+    .showHelpAfterError("(relay --help shows what there is)");
+  const withConfig = (command: Command) =>
+    command.option(
+      "-c, --config <file>",
+      "the config file (default: ./relay.config.json, then /etc/relay/relay.config.json)",
+    );
+
+  withConfig(program.command("run"))
+    .description("run the relay until SIGTERM or Ctrl-C")
+    .action(async ({ config }: { config?: string }) => {
+      const exitCode = await run({
+        configPath: findConfig(config),
+        env: process.env,
+        stopping: stopping.signal,
+        onHangup: (listener) => (onHangup = listener),
+        write: (line) => console.log(line),
+      });
+      finish(exitCode);
+    });
+  withConfig(program.command("check"))
+    .description("check the config file, and say every fault of it")
+    .option("--without-secrets", "take references to secrets as given, for use in CI")
+    .action(async ({ config, withoutSecrets }: { config?: string; withoutSecrets?: boolean }) => {
+      const options = { path: findConfig(config), withoutSecrets: withoutSecrets ?? false, env: process.env };
+      finish(await runCheck(options, io));
+    });
+  program
+    .command("schema")
+    .description("print the JSON Schema of the config file")
+    .action(() => finish(runSchema(io)));
+  program
+    .command("init")
+    .description("write a first config file")
+    .argument("[file]", "where to", "relay.config.json")
+    .option("--force", "replace a file that is there")
+    .option("--print", "print it instead")
+    .action(async (file: string, { force, print }: { force?: boolean; print?: boolean }) => {
+      finish(await runInit({ path: file, force: force ?? false, print: print ?? false }, io));
+    });
+  program
+    .command("demo")
+    .description("show all of it in a minute, with a nats-server and a receiver of its own")
+    .option("-n, --count <number>", "end after this many messages (default: on Ctrl-C)", toCount)
+    .action(async ({ count }: { count?: number }) => {
+      finish(await runDemo({ count: count ?? null, stopping: stopping.signal, env: process.env }, io));
+    });
+  program
+    .command("version")
+    .description("print the version and the commit")
+    .action(() => {
+      io.stdout(`relay ${VERSION} (${COMMIT})\n`);
+      finish(0);
+    });
+  return program;
+}
+
+function toCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 1_000_000) {
+    throw new RelayError("usage", `--count takes a whole number from 1 to 1000000, found "${text}"`);
+  }
+  return count;
+}
+
+function toExitCode(code: ErrorCode): number {
+  switch (code) {
+    case "config-invalid":
+      return EXIT.config;
+    case "usage":
+      return EXIT.usage;
+    case "nats-unavailable":
+    case "stream-missing":
+    case "consumer-refused":
+    case "missing-requirement":
+    case "unavailable":
+      return EXIT.failure;
+  }
+}
+
+async function main(): Promise<number> {
+  let exitCode = 0;
+  try {
+    await createProgram((code) => (exitCode = code)).parseAsync(process.argv);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+    if (!(error instanceof RelayError)) return crash(error);
+    io.stderr(`${messageOf(error)}\n`);
+    return toExitCode(error.code);
+  }
+}
+
+process.exit(await main());

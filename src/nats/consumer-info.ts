@@ -1,0 +1,102 @@
+// What a consumer says about itself, and its end.
+
+import type { ConsumerInfo } from "@nats-io/jetstream";
+
+import { RelayError } from "#lib/errors.ts";
+
+import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import type { StreamRef } from "./stream.ts";
+
+export interface ConsumerRef extends StreamRef {
+  readonly durable: string;
+}
+
+export interface ConsumerReading {
+  readonly consumerCreated: string;
+  /** As `floorOf` says. */
+  readonly ackFloor: number;
+  readonly deliveredSequence: number;
+  /** Not delivered yet. */
+  readonly pending: number;
+  readonly ackPending: number;
+  readonly redelivered: number;
+}
+
+const FLUSH_MS = 1000;
+const OVERTAKEN_ERRORS: ReadonlySet<number> = new Set([
+  API_ERRORS.consumerNotFound,
+  API_ERRORS.consumerRefused,
+  API_ERRORS.consumerNameInUse,
+  API_ERRORS.consumerExists,
+  API_ERRORS.consumerMissing,
+]);
+
+/** null: no such consumer, or no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */
+export async function readConsumer(
+  connection: Connection,
+  ref: ConsumerRef,
+): Promise<ConsumerReading | null> {
+  const info = unwrap(await requestConsumerInfo(connection, ref), ref);
+  if (info === null) return null;
+  return {
+    consumerCreated: info.created,
+    ackFloor: floorOf(info, 0),
+    deliveredSequence: info.delivered.stream_seq,
+    pending: info.num_pending,
+    ackPending: info.num_ack_pending,
+    redelivered: info.num_redelivered,
+  };
+}
+
+/**
+ * Everything of the stream up to it is done, or was never asked for; without acks: delivered. Before its first ack a
+ * consumer reports 0, wherever it started: then its start counts, or `lastSequence`, which the stream had before
+ * `info` was read, if nothing was left to deliver by then.
+ */
+export function floorOf(info: ConsumerInfo, lastSequence: number): number {
+  const { config, delivered } = info;
+  const reported = config.ack_policy === "none" ? delivered.stream_seq : info.ack_floor.stream_seq;
+  const start = Math.max(0, (config.opt_start_seq ?? 1) - 1);
+  const isUntouched = delivered.consumer_seq === 0 && info.num_pending === 0;
+  return Math.max(reported, start, isUntouched ? lastSequence : 0);
+}
+
+/** True only if the server says so; never rejects. */
+export async function isConsumerGone(connection: Connection, ref: ConsumerRef): Promise<boolean> {
+  const answer = await requestConsumerInfo(connection, ref);
+  return answer.kind === "refused" && isMissing(answer.code);
+}
+
+/** True if it was there. Throws RelayError `nats-unavailable` if it may still be. */
+export async function deleteConsumer(connection: Connection, ref: ConsumerRef): Promise<boolean> {
+  const { domain, stream, durable } = ref;
+  await connection.flush(FLUSH_MS);
+  const answer = await requestApi<{ success: boolean }>(connection, {
+    domain,
+    call: `CONSUMER.DELETE.${stream}.${durable}`,
+  });
+  return unwrap(answer, ref) !== null;
+}
+
+/** True if somebody else may have made, changed or deleted it since it was looked at: then theirs is looked at. */
+export function wasOvertaken(answer: ApiAnswer<unknown>): boolean {
+  return answer.kind === "refused" && OVERTAKEN_ERRORS.has(answer.code);
+}
+
+export function requestConsumerInfo(
+  connection: Connection,
+  { domain, stream, durable }: ConsumerRef,
+): Promise<ApiAnswer<ConsumerInfo>> {
+  return requestApi<ConsumerInfo>(connection, { domain, call: `CONSUMER.INFO.${stream}.${durable}` });
+}
+
+function unwrap<T>(answer: ApiAnswer<T>, { stream, durable }: ConsumerRef): T | null {
+  if (answer.kind === "ok") return answer.value;
+  if (answer.kind === "refused" && isMissing(answer.code)) return null;
+  throw new RelayError("nats-unavailable", `Cannot read consumer ${durable} of ${stream}: ${answer.reason}`);
+}
+
+function isMissing(code: number): boolean {
+  return code === API_ERRORS.consumerNotFound || code === API_ERRORS.streamNotFound;
+}

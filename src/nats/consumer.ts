@@ -1,0 +1,244 @@
+// The durable consumer of a subscription: brought to what the subscription asks for, without losing its place.
+
+import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
+
+import { RelayError } from "#lib/errors.ts";
+import { sleep } from "#lib/sleep.ts";
+
+import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import { deleteConsumer, floorOf, requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
+import {
+  changedDeliverPolicy,
+  type ConsumerSettings,
+  differences,
+  hasRightAckPolicy,
+  type Start,
+  toConsumerConfig,
+  toUpdatedConfig,
+} from "./consumer-config.ts";
+import { planStart, type Position } from "./consumer-start.ts";
+import { readStream, takesSeveralFilters } from "./stream.ts";
+import { subjectsOverlap } from "./subjects.ts";
+
+export interface AlignedConsumer {
+  readonly consumerCreated: string;
+  readonly streamCreated: string;
+  /** Of the stream. */
+  readonly lastSequence: number;
+  /** Everything of the stream up to it is done; without acks: delivered. */
+  readonly ackFloor: number;
+  readonly change: "kept" | "created" | "updated" | "recreated";
+  /** For people: what could not be done as asked, or was done in another way. */
+  readonly notes: readonly string[];
+}
+
+/** Another relay may be at the same consumer: look again, so often at most. */
+const MAX_LOOKS = 6;
+const LOOK_AGAIN_MS = 50;
+/** Of `action: create` and `update`, which servers before 2.10 ignore. */
+type ConsumerAction = "create" | "update";
+
+/** One look came to an end, or found that the ground had moved. */
+type Look = { readonly kind: "aligned"; readonly aligned: AlignedConsumer } | { readonly kind: "look-again" };
+
+interface Alignment {
+  readonly connection: Connection;
+  readonly settings: ConsumerSettings;
+  readonly position: Position | null;
+}
+
+/**
+ * Makes the consumer, or changes it in place, or makes it anew at its last position where JetStream cannot change it.
+ * `position` is what Relay itself knows to be done: a consumer that is gone starts after it.
+ * Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`.
+ */
+export async function alignConsumer(
+  connection: Connection,
+  settings: ConsumerSettings,
+  position: Position | null,
+): Promise<AlignedConsumer> {
+  const alignment = { connection, settings, position };
+  for (let looks = 1; looks <= MAX_LOOKS; looks += 1) {
+    const look = await lookOnce(alignment, looks === MAX_LOOKS);
+    if (look.kind === "aligned") return look.aligned;
+    await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), new AbortController().signal);
+  }
+  throw refusal(settings, "somebody else keeps changing it");
+}
+
+async function lookOnce(alignment: Alignment, isLast: boolean): Promise<Look> {
+  const { connection, settings } = alignment;
+  const { source, durable } = settings;
+  const stream = await readSource(connection, settings);
+  checkWishes(stream, settings);
+  const answer = await requestConsumerInfo(connection, {
+    domain: source.domain,
+    stream: source.stream,
+    durable,
+  });
+  if (answer.kind === "refused" && answer.code === API_ERRORS.consumerNotFound) {
+    const { start, notes, isKnown } = planStart(stream, settings, alignment.position);
+    return make(alignment, { stream, start, notes, change: isKnown ? "recreated" : "created", isLast });
+  }
+  if (answer.kind !== "ok") throw toError(settings, answer);
+  const info = answer.value;
+  if (info.config.deliver_subject !== undefined) throw refusal(settings, "a push consumer has that name");
+  if (!hasRightAckPolicy(info.config, settings)) return remake(alignment, { stream, info, isLast });
+  if (differences(info.config, settings).length > 0) return update(alignment, { stream, info, isLast });
+  return aligned(stream, info, { change: "kept", notes: notesOf(info, settings) });
+}
+
+async function readSource(connection: Connection, settings: ConsumerSettings): Promise<StreamInfo> {
+  let stream: StreamInfo | null;
+  try {
+    stream = await readStream(connection, settings.source);
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    throw new RelayError("nats-unavailable", `${cannot(settings)}: ${error.message}`, { cause: error });
+  }
+  if (stream === null) throw new RelayError("stream-missing", `${cannot(settings)}: stream not found`);
+  return stream;
+}
+
+async function make(
+  { connection, settings }: Alignment,
+  making: {
+    stream: StreamInfo;
+    start: Start;
+    notes: readonly string[];
+    change: "created" | "recreated";
+    isLast: boolean;
+  },
+): Promise<Look> {
+  const config = toConsumerConfig(settings, making.start);
+  const answer = await requestPut(connection, { settings, config, action: "create" });
+  if (answer.kind === "ok") {
+    checkEcho(answer.value, settings);
+    return aligned(making.stream, answer.value, { change: making.change, notes: making.notes });
+  }
+  const isOvertaken = wasOvertaken(answer) || (await isPresent(connection, settings));
+  if (!isOvertaken || making.isLast) throw toError(settings, answer);
+  return { kind: "look-again" };
+}
+
+async function update(
+  { connection, settings }: Alignment,
+  { stream, info, isLast }: { stream: StreamInfo; info: ConsumerInfo; isLast: boolean },
+): Promise<Look> {
+  const config = toUpdatedConfig(info.config, settings);
+  const answer = await requestPut(connection, { settings, config, action: "update" });
+  if (answer.kind === "ok") {
+    checkEcho(answer.value, settings);
+    return aligned(stream, answer.value, { change: "updated", notes: notesOf(answer.value, settings) });
+  }
+  const isOvertaken = wasOvertaken(answer) || !(await isPresent(connection, settings));
+  if (!isOvertaken || isLast) throw toError(settings, answer);
+  return { kind: "look-again" };
+}
+
+/** The ack policy is for ever: the consumer is deleted and made anew where it was. */
+async function remake(
+  alignment: Alignment,
+  { stream, info, isLast }: { stream: StreamInfo; info: ConsumerInfo; isLast: boolean },
+): Promise<Look> {
+  const { connection, settings } = alignment;
+  const { domain, stream: name } = settings.source;
+  await deleteConsumer(connection, { domain, stream: name, durable: settings.durable });
+  const sequence = floorOf(info, stream.state.last_seq);
+  const last = { streamCreated: stream.created, sequence };
+  const { start, notes } = planStart(stream, settings, last);
+  const note = `Consumer ${settings.durable} was made anew after sequence ${sequence}: acks cannot be changed in place`;
+  return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });
+}
+
+function aligned(
+  stream: StreamInfo,
+  info: ConsumerInfo,
+  { change, notes }: Pick<AlignedConsumer, "change" | "notes">,
+): Look {
+  return {
+    kind: "aligned",
+    aligned: {
+      consumerCreated: info.created,
+      streamCreated: stream.created,
+      lastSequence: stream.state.last_seq,
+      ackFloor: floorOf(info, stream.state.last_seq),
+      change,
+      notes,
+    },
+  };
+}
+
+function notesOf(info: ConsumerInfo, settings: ConsumerSettings): readonly string[] {
+  const before = changedDeliverPolicy(info.config, settings);
+  if (before === null) return [];
+  return [`deliverPolicy affects new consumers only: ${settings.durable} was made with ${before}`];
+}
+
+/** What servers refuse in words that do not help, or accept and then deliver nothing: a filter that matches nothing. */
+function checkWishes(stream: StreamInfo, settings: ConsumerSettings): void {
+  const { filterSubjects } = settings.source;
+  if (new Set(filterSubjects).size > 1 && !takesSeveralFilters(stream)) {
+    throw refusal(settings, "several filter subjects need nats-server 2.10 or newer");
+  }
+  if (!settings.acks && stream.config.retention === "workqueue") {
+    throw refusal(settings, "a work queue needs acks, so its quality of service cannot be NONE");
+  }
+  const { subjects, mirror, sources, subject_transform: transform } = stream.config;
+  if (mirror !== undefined || sources !== undefined || transform !== undefined) return;
+  const foreign = filterSubjects.find(
+    (filter) => !subjects.some((subject) => subjectsOverlap(filter, subject)),
+  );
+  if (foreign === undefined) return;
+  throw refusal(settings, `the stream has no subject ${foreign} (it has ${subjects.join(", ")})`);
+}
+
+/** A server leaves out what it does not know, without a word. */
+function checkEcho(info: ConsumerInfo, settings: ConsumerSettings): void {
+  const missing = differences(info.config, settings);
+  if (!hasRightAckPolicy(info.config, settings))
+    throw refusal(settings, "the server did not take its ack policy");
+  if (missing.length > 0) throw refusal(settings, `the server did not take its ${missing.join(", ")}`);
+}
+
+/** False also if that cannot be known. */
+async function isPresent(connection: Connection, { source, durable }: ConsumerSettings): Promise<boolean> {
+  const answer = await requestConsumerInfo(connection, {
+    domain: source.domain,
+    stream: source.stream,
+    durable,
+  });
+  return answer.kind === "ok";
+}
+
+/** With its one filter in the subject, so that an account can be limited to it (NATS ADR-31). */
+function requestPut(
+  connection: Connection,
+  put: { settings: ConsumerSettings; config: { filter_subject?: string }; action: ConsumerAction },
+): Promise<ApiAnswer<ConsumerInfo>> {
+  const { domain, stream } = put.settings.source;
+  const { filter_subject: filter } = put.config;
+  const call = `CONSUMER.CREATE.${stream}.${put.settings.durable}`;
+  return requestApi<ConsumerInfo>(connection, {
+    domain,
+    call: filter === undefined ? call : `${call}.${filter}`,
+    body: { stream_name: stream, config: put.config, action: put.action },
+  });
+}
+
+function toError(
+  settings: ConsumerSettings,
+  answer: Exclude<ApiAnswer<unknown>, { kind: "ok" }>,
+): RelayError {
+  if (answer.kind === "refused") return refusal(settings, answer.reason);
+  return new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
+}
+
+function refusal(settings: ConsumerSettings, reason: string): RelayError {
+  return new RelayError("consumer-refused", `${cannot(settings)}: ${reason}`);
+}
+
+function cannot({ source, durable }: ConsumerSettings): string {
+  return `Cannot consume ${source.stream} as ${durable}`;
+}

@@ -1,0 +1,43 @@
+// A dead letter's headers as NATS carries them, and whether they fit.
+
+import { headers, type MsgHdrs } from "@nats-io/transport-node";
+
+import type { Header } from "#delivery/message.ts";
+
+/** The server counts them all in 16 bits, those that steer it included (its error 10097). */
+const MAX_HEADER_BYTES = 65_535;
+
+/** A header that NATS cannot carry is left out: a name with a space or a colon, a value with a line break. */
+export function toLetterHeaders(letter: readonly Header[], stream: string): MsgHdrs {
+  const result = headers();
+  for (const [name, value] of letter) appendIfPossible(result, name, value);
+  result.set("Nats-Expected-Stream", stream);
+  result.set("Nats-Expected-Last-Subject-Sequence", "0");
+  return result;
+}
+
+/** null: they fit; else why not. */
+export function findExcess(letter: MsgHdrs, body: Uint8Array, maxPayload: number): string | null {
+  const headerBytes = encodedLength(letter);
+  if (headerBytes > MAX_HEADER_BYTES) return `headers of ${headerBytes} bytes`;
+  const bytes = headerBytes + body.byteLength;
+  return bytes > maxPayload ? `${bytes} bytes, of ${maxPayload} that the server takes` : null;
+}
+
+function appendIfPossible(result: MsgHdrs, name: string, value: string): void {
+  if (name === "") return;
+  try {
+    result.append(name, value);
+  } catch {
+    // Left out, as promised: the letter is worth more than one of its headers.
+  }
+}
+
+/** `NATS/1.0`, a line for each value, and an empty line. */
+function encodedLength(letter: MsgHdrs): number {
+  let length = "NATS/1.0\r\n\r\n".length;
+  for (const [name, values] of letter) {
+    for (const value of values) length += name.length + Buffer.byteLength(value) + ": \r\n".length;
+  }
+  return length;
+}

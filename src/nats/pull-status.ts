@@ -1,0 +1,70 @@
+// What the server's answers to a pull mean for the next one. Pure.
+
+import type { Msg } from "@nats-io/transport-node";
+
+export interface PullStatus {
+  readonly code: number;
+  /** In lower case. */
+  readonly description: string;
+}
+
+export type PullVerdict =
+  /** A heartbeat: the pull is alive. */
+  | { readonly kind: "alive" }
+  /** The pull has ended as it should. */
+  | { readonly kind: "again" }
+  /** The next message is larger than what the pull allows, or than what is left of it. */
+  | { readonly kind: "too-small" }
+  | { readonly kind: "later"; readonly delayMs: number }
+  /** The consumer does not allow so much: the next pull asks for this much at most. */
+  | { readonly kind: "limit"; readonly field: "batch" | "bytes"; readonly most: number }
+  | { readonly kind: "limit-expires" }
+  /** Nobody answers pulls of this consumer. */
+  | { readonly kind: "nobody" }
+  /** No pull can succeed any more. */
+  | { readonly kind: "lost"; readonly reason: string };
+
+const LEADER_CHANGE_MS = 50;
+const EXCEEDED_MS = 1000;
+
+export function judgePullStatus({ code, description }: PullStatus): PullVerdict {
+  switch (code) {
+    case 100:
+      return { kind: "alive" };
+    case 404:
+    case 408:
+      return { kind: "again" };
+    case 503:
+      return { kind: "nobody" };
+    case 400:
+      return { kind: "lost", reason: description };
+    case 409:
+      return judgeConflict(description);
+    default:
+      return { kind: "later", delayMs: LEADER_CHANGE_MS };
+  }
+}
+
+function judgeConflict(description: string): PullVerdict {
+  if (description.includes("exceeds maxbytes")) return { kind: "too-small" };
+  if (/consumer deleted|stream deleted|push based/.test(description))
+    return { kind: "lost", reason: description };
+  const limit = /exceeded maxrequest(batch|maxbytes) of (\d+)/.exec(description);
+  if (limit !== null) {
+    return {
+      kind: "limit",
+      field: limit[1] === "batch" ? "batch" : "bytes",
+      most: Math.max(1, Number(limit[2])),
+    };
+  }
+  if (description.includes("exceeded maxrequestexpires")) return { kind: "limit-expires" };
+  return { kind: "later", delayMs: description.includes("exceeded") ? EXCEEDED_MS : LEADER_CHANGE_MS };
+}
+
+export function readPullStatus(msg: Msg): PullStatus {
+  try {
+    return { code: msg.headers?.code ?? 0, description: (msg.headers?.description ?? "").toLowerCase() };
+  } catch {
+    return { code: 0, description: "unreadable status" };
+  }
+}

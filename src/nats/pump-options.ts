@@ -1,0 +1,31 @@
+// What a pump is told, and what it tells about itself.
+
+import type { Logger } from "#lib/logger.ts";
+
+import type { Received } from "./received.ts";
+import type { StreamRef } from "./stream.ts";
+
+export interface PumpStats {
+  readonly held: number;
+  readonly capacity: number;
+  /** Asked for and not yet come. */
+  readonly outstanding: number;
+  readonly pulls: number;
+  readonly received: number;
+  readonly silences: number;
+  /** Of the last pull that did not end as it should. */
+  readonly lastStatus: string | null;
+}
+
+export interface PumpOptions {
+  readonly source: StreamRef;
+  readonly durable: string;
+  /** False: nothing is redelivered, so pulls are short and their end is waited for. */
+  readonly acks: boolean;
+  readonly capacity: number;
+  /** Must return at once. */
+  readonly onMessage: (received: Received) => void;
+  /** Called once: the consumer or its stream is gone, and the pump has ended. */
+  readonly onLost: (reason: string) => void;
+  readonly logger: Logger;
+}

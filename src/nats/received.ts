@@ -1,0 +1,73 @@
+// A message as it came in, with the answers that the server takes for it.
+
+import type { Msg } from "@nats-io/transport-node";
+
+import type { Header, Message } from "#delivery/message.ts";
+
+import { parseAckSubject } from "./ack-subject.ts";
+import type { Connection } from "./connection.ts";
+import { settlesWithin } from "./settles-within.ts";
+
+export interface Received {
+  readonly message: Message;
+  /** Not waited for; repeated after a reconnect until the server is known to have it. */
+  ack: () => void;
+  /**
+   * Acks and waits, 2 s at most, until the server says that it took it. False: not known, the message may come again
+   * or not.
+   */
+  confirmAck: (signal: AbortSignal) => Promise<boolean>;
+  /** Gives it back at once. Never repeated: what is lost of it, the ack wait does. */
+  nak: () => void;
+  /** Starts the ack wait anew. */
+  working: () => void;
+  /** Messages of the consumer still to come after this one. */
+  readonly pending: number;
+}
+
+const CONFIRM_MS = 2000;
+
+/** null: not a message that a consumer delivered. */
+export function toReceived(msg: Msg, connection: Connection): Received | null {
+  const reply = msg.reply;
+  const position = reply === undefined ? null : parseAckSubject(reply);
+  if (reply === undefined || position === null) return null;
+  const { stream, sequence, timestampNanos, deliveryCount, pending } = position;
+  const message: Message = {
+    stream,
+    sequence,
+    subject: msg.subject,
+    timestampNanos,
+    deliveryCount,
+    ...readHeaders(msg),
+    body: msg.data,
+  };
+  return {
+    message,
+    ack: () => connection.publishAck(reply),
+    confirmAck: (signal) => confirmAck(reply, connection, signal),
+    nak: () => connection.publish(reply, "-NAK"),
+    working: () => connection.publish(reply, "+WPI"),
+    pending,
+  };
+}
+
+/** The library throws for a header block that every server stores, such as one with a space in a name. */
+function readHeaders(msg: Msg): Pick<Message, "headers" | "hasUnreadableHeaders"> {
+  try {
+    const headers: Header[] = [];
+    for (const [name, values] of msg.headers ?? []) {
+      for (const value of values) headers.push([name, value]);
+    }
+    return { headers, hasUnreadableHeaders: false };
+  } catch {
+    return { headers: [], hasUnreadableHeaders: true };
+  }
+}
+
+function confirmAck(reply: string, connection: Connection, signal: AbortSignal): Promise<boolean> {
+  const client = connection.client();
+  if (client === null || !connection.isConnected) return Promise.resolve(false);
+  const request = client.request(reply, "+ACK", { timeout: CONFIRM_MS });
+  return settlesWithin(request, CONFIRM_MS, { signal });
+}

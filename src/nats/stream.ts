@@ -1,0 +1,33 @@
+// What Relay reads of a stream.
+
+import type { StreamInfo } from "@nats-io/jetstream";
+
+import { RelayError } from "#lib/errors.ts";
+
+import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
+import type { Connection } from "./connection.ts";
+
+export interface StreamRef {
+  readonly domain: string | null;
+  readonly stream: string;
+}
+
+export function requestStreamInfo(
+  connection: Connection,
+  { domain, stream }: StreamRef,
+): Promise<ApiAnswer<StreamInfo>> {
+  return requestApi<StreamInfo>(connection, { domain, call: `STREAM.INFO.${stream}` });
+}
+
+/** null: there is no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */
+export async function readStream(connection: Connection, ref: StreamRef): Promise<StreamInfo | null> {
+  const answer = await requestStreamInfo(connection, ref);
+  if (answer.kind === "ok") return answer.value;
+  if (answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound) return null;
+  throw new RelayError("nats-unavailable", `Cannot read stream ${ref.stream}: ${answer.reason}`);
+}
+
+/** Servers since 2.10 put the time into the info; the version of the server we are connected to may be another one's. */
+export function takesSeveralFilters(info: StreamInfo): boolean {
+  return info.ts !== undefined;
+}

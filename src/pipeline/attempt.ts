@@ -1,0 +1,71 @@
+// One attempt at one message: makes sure it may be sent, sends it, and tells what came of it.
+
+import type { Callback, Exchange } from "#callback/client.ts";
+import type { Exception } from "#delivery/outcome.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Guard } from "./guard.ts";
+import type { Held } from "./held.ts";
+
+export type AttemptResult =
+  | { readonly kind: "made"; readonly exchange: Exchange }
+  /** Nothing was sent; the reason is neither the callback's nor the message's. */
+  | { readonly kind: "not-made" }
+  /** Acknowledged, but the journal could not be written: it may not be sent. */
+  | { readonly kind: "unrecorded"; readonly exception: Exception };
+
+export interface AttemptOptions {
+  readonly subscription: Subscription;
+  readonly callback: Callback;
+  readonly guard: Guard;
+  /** Aborts work on messages that the stream would deliver again. */
+  readonly redeliverable: AbortSignal;
+  /** Aborts work on those that nothing would deliver again. */
+  readonly final: AbortSignal;
+}
+
+/** Never rejects. */
+export async function attempt(held: Held, options: AttemptOptions): Promise<AttemptResult> {
+  if (options.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, options);
+  const signal = held.isRedeliverable ? options.redeliverable : options.final;
+  const exchange = await options.callback.send(held.received.message, { mayResend: true, signal });
+  return exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange };
+}
+
+/**
+ * AT_MOST_ONCE: what can fail before a byte is sent, then the acknowledgement, then the journal, then the request.
+ * An acknowledgement of unknown fate sends nothing: if it was lost, the stream delivers the message again.
+ */
+async function attemptOnce(held: Held, options: AttemptOptions): Promise<AttemptResult> {
+  const { callback, guard, redeliverable, final } = options;
+  const { message } = held.received;
+  const startedAt = new Date();
+  const exception = await callback.prepare(redeliverable);
+  if (redeliverable.aborted) return { kind: "not-made" };
+  if (exception !== null)
+    return { kind: "made", exchange: unsent(exception, startedAt, options.subscription) };
+  if (!(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
+  held.isRedeliverable = false;
+  try {
+    await guard.markDoneDurably(message);
+  } catch (error) {
+    const text = `Cannot write the journal: ${messageOf(error)}`;
+    return { kind: "unrecorded", exception: { kind: "exception", code: "journal", error: text } };
+  }
+  const exchange = await callback.send(message, { mayResend: false, signal: final });
+  return { kind: "made", exchange };
+}
+
+function unsent(outcome: Exception, startedAt: Date, { callback }: Subscription): Exchange {
+  return {
+    outcome,
+    startedAt,
+    durationMs: Date.now() - startedAt.getTime(),
+    sent: false,
+    aborted: false,
+    resends: 0,
+    droppedHeaders: 0,
+    request: { method: callback.method, url: callback.displayUrl, headers: [] },
+    response: null,
+  };
+}

@@ -1,0 +1,177 @@
+// The way of one message: slot, attempt, decision, and what the decision asks for.
+
+import type { Callback, Exchange } from "#callback/client.ts";
+import { letterSuffix } from "#delivery/dead-letter.ts";
+import { describeOutcome, type Failure } from "#delivery/outcome.ts";
+import { type Action, decide, type Policy } from "#delivery/policy.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import type { Limiter } from "#lib/limiter.ts";
+import { sleep } from "#lib/sleep.ts";
+import type { DeadLetters } from "#nats/dead-letters.ts";
+import { attempt } from "./attempt.ts";
+import type { Guard } from "./guard.ts";
+import type { Held } from "./held.ts";
+import type { Ending, Observer } from "./observer.ts";
+import type { Settler } from "./settle.ts";
+
+export interface DeliverOptions {
+  readonly subscription: Subscription;
+  readonly callback: Callback;
+  readonly guard: Guard;
+  readonly deadLetters: DeadLetters | null;
+  readonly settler: Settler;
+  readonly observer: Observer;
+  readonly slots: Limiter;
+  /** The pipeline closes: whatever waits, waits no longer. */
+  readonly closing: AbortSignal;
+  /** Aborts requests of messages that the stream would deliver again. */
+  readonly redeliverable: AbortSignal;
+  /** Aborts requests of those that nothing would deliver again. */
+  readonly final: AbortSignal;
+  /** False: another relay may hold what is redeliverable. */
+  readonly isCurrent: () => boolean;
+  /** Closes the pipeline because of this message. */
+  readonly interrupt: (held: Held, reason: string) => void;
+  readonly giveBack: (held: Held) => Ending;
+}
+
+export interface Deliver {
+  /** Takes a message to its end. */
+  run: (held: Held) => Promise<Ending>;
+  /** How many wait for a retry. */
+  readonly retrying: number;
+}
+
+const NEVER_SENT: Failure = {
+  kind: "exception",
+  code: "timeout",
+  error: "The relay stopped before the request was sent",
+};
+
+export function createDeliver(options: DeliverOptions): Deliver {
+  const { subscription, deadLetters, settler, observer, slots, closing, final } = options;
+  const policy: Policy = { ...subscription, hasDeadLetters: deadLetters !== null };
+  const hasAcks = subscription.qos !== "NONE";
+  let holdUntil = 0;
+  let retrying = 0;
+
+  async function run(held: Held): Promise<Ending> {
+    if (await isLetterStored(held)) {
+      settler.complete(held);
+      return { kind: "suppressed" };
+    }
+    let failure: Failure | null = null;
+    for (;;) {
+      if (!(await enter(held))) return abandon(held, failure);
+      const action = await attemptInSlot(held);
+      switch (action?.kind) {
+        case undefined:
+          return options.giveBack(held);
+        case "ack":
+          settler.complete(held);
+          return { kind: "delivered" };
+        case "dead-letter":
+          return storeLetter(held, action.failure);
+        case "drop":
+          settler.complete(held);
+          return { kind: "dropped", failure: action.failure };
+        case "interrupt":
+          return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
+        case "retry":
+          failure = action.failure;
+          await waitForRetry(action.delayMs);
+      }
+    }
+  }
+
+  /** A relay that died between storing a letter and acknowledging left the message to be delivered again. */
+  async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
+    if (deadLetters === null || !hasAcks || message.deliveryCount <= 1 || closing.aborted) return false;
+    return deadLetters.has(letterSuffix(subscription.id, message));
+  }
+
+  /** Waits for a slot, and for the end of a hold that the callback asked for. False: the pipeline closes. */
+  async function enter(held: Held): Promise<boolean> {
+    const signal = !held.isRedeliverable && held.attempts === 0 ? final : closing;
+    for (;;) {
+      const holdMs = holdUntil - performance.now();
+      if (holdMs > 0 && !(await sleep(holdMs, signal))) return false;
+      if (!(await slots.acquire(signal))) return false;
+      if (holdUntil <= performance.now()) return true;
+      slots.release();
+    }
+  }
+
+  /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */
+  async function attemptInSlot(held: Held): Promise<Action | null> {
+    try {
+      if (held.isRedeliverable && !options.isCurrent()) return null;
+      const result = await attempt(held, options);
+      if (result.kind === "not-made") return null;
+      const action: Action =
+        result.kind === "unrecorded"
+          ? { kind: "interrupt", failure: result.exception }
+          : decideAbout(held, result.exchange);
+      if (action.kind === "interrupt") interrupt(held, action.failure);
+      if (action.kind === "retry") holdUntil = Math.max(holdUntil, performance.now() + action.holdMs);
+      return action;
+    } finally {
+      slots.release();
+    }
+  }
+
+  function decideAbout(held: Held, exchange: Exchange): Action {
+    held.attempts += 1;
+    const action = decide(exchange.outcome, policy, {
+      attempt: held.attempts,
+      mayRetry: held.isRedeliverable || !hasAcks,
+      random: Math.random(),
+    });
+    const { message } = held.received;
+    observer.attempted({ subscription, message, attempt: held.attempts, exchange, action });
+    return action;
+  }
+
+  async function waitForRetry(delayMs: number): Promise<void> {
+    retrying += 1;
+    await sleep(delayMs, closing);
+    retrying -= 1;
+  }
+
+  /** It waited for a slot or a retry when the pipeline closed. */
+  async function abandon(held: Held, failure: Failure | null): Promise<Ending> {
+    if (held.isRedeliverable) return options.giveBack(held);
+    return endForGood(held, failure ?? NEVER_SENT);
+  }
+
+  function interrupt(held: Held, failure: Failure): void {
+    const isLost = !held.isRedeliverable && deadLetters === null;
+    options.interrupt(held, `${describeOutcome(failure)}${isLost ? "; the message is lost" : ""}`);
+  }
+
+  /** Nothing would deliver it again: its letter is all that can be kept. */
+  async function endForGood(held: Held, failure: Failure): Promise<Ending> {
+    return deadLetters === null ? { kind: "lost", failure } : storeLetter(held, failure);
+  }
+
+  async function storeLetter(held: Held, failure: Failure): Promise<Ending> {
+    if (deadLetters === null) throw new Error("No endpoint for a dead letter");
+    const signal = held.isRedeliverable ? closing : final;
+    const result = await settler.storeLetter(held, failure, { deadLetters, signal });
+    if (result.kind === "stored") {
+      settler.complete(held);
+      return { kind: "dead-lettered", failure, endpoint: result.endpoint };
+    }
+    if (result.kind === "too-large") {
+      options.interrupt(held, `Cannot store its dead letter: ${result.reason}`);
+    }
+    return held.isRedeliverable ? options.giveBack(held) : { kind: "lost", failure };
+  }
+
+  return {
+    run,
+    get retrying() {
+      return retrying;
+    },
+  };
+}

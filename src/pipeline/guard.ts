@@ -1,0 +1,151 @@
+// The replay guard: remembers what was completed, so that a server which forgot an acknowledgement causes no second request.
+//
+// It may cause a duplicate, never a loss. So its floor is the server's word and never computed here; an entry counts only for
+// the very message it was made for (sequence and time: a server that lost its tail gives a sequence out again); and whatever does
+// not fit the stream or the consumer any more makes it forget everything.
+
+import { type Logger } from "#lib/logger.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Message } from "#delivery/message.ts";
+import type { AlignedConsumer } from "#nats/consumer.ts";
+import type { Position } from "#nats/consumer-start.ts";
+import { type JournalHead, openJournal } from "./journal.ts";
+
+export interface Guard {
+  /** Where a lost consumer is to be made again; null: nothing is known of one. */
+  position: () => Position | null;
+  /** Tells which stream and consumer it is about from now on; forgets what does not fit them. */
+  align: (consumer: AlignedConsumer) => Promise<void>;
+  isDone: (message: Message) => boolean;
+  /** On disk within a quarter of a second. */
+  markDone: (message: Message) => void;
+  /** On disk, synced, when it resolves. Rejects with the file system's error. */
+  markDoneDurably: (message: Message) => Promise<void>;
+  /** The server's acknowledgement floor: what lies below it needs no entry of its own. */
+  advance: (floor: number) => Promise<void>;
+  /** Entries above the floor. */
+  readonly size: number;
+  /** Writes what is not on disk yet. From then on nothing is written any more. */
+  close: () => Promise<void>;
+}
+
+const FLUSH_INTERVAL_MS = 250;
+const MAX_ENTRIES = 65_536;
+/** So many are dropped at once: the first of a Map is slow to find where one after the other is deleted. */
+const DROPPED_AT_ONCE = 4096;
+/** Servers 2.9 and 2.10 shift a consumer's `created` by up to 0.2 ms when they restart. */
+const CREATED_TOLERANCE_MS = 1000;
+const WARNING_INTERVAL_MS = 60_000;
+
+/** Opens the guard that is kept in the file at `path`. Rejects with the file system's error. */
+export async function openGuard(path: string, { logger }: { logger: Logger }): Promise<Guard> {
+  const opened = await openJournal(path);
+  const { journal } = opened;
+  let head: JournalHead | null = opened.head;
+  const done = new Map<number, bigint>();
+  let highest = head?.floor ?? 0;
+  for (const entry of opened.entries) remember(entry.sequence, entry.timestampNanos);
+  let lastWarningAt = -Infinity;
+
+  function remember(sequence: number, timestampNanos: bigint): void {
+    done.set(sequence, timestampNanos);
+    highest = Math.max(highest, sequence);
+    if (done.size <= MAX_ENTRIES) return;
+    for (const oldest of done.keys().take(DROPPED_AT_ONCE)) done.delete(oldest);
+  }
+
+  /** A guard that cannot be written may cost a duplicate after a crash: said once a minute, never a reason to stop. */
+  function warn(error: unknown): void {
+    if (performance.now() - lastWarningAt < WARNING_INTERVAL_MS) return;
+    lastWarningAt = performance.now();
+    logger.warn("Cannot write the journal: a crash now may cause duplicates", {
+      path,
+      error: messageOf(error),
+    });
+  }
+
+  function rewrite(next: JournalHead): Promise<void> {
+    const entries = [...done].map(([sequence, timestampNanos]) => ({ sequence, timestampNanos }));
+    return journal.rewrite(next, entries);
+  }
+
+  /** What is in memory gets on disk, in one way or the other. */
+  async function persist({ isDurable }: { isDurable: boolean }): Promise<void> {
+    if (!journal.needsRewrite) return journal.flush({ isDurable });
+    if (head !== null) return rewrite(head);
+    if (isDurable) throw new Error("The consumer is not known yet");
+  }
+
+  let isClosed = false;
+  let isFlushing = false;
+  async function flush(): Promise<void> {
+    if (isFlushing) return;
+    isFlushing = true;
+    await persist({ isDurable: false }).catch(warn);
+    isFlushing = false;
+  }
+  const flushTimer = setInterval(() => void flush(), FLUSH_INTERVAL_MS); // Never rejects.
+
+  async function save(next: JournalHead): Promise<void> {
+    if (isClosed) return;
+    head = next;
+    await rewrite(next).catch(warn);
+  }
+
+  function markDone({ sequence, timestampNanos }: Message): void {
+    remember(sequence, timestampNanos);
+    journal.append({ sequence, timestampNanos });
+  }
+
+  function fits(consumer: AlignedConsumer, known: JournalHead): boolean {
+    if (consumer.streamCreated !== known.streamCreated || consumer.lastSequence < highest) return false;
+    const shiftMs = Math.abs(Date.parse(consumer.consumerCreated) - Date.parse(known.consumerCreated));
+    return consumer.change === "recreated" || shiftMs <= CREATED_TOLERANCE_MS;
+  }
+
+  async function advance(floor: number): Promise<void> {
+    if (head === null || floor <= head.floor) return;
+    let { floorTimestampNanos } = head;
+    for (const [sequence, timestampNanos] of done) {
+      if (sequence > floor) continue;
+      done.delete(sequence);
+      if (timestampNanos > floorTimestampNanos) floorTimestampNanos = timestampNanos;
+    }
+    await save({ ...head, floor, floorTimestampNanos });
+  }
+
+  return {
+    position: () => (head === null ? null : { streamCreated: head.streamCreated, sequence: head.floor }),
+    async align(consumer) {
+      const { streamCreated, consumerCreated, ackFloor } = consumer;
+      if (head === null || !fits(consumer, head)) {
+        done.clear();
+        highest = ackFloor;
+        await save({ streamCreated, consumerCreated, floor: ackFloor, floorTimestampNanos: 0n });
+        return;
+      }
+      await save({ ...head, consumerCreated });
+      await advance(ackFloor);
+    },
+    isDone({ sequence, timestampNanos }) {
+      if (head === null) return false;
+      if (sequence <= head.floor && timestampNanos <= head.floorTimestampNanos) return true;
+      return done.get(sequence) === timestampNanos;
+    },
+    markDone,
+    async markDoneDurably(message) {
+      markDone(message);
+      await persist({ isDurable: true });
+    },
+    advance,
+    get size() {
+      return done.size;
+    },
+    async close() {
+      isClosed = true;
+      clearInterval(flushTimer);
+      await persist({ isDurable: false }).catch(warn);
+      await journal.close().catch(warn);
+    },
+  };
+}

@@ -1,0 +1,56 @@
+// Keeps what is held from being given to another relay, and tells when that may have happened all the same.
+
+export interface HeartbeatOptions {
+  readonly ackWaitMs: number;
+  /** Tells the server that the messages are still being worked on. */
+  readonly renew: () => void;
+  /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
+  readonly lastContactAt: () => number;
+  /** Another relay may hold the messages by now. Called once. */
+  readonly onExpired: () => void;
+}
+
+export interface Heartbeat {
+  /** False once another relay may have taken over: no attempt may start. */
+  isCurrent: () => boolean;
+  stop: () => void;
+}
+
+const CHECK_INTERVAL_MS = 500;
+/** A contact that moves on by more than this was lost in between (there is one each second). */
+const CONTACT_GAP_MS = 1500;
+
+/**
+ * Renews every third of the ack wait, and at once when a lost contact is back: what was sent meanwhile was not heard. The
+ * last renewal that NATS heard may be one interval older than the last contact, so the lease ends after two thirds of the
+ * ack wait without contact.
+ */
+export function startHeartbeat({ ackWaitMs, renew, lastContactAt, onExpired }: HeartbeatOptions): Heartbeat {
+  const intervalMs = ackWaitMs / 3;
+  let contactAt = performance.now();
+  let isExpired = false;
+
+  function isCurrent(): boolean {
+    return !isExpired && performance.now() - Math.max(lastContactAt(), contactAt) < ackWaitMs - intervalMs;
+  }
+
+  function check(): void {
+    if (!isCurrent()) {
+      isExpired = true;
+      stop();
+      onExpired();
+      return;
+    }
+    const before = contactAt;
+    contactAt = Math.max(lastContactAt(), before);
+    if (contactAt - before > CONTACT_GAP_MS) renew();
+  }
+
+  const renewals = setInterval(renew, intervalMs);
+  const checks = setInterval(check, CHECK_INTERVAL_MS);
+  function stop(): void {
+    clearInterval(renewals);
+    clearInterval(checks);
+  }
+  return { isCurrent, stop };
+}

@@ -1,0 +1,53 @@
+// What the pipeline tells whoever watches: metrics, the process log, the demo.
+
+import type { Exchange } from "#callback/client.ts";
+import type { Message } from "#delivery/message.ts";
+import type { Failure } from "#delivery/outcome.ts";
+import type { Action } from "#delivery/policy.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+
+export interface Attempted {
+  readonly subscription: Subscription;
+  readonly message: Message;
+  /** 1 is the first since the message was received. */
+  readonly attempt: number;
+  readonly exchange: Exchange;
+  readonly action: Action;
+}
+
+/**
+ * How the relay was done with a message. `suppressed`: completed before, acknowledged without a request. `returned`: given
+ * back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
+ */
+export type Ending =
+  | { readonly kind: "delivered" }
+  | { readonly kind: "suppressed" }
+  | { readonly kind: "dead-lettered"; readonly failure: Failure; readonly endpoint: string }
+  | { readonly kind: "dropped"; readonly failure: Failure }
+  | { readonly kind: "lost"; readonly failure: Failure }
+  | { readonly kind: "returned" };
+
+export interface Settled {
+  readonly subscription: Subscription;
+  readonly message: Message;
+  readonly attempts: number;
+  readonly ending: Ending;
+}
+
+/** Called on the hot path: must be quick and must not throw. */
+export interface Observer {
+  attempted: (report: Attempted) => void;
+  settled: (report: Settled) => void;
+}
+
+/** Tells each of `observers` in turn. */
+export function joinObservers(observers: readonly Observer[]): Observer {
+  return {
+    attempted: (report) => {
+      for (const observer of observers) observer.attempted(report);
+    },
+    settled: (report) => {
+      for (const observer of observers) observer.settled(report);
+    },
+  };
+}

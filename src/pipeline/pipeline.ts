@@ -1,0 +1,249 @@
+// What happens to the messages of one subscription, from being received to being settled.
+//
+//   received -> suppressed                              completed before: acknowledged again
+//            -> waiting for a slot -> attempt -> ack | dead-letter | drop
+//                    ^                  |  \-> interrupt: the pipeline closes, the cause goes back first
+//                    '-- waiting for its retry
+//   closing  -> what waits goes back to the stream, what is in flight ends and is settled
+//
+// A pipeline is closed once and for good: a resumed subscription gets a new one.
+
+import type { Callback } from "#callback/client.ts";
+import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
+import { messageOf } from "#lib/errors.ts";
+import { createLimiter } from "#lib/limiter.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { DeadLetters } from "#nats/dead-letters.ts";
+import type { Pump } from "#nats/pump.ts";
+import type { Received } from "#nats/received.ts";
+import { createDeliver } from "./deliver.ts";
+import type { Guard } from "./guard.ts";
+import { startHeartbeat } from "./heartbeat.ts";
+import type { Held } from "./held.ts";
+import type { Ending, Observer } from "./observer.ts";
+import { createReturns } from "./returns.ts";
+import { createSettler } from "./settle.ts";
+
+/** Why the subscription stopped consuming. */
+export interface Interruption {
+  /** For people: which message, and what its callback answered. */
+  readonly cause: string;
+  readonly at: Date;
+}
+
+export interface PumpHandlers {
+  readonly capacity: number;
+  readonly onMessage: (received: Received) => void;
+}
+
+export interface PipelineOptions {
+  readonly subscription: Subscription;
+  readonly callback: Callback;
+  readonly guard: Guard;
+  /** Null: the subscription has none. */
+  readonly deadLetters: DeadLetters | null;
+  /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
+  readonly lastContactAt: () => number;
+  /** One message at a time until one is delivered. */
+  readonly isProbe: boolean;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  /** Told once; the owner closes the pipeline then. */
+  readonly onInterrupted: (interruption: Interruption) => void;
+  /** NATS was silent for so long that another relay may hold the messages. The owner closes the pipeline then. */
+  readonly onExpired: () => void;
+  /** A probe was delivered. */
+  readonly onRecovered: () => void;
+}
+
+export interface PipelineStats {
+  /** Received and not settled. */
+  readonly held: number;
+  readonly inFlight: number;
+  readonly retrying: number;
+  /** When the oldest held message was received, on the clock of `performance.now`; null: none is held. */
+  readonly oldestHeldAt: number | null;
+  /** Why no dead letter can be stored; null: nothing is in the way. */
+  readonly blocked: string | null;
+}
+
+export interface CloseOptions {
+  /** What is in flight then is aborted; null: never, each ends by its own time limit. */
+  readonly graceMs: number | null;
+  /** Another relay may hold the messages: nothing is given back, what the stream delivers again is aborted at once. */
+  readonly isExpired?: boolean;
+}
+
+export interface Pipeline {
+  /** Starts to pull, in place of a pump that is lost. */
+  pull: (startPump: (handlers: PumpHandlers) => Pump) => void;
+  stats: () => PipelineStats;
+  /**
+   * Resolves when nothing is held any more, with the number of messages that were given back to the stream. Called again,
+   * it can only shorten the grace.
+   */
+  close: (options: CloseOptions) => Promise<number>;
+}
+
+interface Entry extends Held {
+  /** Tells the pump that delivered it that there is room again. */
+  release: () => void;
+  readonly receivedAt: number;
+}
+
+/** How many times the connection limit is held under AUTO, so that waiting retries do not stop the rest. */
+const AUTO_HELD_FACTOR = 10;
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { subscription, guard, observer, logger } = options;
+  const concurrency = concurrencyOf(subscription);
+  const fullCapacity = subscription.qos === "AUTO" ? concurrency * AUTO_HELD_FACTOR : concurrency;
+  const hasAcks = subscription.qos !== "NONE";
+  const slots = createLimiter(concurrency);
+  const held = new Map<number, Entry>();
+  const closing = new AbortController();
+  const redeliverable = new AbortController();
+  const final = new AbortController();
+  let pump: Pump | null = null;
+  let isProbing = options.isProbe;
+  let cause: Held | null = null;
+  let isExpired = false;
+  let blocked: string | null = null;
+  let closed: Promise<void> | null = null;
+  let onEmpty: () => void = () => undefined;
+  const returns = createReturns({ cause: () => cause, canReturn: () => !isExpired });
+
+  const heartbeat = hasAcks
+    ? startHeartbeat({
+        ackWaitMs: subscription.source.ackWaitMs,
+        renew: () => held.forEach(({ isRedeliverable, received }) => isRedeliverable && received.working()),
+        lastContactAt: options.lastContactAt,
+        onExpired: options.onExpired,
+      })
+    : null;
+  const deliver = createDeliver({
+    ...options,
+    settler: createSettler({ subscription, guard, logger, onBlocked }),
+    slots,
+    closing: closing.signal,
+    redeliverable: redeliverable.signal,
+    final: final.signal,
+    isCurrent: () => heartbeat?.isCurrent() ?? true,
+    interrupt,
+    giveBack,
+  });
+
+  function capacity(): number {
+    if (blocked !== null && !hasAcks) return 0;
+    return isProbing ? 1 : fullCapacity;
+  }
+
+  function onBlocked(reason: string | null): void {
+    blocked = reason;
+    pump?.setCapacity(capacity());
+  }
+
+  function accept(received: Received, release: () => void): void {
+    const { message } = received;
+    const known = held.get(message.sequence);
+    if (known !== undefined) {
+      known.release();
+      known.release = release;
+      known.received = received;
+      return;
+    }
+    if (guard.isDone(message)) {
+      if (hasAcks) received.ack();
+      release();
+      observer.settled({ subscription, message, attempts: 0, ending: { kind: "suppressed" } });
+      return;
+    }
+    const isRedeliverable = hasAcks;
+    const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
+    held.set(message.sequence, entry);
+    void run(entry); // Never rejects.
+  }
+
+  /** A bug interrupts the subscription and loses nothing that can be given back. */
+  async function run(entry: Entry): Promise<void> {
+    let ending: Ending;
+    try {
+      ending = await deliver.run(entry);
+    } catch (error) {
+      logger.error("A message could not be processed", { error: messageOf(error) });
+      interrupt(entry, `Internal error: ${messageOf(error)}`);
+      ending = giveBack(entry);
+    }
+    const { message } = entry.received;
+    held.delete(message.sequence);
+    entry.release();
+    observer.settled({ subscription, message, attempts: entry.attempts, ending });
+    if (ending.kind === "delivered" && isProbing) recover();
+    if (held.size === 0) onEmpty();
+  }
+
+  function recover(): void {
+    isProbing = false;
+    pump?.setCapacity(capacity());
+    options.onRecovered();
+  }
+
+  function interrupt(entry: Held, reason: string): void {
+    if (cause !== null || closing.signal.aborted) return;
+    cause = entry;
+    // At once: whoever waits for the slot of the cause must not have it.
+    closing.abort();
+    const { stream, sequence, subject } = entry.received.message;
+    options.onInterrupted({
+      cause: `Message ${sequence} of ${stream} (${subject}): ${reason}`,
+      at: new Date(),
+    });
+  }
+
+  /** Where the pipeline goes on, it is left to the ack wait: it is in other hands, or was acknowledged after all. */
+  function giveBack(entry: Held): Ending {
+    if (closing.signal.aborted) returns.add(entry);
+    return { kind: "returned" };
+  }
+
+  async function drain(): Promise<void> {
+    closing.abort();
+    await pump?.stop();
+    returns.flush();
+    if (held.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
+    heartbeat?.stop();
+  }
+
+  async function close({ graceMs, isExpired: expired = false }: CloseOptions): Promise<number> {
+    isExpired ||= expired;
+    if (isExpired) redeliverable.abort();
+    const timer = graceMs === null ? undefined : setTimeout(abortAll, graceMs);
+    closed ??= drain();
+    await closed;
+    clearTimeout(timer);
+    return returns.count;
+  }
+
+  function abortAll(): void {
+    redeliverable.abort();
+    final.abort();
+  }
+
+  return {
+    pull(startPump) {
+      const started: Pump = startPump({
+        capacity: capacity(),
+        onMessage: (received) => accept(received, () => started.release()),
+      });
+      pump = started;
+    },
+    stats: () => ({
+      held: held.size,
+      inFlight: slots.taken,
+      retrying: deliver.retrying,
+      oldestHeldAt: held.values().next().value?.receivedAt ?? null,
+      blocked,
+    }),
+    close,
+  };
+}

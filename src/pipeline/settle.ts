@@ -1,0 +1,78 @@
+// How the relay gets done with a message: acknowledge it, or store its letter first.
+
+import { toDeadLetter } from "#delivery/dead-letter.ts";
+import { repeatDelayMs } from "#delivery/backoff.ts";
+import type { Failure } from "#delivery/outcome.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import type { Logger } from "#lib/logger.ts";
+import { sleep } from "#lib/sleep.ts";
+import type { DeadLetters, StoreResult } from "#nats/dead-letters.ts";
+import type { Guard } from "./guard.ts";
+import type { Held } from "./held.ts";
+
+export interface SettlerOptions {
+  readonly subscription: Subscription;
+  readonly guard: Guard;
+  readonly logger: Logger;
+  /** Told when no endpoint takes dead letters, with the reason, and with null when one does again. */
+  readonly onBlocked: (reason: string | null) => void;
+}
+
+export interface Settler {
+  /** The message is done with: remembered, and acknowledged unless that has been done. */
+  complete: (held: Held) => void;
+  /**
+   * Stores the letter of a message; while no endpoint takes it, tries again until `signal` aborts, then the last result
+   * is returned. Does not complete the message. Never rejects.
+   */
+  storeLetter: (
+    held: Held,
+    failure: Failure,
+    options: { deadLetters: DeadLetters; signal: AbortSignal },
+  ) => Promise<StoreResult>;
+}
+
+const REPEAT = { initialMs: 250, maxMs: 30_000 };
+
+export function createSettler({ subscription, guard, logger, onBlocked }: SettlerOptions): Settler {
+  let blocked = 0;
+
+  function block(reason: string): void {
+    blocked += 1;
+    if (blocked === 1) logger.error("Cannot store dead letters", { reason });
+    onBlocked(reason);
+  }
+
+  function unblock(result: StoreResult): void {
+    blocked -= 1;
+    if (blocked > 0) return;
+    onBlocked(null);
+    if (result.kind !== "unavailable") logger.info("Dead letters are stored again");
+  }
+
+  return {
+    complete(held) {
+      guard.markDone(held.received.message);
+      if (held.isRedeliverable) held.received.ack();
+    },
+    async storeLetter(held, failure, { deadLetters, signal }) {
+      const letter = toDeadLetter(held.received.message, failure, {
+        subscription: subscription.id,
+        application: subscription.application,
+        entrypoint: subscription.entrypoint,
+        attempts: held.attempts,
+        now: new Date(),
+      });
+      let result = await deadLetters.store(letter, signal);
+      if (result.kind !== "unavailable") return result;
+      block(result.reason);
+      for (let tryNumber = 1; result.kind === "unavailable"; tryNumber += 1) {
+        const delayMs = repeatDelayMs(tryNumber, { ...REPEAT, random: Math.random() });
+        if (!(await sleep(delayMs, signal))) break;
+        result = await deadLetters.store(letter, signal);
+      }
+      unblock(result);
+      return result;
+    },
+  };
+}

@@ -1,0 +1,194 @@
+// One stretch of consuming: a pipeline, and the pump that feeds it, replaced whenever its consumer is lost.
+
+import type { Callback } from "#callback/client.ts";
+import { repeatDelayMs } from "#delivery/backoff.ts";
+import { durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { sleep } from "#lib/sleep.ts";
+import type { AlignedConsumer } from "#nats/consumer.ts";
+import type { ConsumerSettings } from "#nats/consumer-config.ts";
+import type { Position } from "#nats/consumer-start.ts";
+import type { DeadLetters } from "#nats/dead-letters.ts";
+import type { Pump } from "#nats/pump.ts";
+import type { Guard } from "#pipeline/guard.ts";
+import type { Observer } from "#pipeline/observer.ts";
+import type { Interruption, Pipeline, PipelineOptions, PumpHandlers } from "#pipeline/pipeline.ts";
+
+/** What consuming is made of; the composition root knows how to make it. */
+export interface ConsumeParts {
+  /** Resolves with false when `signal` aborts before NATS is connected. */
+  readonly connected: (signal: AbortSignal) => Promise<boolean>;
+  readonly lastContactAt: () => number;
+  readonly alignConsumer: (settings: ConsumerSettings, position: Position | null) => Promise<AlignedConsumer>;
+  /** The server's acknowledgement floor; null: there is no such consumer. */
+  readonly readAckFloor: (settings: ConsumerSettings) => Promise<number | null>;
+  readonly startPump: (
+    settings: ConsumerSettings,
+    handlers: PumpHandlers & { onLost: (reason: string) => void },
+  ) => Pump;
+  readonly createPipeline: (options: PipelineOptions) => Pipeline;
+  /** Null: the subscription has no dead letters. */
+  readonly deadLetters: DeadLetters | null;
+  readonly observer: Observer;
+  readonly logger: Logger;
+}
+
+export interface ConsumeOptions {
+  readonly subscription: Subscription;
+  readonly callback: Callback;
+  readonly guard: Guard;
+  readonly isProbe: boolean;
+  /** Ends the stretch; what is in flight has `graceMs` from then on. */
+  readonly stopping: AbortSignal;
+  readonly graceMs: () => number;
+  readonly onPipeline: (pipeline: Pipeline) => void;
+  readonly onWaiting: (reason: string) => void;
+  readonly onConsuming: () => void;
+  readonly onRecovered: () => void;
+}
+
+/** Why it ended; `expired`: NATS was silent for so long that another relay may have taken over. */
+export type ConsumeEnd =
+  | { readonly kind: "interrupted"; readonly interruption: Interruption }
+  | { readonly kind: "expired" }
+  | { readonly kind: "stopped" };
+
+const ALIGN_BACKOFF = { initialMs: 500, maxMs: 30_000 };
+const FLOOR_CHECK_INTERVAL_MS = 1000;
+const FLOOR_REFRESH_MS = 15_000;
+/** The floor is read earlier when the guard has this many entries. */
+const FLOOR_REFRESH_ENTRIES = 4096;
+/** Shared by all relays of the subscription: each bounds itself to what it may hold. */
+const UNORDERED_MAX_ACK_PENDING = 1000;
+
+/** Resolves when nothing is held any more. Never rejects. */
+export async function consume(options: ConsumeOptions, parts: ConsumeParts): Promise<ConsumeEnd> {
+  const { subscription, callback, guard, isProbe, stopping, onRecovered } = options;
+  const { deadLetters, lastContactAt, observer, logger } = parts;
+  const ended = Promise.withResolvers<ConsumeEnd>();
+  const ending = new AbortController();
+  const finish = (end: ConsumeEnd) => {
+    ended.resolve(end);
+    ending.abort();
+  };
+  const onStop = () => finish({ kind: "stopped" });
+  stopping.addEventListener("abort", onStop);
+  const pipeline = parts.createPipeline({
+    subscription,
+    callback,
+    guard,
+    deadLetters,
+    lastContactAt,
+    isProbe,
+    observer,
+    logger,
+    onInterrupted: (interruption) => finish({ kind: "interrupted", interruption }),
+    onExpired: () => finish({ kind: "expired" }),
+    onRecovered,
+  });
+  options.onPipeline(pipeline);
+  if (stopping.aborted) onStop();
+  const supervision = superviseConsumer(pipeline, { ...options, signal: ending.signal }, parts);
+  const end = await ended.promise;
+  await supervision;
+  stopping.removeEventListener("abort", onStop);
+  switch (end.kind) {
+    case "stopped": {
+      const messages = await pipeline.close({ graceMs: options.graceMs() });
+      if (messages > 0) logger.info("Given back to the stream", { messages });
+      break;
+    }
+    case "interrupted":
+      await pipeline.close({ graceMs: null });
+      break;
+    case "expired":
+      logger.warn("NATS was silent for too long: what was held is left to other relays");
+      await pipeline.close({ graceMs: null, isExpired: true });
+      break;
+  }
+  return end;
+}
+
+/** Keeps a pump running on an aligned consumer until `signal` aborts. */
+async function superviseConsumer(
+  pipeline: Pipeline,
+  { subscription, guard, onWaiting, onConsuming, signal }: ConsumeOptions & { signal: AbortSignal },
+  parts: ConsumeParts,
+): Promise<void> {
+  const { logger } = parts;
+  const settings: ConsumerSettings = {
+    durable: durableName(subscription.id),
+    source: subscription.source,
+    acks: subscription.qos !== "NONE",
+    maxAckPending: isOrdered(subscription.qos) ? 1 : UNORDERED_MAX_ACK_PENDING,
+  };
+  for (;;) {
+    if (!(await alignConsumer(settings, { guard, onWaiting, signal }, parts))) return;
+    onConsuming();
+    const lost = Promise.withResolvers<string | null>();
+    const onAbort = () => lost.resolve(null);
+    signal.addEventListener("abort", onAbort);
+    pipeline.pull((handlers) => parts.startPump(settings, { ...handlers, onLost: lost.resolve }));
+    const floor = keepFloor(guard, () => parts.readAckFloor(settings), logger);
+    const reason = await lost.promise;
+    floor.stop();
+    signal.removeEventListener("abort", onAbort);
+    if (reason === null) return;
+    logger.warn("Consumer lost", { consumer: settings.durable, reason });
+  }
+}
+
+/** Tries for ever; logs when the reason changes, not per try. False: `signal` aborted. */
+async function alignConsumer(
+  settings: ConsumerSettings,
+  { guard, onWaiting, signal }: { guard: Guard; onWaiting: (reason: string) => void; signal: AbortSignal },
+  { connected, alignConsumer: align, logger }: ConsumeParts,
+): Promise<boolean> {
+  let lastReason: string | null = null;
+  for (let tryNumber = 1; ; tryNumber += 1) {
+    if (!(await connected(signal))) return false;
+    try {
+      const aligned = await align(settings, guard.position());
+      await guard.align(aligned);
+      const { stream } = settings.source;
+      logger.info("Consuming", { stream, consumer: settings.durable, change: aligned.change });
+      for (const note of aligned.notes) logger.warn(note, { consumer: settings.durable });
+      return !signal.aborted;
+    } catch (error) {
+      const reason = messageOf(error);
+      onWaiting(reason);
+      if (reason !== lastReason) logger.warn("Subscription waits", { reason });
+      lastReason = reason;
+      const delayMs = repeatDelayMs(tryNumber, { ...ALIGN_BACKOFF, random: Math.random() });
+      if (!(await sleep(delayMs, signal))) return false;
+    }
+  }
+}
+
+/** Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. */
+function keepFloor(
+  guard: Guard,
+  readAckFloor: () => Promise<number | null>,
+  logger: Logger,
+): { stop: () => void } {
+  let readAt = performance.now();
+  let isReading = false;
+
+  async function check(): Promise<void> {
+    const isDue = performance.now() - readAt > FLOOR_REFRESH_MS;
+    if (isReading || (!isDue && guard.size < FLOOR_REFRESH_ENTRIES)) return;
+    isReading = true;
+    try {
+      const floor = await readAckFloor();
+      if (floor !== null) await guard.advance(floor);
+    } catch (error) {
+      logger.debug("Cannot read the acknowledgement floor", { error: messageOf(error) });
+    }
+    readAt = performance.now();
+    isReading = false;
+  }
+
+  const timer = setInterval(() => void check(), FLOOR_CHECK_INTERVAL_MS); // Never rejects.
+  return { stop: () => clearInterval(timer) };
+}

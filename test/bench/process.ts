@@ -1,0 +1,21 @@
+// What the kernel says of a process.
+
+export interface ProcessReading {
+  /** User and system time so far. */
+  readonly cpuMicros: number;
+  readonly peakBytes: number;
+}
+
+/** Of `/proc/<pid>/stat`: hundredths of a second on every Linux that Relay runs on. */
+const MICROS_PER_TICK = 10_000;
+
+export async function readProcess(pid: number): Promise<ProcessReading> {
+  const stat = await Bun.file(`/proc/${pid}/stat`).text();
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const status = await Bun.file(`/proc/${pid}/status`).text();
+  const peakKb = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
+  return {
+    cpuMicros: (Number(fields[11]) + Number(fields[12])) * MICROS_PER_TICK,
+    peakBytes: Number(peakKb) * 1024,
+  };
+}

@@ -1,0 +1,111 @@
+// check, schema and init: what they print, and with which exit code they end.
+
+import { expect, test } from "bun:test";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runCheck } from "#cli/check.ts";
+import { findConfig } from "#cli/config-path.ts";
+import { runInit } from "#cli/init.ts";
+import { runSchema } from "#cli/schema.ts";
+
+async function workplace() {
+  const home = await mkdtemp(join(tmpdir(), "relay-cli-"));
+  const printed = { stdout: "", stderr: "" };
+  return {
+    path: join(home, "relay.config.json"),
+    printed,
+    io: {
+      stdout: (text: string) => void (printed.stdout += text),
+      stderr: (text: string) => void (printed.stderr += text),
+    },
+    [Symbol.asyncDispose]: () => rm(home, { recursive: true }),
+  };
+}
+
+test("runInit() writes a config that runCheck() takes without a word", async () => {
+  await using place = await workplace();
+  const { path, printed, io } = place;
+  expect(await runInit({ path, force: false, print: false }, io)).toBe(0);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  printed.stdout = "";
+  expect(await runCheck({ path, withoutSecrets: false, env: {} }, io)).toBe(0);
+  expect(printed).toEqual({
+    stdout: `${path} is valid: 2 endpoints, 1 entrypoint, 1 subscription\n`,
+    stderr: "",
+  });
+});
+
+test("runInit() replaces a file only if it is forced", async () => {
+  await using place = await workplace();
+  const { path, io } = place;
+  await writeFile(path, "mine");
+  expect(
+    await runInit({ path, force: false, print: false }, io).catch((error: unknown) => error),
+  ).toMatchObject({
+    message: `Cannot write ${path}: it is there already, and --force replaces it`,
+  });
+  expect(await readFile(path, "utf8")).toBe("mine");
+  expect(await runInit({ path, force: true, print: false }, io)).toBe(0);
+  expect(await readFile(path, "utf8")).toContain('"Retry On Fail"');
+});
+
+test("runInit() prints instead of writing", async () => {
+  await using place = await workplace();
+  const { path, printed, io } = place;
+  expect(await runInit({ path, force: false, print: true }, io)).toBe(0);
+  expect(JSON.parse(printed.stdout)).toHaveProperty("entrypoints");
+  expect(await Bun.file(path).exists()).toBe(false);
+});
+
+test("runCheck() ends with 78 and the report on standard error", async () => {
+  await using place = await workplace();
+  const { path, printed, io } = place;
+  await writeFile(path, '{\n  "endpoints": []\n}');
+  expect(await runCheck({ path, withoutSecrets: false, env: {} }, io)).toBe(78);
+  expect(printed).toEqual({
+    stdout: "",
+    stderr: [
+      `${path} is not valid, 2 faults:`,
+      `  ${path}:1:1 entrypoints: missing`,
+      `  ${path}:2:16 endpoints: found a list of 0, allowed: a list of 1 to 1000`,
+      "",
+    ].join("\n"),
+  });
+});
+
+test("runCheck() prints warnings and notes", async () => {
+  await using place = await workplace();
+  const { path, printed, io } = place;
+  const file = {
+    endpoints: [{ name: "orders", type: "jetstream", consumer: { stream: "ORDERS" } }],
+    entrypoints: [
+      { type: "webhook", qos: "AT_LEAST_ONCE", configuration: { http: { maxConcurrentConnections: 2 } } },
+    ],
+    callbacks: { deny: ["10.0.0.0/8"] },
+    subscriptions: [{ configuration: { entrypointId: "webhook", callbackUrl: { env: "NOT_THERE" } } }],
+  };
+  await writeFile(path, JSON.stringify(file));
+  expect(await runCheck({ path, withoutSecrets: true, env: {} }, io)).toBe(0);
+  expect(printed.stdout.split("\n")).toEqual([
+    `${path} is valid: 1 endpoint, 1 entrypoint, 1 subscription`,
+    "  warning: entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE",
+    "  note: callbacks.deny does nothing yet",
+    "",
+  ]);
+});
+
+test("runSchema() prints JSON", async () => {
+  await using place = await workplace();
+  expect(runSchema(place.io)).toBe(0);
+  expect(JSON.parse(place.printed.stdout)).toMatchObject({ title: "Relay configuration", type: "object" });
+});
+
+test.each([
+  ["named.json", ["relay.config.json"], "named.json"],
+  [undefined, ["relay.config.json", "/etc/relay/relay.config.json"], "relay.config.json"],
+  [undefined, ["/etc/relay/relay.config.json"], "/etc/relay/relay.config.json"],
+  [undefined, [], "relay.config.json"],
+])("findConfig() given %p, with %p there, means %p", (named, there, expected) => {
+  expect(findConfig(named, { isThere: (path) => there.includes(path) })).toBe(expected);
+});

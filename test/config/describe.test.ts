@@ -1,0 +1,38 @@
+// The tables of the documentation say what the schema says.
+
+import { expect, test } from "bun:test";
+import { describeConfig } from "#config/describe.ts";
+
+const tables = new Map(describeConfig().map(({ name, markdown }) => [name, markdown.split("\n")]));
+
+test.each([
+  ["shutdown", "| `shutdown.graceSeconds` | `20` | How long a drain waits (0 to 600) |"],
+  ["nats", "| `nats.auth.seed` | required | With `nkey`: The seed of a user, `SU…` |"],
+  ["entrypoints", "| `id` | the `type` | What a subscription's `entrypointId` names; unique |"],
+  [
+    "entrypoints",
+    "| `configuration.http.connectTimeout` | `3000` | Time to connect, in milliseconds (1 to 600000) |",
+  ],
+  ["subscriptions", "| `configuration.headers[].name` | required | Name |"],
+])("describeConfig() has a line in %s", (name, line) => {
+  expect(tables.get(name)).toContain(line);
+});
+
+test("describeConfig() has a table for each top-level key, and a meaning for each key", () => {
+  expect([...tables.keys()]).toEqual([
+    "nats",
+    "server",
+    "system",
+    "state",
+    "deliveryLog",
+    "shutdown",
+    "logs",
+    "callbacks",
+    "endpoints",
+    "endpointGroups",
+    "entrypoints",
+    "subscriptions",
+  ]);
+  const rows = [...tables.values()].flatMap((lines) => lines.slice(2));
+  expect(rows.filter((row) => row.endsWith("|  |"))).toEqual([]);
+});

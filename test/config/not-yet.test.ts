@@ -1,0 +1,44 @@
+// Keys whose feature is not there yet are named, where they ask for something.
+
+import { expect, test } from "bun:test";
+import { configOf, FILE, withDelivery, withEntrypoint, withSettings } from "./parse-for-test.ts";
+
+test.each([
+  ["callbacks", { ...FILE, callbacks: { allow: ["10.0.0.0/8"] } }, "callbacks.allow does nothing yet"],
+  [
+    "ordering",
+    withSettings({ ordering: { key: "subject" } }),
+    "entrypoints[0].configuration.ordering does nothing yet",
+  ],
+  [
+    "logging",
+    withSettings({ logging: { enabled: true } }),
+    "entrypoints[0].configuration.logging does nothing yet",
+  ],
+  [
+    "a nested ssl",
+    {
+      ...FILE,
+      subscriptions: [
+        {
+          configuration: {
+            entrypointId: "webhook",
+            entrypointConfiguration: { callbackUrl: "http://h/", ssl: { trustAll: true } },
+          },
+        },
+      ],
+    },
+    "subscriptions[0].configuration.entrypointConfiguration.ssl does nothing yet",
+  ],
+])("listUnused() names %s", (_, file, line) => {
+  expect(configOf(file).unused).toEqual([line]);
+});
+
+test.each([
+  ["logging that is off", withSettings({ logging: { enabled: false } })],
+  ["a proxy that is off", withSettings({ proxy: { enabled: false, useSystemProxy: false } })],
+  ["no authentication", withDelivery({ auth: { type: "none" } })],
+  ["a replay by hand", withEntrypoint({ dlq: { endpoint: "letters", replay: { strategy: "MANUAL" } } })],
+])("listUnused() says nothing about %s", (_, file) => {
+  expect(configOf(file).unused).toEqual([]);
+});

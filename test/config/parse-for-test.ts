@@ -1,0 +1,72 @@
+// Parsing as the tests of this room need it: a small valid file, changed here and there.
+
+import { formatIssue } from "#config/issue.ts";
+import { parseConfig } from "#config/parse.ts";
+import type { Config } from "#config/resolve.ts";
+import type { ConfigContext } from "#config/secrets.ts";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** No environment, no files. */
+export const EMPTY_CONTEXT: ConfigContext = {
+  env: {},
+  directory: "/home/relay",
+  readFile: (path) => {
+    throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" });
+  },
+  hostName: "edge",
+  withoutSecrets: false,
+};
+
+export const SOURCE: Json = {
+  name: "orders",
+  type: "jetstream",
+  consumer: { stream: "ORDERS", subjects: ["orders.>"] },
+};
+export const LETTERS: Json = {
+  name: "letters",
+  type: "jetstream",
+  producer: { stream: "LETTERS", subject: "letters" },
+};
+
+export const FILE: Json = {
+  endpoints: [SOURCE, LETTERS],
+  entrypoints: [{ type: "webhook" }],
+  subscriptions: [{ id: "a", configuration: { entrypointId: "webhook", callbackUrl: "http://127.0.0.1/" } }],
+};
+
+export function withEntrypoint(entrypoint: Json): Json {
+  return { ...FILE, entrypoints: [{ type: "webhook", ...entrypoint }] };
+}
+
+/** What an entrypoint's `configuration` says. */
+export function withSettings(configuration: Json): Json {
+  return withEntrypoint({ configuration });
+}
+
+export function withSubscription(subscription: Json): Json {
+  return { ...FILE, subscriptions: [{ id: "a", ...subscription }] };
+}
+
+/** What a subscription's `configuration` says. */
+export function withDelivery(configuration: Json): Json {
+  const needed = { entrypointId: "webhook", callbackUrl: "http://127.0.0.1/" };
+  return withSubscription({ configuration: { ...needed, ...configuration } });
+}
+
+/** The issues, one line each, without their places. */
+export function faultsOf(file: unknown, context: Partial<ConfigContext> = {}): readonly string[] {
+  const parsed = parseConfig(typeof file === "string" ? file : JSON.stringify(file), {
+    ...EMPTY_CONTEXT,
+    ...context,
+  });
+  if (parsed.kind === "valid") return [];
+  return parsed.issues.map((issue) => formatIssue("f", issue).replace(/^f:\d+:\d+ /u, ""));
+}
+
+export function configOf(file: unknown, context: Partial<ConfigContext> = {}): Config {
+  const text = typeof file === "string" ? file : JSON.stringify(file);
+  const parsed = parseConfig(text, { ...EMPTY_CONTEXT, ...context });
+  if (parsed.kind === "valid") return parsed.config;
+  throw new Error(parsed.issues.map((issue) => formatIssue("f", issue)).join("\n"));
+}

@@ -1,0 +1,126 @@
+// One report of everything that is wrong, with places and without secrets.
+
+import { expect, test } from "bun:test";
+import { formatReport } from "#config/issue.ts";
+import { parseConfig } from "#config/parse.ts";
+import {
+  EMPTY_CONTEXT,
+  faultsOf,
+  FILE,
+  withDelivery,
+  withEntrypoint,
+  withSettings,
+} from "./parse-for-test.ts";
+
+const FAULTY = `{
+  "logs": { "level": "info", "level": "debug" },
+  "nats": { "auth": { "type": "user", "username": "relay", "password": 12345678 } },
+  "endpoints": [
+    { "name": "orders", "type": "jetstream", "consumer": { "stream": "ORDERS" } },
+    { "name": "letters", "type": "jetstream" }
+  ],
+  "entrypoints": [
+    {
+      "type": "webhook",
+      "qoss": "AUTO",
+      "dlq": { "endpoint": "leters" },
+      "configuration": { "http": { "readTimeout": 0 } }
+    }
+  ],
+  "subscriptions": [
+    { "id": "a b", "configuration": { "entrypointId": "webhook", "callbackUrl": { "env": "HOOK_URL" } } },
+    { "id": "b", "configuration": { "callbackUrl": "ftp://hunter2@example.com" } }
+  ]
+}`;
+
+test("parseConfig() puts syntax, schema, references and secrets into one report, in the order of the file", () => {
+  const parsed = parseConfig(FAULTY, EMPTY_CONTEXT);
+  if (parsed.kind === "valid") throw new Error("no fault was found");
+  expect(formatReport("relay.config.json", parsed.issues)).toBe(
+    [
+      "relay.config.json is not valid, 9 faults:",
+      "  relay.config.json:2:30 logs.level: this key stands here twice",
+      '  relay.config.json:3:72 nats.auth.password: allowed: a string, { "env": "NAME" }, { "file": "/path" } or { "credential": "name" }',
+      '  relay.config.json:11:7 entrypoints[0].qoss: unknown key, did you mean "qos"?',
+      '  relay.config.json:12:28 entrypoints[0].dlq.endpoint: no endpoint or endpoint group is named "leters", did you mean "letters"?',
+      "  relay.config.json:13:51 entrypoints[0].configuration.http.readTimeout: found 0, allowed: a whole number from 1 to 600000",
+      '  relay.config.json:17:13 subscriptions[0].id: found a string of another form, allowed: 1 to 128 letters, digits, "-" and "_"',
+      "  relay.config.json:17:81 subscriptions[0].configuration.callbackUrl: the environment variable HOOK_URL is not set",
+      "  relay.config.json:18:35 subscriptions[1].configuration.entrypointId: missing",
+      "  relay.config.json:18:52 subscriptions[1].configuration.callbackUrl: allowed: a URL that begins with http:// or https://",
+    ].join("\n"),
+  );
+});
+
+test.each([
+  ["a password of another type", { ...FILE, nats: { auth: { type: "token", value: ["hunter2hunter2"] } } }],
+  ["a callback URL", withDelivery({ callbackUrl: "hunter2hunter2" })],
+  ["a header value", withDelivery({ headers: [{ name: "X", value: "hunter2hunter2\n" }] })],
+  ["a value beside its key", withDelivery({ auth: { type: "token", token: "hunter2hunter2" } })],
+  [
+    "a value under an unknown key",
+    withDelivery({ auth: { type: "token", token: { valu: "hunter2hunter2" } } }),
+  ],
+  ["a number", withSettings({ http: { readTimeout: "hunter2hunter2" } })],
+  ["a signature key", withDelivery({ signature: { secrets: ["hunter2hunter2"] } })],
+  ["a server's URL", { ...FILE, nats: { servers: ["nats://a:hunter2hunter2@h"] } }],
+])("parseConfig() withholds %s that may be a secret", (_, file) => {
+  const faults = faultsOf(file);
+  expect(faults).not.toEqual([]);
+  expect(faults.join("\n")).not.toContain("hunter2");
+});
+
+test.each([
+  ["a server's certificate that is elsewhere", { ...FILE, nats: { tls: { caFile: "ca.pem" } } }],
+  ["the system's proxy", withSettings({ proxy: { enabled: true, useSystemProxy: true } })],
+  ["references", withDelivery({ callbackUrl: { credential: "url" } })],
+])("parseConfig() takes %s as given without secrets", (_, file) => {
+  expect(faultsOf(file)).not.toEqual([]);
+  expect(faultsOf(file, { withoutSecrets: true })).toEqual([]);
+});
+
+test.each(["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"])(
+  "parseConfig() finds the system proxy in %s",
+  (name) => {
+    const file = withSettings({ proxy: { enabled: true, useSystemProxy: true } });
+    expect(faultsOf(file, { env: { [name]: "http://proxy:3128" } })).toEqual([]);
+  },
+);
+
+test.each(["[::1]:8080", "127.1.2.3:80", "localhost:0"])("parseConfig() takes %s for loopback", (listen) => {
+  expect(faultsOf({ ...FILE, server: { listen } })).toEqual([]);
+});
+
+test("parseConfig() refuses a listener for everybody as long as authentication does nothing", () => {
+  const server = { listen: "[::]:8080", auth: { type: "token", value: "a-token" } };
+  expect(faultsOf({ ...FILE, server })).toEqual([
+    "server.listen: [::]:8080 is no loopback address, and server.auth does nothing yet: anybody could come in",
+  ]);
+});
+
+test("parseConfig() names an entrypoint by the other type name where only one can be meant", () => {
+  const file = { ...withDelivery({ entrypointId: "webhook-advanced" }), entrypoints: [{ type: "webhook" }] };
+  expect(faultsOf(file)).toEqual([]);
+  const named = { ...file, entrypoints: [{ type: "webhook", id: "orders" }] };
+  expect(faultsOf(named)).toEqual([]);
+});
+
+test("parseConfig() does not report what follows from a fault only", () => {
+  const file = { ...withEntrypoint({ dlq: { endpoint: "letters" } }), endpoints: [{ type: "jetstream" }] };
+  expect(faultsOf(file)).toEqual(["endpoints[0].name: missing"]);
+  expect(faultsOf(withDelivery({ ssl: { trustStore: { type: "pem" } } }))).toEqual([
+    'subscriptions[0].configuration.ssl.trustStore.type: found "pem", allowed: PEM, PKCS12, JKS',
+  ]);
+});
+
+test("formatReport() ends after 100 faults", () => {
+  const issues = Array.from({ length: 103 }, (_, index) => ({
+    line: index + 1,
+    column: 1,
+    path: "",
+    message: "x",
+  }));
+  const lines = formatReport("f", issues).split("\n");
+  expect(lines).toHaveLength(102);
+  expect(lines.at(-1)).toBe("  and 3 more");
+});

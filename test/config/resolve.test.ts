@@ -1,0 +1,220 @@
+// The valid file in delivery's words: defaults, joins, references.
+
+import { expect, test } from "bun:test";
+import {
+  configOf,
+  FILE,
+  type Json,
+  LETTERS,
+  SOURCE,
+  withDelivery,
+  withEntrypoint,
+  withSettings,
+} from "./parse-for-test.ts";
+
+const first = (file: Json, context = {}) => configOf(file, context).subscriptions[0];
+
+test("resolveConfig() fills in every default", () => {
+  const config = configOf(FILE);
+  expect(config).toMatchObject({
+    nats: {
+      servers: ["nats://127.0.0.1:4222"],
+      auth: { kind: "none" },
+      tls: null,
+      inboxPrefix: "_INBOX",
+      name: "relay edge",
+    },
+    server: {
+      listen: { host: "127.0.0.1", port: 8080 },
+      controlSocket: "/home/relay/.relay/relay.sock",
+    },
+    state: { directory: "/home/relay/.relay", bucket: "relay" },
+    shutdown: { graceMs: 20_000 },
+    logs: { level: "info", format: "json" },
+    entrypoints: [{ id: "webhook", contextPath: "/webhook", qos: "AUTO" }],
+    endpointCount: 2,
+    secrets: [],
+    warnings: [],
+    unused: [],
+  });
+  expect(config.subscriptions).toEqual([
+    {
+      id: "a",
+      application: null,
+      entrypoint: "webhook",
+      qos: "AUTO",
+      source: {
+        domain: null,
+        stream: "ORDERS",
+        filterSubjects: ["orders.>"],
+        deliverPolicy: { kind: "all" },
+        ackWaitMs: 30_000,
+      },
+      deadLetters: [],
+      callback: {
+        url: new URL("http://127.0.0.1/"),
+        displayUrl: "http://127.0.0.1/",
+        method: "POST",
+        headers: [],
+        connectTimeoutMs: 3000,
+        readTimeoutMs: 10_000,
+        idleTimeoutMs: 60_000,
+        maxConcurrentConnections: 5,
+      },
+      retry: { kind: "none" },
+      interruptOnServerError: true,
+      interruptOnException: true,
+      resume: { kind: "manual" },
+      startingAt: null,
+      endingAt: null,
+      isPaused: false,
+    },
+  ]);
+});
+
+test("resolveConfig() takes directories from systemd, and relative ones from the file", () => {
+  const env = { STATE_DIRECTORY: "/var/lib/relay:/var/lib/other", RUNTIME_DIRECTORY: "/run/relay" };
+  expect(configOf(FILE, { env })).toMatchObject({
+    state: { directory: "/var/lib/relay" },
+    server: { controlSocket: "/run/relay/relay.sock" },
+  });
+  const file = { ...FILE, state: { directory: "state" }, server: { controlSocket: "a.sock", listen: null } };
+  expect(configOf(file, { env })).toMatchObject({
+    state: { directory: "/home/relay/state" },
+    server: { controlSocket: "/home/relay/a.sock", listen: null },
+  });
+});
+
+test("resolveConfig() lets creds be read again", () => {
+  let content = "first\n";
+  const file = { ...FILE, nats: { auth: { type: "creds", content: { file: "relay.creds" } } } };
+  const { auth } = configOf(file, { readFile: () => content }).nats;
+  if (auth.kind !== "creds") throw new Error(auth.kind);
+  content = "second\n";
+  expect(auth.read()).toBe("second");
+});
+
+test("resolveSubscriptions() joins what entrypoint and subscription say", () => {
+  const file = {
+    ...FILE,
+    entrypoints: [
+      {
+        type: "webhook",
+        configuration: {
+          callbackUrl: "https://example.com/all",
+          method: "PUT",
+          headers: [
+            { name: "X-A", value: "entrypoint" },
+            { name: "X-B", value: "entrypoint" },
+          ],
+          retry: { retryOption: "Retry On Fail" },
+          resume: { strategy: "AUTO" },
+        },
+      },
+    ],
+    subscriptions: [
+      { id: "own", configuration: { entrypointId: "webhook", headers: [{ name: "x-a", value: "own" }] } },
+      {
+        id: "nested",
+        status: "PAUSED",
+        configuration: {
+          entrypointId: "webhook-advanced",
+          channel: "orders.new",
+          entrypointConfiguration: {
+            callbackUrl: "https://example.com/one",
+            deliverPolicy: { startSequence: 7 },
+            retry: { retryOption: "No Retry" },
+          },
+        },
+      },
+    ],
+  };
+  const [own, nested] = configOf(file).subscriptions;
+  expect(own?.callback).toMatchObject({
+    displayUrl: "https://example.com/all",
+    method: "PUT",
+    headers: [
+      ["X-B", "entrypoint"],
+      ["x-a", "own"],
+    ],
+  });
+  expect(own?.retry).toEqual({
+    kind: "exponential",
+    maxAttempts: 3,
+    initialDelayMs: 1000,
+    maxDelayMs: 60_000,
+  });
+  expect(own?.resume).toEqual({ kind: "auto", initialDelayMs: 5000, maxDelayMs: 300_000 });
+  expect(nested).toMatchObject({
+    isPaused: true,
+    retry: { kind: "none" },
+    source: { filterSubjects: ["orders.new"], deliverPolicy: { kind: "start-sequence", sequence: 7 } },
+    callback: { displayUrl: "https://example.com/one", method: "PUT" },
+  });
+});
+
+test.each<[string, { kind: "new" | "all" }, number]>([
+  ["NONE", { kind: "new" }, 5],
+  ["auto", { kind: "all" }, 5],
+  ["at-least-once", { kind: "all" }, 1],
+  ["AT_MOST_ONCE", { kind: "all" }, 1],
+])("resolveSubscriptions() starts %s where it should, with so many at once", (qos, deliverPolicy, count) => {
+  const subscription = first(withEntrypoint({ qos }));
+  expect(String(subscription?.qos)).toBe(qos.toUpperCase().replaceAll("-", "_"));
+  expect(subscription?.source.deliverPolicy).toEqual(deliverPolicy);
+  expect(subscription?.callback.maxConcurrentConnections).toBe(count);
+});
+
+test("resolveSubscriptions() lists the endpoints of a dead-letter group in order", () => {
+  const second = {
+    name: "hub",
+    type: "jetstream",
+    domain: "hub",
+    producer: {
+      stream: "HUB",
+      subject: "hub.dead",
+      create: true,
+      maxAgeSeconds: 60,
+      maxBytes: 1000,
+      replicas: 3,
+    },
+  };
+  const file = {
+    ...withEntrypoint({ dlq: { endpoint: "both" } }),
+    endpoints: [SOURCE, LETTERS, second],
+    endpointGroups: [{ name: "both", endpoints: ["hub", "letters"] }],
+  };
+  expect(first(file)?.deadLetters).toEqual([
+    {
+      name: "hub",
+      domain: "hub",
+      stream: "HUB",
+      subject: "hub.dead",
+      create: { maxAgeMs: 60_000, maxBytes: 1000, replicas: 3 },
+    },
+    { name: "letters", domain: null, stream: "LETTERS", subject: "letters", create: null },
+  ]);
+});
+
+test("resolveSubscriptions() shows no query, and of a URL by reference its origin only", () => {
+  const inline = configOf(withDelivery({ callbackUrl: "https://example.com/hook?token=s3cret-token" }));
+  expect(inline.subscriptions[0]?.callback.displayUrl).toBe("https://example.com/hook");
+  expect(inline.secrets).toContain("s3cret-token");
+  const env = { URL: "https://example.com/services/T000/B000/XXXX" };
+  const referred = configOf(withDelivery({ callbackUrl: { env: "URL" } }), { env });
+  expect(referred.subscriptions[0]?.callback.displayUrl).toBe("https://example.com");
+  expect(referred.secrets).toEqual(expect.arrayContaining([env.URL, "/services/T000/B000/XXXX"]));
+});
+
+test("listWarnings() warns of what is written, not of defaults", () => {
+  const http = { maxConcurrentConnections: 5 };
+  expect(configOf(withEntrypoint({ qos: "AT_LEAST_ONCE" })).warnings).toEqual([]);
+  expect(configOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } })).warnings).toEqual([
+    "entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE",
+  ]);
+  expect(configOf(withEntrypoint({ qos: "AT_MOST_ONCE" })).warnings).toEqual([
+    "entrypoints[0].qos: AT_MOST_ONCE holds for one relay only; where several share a subscription, the receiver must " +
+      "check webhook-id",
+  ]);
+  expect(configOf(withSettings({ http })).warnings).toEqual([]);
+});

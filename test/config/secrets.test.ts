@@ -1,0 +1,128 @@
+// Where references to secrets lead, and how secrets stay out of sight.
+
+import { expect, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig } from "#config/load.ts";
+import { createMask, resolveSecrets } from "#config/secrets.ts";
+import { messageOf } from "#lib/errors.ts";
+import { configOf, EMPTY_CONTEXT, faultsOf, FILE, withDelivery } from "./parse-for-test.ts";
+
+const D = "subscriptions[0].configuration";
+
+test.each<[string, unknown, readonly string[]]>([
+  [
+    "an unset environment variable",
+    withDelivery({ headers: [{ name: "X", value: { env: "NOT_THERE" } }] }),
+    [`${D}.headers[0].value: the environment variable NOT_THERE is not set`],
+  ],
+  [
+    "a secret file that is not there",
+    withDelivery({ callbackUrl: { file: "url.txt" } }),
+    [`${D}.callbackUrl: cannot read /home/relay/url.txt: no such file`],
+  ],
+  [
+    "a credential outside of a service",
+    withDelivery({ callbackUrl: { credential: "url" } }),
+    [`${D}.callbackUrl: the credential "url" is not there: CREDENTIALS_DIRECTORY is not set`],
+  ],
+  [
+    "an empty name",
+    withDelivery({ callbackUrl: { env: "" } }),
+    [
+      `${D}.callbackUrl.env: allowed: { "env": "NAME" }, { "file": "/path" } or { "credential": "name" }, with a name that ` +
+        "is not empty",
+    ],
+  ],
+])("resolveSecrets() reports %s", (_, file, expected) => {
+  expect(faultsOf(file)).toEqual([...expected]);
+});
+
+test("resolveSecrets() refuses a credential that is a path", () => {
+  const env = { CREDENTIALS_DIRECTORY: "/run/credentials/relay.service" };
+  const faults = faultsOf(withDelivery({ callbackUrl: { credential: "../../etc/passwd" } }), { env });
+  expect(faults).toEqual([`${D}.callbackUrl: allowed: the name of a credential, not a path`]);
+});
+
+test("resolveSecrets() reads environment, files and credentials, less one line break at the end", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "relay-secrets-"));
+  await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+  await writeFile(join(directory, "value"), "from file\n\n");
+  await writeFile(join(directory, "credential"), "from credential\r\n");
+  const headers = [
+    { name: "A", value: { env: "VALUE" } },
+    { name: "B", value: { file: "credential" } },
+    { name: "C", value: { credential: "credential" } },
+    { name: "D", value: "inline" },
+  ];
+  const path = join(directory, "relay.config.json");
+  await writeFile(path, JSON.stringify(withDelivery({ headers })));
+  const env = { VALUE: "from environment", CREDENTIALS_DIRECTORY: directory };
+  const config = await loadConfig(path, { env });
+  expect(config.subscriptions[0]?.callback.headers).toEqual([
+    ["A", "from environment"],
+    ["B", "from credential"],
+    ["C", "from credential"],
+    ["D", "inline"],
+  ]);
+  expect(config.secrets).toEqual(expect.arrayContaining(["from environment", "from credential", "inline"]));
+  // Of two line breaks at the end one stays, and a header takes none.
+  await writeFile(path, JSON.stringify(withDelivery({ headers: [{ name: "A", value: { file: "value" } }] })));
+  const refusal = await loadConfig(path, { env }).catch(messageOf);
+  expect(refusal).toContain("headers[0].value: allowed: Latin-1 characters");
+});
+
+test("resolveSecrets() reads nothing without secrets", () => {
+  const context = { ...EMPTY_CONTEXT, withoutSecrets: true };
+  const file = withDelivery({ callbackUrl: { env: "URL" }, headers: [{ name: "X", value: { file: "/x" } }] });
+  expect(faultsOf(file, context)).toEqual([]);
+  expect(resolveSecrets(file, context).hidden).toEqual([]);
+});
+
+test("resolveSecrets() takes metadata for what it is", () => {
+  const [subscription] = [{ id: "a", metadata: { kind: "secret", env: "HOME" }, configuration: {} }];
+  const configuration = { entrypointId: "webhook", callbackUrl: "http://h/" };
+  expect(faultsOf({ ...FILE, subscriptions: [{ ...subscription, configuration }] })).toEqual([]);
+});
+
+test("resolveSecrets() hides what a file holds in several lines, line by line", () => {
+  const creds = [
+    "-----BEGIN NATS USER JWT-----",
+    "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ",
+    "------END NATS USER JWT------",
+  ].join("\n");
+  const file = { ...FILE, nats: { auth: { type: "creds", content: { file: "/relay.creds" } } } };
+  const { secrets } = configOf(file, { readFile: () => creds });
+  expect(secrets).toEqual([creds, "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ"]);
+});
+
+test("resolveSecrets() does not hide user names, media types and URLs that the file spells out", () => {
+  const file = withDelivery({
+    callbackUrl: "https://example.com/hooks/orders",
+    headers: [{ name: "accept", value: "application/json" }],
+    auth: { type: "basic", basic: { username: "username", password: "a-very-secured-password" } },
+  });
+  const { secrets } = configOf(file);
+  expect(secrets).toEqual([
+    "a-very-secured-password",
+    Buffer.from("username:a-very-secured-password").toString("base64"),
+  ]);
+});
+
+test.each([
+  ["as it is", "token s3cret/value+1 was sent", "token *** was sent"],
+  ["each time", "s3cret/value+1s3cret/value+1", "******"],
+  ["percent-encoded", "?t=s3cret%2Fvalue%2B1", "?t=***"],
+  ["in base64", `Basic ${Buffer.from("s3cret/value+1").toString("base64")}`, "Basic ***"],
+  ["escaped as in JSON", String.raw`{"value":"line\none\"two\""}`, `{"value":"***"}`],
+  ["but no short one", "a short text", "a short text"],
+  ["the longest first", "s3cret/value+1-and-more", "***"],
+])("createMask() masks a secret %s", (_, text, expected) => {
+  const mask = createMask(["s3cret/value+1", "short", 'line\none"two"', "s3cret/value+1-and-more"]);
+  expect(mask(text)).toBe(expected);
+});
+
+test("createMask() leaves everything as it is without secrets", () => {
+  expect(createMask([])("nothing to hide")).toBe("nothing to hide");
+});

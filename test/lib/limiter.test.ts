@@ -1,0 +1,93 @@
+// Places, and the line in front of them.
+
+import { getEventListeners } from "node:events";
+
+import { expect, test } from "bun:test";
+
+import { createLimiter } from "#lib/limiter.ts";
+
+const FOR_EVER = new AbortController().signal;
+
+test("acquire() gives as many places as there are, then waits", async () => {
+  const limiter = createLimiter(2);
+  expect(await limiter.acquire(FOR_EVER)).toBe(true);
+  expect(await limiter.acquire(FOR_EVER)).toBe(true);
+  const third = limiter.acquire(FOR_EVER);
+  expect(limiter).toMatchObject({ taken: 2, waiting: 1 });
+  expect(await Promise.race([third, Promise.resolve("waits")])).toBe("waits");
+  limiter.release();
+  expect(await third).toBe(true);
+  expect(limiter).toMatchObject({ taken: 2, waiting: 0 });
+});
+
+test("release() passes places on in the order of asking", async () => {
+  const limiter = createLimiter(1);
+  await limiter.acquire(FOR_EVER);
+  const order: number[] = [];
+  const waiting = [1, 2, 3].map(async (number) => {
+    await limiter.acquire(FOR_EVER);
+    order.push(number);
+    limiter.release();
+  });
+  limiter.release();
+  await Promise.all(waiting);
+  expect(order).toEqual([1, 2, 3]);
+  expect(limiter).toMatchObject({ taken: 0, waiting: 0 });
+});
+
+test("release() leaves no moment in which a newcomer can overtake those who wait", async () => {
+  const limiter = createLimiter(1);
+  await limiter.acquire(FOR_EVER);
+  const first = limiter.acquire(FOR_EVER);
+  limiter.release();
+  const newcomer = limiter.acquire(FOR_EVER);
+  expect(limiter).toMatchObject({ taken: 1, waiting: 1 });
+  expect(await Promise.race([newcomer, first.then(() => "first")])).toBe("first");
+  limiter.release();
+  expect(await newcomer).toBe(true);
+});
+
+test("acquire() steps out of the line when its signal aborts, and takes no place", async () => {
+  const limiter = createLimiter(1);
+  await limiter.acquire(FOR_EVER);
+  const controller = new AbortController();
+  const leaver = limiter.acquire(controller.signal);
+  const stayer = limiter.acquire(FOR_EVER);
+  controller.abort();
+  expect(await leaver).toBe(false);
+  expect(limiter).toMatchObject({ taken: 1, waiting: 1 });
+  limiter.release();
+  expect(await stayer).toBe(true);
+  limiter.release();
+  expect(limiter).toMatchObject({ taken: 0, waiting: 0 });
+});
+
+test("acquire() keeps a place that was given before its signal aborted", async () => {
+  const limiter = createLimiter(1);
+  await limiter.acquire(FOR_EVER);
+  const controller = new AbortController();
+  const waiting = limiter.acquire(controller.signal);
+  limiter.release();
+  controller.abort();
+  expect(await waiting).toBe(true);
+  expect(limiter.taken).toBe(1);
+});
+
+test("acquire() resolves with false at once where its signal has aborted, with places free", async () => {
+  const limiter = createLimiter(1);
+  expect(await limiter.acquire(AbortSignal.abort())).toBe(false);
+  expect(limiter).toMatchObject({ taken: 0, waiting: 0 });
+});
+
+test("acquire() leaves no listener behind on a signal that many share", async () => {
+  const limiter = createLimiter(1);
+  const controller = new AbortController();
+  await limiter.acquire(controller.signal);
+  const waiting = Array.from({ length: 50 }, () => limiter.acquire(controller.signal));
+  expect(getEventListeners(controller.signal, "abort")).toHaveLength(50);
+  for (const place of waiting) {
+    limiter.release();
+    await place;
+  }
+  expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
+});

@@ -1,0 +1,32 @@
+// The forms of an ack subject that servers have used.
+
+import { expect, test } from "bun:test";
+
+import { parseAckSubject } from "#nats/ack-subject.ts";
+
+const TAIL = "ORDERS.relay-billing.2.71.5.1700000000123456789.42";
+const PARSED = {
+  stream: "ORDERS",
+  consumer: "relay-billing",
+  deliveryCount: 2,
+  sequence: 71,
+  timestampNanos: 1_700_000_000_123_456_789n,
+  pending: 42,
+};
+
+test.each([
+  ["9 tokens", `$JS.ACK.${TAIL}`],
+  ["11 tokens, with domain and account", `$JS.ACK.hub.ABCDEF.${TAIL}`],
+  ["12 tokens, with a random one at the end", `$JS.ACK._.ABCDEF.${TAIL}.xyz`],
+])("parseAckSubject() reads %s", (_, subject) => {
+  expect(parseAckSubject(subject)).toEqual(PARSED);
+});
+
+test.each([
+  ["an inbox", "_INBOX.abc.1"],
+  ["too few tokens", "$JS.ACK.ORDERS.relay-billing.2.71"],
+  ["ten tokens", `$JS.ACK.hub.${TAIL}`],
+  ["a word for a number", "$JS.ACK.ORDERS.relay-billing.2.x.5.1.42"],
+])("parseAckSubject() refuses %s", (_, subject) => {
+  expect(parseAckSubject(subject)).toBeNull();
+});

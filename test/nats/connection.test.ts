@@ -1,0 +1,112 @@
+// The connection against a real server that is absent, killed, changed and started again.
+
+import { describe, expect, test } from "bun:test";
+
+import { startNatsServer } from "../support/nats-server.ts";
+import { eventually } from "../support/eventually.ts";
+import { connected, openTestConnection } from "../support/nats.ts";
+
+describe("openConnection()", () => {
+  test("openConnection() connects and tells where it is", async () => {
+    await using server = await startNatsServer();
+    await using connection = await connected(server.url);
+    expect(connection.isConnected).toBe(true);
+    const status = connection.status();
+    expect(status).toMatchObject({ connected: true, server: `127.0.0.1:${server.port}`, lastError: null });
+    expect(status.serverVersion).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  test("openConnection() waits for a server that is not there yet", async () => {
+    await using server = await startNatsServer();
+    await server.kill();
+    await using connection = openTestConnection(server.url);
+    await eventually(() => connection.status().lastError !== null);
+    expect(connection.isConnected).toBe(false);
+    expect(await connection.ready(AbortSignal.timeout(50))).toBe(false);
+    await server.restart();
+    expect(await connection.ready(AbortSignal.timeout(10_000))).toBe(true);
+    const messages = connection.logger.lines.map(({ message }) => message);
+    expect(messages).toEqual(["Waiting for NATS", "Connected to NATS"]);
+  });
+
+  test("openConnection() reconnects after a kill, logs both once and tells its listeners", async () => {
+    await using server = await startNatsServer();
+    await using connection = await connected(server.url);
+    let told = 0;
+    const forget = connection.onReconnect(() => {
+      told += 1;
+    });
+    await server.kill();
+    await eventually(() => !connection.isConnected);
+    expect(await connection.flush(100)).toBe(false);
+    await server.restart();
+    await eventually(() => connection.isConnected);
+    await eventually(() => told > 0);
+    forget();
+    expect(connection.status().reconnects).toBe(1);
+    const messages = connection.logger.lines.map(({ message }) => message);
+    expect(messages).toEqual(["Connected to NATS", "Lost NATS", "Connected to NATS"]);
+  });
+
+  test("openConnection() is rebuilt when the client library gives up", async () => {
+    await using server = await startNatsServer();
+    await using connection = await connected(server.url);
+    const before = connection.client();
+    await before?.close();
+    await eventually(() => connection.isConnected && connection.client() !== before);
+    expect(await connection.flush(1000)).toBe(true);
+  });
+
+  test("openConnection() takes credentials in the log for what they are not", async () => {
+    await using server = await startNatsServer({ configText: "authorization { token: hunter22 }" });
+    await using connection = await connected(server.url, { auth: { kind: "token", value: "hunter22" } });
+    expect(JSON.stringify(connection.logger.lines)).not.toContain("hunter22");
+  });
+
+  test("lastContactAt() follows answered pings, and stops when the server does not answer", async () => {
+    await using server = await startNatsServer();
+    await using connection = await connected(server.url);
+    await eventually(() => connection.lastContactAt() > 0);
+    const first = connection.lastContactAt();
+    await eventually(() => connection.lastContactAt() > first);
+    server.signal("SIGSTOP");
+    await eventually(() => !connection.isConnected, { withinMs: 8000 });
+    expect(performance.now() - connection.lastContactAt()).toBeGreaterThan(4000);
+    server.signal("SIGCONT");
+    await eventually(() => connection.isConnected);
+  }, 20_000);
+
+  test("close() ends a connection that never came up, and one whose server hangs, in time", async () => {
+    await using server = await startNatsServer();
+    await using never = openTestConnection("nats://127.0.0.1:1");
+    await using hanging = await connected(server.url);
+    server.signal("SIGSTOP");
+    const before = performance.now();
+    await Promise.all([never.close(), hanging.close()]);
+    expect(performance.now() - before).toBeLessThan(2500);
+    server.signal("SIGCONT");
+    expect(await never.ready(AbortSignal.timeout(100))).toBe(false);
+  });
+
+  test("close() sends what was acked just before", async () => {
+    await using server = await startNatsServer();
+    const observer = await server.connect();
+    const acks: string[] = [];
+    observer.subscribe("$JS.ACK.>", { callback: (_, msg) => void acks.push(msg.subject) });
+    await observer.flush();
+    const connection = await connected(server.url);
+    for (let i = 0; i < 100; i += 1) connection.publishAck(`$JS.ACK.S.c.1.${i}.1.1.0`);
+    await connection.close();
+    await eventually(() => acks.length === 100);
+  });
+});
+
+describe("publishAck()", () => {
+  test("publishAck() forgets an ack when a later ping is answered", async () => {
+    await using server = await startNatsServer();
+    await using connection = await connected(server.url);
+    connection.publishAck("$JS.ACK.S.c.1.1.1.1.0");
+    expect(connection.unconfirmedAcks).toBe(1);
+    await eventually(() => connection.unconfirmedAcks === 0);
+  });
+});

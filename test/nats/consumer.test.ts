@@ -1,0 +1,309 @@
+// Durable consumers brought to what a subscription asks for, on a real server.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+
+import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { nanos, type NatsConnection } from "@nats-io/transport-node";
+
+import type { DeliverPolicy } from "#delivery/subscription.ts";
+import type { ConsumerSettings } from "#nats/consumer-config.ts";
+import { alignConsumer } from "#nats/consumer.ts";
+import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
+import { readStream } from "#nats/stream.ts";
+
+import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import {
+  addStream,
+  connected,
+  openTestConnection,
+  publishMany,
+  type TestConnection,
+} from "../support/nats.ts";
+
+let server: NatsServer;
+let connection: TestConnection;
+let client: NatsConnection;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  connection = await connected(server.url);
+  client = await server.connect();
+});
+
+afterAll(async () => {
+  await connection.close();
+  await server[Symbol.asyncDispose]();
+});
+
+interface Wanted {
+  readonly stream?: string;
+  readonly durable?: string;
+  readonly acks?: boolean;
+  readonly maxAckPending?: number;
+  readonly filterSubjects?: readonly string[];
+  readonly deliverPolicy?: DeliverPolicy;
+  readonly ackWaitMs?: number;
+}
+
+function wanted(changes: Wanted = {}): ConsumerSettings {
+  return {
+    durable: changes.durable ?? "relay-billing",
+    acks: changes.acks ?? true,
+    maxAckPending: changes.maxAckPending ?? 50,
+    source: {
+      domain: null,
+      stream: changes.stream ?? "ORDERS",
+      filterSubjects: changes.filterSubjects ?? [],
+      deliverPolicy: changes.deliverPolicy ?? { kind: "all" },
+      ackWaitMs: changes.ackWaitMs ?? 30_000,
+    },
+  };
+}
+
+/**
+ * A fresh stream with `count` messages on `<name in lower case>.new`. Each test has its own name: nats-server 2.12 was
+ * seen to give a consumer the place of its namesake in a stream of the same name that was deleted just before.
+ */
+async function freshStream(
+  name: string,
+  { count = 10, ...config }: Partial<StreamConfig> & { count?: number } = {},
+) {
+  const manager = await jetstreamManager(client);
+  await manager.streams.delete(name).catch(() => undefined);
+  const prefix = name.toLowerCase();
+  await addStream(client, { name, subjects: [`${prefix}.>`], ...config });
+  await publishMany(client, `${prefix}.new`, count);
+  const info = await readStream(connection, { domain: null, stream: name });
+  return { manager, created: info?.created ?? "" };
+}
+
+/** Takes and acks `count` messages; returns their sequences. */
+async function consumeSome(stream: string, durable: string, count: number): Promise<number[]> {
+  const consumer = await jetstream(client).consumers.get(stream, durable);
+  const messages = await consumer.fetch({ max_messages: count, expires: 1000 });
+  const sequences: number[] = [];
+  for await (const message of messages) {
+    sequences.push(message.seq);
+    await message.ackAck();
+  }
+  return sequences;
+}
+
+describe("alignConsumer()", () => {
+  test("alignConsumer() creates what is missing, then keeps it", async () => {
+    const { manager, created } = await freshStream("A1");
+    const settings = wanted({ stream: "A1", filterSubjects: ["a1.new"], maxAckPending: 7, ackWaitMs: 5000 });
+    const first = await alignConsumer(connection, settings, null);
+    expect(first).toMatchObject({
+      change: "created",
+      streamCreated: created,
+      lastSequence: 10,
+      ackFloor: 0,
+      notes: [],
+    });
+    const { config } = await manager.consumers.info("A1", "relay-billing");
+    expect(config).toMatchObject({
+      durable_name: "relay-billing",
+      ack_policy: "explicit",
+      ack_wait: nanos(5000),
+      max_ack_pending: 7,
+      max_deliver: -1,
+      filter_subject: "a1.new",
+      deliver_policy: "all",
+      num_replicas: 0,
+    });
+    expect(await alignConsumer(connection, settings, null)).toMatchObject({ change: "kept", notes: [] });
+  });
+
+  test.each([
+    ["all", { kind: "all" }, 1],
+    ["new", { kind: "new" }, 11],
+    ["last", { kind: "last" }, 10],
+    ["a start sequence", { kind: "start-sequence", sequence: 4 }, 4],
+    ["a start time", { kind: "start-time", time: new Date(0) }, 1],
+  ] as const)("alignConsumer() starts with deliver policy %s", async (name, deliverPolicy, first) => {
+    const stream = `A2-${name.replaceAll(" ", "-")}`;
+    await freshStream(stream);
+    await alignConsumer(connection, wanted({ stream, deliverPolicy }), null);
+    await publishMany(client, `${stream.toLowerCase()}.new`, 1);
+    expect(await consumeSome(stream, "relay-billing", 1)).toEqual([first]);
+  });
+
+  test("alignConsumer() updates in place what can be, and undoes what others set", async () => {
+    const { manager } = await freshStream("A3");
+    await alignConsumer(connection, wanted({ stream: "A3" }), null);
+    await consumeSome("A3", "relay-billing", 3);
+    await manager.consumers.update("A3", "relay-billing", { max_deliver: 3 });
+    const changed = wanted({ stream: "A3", filterSubjects: ["a3.new"], maxAckPending: 1, ackWaitMs: 9000 });
+    const after = await alignConsumer(connection, changed, null);
+    expect(after).toMatchObject({ change: "updated", ackFloor: 3 });
+    const { config } = await manager.consumers.info("A3", "relay-billing");
+    expect(config).toMatchObject({ max_deliver: -1, max_ack_pending: 1, filter_subject: "a3.new" });
+    expect(await alignConsumer(connection, changed, null)).toMatchObject({ change: "kept" });
+    const back = await alignConsumer(connection, wanted({ stream: "A3" }), null);
+    expect(back.change).toBe("updated");
+    expect((await manager.consumers.info("A3", "relay-billing")).config.filter_subject ?? "").toBe("");
+  });
+
+  test("alignConsumer() makes it anew at its last position when acks are turned off, and on again", async () => {
+    await freshStream("A4");
+    await alignConsumer(connection, wanted({ stream: "A4" }), null);
+    await consumeSome("A4", "relay-billing", 3);
+    const off = await alignConsumer(connection, wanted({ stream: "A4", acks: false }), null);
+    expect(off.change).toBe("recreated");
+    expect(off.notes.join()).toContain("after sequence 3");
+    const consumer = await jetstream(client).consumers.get("A4", "relay-billing");
+    expect((await consumer.next())?.seq).toBe(4);
+    const on = await alignConsumer(connection, wanted({ stream: "A4" }), null);
+    expect(on).toMatchObject({ change: "recreated", ackFloor: 4 });
+    expect(await consumeSome("A4", "relay-billing", 1)).toEqual([5]);
+  });
+
+  test("alignConsumer() says that a changed deliver policy affects new consumers only", async () => {
+    await freshStream("A5");
+    await alignConsumer(connection, wanted({ stream: "A5" }), null);
+    const changed = await alignConsumer(
+      connection,
+      wanted({ stream: "A5", deliverPolicy: { kind: "new" } }),
+      null,
+    );
+    expect(changed.change).toBe("kept");
+    expect(changed.notes.join()).toContain("made with all");
+  });
+
+  test.each([
+    ["in the middle", 6, 7],
+    ["at the end", 10, 11],
+    ["at the start", 0, 1],
+    ["beyond an end that was lost", 99, 11],
+  ])("alignConsumer() re-creates a deleted consumer at a position %s", async (_, sequence, next) => {
+    const stream = `A6-${sequence}`;
+    const { created } = await freshStream(stream);
+    const position = { streamCreated: created, sequence };
+    const aligned = await alignConsumer(connection, wanted({ stream }), position);
+    expect(aligned.change).toBe("recreated");
+    expect(aligned.ackFloor).toBe(next - 1);
+    await publishMany(client, `${stream.toLowerCase()}.new`, 1);
+    expect(await consumeSome(stream, "relay-billing", 1)).toEqual([next]);
+  });
+
+  test("alignConsumer() knows where a consumer of new messages is before its first ack", async () => {
+    await freshStream("A12");
+    const settings = wanted({ stream: "A12", deliverPolicy: { kind: "new" } });
+    expect((await alignConsumer(connection, settings, null)).ackFloor).toBe(10);
+    expect((await alignConsumer(connection, settings, null)).ackFloor).toBe(10);
+  });
+
+  test("alignConsumer() starts by its policy, and says so, when the stream was made anew", async () => {
+    const { created } = await freshStream("A7");
+    await freshStream("A7", { count: 2 });
+    const position = { streamCreated: created, sequence: 8 };
+    const aligned = await alignConsumer(connection, wanted({ stream: "A7" }), position);
+    expect(aligned.change).toBe("created");
+    expect(aligned.notes.join()).toContain("made anew");
+    expect(await consumeSome("A7", "relay-billing", 1)).toEqual([1]);
+  });
+
+  test("alignConsumer() re-creates a consumer of a work queue", async () => {
+    const { created } = await freshStream("A8", { retention: "workqueue" });
+    const settings = wanted({ stream: "A8" });
+    await alignConsumer(connection, settings, null);
+    await consumeSome("A8", "relay-billing", 3);
+    await deleteConsumer(connection, { domain: null, stream: "A8", durable: "relay-billing" });
+    await alignConsumer(connection, settings, { streamCreated: created, sequence: 3 });
+    expect(await consumeSome("A8", "relay-billing", 1)).toEqual([4]);
+  });
+
+  test.each([
+    [
+      "a filter outside of the stream",
+      {},
+      wanted({ stream: "A9", filterSubjects: ["other.>"] }),
+      "no subject other.>",
+    ],
+    [
+      "no acks on a work queue",
+      { retention: "workqueue" },
+      wanted({ stream: "A9", acks: false }),
+      "needs acks",
+    ],
+    [
+      "new on a work queue",
+      { retention: "workqueue" },
+      wanted({ stream: "A9", deliverPolicy: { kind: "new" } }),
+      "deliver all",
+    ],
+  ] as const)("alignConsumer() refuses %s", async (_, config, settings, reason) => {
+    await freshStream("A9", { ...config });
+    const error = await alignConsumer(connection, settings, null).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "consumer-refused" });
+    expect(String(error)).toContain("Cannot consume A9 as relay-billing: ");
+    expect(String(error)).toContain(reason);
+  });
+
+  test("alignConsumer() takes several filters where the server knows them, else says what it needs", async () => {
+    const { manager } = await freshStream("A10");
+    const settings = wanted({ stream: "A10", filterSubjects: ["a10.b", "a10.a"] });
+    const isOld = (connection.status().serverVersion ?? "").startsWith("2.9.");
+    const result = await alignConsumer(connection, settings, null).catch((thrown: unknown) => thrown);
+    if (isOld) {
+      expect(result).toMatchObject({ code: "consumer-refused" });
+      expect(String(result)).toContain("2.10 or newer");
+      return;
+    }
+    expect(result).toMatchObject({ change: "created" });
+    expect((await manager.consumers.info("A10", "relay-billing")).config.filter_subjects).toEqual([
+      "a10.a",
+      "a10.b",
+    ]);
+    expect(await alignConsumer(connection, settings, null)).toMatchObject({ change: "kept" });
+    const fewer = wanted({ stream: "A10", filterSubjects: ["a10.a"] });
+    expect(await alignConsumer(connection, fewer, null)).toMatchObject({ change: "updated" });
+  });
+
+  test("alignConsumer() tells a missing stream from an absent server", async () => {
+    const missing = alignConsumer(connection, wanted({ stream: "NONE" }), null).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(await missing).toMatchObject({ code: "stream-missing" });
+    expect(String(await missing)).toContain("Cannot consume NONE as relay-billing: stream not found");
+    await using absent = openTestConnection("nats://127.0.0.1:1");
+    const unreachable = alignConsumer(absent, wanted(), null).catch((thrown: unknown) => thrown);
+    expect(await unreachable).toMatchObject({ code: "nats-unavailable" });
+  });
+
+  test("alignConsumer() by many relays at once, some of which know more, ends in one consumer", async () => {
+    const { manager, created } = await freshStream("A11");
+    await using other = await connected(server.url);
+    const run = (sequence: number, using: TestConnection) =>
+      alignConsumer(using, wanted({ stream: "A11" }), { streamCreated: created, sequence });
+    const all = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => run(n, n % 2 === 0 ? connection : other)));
+    expect(new Set(all.map(({ consumerCreated }) => consumerCreated)).size).toBe(1);
+    const turned = [1, 2, 3, 4].map((n) =>
+      alignConsumer(n % 2 === 0 ? connection : other, wanted({ stream: "A11", acks: false }), null),
+    );
+    await Promise.all(turned);
+    expect((await manager.consumers.info("A11", "relay-billing")).config.ack_policy).toBe("none");
+  });
+});
+
+describe("readConsumer()", () => {
+  test("readConsumer() reads where it is; null for what is not there", async () => {
+    await freshStream("R1");
+    await alignConsumer(connection, wanted({ stream: "R1" }), null);
+    await consumeSome("R1", "relay-billing", 4);
+    const ref = { domain: null, stream: "R1", durable: "relay-billing" };
+    const reading = await readConsumer(connection, ref);
+    expect(reading).toMatchObject({
+      ackFloor: 4,
+      deliveredSequence: 4,
+      pending: 6,
+      ackPending: 0,
+      redelivered: 0,
+    });
+    expect(await readConsumer(connection, { ...ref, durable: "relay-none" })).toBeNull();
+    expect(await readConsumer(connection, { ...ref, stream: "NONE" })).toBeNull();
+    expect(await deleteConsumer(connection, ref)).toBe(true);
+    expect(await deleteConsumer(connection, ref)).toBe(false);
+  });
+});

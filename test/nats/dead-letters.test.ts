@@ -1,0 +1,218 @@
+// Dead letters stored in real streams that are missing, full, too small, foreign, or hold the letter already.
+
+import { describe, expect, test } from "bun:test";
+
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+
+import type { DeadLetter } from "#delivery/dead-letter.ts";
+import type { DeadLetterEndpoint, DeadLetterStreamSettings } from "#delivery/subscription.ts";
+import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
+
+import { startNatsServer } from "../support/nats-server.ts";
+import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
+
+const CREATE: DeadLetterStreamSettings = { maxAgeMs: 3_600_000, maxBytes: 1_000_000, replicas: 1 };
+
+function endpoint(stream: string, create: DeadLetterStreamSettings | null = null): DeadLetterEndpoint {
+  return { name: stream.toLowerCase(), domain: null, stream, subject: stream.toLowerCase(), create };
+}
+
+function letterOf(changes: Partial<DeadLetter> = {}): DeadLetter {
+  return {
+    subjectSuffix: "billing.ORDERS.1-abc",
+    copiedHeaders: [["X-Tenant", "a"]],
+    relayHeaders: [
+      ["Relay-Reason", "rejected"],
+      ["Relay-Error", "Callback answered 404"],
+    ],
+    body: new TextEncoder().encode("body"),
+    ...changes,
+  };
+}
+
+function lettersOf(connection: TestConnection, ...endpoints: DeadLetterEndpoint[]): DeadLetters {
+  return openDeadLetters(connection, endpoints, { logger: connection.logger });
+}
+
+function store(letters: DeadLetters, changes: Partial<DeadLetter> = {}) {
+  return letters.store(letterOf(changes), AbortSignal.timeout(10_000));
+}
+
+async function stored(client: NatsConnection, stream: string) {
+  const manager = await jetstreamManager(client);
+  const { state } = await manager.streams.info(stream);
+  const message =
+    state.messages === 0 ? null : await manager.streams.getMessage(stream, { seq: state.last_seq });
+  return { count: state.messages, message };
+}
+
+describe("store()", () => {
+  test("store() keeps one copy of a letter, with its headers", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has("billing.ORDERS.1-abc")).toBe(false);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect(await letters.has("billing.ORDERS.1-abc")).toBe(true);
+    const { count, message } = await stored(client, "DLQ");
+    expect(count).toBe(1);
+    expect(message?.subject).toBe("dlq.billing.ORDERS.1-abc");
+    expect(message?.string()).toBe("body");
+    expect(message?.header.get("X-Tenant")).toBe("a");
+    expect(message?.header.get("Relay-Error")).toBe("Callback answered 404");
+  });
+
+  test("store() leaves out what NATS cannot carry, and repeats what is repeated", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
+    await using connection = await connected(server.url);
+    const result = await store(lettersOf(connection, endpoint("DLQ")), {
+      copiedHeaders: [
+        ["a b", "1"],
+        ["", "2"],
+        ["X-Break", "a\r\nNats-Rollup: all"],
+        ["X-Twice", "1"],
+        ["X-Twice", "2"],
+      ],
+    });
+    expect(result.kind).toBe("stored");
+    const { message } = await stored(client, "DLQ");
+    expect(message?.header.values("X-Twice")).toEqual(["1", "2"]);
+    expect(message?.header.has("X-Break")).toBe(false);
+  });
+
+  test.each([
+    ["the copied headers", 66_000, 10, ["Relay-Error", "Relay-Reason"]],
+    ["the error text too", 66_000, 66_000, ["Relay-Reason"]],
+  ])("store() sheds %s when all headers are too large", async (_, copied, error, left) => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
+    await using connection = await connected(server.url);
+    const result = await store(lettersOf(connection, endpoint("DLQ")), {
+      copiedHeaders: [["X-Large", "x".repeat(copied)]],
+      relayHeaders: [
+        ["Relay-Reason", "rejected"],
+        ["Relay-Error", "e".repeat(error)],
+      ],
+    });
+    expect(result.kind).toBe("stored");
+    const { message } = await stored(client, "DLQ");
+    const kept = (message?.header.keys() ?? []).filter(
+      (name) => name.startsWith("Relay-") || name === "X-Large",
+    );
+    expect(kept.sort()).toEqual([...left]);
+  });
+
+  test("store() sheds headers at the payload limit, and gives up where the body alone is too large", async () => {
+    await using server = await startNatsServer({ configText: "max_payload: 10000" });
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect((await store(letters, { body: new Uint8Array(9880) })).kind).toBe("stored");
+    const large = await store(letters, {
+      body: new Uint8Array(10_000),
+      subjectSuffix: "billing.ORDERS.2-abc",
+    });
+    expect(large.kind).toBe("too-large");
+    expect((await stored(client, "DLQ")).count).toBe(1);
+  });
+
+  test("store() goes on to the next endpoint when one is missing, full, or takes no message of that size", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "FULL", subjects: ["full.>"], max_msgs: 1, discard: "new" });
+    await addStream(client, { name: "TINY", subjects: ["tiny.>"], max_msg_size: 2 });
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
+    await jetstream(client).publish("full.x", "x");
+    await using connection = await connected(server.url);
+    const none = [endpoint("NONE"), endpoint("FULL"), endpoint("TINY")];
+    expect((await store(lettersOf(connection, ...none))).kind).toBe("unavailable");
+    expect((await store(lettersOf(connection, endpoint("TINY")))).kind).toBe("too-large");
+    expect(await store(lettersOf(connection, ...none, endpoint("DLQ")))).toEqual({
+      kind: "stored",
+      endpoint: "dlq",
+    });
+  });
+
+  test("store() does not take another stream's word for it", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "OTHER", subjects: ["dlq.>"] });
+    await using connection = await connected(server.url);
+    expect(await store(lettersOf(connection, endpoint("DLQ")))).toMatchObject({ kind: "unavailable" });
+    expect((await stored(client, "OTHER")).count).toBe(0);
+  });
+
+  test("store() creates the stream where that is wanted, also when it has gone", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    const manager = await jetstreamManager(client);
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ", CREATE));
+    expect((await store(letters)).kind).toBe("stored");
+    const { config } = await manager.streams.info("DLQ");
+    expect(config).toMatchObject({
+      subjects: ["dlq.>"],
+      storage: "file",
+      discard: "new",
+      max_msgs_per_subject: 1,
+      max_bytes: 1_000_000,
+      max_age: 3_600_000 * 1_000_000,
+    });
+    expect(config.discard_new_per_subject ?? false).toBe(false);
+    await manager.streams.delete("DLQ");
+    expect((await store(letters)).kind).toBe("stored");
+    await jetstream(client).publish("dlq.billing.ORDERS.1-abc", "replaced");
+    expect((await stored(client, "DLQ")).message?.string()).toBe("replaced");
+  });
+
+  test("store() says that it cannot know without a server", async () => {
+    await using absent = openTestConnection("nats://127.0.0.1:1");
+    expect(await store(lettersOf(absent, endpoint("DLQ")))).toMatchObject({ kind: "unavailable" });
+    expect(await lettersOf(absent, endpoint("DLQ")).has("x")).toBe(false);
+    expect(await lettersOf(absent, endpoint("DLQ")).check()).toContain("not connected");
+  });
+});
+
+describe("check()", () => {
+  test("check() names the stream and why it takes no letters; one that does is enough", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "OTHER", subjects: ["foreign.>"] });
+    await addStream(client, { name: "FULL", subjects: ["full.>"], max_msgs: 1, discard: "new" });
+    await jetstream(client).publish("full.x", "x");
+    await using connection = await connected(server.url);
+    expect(await lettersOf(connection, endpoint("NONE")).check()).toBe("Dead-letter stream NONE: not found");
+    expect(await lettersOf(connection, endpoint("FULL")).check()).toBe("Dead-letter stream FULL: it is full");
+    expect(await lettersOf(connection, endpoint("OTHER")).check()).toContain("does not store other.>");
+    expect(await lettersOf(connection, endpoint("NONE"), endpoint("DLQ", CREATE)).check()).toBeNull();
+  });
+
+  test("check() leaves a stream that is there as it is", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>", "more.>"], max_age: 0 });
+    const manager = await jetstreamManager(client);
+    const before = (await manager.streams.info("DLQ")).config;
+    await using connection = await connected(server.url);
+    expect(await lettersOf(connection, endpoint("DLQ", CREATE)).check()).toBeNull();
+    expect((await manager.streams.info("DLQ")).config).toEqual(before);
+  });
+
+  test("check() of relays that all create the stream at once succeeds", async () => {
+    await using server = await startNatsServer();
+    await using one = await connected(server.url);
+    await using two = await connected(server.url);
+    const reasons = await Promise.all(
+      [one, two, one, two].map((connection) => lettersOf(connection, endpoint("DLQ", CREATE)).check()),
+    );
+    expect(reasons).toEqual([null, null, null, null]);
+  });
+});

@@ -1,0 +1,40 @@
+// What the server may answer to a pull, in the words of its versions.
+
+import { expect, test } from "bun:test";
+
+import { createPullRequests, pullTiming } from "#nats/pull-request.ts";
+import { judgePullStatus } from "#nats/pull-status.ts";
+
+test.each([
+  [100, "idle heartbeat", { kind: "alive" }],
+  [404, "no messages", { kind: "again" }],
+  [408, "request timeout", { kind: "again" }],
+  [409, "message size exceeds maxbytes", { kind: "too-small" }],
+  [409, "leadership change", { kind: "later", delayMs: 50 }],
+  [409, "server shutdown", { kind: "later", delayMs: 50 }],
+  [409, "exceeded maxwaiting", { kind: "later", delayMs: 1000 }],
+  [409, "exceeded maxrequestbatch of 2", { kind: "limit", field: "batch", most: 2 }],
+  [409, "exceeded maxrequestmaxbytes of 1024", { kind: "limit", field: "bytes", most: 1024 }],
+  [409, "exceeded maxrequestexpires of 5s", { kind: "limit-expires" }],
+  [409, "consumer deleted", { kind: "lost", reason: "consumer deleted" }],
+  [409, "consumer is push based", { kind: "lost", reason: "consumer is push based" }],
+  [400, "bad request", { kind: "lost", reason: "bad request" }],
+  [423, "nats-pin-id mismatch", { kind: "later", delayMs: 50 }],
+  [503, "", { kind: "nobody" }],
+] as const)("judgePullStatus() of %d %s", (code, description, verdict) => {
+  expect(judgePullStatus({ code, description })).toEqual(verdict);
+});
+
+test("createPullRequests() asks for less once it was told to", () => {
+  const requests = createPullRequests(pullTiming(true));
+  requests.limit({ kind: "limit", field: "batch", most: 2 });
+  requests.limit({ kind: "limit", field: "bytes", most: 1024 });
+  for (let i = 0; i < 20; i += 1) requests.limit({ kind: "limit-expires" });
+  expect(requests.maxBatch).toBe(2);
+  expect(JSON.parse(requests.body(2, false))).toEqual({
+    batch: 2,
+    expires: 100_000_000,
+    idle_heartbeat: 50_000_000,
+    max_bytes: 1024,
+  });
+});

@@ -1,0 +1,388 @@
+// The pump against a real server that is killed, loses consumers and streams, and holds large and malformed messages.
+
+import { describe, expect, test } from "bun:test";
+import { connect as connectSocket } from "node:net";
+
+import { jetstreamManager } from "@nats-io/jetstream";
+import { headers } from "@nats-io/transport-node";
+
+import { alignConsumer } from "#nats/consumer.ts";
+import { readConsumer } from "#nats/consumer-info.ts";
+import type { PumpOptions } from "#nats/pump-options.ts";
+import { type Pump, startPump } from "#nats/pump.ts";
+import type { Received } from "#nats/received.ts";
+
+import { eventually } from "../support/eventually.ts";
+import { type NatsServer, startNatsCluster, startNatsServer } from "../support/nats-server.ts";
+import { addStream, connected, publishMany, type TestConnection } from "../support/nats.ts";
+
+const SOURCE = { domain: null, stream: "ORDERS" };
+const DURABLE = "relay-billing";
+const REF = { ...SOURCE, durable: DURABLE };
+
+interface TestPump extends Pump, AsyncDisposable {
+  readonly received: Received[];
+  readonly lost: string[];
+}
+
+interface Wanted {
+  readonly acks?: boolean;
+  readonly maxAckPending?: number;
+  readonly ackWaitMs?: number;
+  readonly domain?: string | null;
+}
+
+async function align(connection: TestConnection, { acks, maxAckPending, ackWaitMs, domain }: Wanted = {}) {
+  return alignConsumer(
+    connection,
+    {
+      durable: DURABLE,
+      acks: acks ?? true,
+      maxAckPending: maxAckPending ?? 100,
+      source: {
+        domain: domain ?? null,
+        stream: "ORDERS",
+        filterSubjects: [],
+        deliverPolicy: { kind: "all" },
+        ackWaitMs: ackWaitMs ?? 30_000,
+      },
+    },
+    null,
+  );
+}
+
+/** Keeps what it receives; with `onMessage`, that decides. */
+function pumpTo(connection: TestConnection, changes: Partial<PumpOptions> = {}): TestPump {
+  const received: Received[] = [];
+  const lost: string[] = [];
+  const pump = startPump(connection, {
+    source: SOURCE,
+    durable: DURABLE,
+    acks: true,
+    capacity: 5,
+    onLost: (reason) => lost.push(reason),
+    logger: connection.logger,
+    ...changes,
+    onMessage: (message) => {
+      received.push(message);
+      changes.onMessage?.(message);
+    },
+  });
+  return { ...pump, received, lost, [Symbol.asyncDispose]: pump.stop };
+}
+
+/** Acks and releases each at once. */
+function ackingPump(connection: TestConnection, changes: Partial<PumpOptions> = {}): TestPump {
+  const pump: TestPump = pumpTo(connection, {
+    ...changes,
+    onMessage: (message) => {
+      message.ack();
+      queueMicrotask(() => pump.release());
+    },
+  });
+  return pump;
+}
+
+function bodies(pump: TestPump): string[] {
+  return pump.received.map(({ message }) => Buffer.from(message.body).toString());
+}
+
+async function serverWith(count: number, configText = ""): Promise<NatsServer> {
+  const server = await startNatsServer({ configText });
+  const client = await server.connect();
+  await addStream(client);
+  await publishMany(client, "orders.new", count);
+  return server;
+}
+
+describe("startPump()", () => {
+  test("startPump() hands over as many as it may hold, then one for each that is released", async () => {
+    await using server = await serverWith(20);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = pumpTo(connection, { capacity: 3 });
+    await eventually(() => pump.received.length === 3);
+    expect(pump.stats()).toMatchObject({ held: 3, capacity: 3, pulls: 1, outstanding: 0 });
+    pump.received[0]?.ack();
+    pump.release();
+    await eventually(() => pump.received.length === 4);
+    pump.setCapacity(10);
+    await eventually(() => pump.received.length === 11);
+    expect(bodies(pump)).toEqual(Array.from({ length: 11 }, (_, i) => String(i + 1)));
+    expect(pump.received.at(-1)?.pending).toBe(9);
+    const [first] = pump.received;
+    expect(first?.message).toMatchObject({
+      stream: "ORDERS",
+      sequence: 1,
+      subject: "orders.new",
+      deliveryCount: 1,
+    });
+    const ageMs = Date.now() - Number((first?.message.timestampNanos ?? 0n) / 1_000_000n);
+    expect(ageMs).toBeLessThan(60_000);
+  });
+
+  test("startPump() takes all of a stream, each once, and leaves nothing pending", async () => {
+    await using server = await serverWith(500);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = ackingPump(connection, { capacity: 50 });
+    await eventually(() => pump.received.length === 500);
+    await connection.flush(1000);
+    await eventually(async () => (await readConsumer(connection, REF))?.ackFloor === 500);
+    expect(new Set(bodies(pump)).size).toBe(500);
+  });
+
+  test("startPump() goes on when the server is killed and started again in the middle", async () => {
+    await using server = await serverWith(100);
+    await using connection = await connected(server.url);
+    await align(connection, { ackWaitMs: 1000 });
+    const restarts: Promise<void>[] = [];
+    await using pump: TestPump = pumpTo(connection, {
+      onMessage: (message) => {
+        if (message.message.sequence === 40 && restarts.length === 0) restarts.push(server.restart());
+        setTimeout(() => {
+          message.ack();
+          pump.release();
+        }, 2);
+      },
+    });
+    await eventually(() => new Set(bodies(pump)).size === 100, { withinMs: 15_000 });
+    await Promise.all(restarts);
+    await eventually(async () => (await readConsumer(connection, REF))?.ackFloor === 100);
+    expect(pump.lost).toEqual([]);
+  }, 30_000);
+
+  test("ack() while the server is away reaches it later: nothing comes twice", async () => {
+    await using server = await serverWith(5);
+    await using connection = await connected(server.url);
+    await align(connection, { ackWaitMs: 5000 });
+    await using pump = pumpTo(connection);
+    await eventually(() => pump.received.length === 5);
+    await server.kill();
+    await eventually(() => !connection.isConnected);
+    for (const message of pump.received) message.ack();
+    await server.restart();
+    await eventually(async () => {
+      const reading = await readConsumer(connection, REF);
+      return reading?.ackFloor === 5 && reading.ackPending === 0;
+    });
+    expect(pump.received.length).toBe(5);
+  });
+
+  test.each([
+    ["the consumer", (server: NatsServer) => deleteIn(server, "consumer")],
+    ["the stream", (server: NatsServer) => deleteIn(server, "stream")],
+  ])("startPump() tells once when somebody deletes %s", async (_, remove) => {
+    await using server = await serverWith(1);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = ackingPump(connection);
+    await eventually(() => pump.received.length === 1 && pump.stats().outstanding > 0);
+    await remove(server);
+    await eventually(() => pump.lost.length === 1);
+    expect(pump.lost[0]).toMatch(/deleted/);
+    await pump.stop();
+    expect(pump.lost.length).toBe(1);
+  });
+
+  test("startPump() finds out that its consumer never was there", async () => {
+    await using server = await serverWith(1);
+    await using connection = await connected(server.url);
+    await using pump = pumpTo(connection);
+    await eventually(() => pump.lost.length === 1, { withinMs: 15_000 });
+    expect(pump.lost).toEqual(["consumer not found"]);
+  }, 20_000);
+
+  test("startPump() survives an exception of the one it hands over to", async () => {
+    await using server = await serverWith(3);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = pumpTo(connection, {
+      onMessage: () => {
+        throw new Error("no");
+      },
+    });
+    await eventually(() => pump.received.length === 3);
+    expect(connection.logger.lines.filter(({ level }) => level === "error").length).toBe(3);
+  });
+
+  test("startPump() takes messages of 8 MB without being thrown out as too slow", async () => {
+    await using server = await serverWith(0, "max_payload: 8MB, max_pending: 24MB");
+    const client = await server.connect();
+    const body = new Uint8Array(8 * 1024 * 1024 - 64);
+    for (let i = 0; i < 12; i += 1) await client.request("orders.new", body, { timeout: 5000 });
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = ackingPump(connection, { capacity: 50 });
+    await eventually(() => pump.received.length === 12);
+    expect(connection.status().reconnects).toBe(0);
+  }, 20_000);
+
+  test("startPump() takes a message that is larger than any pull allows", async () => {
+    await using server = await serverWith(2, "max_payload: 24MB");
+    const client = await server.connect();
+    await client.request("orders.new", new Uint8Array(20 * 1024 * 1024), { timeout: 5000 });
+    await publishMany(client, "orders.new", 2);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = ackingPump(connection);
+    await eventually(() => pump.received.length === 5);
+    expect(pump.received.map(({ message }) => message.sequence)).toEqual([1, 2, 3, 4, 5]);
+  }, 20_000);
+
+  test("stop() takes no more, and what nobody acked can be had again", async () => {
+    await using server = await serverWith(5);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = pumpTo(connection, { capacity: 2 });
+    await eventually(() => pump.received.length === 2);
+    await pump.stop();
+    for (const message of pump.received) message.nak();
+    pump.release();
+    await using next = pumpTo(connection);
+    await eventually(() => next.received.length === 5);
+    expect(pump.received.length).toBe(2);
+    expect(next.received.find(({ message }) => message.sequence === 1)?.message.deliveryCount).toBe(2);
+  });
+
+  test("stop() without acks waits for its pull: what is published meanwhile is handed over", async () => {
+    await using server = await serverWith(0);
+    const client = await server.connect();
+    await using connection = await connected(server.url);
+    await align(connection, { acks: false });
+    await using pump = pumpTo(connection, { acks: false });
+    await eventually(() => pump.stats().pulls === 2);
+    const stopped = pump.stop();
+    await publishMany(client, "orders.new", 3);
+    await stopped;
+    expect(bodies(pump)).toEqual(["1", "2", "3"]);
+    await publishMany(client, "orders.new", 1);
+    expect((await readConsumer(connection, REF))?.deliveredSequence).toBe(3);
+  });
+
+  test("startPump() goes on within seconds when the leader of a cluster steps down", async () => {
+    await using cluster = await startNatsCluster(3);
+    const [first] = cluster.servers;
+    if (first === undefined) throw new Error("no server");
+    const client = await first.connect();
+    await eventually(() => addStream(client, { num_replicas: 3 }).then(() => true));
+    await using connection = await connected(cluster.urls);
+    await align(connection);
+    await using pump = ackingPump(connection);
+    await publishMany(client, "orders.new", 5);
+    await eventually(() => pump.received.length === 5);
+    await client.request("$JS.API.CONSUMER.LEADER.STEPDOWN.ORDERS.relay-billing", "", { timeout: 2000 });
+    await client.request("$JS.API.STREAM.LEADER.STEPDOWN.ORDERS", "", { timeout: 2000 });
+    await eventually(() => publishMany(client, "orders.new", 1).then(() => true));
+    await eventually(() => pump.received.length >= 6, { withinMs: 8000 });
+    expect(pump.lost).toEqual([]);
+  }, 30_000);
+
+  test("startPump() reads a stream of another domain over a leaf node", async () => {
+    await using hub = await startNatsServer({
+      domain: "hub",
+      configText: `leafnodes { listen: "127.0.0.1:-1" }`,
+    });
+    const leafPort = await leafNodePort(hub);
+    await using edge = await startNatsServer({
+      domain: "edge",
+      configText: `leafnodes { remotes: [ { url: "nats://127.0.0.1:${leafPort}" } ] }`,
+    });
+    const client = await hub.connect();
+    await addStream(client);
+    await publishMany(client, "orders.new", 3);
+    await using connection = await connected(edge.url);
+    await eventually(() => align(connection, { domain: "hub" }));
+    await using pump = ackingPump(connection, { source: { domain: "hub", stream: "ORDERS" } });
+    await eventually(() => pump.received.length === 3);
+    expect(await pump.received[2]?.confirmAck(AbortSignal.timeout(2000))).toBe(true);
+    expect((await readConsumer(connection, { ...REF, domain: "hub" }))?.ackFloor).toBe(3);
+  }, 20_000);
+});
+
+describe("toReceived()", () => {
+  test("confirmAck() says true when the server has it, and false when it is away or the wait is aborted", async () => {
+    await using server = await serverWith(2);
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = pumpTo(connection);
+    await eventually(() => pump.received.length === 2);
+    const [one, two] = pump.received;
+    expect(await one?.confirmAck(AbortSignal.timeout(2000))).toBe(true);
+    expect((await readConsumer(connection, REF))?.ackFloor).toBe(1);
+    expect(await two?.confirmAck(AbortSignal.abort())).toBe(false);
+    await server.kill();
+    expect(await two?.confirmAck(AbortSignal.timeout(2000))).toBe(false);
+  });
+
+  test("working() keeps a message beyond its ack wait", async () => {
+    await using server = await serverWith(1);
+    await using connection = await connected(server.url);
+    await align(connection, { ackWaitMs: 500 });
+    await using pump = pumpTo(connection);
+    await eventually(() => pump.received.length === 1);
+    const beat = setInterval(() => pump.received[0]?.working(), 100);
+    const until = performance.now() + 1500;
+    await eventually(() => performance.now() > until);
+    clearInterval(beat);
+    expect(pump.received.length).toBe(1);
+    await eventually(() => pump.received.length === 2);
+  });
+
+  test("headers keep their order, case and repetition; an unreadable block loses the headers only", async () => {
+    await using server = await serverWith(0);
+    const client = await server.connect();
+    const block = headers();
+    block.append("b-Key", "1");
+    block.append("A-key", "é");
+    block.append("b-Key", "2");
+    client.publish("orders.new", "good", { headers: block });
+    await client.flush();
+    await publishRaw(server.port, "orders.bad", { headerLine: "a key with spaces: 1", body: "bad" });
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = pumpTo(connection);
+    await eventually(() => pump.received.length === 2);
+    const [good, bad] = pump.received.map(({ message }) => message);
+    expect(good?.headers).toEqual([
+      ["b-Key", "1"],
+      ["b-Key", "2"],
+      ["A-key", "é"],
+    ]);
+    expect(bad).toMatchObject({ headers: [], hasUnreadableHeaders: true });
+    expect(bodies(pump)).toEqual(["good", "bad"]);
+  });
+});
+
+async function deleteIn(server: NatsServer, what: "consumer" | "stream"): Promise<void> {
+  const manager = await jetstreamManager(await server.connect());
+  if (what === "stream") await manager.streams.delete("ORDERS");
+  else await manager.consumers.delete("ORDERS", DURABLE);
+}
+
+/** The client library would refuse to send it. */
+async function publishRaw(
+  port: number,
+  subject: string,
+  { headerLine, body }: { headerLine: string; body: string },
+): Promise<void> {
+  const block = `NATS/1.0\r\n${headerLine}\r\n\r\n`;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connectSocket({ port, host: "127.0.0.1" });
+  socket.once("error", reject);
+  socket.on("data", (chunk) => {
+    if (chunk.includes("PONG")) resolve();
+  });
+  socket.write(`CONNECT {"verbose":false,"headers":true,"protocol":1}\r\n`);
+  socket.write(
+    `HPUB ${subject} ${block.length} ${block.length + body.length}\r\n${block}${body}\r\nPING\r\n`,
+  );
+  await promise.finally(() => socket.destroy());
+}
+
+async function leafNodePort(hub: NatsServer): Promise<string> {
+  return eventually(async () => {
+    const log = await Bun.file(`${hub.directory}/log`).text();
+    return /leafnode connections on 127\.0\.0\.1:(\d+)/i.exec(log)?.[1];
+  });
+}

@@ -1,0 +1,186 @@
+// What a guard still knows after a restart, a crash, or on a disk that fails.
+
+import { mkdir, readFile, rm, stat, truncate } from "node:fs/promises";
+
+import { afterAll, describe, expect, test } from "bun:test";
+
+import { eventually } from "../support/eventually.ts";
+import { CONSUMER, isDoneFor, message, open, START_NANOS } from "./guards.ts";
+import { openPaths } from "./journals.ts";
+
+const paths = await openPaths();
+
+afterAll(() => paths[Symbol.asyncDispose]());
+
+describe("openGuard()", () => {
+  test("tells after a close what it told before", async () => {
+    const path = paths.next();
+    const first = await open(path);
+    await first.align({ ...CONSUMER, ackFloor: 1 });
+    for (const sequence of [2, 3, 5]) first.markDone(message(sequence));
+    await first.advance(3);
+    first.markDone(message(9));
+    await first.close();
+    await using guard = await open(path);
+    expect(guard.position()).toEqual({ streamCreated: CONSUMER.streamCreated, sequence: 3 });
+    expect(isDoneFor(guard, [1, 2, 3, 4, 5, 9])).toEqual([true, true, true, false, true, true]);
+    expect(guard.isDone(message(9, START_NANOS))).toBe(false);
+    expect(guard.size).toBe(2);
+  });
+
+  test("leaves its file alone once it is closed", async () => {
+    const path = paths.next();
+    const lines: string[] = [];
+    const guard = await open(path, lines);
+    await guard.align(CONSUMER);
+    guard.markDone(message(5));
+    await guard.close();
+    const { ino, size } = await stat(path);
+    await guard.advance(5);
+    guard.markDone(message(6));
+    expect(await stat(path)).toMatchObject({ ino, size });
+    expect(guard.markDoneDurably(message(7))).rejects.toThrow("closed");
+    expect(lines).toEqual([]);
+  });
+
+  test("writes what was marked within a quarter of a second, unasked", async () => {
+    const path = paths.next();
+    await using guard = await open(path);
+    await guard.align(CONSUMER);
+    const { size } = await stat(path);
+    guard.markDone(message(5));
+    expect((await stat(path)).size).toBe(size);
+    await eventually(async () => (await stat(path)).size > size, { withinMs: 2000 });
+  });
+
+  test("has in the file what it marked durably, before it resolves", async () => {
+    const path = paths.next();
+    await using guard = await open(path);
+    await guard.align(CONSUMER);
+    for (const sequence of [5, 6]) {
+      await guard.markDoneDurably(message(sequence));
+      expect(await readFile(path, "latin1")).toContain(`\n${sequence} ${START_NANOS + BigInt(sequence)} `);
+    }
+  });
+
+  test("knows nothing of a file that a crash cut to nothing", async () => {
+    const path = paths.next();
+    await (await open(path)).close();
+    await truncate(path, 0);
+    await using guard = await open(path);
+    expect(guard.position()).toBeNull();
+    await guard.align({ ...CONSUMER, ackFloor: 4 });
+    expect(guard.position()?.sequence).toBe(4);
+  });
+
+  test("holds 65,536 entries at most, and drops the oldest", async () => {
+    const path = paths.next();
+    const first = await open(path);
+    await first.align({ ...CONSUMER, lastSequence: 100_000 });
+    for (let sequence = 1; sequence <= 65_536; sequence += 1) first.markDone(message(sequence));
+    expect(first.size).toBe(65_536);
+    first.markDone(message(65_537));
+    await first.close();
+    await using second = await open(path);
+    for (const guard of [first, second]) {
+      expect(guard.size).toBe(65_537 - 4096);
+      expect(isDoneFor(guard, [4096, 4097, 65_537])).toEqual([false, true, true]);
+    }
+  });
+
+  test("keeps its file bounded while the floor stands still", async () => {
+    const path = paths.next();
+    await using guard = await open(path);
+    await guard.align(CONSUMER);
+    for (let sequence = 1; sequence <= 200_001; sequence += 1) guard.markDone(message(sequence));
+    await eventually(async () => (await readFile(path, "latin1")).split("\n").length <= 65_536 + 2);
+    expect(guard.isDone(message(200_001))).toBe(true);
+  });
+});
+
+describe("a disk that fails", () => {
+  /** A directory in the place of the file that a rewrite makes first. */
+  async function breakDisk(path: string): Promise<{ repair: () => Promise<void> }> {
+    await mkdir(`${path}.new`);
+    return { repair: () => rm(`${path}.new`, { recursive: true }) };
+  }
+
+  test("is said once, does not reject, and costs nothing once it works again", async () => {
+    const path = paths.next();
+    const lines: string[] = [];
+    await using guard = await open(path, lines);
+    await guard.align(CONSUMER);
+    const disk = await breakDisk(path);
+    guard.markDone(message(1));
+    await guard.advance(1);
+    guard.markDone(message(3));
+    await guard.align({ ...CONSUMER, ackFloor: 1 });
+    expect(guard.isDone(message(3))).toBe(true);
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: "warn", path });
+    await disk.repair();
+    await eventually(async () => (await readFile(path, "latin1")).includes(`\n3 ${START_NANOS + 3n} `));
+    await using copy = await open(path);
+    expect(copy.position()?.sequence).toBe(1);
+    expect(copy.isDone(message(3))).toBe(true);
+  });
+
+  test("is made up for by a close", async () => {
+    const path = paths.next();
+    const guard = await open(path);
+    const disk = await breakDisk(path);
+    await guard.align(CONSUMER);
+    guard.markDone(message(3));
+    await disk.repair();
+    await guard.close();
+    await using copy = await open(path);
+    expect(isDoneFor(copy, [3])).toEqual([true]);
+  });
+
+  test("never lets markDoneDurably() promise what a restart would not know", async () => {
+    const path = paths.next();
+    await using guard = await open(path);
+    const disk = await breakDisk(path);
+    await guard.align(CONSUMER);
+    expect(guard.markDoneDurably(message(5))).rejects.toThrow("EISDIR");
+    expect(guard.isDone(message(5))).toBe(true);
+    await disk.repair();
+    await guard.markDoneDurably(message(6));
+    await using copy = await open(path);
+    expect(isDoneFor(copy, [5, 6])).toEqual([true, true]);
+  });
+});
+
+test("kill -9 takes nothing that was marked durably", async () => {
+  const path = paths.next();
+  const script = `
+    import { openGuard } from "#pipeline/guard.ts";
+    const quiet = () => undefined;
+    const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, isEnabled: () => false };
+    const guard = await openGuard(process.env.JOURNAL, { logger });
+    await guard.align(JSON.parse(process.env.CONSUMER));
+    for (let sequence = 1; ; sequence += 1) {
+      await guard.markDoneDurably({ sequence, timestampNanos: ${START_NANOS}n + BigInt(sequence) });
+      process.stdout.write(sequence + "\\n");
+      if (sequence % 50 === 0) await guard.advance(sequence - 20);
+    }
+  `;
+  await using child = Bun.spawn([process.execPath, "-e", script], {
+    cwd: new URL("../..", import.meta.url).pathname,
+    env: { ...process.env, JOURNAL: path, CONSUMER: JSON.stringify({ ...CONSUMER, lastSequence: 1e9 }) },
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  let output = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += chunk;
+    if (output.split("\n").length > 300) child.kill("SIGKILL");
+  }
+  await child.exited;
+  expect(child.signalCode).toBe("SIGKILL");
+  const marked = output.split("\n").slice(0, -1).map(Number);
+  await using guard = await open(path);
+  expect(marked.length).toBeGreaterThanOrEqual(300);
+  expect(marked.filter((sequence) => !guard.isDone(message(sequence)))).toEqual([]);
+  expect(guard.isDone(message(marked.length + 2))).toBe(false);
+});

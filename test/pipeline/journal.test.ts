@@ -1,0 +1,156 @@
+// What a journal gives back: what was written, in order, and when it is in the file.
+
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { afterAll, describe, expect, test } from "bun:test";
+
+import { openJournal } from "#pipeline/journal.ts";
+
+import { entries, entry, HEAD, openPaths, readJournal, writeJournal } from "./journals.ts";
+
+const paths = await openPaths();
+
+afterAll(() => paths[Symbol.asyncDispose]());
+
+describe("openJournal()", () => {
+  test("makes the directory and the file, for its user only", async () => {
+    const path = paths.next();
+    expect(await readJournal(path)).toEqual({ head: null, entries: [] });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await stat(join(path, ".."))).mode & 0o777).toBe(0o700);
+  });
+
+  test("tells what was rewritten and what was appended, in order", async () => {
+    const path = paths.next();
+    const { journal } = await openJournal(path);
+    await journal.rewrite(HEAD, [entry(12), entry(9)]);
+    for (const each of [entry(8), entry(20), entry(10)]) journal.append(each);
+    await journal.close();
+    const expected = [12, 9, 8, 20, 10].map(entry);
+    expect(await readJournal(path)).toEqual({ head: HEAD, entries: expected });
+    expect(await readJournal(path)).toEqual({ head: HEAD, entries: expected });
+  });
+
+  test("goes on after what is there", async () => {
+    const path = paths.next();
+    await writeJournal(path, entries(8, 9));
+    const { journal } = await openJournal(path);
+    journal.append(entry(10));
+    await journal.close();
+    expect((await readJournal(path)).entries).toEqual(entries(8, 10));
+  });
+
+  test("keeps numbers that no double could", async () => {
+    const path = paths.next();
+    const big = { sequence: Number.MAX_SAFE_INTEGER, timestampNanos: 2n ** 63n - 1n };
+    await writeJournal(path, [big]);
+    expect((await readJournal(path)).entries).toEqual([big]);
+  });
+
+  test("rejects where the path is a directory", async () => {
+    const path = paths.next();
+    await mkdir(path, { recursive: true });
+    expect(openJournal(path)).rejects.toThrow("EISDIR");
+  });
+});
+
+describe("flush()", () => {
+  test("has everything in the file when it resolves", async () => {
+    const path = paths.next();
+    await writeJournal(path, []);
+    const { journal } = await openJournal(path);
+    for (const isDurable of [false, true]) {
+      const before = await readFile(path, "latin1");
+      journal.append(entry(8));
+      expect(await readFile(path, "latin1")).toBe(before);
+      await journal.flush({ isDurable });
+      expect((await readFile(path, "latin1")).length).toBeGreaterThan(before.length);
+    }
+    await journal.close();
+  });
+
+  test("keeps the order of asking among writes that overlap", async () => {
+    const path = paths.next();
+    await writeJournal(path, []);
+    const { journal } = await openJournal(path);
+    const flushes = entries(1, 50).map((each) => {
+      journal.append(each);
+      return journal.flush({ isDurable: each.sequence % 7 === 0 });
+    });
+    await Promise.all(flushes);
+    await journal.close();
+    expect((await readJournal(path)).entries).toEqual(entries(1, 50));
+  });
+
+  test("has in the file what was appended between a rewrite and a flush asked for before it", async () => {
+    const path = paths.next();
+    await writeJournal(path, []);
+    const { journal } = await openJournal(path);
+    const busy = journal.flush({ isDurable: true });
+    journal.append(entry(8));
+    const flushed = journal.flush({ isDurable: true });
+    const rewritten = journal.rewrite(HEAD, [entry(8)]);
+    journal.append(entry(9));
+    await journal.flush({ isDurable: true });
+    expect((await readJournal(path)).entries).toEqual(entries(8, 9));
+    await Promise.all([busy, flushed, rewritten]);
+    await journal.close();
+  });
+});
+
+describe("rewrite()", () => {
+  test("replaces the file by another one, and leaves nothing beside it", async () => {
+    const path = paths.next();
+    await writeJournal(path, entries(8, 9));
+    const before = await stat(path);
+    const { journal } = await openJournal(path);
+    journal.append(entry(10));
+    await journal.rewrite({ ...HEAD, floor: 9 }, [entry(30)]);
+    journal.append(entry(31));
+    await journal.close();
+    expect(await readJournal(path)).toEqual({ head: { ...HEAD, floor: 9 }, entries: entries(30, 31) });
+    expect((await stat(path)).ino).not.toBe(before.ino);
+    expect(await readdir(join(path, ".."))).toEqual(["billing"]);
+  });
+
+  test("is needed by a file that has outgrown what counts", async () => {
+    const path = paths.next();
+    await writeJournal(path, []);
+    const { journal } = await openJournal(path);
+    for (const each of entries(1, 200_000)) journal.append(each);
+    await journal.flush({ isDurable: false });
+    expect(journal.needsRewrite).toBe(false);
+    journal.append(entry(200_001));
+    expect(journal.needsRewrite).toBe(true);
+    await journal.flush({ isDurable: true });
+    await journal.rewrite(HEAD, [entry(200_001)]);
+    expect(journal.needsRewrite).toBe(false);
+    await journal.close();
+    expect((await readJournal(path)).entries).toEqual([entry(200_001)]);
+  });
+});
+
+test("close() writes what is queued, and what was asked for before it", async () => {
+  const path = paths.next();
+  await writeJournal(path, []);
+  const { journal } = await openJournal(path);
+  journal.append(entry(8));
+  void journal.flush({ isDurable: true });
+  journal.append(entry(9));
+  await journal.close();
+  expect((await readJournal(path)).entries).toEqual(entries(8, 9));
+});
+
+test("nothing is written after close()", async () => {
+  const path = paths.next();
+  await writeJournal(path, [entry(8)]);
+  const { journal } = await openJournal(path);
+  await journal.close();
+  const before = await readFile(path, "latin1");
+  journal.append(entry(9));
+  expect(journal.flush({ isDurable: true })).rejects.toThrow("The journal is closed");
+  expect(journal.rewrite(HEAD, [])).rejects.toThrow("The journal is closed");
+  expect(journal.close()).rejects.toThrow("The journal is closed");
+  expect(await readFile(path, "latin1")).toBe(before);
+});

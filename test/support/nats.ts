@@ -1,0 +1,88 @@
+// What tests of the NATS room share: a connection that is closed with the test, streams, messages, a log to look at.
+
+import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+
+import type { LogFields, Logger } from "#lib/logger.ts";
+import { type Connection, openConnection } from "#nats/connection.ts";
+import type { NatsSettings } from "#nats/settings.ts";
+
+export interface LoggedLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export interface RecordingLogger extends Logger {
+  readonly lines: readonly LoggedLine[];
+}
+
+export function createRecordingLogger(): RecordingLogger {
+  const lines: LoggedLine[] = [];
+  const log =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) => {
+      lines.push({ level, message, fields });
+    };
+  return {
+    debug: log("debug"),
+    info: log("info"),
+    warn: log("warn"),
+    error: log("error"),
+    isEnabled: () => true,
+    lines,
+  };
+}
+
+export interface TestConnection extends Connection, AsyncDisposable {
+  readonly logger: RecordingLogger;
+}
+
+export function natsSettings(servers: readonly string[], changes: Partial<NatsSettings> = {}): NatsSettings {
+  return {
+    servers,
+    auth: { kind: "none" },
+    tls: null,
+    inboxPrefix: "_INBOX",
+    name: "relay-test",
+    ...changes,
+  };
+}
+
+/** Not waited for: `connected` does. */
+export function openTestConnection(
+  url: string | readonly string[],
+  changes: Partial<NatsSettings> = {},
+): TestConnection {
+  const logger = createRecordingLogger();
+  const settings = natsSettings(typeof url === "string" ? [url] : url, changes);
+  const connection = openConnection(settings, { logger, signal: new AbortController().signal });
+  return Object.defineProperties({} as TestConnection, {
+    ...Object.getOwnPropertyDescriptors(connection),
+    logger: { value: logger },
+    [Symbol.asyncDispose]: { value: connection.close },
+  });
+}
+
+/** An open connection that is up. */
+export async function connected(
+  url: string | readonly string[],
+  changes: Partial<NatsSettings> = {},
+): Promise<TestConnection> {
+  const connection = openTestConnection(url, changes);
+  if (await connection.ready(AbortSignal.timeout(10_000))) return connection;
+  await connection.close();
+  throw new Error(`Not connected: ${connection.status().lastError ?? "no reason given"}`);
+}
+
+/** A file stream; `ORDERS` with `orders.>` unless told otherwise. */
+export async function addStream(client: NatsConnection, config: Partial<StreamConfig> = {}): Promise<void> {
+  const manager = await jetstreamManager(client);
+  await manager.streams.add({ name: "ORDERS", subjects: ["orders.>"], ...config });
+}
+
+/** Bodies are `1`, `2`, … */
+export async function publishMany(client: NatsConnection, subject: string, count: number): Promise<void> {
+  const js = jetstream(client);
+  for (let i = 1; i <= count; i += 1) await js.publish(subject, String(i));
+}
