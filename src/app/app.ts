@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { openCallback } from "#callback/client.ts";
 import type { Config } from "#config/resolve.ts";
-import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
+import { concurrencyOf, isOrdered, type Subscription } from "#delivery/subscription.ts";
 import { createMetrics } from "#http/metrics.ts";
 import { createServer } from "#http/server.ts";
 import { type Logger, withFields } from "#lib/logger.ts";
@@ -69,8 +69,9 @@ export async function startApp(config: Config, { logger, observers }: AppOptions
           ...handlers,
           logger: withFields(logger, { subscription: subscription.id }),
         }),
-      openGuard: ({ id }) =>
+      openGuard: ({ id, qos }) =>
         openGuard(join(config.state.directory, "journal", id), {
+          isPrompt: isOrdered(qos),
           logger: withFields(logger, { subscription: id }),
         }),
       openCallback: (wanted) => openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),

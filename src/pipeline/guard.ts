@@ -17,7 +17,7 @@ export interface Guard {
   /** Tells which stream and consumer it is about from now on; forgets what does not fit them. */
   align: (consumer: AlignedConsumer) => Promise<void>;
   isDone: (message: Message) => boolean;
-  /** On disk within a quarter of a second. */
+  /** On disk within a quarter of a second, or at once if the guard is prompt. */
   markDone: (message: Message) => void;
   /** On disk, synced, when it resolves. Rejects with the file system's error. */
   markDoneDurably: (message: Message) => Promise<void>;
@@ -37,8 +37,17 @@ const DROPPED_AT_ONCE = 4096;
 const CREATED_TOLERANCE_MS = 1000;
 const WARNING_INTERVAL_MS = 60_000;
 
+export interface GuardOptions {
+  /**
+   * Each completion is written at once, though not synced: when relay and server are killed together, not even a quarter
+   * of a second is repeated. For subscriptions in order, which complete one message at a time.
+   */
+  readonly isPrompt: boolean;
+  readonly logger: Logger;
+}
+
 /** Opens the guard that is kept in the file at `path`. Rejects with the file system's error. */
-export async function openGuard(path: string, { logger }: { logger: Logger }): Promise<Guard> {
+export async function openGuard(path: string, { isPrompt, logger }: GuardOptions): Promise<Guard> {
   const opened = await openJournal(path);
   const { journal } = opened;
   let head: JournalHead | null = opened.head;
@@ -78,10 +87,15 @@ export async function openGuard(path: string, { logger }: { logger: Logger }): P
 
   let isClosed = false;
   let isFlushing = false;
+  let isFlushWanted = false;
   async function flush(): Promise<void> {
+    isFlushWanted = true;
     if (isFlushing) return;
     isFlushing = true;
-    await persist({ isDurable: false }).catch(warn);
+    while (isFlushWanted) {
+      isFlushWanted = false;
+      await persist({ isDurable: false }).catch(warn);
+    }
     isFlushing = false;
   }
   const flushTimer = setInterval(() => void flush(), FLUSH_INTERVAL_MS); // Never rejects.
@@ -132,7 +146,10 @@ export async function openGuard(path: string, { logger }: { logger: Logger }): P
       if (sequence <= head.floor && timestampNanos <= head.floorTimestampNanos) return true;
       return done.get(sequence) === timestampNanos;
     },
-    markDone,
+    markDone(message) {
+      markDone(message);
+      if (isPrompt) void flush(); // Never rejects.
+    },
     async markDoneDurably(message) {
       markDone(message);
       await persist({ isDurable: true });

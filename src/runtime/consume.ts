@@ -174,6 +174,7 @@ function keepFloor(
 ): { stop: () => void } {
   let readAt = performance.now();
   let isReading = false;
+  let isStopped = false;
 
   async function check(): Promise<void> {
     const isDue = performance.now() - readAt > FLOOR_REFRESH_MS;
@@ -181,7 +182,8 @@ function keepFloor(
     isReading = true;
     try {
       const floor = await readAckFloor();
-      if (floor !== null) await guard.advance(floor);
+      // Once stopped, the guard may be about another stream.
+      if (floor !== null && !isStopped) await guard.advance(floor);
     } catch (error) {
       logger.debug("Cannot read the acknowledgement floor", { error: messageOf(error) });
     }
@@ -190,5 +192,10 @@ function keepFloor(
   }
 
   const timer = setInterval(() => void check(), FLOOR_CHECK_INTERVAL_MS); // Never rejects.
-  return { stop: () => clearInterval(timer) };
+  return {
+    stop() {
+      isStopped = true;
+      clearInterval(timer);
+    },
+  };
 }

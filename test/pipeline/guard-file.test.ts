@@ -157,7 +157,7 @@ test("kill -9 takes nothing that was marked durably", async () => {
     import { openGuard } from "#pipeline/guard.ts";
     const quiet = () => undefined;
     const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, isEnabled: () => false };
-    const guard = await openGuard(process.env.JOURNAL, { logger });
+    const guard = await openGuard(process.env.JOURNAL, { isPrompt: false, logger });
     await guard.align(JSON.parse(process.env.CONSUMER));
     for (let sequence = 1; ; sequence += 1) {
       await guard.markDoneDurably({ sequence, timestampNanos: ${START_NANOS}n + BigInt(sequence) });

@@ -31,7 +31,7 @@ export function message(sequence: number, timestampNanos = START_NANOS + BigInt(
 
 /** Logs into `lines`. */
 export async function open(path: string, lines: string[] = []): Promise<Guard & AsyncDisposable> {
-  const guard = await openGuard(path, { logger: recordingLogger(lines) });
+  const guard = await openGuard(path, { isPrompt: false, logger: recordingLogger(lines) });
   return {
     ...guard,
     get size() {
