@@ -8,6 +8,7 @@ import { runInit } from "#cli/init.ts";
 import { run } from "#cli/run.ts";
 import { runSchema } from "#cli/schema.ts";
 import { type ErrorCode, messageOf, RelayError } from "#lib/errors.ts";
+import { useSmallHeap } from "#lib/small-heap.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 
 const EXIT = { failure: 1, usage: 2, bug: 70, config: 78 } as const;
@@ -135,4 +136,5 @@ async function main(): Promise<number> {
   }
 }
 
+if (process.argv[2] === "run") useSmallHeap(process.argv, process.env);
 process.exit(await main());

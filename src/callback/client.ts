@@ -8,6 +8,7 @@ import type { CallbackSettings } from "#delivery/subscription.ts";
 import { VERSION } from "#lib/version.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { addressOf, createDial } from "./connector.ts";
+import { createDeadlines } from "./deadlines.ts";
 import { openEarly } from "./early.ts";
 import { toException } from "./exception.ts";
 import {
@@ -90,7 +91,7 @@ export function openCallback(
   /** The last one given back is the first one taken, so that those not needed become idle and close. */
   const free: Connection[] = [];
   const connections = new Set<Connection>();
-  const inFlight = new Set<RunningExchange>();
+  const inFlight = createDeadlines(readTimeoutMs, onDeadline);
   /** One listener for each signal, not for each send: this is the hot path. */
   const watchedSignals = new WeakSet<AbortSignal>();
   const interrupted = toException("timeout", `Call of ${address} was interrupted`);
@@ -118,6 +119,11 @@ export function openCallback(
       free.push(connection);
     }
     if (taken === 0) onIdle();
+  }
+
+  function onDeadline(exchange: RunningExchange): void {
+    const what = exchange.isSent ? "complete answer from" : "connection to";
+    stopExchange(exchange, toException("timeout", `No ${what} ${address} within ${readTimeoutMs} ms`));
   }
 
   function watch(signal: AbortSignal): void {
@@ -168,7 +174,6 @@ export function openCallback(
         connection: take(),
         request: { path, method, headers, body: message.body },
         address,
-        timeoutMs: readTimeoutMs,
         mayResend,
         signal,
         onEnd: (end, ended) => {
@@ -186,7 +191,7 @@ export function openCallback(
   async function close(graceMs: number): Promise<void> {
     isClosed = true;
     for (const connection of free.splice(0)) connection.drop();
-    if (taken === 0) return;
+    if (taken === 0) return inFlight.stop();
     const idle = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       closing.abort();
@@ -195,6 +200,7 @@ export function openCallback(
     onIdle = idle.resolve;
     await idle.promise;
     clearTimeout(timer);
+    inFlight.stop();
   }
 
   return {

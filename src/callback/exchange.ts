@@ -1,10 +1,10 @@
-// One request and its answer over one connection: ends once, at the latest on the exact deadline.
+// One request and its answer over one connection: ends once, at the latest when it is stopped.
 
 import type { Dispatcher } from "undici/index.js";
 
 import type { Exception } from "#delivery/outcome.ts";
 import type { Connection } from "./connection.ts";
-import { isBreak, toException, toExchangeException } from "./exception.ts";
+import { isBreak, toExchangeException } from "./exception.ts";
 
 export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -24,7 +24,6 @@ export interface ExchangeSettings {
   readonly request: Dispatcher.DispatchOptions;
   /** Host and port, for messages. */
   readonly address: string;
-  readonly timeoutMs: number;
   /** If a connection used before breaks before any byte of the answer, the request is sent once more on a new one. */
   readonly mayResend: boolean;
   /** Kept for the caller, who stops those exchanges that it ends. */
@@ -40,7 +39,6 @@ export interface RunningExchange {
   isSent: boolean;
   resends: number;
   hasEnded: boolean;
-  timer: NodeJS.Timeout | undefined;
   /** Once undici writes the request. */
   controller: Dispatcher.DispatchController | null;
   /** The connection's count when the request was handed over. */
@@ -58,14 +56,13 @@ const NO_HEADERS: ResponseHeaders = {};
 const NO_BODY = new Uint8Array(0);
 const STOPPED = new Error("Exchange has ended");
 
-/** The time runs from here. On the hot path: state in one object and shared functions, few closures per request. */
+/** On the hot path: state in one object and shared functions, few closures per request. */
 export function startExchange(settings: ExchangeSettings): RunningExchange {
   const exchange: RunningExchange = {
     settings,
     isSent: false,
     resends: 0,
     hasEnded: false,
-    timer: undefined,
     controller: null,
     dialsBefore: 0,
     hasBegun: false,
@@ -74,7 +71,6 @@ export function startExchange(settings: ExchangeSettings): RunningExchange {
     chunks: null,
     bytes: 0,
   };
-  exchange.timer = setTimeout(onDeadline, settings.timeoutMs, exchange);
   dispatch(exchange);
   return exchange;
 }
@@ -89,15 +85,8 @@ export function stopExchange(exchange: RunningExchange, exception: Exception): v
   end(exchange, { kind: "failed", exception });
 }
 
-function onDeadline(exchange: RunningExchange): void {
-  const { address, timeoutMs } = exchange.settings;
-  const what = exchange.isSent ? "complete answer from" : "connection to";
-  stopExchange(exchange, toException("timeout", `No ${what} ${address} within ${timeoutMs} ms`));
-}
-
 function end(exchange: RunningExchange, result: ExchangeEnd): void {
   exchange.hasEnded = true;
-  clearTimeout(exchange.timer);
   exchange.settings.onEnd(result, exchange);
 }
 

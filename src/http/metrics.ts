@@ -1,10 +1,11 @@
 // What Prometheus scrapes: counted as it happens, gauges read when asked.
 
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Gauge, Histogram, Registry } from "prom-client";
 import type { Subscription } from "#delivery/subscription.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import type { RunningSubscription, SubscriptionState } from "#runtime/subscription.ts";
+import { createCounts } from "./counts.ts";
 
 export interface MetricsSources {
   readonly subscriptions: () => readonly RunningSubscription[];
@@ -16,8 +17,6 @@ export interface Metrics {
   /** The exposition in Prometheus' text format. */
   expose: () => Promise<{ contentType: string; text: string }>;
 }
-
-type Bound = { inc: (value?: number) => void };
 
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const STATES: readonly SubscriptionState["kind"][] = [
@@ -33,26 +32,14 @@ const STATES: readonly SubscriptionState["kind"][] = [
 export function createMetrics(sources: MetricsSources): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const counter = (name: string, help: string, labelNames: readonly string[] = ["subscription"]) =>
-    bindCounter(new Counter({ name, help, labelNames, registers }));
-  const countAttempt = counter("relay_attempts_total", "Requests to callbacks, by outcome", [
-    "subscription",
-    "outcome",
-  ]);
-  const countEnding = counter("relay_messages_total", "Messages done with, by how they ended", [
-    "subscription",
-    "ending",
-  ]);
-  const countDeadLetter = counter("relay_dead_letters_total", "Dead letters stored, by reason", [
-    "subscription",
-    "reason",
-  ]);
-  const countException = counter("relay_exceptions_total", "Attempts without a response, by cause", [
-    "subscription",
-    "cause",
-  ]);
-  const countResend = counter("relay_resends_total", "Reused connections that broke: sent again at once");
-  const countHeader = counter("relay_dropped_headers_total", "Message headers that HTTP cannot carry");
+  const counts = (name: string, help: string, label: string | null = null) =>
+    createCounts({ name, help, label, registers });
+  const attempts = counts("relay_attempts_total", "Requests to callbacks, by outcome", "outcome");
+  const messages = counts("relay_messages_total", "Messages done with, by how they ended", "ending");
+  const deadLetters = counts("relay_dead_letters_total", "Dead letters stored, by reason", "reason");
+  const exceptions = counts("relay_exceptions_total", "Attempts without a response, by cause", "cause");
+  const resent = counts("relay_resends_total", "Reused connections that broke: sent again at once");
+  const dropped = counts("relay_dropped_headers_total", "Message headers that HTTP cannot carry");
   const duration = new Histogram({
     name: "relay_attempt_duration_seconds",
     help: "From taking a connection slot to the end of the response",
@@ -74,31 +61,20 @@ export function createMetrics(sources: MetricsSources): Metrics {
     observer: {
       attempted({ subscription, exchange }) {
         const { outcome, durationMs, resends, droppedHeaders } = exchange;
-        countAttempt(subscription.id, outcome.kind).inc();
+        attempts.add(subscription.id, outcome.kind);
         durationOf(subscription).observe(durationMs / 1000);
-        if (outcome.kind === "exception") countException(subscription.id, outcome.code).inc();
-        if (resends > 0) countResend(subscription.id).inc(resends);
-        if (droppedHeaders > 0) countHeader(subscription.id).inc(droppedHeaders);
+        if (outcome.kind === "exception") exceptions.add(subscription.id, outcome.code);
+        if (resends > 0) resent.add(subscription.id, "", resends);
+        if (droppedHeaders > 0) dropped.add(subscription.id, "", droppedHeaders);
       },
       settled({ subscription, ending }) {
-        countEnding(subscription.id, ending.kind).inc();
-        if (ending.kind === "dead-lettered") countDeadLetter(subscription.id, ending.failure.kind).inc();
+        messages.add(subscription.id, ending.kind);
+        if (ending.kind === "dead-lettered") deadLetters.add(subscription.id, ending.failure.kind);
       },
     },
     async expose() {
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
-  };
-}
-
-/** Finds the child of a label set without hashing an object each time. */
-function bindCounter(counter: Counter): (...labels: string[]) => Bound {
-  const children = new Map<string, Bound>();
-  return (...labels) => {
-    const key = labels.join("\n");
-    const known = children.get(key) ?? counter.labels(...labels);
-    children.set(key, known);
-    return known;
   };
 }
 

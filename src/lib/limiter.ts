@@ -11,9 +11,16 @@ export interface Limiter {
   readonly waiting: number;
 }
 
+interface Waiting {
+  readonly signal: AbortSignal;
+  readonly resolve: (isTaken: boolean) => void;
+}
+
 export function createLimiter(places: number): Limiter {
   let taken = 0;
-  const queue = new Set<() => void>();
+  const queue = new Set<Waiting>();
+  /** One listener for each signal, not for each wait: this is on the way of every message. */
+  const watched = new WeakSet<AbortSignal>();
 
   function acquire(signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
@@ -21,18 +28,22 @@ export function createLimiter(places: number): Limiter {
       taken += 1;
       return Promise.resolve(true);
     }
-    return new Promise((resolve) => {
-      const enter = () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve(true);
-      };
-      const onAbort = () => {
-        queue.delete(enter);
-        resolve(false);
-      };
-      queue.add(enter);
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
+    watch(signal);
+    return new Promise((resolve) => queue.add({ signal, resolve }));
+  }
+
+  function watch(signal: AbortSignal): void {
+    if (watched.has(signal)) return;
+    watched.add(signal);
+    signal.addEventListener("abort", () => giveUp(signal), { once: true });
+  }
+
+  function giveUp(signal: AbortSignal): void {
+    for (const waiting of queue) {
+      if (waiting.signal !== signal) continue;
+      queue.delete(waiting);
+      waiting.resolve(false);
+    }
   }
 
   /** A place passes on to the next in line without becoming free in between. */
@@ -43,7 +54,7 @@ export function createLimiter(places: number): Limiter {
       return;
     }
     queue.delete(next);
-    next();
+    next.resolve(true);
   }
 
   return {

@@ -5,7 +5,9 @@ const LIMIT = 10_000;
 
 export interface AckLedger {
   add: (ackSubject: string) => void;
-  /** Everything added so far; to be given to `confirm` when a ping sent after it is answered. */
+  /** Everything added so far has been sent. */
+  markSent: () => void;
+  /** Everything sent so far; to be given to `confirm` when a ping sent after it is answered. */
   mark: () => number;
   confirm: (mark: number) => void;
   /** Calls `publish` for each ack that is not confirmed, oldest first. */
@@ -16,6 +18,7 @@ export interface AckLedger {
 export function createAckLedger(limit: number = LIMIT): AckLedger {
   const unconfirmed = new Map<string, number>();
   let counter = 0;
+  let sent = 0;
 
   function add(ackSubject: string): void {
     counter += 1;
@@ -39,7 +42,10 @@ export function createAckLedger(limit: number = LIMIT): AckLedger {
 
   return {
     add,
-    mark: () => counter,
+    markSent: () => {
+      sent = counter;
+    },
+    mark: () => sent,
     confirm,
     repeat,
     get size() {

@@ -22,17 +22,19 @@ export function parseAckSubject(subject: string): AckSubject | null {
   const tokens = subject.split(".");
   if (tokens.length !== TOKENS_WITHOUT_DOMAIN && tokens.length < TOKENS_WITH_DOMAIN) return null;
   const first = tokens.length === TOKENS_WITHOUT_DOMAIN ? 2 : 4;
-  const [stream, consumer, ...rest] = tokens.slice(first, first + 7);
-  const [count, sequence, consumerSequence, time, pending] = rest;
-  if (stream === undefined || consumer === undefined || time === undefined) return null;
-  const numbers = [count, sequence, consumerSequence, time, pending];
-  if (!numbers.every((text) => text !== undefined && /^\d+$/.test(text))) return null;
-  return {
-    stream,
-    consumer,
-    deliveryCount: Number(count),
-    sequence: Number(sequence),
-    timestampNanos: BigInt(time),
-    pending: Number(pending),
-  };
+  const stream = tokens[first];
+  const consumer = tokens[first + 1];
+  const time = tokens[first + 5];
+  const deliveryCount = toCount(tokens[first + 2]);
+  const sequence = toCount(tokens[first + 3]);
+  const pending = toCount(tokens[first + 6]);
+  if (stream === undefined || consumer === undefined || time === undefined || !DIGITS.test(time)) return null;
+  if (deliveryCount === null || sequence === null || pending === null) return null;
+  return { stream, consumer, deliveryCount, sequence, timestampNanos: BigInt(time), pending };
+}
+
+const DIGITS = /^\d+$/;
+
+function toCount(text: string | undefined): number | null {
+  return text !== undefined && DIGITS.test(text) ? Number(text) : null;
 }

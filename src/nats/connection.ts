@@ -5,13 +5,11 @@
 //   any --close--> closed
 
 import { connect, createInbox, type NatsConnection } from "@nats-io/transport-node";
-
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
-
-import { createAckLedger } from "./ack-ledger.ts";
+import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { createContact } from "./contact.ts";
 import { type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "./settles-within.ts";
@@ -46,8 +44,8 @@ export interface Connection {
   client: () => NatsConnection | null;
   /** For this room only. A new subject for answers. */
   newInbox: () => string;
-  /** For this room only. Sends an ack, now or after the next connect, until the server is known to have it. */
-  publishAck: (ackSubject: string) => void;
+  /** For this room only. Sends an ack, soon or after the next connect, until the server is known to have it. */
+  publishAck: AckSender["send"];
   /** For this room only. Sends now or never. */
   publish: (subject: string, payload: string, options?: { reply: string }) => void;
 }
@@ -64,8 +62,8 @@ export function openConnection(
   { logger, signal }: { logger: Logger; signal: AbortSignal },
 ): Connection {
   const options = toConnectionOptions(settings);
-  const ledger = createAckLedger();
-  const contact = createContact({ ledger, logger });
+  const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
+  const contact = createContact({ acks, logger });
   const listeners = new Set<() => void>();
   const ended = new AbortController();
   let client: NatsConnection | null = null;
@@ -134,7 +132,7 @@ export function openConnection(
     isUp = hasBeenUp = true;
     lastError = null;
     logged = null;
-    ledger.repeat((ackSubject) => send(ackSubject, "+ACK"));
+    acks.repeat();
     contact.start(held);
     for (const listener of listeners) tell(listener);
   }
@@ -205,11 +203,13 @@ export function openConnection(
 
   function flush(timeoutMs: number): Promise<boolean> {
     if (!isUp || client === null) return Promise.resolve(false);
+    acks.flush();
     return settlesWithin(client.flush(), timeoutMs);
   }
 
   async function end(): Promise<void> {
     const wasUp = isUp;
+    acks.flush();
     ended.abort();
     contact.stop();
     if (client !== null && wasUp) await settlesWithin(client.drain(), CLOSE_MS);
@@ -234,14 +234,13 @@ export function openConnection(
     flush,
     close,
     get unconfirmedAcks() {
-      return ledger.size;
+      return acks.unconfirmed;
     },
     client: () => client,
     newInbox: () => createInbox(settings.inboxPrefix),
-    publishAck: (ackSubject) => {
-      ledger.add(ackSubject);
-      if (isUp) send(ackSubject, "+ACK");
-      if (isUp && ledger.size > EARLY_PING_ACKS) contact.pingNow();
+    publishAck: (ackSubject, urgency) => {
+      acks.send(ackSubject, urgency);
+      if (isUp && acks.unconfirmed > EARLY_PING_ACKS) contact.pingNow();
     },
     publish: (subject, payload, options) => {
       if (isUp) send(subject, payload, options);

@@ -4,7 +4,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 
 import type { Logger } from "#lib/logger.ts";
 
-import type { AckLedger } from "./ack-ledger.ts";
+import type { AckSender } from "./ack-sender.ts";
 
 export interface Contact {
   start: (client: NatsConnection) => void;
@@ -25,7 +25,7 @@ interface Ping {
   isLate: boolean;
 }
 
-export function createContact({ ledger, logger }: { ledger: AckLedger; logger: Logger }): Contact {
+export function createContact({ acks, logger }: { acks: AckSender; logger: Logger }): Contact {
   let client: NatsConnection | null = null;
   let outstanding: Ping | null = null;
   let timer: ReturnType<typeof setInterval> | null = null;
@@ -55,8 +55,9 @@ export function createContact({ ledger, logger }: { ledger: AckLedger; logger: L
 
   function pingNow(): void {
     if (client === null || outstanding !== null || client.isClosed()) return;
+    acks.flush();
     const ping: Ping = { sentAt: performance.now(), isLate: false };
-    const mark = ledger.mark();
+    const mark = acks.mark();
     outstanding = ping;
     client.flush().then(
       () => answered(ping, mark),
@@ -70,7 +71,7 @@ export function createContact({ ledger, logger }: { ledger: AckLedger; logger: L
     if (outstanding !== ping) return;
     outstanding = null;
     lastAt = ping.sentAt;
-    ledger.confirm(mark);
+    acks.confirm(mark);
     if (ping.isLate) logger.info("NATS answers again");
   }
 

@@ -22,6 +22,8 @@ export interface PumpOptions {
   readonly durable: string;
   /** False: nothing is redelivered, so pulls are short and their end is waited for. */
   readonly acks: boolean;
+  /** Of the consumer; 1: the next message waits for the ack of this one. */
+  readonly maxAckPending: number;
   readonly capacity: number;
   /** Must return at once. */
   readonly onMessage: (received: Received) => void;

@@ -47,6 +47,7 @@ const FORGET_MS = 1000;
 export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
   const timing = pullTiming(options.acks);
+  const isAckUrgent = options.maxAckPending === 1;
   const pullSubject = `${apiPrefix(source.domain)}.CONSUMER.MSG.NEXT.${source.stream}.${durable}`;
   const demand = createDemand(options.capacity);
   const requests = createPullRequests(timing);
@@ -71,7 +72,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function onMsg(msg: Msg): void {
     lastHeardAt = performance.now();
     try {
-      const received = toReceived(msg, connection);
+      const received = toReceived(msg, connection, { isAckUrgent });
       if (received === null) onStatus(msg);
       else onReceived(received);
     } catch (error) {

@@ -27,8 +27,12 @@ export interface Received {
 
 const CONFIRM_MS = 2000;
 
-/** null: not a message that a consumer delivered. */
-export function toReceived(msg: Msg, connection: Connection): Received | null {
+/** null: not a message that a consumer delivered. `isAckUrgent`: something waits for the ack, such as the next message. */
+export function toReceived(
+  msg: Msg,
+  connection: Connection,
+  { isAckUrgent }: { isAckUrgent: boolean },
+): Received | null {
   const reply = msg.reply;
   const position = reply === undefined ? null : parseAckSubject(reply);
   if (reply === undefined || position === null) return null;
@@ -44,7 +48,7 @@ export function toReceived(msg: Msg, connection: Connection): Received | null {
   };
   return {
     message,
-    ack: () => connection.publishAck(reply),
+    ack: () => connection.publishAck(reply, { isUrgent: isAckUrgent }),
     confirmAck: (signal) => confirmAck(reply, connection, signal),
     nak: () => connection.publish(reply, "-NAK"),
     working: () => connection.publish(reply, "+WPI"),

@@ -1,6 +1,6 @@
 // `npm run bench`: Relay against a bare loop, in one run, as ratios: the machine's noise hits both.
 //
-// `--quick`: a tenth of the messages. `--soak N`: N messages under AUTO, for the memory.
+// `--quick`: a tenth of the messages. `--qos AUTO`: only that. `--soak N`: N messages under AUTO, for the memory.
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -33,7 +33,7 @@ interface Case {
 }
 
 const { values } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, soak: { type: "string" } },
+  options: { quick: { type: "boolean", default: false }, qos: { type: "string" }, soak: { type: "string" } },
 });
 const SHARE = values.quick ? 0.1 : 1;
 const PACED_PER_SECOND = 500;
@@ -182,7 +182,7 @@ async function compare(): Promise<void> {
   console.log(`${cpus()[0]?.model ?? "?"}, ${cpus().length} cores\n`);
   console.log("QoS               size who        /s  CPU us   p50 ms  p99 ms  RSS MB   ratio");
   for (const bytes of SIZES) {
-    for (const shape of SHAPES) {
+    for (const shape of SHAPES.filter(({ qos }) => qos === (values.qos ?? qos))) {
       const messages = Math.round(shape.messages * SHARE * (bytes > 1000 ? 0.5 : 1));
       const run: Case = { ...shape, bytes, messages };
       const bare = await measure(run, (nats, url) => startBareLoop(nats, url, run));

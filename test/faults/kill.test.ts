@@ -18,7 +18,7 @@ const ONCE = "at-most-once";
 const AUTO = "auto";
 
 function toConfig(nats: NatsServer, receiver: ScriptedReceiver): Record<string, unknown> {
-  const configuration = { http: { maxConcurrentConnections: 10 }, interruptConsumptionOnException: false };
+  const configuration = { http: { maxConcurrentConnections: 2 }, interruptConsumptionOnException: false };
   const entrypoint = (id: string, qos: string) => ({
     type: "webhook",
     id,

@@ -95,7 +95,7 @@ describe("openConnection()", () => {
     observer.subscribe("$JS.ACK.>", { callback: (_, msg) => void acks.push(msg.subject) });
     await observer.flush();
     const connection = await connected(server.url);
-    for (let i = 0; i < 100; i += 1) connection.publishAck(`$JS.ACK.S.c.1.${i}.1.1.0`);
+    for (let i = 0; i < 100; i += 1) connection.publishAck(`$JS.ACK.S.c.1.${i}.1.1.0`, { isUrgent: false });
     await connection.close();
     await eventually(() => acks.length === 100);
   });
@@ -105,7 +105,7 @@ describe("publishAck()", () => {
   test("publishAck() forgets an ack when a later ping is answered", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
-    connection.publishAck("$JS.ACK.S.c.1.1.1.1.0");
+    connection.publishAck("$JS.ACK.S.c.1.1.1.1.0", { isUrgent: false });
     expect(connection.unconfirmedAcks).toBe(1);
     await eventually(() => connection.unconfirmedAcks === 0);
   });

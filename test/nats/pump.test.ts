@@ -59,6 +59,7 @@ function pumpTo(connection: TestConnection, changes: Partial<PumpOptions> = {}):
     source: SOURCE,
     durable: DURABLE,
     acks: true,
+    maxAckPending: 100,
     capacity: 5,
     onLost: (reason) => lost.push(reason),
     logger: connection.logger,

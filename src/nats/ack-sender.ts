@@ -1,0 +1,61 @@
+// Sends acks: at once where something waits for them, else a few together; again after a reconnect, until they are confirmed.
+//
+// A write for each ack costs more than all else that is done for a message.
+
+import { createAckLedger } from "./ack-ledger.ts";
+
+export interface AckSender {
+  /** Now, or after the next connect. One that is not urgent may wait a millisecond for others. */
+  send: (ackSubject: string, options: { isUrgent: boolean }) => void;
+  /** What waits for others is sent now. */
+  flush: () => void;
+  /** After a connect: everything that is not confirmed is sent again. */
+  repeat: () => void;
+  /** Everything sent so far; to be given to `confirm` when a ping sent after it is answered. */
+  mark: () => number;
+  confirm: (mark: number) => void;
+  readonly unconfirmed: number;
+}
+
+const GATHER_MS = 1;
+
+/** `publish` must not throw; nothing is published while `isUp` is false. */
+export function createAckSender(options: {
+  readonly publish: (ackSubject: string) => void;
+  readonly isUp: () => boolean;
+}): AckSender {
+  const ledger = createAckLedger();
+  let waiting: string[] = [];
+  let timer: ReturnType<typeof setTimeout> | null = null;
+
+  function flush(): void {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    const acks = waiting;
+    waiting = [];
+    if (!options.isUp()) return;
+    for (const ackSubject of acks) options.publish(ackSubject);
+    ledger.markSent();
+  }
+
+  return {
+    send(ackSubject, { isUrgent }) {
+      ledger.add(ackSubject);
+      if (!options.isUp()) return;
+      waiting.push(ackSubject);
+      if (isUrgent) flush();
+      else timer ??= setTimeout(flush, GATHER_MS);
+    },
+    flush,
+    repeat() {
+      waiting = [];
+      ledger.repeat(options.publish);
+      ledger.markSent();
+    },
+    mark: ledger.mark,
+    confirm: ledger.confirm,
+    get unconfirmed() {
+      return ledger.size;
+    },
+  };
+}
