@@ -7,6 +7,7 @@ import { Client, type Dispatcher } from "undici/index.js";
 import type { Dial } from "./connector.ts";
 import { ExceptionError } from "./exception.ts";
 import { tolerateContinue } from "./interim.ts";
+import { writeLargeChunksUncopied } from "./socket-writes.ts";
 
 export interface Connection {
   /** Never throws: what fails is told to `handler.onResponseError`. */
@@ -52,6 +53,7 @@ export function createConnection({ origin, dial, idleTimeoutMs }: ConnectionSett
           }
           socket = dialled.socket;
           tolerateContinue(socket);
+          writeLargeChunksUncopied(socket);
           onConnected(null, socket);
         });
       },

@@ -11,10 +11,13 @@ export interface PullTiming {
   readonly watchMs: number;
 }
 
-/** Without acks nothing is redelivered, so a pull is soon over and its end can be waited for. */
-export function pullTiming(acks: boolean): PullTiming {
+/**
+ * Without acks nothing is redelivered, so a pull is soon over and its end can be waited for. With them it lasts no longer
+ * than the ack wait: the pull of a host that went silent stands in the way of the relay that takes over.
+ */
+export function pullTiming({ acks, ackWaitMs }: { acks: boolean; ackWaitMs: number }): PullTiming {
   return acks
-    ? { expiresMs: 30_000, heartbeatMs: 2500, silenceMs: 5500, watchMs: 1000 }
+    ? { expiresMs: Math.min(30_000, ackWaitMs), heartbeatMs: 2500, silenceMs: 5500, watchMs: 1000 }
     : { expiresMs: 1000, heartbeatMs: 0, silenceMs: 2500, watchMs: 500 };
 }
 

@@ -18,7 +18,7 @@ export interface PumpStats {
 }
 
 export interface PumpOptions {
-  readonly source: StreamRef;
+  readonly source: StreamRef & { readonly ackWaitMs: number };
   readonly durable: string;
   /** False: nothing is redelivered, so pulls are short and their end is waited for. */
   readonly acks: boolean;

@@ -46,7 +46,7 @@ const FORGET_MS = 1000;
 
 export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
-  const timing = pullTiming(options.acks);
+  const timing = pullTiming({ acks: options.acks, ackWaitMs: source.ackWaitMs });
   const isAckUrgent = options.maxAckPending === 1;
   const pullSubject = `${apiPrefix(source.domain)}.CONSUMER.MSG.NEXT.${source.stream}.${durable}`;
   const demand = createDemand(options.capacity);

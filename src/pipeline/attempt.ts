@@ -25,8 +25,13 @@ export interface AttemptOptions {
 }
 
 /** Never rejects. */
-export async function attempt(held: Held, options: AttemptOptions): Promise<AttemptResult> {
-  if (options.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, options);
+export function attempt(held: Held, options: AttemptOptions): Promise<AttemptResult> {
+  return options.subscription.qos === "AT_MOST_ONCE"
+    ? attemptOnce(held, options)
+    : attemptPlainly(held, options);
+}
+
+async function attemptPlainly(held: Held, options: AttemptOptions): Promise<AttemptResult> {
   const signal = held.isRedeliverable ? options.redeliverable : options.final;
   const exchange = await options.callback.send(held.received.message, { mayResend: true, signal });
   return exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange };

@@ -56,7 +56,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   let retrying = 0;
 
   async function run(held: Held): Promise<Ending> {
-    if (await isLetterStored(held)) {
+    if (mayHaveLetter(held) && (await isLetterStored(held))) {
       settler.complete(held);
       return { kind: "suppressed" };
     }
@@ -85,9 +85,12 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   /** A relay that died between storing a letter and acknowledging left the message to be delivered again. */
+  function mayHaveLetter({ received: { message } }: Held): boolean {
+    return deadLetters !== null && hasAcks && message.deliveryCount > 1 && !closing.aborted;
+  }
+
   async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
-    if (deadLetters === null || !hasAcks || message.deliveryCount <= 1 || closing.aborted) return false;
-    return deadLetters.has(letterSuffix(subscription.id, message));
+    return (await deadLetters?.has(letterSuffix(subscription.id, message))) ?? false;
   }
 
   /** Waits for a slot, and for the end of a hold that the callback asked for. False: the pipeline closes. */

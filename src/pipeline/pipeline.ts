@@ -16,6 +16,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
+import { capacityOf } from "./capacity.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Guard } from "./guard.ts";
 import { startHeartbeat } from "./heartbeat.ts";
@@ -91,13 +92,9 @@ interface Entry extends Held {
   readonly receivedAt: number;
 }
 
-/** How many times the connection limit is held under AUTO, so that waiting retries do not stop the rest. */
-const AUTO_HELD_FACTOR = 10;
-
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { subscription, guard, observer, logger } = options;
   const concurrency = concurrencyOf(subscription);
-  const fullCapacity = subscription.qos === "AUTO" ? concurrency * AUTO_HELD_FACTOR : concurrency;
   const hasAcks = subscription.qos !== "NONE";
   const slots = createLimiter(concurrency);
   const held = new Map<number, Entry>();
@@ -135,7 +132,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function capacity(): number {
     if (blocked !== null && !hasAcks) return 0;
-    return isProbing ? 1 : fullCapacity;
+    return isProbing ? 1 : capacityOf(subscription);
   }
 
   function onBlocked(reason: string | null): void {

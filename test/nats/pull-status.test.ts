@@ -26,7 +26,7 @@ test.each([
 });
 
 test("createPullRequests() asks for less once it was told to", () => {
-  const requests = createPullRequests(pullTiming(true));
+  const requests = createPullRequests(pullTiming({ acks: true, ackWaitMs: 30_000 }));
   requests.limit({ kind: "limit", field: "batch", most: 2 });
   requests.limit({ kind: "limit", field: "bytes", most: 1024 });
   for (let i = 0; i < 20; i += 1) requests.limit({ kind: "limit-expires" });

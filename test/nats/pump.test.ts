@@ -16,7 +16,7 @@ import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsCluster, startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, publishMany, type TestConnection } from "../support/nats.ts";
 
-const SOURCE = { domain: null, stream: "ORDERS" };
+const SOURCE = { domain: null, stream: "ORDERS", ackWaitMs: 30_000 };
 const DURABLE = "relay-billing";
 const REF = { ...SOURCE, durable: DURABLE };
 
@@ -294,7 +294,9 @@ describe("startPump()", () => {
     await publishMany(client, "orders.new", 3);
     await using connection = await connected(edge.url);
     await eventually(() => align(connection, { domain: "hub" }));
-    await using pump = ackingPump(connection, { source: { domain: "hub", stream: "ORDERS" } });
+    await using pump = ackingPump(connection, {
+      source: { domain: "hub", stream: "ORDERS", ackWaitMs: 30_000 },
+    });
     await eventually(() => pump.received.length === 3);
     expect(await pump.received[2]?.confirmAck(AbortSignal.timeout(2000))).toBe(true);
     expect((await readConsumer(connection, { ...REF, domain: "hub" }))?.ackFloor).toBe(3);
