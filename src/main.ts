@@ -41,6 +41,7 @@ const io = {
 function createProgram(finish: (exitCode: number) => void): Command {
   const program = new Command("relay")
     .description("Pushes NATS JetStream messages to HTTP callbacks")
+    .version(`relay ${VERSION} (${COMMIT})`)
     .helpCommand("help [command]", "show the help of a command")
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .exitOverride()

@@ -1,0 +1,24 @@
+// The parts of the README that are made from the code. Run by `npm run docs`, it writes them.
+
+import { describeConfig } from "#config/describe.ts";
+
+export const README = new URL("../../README.md", import.meta.url).pathname;
+
+/** The text with the tables of the config made anew. */
+export function withConfigTables(text: string): string {
+  const tables = describeConfig().map(({ name, markdown }) => `### \`${name}\`\n\n${markdown.trim()}\n`);
+  return replaceBetween(text, "config", tables.join("\n"));
+}
+
+/** Puts `content` between `<!-- name -->` and `<!-- /name -->`. Throws where they are missing. */
+export function replaceBetween(text: string, name: string, content: string): string {
+  const [start, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
+  const from = text.indexOf(start) + start.length;
+  const to = text.indexOf(end, from);
+  if (from < start.length || to < 0) throw new Error(`The README has no part "${name}"`);
+  return `${text.slice(0, from)}\n${content}\n${text.slice(to)}`;
+}
+
+if (import.meta.main) {
+  await Bun.write(README, withConfigTables(await Bun.file(README).text()));
+}
