@@ -1,10 +1,11 @@
-// Builds the binary: `bun build.ts [target …]`. Without a target: `dist/relay` for this machine.
+// Builds the binary: `bun build.ts [--outdir dist] [target …]`. Without a target: `dist/relay` for this machine.
 //
 // Targets: linux-x64, linux-arm64, linux-x64-musl, linux-arm64-musl, darwin-x64, darwin-arm64, or all of them by `all`;
 // each goes to `dist/<target>/relay`. The same commit gives the same bytes. Never strip the result: the program is in it.
 
 import { $ } from "bun";
 import { createHash } from "node:crypto";
+import { parseArgs } from "node:util";
 import packageJson from "./package.json" with { type: "json" };
 
 const TARGETS = [
@@ -62,6 +63,10 @@ function toTargets(names: readonly string[]): readonly Target[] {
   });
 }
 
-const targets = toTargets(process.argv.slice(2));
-if (targets.length === 0) await build("dist/relay", null);
-for (const target of targets) await build(`dist/${target}/relay`, target);
+const { values, positionals } = parseArgs({
+  options: { outdir: { type: "string", default: "dist" } },
+  allowPositionals: true,
+});
+const targets = toTargets(positionals);
+if (targets.length === 0) await build(`${values.outdir}/relay`, null);
+for (const target of targets) await build(`${values.outdir}/${target}/relay`, target);

@@ -214,6 +214,24 @@ test("an absent NATS is waited for, visibly: it lives, it is not ready, it says 
   expect(relay.logs.filter(({ message }) => message === "Waiting for NATS")).toHaveLength(1);
 });
 
+test("SIGHUP does not end it, a second SIGTERM does at once", async () => {
+  await using receiver = await startScriptedReceiver();
+  await using nats = await startNatsServer();
+  const client = await nats.connect();
+  await addStream(client);
+  await jetstream(client).publish("orders.a", JSON.stringify({ name: "stuck", answers: ["hang"] }));
+  await using relay = await startRelay({
+    config: testConfig({ natsUrl: nats.url, callbackUrl: `${receiver.url}/sub` }),
+  });
+  await eventually(() => receiver.inFlight === 1);
+  relay.signal("SIGHUP");
+  await relay.logged("SIGHUP does nothing yet");
+  relay.signal("SIGTERM");
+  await relay.logged("Relay drains");
+  relay.signal("SIGTERM");
+  expect(await relay.exited).toBe(1);
+});
+
 test("a config fault exits with 78, says where, and starts nothing", async () => {
   await using directory = await temporaryDirectory();
   await using relay = await startRelay({

@@ -1,0 +1,165 @@
+// How an interrupted subscription comes back: by itself with one message as a probe, or not at all; the others do not notice.
+
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { testConfig } from "../support/config.ts";
+import { eventually } from "../support/eventually.ts";
+import { isInState, readMetric, readReadiness } from "../support/metrics.ts";
+import { addStream } from "../support/nats.ts";
+import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import { type RelayProcess, startRelay } from "../support/relay.ts";
+import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
+
+const AUTO_RESUME = { strategy: "AUTO", initialDelaySeconds: 1, maxDelaySeconds: 2 };
+/** What a timer and a request may take on a busy machine. */
+const SLACK_MS = 900;
+
+let stack: AsyncDisposableStack;
+let nats: NatsServer;
+let js: JetStreamClient;
+let manager: JetStreamManager;
+let receiver: ScriptedReceiver;
+let streams = 0;
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack();
+  nats = stack.use(await startNatsServer());
+  const client = await nats.connect();
+  js = jetstream(client);
+  manager = await jetstreamManager(client);
+});
+afterAll(() => stack.disposeAsync());
+
+interface Started extends AsyncDisposable {
+  readonly relay: RelayProcess;
+  readonly stream: string;
+  /** To the subscription of that id. */
+  publish: (id: string, name: string, answers?: readonly (number | string)[]) => Promise<unknown>;
+  names: (id: string) => readonly string[];
+}
+
+/** A stream and a relay with the subscriptions `auto`, `manual` and `other`, which each get what is published for them. */
+async function start(qos: "AUTO" | "AT_LEAST_ONCE" | "NONE"): Promise<Started> {
+  await using owned = new AsyncDisposableStack();
+  receiver = owned.use(await startScriptedReceiver());
+  streams += 1;
+  const stream = `RESUME_${streams}`;
+  const prefix = `resume-${streams}`;
+  await addStream(await nats.connect(), { name: stream, subjects: [`${prefix}.*`] });
+  const base = testConfig({ natsUrl: nats.url, callbackUrl: "", qos, consumer: { stream } });
+  const entrypoint = (id: string, configuration: object) => ({
+    type: "webhook",
+    id,
+    endpoint: "orders",
+    qos,
+    configuration,
+  });
+  const subscription = (id: string, entrypointId: string) => ({
+    id,
+    configuration: {
+      entrypointId,
+      channel: `${prefix}.${id}`,
+      callbackUrl: `${receiver.url}/${id}`,
+      deliverPolicy: "all",
+    },
+  });
+  const config = {
+    ...base,
+    entrypoints: [entrypoint("by-itself", { resume: AUTO_RESUME }), entrypoint("by-hand", {})],
+    subscriptions: [
+      subscription("auto", "by-itself"),
+      subscription("manual", "by-hand"),
+      subscription("other", "by-hand"),
+    ],
+  };
+  const relay = owned.use(await startRelay({ config }));
+  for (const id of ["auto", "manual", "other"]) await eventually(() => isInState(relay, id, "consuming"));
+  const moved = owned.move();
+  return {
+    relay,
+    stream,
+    publish: (id, name, answers = [200]) => js.publish(`${prefix}.${id}`, JSON.stringify({ name, answers })),
+    names: (id) => receiver.names(`/${id}`),
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
+}
+
+const GOOD = ["a", "b", "c", "d", "e", "f"];
+
+test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
+  "%s: probes send the cause alone, further and further apart, until it is delivered; then all the rest goes",
+  async (qos) => {
+    await using started = await start(qos);
+    const { relay, stream, publish, names } = started;
+    await publish("auto", "cause", [500, 503, 500, 200]);
+    await publish("manual", "cause", [500]);
+    await eventually(() => isInState(relay, "auto", "failed"));
+    await eventually(() => isInState(relay, "manual", "failed"));
+    for (const name of GOOD) {
+      await publish("auto", name);
+      await publish("manual", name);
+    }
+    // Failed is what it stays, also while a probe is under way; and whoever is not concerned goes on.
+    let others = 0;
+    while (names("auto").length < 3) {
+      expect(await isInState(relay, "auto", "failed")).toBe(true);
+      expect((await readReadiness(relay)).idle).toContain("Subscription auto is interrupted");
+      others += 1;
+      await publish("other", String(others));
+      await eventually(() => names("other").length === others, { withinMs: 500 });
+      const { num_ack_pending } = await manager.consumers.info(stream, "relay-auto");
+      expect(num_ack_pending).toBeLessThanOrEqual(1);
+    }
+    expect(names("auto")).toEqual(["cause", "cause", "cause"]);
+    await eventually(() => names("auto").length === 4 + GOOD.length);
+    expect(names("auto").slice(0, 4)).toEqual(["cause", "cause", "cause", "cause"]);
+    expect(names("auto").slice(4).toSorted()).toEqual(GOOD);
+    if (qos === "AT_LEAST_ONCE") expect(names("auto").slice(4)).toEqual(GOOD);
+    await eventually(() => isInState(relay, "auto", "consuming"));
+    expect((await readReadiness(relay)).idle).toEqual(["Subscription manual is interrupted"]);
+    expect(await readMetric(relay, "relay_interruptions", { subscription: "auto" })).toBe(3);
+    expect(relay.logs.filter(({ message }) => message === "Subscription resumed")).toHaveLength(1);
+
+    const sentAt = receiver.requests.filter(({ path }) => path === "/auto").map(({ at }) => at);
+    const gaps = [1, 2, 3].map((index) => (sentAt[index] ?? 0) - (sentAt[index - 1] ?? 0));
+    for (const [index, leastMs] of [1000, 2000, 2000].entries()) {
+      expect(gaps[index]).toBeGreaterThanOrEqual(leastMs);
+      expect(gaps[index]).toBeLessThan(leastMs * 1.1 + SLACK_MS);
+    }
+
+    // By hand means: not by itself, however long the callback has been well again.
+    expect(await isInState(relay, "manual", "failed")).toBe(true);
+    expect(names("manual")).toEqual(["cause"]);
+    const { num_pending, ack_floor } = await manager.consumers.info(stream, "relay-manual");
+    expect(num_pending).toBeGreaterThanOrEqual(GOOD.length);
+    expect(ack_floor.consumer_seq).toBe(0);
+  },
+  30_000,
+);
+
+test("a second interruption after a delivery starts again with the shortest delay", async () => {
+  await using started = await start("AT_LEAST_ONCE");
+  const { relay, publish, names } = started;
+  await publish("auto", "first", [500, 500, 200]);
+  await publish("auto", "second", [500, 200]);
+  await eventually(() => names("auto").length === 5);
+  expect(names("auto")).toEqual(["first", "first", "first", "second", "second"]);
+  await eventually(() => isInState(relay, "auto", "consuming"));
+  const sentAt = receiver.requests.map(({ at }) => at);
+  const gap = (sentAt[4] ?? 0) - (sentAt[3] ?? 0);
+  expect(gap).toBeGreaterThanOrEqual(1000);
+  expect(gap).toBeLessThan(1000 * 1.1 + SLACK_MS);
+});
+
+test("NONE: the cause is lost and named, a probe takes the next message, and the rest follows", async () => {
+  await using started = await start("NONE");
+  const { relay, publish, names } = started;
+  await publish("auto", "cause", [500]);
+  const interruption = await relay.logged("Subscription interrupted");
+  expect(interruption["cause"]).toEndWith("Callback answered 500; the message is lost");
+  for (const name of GOOD) await publish("auto", name);
+  await eventually(() => names("auto").length === 1 + GOOD.length);
+  expect(names("auto").slice(0, 2)).toEqual(["cause", "a"]);
+  expect(names("auto").slice(1).toSorted()).toEqual(GOOD);
+  await eventually(() => isInState(relay, "auto", "consuming"));
+});
