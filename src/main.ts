@@ -1,5 +1,6 @@
 // From the command line to a command; the only place that ends the process.
 
+import { writeSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { runCheck } from "#cli/check.ts";
 import { findConfig } from "#cli/config-path.ts";
@@ -8,6 +9,7 @@ import { runInit } from "#cli/init.ts";
 import { run } from "#cli/run.ts";
 import { runSchema } from "#cli/schema.ts";
 import { type ErrorCode, messageOf, RelayError } from "#lib/errors.ts";
+import { createLineWriter } from "#lib/line-writer.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 
@@ -19,9 +21,15 @@ process.on("unhandledRejection", crash);
 
 function crash(error: unknown): never {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  console.error(`relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${text}`);
-  process.exit(EXIT.bug);
+  try {
+    writeSync(2, `relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${text}\n`);
+  } finally {
+    process.exit(EXIT.bug);
+  }
 }
+
+/** How long the last log lines may take. */
+const FLUSH_MS = 1000;
 
 const stopping = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -33,10 +41,24 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 let onHangup: () => void = () => undefined;
 process.on("SIGHUP", () => onHangup());
 
-const io = {
-  stdout: (text: string) => void process.stdout.write(text),
-  stderr: (text: string) => void process.stderr.write(text),
-};
+const io = { stdout: (text: string) => print(1, text), stderr: (text: string) => print(2, text) };
+
+/** What nobody reads any more, as in `relay schema | head -1`, is no error. */
+function print(fd: 1 | 2, text: string): void {
+  try {
+    const bytes = Buffer.from(text);
+    for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+  }
+}
+
+interface CheckFlags {
+  readonly config?: string;
+  readonly withoutSecrets?: boolean;
+  readonly connect?: boolean;
+  readonly json?: boolean;
+}
 
 function createProgram(finish: (exitCode: number) => void): Command {
   const program = new Command("relay")
@@ -55,21 +77,31 @@ function createProgram(finish: (exitCode: number) => void): Command {
   withConfig(program.command("run"))
     .description("run the relay until SIGTERM or Ctrl-C")
     .action(async ({ config }: { config?: string }) => {
-      const exitCode = await run({
-        configPath: findConfig(config),
-        env: process.env,
-        stopping: stopping.signal,
-        onHangup: (listener) => (onHangup = listener),
-        write: (line) => console.log(line),
-      });
-      finish(exitCode);
+      const log = createLineWriter(1, (dropped) =>
+        JSON.stringify({ level: "warn", message: "Log lines lost", dropped }),
+      );
+      try {
+        const exitCode = await run({
+          configPath: findConfig(config),
+          env: process.env,
+          stopping: stopping.signal,
+          onHangup: (listener) => (onHangup = listener),
+          write: log.write,
+        });
+        finish(exitCode);
+      } finally {
+        await log.flush(FLUSH_MS);
+      }
     });
   withConfig(program.command("check"))
     .description("check the config file, and say every fault of it")
     .option("--without-secrets", "take references to secrets as given, for use in CI")
-    .action(async ({ config, withoutSecrets }: { config?: string; withoutSecrets?: boolean }) => {
-      const options = { path: findConfig(config), withoutSecrets: withoutSecrets ?? false, env: process.env };
-      finish(await runCheck(options, io));
+    .option("--connect", "ask NATS too what would become of it; nothing is changed there")
+    .option("--json", "print the findings as JSON")
+    .action(async ({ config, ...flags }: CheckFlags) => {
+      const { withoutSecrets = false, connect = false, json = false } = flags;
+      const options = { withoutSecrets, connect, json, env: process.env, stopping: stopping.signal };
+      finish(await runCheck({ path: findConfig(config), ...options }, io));
     });
   program
     .command("schema")

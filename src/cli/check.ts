@@ -1,8 +1,11 @@
-// `relay check`: every fault of the config file, or what there is to know about it.
+// `relay check`: every fault of the config file, or what there is to know about it, from NATS too if it is asked.
 
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
+import { createMask } from "#config/secrets.ts";
 import { RelayError } from "#lib/errors.ts";
+import type { Finding } from "#nats/finding.ts";
+import { inspectNats } from "#nats/inspect.ts";
 import type { Output } from "./output.ts";
 
 export interface CheckOptions {
@@ -10,34 +13,125 @@ export interface CheckOptions {
   /** True: references to secrets are taken as given. */
   readonly withoutSecrets: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** True: NATS is asked, and nothing is changed there. */
+  readonly connect?: boolean;
+  /** True: one JSON document on standard output, faults included. */
+  readonly json?: boolean;
+  /** Ends the questions to NATS. */
+  readonly stopping?: AbortSignal;
 }
 
-const EXIT_CONFIG = 78;
+const EXIT = { sound: 0, refused: 1, config: 78 } as const;
+const NEVER = new AbortController().signal;
 
-/** Resolves with the exit code: 0, or 78 with the report on standard error. */
-export async function runCheck({ path, withoutSecrets, env }: CheckOptions, io: Output): Promise<number> {
+/**
+ * Resolves with the exit code: 0; 1 if NATS cannot be reached or something would be refused there; 78 if the file has
+ * faults. Faults go to standard error, the rest to standard output.
+ */
+export async function runCheck(options: CheckOptions, io: Output): Promise<number> {
+  const { path, withoutSecrets, env, connect = false, json = false, stopping = NEVER } = options;
+  if (connect && withoutSecrets) {
+    throw new RelayError("usage", "Cannot connect without the secrets: leave out --without-secrets");
+  }
+  const config = await loadOrReport(path, { withoutSecrets, env });
+  if (typeof config === "string") {
+    if (json) io.stdout(toJson({ path, valid: false, findings: listFaults(config) }));
+    else io.stderr(`${config}\n`);
+    return EXIT.config;
+  }
+  const inspection = connect ? await inspectNats(config.nats, config.subscriptions, stopping) : null;
+  const server = inspection?.server ?? null;
+  const mask = createMask(config.secrets);
+  const findings = [...listRemarks(config), ...(inspection?.findings ?? [])].map(
+    ({ level, about, message }): Finding => ({ level, about, message: toOneLine(mask(message)) }),
+  );
+  if (json) {
+    const counts = countParts(config);
+    io.stdout(toJson({ path, valid: true, ...counts, ...(connect ? { server } : {}), findings }));
+  } else {
+    print({ path, config, server, findings }, io);
+  }
+  return findings.some(({ level }) => level === "error") ? EXIT.refused : EXIT.sound;
+}
+
+/** The report, where the file has faults. */
+async function loadOrReport(
+  path: string,
+  options: Pick<CheckOptions, "withoutSecrets" | "env">,
+): Promise<Config | string> {
   try {
-    const config = await loadConfig(path, { env, withoutSecrets });
-    io.stdout(`${describe(path, config)}\n`);
-    return 0;
+    return await loadConfig(path, options);
   } catch (error) {
-    if (!(error instanceof RelayError) || error.code !== "config-invalid") throw error;
-    io.stderr(`${error.message}\n`);
-    return EXIT_CONFIG;
+    if (error instanceof RelayError && error.code === "config-invalid") return error.message;
+    throw error;
   }
 }
 
-function describe(path: string, config: Config): string {
-  const counts = [
-    count(config.endpointCount, "endpoint"),
-    count(config.entrypoints.length, "entrypoint"),
-    count(config.subscriptions.length, "subscription"),
-  ];
+/** One for each line below the first, which counts them; of a report of one line, that one. */
+function listFaults(report: string): readonly Finding[] {
+  const [first = "", ...rest] = report.split("\n");
+  const lines = rest.length === 0 ? [first] : rest;
+  return lines.map((line) => ({ level: "error", about: "config", message: line.trim() }));
+}
+
+function listRemarks({ warnings, unused }: Config): readonly Finding[] {
   return [
-    `${path} is valid: ${counts.join(", ")}`,
-    ...config.warnings.map((warning) => `  warning: ${warning}`),
-    ...config.unused.map((unused) => `  note: ${unused}`),
-  ].join("\n");
+    ...warnings.map((message): Finding => ({ level: "warning", about: "config", message })),
+    ...unused.map((message): Finding => ({ level: "note", about: "config", message })),
+  ];
+}
+
+function print(
+  {
+    path,
+    config,
+    server,
+    findings,
+  }: {
+    path: string;
+    config: Config;
+    server: { url: string; version: string } | null;
+    findings: readonly Finding[];
+  },
+  io: Output,
+): void {
+  const { endpoints, entrypoints, subscriptions } = countParts(config);
+  const counts = [
+    count(endpoints, "endpoint"),
+    count(entrypoints, "entrypoint"),
+    count(subscriptions, "subscription"),
+  ];
+  io.stdout(`${path} is valid: ${counts.join(", ")}\n`);
+  for (const finding of findings.filter(isAboutFile)) show(finding, io);
+  if (server !== null) io.stdout(`Connected to ${server.url}, nats-server ${server.version}\n`);
+  for (const finding of findings.filter((finding) => !isAboutFile(finding))) show(finding, io);
+}
+
+function isAboutFile({ about }: Finding): boolean {
+  return about === "config";
+}
+
+function show(finding: Finding, io: Output): void {
+  const { level, about, message } = finding;
+  const write = level === "error" ? io.stderr : io.stdout;
+  write(`  ${level}: ${isAboutFile(finding) ? "" : `${about}: `}${message}\n`);
+}
+
+/** Names and reasons come from a server: they end no line and colour nothing. */
+function toOneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}+/gu, " ");
+}
+
+function toJson(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function countParts({ endpointCount, entrypoints, subscriptions }: Config) {
+  return {
+    endpoints: endpointCount,
+    entrypoints: entrypoints.length,
+    subscriptions: subscriptions.length,
+  };
 }
 
 function count(number: number, noun: string): string {

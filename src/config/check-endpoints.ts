@@ -1,9 +1,9 @@
 // Faults of endpoints and endpoint groups that their schema cannot see.
 
+import { isOverlapping } from "#delivery/subject.ts";
 import type { Fault, Path } from "./issue.ts";
 import { unknownNameMessage } from "./nearest.ts";
 import type { SoundEndpoint } from "./references.ts";
-import { isOverlapping } from "./subject.ts";
 import type { SoundFile } from "./validate.ts";
 
 export function checkEndpoints(file: SoundFile): Fault[] {

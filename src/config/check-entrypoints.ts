@@ -1,5 +1,6 @@
 // Faults of entrypoints that their schema cannot see: broken references, and settings that exclude each other.
 
+import { isOverlapping } from "#delivery/subject.ts";
 import { endpointNames } from "./check-endpoints.ts";
 import { type CallbackScope, checkCallback, checkDelays } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";
@@ -12,7 +13,6 @@ import {
   type SoundEndpoint,
   type SoundEntrypoint,
 } from "./references.ts";
-import { isOverlapping } from "./subject.ts";
 import type { SoundFile } from "./validate.ts";
 
 const OWN_PATHS: readonly string[] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/api"];

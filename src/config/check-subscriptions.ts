@@ -1,5 +1,6 @@
 // Faults of subscriptions that their schema cannot see.
 
+import { isWithin } from "#delivery/subject.ts";
 import { type CallbackScope, checkCallback } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
 import { checkCallbackSecurity } from "./check-security.ts";
@@ -16,7 +17,6 @@ import {
   type SoundSubscription,
 } from "./references.ts";
 import { DELIVERY_KEYS } from "./schema-subscription.ts";
-import { isWithin } from "./subject.ts";
 import type { SoundFile } from "./validate.ts";
 
 export function checkSubscriptions(file: SoundFile, scope: CallbackScope): Fault[] {

@@ -29,7 +29,10 @@ export function toWebhookId(message: Message): string {
 
 /** The time as NATS writes it in `Nats-Time-Stamp`: Go's RFC3339Nano, which cuts trailing zeros. */
 export function toNatsTimestamp(timestampNanos: bigint): string {
-  const seconds = new Date(Number(timestampNanos / 1_000_000n)).toISOString().slice(0, 19);
-  const fraction = (timestampNanos % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "");
-  return fraction === "" ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+  const digits = timestampNanos.toString().padStart(10, "0");
+  const seconds = new Date(Number(digits.slice(0, -9)) * 1000).toISOString().slice(0, 19);
+  const fraction = digits.slice(-9);
+  return fraction === "000000000" ? `${seconds}Z` : `${seconds}.${fraction.replace(TRAILING_ZEROS, "")}Z`;
 }
+
+const TRAILING_ZEROS = /0+$/;

@@ -2,7 +2,13 @@
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 
-import type { DeliverPolicy, Source } from "#delivery/subscription.ts";
+import {
+  type DeliverPolicy,
+  durableName,
+  isOrdered,
+  type Source,
+  type Subscription,
+} from "#delivery/subscription.ts";
 
 export interface ConsumerSettings {
   readonly durable: string;
@@ -23,6 +29,18 @@ export type WantedConfig = Partial<ConsumerConfig>;
 
 const NANOS_PER_MS = 1_000_000;
 const MADE_WITH = /\(deliver policy: (.+)\)$/;
+/** Shared by all relays of the subscription: each bounds itself to what it may hold. */
+const UNORDERED_MAX_ACK_PENDING = 1000;
+
+/** What a subscription asks of its consumer. */
+export function toConsumerSettings({ id, source, qos }: Subscription): ConsumerSettings {
+  return {
+    durable: durableName(id),
+    source,
+    acks: qos !== "NONE",
+    maxAckPending: isOrdered(qos) ? 1 : UNORDERED_MAX_ACK_PENDING,
+  };
+}
 
 export function toConsumerConfig(settings: ConsumerSettings, start: Start): WantedConfig {
   return {
@@ -116,7 +134,8 @@ function wantedFilters(subjects: readonly string[]): readonly string[] {
   return subjects.includes(">") ? [] : [...new Set(subjects)].sort();
 }
 
-function filtersOf(config: ConsumerConfig): readonly string[] {
+/** Of a consumer that is there, in the order of `wantedFilters`; empty: all. */
+export function filtersOf(config: ConsumerConfig): readonly string[] {
   const single = config.filter_subject ?? "";
   return wantedFilters([...(single === "" ? [] : [single]), ...(config.filter_subjects ?? [])]);
 }

@@ -24,6 +24,8 @@ export interface ConsumerReading {
 }
 
 const FLUSH_MS = 1000;
+/** Of 256 consumers each. */
+const MAX_PAGES = 64;
 const OVERTAKEN_ERRORS: ReadonlySet<number> = new Set([
   API_ERRORS.consumerNotFound,
   API_ERRORS.consumerRefused,
@@ -89,6 +91,31 @@ export function requestConsumerInfo(
   { domain, stream, durable }: ConsumerRef,
 ): Promise<ApiAnswer<ConsumerInfo>> {
   return requestApi<ConsumerInfo>(connection, { domain, call: `CONSUMER.INFO.${stream}.${durable}` });
+}
+
+/** All consumers of a stream. Throws RelayError `nats-unavailable` if they cannot be seen. */
+export async function listConsumers(
+  connection: Connection,
+  { domain, stream }: StreamRef,
+): Promise<readonly ConsumerInfo[]> {
+  const consumers: ConsumerInfo[] = [];
+  for (let page = 1; page <= MAX_PAGES; page += 1) {
+    const answer = await requestApi<{ total: number; consumers: readonly ConsumerInfo[] | null }>(
+      connection,
+      {
+        domain,
+        call: `CONSUMER.LIST.${stream}`,
+        body: { offset: consumers.length },
+      },
+    );
+    if (answer.kind !== "ok") {
+      throw new RelayError("nats-unavailable", `Cannot list the consumers of ${stream}: ${answer.reason}`);
+    }
+    const found = answer.value.consumers ?? [];
+    consumers.push(...found);
+    if (found.length === 0 || consumers.length >= answer.value.total) break;
+  }
+  return consumers;
 }
 
 function unwrap<T>(answer: ApiAnswer<T>, { stream, durable }: ConsumerRef): T | null {

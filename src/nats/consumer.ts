@@ -7,9 +7,7 @@ import { sleep } from "#lib/sleep.ts";
 
 import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import { deleteConsumer, floorOf, requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
 import {
-  changedDeliverPolicy,
   type ConsumerSettings,
   differences,
   hasRightAckPolicy,
@@ -17,9 +15,10 @@ import {
   toConsumerConfig,
   toUpdatedConfig,
 } from "./consumer-config.ts";
-import { planStart, type Position } from "./consumer-start.ts";
-import { readStream, takesSeveralFilters } from "./stream.ts";
-import { subjectsOverlap } from "./subjects.ts";
+import { deleteConsumer, floorOf, requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
+import { type ConsumerPlan, planConsumer, type Sight } from "./consumer-plan.ts";
+import type { Position } from "./consumer-start.ts";
+import { readStream } from "./stream.ts";
 
 export interface AlignedConsumer {
   readonly consumerCreated: string;
@@ -48,6 +47,12 @@ interface Alignment {
   readonly position: Position | null;
 }
 
+interface Planned<Kind extends ConsumerPlan["kind"]> {
+  readonly stream: StreamInfo;
+  readonly plan: Extract<ConsumerPlan, { kind: Kind }>;
+  readonly isLast: boolean;
+}
+
 /**
  * Makes the consumer, or changes it in place, or makes it anew at its last position where JetStream cannot change it.
  * `position` is what Relay itself knows to be done: a consumer that is gone starts after it.
@@ -68,25 +73,36 @@ export async function alignConsumer(
 }
 
 async function lookOnce(alignment: Alignment, isLast: boolean): Promise<Look> {
-  const { connection, settings } = alignment;
+  const { connection, settings, position } = alignment;
+  const sight = await lookAtConsumer(connection, settings);
+  const { stream } = sight;
+  const plan = planConsumer(sight, settings, position);
+  switch (plan.kind) {
+    case "refuse":
+      throw refusal(settings, plan.reason);
+    case "keep":
+      return aligned(stream, plan.consumer, { change: "kept", notes: plan.notes });
+    case "create": {
+      const { start, notes, isKnown } = plan.planned;
+      return make(alignment, { stream, start, notes, change: isKnown ? "recreated" : "created", isLast });
+    }
+    case "update":
+      return update(alignment, { stream, plan, isLast });
+    case "recreate":
+      return remake(alignment, { stream, plan, isLast });
+  }
+}
+
+/** Changes nothing. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
+export async function lookAtConsumer(connection: Connection, settings: ConsumerSettings): Promise<Sight> {
   const { source, durable } = settings;
   const stream = await readSource(connection, settings);
-  checkWishes(stream, settings);
-  const answer = await requestConsumerInfo(connection, {
-    domain: source.domain,
-    stream: source.stream,
-    durable,
-  });
-  if (answer.kind === "refused" && answer.code === API_ERRORS.consumerNotFound) {
-    const { start, notes, isKnown } = planStart(stream, settings, alignment.position);
-    return make(alignment, { stream, start, notes, change: isKnown ? "recreated" : "created", isLast });
-  }
-  if (answer.kind !== "ok") throw toError(settings, answer);
-  const info = answer.value;
-  if (info.config.deliver_subject !== undefined) throw refusal(settings, "a push consumer has that name");
-  if (!hasRightAckPolicy(info.config, settings)) return remake(alignment, { stream, info, isLast });
-  if (differences(info.config, settings).length > 0) return update(alignment, { stream, info, isLast });
-  return aligned(stream, info, { change: "kept", notes: notesOf(info, settings) });
+  const { domain } = source;
+  const answer = await requestConsumerInfo(connection, { domain, stream: source.stream, durable });
+  if (answer.kind === "ok") return { stream, consumer: answer.value };
+  const isMissing = answer.kind === "refused" && answer.code === API_ERRORS.consumerNotFound;
+  if (!isMissing) throw toError(settings, answer);
+  return { stream, consumer: null };
 }
 
 async function readSource(connection: Connection, settings: ConsumerSettings): Promise<StreamInfo> {
@@ -124,31 +140,25 @@ async function make(
 
 async function update(
   { connection, settings }: Alignment,
-  { stream, info, isLast }: { stream: StreamInfo; info: ConsumerInfo; isLast: boolean },
+  { stream, plan, isLast }: Planned<"update">,
 ): Promise<Look> {
-  const config = toUpdatedConfig(info.config, settings);
+  const config = toUpdatedConfig(plan.consumer.config, settings);
   const answer = await requestPut(connection, { settings, config, action: "update" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return aligned(stream, answer.value, { change: "updated", notes: notesOf(answer.value, settings) });
+    return aligned(stream, answer.value, { change: "updated", notes: plan.notes });
   }
   const isOvertaken = wasOvertaken(answer) || !(await isPresent(connection, settings));
   if (!isOvertaken || isLast) throw toError(settings, answer);
   return { kind: "look-again" };
 }
 
-/** The ack policy is for ever: the consumer is deleted and made anew where it was. */
-async function remake(
-  alignment: Alignment,
-  { stream, info, isLast }: { stream: StreamInfo; info: ConsumerInfo; isLast: boolean },
-): Promise<Look> {
+async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"recreate">): Promise<Look> {
   const { connection, settings } = alignment;
   const { domain, stream: name } = settings.source;
   await deleteConsumer(connection, { domain, stream: name, durable: settings.durable });
-  const sequence = floorOf(info, stream.state.last_seq);
-  const last = { streamCreated: stream.created, sequence };
-  const { start, notes } = planStart(stream, settings, last);
-  const note = `Consumer ${settings.durable} was made anew after sequence ${sequence}: acks cannot be changed in place`;
+  const { start, notes } = plan.planned;
+  const note = `Consumer ${settings.durable} was made anew after sequence ${plan.sequence}: acks cannot be changed in place`;
   return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });
 }
 
@@ -168,30 +178,6 @@ function aligned(
       notes,
     },
   };
-}
-
-function notesOf(info: ConsumerInfo, settings: ConsumerSettings): readonly string[] {
-  const before = changedDeliverPolicy(info.config, settings);
-  if (before === null) return [];
-  return [`deliverPolicy affects new consumers only: ${settings.durable} was made with ${before}`];
-}
-
-/** What servers refuse in words that do not help, or accept and then deliver nothing: a filter that matches nothing. */
-function checkWishes(stream: StreamInfo, settings: ConsumerSettings): void {
-  const { filterSubjects } = settings.source;
-  if (new Set(filterSubjects).size > 1 && !takesSeveralFilters(stream)) {
-    throw refusal(settings, "several filter subjects need nats-server 2.10 or newer");
-  }
-  if (!settings.acks && stream.config.retention === "workqueue") {
-    throw refusal(settings, "a work queue needs acks, so its quality of service cannot be NONE");
-  }
-  const { subjects, mirror, sources, subject_transform: transform } = stream.config;
-  if (mirror !== undefined || sources !== undefined || transform !== undefined) return;
-  const foreign = filterSubjects.find(
-    (filter) => !subjects.some((subject) => subjectsOverlap(filter, subject)),
-  );
-  if (foreign === undefined) return;
-  throw refusal(settings, `the stream has no subject ${foreign} (it has ${subjects.join(", ")})`);
 }
 
 /** A server leaves out what it does not know, without a word. */
@@ -235,7 +221,7 @@ function toError(
   return new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
 }
 
-function refusal(settings: ConsumerSettings, reason: string): RelayError {
+export function refusal(settings: ConsumerSettings, reason: string): RelayError {
   return new RelayError("consumer-refused", `${cannot(settings)}: ${reason}`);
 }
 

@@ -2,12 +2,12 @@
 
 import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 
+import { isWithin } from "#delivery/subject.ts";
 import type { DeadLetterEndpoint, DeadLetterStreamSettings } from "#delivery/subscription.ts";
 
 import { API_ERRORS, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { requestStreamInfo } from "./stream.ts";
-import { subjectCovers } from "./subjects.ts";
 
 const NANOS_PER_MS = 1_000_000;
 
@@ -66,7 +66,7 @@ function toStreamConfig(
 function findObstacle({ config, state }: StreamInfo, endpoint: DeadLetterEndpoint): string | null {
   const letters = `${endpoint.subject}.>`;
   const { subjects = [] } = config as Partial<StreamConfig>;
-  if (!subjects.some((subject) => subjectCovers(subject, letters))) {
+  if (!subjects.some((subject) => isWithin(letters, subject))) {
     return about(endpoint, `it does not store ${letters}`);
   }
   if (config.sealed) return about(endpoint, "it is sealed");

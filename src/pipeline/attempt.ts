@@ -4,6 +4,7 @@ import type { Callback, Exchange } from "#callback/client.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
+import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
 
@@ -18,10 +19,7 @@ export interface AttemptOptions {
   readonly subscription: Subscription;
   readonly callback: Callback;
   readonly guard: Guard;
-  /** Aborts work on messages that the stream would deliver again. */
-  readonly redeliverable: AbortSignal;
-  /** Aborts work on those that nothing would deliver again. */
-  readonly final: AbortSignal;
+  readonly signals: ClosingSignals;
 }
 
 /** Never rejects. */
@@ -32,7 +30,7 @@ export function attempt(held: Held, options: AttemptOptions): Promise<AttemptRes
 }
 
 async function attemptPlainly(held: Held, options: AttemptOptions): Promise<AttemptResult> {
-  const signal = held.isRedeliverable ? options.redeliverable : options.final;
+  const signal = held.isRedeliverable ? options.signals.redeliverable : options.signals.final;
   const exchange = await options.callback.send(held.received.message, { mayResend: true, signal });
   return exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange };
 }
@@ -42,23 +40,37 @@ async function attemptPlainly(held: Held, options: AttemptOptions): Promise<Atte
  * An acknowledgement of unknown fate sends nothing: if it was lost, the stream delivers the message again.
  */
 async function attemptOnce(held: Held, options: AttemptOptions): Promise<AttemptResult> {
-  const { callback, guard, redeliverable, final } = options;
+  const { callback, guard } = options;
+  const { redeliverable, final } = options.signals;
   const { message } = held.received;
   const startedAt = new Date();
   const exception = await callback.prepare(redeliverable);
   if (redeliverable.aborted) return { kind: "not-made" };
-  if (exception !== null)
-    return { kind: "made", exchange: unsent(exception, startedAt, options.subscription) };
-  if (!(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
+  const fault = exception ?? (await checkJournal(guard));
+  if (fault !== null) return { kind: "made", exchange: unsent(fault, startedAt, options.subscription) };
+  if (held.isRedeliverable && !(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
   held.isRedeliverable = false;
   try {
     await guard.markDoneDurably(message);
   } catch (error) {
-    const text = `Cannot write the journal: ${messageOf(error)}`;
-    return { kind: "unrecorded", exception: { kind: "exception", code: "journal", error: text } };
+    return { kind: "unrecorded", exception: toJournalException(error) };
   }
   const exchange = await callback.send(message, { mayResend: false, signal: final });
   return { kind: "made", exchange };
+}
+
+/** A journal that failed before is tried again while the message is still the stream's. */
+async function checkJournal(guard: Guard): Promise<Exception | null> {
+  try {
+    await guard.repair();
+    return null;
+  } catch (error) {
+    return toJournalException(error);
+  }
+}
+
+function toJournalException(error: unknown): Exception {
+  return { kind: "exception", code: "journal", error: `Cannot write the journal: ${messageOf(error)}` };
 }
 
 function unsent(outcome: Exception, startedAt: Date, { callback }: Subscription): Exchange {

@@ -9,6 +9,7 @@ import type { Limiter } from "#lib/limiter.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import { attempt } from "./attempt.ts";
+import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
 import type { Ending, Observer } from "./observer.ts";
@@ -22,12 +23,7 @@ export interface DeliverOptions {
   readonly settler: Settler;
   readonly observer: Observer;
   readonly slots: Limiter;
-  /** The pipeline closes: whatever waits, waits no longer. */
-  readonly closing: AbortSignal;
-  /** Aborts requests of messages that the stream would deliver again. */
-  readonly redeliverable: AbortSignal;
-  /** Aborts requests of those that nothing would deliver again. */
-  readonly final: AbortSignal;
+  readonly signals: ClosingSignals;
   /** False: another relay may hold what is redeliverable. */
   readonly isCurrent: () => boolean;
   /** Closes the pipeline because of this message. */
@@ -49,7 +45,8 @@ const NEVER_SENT: Failure = {
 };
 
 export function createDeliver(options: DeliverOptions): Deliver {
-  const { subscription, deadLetters, settler, observer, slots, closing, final } = options;
+  const { subscription, deadLetters, settler, observer, slots } = options;
+  const { closing, final, letters } = options.signals;
   const policy: Policy = { ...subscription, hasDeadLetters: deadLetters !== null };
   const hasAcks = subscription.qos !== "NONE";
   let holdUntil = 0;
@@ -159,7 +156,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function storeLetter(held: Held, failure: Failure): Promise<Ending> {
     if (deadLetters === null) throw new Error("No endpoint for a dead letter");
-    const signal = held.isRedeliverable ? closing : final;
+    const signal = held.isRedeliverable ? closing : letters;
     const result = await settler.storeLetter(held, failure, { deadLetters, signal });
     if (result.kind === "stored") {
       settler.complete(held);

@@ -21,6 +21,8 @@ export interface Guard {
   markDone: (message: Message) => void;
   /** On disk, synced, when it resolves. Rejects with the file system's error. */
   markDoneDurably: (message: Message) => Promise<void>;
+  /** Does nothing where the file is sound; else writes it anew, or rejects with the file system's error. */
+  repair: () => Promise<void>;
   /** The server's acknowledgement floor: what lies below it needs no entry of its own. */
   advance: (floor: number) => Promise<void>;
   /** Entries above the floor. */
@@ -153,6 +155,9 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
     async markDoneDurably(message) {
       markDone(message);
       await persist({ isDurable: true });
+    },
+    async repair() {
+      if (journal.needsRewrite && head !== null) await rewrite(head);
     },
     advance,
     get size() {

@@ -17,6 +17,7 @@ import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
 import { capacityOf } from "./capacity.ts";
+import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Guard } from "./guard.ts";
 import { startHeartbeat } from "./heartbeat.ts";
@@ -97,10 +98,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const concurrency = concurrencyOf(subscription);
   const hasAcks = subscription.qos !== "NONE";
   const slots = createLimiter(concurrency);
-  const held = new Map<number, Entry>();
-  const closing = new AbortController();
-  const redeliverable = new AbortController();
-  const final = new AbortController();
+  const held = new Set<Entry>();
+  const newest = new Map<number, Entry>();
+  const ending = createClosing();
+  const { closing } = ending.signals;
   let pump: Pump | null = null;
   let isProbing = options.isProbe;
   let cause: Held | null = null;
@@ -122,9 +123,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     ...options,
     settler: createSettler({ subscription, guard, logger, onBlocked }),
     slots,
-    closing: closing.signal,
-    redeliverable: redeliverable.signal,
-    final: final.signal,
+    signals: ending.signals,
     isCurrent: () => heartbeat?.isCurrent() ?? true,
     interrupt,
     giveBack,
@@ -142,22 +141,24 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function accept(received: Received, release: () => void): void {
     const { message } = received;
-    const known = held.get(message.sequence);
-    if (known !== undefined) {
+    const known = newest.get(message.sequence);
+    if (known?.received.message.timestampNanos === message.timestampNanos) {
       known.release();
       known.release = release;
       known.received = received;
       return;
     }
+    // A stream made anew gives sequences out again: what is answered for the old message would count for this one.
+    if (known !== undefined) known.isRedeliverable = false;
     if (guard.isDone(message)) {
       if (hasAcks) received.ack();
       release();
-      observer.settled({ subscription, message, attempts: 0, ending: { kind: "suppressed" } });
-      return;
+      return observer.settled({ subscription, message, attempts: 0, ending: { kind: "suppressed" } });
     }
     const isRedeliverable = hasAcks;
     const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
-    held.set(message.sequence, entry);
+    held.add(entry);
+    newest.set(message.sequence, entry);
     void run(entry); // Never rejects.
   }
 
@@ -172,7 +173,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       ending = giveBack(entry);
     }
     const { message } = entry.received;
-    held.delete(message.sequence);
+    held.delete(entry);
+    if (newest.get(message.sequence) === entry) newest.delete(message.sequence);
     entry.release();
     observer.settled({ subscription, message, attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
@@ -186,10 +188,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   function interrupt(entry: Held, reason: string): void {
-    if (cause !== null || closing.signal.aborted) return;
+    if (cause !== null || closing.aborted) return;
     cause = entry;
     // At once: whoever waits for the slot of the cause must not have it.
-    closing.abort();
+    ending.begin();
     const { stream, sequence, subject } = entry.received.message;
     options.onInterrupted({
       cause: `Message ${sequence} of ${stream} (${subject}): ${reason}`,
@@ -199,12 +201,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   /** Where the pipeline goes on, it is left to the ack wait: it is in other hands, or was acknowledged after all. */
   function giveBack(entry: Held): Ending {
-    if (closing.signal.aborted) returns.add(entry);
+    if (closing.aborted) returns.add(entry);
     return { kind: "returned" };
   }
 
   async function drain(): Promise<void> {
-    closing.abort();
+    ending.begin();
     await pump?.stop();
     returns.flush();
     if (held.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
@@ -213,17 +215,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   async function close({ graceMs, isExpired: expired = false }: CloseOptions): Promise<number> {
     isExpired ||= expired;
-    if (isExpired) redeliverable.abort();
-    const timer = graceMs === null ? undefined : setTimeout(abortAll, graceMs);
+    if (isExpired) ending.disown();
+    const callOff = graceMs === null ? null : ending.endAfter(graceMs);
     closed ??= drain();
     await closed;
-    clearTimeout(timer);
+    callOff?.();
     return returns.count;
-  }
-
-  function abortAll(): void {
-    redeliverable.abort();
-    final.abort();
   }
 
   return {

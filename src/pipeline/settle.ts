@@ -64,7 +64,7 @@ export function createSettler({ subscription, guard, logger, onBlocked }: Settle
         now: new Date(),
       });
       let result = await deadLetters.store(letter, signal);
-      if (result.kind !== "unavailable") return result;
+      if (result.kind !== "unavailable" || signal.aborted) return result;
       block(result.reason);
       for (let tryNumber = 1; result.kind === "unavailable"; tryNumber += 1) {
         const delayMs = repeatDelayMs(tryNumber, { ...REPEAT, random: Math.random() });

@@ -106,7 +106,7 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
       expect((await readReadiness(relay)).idle).toContain("Subscription auto is interrupted");
       others += 1;
       await publish("other", String(others));
-      await eventually(() => names("other").length === others, { withinMs: 500 });
+      await eventually(() => names("other").length === others, { withinMs: 1500 });
       const { num_ack_pending } = await manager.consumers.info(stream, "relay-auto");
       expect(num_ack_pending).toBeLessThanOrEqual(1);
     }

@@ -1,7 +1,7 @@
 // NATS subjects: which are well-formed, and which filter covers which.
 
 import { expect, test } from "bun:test";
-import { isOverlapping, isWithin, LITERAL_SUBJECT, SUBJECT_FILTER } from "#config/subject.ts";
+import { isOverlapping, isWithin, LITERAL_SUBJECT, SUBJECT_FILTER } from "#delivery/subject.ts";
 
 test.each([
   ["orders", true, true],
@@ -28,13 +28,20 @@ test.each([
   ["orders.new", "orders.new", true, true],
   ["orders.new", "orders.*", true, true],
   ["orders.new", "orders.>", true, true],
+  ["orders.new.eu", "orders.>", true, true],
+  ["orders.>", "orders.new", false, true],
   ["orders.>", "orders.*", false, true],
   ["orders.*", "orders.>", true, true],
   ["orders.*.eu", "orders.new.*", false, true],
+  ["*.new", "orders.*", false, true],
+  ["a.b.c", "a.*.c", true, true],
   ["orders", "orders.>", false, false],
   ["orders.new.eu", "orders.*", false, false],
   ["invoices.>", "orders.>", false, false],
+  ["a.c", "a.b", false, false],
   [">", "orders.>", false, true],
+  ["a.b", ">", true, true],
+  [">", "*", false, true],
 ])("isWithin() and isOverlapping() compare %s with %s", (inner, outer, within, overlapping) => {
   expect(isWithin(inner, outer)).toBe(within);
   expect(isOverlapping(inner, outer)).toBe(overlapping);

@@ -1,0 +1,62 @@
+// What the server would refuse of a plan, told without asking it: at start it is asked, an inspection must not. Pure.
+
+import { isOverlapping } from "#delivery/subject.ts";
+
+import { type ConsumerSettings, describePolicy } from "./consumer-config.ts";
+import type { ConsumerPlan, Sight } from "./consumer-plan.ts";
+
+/** Another consumer of the same stream, there or to come. */
+export interface Neighbour {
+  /** For people. */
+  readonly name: string;
+  /** Empty: all. */
+  readonly filterSubjects: readonly string[];
+}
+
+/** null: nothing is known that the server would refuse. */
+export function foreseeRefusal(
+  plan: ConsumerPlan,
+  settings: ConsumerSettings,
+  { sight, neighbours }: { sight: Sight; neighbours: readonly Neighbour[] },
+): string | null {
+  if (plan.kind === "keep" || plan.kind === "refuse") return null;
+  const { config } = sight.stream;
+  const isMade = plan.kind === "create";
+  if (isMade && config.max_consumers > 0 && sight.stream.state.consumer_count >= config.max_consumers) {
+    return `the stream takes no more than ${config.max_consumers} consumers`;
+  }
+  const maxAckPending = config.consumer_limits?.max_ack_pending ?? 0;
+  if (settings.acks && maxAckPending > 0 && settings.maxAckPending > maxAckPending) {
+    return `the stream's limit of max ack pending is ${maxAckPending}, and ${settings.maxAckPending} is needed`;
+  }
+  return config.retention === "workqueue" ? foreseeOfWorkQueue(plan, settings, neighbours) : null;
+}
+
+function foreseeOfWorkQueue(
+  plan: ConsumerPlan,
+  { source }: ConsumerSettings,
+  neighbours: readonly Neighbour[],
+): string | null {
+  const isByPolicy = plan.kind === "create" && plan.planned.start.kind === "policy";
+  if (isByPolicy && source.deliverPolicy.kind !== "all") {
+    const found = describePolicy(source.deliverPolicy);
+    return `a work queue takes only consumers that deliver all, so its deliverPolicy cannot be ${found}`;
+  }
+  const rival = neighbours.find(({ filterSubjects }) =>
+    areOverlapping(filterSubjects, source.filterSubjects),
+  );
+  if (rival === undefined) return null;
+  return `on a work queue no two consumers may overlap, and ${rival.name} takes ${describeFilters(rival)}`;
+}
+
+function areOverlapping(left: readonly string[], right: readonly string[]): boolean {
+  return orAll(left).some((one) => orAll(right).some((other) => isOverlapping(one, other)));
+}
+
+function orAll(filters: readonly string[]): readonly string[] {
+  return filters.length === 0 ? [">"] : filters;
+}
+
+function describeFilters({ filterSubjects }: Neighbour): string {
+  return filterSubjects.length === 0 ? "all of it" : filterSubjects.join(", ");
+}

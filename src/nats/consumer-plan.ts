@@ -1,0 +1,86 @@
+// What is to be done about the durable consumer of a subscription, given what there is. Pure.
+
+import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
+
+import { isOverlapping } from "#delivery/subject.ts";
+
+import {
+  changedDeliverPolicy,
+  type ConsumerSettings,
+  differences,
+  hasRightAckPolicy,
+} from "./consumer-config.ts";
+import { floorOf } from "./consumer-info.ts";
+import { planStart, type PlannedStart, type Position } from "./consumer-start.ts";
+import { takesSeveralFilters } from "./stream.ts";
+
+/** What the server showed. */
+export interface Sight {
+  readonly stream: StreamInfo;
+  /** null: the stream has none of that name. */
+  readonly consumer: ConsumerInfo | null;
+}
+
+export type ConsumerPlan =
+  /** It cannot be as asked for. */
+  | { readonly kind: "refuse"; readonly reason: string }
+  | { readonly kind: "keep"; readonly consumer: ConsumerInfo; readonly notes: readonly string[] }
+  | { readonly kind: "create"; readonly planned: PlannedStart }
+  | {
+      readonly kind: "update";
+      readonly consumer: ConsumerInfo;
+      /** What differs, in words. */
+      readonly fields: readonly string[];
+      readonly notes: readonly string[];
+    }
+  /** The ack policy is for ever: it is deleted, and made anew after `sequence`, up to which it was done. */
+  | { readonly kind: "recreate"; readonly planned: PlannedStart; readonly sequence: number };
+
+/** `position` is what Relay itself knows to be done; null: nothing. */
+export function planConsumer(
+  { stream, consumer }: Sight,
+  settings: ConsumerSettings,
+  position: Position | null,
+): ConsumerPlan {
+  const reason = findForbidden(stream, settings);
+  if (reason !== null) return { kind: "refuse", reason };
+  if (consumer === null) return { kind: "create", planned: planStart(stream, settings, position) };
+  if (consumer.config.deliver_subject !== undefined) {
+    return { kind: "refuse", reason: "a push consumer has that name" };
+  }
+  if (!hasRightAckPolicy(consumer.config, settings)) {
+    const sequence = floorOf(consumer, stream.state.last_seq);
+    const planned = planStart(stream, settings, { streamCreated: stream.created, sequence });
+    return { kind: "recreate", planned, sequence };
+  }
+  const notes = notesOf(consumer, settings);
+  const fields = differences(consumer.config, settings);
+  return fields.length === 0
+    ? { kind: "keep", consumer, notes }
+    : { kind: "update", consumer, fields, notes };
+}
+
+function notesOf(consumer: ConsumerInfo, settings: ConsumerSettings): readonly string[] {
+  const before = changedDeliverPolicy(consumer.config, settings);
+  if (before === null) return [];
+  return [`deliverPolicy affects new consumers only: ${settings.durable} was made with ${before}`];
+}
+
+/** What servers refuse in words that do not help, or accept and then deliver nothing: a filter that matches nothing. */
+function findForbidden(stream: StreamInfo, settings: ConsumerSettings): string | null {
+  const { filterSubjects } = settings.source;
+  if (new Set(filterSubjects).size > 1 && !takesSeveralFilters(stream)) {
+    return "several filter subjects need nats-server 2.10 or newer";
+  }
+  if (!settings.acks && stream.config.retention === "workqueue") {
+    return "a work queue needs acks, so its quality of service cannot be NONE";
+  }
+  const { subjects, mirror, sources, subject_transform: transform } = stream.config;
+  if (mirror !== undefined || sources !== undefined || transform !== undefined) return null;
+  const foreign = filterSubjects.find(
+    (filter) => !subjects.some((subject) => isOverlapping(filter, subject)),
+  );
+  return foreign === undefined
+    ? null
+    : `the stream has no subject ${foreign} (it has ${subjects.join(", ")})`;
+}

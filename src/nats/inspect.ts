@@ -1,0 +1,105 @@
+// A config held against the server that it names: what would be done, and what stands in the way. Changes nothing there.
+
+import type { Subscription } from "#delivery/subscription.ts";
+import type { Logger } from "#lib/logger.ts";
+
+import { requestApi } from "./api.ts";
+import { type Connection, openConnection } from "./connection.ts";
+import type { Finding } from "./finding.ts";
+import { inspectConsumers } from "./inspect-consumers.ts";
+import { inspectDeadLetters } from "./inspect-dead-letters.ts";
+import type { NatsSettings } from "./settings.ts";
+
+export interface Inspection {
+  /** null: not reached, which is among the findings. */
+  readonly server: { readonly url: string; readonly version: string } | null;
+  /** About NATS first, then about subscriptions and dead-letter endpoints, in the order of the file. */
+  readonly findings: readonly Finding[];
+}
+
+const CONNECT_MS = 5000;
+const MAX_NAMED = 5;
+
+/** Never rejects for what is wrong with NATS. `signal` ends it early. */
+export async function inspectNats(
+  settings: NatsSettings,
+  subscriptions: readonly Subscription[],
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const failed = new AbortController();
+  const connection = openConnection(settings, { logger: createFailureLogger(failed), signal });
+  try {
+    const isUp = await connection.ready(
+      AbortSignal.any([signal, failed.signal, AbortSignal.timeout(CONNECT_MS)]),
+    );
+    const { server, serverVersion, lastError } = connection.status();
+    if (!isUp || server === null) {
+      const reason = lastError ?? (signal.aborted ? "stopped" : "no answer in time");
+      const message = `Cannot reach ${settings.servers.join(", ")}: ${reason}`;
+      return { server: null, findings: [{ level: "error", about: "nats", message }] };
+    }
+    const version = serverVersion ?? "unknown";
+    return {
+      server: { url: `nats://${server}`, version },
+      findings: [...noteVersion(version), ...(await inspectParts(connection, subscriptions))],
+    };
+  } finally {
+    await connection.close();
+  }
+}
+
+async function inspectParts(
+  connection: Connection,
+  subscriptions: readonly Subscription[],
+): Promise<readonly Finding[]> {
+  const domains = [...new Set(subscriptions.map(({ source }) => source.domain))];
+  const faults = new Map(
+    await Promise.all(
+      domains.map(async (domain) => [domain, await findSilence(connection, domain)] as const),
+    ),
+  );
+  const isSpoken = ({ source }: Subscription) => (faults.get(source.domain) ?? null) === null;
+  const silent = [...faults].flatMap(([domain, reason]): Finding[] => {
+    if (reason === null) return [];
+    const concerned = subscriptions.filter(({ source }) => source.domain === domain);
+    return [{ level: "error", about: "nats", message: `${reason}: ${nameAll(concerned)} cannot run` }];
+  });
+  const [consumers, deadLetters] = await Promise.all([
+    inspectConsumers(connection, subscriptions.filter(isSpoken), subscriptions),
+    inspectDeadLetters(connection, subscriptions),
+  ]);
+  return [...silent, ...consumers, ...deadLetters];
+}
+
+/** Why JetStream of `domain` cannot be used at all; null: it can, or who asks may not know. */
+async function findSilence(connection: Connection, domain: string | null): Promise<string | null> {
+  const answer = await requestApi<object>(connection, { domain, call: "INFO" });
+  if (answer.kind !== "unavailable" || /permissions violation/iu.test(answer.reason)) return null;
+  return answer.reason;
+}
+
+function nameAll(subscriptions: readonly Subscription[]): string {
+  const names = subscriptions.slice(0, MAX_NAMED).map(({ id }) => id);
+  const more = subscriptions.length - names.length;
+  const noun = subscriptions.length === 1 ? "subscription" : "subscriptions";
+  return `${noun} ${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+function noteVersion(version: string): Finding[] {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > 2 || (major === 2 && minor >= 10)) return [];
+  const message = `nats-server ${version} is older than 2.10, which several filter subjects and clusters need`;
+  return [{ level: "note", about: "nats", message }];
+}
+
+/** A relay tries for ever, an inspection once: what the connection warns of first is why it did not come up. */
+function createFailureLogger(failed: AbortController): Logger {
+  const ignore = () => undefined;
+  return {
+    debug: ignore,
+    info: ignore,
+    warn: () => failed.abort(),
+    error: ignore,
+    isEnabled: (level) => level === "warn",
+  };
+}

@@ -1,0 +1,164 @@
+// check with NATS, and check for programs: what goes where, and with which exit code it ends.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type CheckOptions, runCheck } from "#cli/check.ts";
+import { testConfig } from "../support/config.ts";
+import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import { addStream } from "../support/nats.ts";
+import { temporaryDirectory } from "../support/relay.ts";
+
+let server: NatsServer;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  await addStream(await server.connect());
+});
+
+afterAll(() => server[Symbol.asyncDispose]());
+
+type Json = Readonly<Record<string, unknown>>;
+
+const CALLBACK = "http://127.0.0.1:9000/";
+
+async function check(config: Json | string, options: Partial<CheckOptions> = {}) {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "relay.config.json");
+  await writeFile(path, typeof config === "string" ? config : JSON.stringify(config));
+  const printed = { stdout: "", stderr: "" };
+  const exitCode = await runCheck(
+    { path, withoutSecrets: false, env: {}, ...options },
+    {
+      stdout: (text) => void (printed.stdout += text),
+      stderr: (text) => void (printed.stderr += text),
+    },
+  );
+  const shorten = (text: string) => text.replaceAll(path, "FILE").replaceAll(/^.*older than 2\.10.*\n/gm, "");
+  return { exitCode, stdout: shorten(printed.stdout), stderr: shorten(printed.stderr) };
+}
+
+const parse = (text: string) => JSON.parse(text) as Json & { readonly findings: readonly Json[] };
+
+test("runCheck() tells what would become of a sound config, and ends with 0", async () => {
+  const config = testConfig({ natsUrl: server.url, callbackUrl: CALLBACK, hasDeadLetters: true });
+  const { exitCode, stdout, stderr } = await check(config, { connect: true });
+  expect(stderr).toBe("");
+  expect(stdout.split("\n")).toEqual([
+    "FILE is valid: 2 endpoints, 1 entrypoint, 1 subscription",
+    expect.stringMatching(/^Connected to nats:\/\/127\.0\.0\.1:\d+, nats-server 2\.\d+\.\d+$/),
+    "  note: subscription sub: Consumer relay-sub of ORDERS will be made, with deliver policy all, or after what this host has done of it before",
+    "  note: endpoint letters: Dead-letter stream DLQ is not there: it will be made for dlq.>",
+    "",
+  ]);
+  expect(exitCode).toBe(0);
+});
+
+test("runCheck() ends with 1, and says on standard error what would be refused", async () => {
+  const config = testConfig({
+    natsUrl: server.url,
+    callbackUrl: CALLBACK,
+    consumer: { subjects: ["invoices.>"] },
+    more: { deliveryLog: { maxAgeDays: 1 } },
+  });
+  const { exitCode, stdout, stderr } = await check(config, { connect: true });
+  expect(stderr).toBe(
+    "  error: subscription sub: Cannot consume ORDERS as relay-sub: the stream has no subject invoices.> (it has orders.>)\n",
+  );
+  expect(stdout.split("\n")[1]).toStartWith("  note: deliveryLog ");
+  expect(exitCode).toBe(1);
+  expect((await check(config)).exitCode).toBe(0);
+});
+
+test("runCheck() ends with 1 where NATS cannot be reached", async () => {
+  const config = testConfig({ natsUrl: "nats://127.0.0.1:1", callbackUrl: CALLBACK });
+  const { exitCode, stdout, stderr } = await check(config, { connect: true });
+  expect(stdout).toBe("FILE is valid: 1 endpoint, 1 entrypoint, 1 subscription\n");
+  expect(stderr).toBe("  error: nats: Cannot reach nats://127.0.0.1:1: connection refused\n");
+  expect(exitCode).toBe(1);
+});
+
+test("runCheck() does not ask NATS about a file with faults", async () => {
+  const { exitCode, stdout, stderr } = await check("{}", { connect: true });
+  expect(stdout).toBe("");
+  expect(stderr).toStartWith("FILE is not valid, 2 faults:\n");
+  expect(exitCode).toBe(78);
+});
+
+test("runCheck() cannot connect without the secrets", async () => {
+  const outcome = check("{}", { connect: true, withoutSecrets: true }).catch((error: unknown) => error);
+  expect(await outcome).toMatchObject({ code: "usage" });
+});
+
+test("runCheck() shows no secret that a server repeats", async () => {
+  const secret = "orders-hunter22";
+  const config = testConfig({
+    natsUrl: server.url,
+    callbackUrl: CALLBACK,
+    consumer: { subjects: [secret] },
+    subscription: { headers: [{ name: "X-Key", value: { env: "KEY" } }] },
+  });
+  const { stderr } = await check(config, { connect: true, env: { KEY: secret } });
+  expect(stderr).toContain("the stream has no subject ");
+  expect(stderr).not.toContain(secret);
+});
+
+test("runCheck() prints one JSON document about a sound file", async () => {
+  const config = testConfig({
+    natsUrl: server.url,
+    callbackUrl: CALLBACK,
+    qos: "AT_MOST_ONCE",
+    more: { deliveryLog: { maxAgeDays: 1 } },
+  });
+  const { exitCode, stdout, stderr } = await check(config, { json: true });
+  expect(stderr).toBe("");
+  expect(exitCode).toBe(0);
+  expect(parse(stdout)).toEqual({
+    path: "FILE",
+    valid: true,
+    endpoints: 1,
+    entrypoints: 1,
+    subscriptions: 1,
+    findings: [
+      { level: "warning", about: "config", message: expect.stringContaining("one relay only") },
+      { level: "note", about: "config", message: "deliveryLog does nothing yet" },
+    ],
+  });
+});
+
+test("runCheck() adds to the JSON document what NATS says", async () => {
+  const config = testConfig({
+    natsUrl: server.url,
+    callbackUrl: CALLBACK,
+    consumer: { subjects: ["invoices.>"] },
+  });
+  const { exitCode, stdout, stderr } = await check(config, { json: true, connect: true });
+  expect(stderr).toBe("");
+  expect(exitCode).toBe(1);
+  const { valid, server: reached, findings } = parse(stdout);
+  expect(valid).toBe(true);
+  expect(reached).toEqual({ url: `nats://127.0.0.1:${server.port}`, version: expect.any(String) });
+  expect(findings.at(-1)).toMatchObject({ level: "error", about: "subscription sub" });
+  const absent = testConfig({ natsUrl: "nats://127.0.0.1:1", callbackUrl: CALLBACK });
+  expect(parse((await check(absent, { json: true, connect: true })).stdout)["server"]).toBeNull();
+});
+
+test("runCheck() prints the faults of a file as JSON, and ends with 78", async () => {
+  const { exitCode, stdout, stderr } = await check('{\n  "endpoints": []\n}', { json: true });
+  expect(stderr).toBe("");
+  expect(exitCode).toBe(78);
+  expect(parse(stdout)).toEqual({
+    path: "FILE",
+    valid: false,
+    findings: [
+      { level: "error", about: "config", message: "FILE:1:1 entrypoints: missing" },
+      {
+        level: "error",
+        about: "config",
+        message: "FILE:2:16 endpoints: found a list of 0, allowed: a list of 1 to 1000",
+      },
+    ],
+  });
+  const broken = parse((await check("{", { json: true })).stdout);
+  expect(broken.findings.length).toBeGreaterThan(0);
+});
