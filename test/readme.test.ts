@@ -39,7 +39,7 @@ test("every command of the binary is in it, and every command in it is in the bi
   const { stdout } = await runRelay(["--help"]);
   const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[| {2,})/gm)].map(([, name]) => name);
   const documented = [...text.matchAll(/^\| `relay ([a-z]+)/gm)].map(([, name]) => name);
-  expect(commands.filter((name) => name !== "help").sort()).toEqual(documented.sort());
+  expect(new Set(commands.filter((name) => name !== "help"))).toEqual(new Set(documented));
 });
 
 test("every package that is installed is explained", () => {

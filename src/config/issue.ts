@@ -20,6 +20,8 @@ export interface Issue {
 }
 
 const MAX_REPORTED = 100;
+const MAX_PATH_LENGTH = 200;
+const MAX_MESSAGE_LENGTH = 1000;
 
 export function formatPath(path: Path): string {
   let text = "";
@@ -34,7 +36,14 @@ export function formatPath(path: Path): string {
 /** `relay.config.json:12:9 entrypoints[0].qos: found "ALWAYS", allowed: NONE, AUTO` */
 export function formatIssue(fileName: string, issue: Issue): string {
   const place = `${fileName}:${issue.line}:${issue.column}`;
-  return issue.path === "" ? `${place} ${issue.message}` : `${place} ${issue.path}: ${issue.message}`;
+  const message = cut(issue.message, MAX_MESSAGE_LENGTH);
+  return issue.path === ""
+    ? `${place} ${message}`
+    : `${place} ${cut(issue.path, MAX_PATH_LENGTH)}: ${message}`;
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
 export function formatReport(fileName: string, issues: readonly Issue[]): string {

@@ -51,13 +51,14 @@ export function object<const Entries extends v.ObjectEntries>(entries: Entries) 
         return dataset as unknown as ReturnType<(typeof base)["~run"]>;
       }
       const output = open["~run"](dataset, config) as unknown as ReturnType<(typeof base)["~run"]>;
-      for (const [key, value] of Object.entries(input)) {
+      const given = { ...input };
+      for (const [key, value] of Object.entries(given)) {
         if (known.includes(key)) continue;
         addIssue(base, "key", output, config, {
           input: key,
           expected: "never",
           message: unknownKeyMessage(key, known),
-          path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
+          path: [{ type: "object", origin: "key", input: given, key, value }],
         });
       }
       return output;

@@ -3,12 +3,13 @@
 export interface PullPace {
   /** After `minMs`, doubling from call to call, with jitter. */
   later: (minMs: number) => void;
-  /** In a moment: what becomes free until then goes into one pull. */
+  /** In a moment, unless one is due sooner: what becomes free until then goes into one pull. */
   gather: () => void;
   cancel: () => void;
   /** The doubling starts anew. */
   reset: () => void;
-  readonly isWaiting: boolean;
+  /** Before a pull that may not come sooner: after a failure. */
+  readonly isBackingOff: boolean;
 }
 
 const MAX_BACKOFF_MS = 2000;
@@ -18,11 +19,12 @@ const GATHER_MS = 3;
 export function createPullPace(pull: () => void): PullPace {
   let timer: ReturnType<typeof setTimeout> | null = null;
   let backoffMs = 0;
+  let isBackingOff = false;
 
   function wait(delayMs: number): void {
-    cancel();
     timer = setTimeout(() => {
       timer = null;
+      isBackingOff = false;
       pull();
     }, delayMs);
   }
@@ -30,20 +32,25 @@ export function createPullPace(pull: () => void): PullPace {
   function cancel(): void {
     if (timer !== null) clearTimeout(timer);
     timer = null;
+    isBackingOff = false;
   }
 
   return {
     later: (minMs) => {
       backoffMs = Math.min(Math.max(minMs, backoffMs * 2), MAX_BACKOFF_MS);
+      cancel();
+      isBackingOff = true;
       wait(backoffMs * (0.75 + Math.random() / 2));
     },
-    gather: () => wait(GATHER_MS),
+    gather: () => {
+      if (timer === null) wait(GATHER_MS);
+    },
     cancel,
     reset: () => {
       backoffMs = 0;
     },
-    get isWaiting() {
-      return timer !== null;
+    get isBackingOff() {
+      return isBackingOff;
     },
   };
 }

@@ -146,7 +146,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
 
   /** At once if much is free, else in a moment: what becomes free until then is asked for in one pull. */
   function pullSoon(): void {
-    if (pace.isWaiting || pull !== null || state !== "running") return;
+    if (pace.isBackingOff || pull !== null || state !== "running") return;
     if (demand.isWorthwhile()) pullNow();
     else if (demand.room() > 0) pace.gather();
   }

@@ -48,7 +48,7 @@ async function attemptOnce(held: Held, options: AttemptOptions): Promise<Attempt
   if (redeliverable.aborted) return { kind: "not-made" };
   const fault = exception ?? (await checkJournal(guard));
   if (fault !== null) return { kind: "made", exchange: unsent(fault, startedAt, options.subscription) };
-  if (held.isRedeliverable && !(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
+  if (!(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
   held.isRedeliverable = false;
   try {
     await guard.markDoneDurably(message);

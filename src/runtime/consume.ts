@@ -2,12 +2,12 @@
 
 import type { Callback } from "#callback/client.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
-import { durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
+import type { Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
-import type { ConsumerSettings } from "#nats/consumer-config.ts";
+import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { Position } from "#nats/consumer-start.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
@@ -59,8 +59,6 @@ const FLOOR_CHECK_INTERVAL_MS = 1000;
 const FLOOR_REFRESH_MS = 15_000;
 /** The floor is read earlier when the guard has this many entries. */
 const FLOOR_REFRESH_ENTRIES = 4096;
-/** Shared by all relays of the subscription: each bounds itself to what it may hold. */
-const UNORDERED_MAX_ACK_PENDING = 1000;
 
 /** Resolves when nothing is held any more. Never rejects. */
 export async function consume(options: ConsumeOptions, parts: ConsumeParts): Promise<ConsumeEnd> {
@@ -117,12 +115,7 @@ async function superviseConsumer(
   parts: ConsumeParts,
 ): Promise<void> {
   const { logger } = parts;
-  const settings: ConsumerSettings = {
-    durable: durableName(subscription.id),
-    source: subscription.source,
-    acks: subscription.qos !== "NONE",
-    maxAckPending: isOrdered(subscription.qos) ? 1 : UNORDERED_MAX_ACK_PENDING,
-  };
+  const settings = toConsumerSettings(subscription);
   for (;;) {
     if (!(await alignConsumer(settings, { guard, onWaiting, signal }, parts))) return;
     onConsuming();

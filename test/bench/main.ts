@@ -40,7 +40,7 @@ const PACED_PER_SECOND = 500;
 const PACED_SECONDS = values.quick ? 2 : 6;
 const SHAPES = [
   { qos: "NONE", connections: 20, messages: 60_000 },
-  { qos: "AUTO", connections: 20, messages: 60_000 },
+  { qos: "AUTO", connections: 20, messages: 150_000 },
   { qos: "AT_LEAST_ONCE", connections: 1, messages: 20_000 },
   { qos: "AT_MOST_ONCE", connections: 1, messages: 5000 },
 ] as const;

@@ -34,7 +34,8 @@ async function check(config: Json | string, options: Partial<CheckOptions> = {})
       stderr: (text) => void (printed.stderr += text),
     },
   );
-  const shorten = (text: string) => text.replaceAll(path, "FILE").replaceAll(/^.*older than 2\.10.*\n/gm, "");
+  const shorten = (text: string) =>
+    text.replaceAll(path, "FILE").replaceAll(/^  note: nats: .*older than 2\.10.*\n/gm, "");
   return { exitCode, stdout: shorten(printed.stdout), stderr: shorten(printed.stderr) };
 }
 

@@ -4,7 +4,7 @@ import { jetstream, jetstreamManager, type ConsumerInfo } from "@nats-io/jetstre
 import { expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RETRY_ON_FAIL, testConfig } from "../support/config.ts";
+import { type ConfigOptions, RETRY_ON_FAIL, testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { isInState, readMetric } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
@@ -22,7 +22,10 @@ interface Setup extends AsyncDisposable {
   readonly directory: string;
   publish: (...scripts: readonly object[]) => Promise<void>;
   consumer: () => Promise<ConsumerInfo>;
-  start: (callbackUrl: string, wishes?: { retry?: object; entrypoint?: object }) => Promise<RelayProcess>;
+  start: (
+    callbackUrl: string,
+    wishes?: { retry?: ConfigOptions["subscription"]; entrypoint?: ConfigOptions["entrypoint"] },
+  ) => Promise<RelayProcess>;
 }
 
 async function setUp(): Promise<Setup> {
@@ -101,24 +104,6 @@ test("without a retry a callback that is down interrupts, and the message is in 
   await using again = await setup.start(receiver.url.href);
   await eventually(() => hasEnded(again, "delivered", 1));
   expect(receiver.requests).toHaveLength(1);
-});
-
-test("a message that waits for its retry while its stream is made anew is not mistaken for the new one", async () => {
-  await using setup = await setUp();
-  const port = await findDeadPort();
-  await setup.publish({ name: "old" });
-  await using relay = await setup.start(`http://127.0.0.1:${port}/`, { retry: PATIENT, entrypoint: GOES_ON });
-  await relay.logged("Attempt");
-  const client = await setup.nats.connect();
-  await (await jetstreamManager(client)).streams.delete("ORDERS");
-  await relay.logged("Subscription waits");
-  await addStream(client);
-  await setup.publish({ name: "new" });
-  await eventually(async () => (await setup.consumer()).num_ack_pending === 1);
-  await using receiver = await startReceiver(() => 200, { port });
-  await eventually(() => hasEnded(relay, "delivered", 2));
-  expect(receiver.requests.map(({ body }) => body.toString())).toEqual(['{"name":"old"}', '{"name":"new"}']);
-  expect(await isThrough(setup)).toBe(true);
 });
 
 test("what was sent is not sent again, whatever the policy of retries: not after a 500, a reset, a silence, a restart", async () => {

@@ -20,7 +20,10 @@ interface Setup extends AsyncDisposable {
   readonly manager: JetStreamManager;
   readonly receiver: ScriptedReceiver;
   /** A relay that posts to that path. */
-  start: (qos: Qos, options?: { path?: string; entrypoint?: object }) => Promise<RelayProcess>;
+  start: (
+    qos: Qos,
+    options?: { path?: string; entrypoint?: ConfigOptions["entrypoint"] },
+  ) => Promise<RelayProcess>;
   publish: (names: readonly (string | number)[], answers?: readonly (number | string)[]) => Promise<void>;
   isThrough: () => Promise<boolean>;
 }

@@ -25,7 +25,7 @@ export async function startRawReceiver(): Promise<RawReceiver> {
   const statuses: number[] = [];
   const receiver = await startTcpReceiver((socket) => {
     let received = Buffer.alloc(0);
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       const end = received.indexOf("\r\n\r\n");
       const head = received.subarray(0, Math.max(end, 0)).toString("latin1");

@@ -1,0 +1,101 @@
+// What is said of each dead-letter endpoint: whether it takes letters, and keeps them.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+
+import type { StreamConfig } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+
+import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
+
+import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import { addStream, natsSettings, publishMany } from "../support/nats.ts";
+import { CREATE, found, letters, subscription } from "./inspections.ts";
+
+let server: NatsServer;
+let client: NatsConnection;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  client = await server.connect();
+});
+
+afterAll(() => server[Symbol.asyncDispose]());
+
+async function freshStream(name: string, config: Partial<StreamConfig> = {}): Promise<void> {
+  await addStream(client, { name, subjects: [`${name.toLowerCase()}.>`], ...config });
+}
+
+describe("inspectNats() about dead-letter endpoints", () => {
+  /** Only what is said about endpoints. */
+  async function foundOf(...groups: readonly (readonly DeadLetterEndpoint[])[]): Promise<string[]> {
+    const subscriptions = groups.map((deadLetters, index) => subscription({ id: `s${index}`, deadLetters }));
+    return (await found(subscriptions, natsSettings([server.url]))).filter((line) =>
+      line.includes(" endpoint "),
+    );
+  }
+
+  test("inspectNats() says that one takes letters, once for all that use it", async () => {
+    await freshStream("D1", { discard: "new" });
+    await publishMany(client, "d1.a", 1);
+    expect(await foundOf([letters("D1")], [letters("D1")])).toEqual([
+      "note endpoint to-D1: Dead-letter stream D1 takes d1.>, and holds 1 message",
+    ]);
+  });
+
+  test("inspectNats() says whether a missing one would be made, or could not be", async () => {
+    await freshStream("D2", { subjects: ["taken.>"] });
+    expect(
+      await foundOf(
+        [letters("D2-A")],
+        [letters("D2-B", { create: CREATE })],
+        [letters("D2-C", { create: CREATE, subject: "taken" })],
+        [letters("D2-D", { create: { ...CREATE, replicas: 3 } })],
+      ),
+    ).toEqual([
+      "error endpoint to-D2-A: Dead-letter stream D2-A: not found",
+      "note endpoint to-D2-B: Dead-letter stream D2-B is not there: it will be made for d2-b.>",
+      "error endpoint to-D2-C: Dead-letter stream D2-C: cannot be created: stream D2 has subjects in common with taken.>",
+      "note endpoint to-D2-D: Dead-letter stream D2-D is not there: it will be made for d2-d.>",
+      "warning endpoint to-D2-D: Dead-letter stream D2-D: 3 replicas need a cluster, and this server is in none",
+    ]);
+  });
+
+  test("inspectNats() refuses one that does not store its subject, and warns if others of the group do", async () => {
+    await freshStream("D3", { subjects: ["something.else"] });
+    await freshStream("D4", { discard: "new" });
+    const line = "endpoint to-D3: Dead-letter stream D3: it does not store d3.>";
+    expect(await foundOf([letters("D3")])).toEqual([`error ${line}`]);
+    expect((await foundOf([letters("D3"), letters("D4")]))[0]).toBe(`warning ${line}`);
+    expect((await foundOf([letters("D3"), letters("D4")], [letters("D3")]))[0]).toBe(`error ${line}`);
+  });
+
+  test("inspectNats() warns of settings that lose letters", async () => {
+    await freshStream("D5", {
+      max_bytes: 100_000,
+      max_msgs: 1,
+      max_age: 60_000_000_000,
+      max_msg_size: 1000,
+      storage: "memory",
+      retention: "interest",
+    });
+    expect((await foundOf([letters("D5")])).slice(1)).toEqual(
+      [
+        "it drops its oldest letters beyond 100000 bytes or 1 message (discard old)",
+        "it drops letters after 60 s (max age)",
+        "it keeps letters only until consumers are done with them (retention interest)",
+        "its letters are gone when the server stops (storage memory)",
+        "it takes no letter above 1000 bytes (max message size)",
+      ].map((loss) => `warning endpoint to-D5: Dead-letter stream D5: ${loss}`),
+    );
+  });
+
+  test("inspectNats() says what of the file a stream that is there does not follow", async () => {
+    await freshStream("D6", { discard: "new", max_age: 60_000_000_000 });
+    const same = letters("D6", { create: { ...CREATE, maxAgeMs: 60_000 } });
+    expect(await foundOf([same])).toHaveLength(1);
+    const other = letters("D6", { create: { ...CREATE, maxAgeMs: 60_000, maxBytes: 5000 } });
+    expect((await foundOf([other]))[1]).toBe(
+      "note endpoint to-D6: Dead-letter stream D6: it is there already and never changed, so it differs from the file in maxBytes",
+    );
+  });
+});
