@@ -18,7 +18,7 @@ import { createPipeline } from "#pipeline/pipeline.ts";
 import { type Runtime, startRuntime } from "#runtime/runtime.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createLogObserver } from "./log-observer.ts";
-import { type Listener, listenSocket, listenTcp } from "./listen.ts";
+import { type Fetch, type Listener, listenSocket, listenTcp } from "./listen.ts";
 
 export interface App {
   /** `http://host:port/`; null: there is no TCP listener. */
@@ -100,16 +100,17 @@ export async function startApp(config: Config, { logger, observers }: AppOptions
   };
 }
 
-async function openListeners(
-  config: Config,
-  fetch: (request: Request) => Response | Promise<Response>,
-): Promise<readonly Listener[]> {
-  const socket = await listenSocket(config.server.controlSocket, fetch);
-  if (config.server.listen === null) return [socket];
+/** The socket in the state directory is there in any case: it keeps a second relay from the same journals. */
+async function openListeners(config: Config, fetch: Fetch): Promise<readonly Listener[]> {
+  const { listen, controlSocket } = config.server;
+  const sockets = new Set([join(config.state.directory, "relay.sock"), controlSocket]);
+  const opened: Listener[] = [];
   try {
-    return [await listenTcp(config.server.listen, fetch), socket];
+    for (const path of sockets) opened.push(await listenSocket(path, fetch));
+    if (listen !== null) opened.push(await listenTcp(listen, fetch));
+    return opened;
   } catch (error) {
-    await socket.close(0);
+    await Promise.all(opened.map((listener) => listener.close(0)));
     throw error;
   }
 }

@@ -1,10 +1,11 @@
 // Opens the listeners: TCP for people and scripts, a unix socket for the command line.
 
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { dirname } from "node:path";
 import { messageOf, RelayError } from "#lib/errors.ts";
 
-type Fetch = (request: Request) => Response | Promise<Response>;
+export type Fetch = (request: Request) => Response | Promise<Response>;
 
 export interface Listener {
   /** Where it listens: an `http://` URL, or the path of the socket. */
@@ -17,7 +18,8 @@ const IDLE_TIMEOUT_SECONDS = 10;
 const MAX_REQUEST_BYTES = 1_048_576;
 /** The longest path that a socket address holds. */
 const MAX_SOCKET_PATH_BYTES = 107;
-const PROBE_TIMEOUT_MS = 1000;
+/** What a path without a listener answers to a connection. */
+const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
 
 /** Rejects with a RelayError where the address is taken or not ours. */
 export async function listenTcp(
@@ -39,16 +41,13 @@ export async function listenTcp(
   }
 }
 
-/**
- * The socket is also what keeps a second relay from the same state: it is refused while the first one answers. What a killed
- * relay left behind is replaced.
- */
+/** Refused while another relay has it; what a killed one left behind is replaced. */
 export async function listenSocket(path: string, fetch: Fetch): Promise<Listener> {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     const why = `the path has more than ${MAX_SOCKET_PATH_BYTES} bytes`;
     throw new RelayError("unavailable", `Cannot open the control socket ${path}: ${why}`);
   }
-  if (await isAnswering(path)) {
+  if (await isInUse(path)) {
     throw new RelayError(
       "unavailable",
       `Cannot open the control socket ${path}: another relay is running on it`,
@@ -56,7 +55,7 @@ export async function listenSocket(path: string, fetch: Fetch): Promise<Listener
   }
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await rm(path, { force: true });
+    await removeSocket(path);
     const server = Bun.serve({ unix: path, fetch, maxRequestBodySize: MAX_REQUEST_BYTES });
     await chmod(path, 0o660);
     return {
@@ -72,16 +71,21 @@ export async function listenSocket(path: string, fetch: Fetch): Promise<Listener
   }
 }
 
-async function isAnswering(path: string): Promise<boolean> {
-  try {
-    const response = await fetch("http://relay/livez", {
-      unix: path,
-      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-    });
-    return response.ok;
-  } catch {
-    return false;
-  }
+/** A relay that is stopped or stalled takes no request, but its socket still takes a connection. */
+function isInUse(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.once("connect", () => resolve(true));
+  socket.once("error", (error: NodeJS.ErrnoException) => resolve(!NOBODY.has(error.code ?? "")));
+  return promise.finally(() => socket.destroy());
+}
+
+/** What is there and is no socket is somebody's file. */
+async function removeSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => null);
+  if (found === null) return;
+  if (!found.isSocket()) throw new Error("something that is no socket is there");
+  await rm(path);
 }
 
 interface Stoppable {

@@ -1,7 +1,6 @@
 // The HTTP client of a subscription: connection slots, taken by whoever sends, the last one used first.
 
 import type { Dispatcher } from "undici/index.js";
-
 import type { Message } from "#delivery/message.ts";
 import { type Exception, type Outcome, toOutcome } from "#delivery/outcome.ts";
 import type { CallbackSettings } from "#delivery/subscription.ts";
@@ -15,6 +14,7 @@ import {
   type ExchangeEnd,
   type ResponseHeaders,
   type RunningExchange,
+  expireExchange,
   startExchange,
   stopExchange,
 } from "./exchange.ts";
@@ -73,7 +73,7 @@ export interface CallbackStats {
   readonly resends: number;
 }
 
-/** `connections`: how many sends its caller lets run at once. Nothing is connected before the first `prepare` or `send`. */
+/** `connections`: how many sends its caller lets run at once. Nothing is connected before the first one. */
 export function openCallback(
   settings: CallbackSettings,
   { connections: maxConnections }: { readonly connections: number },
@@ -112,18 +112,18 @@ export function openCallback(
 
   function giveBack(connection: Connection): void {
     taken -= 1;
-    if (isClosed || free.length >= maxConnections) {
-      connection.drop();
-      connections.delete(connection);
-    } else {
-      free.push(connection);
-    }
     if (taken === 0) onIdle();
+    if (!isClosed && free.length < maxConnections) {
+      free.push(connection);
+      return;
+    }
+    connection.drop();
+    connections.delete(connection);
   }
 
   function onDeadline(exchange: RunningExchange): void {
     const what = exchange.isSent ? "complete answer from" : "connection to";
-    stopExchange(exchange, toException("timeout", `No ${what} ${address} within ${readTimeoutMs} ms`));
+    expireExchange(exchange, toException("timeout", `No ${what} ${address} within ${readTimeoutMs} ms`));
   }
 
   function watch(signal: AbortSignal): void {

@@ -85,6 +85,15 @@ export function stopExchange(exchange: RunningExchange, exception: Exception): v
   end(exchange, { kind: "failed", exception });
 }
 
+/** Its time is over. What has a status other than 2xx keeps it, though its body never ended; anything else is `exception`. */
+export function expireExchange(exchange: RunningExchange, exception: Exception): void {
+  if (exchange.hasEnded) return;
+  if (exchange.status < 300 || exchange.controller === null) return stopExchange(exchange, exception);
+  exchange.hasEnded = true;
+  exchange.controller.abort(STOPPED);
+  answer(exchange, true);
+}
+
 function end(exchange: RunningExchange, result: ExchangeEnd): void {
   exchange.hasEnded = true;
   exchange.settings.onEnd(result, exchange);

@@ -1,6 +1,6 @@
 // A config from disk: the whole of it, or an error that holds the whole report.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
@@ -46,7 +46,8 @@ async function readText(path: string): Promise<string> {
 }
 
 function readSecretText(path: string): string {
-  const bytes = readFileSync(path);
-  if (bytes.length > MAX_SECRET_BYTES) throw new Error(`it is larger than ${MAX_SECRET_BYTES} bytes`);
-  return bytes.toString("utf8");
+  const found = statSync(path);
+  if (!found.isFile()) throw new Error("it is not a regular file");
+  if (found.size > MAX_SECRET_BYTES) throw new Error(`it is larger than ${MAX_SECRET_BYTES} bytes`);
+  return readFileSync(path, "utf8");
 }

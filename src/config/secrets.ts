@@ -56,7 +56,8 @@ export function readSecret(source: SecretSource, context: ConfigContext): Secret
     case "inline":
       return { kind: "value", value: source.value };
     case "env": {
-      const value = context.env[source.name];
+      // An object has names of its own, such as `constructor`, that nobody set.
+      const value = Object.hasOwn(context.env, source.name) ? context.env[source.name] : undefined;
       return value === undefined
         ? { kind: "missing", message: `the environment variable ${source.name} is not set` }
         : { kind: "value", value };

@@ -53,12 +53,13 @@ export async function readConsumer(
 
 /**
  * Everything of the stream up to it is done, or was never asked for; without acks: delivered. Before its first ack a
- * consumer reports 0, wherever it started: then its start counts, or `lastSequence`, which the stream had before
- * `info` was read, if nothing was left to deliver by then.
+ * consumer reports 0, wherever it started: then its start counts, or what it delivered if none of that waits for its ack,
+ * or `lastSequence`, which the stream had before `info` was read, if nothing was left to deliver by then. 0: not known.
  */
 export function floorOf(info: ConsumerInfo, lastSequence: number): number {
   const { config, delivered } = info;
-  const reported = config.ack_policy === "none" ? delivered.stream_seq : info.ack_floor.stream_seq;
+  const isAllAcked = config.ack_policy === "none" || info.num_ack_pending === 0;
+  const reported = isAllAcked ? delivered.stream_seq : info.ack_floor.stream_seq;
   const start = Math.max(0, (config.opt_start_seq ?? 1) - 1);
   const isUntouched = delivered.consumer_seq === 0 && info.num_pending === 0;
   return Math.max(reported, start, isUntouched ? lastSequence : 0);

@@ -32,6 +32,12 @@ export function planStart(
     const note = `Stream ${source.stream} was made anew: consumer ${durable} starts with deliver policy ${start}`;
     return { start: { kind: "policy" }, notes: [note], isKnown: false };
   }
+  // Nothing was acked yet: only under `all` does that mean the beginning.
+  if (position.sequence === 0 && source.deliverPolicy.kind !== "all") {
+    const start = describePolicy(source.deliverPolicy);
+    const note = `Nothing is known to be done of ${source.stream}: consumer ${durable} starts with deliver policy ${start} again`;
+    return { start: { kind: "policy" }, notes: [note], isKnown: false };
+  }
   // The server takes no other start there, and what is done has left the stream.
   if (stream.config.retention === "workqueue")
     return { start: { kind: "remaining" }, notes: [], isKnown: true };

@@ -46,7 +46,7 @@ const NEVER_SENT: Failure = {
 
 export function createDeliver(options: DeliverOptions): Deliver {
   const { subscription, deadLetters, settler, observer, slots } = options;
-  const { closing, final, letters } = options.signals;
+  const { closing, redeliverable, final, letters } = options.signals;
   const policy: Policy = { ...subscription, hasDeadLetters: deadLetters !== null };
   const hasAcks = subscription.qos !== "NONE";
   let holdUntil = 0;
@@ -156,8 +156,10 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function storeLetter(held: Held, failure: Failure): Promise<Ending> {
     if (deadLetters === null) throw new Error("No endpoint for a dead letter");
-    const signal = held.isRedeliverable ? closing : letters;
-    const result = await settler.storeLetter(held, failure, { deadLetters, signal });
+    const signals = held.isRedeliverable
+      ? { repeating: closing, trying: redeliverable }
+      : { repeating: letters, trying: letters };
+    const result = await settler.storeLetter(held, failure, { deadLetters, ...signals });
     if (result.kind === "stored") {
       settler.complete(held);
       return { kind: "dead-lettered", failure, endpoint: result.endpoint };

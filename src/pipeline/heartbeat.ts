@@ -6,6 +6,8 @@ export interface HeartbeatOptions {
   readonly renew: () => void;
   /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
   readonly lastContactAt: () => number;
+  /** Whether there is anything that another relay could take over. */
+  readonly isHolding: () => boolean;
   /** Another relay may hold the messages by now. Called once. */
   readonly onExpired: () => void;
 }
@@ -25,7 +27,8 @@ const CONTACT_GAP_MS = 1500;
  * last renewal that NATS heard may be one interval older than the last contact, so the lease ends after two thirds of the
  * ack wait without contact.
  */
-export function startHeartbeat({ ackWaitMs, renew, lastContactAt, onExpired }: HeartbeatOptions): Heartbeat {
+export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+  const { ackWaitMs, renew, lastContactAt, isHolding, onExpired } = options;
   const intervalMs = ackWaitMs / 3;
   let contactAt = performance.now();
   let isExpired = false;
@@ -36,6 +39,7 @@ export function startHeartbeat({ ackWaitMs, renew, lastContactAt, onExpired }: H
 
   function check(): void {
     if (!isCurrent()) {
+      if (!isHolding()) return;
       isExpired = true;
       stop();
       onExpired();

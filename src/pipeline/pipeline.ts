@@ -116,6 +116,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         ackWaitMs: subscription.source.ackWaitMs,
         renew: () => held.forEach(({ isRedeliverable, received }) => isRedeliverable && received.working()),
         lastContactAt: options.lastContactAt,
+        isHolding: () => held.size > 0,
         onExpired: options.onExpired,
       })
     : null;

@@ -22,13 +22,13 @@ export interface Settler {
   /** The message is done with: remembered, and acknowledged unless that has been done. */
   complete: (held: Held) => void;
   /**
-   * Stores the letter of a message; while no endpoint takes it, tries again until `signal` aborts, then the last result
-   * is returned. Does not complete the message. Never rejects.
+   * Stores the letter of a message; while no endpoint takes it, tries again until `repeating` aborts, then the last result
+   * is returned. `trying` ends a try under way. Does not complete the message. Never rejects.
    */
   storeLetter: (
     held: Held,
     failure: Failure,
-    options: { deadLetters: DeadLetters; signal: AbortSignal },
+    options: { deadLetters: DeadLetters; repeating: AbortSignal; trying: AbortSignal },
   ) => Promise<StoreResult>;
 }
 
@@ -55,7 +55,7 @@ export function createSettler({ subscription, guard, logger, onBlocked }: Settle
       guard.markDone(held.received.message);
       if (held.isRedeliverable) held.received.ack();
     },
-    async storeLetter(held, failure, { deadLetters, signal }) {
+    async storeLetter(held, failure, { deadLetters, repeating, trying }) {
       const letter = toDeadLetter(held.received.message, failure, {
         subscription: subscription.id,
         application: subscription.application,
@@ -63,13 +63,13 @@ export function createSettler({ subscription, guard, logger, onBlocked }: Settle
         attempts: held.attempts,
         now: new Date(),
       });
-      let result = await deadLetters.store(letter, signal);
-      if (result.kind !== "unavailable" || signal.aborted) return result;
+      let result = await deadLetters.store(letter, trying);
+      if (result.kind !== "unavailable" || repeating.aborted) return result;
       block(result.reason);
       for (let tryNumber = 1; result.kind === "unavailable"; tryNumber += 1) {
         const delayMs = repeatDelayMs(tryNumber, { ...REPEAT, random: Math.random() });
-        if (!(await sleep(delayMs, signal))) break;
-        result = await deadLetters.store(letter, signal);
+        if (!(await sleep(delayMs, repeating))) break;
+        result = await deadLetters.store(letter, trying);
       }
       unblock(result);
       return result;

@@ -43,6 +43,8 @@ export interface ConsumeOptions {
   readonly stopping: AbortSignal;
   readonly graceMs: () => number;
   readonly onPipeline: (pipeline: Pipeline) => void;
+  /** Told at once; what is in flight may take its time to end. */
+  readonly onInterrupted: (interruption: Interruption) => void;
   readonly onWaiting: (reason: string) => void;
   readonly onConsuming: () => void;
   readonly onRecovered: () => void;
@@ -50,7 +52,7 @@ export interface ConsumeOptions {
 
 /** Why it ended; `expired`: NATS was silent for so long that another relay may have taken over. */
 export type ConsumeEnd =
-  | { readonly kind: "interrupted"; readonly interruption: Interruption }
+  | { readonly kind: "interrupted" }
   | { readonly kind: "expired" }
   | { readonly kind: "stopped" };
 
@@ -81,7 +83,10 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
     isProbe,
     observer,
     logger,
-    onInterrupted: (interruption) => finish({ kind: "interrupted", interruption }),
+    onInterrupted: (interruption) => {
+      options.onInterrupted(interruption);
+      finish({ kind: "interrupted" });
+    },
     onExpired: () => finish({ kind: "expired" }),
     onRecovered,
   });
@@ -170,8 +175,11 @@ function keepFloor(
   let isStopped = false;
 
   async function check(): Promise<void> {
-    const isDue = performance.now() - readAt > FLOOR_REFRESH_MS;
-    if (isReading || (!isDue && guard.size < FLOOR_REFRESH_ENTRIES)) return;
+    // Until the first floor is known, a lost consumer could not be made again at its place.
+    const isFirst = guard.size > 0 && guard.position()?.sequence === 0;
+    const isDue =
+      isFirst || guard.size >= FLOOR_REFRESH_ENTRIES || performance.now() - readAt > FLOOR_REFRESH_MS;
+    if (isReading || !isDue) return;
     isReading = true;
     try {
       const floor = await readAckFloor();

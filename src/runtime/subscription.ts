@@ -87,14 +87,13 @@ export function startSubscription(subscription: Subscription, parts: Subscriptio
           onPipeline: (current) => (pipeline = current),
           onWaiting: (reason) => become({ kind: "waiting", reason }),
           onConsuming: () => become({ kind: "consuming" }),
+          onInterrupted: fail,
           onRecovered,
         },
         parts,
       );
       pipeline = null;
-      if (end.kind !== "interrupted") continue;
-      fail(end.interruption);
-      if (!(await waitForResume())) return;
+      if (end.kind === "interrupted" && !(await waitForResume())) return;
     }
   }
 

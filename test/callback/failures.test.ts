@@ -90,10 +90,6 @@ describe("deadlines", () => {
         drip(socket);
       }),
     ],
-    [
-      "a rejection has a body that stalls",
-      afterRequest((socket) => socket.write("HTTP/1.1 404 No\r\nContent-Length: 10\r\n\r\nabc")),
-    ],
     ["only interim answers come", afterRequest((socket) => socket.write("HTTP/1.1 102 Processing\r\n\r\n"))],
   ])("send() ends after the read timeout, exactly, where %s", async (_what, onConnection) => {
     await using receiver = await startTcpReceiver(onConnection);
@@ -110,6 +106,21 @@ describe("deadlines", () => {
       sent: true,
       aborted: false,
       response: null,
+    });
+    await eventually(() => receiver.openConnections === 0);
+  });
+
+  test("send() keeps the status of a rejection whose body stalls, and ends after the read timeout", async () => {
+    await using receiver = await startTcpReceiver(
+      afterRequest((socket) => socket.write("HTTP/1.1 404 No\r\nContent-Length: 10\r\n\r\nabc")),
+    );
+    await using callback = openTestCallback(receiver.url, { readTimeoutMs: TIMEOUT_MS });
+    const startMs = performance.now();
+    const exchange = await callback.send(toMessage(), OPTIONS);
+    expect(performance.now() - startMs).toBeWithin(TIMEOUT_MS - 2, TIMEOUT_MS + LATE_MS);
+    expect(exchange).toMatchObject({
+      outcome: { kind: "rejected", status: 404 },
+      response: { truncated: true },
     });
     await eventually(() => receiver.openConnections === 0);
   });

@@ -94,6 +94,13 @@ const CASES: readonly Case[] = [
     status: 308,
     error: /^Callback answered 308$/,
   },
+  {
+    id: "stalled-404",
+    misbehaviour: answer("HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\n", "x"),
+    outcome: "rejected",
+    status: 404,
+    error: /^Callback answered 404$/,
+  },
   delivered("endless", flood(OK)),
   {
     id: "endless-500",

@@ -22,6 +22,7 @@ function start(ackWaitMs: number, { isInContact }: { isInContact: boolean }): Wa
     ackWaitMs,
     renew: () => state.renewals.push(since()),
     lastContactAt: () => (isInContact ? performance.now() : state.contactAt),
+    isHolding: () => true,
     onExpired: () => state.expiries.push(since()),
   });
   return Object.assign(state, heartbeat, { [Symbol.dispose]: heartbeat.stop });
