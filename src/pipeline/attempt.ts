@@ -23,13 +23,8 @@ export interface AttemptOptions {
 }
 
 /** Never rejects. */
-export function attempt(held: Held, options: AttemptOptions): Promise<AttemptResult> {
-  return options.subscription.qos === "AT_MOST_ONCE"
-    ? attemptOnce(held, options)
-    : attemptPlainly(held, options);
-}
-
-async function attemptPlainly(held: Held, options: AttemptOptions): Promise<AttemptResult> {
+export async function attempt(held: Held, options: AttemptOptions): Promise<AttemptResult> {
+  if (options.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, options);
   const signal = held.isRedeliverable ? options.signals.redeliverable : options.signals.final;
   const exchange = await options.callback.send(held.received.message, { mayResend: true, signal });
   return exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange };

@@ -59,7 +59,14 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
     let failure: Failure | null = null;
     for (;;) {
-      if (!(await enter(held))) return abandon(held, failure);
+      const waiting = !held.isRedeliverable && held.attempts === 0 ? final : closing;
+      if (!(await slots.acquire(waiting))) return abandon(held, failure);
+      const holdMs = holdUntil - performance.now();
+      if (holdMs > 0) {
+        slots.release();
+        if (!(await sleep(holdMs, waiting))) return abandon(held, failure);
+        continue;
+      }
       const action = await attemptInSlot(held);
       switch (action?.kind) {
         case undefined:
@@ -88,18 +95,6 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
     return (await deadLetters?.has(letterSuffix(subscription.id, message))) ?? false;
-  }
-
-  /** Waits for a slot, and for the end of a hold that the callback asked for. False: the pipeline closes. */
-  async function enter(held: Held): Promise<boolean> {
-    const signal = !held.isRedeliverable && held.attempts === 0 ? final : closing;
-    for (;;) {
-      const holdMs = holdUntil - performance.now();
-      if (holdMs > 0 && !(await sleep(holdMs, signal))) return false;
-      if (!(await slots.acquire(signal))) return false;
-      if (holdUntil <= performance.now()) return true;
-      slots.release();
-    }
   }
 
   /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */

@@ -160,19 +160,20 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
     held.add(entry);
     newest.set(message.sequence, entry);
-    void run(entry); // Never rejects.
+    void deliver.run(entry).then(
+      (ending) => finish(entry, ending),
+      (error: unknown) => failInternally(entry, error),
+    );
   }
 
   /** A bug interrupts the subscription and loses nothing that can be given back. */
-  async function run(entry: Entry): Promise<void> {
-    let ending: Ending;
-    try {
-      ending = await deliver.run(entry);
-    } catch (error) {
-      logger.error("A message could not be processed", { error: messageOf(error) });
-      interrupt(entry, `Internal error: ${messageOf(error)}`);
-      ending = giveBack(entry);
-    }
+  function failInternally(entry: Entry, error: unknown): void {
+    logger.error("A message could not be processed", { error: messageOf(error) });
+    interrupt(entry, `Internal error: ${messageOf(error)}`);
+    finish(entry, giveBack(entry));
+  }
+
+  function finish(entry: Entry, ending: Ending): void {
     const { message } = entry.received;
     held.delete(entry);
     if (newest.get(message.sequence) === entry) newest.delete(message.sequence);
