@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-export const CONFIG_NAME = "relay.config.json";
+const CONFIG_NAME = "relay.config.json";
 const SYSTEM_DIRECTORY = "/etc/relay";
 
 /**

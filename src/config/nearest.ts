@@ -5,7 +5,7 @@ import { distance } from "fastest-levenshtein";
 const MAX_LISTED = 12;
 
 /** The known word that `word` is probably a misspelling of, or null. */
-export function nearestOf(word: string, known: readonly string[]): string | null {
+function nearestOf(word: string, known: readonly string[]): string | null {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: { word: string; distance: number } | null = null;
   for (const candidate of known) {

@@ -16,7 +16,7 @@ export type ApiAnswer<T> =
   /** Nothing is known: not connected, no answer in time, or JetStream not running there. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export const API_TIMEOUT_MS = 5000;
+const API_TIMEOUT_MS = 5000;
 
 /** Error codes of the JetStream API (`server/errors.json` of nats-server). */
 export const API_ERRORS = {

@@ -50,6 +50,6 @@ export function planStart(
   return { start: { kind: "sequence", sequence: sequence + 1 }, notes, isKnown: true };
 }
 
-export function isSameTime(left: string, right: string): boolean {
+function isSameTime(left: string, right: string): boolean {
   return left === right || Math.abs(Date.parse(left) - Date.parse(right)) <= SAME_TIME_MS;
 }
