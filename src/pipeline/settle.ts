@@ -52,8 +52,9 @@ export function createSettler({ subscription, guard, logger, onBlocked }: Settle
 
   return {
     complete(held) {
-      guard.markDone(held.received.message);
+      // The ack first: under AT_LEAST_ONCE the next message waits for it, and not for the journal.
       if (held.isRedeliverable) held.received.ack();
+      guard.markDone(held.received.message);
     },
     async storeLetter(held, failure, { deadLetters, repeating, trying }) {
       const letter = toDeadLetter(held.received.message, failure, {

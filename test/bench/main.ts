@@ -18,6 +18,7 @@ interface Figures {
   readonly cpuMicros: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly residentMb: number;
   readonly peakMb: number;
 }
 
@@ -41,7 +42,7 @@ const PACED_SECONDS = values.quick ? 2 : 6;
 const SHAPES = [
   { qos: "NONE", connections: 20, messages: 60_000 },
   { qos: "AUTO", connections: 20, messages: 150_000 },
-  { qos: "AT_LEAST_ONCE", connections: 1, messages: 20_000 },
+  { qos: "AT_LEAST_ONCE", connections: 1, messages: 60_000 },
   { qos: "AT_MOST_ONCE", connections: 1, messages: 5000 },
 ] as const;
 const SIZES = [256, 16_384];
@@ -153,13 +154,14 @@ async function measure(
   await fetch(receiver.url, { method: "DELETE" });
   const paced = await publishPaced(client, run.bytes);
   const slow = await received(receiver.url, paced);
-  const { peakBytes } = await readProcess(subject.pid);
+  const { residentBytes, peakBytes } = await readProcess(subject.pid);
   await client.close();
   return {
     perSecond: (run.messages - 1) / ((full.lastAt - full.firstAt) / 1000),
     cpuMicros: cpuMicros / run.messages,
     p50Ms: slow.p50Ms,
     p99Ms: slow.p99Ms,
+    residentMb: residentBytes / 1e6,
     peakMb: peakBytes / 1e6,
   };
 }
@@ -173,6 +175,7 @@ function toRow(run: Case, who: string, figures: Figures, ratio: string): string 
     figures.cpuMicros.toFixed(1).padStart(8),
     figures.p50Ms.toFixed(2).padStart(7),
     figures.p99Ms.toFixed(2).padStart(7),
+    figures.residentMb.toFixed(0).padStart(7),
     figures.peakMb.toFixed(0).padStart(7),
     ratio.padStart(7),
   ].join(" ");
@@ -180,7 +183,7 @@ function toRow(run: Case, who: string, figures: Figures, ratio: string): string 
 
 async function compare(): Promise<void> {
   console.log(`${cpus()[0]?.model ?? "?"}, ${cpus().length} cores\n`);
-  console.log("QoS               size who        /s  CPU us   p50 ms  p99 ms  RSS MB   ratio");
+  console.log("QoS               size who        /s  CPU us   p50 ms  p99 ms  RSS MB peak MB   ratio");
   for (const bytes of SIZES) {
     for (const shape of SHAPES.filter(({ qos }) => qos === (values.qos ?? qos))) {
       const messages = Math.round(shape.messages * SHARE * (bytes > 1000 ? 0.5 : 1));

@@ -3,6 +3,7 @@
 export interface ProcessReading {
   /** User and system time so far. */
   readonly cpuMicros: number;
+  readonly residentBytes: number;
   readonly peakBytes: number;
 }
 
@@ -13,9 +14,11 @@ export async function readProcess(pid: number): Promise<ProcessReading> {
   const stat = await Bun.file(`/proc/${pid}/stat`).text();
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const status = await Bun.file(`/proc/${pid}/status`).text();
-  const peakKb = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
+  const bytesOf = (field: string) =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
   return {
     cpuMicros: (Number(fields[11]) + Number(fields[12])) * MICROS_PER_TICK,
-    peakBytes: Number(peakKb) * 1024,
+    residentBytes: bytesOf("VmRSS"),
+    peakBytes: bytesOf("VmHWM"),
   };
 }
