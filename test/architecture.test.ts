@@ -28,8 +28,10 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "@nats-io/transport-node": ["nats"],
   hono: ["http"],
   undici: ["callback"],
-  socks: ["callback"],
-  jose: ["http", "callback", "nats"],
+  "ipaddr.js": ["delivery"],
+  jose: ["http", "callback", "nats", "config"],
+  "node-forge": ["config"],
+  "jks-js": ["config"],
   valibot: ["config", "http"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
@@ -43,12 +45,13 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 const PURE: readonly RegExp[] = [
   /^delivery\//,
   /^config\/schema/,
-  /^callback\/request\.ts$/,
+  /^callback\/(?:request|signature|message-headers|token-answer|token-result)\.ts$/,
+  /^nats\/header-block\.ts$/,
   /^runtime\/reconcile\.ts$/,
 ];
 /** Clock, chance, environment and I/O. */
 const IMPURE =
-  /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\bprocess\.|\bBun\.|\bconsole\.|\bfetch\(|\bset(?:Timeout|Interval)\(|\bcrypto\.(?:randomUUID|getRandomValues)|"node:(?!crypto"|url"|buffer"|net")/;
+  /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\bprocess\.|\bBun\.|\bconsole\.|\bfetch\(|\bset(?:Timeout|Interval)\(|\bcrypto\.(?:randomUUID|getRandomValues)|"node:(?!crypto"|url"|buffer"|net"|util")/;
 const MAX_LINES = 250;
 const FORBIDDEN_NAMES = /(?:^|\/)(?:index|types|utils?|helpers?)\.tsx?$/;
 

@@ -14,6 +14,8 @@ function parse(config: string): ReturnType<typeof parseConfig> {
     env: {},
     directory: "/",
     readFile: () => "",
+    readBytes: () => new Uint8Array(0),
+    now: new Date(),
     hostName: hostname(),
     withoutSecrets: true,
   });

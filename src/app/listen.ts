@@ -1,37 +1,55 @@
 // Opens the listeners: TCP for people and scripts, a unix socket for the command line.
 
-import { chmod, lstat, mkdir, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
+import type { ServerTls } from "#config/resolve-server.ts";
+import type { Bindings } from "#http/caller.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 
-export type Fetch = (request: Request) => Response | Promise<Response>;
+export type Fetch = (request: Request, bindings: Bindings) => Response | Promise<Response>;
 
 export interface Listener {
-  /** Where it listens: an `http://` URL, or the path of the socket. */
+  /** Where it listens: an `http://` or `https://` URL, or the path of the socket. */
   readonly address: string;
   /** Refuses new connections; running requests have `graceMs`. */
   close: (graceMs: number) => Promise<void>;
 }
 
 const IDLE_TIMEOUT_SECONDS = 10;
-const MAX_REQUEST_BYTES = 1_048_576;
+/** Bodies are limited where they are read, and wait unread at their sender's: a refusal can say why then. */
+const MAX_REQUEST_BYTES = Number.MAX_SAFE_INTEGER;
 /** The longest path that a socket address holds. */
 const MAX_SOCKET_PATH_BYTES = 107;
 /** What a path without a listener answers to a connection. */
 const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
 
-/** Rejects with a RelayError where the address is taken or not ours. */
+/** Rejects with a RelayError where the address is taken or not ours, or a file of `tls` does not serve. */
 export async function listenTcp(
   { host, port }: { host: string; port: number },
   fetch: Fetch,
+  { tls }: { tls: ServerTls | null } = { tls: null },
 ): Promise<Listener> {
   const name = `${host}:${port}`;
   try {
     const server = Bun.serve({
       hostname: host,
       port,
-      fetch,
+      // Without it, and without `development`, Bun shares the port with another relay.
+      reusePort: false,
+      ...(tls === null ? {} : { tls: await readTls(tls) }),
+      fetch: (request, own) =>
+        fetch(request, {
+          caller: {
+            kind: "network",
+            address: own.requestIP(request)?.address ?? "",
+            port: own.port ?? port,
+            isSecure: tls !== null,
+          },
+          keepOpen: () => own.timeout(request, 0),
+        }),
+      error: answerFault,
+      development: false,
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       maxRequestBodySize: MAX_REQUEST_BYTES,
     });
@@ -39,6 +57,15 @@ export async function listenTcp(
   } catch (error) {
     throw new RelayError("unavailable", `Cannot listen on ${name}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+async function readTls({ certFile, keyFile }: ServerTls): Promise<{ cert: string; key: string }> {
+  return { cert: await readFile(certFile, "utf8"), key: await readFile(keyFile, "utf8") };
+}
+
+/** What the routes themselves did not catch: nothing of it is shown. */
+function answerFault(): Response {
+  return new Response(null, { status: 500 });
 }
 
 /** Refused while another relay has it; what a killed one left behind is replaced. */
@@ -56,7 +83,14 @@ export async function listenSocket(path: string, fetch: Fetch): Promise<Listener
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await removeSocket(path);
-    const server = Bun.serve({ unix: path, fetch, maxRequestBodySize: MAX_REQUEST_BYTES });
+    const server = Bun.serve({
+      unix: path,
+      fetch: (request, own) =>
+        fetch(request, { caller: { kind: "socket" }, keepOpen: () => own.timeout(request, 0) }),
+      error: answerFault,
+      development: false,
+      maxRequestBodySize: MAX_REQUEST_BYTES,
+    });
     await chmod(path, 0o660);
     return {
       address: path,

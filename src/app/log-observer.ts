@@ -44,6 +44,9 @@ export function createLogObserver(logger: Logger): Observer {
             endpoint: ending.endpoint,
           });
           break;
+        case "skipped":
+          logger.warn("Message skipped", fields);
+          break;
         case "delivered":
         case "suppressed":
         case "returned":

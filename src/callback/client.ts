@@ -1,24 +1,21 @@
-// The HTTP client of a subscription: connection slots, taken by whoever sends, the last one used first.
+// The HTTP client of a subscription: sends messages, within a time limit and until it is closed.
 
-import type { Dispatcher } from "undici/index.js";
+import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Message } from "#delivery/message.ts";
 import { type Exception, type Outcome, toOutcome } from "#delivery/outcome.ts";
-import type { CallbackSettings } from "#delivery/subscription.ts";
+import { proxyFor } from "#delivery/proxy.ts";
 import { VERSION } from "#lib/version.ts";
-import { type Connection, createConnection } from "./connection.ts";
+import { hideCredentials, withAuthorization } from "./authorization.ts";
 import { addressOf, createDial } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
-import { openEarly } from "./early.ts";
+import { prepareEarly } from "./early.ts";
 import { toException } from "./exception.ts";
-import {
-  type ExchangeEnd,
-  type ResponseHeaders,
-  type RunningExchange,
-  expireExchange,
-  startExchange,
-  stopExchange,
-} from "./exchange.ts";
+import type { ExchangeEnd, ResponseHeaders } from "./exchange.ts";
 import { createRequestBuilder, retryAfterMs } from "./request.ts";
+import { expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
+import { createSlots } from "./slots.ts";
+import { toTarget } from "./target.ts";
+import { createTokenSource } from "./token-source.ts";
 
 export interface Exchange {
   readonly outcome: Outcome;
@@ -35,7 +32,7 @@ export interface Exchange {
     readonly method: string;
     /** As it may be shown. */
     readonly url: string;
-    /** Name and value in turn. */
+    /** Name and value in turn; credentials are hidden. */
     readonly headers: readonly string[];
   };
   /** Null if there was no status. */
@@ -50,13 +47,14 @@ export interface Exchange {
 
 export interface Callback {
   /**
-   * Does whatever can fail before a byte of the request is sent. Null when the connection is up, which the next `send`
-   * then uses; the exception if it cannot be had. Takes `readTimeoutMs` at most.
+   * Does whatever can fail before a byte of the request is sent. Null when there are an access token, if one is needed,
+   * and a connection, which the next `send` then uses; the exception if they cannot be had. Takes `readTimeoutMs` at most.
    */
   readonly prepare: (signal: AbortSignal) => Promise<Exception | null>;
   /**
    * One attempt. Never rejects. Ends within `readTimeoutMs`, or at once when `signal` aborts. `mayResend`: a reused
-   * connection that breaks before any byte of the response is followed by one more try on a new one.
+   * connection that breaks before any byte of the response is followed by one more try on a new one, and a 401 to an
+   * access token by one more with a new token.
    */
   readonly send: (
     message: Message,
@@ -76,78 +74,60 @@ export interface CallbackStats {
 /** `connections`: how many sends its caller lets run at once. Nothing is connected before the first one. */
 export function openCallback(
   settings: CallbackSettings,
-  { connections: maxConnections }: { readonly connections: number },
+  { connections: maxFree }: { readonly connections: number },
 ): Callback {
-  const { url, method, displayUrl, readTimeoutMs } = settings;
+  const { url, method, displayUrl, route, readTimeoutMs, idleTimeoutMs } = settings;
   const address = addressOf(url);
-  const path = url.pathname + url.search;
-  const connectionSettings = {
-    origin: url.origin,
-    dial: createDial({ url, timeoutMs: settings.connectTimeoutMs, tls: {} }),
-    idleTimeoutMs: settings.idleTimeoutMs,
+  const slots = createSlots(
+    { origin: url.origin, dial: createDial({ url, route }), idleTimeoutMs },
+    { maxFree },
+  );
+  const line: Line = {
+    method,
+    target: toTarget(url, proxyFor(url, route.proxy)),
+    address,
+    slots,
+    tokens: createTokens(settings),
+    limitMs: readTimeoutMs,
   };
   const builder = createRequestBuilder(settings, VERSION);
-  const emptyRequest: Dispatcher.DispatchOptions = { path, method, headers: [...builder.fixedHeaders] };
-  /** The last one given back is the first one taken, so that those not needed become idle and close. */
-  const free: Connection[] = [];
-  const connections = new Set<Connection>();
-  const inFlight = createDeadlines(readTimeoutMs, onDeadline);
+  const emptyRequest = { path: line.target.path, method, headers: [...builder.fixedHeaders] };
+  const inFlight = createDeadlines(readTimeoutMs, expireSending);
   /** One listener for each signal, not for each send: this is the hot path. */
   const watchedSignals = new WeakSet<AbortSignal>();
   const interrupted = toException("timeout", `Call of ${address} was interrupted`);
-  let taken = 0;
-  let resends = 0;
   const closing = new AbortController();
+  /** Sends and preparations under way. */
+  let busy = 0;
+  let resends = 0;
   let isClosed = false;
   let onIdle = () => {};
 
-  function take(): Connection {
-    taken += 1;
-    const known = free.pop();
-    if (known !== undefined) return known;
-    const connection = createConnection(connectionSettings);
-    connections.add(connection);
-    return connection;
-  }
-
-  function giveBack(connection: Connection): void {
-    taken -= 1;
-    if (taken === 0) onIdle();
-    if (!isClosed && free.length < maxConnections) {
-      free.push(connection);
-      return;
-    }
-    connection.drop();
-    connections.delete(connection);
-  }
-
-  function onDeadline(exchange: RunningExchange): void {
-    const what = exchange.isSent ? "complete answer from" : "connection to";
-    expireExchange(exchange, toException("timeout", `No ${what} ${address} within ${readTimeoutMs} ms`));
+  function leave(): void {
+    busy -= 1;
+    if (busy === 0) onIdle();
   }
 
   function watch(signal: AbortSignal): void {
     if (watchedSignals.has(signal)) return;
     watchedSignals.add(signal);
-    signal.addEventListener("abort", () => interrupt((exchange) => exchange.settings.signal === signal), {
+    signal.addEventListener("abort", () => interrupt((sending) => sending.settings.signal === signal), {
       once: true,
     });
   }
 
-  function interrupt(isMeant: (exchange: RunningExchange) => boolean): void {
-    for (const exchange of inFlight) if (isMeant(exchange)) stopExchange(exchange, interrupted);
+  function interrupt(isMeant: (sending: Sending) => boolean): void {
+    for (const sending of inFlight) if (isMeant(sending)) stopSending(sending, interrupted);
   }
 
   async function prepare(signal: AbortSignal): Promise<Exception | null> {
     if (isClosed || signal.aborted) return interrupted;
-    const connection = take();
-    const exception = await openEarly(connection, {
+    busy += 1;
+    const exception = await prepareEarly(line, {
       request: emptyRequest,
-      address,
-      timeoutMs: readTimeoutMs,
       signal: AbortSignal.any([signal, closing.signal]),
     });
-    giveBack(connection);
+    leave();
     return exception;
   }
 
@@ -158,40 +138,41 @@ export function openCallback(
     const startedAt = new Date();
     const startMs = performance.now();
     const { headers, droppedHeaders } = builder.build(message, startedAt);
-    const attempt: Attempt = {
-      startedAt,
-      startMs,
-      droppedHeaders,
-      request: { method, url: displayUrl, headers },
-    };
+    const attempt: Attempt = { startedAt, startMs, droppedHeaders, headers, method, displayUrl };
     if (isClosed || signal.aborted) {
       const end: ExchangeEnd = { kind: "failed", exception: interrupted };
-      return Promise.resolve(toExchange(attempt, { end, isSent: false, isAborted: true, resends: 0 }));
+      return Promise.resolve(toExchange(attempt, { end, isAborted: true, sending: null }));
     }
     watch(signal);
+    busy += 1;
     return new Promise((resolve) => {
-      const exchange = startExchange({
-        connection: take(),
-        request: { path, method, headers, body: message.body },
-        address,
+      const sending = startSending({
+        line,
+        headers,
+        body: message.body,
         mayResend,
         signal,
         onEnd: (end, ended) => {
           inFlight.delete(ended);
           resends += ended.resends;
-          giveBack(ended.settings.connection);
+          leave();
           const isAborted = end.kind === "failed" && end.exception === interrupted;
-          resolve(toExchange(attempt, { end, isSent: ended.isSent, isAborted, resends: ended.resends }));
+          resolve(toExchange(attempt, { end, isAborted, sending: ended }));
         },
       });
-      if (!exchange.hasEnded) inFlight.add(exchange);
+      if (!sending.hasEnded) inFlight.add(sending);
     });
   }
 
   async function close(graceMs: number): Promise<void> {
     isClosed = true;
-    for (const connection of free.splice(0)) connection.drop();
-    if (taken === 0) return inFlight.stop();
+    slots.close();
+    if (busy > 0) await endWithin(graceMs);
+    inFlight.stop();
+    line.tokens?.source.close();
+  }
+
+  async function endWithin(graceMs: number): Promise<void> {
     const idle = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       closing.abort();
@@ -200,7 +181,6 @@ export function openCallback(
     onIdle = idle.resolve;
     await idle.promise;
     clearTimeout(timer);
-    inFlight.stop();
   }
 
   return {
@@ -208,7 +188,7 @@ export function openCallback(
     send,
     stats: {
       get openConnections() {
-        return [...connections].filter((connection) => connection.isOpen).length;
+        return slots.openConnections;
       },
       get resends() {
         return resends;
@@ -218,28 +198,47 @@ export function openCallback(
   };
 }
 
+function createTokens({ auth, route, readTimeoutMs }: CallbackSettings): Line["tokens"] {
+  if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
+  return { source: createTokenSource({ auth, route, timeoutMs: readTimeoutMs }), url: auth.tokenUrl };
+}
+
 /** What is known before anything is sent. */
-type Attempt = Pick<Exchange, "startedAt" | "droppedHeaders" | "request"> & { readonly startMs: number };
+interface Attempt {
+  readonly startedAt: Date;
+  readonly startMs: number;
+  readonly method: string;
+  readonly displayUrl: string;
+  readonly headers: readonly string[];
+  readonly droppedHeaders: number;
+}
 
 interface Course {
   readonly end: ExchangeEnd;
-  readonly isSent: boolean;
   readonly isAborted: boolean;
-  readonly resends: number;
+  /** Null: it was not begun. */
+  readonly sending: Sending | null;
 }
 
-function toExchange(attempt: Attempt, { end, isSent, isAborted, resends }: Course): Exchange {
-  const { startedAt, droppedHeaders, request } = attempt;
+function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exchange {
   const isAnswered = end.kind === "answered";
+  const token = sending?.token ?? null;
   return {
     outcome: isAnswered ? toAnswerOutcome(end) : end.exception,
-    startedAt,
+    startedAt: attempt.startedAt,
     durationMs: performance.now() - attempt.startMs,
-    sent: isSent,
+    sent: sending?.isSent ?? false,
     aborted: isAborted,
-    resends,
-    droppedHeaders,
-    request,
+    resends: sending?.resends ?? 0,
+    droppedHeaders: attempt.droppedHeaders,
+    request: {
+      method: attempt.method,
+      url: attempt.displayUrl,
+      // Few are looked at, of many that are sent.
+      get headers() {
+        return hideCredentials(token === null ? attempt.headers : withAuthorization(attempt.headers, token));
+      },
+    },
     response: isAnswered ? { headers: end.headers, body: end.body, truncated: end.isTruncated } : null,
   };
 }

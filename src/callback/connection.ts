@@ -52,6 +52,7 @@ export function createConnection({ origin, dial, idleTimeoutMs }: ConnectionSett
             return;
           }
           socket = dialled.socket;
+          socket.once("error", destroyItself);
           tolerateContinue(socket);
           writeLargeChunksUncopied(socket);
           onConnected(null, socket);
@@ -82,4 +83,9 @@ export function createConnection({ origin, dial, idleTimeoutMs }: ConnectionSett
       return socket !== null && !socket.destroyed;
     },
   };
+}
+
+/** At once: else undici tells the end of the connection, which comes later, and not the error. */
+function destroyItself(this: Socket): void {
+  this.destroy();
 }

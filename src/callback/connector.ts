@@ -1,87 +1,101 @@
-// One connection to the callback: TCP, then TLS where the URL asks for it, under one exact deadline.
+// One connection to the callback: its address, TCP, a proxy, TLS, in turn, under one exact deadline.
 
-import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { isIP, type Socket } from "node:net";
 
+import { createAddressCheck } from "#delivery/address.ts";
+import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
-import { toConnectException, toException, toTlsException } from "./exception.ts";
-
-export type Dialled =
-  | { readonly kind: "connected"; readonly socket: Socket }
-  | { readonly kind: "failed"; readonly exception: Exception };
+import { proxyFor } from "#delivery/proxy.ts";
+import { connectToHost, type Destination } from "./connect-tcp.ts";
+import { type Dialled, toFailed } from "./dialled.ts";
+import { toConnectException, toDeniedException, toException, toProxyException } from "./exception.ts";
+import { createOpenedSockets, type OpenedSockets } from "./opened-sockets.ts";
+import { openTunnel } from "./proxy-tunnel.ts";
+import { createTlsStep } from "./tls-step.ts";
 
 /** Calls `onEnd` once, later, unless the returned function is called first: that gives the connection up. */
 export type Dial = (onEnd: (dialled: Dialled) => void) => () => void;
 
 export interface DialSettings {
   readonly url: URL;
-  /** For all stages together, name resolution included. */
-  readonly timeoutMs: number;
-  /** Beyond the defaults, which verify the certificate and the name. */
-  readonly tls: ConnectionOptions;
+  readonly route: Route;
 }
 
 const KEEP_ALIVE_PROBE_MS = 60_000;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
-export function createDial({ url, timeoutMs, tls }: DialSettings): Dial {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const port = url.port === "" ? (DEFAULT_PORTS[url.protocol] ?? 80) : Number(url.port);
+export function createDial({ url, route }: DialSettings): Dial {
+  const timeoutMs = route.connectTimeoutMs;
   const address = addressOf(url);
-  const isTls = url.protocol === "https:";
-  const tlsOptions: ConnectionOptions = {
-    host,
-    servername: isIP(host) === 0 ? host : "",
-    ALPNProtocols: ["http/1.1"],
-    ...tls,
-  };
+  const destination = destinationOf(url);
+  const { host } = destination;
+  const proxy = proxyFor(url, route.proxy);
+  const isAllowed = createAddressCheck(route.addresses);
+  const secure = url.protocol === "https:" ? createTlsStep(route.tls, { host, address }) : null;
+
+  async function connect(sockets: OpenedSockets): Promise<Dialled> {
+    // A name is the proxy's to resolve; an address is known here.
+    if (isIP(host) !== 0 && !isAllowed(host)) return toFailed(toDeniedException(address, host));
+    if (proxy !== null) {
+      return openTunnel({ proxy, destination, address, isTls: secure !== null }, sockets);
+    }
+    const reached = await connectToHost(destination, { isAllowed, sockets });
+    switch (reached.kind) {
+      case "connected":
+        return reached;
+      case "denied":
+        return toFailed(toDeniedException(address, reached.address));
+      case "failed":
+        return toFailed(toConnectException(reached.error, address));
+    }
+  }
+
+  function toLateException(isAtProxy: boolean): Exception {
+    const reason = `no connection within ${timeoutMs} ms`;
+    if (!isAtProxy || proxy === null)
+      return toException("connect-timeout", `Cannot reach ${address}: ${reason}`);
+    return toProxyException(address, { proxy, reason: `gave ${reason}` });
+  }
 
   return (onEnd) => {
+    const sockets = createOpenedSockets();
     let hasEnded = false;
-    const sockets: Socket[] = [];
+    let isAtProxy = proxy !== null;
 
     const end = (dialled: Dialled | null) => {
       if (hasEnded) return;
       hasEnded = true;
       clearTimeout(timer);
-      if (dialled?.kind !== "connected") for (const socket of sockets) socket.destroy();
+      if (dialled?.kind !== "connected") sockets.destroyAll();
       if (dialled !== null) onEnd(dialled);
     };
-    const fail = (exception: Exception) => end({ kind: "failed", exception });
-    /** The listener stays for good: an error that comes late and finds none ends the process. */
-    const own = (socket: Socket, toStageException: (error: unknown, address: string) => Exception) => {
-      sockets.push(socket);
-      socket.on("error", (error) => fail(toStageException(error, address)));
-      socket.once("close", () => fail(toStageException(CLOSED, address)));
+    const run = async () => {
+      const connected = await connect(sockets);
+      isAtProxy = false;
+      if (connected.kind === "failed" || secure === null || hasEnded) return connected;
+      return secure(connected.socket, sockets);
     };
-    const succeed = (socket: Socket) => {
-      socket.setNoDelay(true);
-      socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
-      end({ kind: "connected", socket });
-    };
-    const secure = (raw: Socket) => {
-      const socket = connectTls({ ...tlsOptions, socket: raw });
-      own(socket, toTlsException);
-      socket.once("secureConnect", () => succeed(socket));
-    };
-
-    const timer = setTimeout(() => {
-      fail(toException("connect-timeout", `Cannot reach ${address}: no connection within ${timeoutMs} ms`));
-    }, timeoutMs);
-    const raw = connectTcp({ host, port });
-    own(raw, (error) =>
-      sockets.length > 1 ? toTlsException(error, address) : toConnectException(error, address),
+    const timer = setTimeout(() => end(toFailed(toLateException(isAtProxy))), timeoutMs);
+    run().then(
+      (dialled) => {
+        if (dialled.kind === "connected") tune(dialled.socket);
+        end(dialled);
+      },
+      (error: unknown) => end(toFailed(toConnectException(error, address))),
     );
-    raw.once("connect", () => {
-      if (hasEnded) return;
-      if (isTls) secure(raw);
-      else succeed(raw);
-    });
     return () => end(null);
   };
 }
 
-const CLOSED = Object.assign(new Error("Connection closed"), { code: "ECONNRESET" });
+function tune(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
+}
+
+function destinationOf(url: URL): Destination {
+  const port = url.port === "" ? (DEFAULT_PORTS[url.protocol] ?? 80) : Number(url.port);
+  return { host: url.hostname.replace(/^\[|\]$/g, ""), port };
+}
 
 /** Host and port, as messages show them. */
 export function addressOf(url: URL): string {

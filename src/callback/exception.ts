@@ -1,6 +1,7 @@
 // Why a callback gave no answer, in words for people: neither the path, the query nor the user of its URL appear.
 
 import { messageOf } from "#lib/errors.ts";
+import type { Proxy } from "#delivery/callback.ts";
 import type { Exception, ExceptionCode } from "#delivery/outcome.ts";
 
 /** Carries an exception through code that hands on errors only. */
@@ -13,6 +14,9 @@ export class ExceptionError extends Error {
     this.exception = exception;
   }
 }
+
+/** The error of a connection that closed without one. */
+export const CLOSED: Error = Object.assign(new Error("Connection closed"), { code: "ECONNRESET" });
 
 export function toException(code: ExceptionCode, error: string): Exception {
   return { kind: "exception", code, error };
@@ -47,16 +51,46 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: "certificate is from an unknown authority",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "certificate is from an unknown authority",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate is from an unknown authority",
+  CERT_SIGNATURE_FAILURE: "certificate is not signed by the authority that it names",
   ERR_TLS_CERT_ALTNAME_INVALID: "certificate is for another name",
   ECONNRESET: "connection closed in the TLS handshake",
+  ERR_BORINGSSL: "a certificate or key given for it cannot be read",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: "it speaks no version of TLS in use",
+  ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED: "it demands a client certificate",
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: "it refused the handshake; it may demand a client certificate",
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: "it does not accept the client certificate, or demands one",
+  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: "it does not accept the client certificate",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: "it does not accept the client certificate: revoked",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "it does not accept the client certificate: expired",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "it does not accept the client certificate",
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: "it does not accept the client certificate: unknown authority",
+  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: "it does not accept the client certificate: access denied",
 };
 
 /** An error of name resolution or of the TCP connection to `address`. */
 export function toConnectException(error: unknown, address: string): Exception {
+  const code = DNS_REASONS[codeOf(error)] === undefined ? "connect" : "dns";
+  return toException(code, `Cannot reach ${address}: ${toConnectReason(error)}`);
+}
+
+export function toConnectReason(error: unknown): string {
   const code = codeOf(error);
-  const dnsReason = DNS_REASONS[code];
-  if (dnsReason !== undefined) return toException("dns", `Cannot reach ${address}: ${dnsReason}`);
-  return toException("connect", `Cannot reach ${address}: ${CONNECT_REASONS[code] ?? reasonOf(error)}`);
+  return DNS_REASONS[code] ?? CONNECT_REASONS[code] ?? reasonOf(error);
+}
+
+/** `denied`: the address that `address` has. */
+export function toDeniedException(address: string, denied: string): Exception {
+  return toException("address-denied", `Not allowed to call ${address}: its address ${denied} is denied`);
+}
+
+/** `reason` goes on from "the proxy …". */
+export function toProxyException(
+  address: string,
+  { proxy: { host, port }, reason }: { readonly proxy: Proxy; readonly reason: string },
+): Exception {
+  const proxyAddress = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return toException("proxy", `Cannot reach ${address}: the proxy ${proxyAddress} ${reason}`);
 }
 
 export function toTlsException(error: unknown, address: string): Exception {
@@ -70,6 +104,8 @@ export function toExchangeException(error: unknown, address: string): Exception 
   if (isGarbage(error)) {
     return toException("bad-response", `Cannot read the answer of ${address}: ${garbageReason(error)}`);
   }
+  // Under TLS 1.3 the callback judges the client's certificate after the handshake.
+  if (codeOf(error).startsWith("ERR_SSL_")) return toTlsException(error, address);
   if (isBreak(error))
     return toException("reset", `Connection to ${address} broke before the answer was complete`);
   return toException("reset", `Cannot call ${address}: ${reasonOf(error)}`);

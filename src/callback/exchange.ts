@@ -4,7 +4,7 @@ import type { Dispatcher } from "undici/index.js";
 
 import type { Exception } from "#delivery/outcome.ts";
 import type { Connection } from "./connection.ts";
-import { isBreak, toExchangeException } from "./exception.ts";
+import { isBreak, toException, toExchangeException } from "./exception.ts";
 
 export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -26,8 +26,8 @@ export interface ExchangeSettings {
   readonly address: string;
   /** If a connection used before breaks before any byte of the answer, the request is sent once more on a new one. */
   readonly mayResend: boolean;
-  /** Kept for the caller, who stops those exchanges that it ends. */
-  readonly signal: AbortSignal;
+  /** A proxy hands the request on: the answer may be its own. */
+  readonly isForwarded: boolean;
   /** Called once, maybe before `startExchange` returns. */
   readonly onEnd: (end: ExchangeEnd, exchange: RunningExchange) => void;
 }
@@ -52,6 +52,8 @@ export interface RunningExchange {
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** Of all statuses the one that cannot be the callback's. */
+const PROXY_AUTHENTICATION_REQUIRED = 407;
 const NO_HEADERS: ResponseHeaders = {};
 const NO_BODY = new Uint8Array(0);
 const STOPPED = new Error("Exchange has ended");
@@ -101,6 +103,11 @@ function end(exchange: RunningExchange, result: ExchangeEnd): void {
 
 function answer(exchange: RunningExchange, isTruncated: boolean): void {
   const { status, headers, chunks } = exchange;
+  const { isForwarded, address } = exchange.settings;
+  if (isForwarded && status === PROXY_AUTHENTICATION_REQUIRED) {
+    const exception = toException("proxy", `Cannot reach ${address}: the proxy asks for other credentials`);
+    return end(exchange, { kind: "failed", exception });
+  }
   end(exchange, { kind: "answered", status, headers, body: joinChunks(chunks), isTruncated });
 }
 

@@ -1,8 +1,9 @@
 // The request that a message becomes: its headers in layers, of which the later one wins.
 
+import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
-import type { CallbackSettings } from "#delivery/subscription.ts";
 import { isValidHeader, pickMessageHeaders } from "./message-headers.ts";
+import { createSigner } from "./signature.ts";
 
 export interface RequestHeaders {
   /** Name and value in turn, in the order in which they are sent. */
@@ -12,8 +13,9 @@ export interface RequestHeaders {
 }
 
 export interface RequestBuilder {
+  /** An `Authorization` that has to be asked for, of `oauth2` and `jwt-profile`, is added by the caller. */
   readonly build: (message: Message, now: Date) => RequestHeaders;
-  /** The subscription's own headers, as `build` sends them. */
+  /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */
   readonly fixedHeaders: readonly string[];
 }
 
@@ -27,9 +29,17 @@ const OWN_FIELDS: readonly OwnField[] = [
   { name: "Nats-Subject", value: (message) => toHeaderText(message.subject) },
   { name: "Nats-Sequence", value: (message) => String(message.sequence) },
   { name: "Nats-Time-Stamp", value: (message) => toNatsTimestamp(message.timestampNanos) },
-  { name: "webhook-id", value: (message) => toHeaderText(toWebhookId(message)) },
-  { name: "webhook-timestamp", value: (_message, now) => String(Math.floor(now.getTime() / 1000)) },
+  { name: "webhook-id", value: webhookId },
+  { name: "webhook-timestamp", value: webhookTimestamp },
 ];
+
+function webhookId(message: Message): string {
+  return toHeaderText(toWebhookId(message));
+}
+
+function webhookTimestamp(_message: Message, now: Date): string {
+  return String(Math.floor(now.getTime() / 1000));
+}
 
 /** Names that say how the request is framed: the connection sets them. */
 const FRAMING: ReadonlySet<string> = new Set([
@@ -45,19 +55,19 @@ const FRAMING: ReadonlySet<string> = new Set([
 
 /**
  * Layers, from the first to the one that wins: `User-Agent` and `Content-Type`, the message's own headers, what Relay
- * says about the message, the subscription's headers. Headers of the subscription that are not valid, or that say how
- * the request is framed, are left out.
+ * says about the message and its signatures, the subscription's headers, its `auth`. Headers of the subscription that
+ * are not valid, or that say how the request is framed, are left out.
  */
 export function createRequestBuilder(
-  settings: Pick<CallbackSettings, "headers">,
+  settings: Pick<CallbackSettings, "headers" | "auth" | "signatureKeys">,
   version: string,
 ): RequestBuilder {
-  const fixed = new Map(
-    settings.headers.filter(isSendable).map((header) => [header[0].toLowerCase(), header] as const),
-  );
+  const fixed = toFixedFields(settings);
   const fixedHeaders = [...fixed.values()].flat();
   const fixedNames = new Set(fixed.keys());
-  const ownFields = OWN_FIELDS.filter(({ name }) => !fixed.has(name.toLowerCase()));
+  const ownFields = [...OWN_FIELDS, ...signatureFields(settings, fixed)].filter(
+    ({ name }) => !fixed.has(name.toLowerCase()),
+  );
   const userAgent = fixed.has("user-agent") ? [] : ["User-Agent", `relay/${version}`];
   const contentType = fixed.has("content-type") ? [] : ["Content-Type", "application/json"];
   const defaults = [...userAgent, ...contentType];
@@ -66,13 +76,13 @@ export function createRequestBuilder(
     if (message.headers.length === 0) {
       const headers = defaults.slice();
       addLast(headers, message, now);
-      return { headers, droppedHeaders: message.hasUnreadableHeaders ? 1 : 0 };
+      return { headers, droppedHeaders: message.unreadableHeaders };
     }
     const { fields, dropped } = pickMessageHeaders(message.headers, fixedNames);
     const headers = fields.has("content-type") ? userAgent.slice() : defaults.slice();
     for (const [name, value] of fields.values()) headers.push(name, value);
     addLast(headers, message, now);
-    return { headers, droppedHeaders: dropped };
+    return { headers, droppedHeaders: message.unreadableHeaders + dropped };
   }
 
   function addLast(headers: string[], message: Message, now: Date): void {
@@ -82,6 +92,54 @@ export function createRequestBuilder(
 
   return { build, fixedHeaders };
 }
+
+/** By lower-case name, the last of a name counts. Whoever has an `auth` has no `Authorization` of another origin. */
+function toFixedFields({
+  headers,
+  auth,
+}: Pick<CallbackSettings, "headers" | "auth">): ReadonlyMap<string, Header> {
+  const own =
+    auth.kind === "none" ? headers : headers.filter(([name]) => name.toLowerCase() !== "authorization");
+  return new Map(
+    [...own, ...fixedAuthorization(auth)]
+      .filter(isSendable)
+      .map((header) => [header[0].toLowerCase(), header] as const),
+  );
+}
+
+function fixedAuthorization(auth: CallbackAuth): readonly Header[] {
+  switch (auth.kind) {
+    case "basic": {
+      const credentials = Buffer.from(`${auth.username}:${auth.password}`, "utf8").toString("base64");
+      return [["Authorization", `Basic ${credentials}`]];
+    }
+    case "token":
+      return [["Authorization", `Bearer ${auth.value}`]];
+    case "none":
+    case "oauth2":
+    case "jwt-profile":
+      return [];
+  }
+}
+
+/** Over what is sent: where the subscription has an id or a time of its own, over that, as its receiver reads it. */
+function signatureFields(
+  { signatureKeys }: Pick<CallbackSettings, "signatureKeys">,
+  fixed: ReadonlyMap<string, Header>,
+): readonly OwnField[] {
+  const sign = createSigner(signatureKeys);
+  if (sign === null) return [];
+  const ownId = fixed.get("webhook-id")?.[1].replace(SURROUNDING_SPACE, "");
+  const ownTimestamp = fixed.get("webhook-timestamp")?.[1].replace(SURROUNDING_SPACE, "");
+  const value = (message: Message, now: Date) =>
+    sign(message.body, {
+      id: ownId ?? webhookId(message),
+      timestamp: ownTimestamp ?? webhookTimestamp(message, now),
+    });
+  return [{ name: "webhook-signature", value }];
+}
+
+const SURROUNDING_SPACE = /^[\t ]+|[\t ]+$/g;
 
 function isSendable([name, value]: Header): boolean {
   return isValidHeader(name, value) && !FRAMING.has(name.toLowerCase());

@@ -5,15 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import { startApp } from "#app/app.ts";
+import { createSecretMask } from "#app/secret-mask.ts";
 import { loadConfig } from "#config/load.ts";
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
 import { RelayError } from "#lib/errors.ts";
+import { createLogger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { VERSION } from "#lib/version.ts";
 import { findNatsServer, startLocalServer } from "#nats/local-server.ts";
 import type { Attempted, Observer, Settled } from "#pipeline/observer.ts";
 import { demoMessage, startDemoReceiver } from "./demo-receiver.ts";
-import { createProcessLogger } from "./run.ts";
 
 export interface DemoOptions {
   /** Ends after this many messages; null: when `stopping` aborts. */
@@ -45,9 +46,24 @@ export async function runDemo({ count, stopping, env }: DemoOptions, io: Io): Pr
   await writeFile(configPath, JSON.stringify(demoConfig(nats.url, receiver.url), null, 2));
   const config = await loadConfig(configPath, { env: {} });
   // What happens is shown line by line below: the process log would say it twice.
-  const logger = createProcessLogger(config.logs, { secrets: [], write: () => undefined });
+  const secretMask = createSecretMask(config.secrets);
+  const logger = createLogger({
+    ...config.logs,
+    write: () => undefined,
+    now: () => new Date(),
+    mask: secretMask.mask,
+  });
   const show = createShow(io);
-  const app = await startApp(config, { logger, observers: [show.observer] });
+  const app = await startApp(config, {
+    logger,
+    secretMask,
+    observers: [show.observer],
+    reload: {
+      configPath,
+      run: () => Promise.resolve({ kind: "refused", report: "The demo keeps its config" }),
+      refused: () => null,
+    },
+  });
   stack.defer(app.stop);
   io.stdout(
     `relay ${VERSION} · nats-server ${nats.version} at ${nats.url} · receiver at ${receiver.url}\n` +
@@ -176,6 +192,7 @@ function createShow(io: Io): Show {
         counts.missing += 1;
         break;
       case "suppressed":
+      case "skipped":
       case "returned":
         break;
     }

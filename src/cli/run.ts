@@ -1,9 +1,11 @@
 // `relay run`: the relay itself, until it is told to stop.
 
 import { startApp } from "#app/app.ts";
+import { createReloader } from "#app/reload.ts";
+import { createSecretMask } from "#app/secret-mask.ts";
 import { loadConfig } from "#config/load.ts";
-import { createMask } from "#config/secrets.ts";
-import { createLogger, type LogFormat, type Logger, type LogLevel } from "#lib/logger.ts";
+import { watchConfig } from "#config/watch.ts";
+import { createLogger } from "#lib/logger.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 
 export interface RunOptions {
@@ -18,29 +20,45 @@ export interface RunOptions {
 /** Resolves with the exit code when the relay has drained. Rejects with a RelayError if it cannot start. */
 export async function run(options: RunOptions): Promise<number> {
   const { configPath, env, stopping, write } = options;
+  let onChange: () => void = () => undefined;
+  const watch = await watchConfig(configPath, { onChange: () => onChange() });
   const config = await loadConfig(configPath, { env });
-  const logger = createProcessLogger(config.logs, { secrets: config.secrets, write });
+  const secretMask = createSecretMask(config.secrets);
+  const logger = createLogger({
+    ...config.logs,
+    write,
+    now: () => new Date(),
+    mask: secretMask.mask,
+  });
   logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
   for (const warning of config.warnings) logger.warn(warning);
   for (const unused of config.unused) logger.warn(unused);
-  options.onHangup(() => logger.warn("SIGHUP does nothing yet: restart to apply a changed config"));
-  const app = await startApp(config, { logger, observers: [] });
+  const reloader = createReloader({
+    path: configPath,
+    env,
+    logger,
+    current: () => app.config(),
+    apply: (next) => app.apply(next),
+    signal: stopping,
+  });
+  const app = await startApp(config, {
+    logger,
+    secretMask,
+    observers: [],
+    reload: { configPath, run: reloader.reload, refused: reloader.refused },
+  });
+  onChange = () => void reloader.reload();
+  options.onHangup(onChange);
   logger.info("Relay runs", { url: app.url, subscriptions: config.subscriptions.length });
   await aborted(stopping);
+  watch.close();
   logger.info("Relay drains", {
     signal: String(stopping.reason),
-    graceSeconds: config.shutdown.graceMs / 1000,
+    graceSeconds: app.config().shutdown.graceMs / 1000,
   });
   await app.stop();
   logger.info("Relay stopped");
   return 0;
-}
-
-export function createProcessLogger(
-  { level, format }: { level: LogLevel; format: LogFormat },
-  { secrets, write }: { secrets: readonly string[]; write: (line: string) => void },
-): Logger {
-  return createLogger({ level, format, write, now: () => new Date(), mask: createMask(secrets) });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

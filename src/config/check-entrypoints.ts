@@ -17,8 +17,13 @@ import type { SoundFile } from "./validate.ts";
 
 const OWN_PATHS: readonly string[] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/api"];
 
+export type SystemProxy =
+  | { readonly kind: "found" }
+  | { readonly kind: "none" }
+  | { readonly kind: "invalid"; readonly message: string };
+
 export interface EntrypointScope extends CallbackScope {
-  readonly hasSystemProxy: boolean;
+  readonly systemProxy: SystemProxy;
 }
 
 export function checkEntrypoints(file: SoundFile, scope: EntrypointScope): Fault[] {
@@ -148,9 +153,11 @@ function checkProxy(
   if (proxy.useSystemProxy === true) {
     const extra = own.filter((key) => proxy[key] !== undefined);
     const faults = extra.map((key) => ({ path: [...path, key], message: "excluded by useSystemProxy" }));
-    if (scope.hasSystemProxy) return faults;
+    if (scope.systemProxy.kind === "found") return faults;
     const message =
-      "there is no system proxy: set system.proxy, or HTTP_PROXY or HTTPS_PROXY in the environment";
+      scope.systemProxy.kind === "invalid"
+        ? scope.systemProxy.message
+        : "there is no system proxy: set system.proxy, or HTTP_PROXY or HTTPS_PROXY in the environment";
     return [...faults, { path: [...path, "useSystemProxy"], message }];
   }
   // A key whose value is at fault is there, though it is not known: it is reported already.

@@ -2,8 +2,8 @@
 
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { checkServerAuth, checkServerTls } from "./check-server.ts";
 import type { Fault, Path } from "./issue.ts";
-import { isNotYet } from "./not-yet.ts";
 import { type ConfigContext, reasonOf } from "./secrets.ts";
 import type { Secret } from "./schema-secret.ts";
 import type { SoundFile } from "./validate.ts";
@@ -66,35 +66,17 @@ function checkFile(
   }
 }
 
-function checkServer({ server }: SoundFile, { context }: HostScope): Fault[] {
-  const { auth, listen, tls } = server ?? {};
-  const faults: Fault[] = [
-    ...checkFile(tls?.certFile, { path: ["server", "tls", "certFile"], context }),
-    ...checkFile(tls?.keyFile, { path: ["server", "tls", "keyFile"], context }),
-  ];
-  if (auth?.type === "jwt") {
-    faults.push(...checkFile(auth.keyFile, { path: ["server", "auth", "keyFile"], context }));
-    const hasBoth = "jwksUri" in auth && "keyFile" in auth;
-    const hasNone = !("jwksUri" in auth) && !("keyFile" in auth);
-    if (hasBoth)
-      faults.push({ path: ["server", "auth", "keyFile"], message: "excluded by jwksUri: give one of them" });
-    if (hasNone) faults.push({ path: ["server", "auth", "jwksUri"], message: "missing, this or keyFile" });
-  }
+function checkServer({ server = {} }: SoundFile, scope: HostScope): Fault[] {
+  const { auth, listen } = server;
+  const faults: Fault[] = [...checkServerTls(server, scope), ...checkServerAuth(server, scope)];
   if (typeof listen !== "string") return faults;
   const { host, port } = parseListen(listen);
   if (!isPort(String(port), 0)) {
     faults.push({ path: ["server", "listen"], message: "allowed: a port from 0 to 65535; 0: any free one" });
   }
-  // A missing type is reported already.
-  if (auth?.type === undefined || isLoopback(host)) return faults;
-  if (auth.type === "none") {
-    const message = `type none is allowed on a loopback address only, and server.listen is ${listen}; allowed here: token, basic, jwt`;
-    faults.push({ path: ["server", "auth", "type"], message });
-  } else if (isNotYet("server.auth")) {
-    const message = `${listen} is no loopback address, and server.auth does nothing yet: anybody could come in`;
-    faults.push({ path: ["server", "listen"], message });
-  }
-  return faults;
+  if (auth?.type !== "none" || isLoopback(host)) return faults;
+  const message = `type none is allowed on a loopback address only, and server.listen is ${listen}; allowed here: token, basic, jwt`;
+  return [...faults, { path: ["server", "auth", "type"], message }];
 }
 
 /** Splits `host:port`; the brackets of an IPv6 address are dropped. */
@@ -107,7 +89,8 @@ function isPort(text: string, min: number): boolean {
   return Number(text) >= min && Number(text) <= 65_535;
 }
 
-function isLoopback(host: string): boolean {
+/** Whether nobody but this host reaches it. */
+export function isLoopback(host: string): boolean {
   if (host.toLowerCase() === "localhost") return true;
   return isIP(host) === 4 ? host.startsWith("127.") : /^(?:0{0,4}:){2,7}0{0,3}1$/u.test(host);
 }

@@ -1,6 +1,5 @@
 // Faults of a subscription's `auth`, `ssl` and `signature` that their schemas cannot see.
 
-import { isAbsolute } from "node:path";
 import { type CallbackScope, checkUrl } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";
 import type { SoundConfiguration } from "./references.ts";
@@ -47,13 +46,6 @@ function checkAuth(auth: Security["auth"], { path, scope }: { path: Path; scope:
   const isHmac = jwt.signatureAlgorithm?.startsWith("HMAC_") === true;
   if (isHmac && jwt.keySource !== undefined && jwt.keySource !== "INLINE") {
     faults.push({ path: [...at, "keySource"], message: `${jwt.keySource} is for RSA only, allowed: INLINE` });
-  }
-  if (jwt.keySource !== "INLINE" && jwt.keySource !== undefined && jwt.keyContent !== undefined) {
-    const content = scope.valueOf(jwt.keyContent);
-    const isPath = content === undefined || isAbsolute(content);
-    if (!isPath && jwt.keyContent.source.kind === "inline" && !content.includes("-----BEGIN")) {
-      faults.push({ path: [...at, "keyContent"], message: "allowed: the key, or an absolute path" });
-    }
   }
   return faults;
 }

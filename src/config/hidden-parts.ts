@@ -1,8 +1,7 @@
 // The parts of URLs, headers and credentials that give a secret away on their own.
 
+import type { CallbackAuth } from "#delivery/callback.ts";
 import type { Header } from "#delivery/message.ts";
-import type { SubscriptionEntry } from "./schema.ts";
-import type { Secret } from "./schema-secret.ts";
 
 /** A shorter path says too little, and occurs too often elsewhere, to be masked. */
 const MIN_PATH_LENGTH = 16;
@@ -32,12 +31,27 @@ export function hiddenPartsOfHeader([, value]: Header): readonly string[] {
   return token === undefined ? [] : [token];
 }
 
-/** What basic authentication sends. */
-export function hiddenPartsOfAuth(
-  auth: SubscriptionEntry["configuration"]["auth"],
-  valueOf: (secret: Secret) => string | undefined,
-): readonly string[] {
-  if (auth?.type !== "basic") return [];
-  const { username, password } = auth.basic;
-  return [Buffer.from(`${valueOf(username) ?? ""}:${valueOf(password) ?? ""}`, "utf8").toString("base64")];
+/** What basic authentication sends, to the callback or to its token endpoint. */
+export function hiddenPartsOfAuth(auth: CallbackAuth): readonly string[] {
+  switch (auth.kind) {
+    case "basic":
+      return [basicCredentials(auth.username, auth.password)];
+    case "oauth2": {
+      const secret = toFormText(auth.clientSecret);
+      return [secret, basicCredentials(toFormText(auth.clientId), secret)];
+    }
+    case "none":
+    case "token":
+    case "jwt-profile":
+      return [];
+  }
+}
+
+/** As `application/x-www-form-urlencoded` writes it. */
+function toFormText(text: string): string {
+  return new URLSearchParams([["", text]]).toString().slice(1);
+}
+
+function basicCredentials(username: string, password: string): string {
+  return Buffer.from(`${username}:${password}`, "utf8").toString("base64");
 }

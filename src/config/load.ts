@@ -8,7 +8,7 @@ import { RelayError } from "#lib/errors.ts";
 import { formatReport } from "./issue.ts";
 import { parseConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
-import { reasonOf } from "./secrets.ts";
+import { decodeText, reasonOf } from "./secrets.ts";
 
 export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,7 +27,9 @@ export async function loadConfig(
   const parsed = parseConfig(await readText(path), {
     env,
     directory: dirname(resolve(path)),
-    readFile: readSecretText,
+    readFile: (file) => decodeText(readSecretFile(file)),
+    readBytes: readSecretFile,
+    now: new Date(),
     hostName: hostname(),
     withoutSecrets,
   });
@@ -39,15 +41,15 @@ async function readText(path: string): Promise<string> {
   try {
     const { size } = await stat(path);
     if (size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
-    return await readFile(path, "utf8");
+    return decodeText(await readFile(path));
   } catch (error) {
     throw new RelayError("config-invalid", `Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }
 
-function readSecretText(path: string): string {
+function readSecretFile(path: string): Uint8Array {
   const found = statSync(path);
   if (!found.isFile()) throw new Error("it is not a regular file");
   if (found.size > MAX_SECRET_BYTES) throw new Error(`it is larger than ${MAX_SECRET_BYTES} bytes`);
-  return readFileSync(path, "utf8");
+  return readFileSync(path);
 }

@@ -10,31 +10,14 @@ interface Row {
 }
 
 const isEnabled = (value: unknown): boolean => memberOf(value, "enabled") === true;
-const isTyped = (value: unknown): boolean => memberOf(value, "type") !== "none";
 
 const NOT_YET: readonly Row[] = [
-  { key: "server.tls" },
-  { key: "server.auth", isAsking: isTyped },
-  { key: "system.proxy" },
-  { key: "state.bucket" },
-  { key: "state.key" },
   { key: "deliveryLog" },
-  { key: "callbacks.deny" },
-  { key: "callbacks.allow" },
-  { key: "entrypoints[].contextPath" },
   { key: "entrypoints[].dlq.replay", isAsking: (value) => memberOf(value, "strategy") === "SCHEDULED" },
-  { key: "entrypoints[].configuration.proxy", isAsking: isEnabled },
   { key: "entrypoints[].configuration.ordering" },
   { key: "entrypoints[].configuration.logging", isAsking: isEnabled },
   { key: "entrypoints[].configuration.sampling" },
-  { key: "subscriptions[].configuration.auth", isAsking: isTyped },
-  { key: "subscriptions[].configuration.ssl" },
-  { key: "subscriptions[].configuration.signature" },
 ];
-
-export function isNotYet(key: string): boolean {
-  return NOT_YET.some((row) => row.key === key);
-}
 
 /** One line for each key of the file that does nothing yet, in the order of the file. */
 export function listUnused(value: unknown): readonly string[] {

@@ -1,14 +1,16 @@
 // Text to config: all faults of the file in one report, or the config.
 
 import { checkEndpoints } from "./check-endpoints.ts";
-import { checkEntrypoints } from "./check-entrypoints.ts";
+import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { formatPath, type Issue } from "./issue.ts";
 import { type JsonText, parseJson } from "./json-text.ts";
 import { listUnused } from "./not-yet.ts";
+import { readProxyEnvironment } from "./proxy-environment.ts";
 import { type Config, resolveConfig } from "./resolve.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
+import { loadStores, type Stores } from "./stores.ts";
 import { type SchemaFault, type SoundFile, validate, type Validation } from "./validate.ts";
 import { listWarnings } from "./warnings.ts";
 
@@ -23,31 +25,36 @@ export function parseConfig(text: string, context: ConfigContext): ParsedConfig 
   const validation = validate(json.value);
   const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;
   const secrets = resolveSecrets(sound, context);
-  const issues = [...json.issues, ...locate(listFaults({ validation, sound, secrets, context }), json)];
+  const stores = loadStores(sound, { context, secrets });
+  const faults = listFaults({ validation, sound, secrets, stores, context });
+  const issues = [...json.issues, ...locate(faults, json)];
   if (validation.kind === "invalid" || issues.length > 0) return { kind: "invalid", issues: tidy(issues) };
   const { file } = validation;
-  const warnings = listWarnings(file, json.value);
+  const warnings = [...listWarnings(file, json.value), ...stores.warnings];
   const unused = listUnused(json.value);
-  return { kind: "valid", config: resolveConfig(file, { context, secrets, warnings, unused }) };
+  return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, warnings, unused }) };
 }
 
 function listFaults({
   validation,
   sound,
   secrets,
+  stores,
   context,
 }: {
   validation: Validation;
   sound: SoundFile;
   secrets: Secrets;
+  stores: Stores;
   context: ConfigContext;
 }): SchemaFault[] {
   const { valueOf } = secrets;
   const found = [
     ...secrets.faults,
+    ...stores.faults,
     ...checkHost(sound, { context, valueOf }),
     ...checkEndpoints(sound),
-    ...checkEntrypoints(sound, { valueOf, hasSystemProxy: hasSystemProxy(sound, context) }),
+    ...checkEntrypoints(sound, { valueOf, systemProxy: systemProxyOf(sound, context) }),
     ...checkSubscriptions(sound, { valueOf }),
   ];
   const schemaFaults = validation.kind === "invalid" ? validation.faults : [];
@@ -55,9 +62,9 @@ function listFaults({
 }
 
 /** The environment of the relay is known only where references are looked up. */
-function hasSystemProxy(file: SoundFile, { env, withoutSecrets }: ConfigContext): boolean {
-  if (withoutSecrets || file.system === undefined || "proxy" in file.system) return true;
-  return ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"].some((name) => (env[name] ?? "") !== "");
+function systemProxyOf(file: SoundFile, { env, withoutSecrets }: ConfigContext): SystemProxy {
+  if (withoutSecrets || file.system === undefined || "proxy" in file.system) return { kind: "found" };
+  return readProxyEnvironment(env);
 }
 
 function locate(faults: readonly SchemaFault[], json: JsonText): Issue[] {

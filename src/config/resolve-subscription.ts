@@ -1,23 +1,17 @@
 // A subscription of the file, joined with its entrypoint and endpoints, in delivery's words.
 
 import type { Retry } from "#delivery/backoff.ts";
-import type { Header } from "#delivery/message.ts";
 import {
-  type CallbackSettings,
   type DeadLetterEndpoint,
   type DeliverPolicy,
-  isOrdered,
   type Resume,
   type Source,
   type Subscription,
 } from "#delivery/subscription.ts";
 import { endpointNamesOf, entrypointId, findEntrypoint, findSource } from "./references.ts";
 import type { ResolveScope } from "./resolve.ts";
-import { hiddenPartsOfAuth, hiddenPartsOfHeader, hiddenPartsOfUrl } from "./hidden-parts.ts";
+import { resolveCallback } from "./resolve-callback.ts";
 import type { ConfigFile, Endpoint, Entrypoint, SubscriptionEntry } from "./schema.ts";
-
-/** What a URL by reference stands for where references are not looked up. */
-const UNKNOWN_URL = "http://reference.invalid/";
 
 export interface ResolvedSubscriptions {
   readonly subscriptions: readonly Subscription[];
@@ -41,7 +35,7 @@ function resolveSubscription(
   const entrypoint = entrypointOf(file, configuration.entrypointId);
   const settings: Settings = { ...configuration, ...configuration.entrypointConfiguration };
   const defaults = entrypoint.configuration;
-  const { callback, hidden } = resolveCallback(settings, { entrypoint, scope });
+  const { callback, hidden } = resolveCallback(settings, { file, entrypoint, scope });
   const subscription: Subscription = {
     id: entry.id ?? configuration.entrypointId,
     application: entry.application ?? null,
@@ -61,7 +55,8 @@ function resolveSubscription(
   return { subscription, hidden };
 }
 
-type Settings = NonNullable<SubscriptionEntry["configuration"]["entrypointConfiguration"]>;
+/** What a subscription says of its callback, in whichever of the two forms. */
+export type Settings = NonNullable<SubscriptionEntry["configuration"]["entrypointConfiguration"]>;
 
 /** The checks have followed every reference before: what is not found here is a bug. */
 function entrypointOf(file: ConfigFile, name: string): Entrypoint {
@@ -122,50 +117,6 @@ function toDeadLetterEndpoint({ name, domain, producer }: Endpoint): DeadLetterE
       create: create ? { maxAgeMs: maxAgeSeconds * 1000, maxBytes, replicas } : null,
     },
   ];
-}
-
-function resolveCallback(
-  settings: Settings,
-  { entrypoint, scope }: { entrypoint: Entrypoint; scope: ResolveScope },
-): { callback: CallbackSettings; hidden: readonly string[] } {
-  const { configuration, qos } = entrypoint;
-  const { http } = configuration;
-  const secret = settings.callbackUrl ?? configuration.callbackUrl;
-  const isReference = secret !== undefined && secret.source.kind !== "inline";
-  const url = new URL((secret === undefined ? undefined : scope.secrets.valueOf(secret)) ?? UNKNOWN_URL);
-  url.hash = "";
-  const headers = joinHeaders(
-    toHeaders(configuration.headers ?? [], scope),
-    toHeaders(settings.headers ?? [], scope),
-  );
-  const callback: CallbackSettings = {
-    url,
-    displayUrl: isReference ? url.origin : `${url.origin}${url.pathname}`,
-    method: settings.method ?? configuration.method ?? "POST",
-    headers,
-    connectTimeoutMs: http.connectTimeout,
-    readTimeoutMs: http.readTimeout,
-    idleTimeoutMs: http.idleTimeout,
-    maxConcurrentConnections: isOrdered(qos) ? 1 : http.maxConcurrentConnections,
-  };
-  return {
-    callback,
-    hidden: [
-      ...hiddenPartsOfUrl(url, { isReference }),
-      ...headers.flatMap(hiddenPartsOfHeader),
-      ...hiddenPartsOfAuth(settings.auth, scope.secrets.valueOf),
-    ],
-  };
-}
-
-function toHeaders(headers: NonNullable<Settings["headers"]>, { secrets }: ResolveScope): readonly Header[] {
-  return headers.map(({ name, value }) => [name, secrets.valueOf(value) ?? ""] as const);
-}
-
-/** By name: what a subscription says replaces what its entrypoint says. */
-function joinHeaders(defaults: readonly Header[], own: readonly Header[]): readonly Header[] {
-  const names = new Set(own.map(([name]) => name.toLowerCase()));
-  return [...defaults.filter(([name]) => !names.has(name.toLowerCase())), ...own];
 }
 
 function toRetry(retry: Settings["retry"]): Retry {

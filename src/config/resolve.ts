@@ -1,15 +1,17 @@
 // The valid file in delivery's words: every default applied, every reference followed, every secret looked up.
 
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Qos } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { LogFormat, LogLevel } from "#lib/logger.ts";
-import { parseListen } from "./check-host.ts";
 import { contextPathOf, entrypointId } from "./references.ts";
+import { readProxyEnvironment } from "./proxy-environment.ts";
+import { resolveServer, type ServerConfig } from "./resolve-server.ts";
 import { resolveSubscriptions } from "./resolve-subscription.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import { type ConfigContext, readSecret, type Secrets } from "./secrets.ts";
+import type { Stores } from "./stores.ts";
 
 export interface Config {
   readonly nats: NatsConfig;
@@ -18,12 +20,16 @@ export interface Config {
     /** Absolute. */
     readonly directory: string;
     readonly bucket: string;
+    /** 32 bytes; null: secrets cannot be kept in the bucket. */
+    readonly key: Uint8Array | null;
   };
   readonly shutdown: { readonly graceMs: number };
   readonly logs: { readonly level: LogLevel; readonly format: LogFormat };
   readonly entrypoints: readonly EntrypointConfig[];
   readonly subscriptions: readonly Subscription[];
   readonly endpointCount: number;
+  /** For what is to be resolved later in the same way. */
+  readonly origin: ConfigOrigin;
   /** What must never be shown. */
   readonly secrets: readonly string[];
   readonly warnings: readonly string[];
@@ -53,13 +59,6 @@ export type NatsAuthConfig =
   /** `read` gives the content as it is now; it throws if it is gone. */
   | { readonly kind: "creds"; readonly read: () => string };
 
-export interface ServerConfig {
-  /** null: no TCP listener. An IPv6 host is without brackets. */
-  readonly listen: { readonly host: string; readonly port: number } | null;
-  /** Absolute path of the unix socket. */
-  readonly controlSocket: string;
-}
-
 export interface EntrypointConfig {
   readonly id: string;
   readonly contextPath: string;
@@ -69,22 +68,38 @@ export interface EntrypointConfig {
 export interface ResolveScope {
   readonly context: ConfigContext;
   readonly secrets: Secrets;
+  readonly stores: Stores;
+}
+
+/** What a config was made of: the valid file, and where its references led when it was loaded. */
+export interface ConfigOrigin extends ResolveScope {
+  readonly file: ConfigFile;
 }
 
 export function resolveConfig(
   file: ConfigFile,
-  { context, secrets, ...notes }: ResolveScope & { warnings: readonly string[]; unused: readonly string[] },
+  {
+    context,
+    secrets,
+    stores,
+    ...notes
+  }: ResolveScope & { warnings: readonly string[]; unused: readonly string[] },
 ): Config {
-  const scope = { context, secrets };
+  const scope = { context, secrets, stores };
   const directory = resolveStateDirectory(file, context);
+  const { server, hidden: hiddenOfServer } = resolveServer(file, { ...scope, stateDirectory: directory });
   const { subscriptions, hidden } = resolveSubscriptions(file, scope);
+  const everyHidden = [
+    ...secrets.hidden,
+    ...stores.hidden,
+    ...hidden,
+    ...hiddenOfServer,
+    ...hiddenOfEnvironment(file, context),
+  ];
   return {
     nats: resolveNats(file, scope),
-    server: {
-      listen: file.server.listen === null ? null : parseListen(file.server.listen),
-      controlSocket: resolveControlSocket(file, { context, directory }),
-    },
-    state: { directory, bucket: file.state.bucket },
+    server,
+    state: { directory, bucket: file.state.bucket, key: resolveStateKey(file, secrets) },
     shutdown: { graceMs: file.shutdown.graceSeconds * 1000 },
     logs: file.logs,
     entrypoints: file.entrypoints.map((entrypoint) => ({
@@ -94,9 +109,20 @@ export function resolveConfig(
     })),
     subscriptions,
     endpointCount: file.endpoints.length,
-    secrets: [...new Set([...secrets.hidden, ...hidden])].filter((secret) => secret !== ""),
+    origin: { ...scope, file },
+    secrets: [...new Set(everyHidden)].filter((secret) => secret !== ""),
     ...notes,
   };
+}
+
+function resolveStateKey({ state }: ConfigFile, secrets: Secrets): Uint8Array | null {
+  const text = state.key === undefined ? undefined : secrets.valueOf(state.key);
+  return text === undefined ? null : Buffer.from(text, "base64");
+}
+
+function hiddenOfEnvironment({ system }: ConfigFile, { env }: ConfigContext): readonly string[] {
+  const environment = readProxyEnvironment(env);
+  return system.proxy === undefined && environment.kind === "found" ? environment.credentials : [];
 }
 
 function resolveNats({ nats }: ConfigFile, scope: ResolveScope): NatsConfig {
@@ -157,13 +183,4 @@ function resolveStateDirectory(file: ConfigFile, { directory, env }: ConfigConte
   // systemd joins several directories by colons.
   const given = env["STATE_DIRECTORY"]?.split(":")[0];
   return resolve(directory, file.state.directory ?? (given === undefined || given === "" ? ".relay" : given));
-}
-
-function resolveControlSocket(
-  file: ConfigFile,
-  { context, directory }: { context: ConfigContext; directory: string },
-): string {
-  if (file.server.controlSocket !== undefined) return resolve(context.directory, file.server.controlSocket);
-  const runtime = context.env["RUNTIME_DIRECTORY"]?.split(":")[0];
-  return join(runtime === undefined || runtime === "" ? directory : runtime, "relay.sock");
 }

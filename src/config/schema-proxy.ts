@@ -23,7 +23,7 @@ export const systemSchema = v.pipe(
           noProxy: v.optional(
             list(
               text("A host, `.domain`, address or range", {
-                pattern: /^[A-Za-z0-9.*:/_-]{1,253}$/u,
+                pattern: /^[A-Za-z0-9.*:/_[\]-]{1,253}$/u,
                 allowed: "a host name, .domain, address, range or *",
               }),
               { description: "Hosts that are reached directly" },

@@ -11,8 +11,11 @@ export interface ConfigContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute; relative paths of the file are relative to it. */
   readonly directory: string;
-  /** Throws if the file cannot be read. */
+  /** Throws if the file cannot be read, or is no text in UTF-8. */
   readonly readFile: (path: string) => string;
+  /** Throws if the file cannot be read. */
+  readonly readBytes: (path: string) => Uint8Array;
+  readonly now: Date;
   /** What NATS shows as the name of this host. */
   readonly hostName: string;
   /** True: references are not looked up, and stand for values that would do. */
@@ -88,13 +91,25 @@ function readSecretFile(path: string, context: ConfigContext): SecretResult {
   }
 }
 
-/** The reason why a file cannot be read, in few words. */
+/** Throws if the bytes are no text. */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Error("it is no text in UTF-8");
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "permission denied",
+  EISDIR: "it is a directory",
+};
+
+/** The reason why a file cannot be read, in few words and without its path. */
 export function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (code === "ENOENT") return "no such file";
-  if (code === "EACCES") return "permission denied";
-  if (code === "EISDIR") return "it is a directory";
-  return messageOf(error);
+  const code = error instanceof Error && "code" in error ? String(error.code) : null;
+  return code === null ? messageOf(error) : (REASONS[code] ?? code);
 }
 
 interface FoundSecret {

@@ -12,8 +12,8 @@ export interface Message {
   readonly deliveryCount: number;
   /** As stored, `Nats-*` included, names in the case they were sent in. */
   readonly headers: readonly Header[];
-  /** True if the header block could not be read: `headers` is empty then. */
-  readonly hasUnreadableHeaders: boolean;
+  /** How many of its headers could not be read, and are not in `headers`. */
+  readonly unreadableHeaders: number;
   readonly body: Uint8Array;
 }
 

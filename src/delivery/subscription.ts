@@ -1,7 +1,7 @@
 // What one subscription wants, with every default applied and every secret resolved.
 
 import type { Retry } from "./backoff.ts";
-import type { Header } from "./message.ts";
+import type { CallbackSettings } from "./callback.ts";
 import type { Qos } from "./policy.ts";
 
 export type DeliverPolicy =
@@ -39,20 +39,6 @@ export interface DeadLetterStreamSettings {
   /** -1: without limit. */
   readonly maxBytes: number;
   readonly replicas: number;
-}
-
-/** How the callback is called. */
-export interface CallbackSettings {
-  readonly url: URL;
-  /** The URL as it may be shown: no secret, no query. */
-  readonly displayUrl: string;
-  readonly method: "POST" | "PUT" | "PATCH";
-  readonly headers: readonly Header[];
-  readonly connectTimeoutMs: number;
-  /** For the whole exchange, connecting included. */
-  readonly readTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  readonly maxConcurrentConnections: number;
 }
 
 export type Resume =

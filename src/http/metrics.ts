@@ -4,7 +4,8 @@ import { Gauge, Histogram, Registry } from "prom-client";
 import type { Subscription } from "#delivery/subscription.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import type { Observer } from "#pipeline/observer.ts";
-import type { RunningSubscription, SubscriptionState } from "#runtime/subscription.ts";
+import type { RunningSubscription, SubscriptionState } from "#runtime/running.ts";
+import type { StateChange } from "#runtime/states.ts";
 import { createCounts } from "./counts.ts";
 
 export interface MetricsSources {
@@ -14,6 +15,7 @@ export interface MetricsSources {
 
 export interface Metrics {
   readonly observer: Observer;
+  readonly stateChanged: (change: StateChange) => void;
   /** The exposition in Prometheus' text format. */
   expose: () => Promise<{ contentType: string; text: string }>;
 }
@@ -38,6 +40,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   const messages = counts("relay_messages_total", "Messages done with, by how they ended", "ending");
   const deadLetters = counts("relay_dead_letters_total", "Dead letters stored, by reason", "reason");
   const exceptions = counts("relay_exceptions_total", "Attempts without a response, by cause", "cause");
+  const changes = counts("relay_state_changes_total", "Changes of state, by reason", "reason");
   const resent = counts("relay_resends_total", "Reused connections that broke: sent again at once");
   const dropped = counts("relay_dropped_headers_total", "Message headers that HTTP cannot carry");
   const duration = new Histogram({
@@ -72,6 +75,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
         if (ending.kind === "dead-lettered") deadLetters.add(subscription.id, ending.failure.kind);
       },
     },
+    stateChanged: ({ subscription, reason }) => changes.add(subscription, reason),
     async expose() {
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
@@ -106,9 +110,6 @@ function exposeGauges(registers: Registry[], { subscriptions, connection }: Metr
     const { oldestHeldAt } = stats();
     return oldestHeldAt === null ? 0 : (performance.now() - oldestHeldAt) / 1000;
   });
-  perSubscription("relay_interruptions", "Interruptions since the start", ({ interruptions }) =>
-    interruptions(),
-  );
   const stateHelp = "1 for the state that the subscription is in";
   gauge("relay_subscription_state", stateHelp, ["subscription", "state"], (own) => {
     for (const { subscription, state } of subscriptions()) {

@@ -1,16 +1,41 @@
-// The routes that people and scripts see.
+// The routes that people and scripts see, behind the gate.
 
 import { Hono } from "hono";
 import type { Readiness } from "#runtime/runtime.ts";
+import { SESSION_PATH } from "./access.ts";
+import type { ServerEnv } from "./caller.ts";
+import { createGate, type GateOptions } from "./gate.ts";
+import { problemOf, toProblemResponse } from "./problem.ts";
+import type { Reload } from "./reload.ts";
+import { createReload } from "./reload.ts";
+import type { Registry } from "./registry.ts";
+import { createSignIn } from "./sign-in.ts";
+import type { Status } from "./status.ts";
+import { createSubscriptions } from "./subscriptions.ts";
+import type { Lag } from "./subscription-view.ts";
 
-export interface ServerOptions {
+export interface ServerOptions extends Omit<GateOptions, "openPaths" | "contextPaths"> {
   readonly readiness: () => Readiness;
   /** The exposition in Prometheus' text format, with its content type. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
+  readonly registry: () => Registry;
+  readonly lagOf: (id: string) => Lag | null;
+  readonly status: () => Status;
+  /** The config as it may be shown. */
+  readonly config: () => unknown;
+  readonly reload: Reload;
+  readonly entrypoints: readonly { readonly id: string; readonly contextPath: string }[];
+  readonly onError: (error: unknown) => void;
 }
 
-export function createServer({ readiness, metrics }: ServerOptions): Hono {
-  const server = new Hono();
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
+
+export function createServer(options: ServerOptions): Hono<ServerEnv> {
+  const { auth, sessions, mask, entrypoints, readiness, metrics } = options;
+  const server = new Hono<ServerEnv>();
+  const contextPaths = entrypoints.map(({ contextPath }) => contextPath);
+  const signIn = createSignIn({ auth, sessions, mask });
+  server.use(createGate({ ...options, openPaths: OPEN_PATHS, contextPaths }));
   server.get("/livez", (context) => context.text("alive\n"));
   server.get("/readyz", (context) => {
     const { isReady, reasons, idle } = readiness();
@@ -20,10 +45,18 @@ export function createServer({ readiness, metrics }: ServerOptions): Hono {
     const { contentType, text } = await metrics();
     return context.body(text, 200, { "content-type": contentType });
   });
-  server.notFound((context) =>
-    context.body(JSON.stringify({ type: "about:blank", title: "Not Found", status: 404 }), 404, {
-      "content-type": "application/problem+json",
-    }),
-  );
+  server.get(SESSION_PATH, signIn.show).post(signIn.signIn).delete(signIn.signOut);
+  server.get("/api/status", (context) => context.json(options.status()));
+  server.get("/api/config", (context) => context.json(options.config()));
+  server.route("/api/reload", createReload(options.reload, mask));
+  server.route("/api/subscriptions", createSubscriptions({ ...options, entrypoint: null }));
+  for (const { id, contextPath } of entrypoints) {
+    server.route(`${contextPath}/subscriptions`, createSubscriptions({ ...options, entrypoint: id }));
+  }
+  server.notFound(() => toProblemResponse({ status: 404 }, mask));
+  server.onError((error) => {
+    options.onError(error);
+    return toProblemResponse(problemOf(error), mask);
+  });
   return server;
 }

@@ -14,3 +14,16 @@ export function sleep(delayMs: number, signal: AbortSignal): Promise<boolean> {
     signal.addEventListener("abort", onAbort);
   });
 }
+
+/** The longest that a timer can wait at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Resolves at `time`, by the clock on the wall, or at once when `signal` aborts: then with false. Never rejects. */
+export async function sleepUntil(time: Date, signal: AbortSignal): Promise<boolean> {
+  for (;;) {
+    const delayMs = time.getTime() - Date.now();
+    if (signal.aborted) return false;
+    if (delayMs <= 0) return true;
+    if (!(await sleep(Math.min(delayMs, MAX_TIMER_MS), signal))) return false;
+  }
+}

@@ -56,6 +56,16 @@ export function toConsumerConfig(settings: ConsumerSettings, start: Start): Want
   };
 }
 
+/** As it was made at first, but for where it starts. */
+export function toMovedConfig(settings: ConsumerSettings, start: DeliverPolicy): WantedConfig {
+  const { description } = toConsumerConfig(settings, { kind: "policy" });
+  const moved = { ...settings, source: { ...settings.source, deliverPolicy: start } };
+  return {
+    ...toConsumerConfig(moved, { kind: "policy" }),
+    ...(description === undefined ? {} : { description }),
+  };
+}
+
 /** The existing config with everything changed that is Relay's to say and that JetStream can change in place. */
 export function toUpdatedConfig(existing: ConsumerConfig, settings: ConsumerSettings): ConsumerConfig {
   const {

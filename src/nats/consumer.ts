@@ -2,6 +2,7 @@
 
 import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
 
+import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 
@@ -13,6 +14,7 @@ import {
   hasRightAckPolicy,
   type Start,
   toConsumerConfig,
+  toMovedConfig,
   toUpdatedConfig,
 } from "./consumer-config.ts";
 import { deleteConsumer, floorOf, requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
@@ -90,6 +92,23 @@ async function lookOnce(alignment: Alignment, isLast: boolean): Promise<Look> {
       return update(alignment, { stream, plan, isLast });
     case "recreate":
       return remake(alignment, { stream, plan, isLast });
+  }
+}
+
+/** Makes the consumer anew at another place. Throws RelayError `nats-unavailable` or `consumer-refused`. */
+export async function moveConsumer(
+  connection: Connection,
+  settings: ConsumerSettings,
+  start: DeliverPolicy,
+): Promise<void> {
+  const { domain, stream } = settings.source;
+  for (let tryNumber = 1; ; tryNumber += 1) {
+    await deleteConsumer(connection, { domain, stream, durable: settings.durable });
+    const config = toMovedConfig(settings, start);
+    const answer = await requestPut(connection, { settings, config, action: "create" });
+    if (answer.kind === "ok") return checkEcho(answer.value, settings);
+    // Another relay was quicker to make it at its old place.
+    if (tryNumber === MAX_LOOKS || !(await isPresent(connection, settings))) throw toError(settings, answer);
   }
 }
 

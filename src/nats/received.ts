@@ -2,10 +2,11 @@
 
 import type { Msg } from "@nats-io/transport-node";
 
-import type { Header, Message } from "#delivery/message.ts";
+import type { Message } from "#delivery/message.ts";
 
 import { parseAckSubject } from "./ack-subject.ts";
 import type { Connection } from "./connection.ts";
+import { readHeaderBlock } from "./header-block.ts";
 import { settlesWithin } from "./settles-within.ts";
 
 export interface Received {
@@ -37,13 +38,15 @@ export function toReceived(
   const position = reply === undefined ? null : parseAckSubject(reply);
   if (reply === undefined || position === null) return null;
   const { stream, sequence, timestampNanos, deliveryCount, pending } = position;
+  const { headers, unreadable } = readHeaderBlock(msg);
   const message: Message = {
     stream,
     sequence,
     subject: msg.subject,
     timestampNanos,
     deliveryCount,
-    ...readHeaders(msg),
+    headers,
+    unreadableHeaders: unreadable,
     body: msg.data,
   };
   return {
@@ -54,19 +57,6 @@ export function toReceived(
     working: () => connection.publish(reply, "+WPI"),
     pending,
   };
-}
-
-/** The library throws for a header block that every server stores, such as one with a space in a name. */
-function readHeaders(msg: Msg): Pick<Message, "headers" | "hasUnreadableHeaders"> {
-  try {
-    const headers: Header[] = [];
-    for (const [name, values] of msg.headers ?? []) {
-      for (const value of values) headers.push([name, value]);
-    }
-    return { headers, hasUnreadableHeaders: false };
-  } catch {
-    return { headers: [], hasUnreadableHeaders: true };
-  }
 }
 
 function confirmAck(reply: string, connection: Connection, signal: AbortSignal): Promise<boolean> {

@@ -1,12 +1,13 @@
 // One attempt at one message: makes sure it may be sent, sends it, and tells what came of it.
 
-import type { Callback, Exchange } from "#callback/client.ts";
+import type { Exchange } from "#callback/client.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
+import type { Terms } from "./terms.ts";
 
 export type AttemptResult =
   | { readonly kind: "made"; readonly exchange: Exchange }
@@ -16,17 +17,15 @@ export type AttemptResult =
   | { readonly kind: "unrecorded"; readonly exception: Exception };
 
 export interface AttemptOptions {
-  readonly subscription: Subscription;
-  readonly callback: Callback;
   readonly guard: Guard;
   readonly signals: ClosingSignals;
 }
 
 /** Never rejects. */
-export async function attempt(held: Held, options: AttemptOptions): Promise<AttemptResult> {
-  if (options.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, options);
+export async function attempt(held: Held, terms: Terms, options: AttemptOptions): Promise<AttemptResult> {
+  if (terms.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, terms, options);
   const signal = held.isRedeliverable ? options.signals.redeliverable : options.signals.final;
-  const exchange = await options.callback.send(held.received.message, { mayResend: true, signal });
+  const exchange = await terms.callback.send(held.received.message, { mayResend: true, signal });
   return exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange };
 }
 
@@ -34,15 +33,17 @@ export async function attempt(held: Held, options: AttemptOptions): Promise<Atte
  * AT_MOST_ONCE: what can fail before a byte is sent, then the acknowledgement, then the journal, then the request.
  * An acknowledgement of unknown fate sends nothing: if it was lost, the stream delivers the message again.
  */
-async function attemptOnce(held: Held, options: AttemptOptions): Promise<AttemptResult> {
-  const { callback, guard } = options;
-  const { redeliverable, final } = options.signals;
+async function attemptOnce(
+  held: Held,
+  { subscription, callback }: Terms,
+  { guard, signals: { redeliverable, final } }: AttemptOptions,
+): Promise<AttemptResult> {
   const { message } = held.received;
   const startedAt = new Date();
   const exception = await callback.prepare(redeliverable);
   if (redeliverable.aborted) return { kind: "not-made" };
   const fault = exception ?? (await checkJournal(guard));
-  if (fault !== null) return { kind: "made", exchange: unsent(fault, startedAt, options.subscription) };
+  if (fault !== null) return { kind: "made", exchange: unsent(fault, startedAt, subscription) };
   if (!(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
   held.isRedeliverable = false;
   try {

@@ -1,10 +1,9 @@
 // The way of one message: slot, attempt, decision, and what the decision asks for.
 
-import type { Callback, Exchange } from "#callback/client.ts";
+import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Failure } from "#delivery/outcome.ts";
-import { type Action, decide, type Policy } from "#delivery/policy.ts";
-import type { Subscription } from "#delivery/subscription.ts";
+import { type Action, decide } from "#delivery/policy.ts";
 import type { Limiter } from "#lib/limiter.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
@@ -14,10 +13,11 @@ import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
 import type { Ending, Observer } from "./observer.ts";
 import type { Settler } from "./settle.ts";
+import type { Terms, TermsHolder } from "./terms.ts";
 
 export interface DeliverOptions {
-  readonly subscription: Subscription;
-  readonly callback: Callback;
+  readonly terms: TermsHolder;
+  readonly hasAcks: boolean;
   readonly guard: Guard;
   readonly deadLetters: DeadLetters | null;
   readonly settler: Settler;
@@ -45,10 +45,8 @@ const NEVER_SENT: Failure = {
 };
 
 export function createDeliver(options: DeliverOptions): Deliver {
-  const { subscription, deadLetters, settler, observer, slots } = options;
+  const { terms, hasAcks, deadLetters, settler, observer, slots } = options;
   const { closing, redeliverable, final, letters } = options.signals;
-  const policy: Policy = { ...subscription, hasDeadLetters: deadLetters !== null };
-  const hasAcks = subscription.qos !== "NONE";
   let holdUntil = 0;
   let retrying = 0;
 
@@ -94,28 +92,30 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
-    return (await deadLetters?.has(letterSuffix(subscription.id, message))) ?? false;
+    return (await deadLetters?.has(letterSuffix(terms.current.subscription.id, message))) ?? false;
   }
 
   /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */
   async function attemptInSlot(held: Held): Promise<Action | null> {
+    const own = terms.begin();
     try {
       if (held.isRedeliverable && !options.isCurrent()) return null;
-      const result = await attempt(held, options);
+      const result = await attempt(held, own, options);
       if (result.kind === "not-made") return null;
       const action: Action =
         result.kind === "unrecorded"
           ? { kind: "interrupt", failure: result.exception }
-          : decideAbout(held, result.exchange);
+          : decideAbout(held, own, result.exchange);
       if (action.kind === "interrupt") interrupt(held, action.failure);
       if (action.kind === "retry") holdUntil = Math.max(holdUntil, performance.now() + action.holdMs);
       return action;
     } finally {
+      terms.end(own);
       slots.release();
     }
   }
 
-  function decideAbout(held: Held, exchange: Exchange): Action {
+  function decideAbout(held: Held, { subscription, policy }: Terms, exchange: Exchange): Action {
     held.attempts += 1;
     const action = decide(exchange.outcome, policy, {
       attempt: held.attempts,

@@ -4,6 +4,7 @@
 // the very message it was made for (sequence and time: a server that lost its tail gives a sequence out again); and whatever does
 // not fit the stream or the consumer any more makes it forget everything.
 
+import { rm } from "node:fs/promises";
 import { type Logger } from "#lib/logger.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Message } from "#delivery/message.ts";
@@ -25,6 +26,8 @@ export interface Guard {
   repair: () => Promise<void>;
   /** The server's acknowledgement floor: what lies below it needs no entry of its own. */
   advance: (floor: number) => Promise<void>;
+  /** Nothing counts as done any more, and the place is not known: for a consumer that was moved on purpose. */
+  forget: () => Promise<void>;
   /** Entries above the floor. */
   readonly size: number;
   /** Writes what is not on disk yet. From then on nothing is written any more. */
@@ -38,6 +41,8 @@ const DROPPED_AT_ONCE = 4096;
 /** Servers 2.9 and 2.10 shift a consumer's `created` by up to 0.2 ms when they restart. */
 const CREATED_TOLERANCE_MS = 1000;
 const WARNING_INTERVAL_MS = 60_000;
+/** No consumer was made then: the next one that is aligned does not fit. */
+const NEVER = new Date(0).toISOString();
 
 export interface GuardOptions {
   /**
@@ -160,6 +165,11 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
       if (journal.needsRewrite && head !== null) await rewrite(head);
     },
     advance,
+    async forget() {
+      done.clear();
+      highest = 0;
+      if (head !== null) await save({ ...head, consumerCreated: NEVER, floor: 0, floorTimestampNanos: 0n });
+    },
     get size() {
       return done.size;
     },
@@ -170,4 +180,9 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
       await journal.close().catch(warn);
     },
   };
+}
+
+/** What is kept of a subscription that is no more. Never rejects: what stays takes some space. */
+export async function removeGuard(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => undefined);
 }

@@ -16,12 +16,14 @@ export interface Attempted {
 }
 
 /**
- * How the relay was done with a message. `suppressed`: completed before, acknowledged without a request. `returned`: given
- * back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
+ * How the relay was done with a message. `suppressed`: completed before, acknowledged without a request. `skipped`: the
+ * same, by command. `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it
+ * again.
  */
 export type Ending =
   | { readonly kind: "delivered" }
   | { readonly kind: "suppressed" }
+  | { readonly kind: "skipped" }
   | { readonly kind: "dead-lettered"; readonly failure: Failure; readonly endpoint: string }
   | { readonly kind: "dropped"; readonly failure: Failure }
   | { readonly kind: "lost"; readonly failure: Failure }

@@ -8,55 +8,21 @@
 //
 // A pipeline is closed once and for good: a resumed subscription gets a new one.
 
-import type { Callback } from "#callback/client.ts";
-import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
+import type { Message } from "#delivery/message.ts";
+import { concurrencyOf } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createLimiter } from "#lib/limiter.ts";
-import type { Logger } from "#lib/logger.ts";
-import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
 import { capacityOf } from "./capacity.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
-import type { Guard } from "./guard.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import type { Held } from "./held.ts";
-import type { Ending, Observer } from "./observer.ts";
+import type { Ending } from "./observer.ts";
+import type { PipelineOptions, PumpHandlers } from "./pipeline-options.ts";
 import { createReturns } from "./returns.ts";
 import { createSettler } from "./settle.ts";
-
-/** Why the subscription stopped consuming. */
-export interface Interruption {
-  /** For people: which message, and what its callback answered. */
-  readonly cause: string;
-  readonly at: Date;
-}
-
-export interface PumpHandlers {
-  readonly capacity: number;
-  readonly onMessage: (received: Received) => void;
-}
-
-export interface PipelineOptions {
-  readonly subscription: Subscription;
-  readonly callback: Callback;
-  readonly guard: Guard;
-  /** Null: the subscription has none. */
-  readonly deadLetters: DeadLetters | null;
-  /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
-  readonly lastContactAt: () => number;
-  /** One message at a time until one is delivered. */
-  readonly isProbe: boolean;
-  readonly observer: Observer;
-  readonly logger: Logger;
-  /** Told once; the owner closes the pipeline then. */
-  readonly onInterrupted: (interruption: Interruption) => void;
-  /** NATS was silent for so long that another relay may hold the messages. The owner closes the pipeline then. */
-  readonly onExpired: () => void;
-  /** A probe was delivered. */
-  readonly onRecovered: () => void;
-}
 
 export interface PipelineStats {
   /** Received and not settled. */
@@ -94,7 +60,8 @@ interface Entry extends Held {
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { subscription, guard, observer, logger } = options;
+  const { terms, guard, observer, logger } = options;
+  const { subscription } = terms.current;
   const concurrency = concurrencyOf(subscription);
   const hasAcks = subscription.qos !== "NONE";
   const slots = createLimiter(concurrency);
@@ -122,7 +89,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     : null;
   const deliver = createDeliver({
     ...options,
-    settler: createSettler({ subscription, guard, logger, onBlocked }),
+    hasAcks,
+    settler: createSettler({ terms, guard, logger, onBlocked }),
     slots,
     signals: ending.signals,
     isCurrent: () => heartbeat?.isCurrent() ?? true,
@@ -151,10 +119,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
     // A stream made anew gives sequences out again: what is answered for the old message would count for this one.
     if (known !== undefined) known.isRedeliverable = false;
-    if (guard.isDone(message)) {
-      if (hasAcks) received.ack();
-      release();
-      return observer.settled({ subscription, message, attempts: 0, ending: { kind: "suppressed" } });
+    if (guard.isDone(message)) return endAtOnce(received, { release, ending: { kind: "suppressed" } });
+    if (options.isSkipped(message)) {
+      guard.markDone(message);
+      return endAtOnce(received, { release, ending: { kind: "skipped" } });
     }
     const isRedeliverable = hasAcks;
     const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
@@ -164,6 +132,19 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       (ending) => finish(entry, ending),
       (error: unknown) => failInternally(entry, error),
     );
+  }
+
+  function endAtOnce(
+    received: Received,
+    { release, ending: how }: { release: () => void; ending: Ending },
+  ): void {
+    if (hasAcks) received.ack();
+    release();
+    report(received.message, { attempts: 0, ending: how });
+  }
+
+  function report(message: Message, how: { attempts: number; ending: Ending }): void {
+    observer.settled({ subscription: terms.current.subscription, message, ...how });
   }
 
   /** A bug interrupts the subscription and loses nothing that can be given back. */
@@ -178,7 +159,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     held.delete(entry);
     if (newest.get(message.sequence) === entry) newest.delete(message.sequence);
     entry.release();
-    observer.settled({ subscription, message, attempts: entry.attempts, ending });
+    report(message, { attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
     if (held.size === 0) onEmpty();
   }
@@ -194,10 +175,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     cause = entry;
     // At once: whoever waits for the slot of the cause must not have it.
     ending.begin();
-    const { stream, sequence, subject } = entry.received.message;
+    const { stream, sequence, subject, timestampNanos } = entry.received.message;
     options.onInterrupted({
-      cause: `Message ${sequence} of ${stream} (${subject}): ${reason}`,
+      text: `Message ${sequence} of ${stream} (${subject}): ${reason}`,
       at: new Date(),
+      message: { stream, sequence, timestampNanos },
     });
   }
 

@@ -3,15 +3,15 @@
 import { toDeadLetter } from "#delivery/dead-letter.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Failure } from "#delivery/outcome.ts";
-import type { Subscription } from "#delivery/subscription.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { DeadLetters, StoreResult } from "#nats/dead-letters.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
+import type { TermsHolder } from "./terms.ts";
 
 export interface SettlerOptions {
-  readonly subscription: Subscription;
+  readonly terms: TermsHolder;
   readonly guard: Guard;
   readonly logger: Logger;
   /** Told when no endpoint takes dead letters, with the reason, and with null when one does again. */
@@ -34,7 +34,7 @@ export interface Settler {
 
 const REPEAT = { initialMs: 250, maxMs: 30_000 };
 
-export function createSettler({ subscription, guard, logger, onBlocked }: SettlerOptions): Settler {
+export function createSettler({ terms, guard, logger, onBlocked }: SettlerOptions): Settler {
   let blocked = 0;
 
   function block(reason: string): void {
@@ -57,6 +57,7 @@ export function createSettler({ subscription, guard, logger, onBlocked }: Settle
       guard.markDone(held.received.message);
     },
     async storeLetter(held, failure, { deadLetters, repeating, trying }) {
+      const { subscription } = terms.current;
       const letter = toDeadLetter(held.received.message, failure, {
         subscription: subscription.id,
         application: subscription.application,

@@ -1,8 +1,8 @@
 // One stretch of consuming: a pipeline, and the pump that feeds it, replaced whenever its consumer is lost.
 
-import type { Callback } from "#callback/client.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
-import type { Subscription } from "#delivery/subscription.ts";
+import type { Message } from "#delivery/message.ts";
+import type { FailureCause } from "#delivery/status.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
@@ -13,7 +13,9 @@ import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
-import type { Interruption, Pipeline, PipelineOptions, PumpHandlers } from "#pipeline/pipeline.ts";
+import type { Pipeline } from "#pipeline/pipeline.ts";
+import type { PipelineOptions, PumpHandlers } from "#pipeline/pipeline-options.ts";
+import type { TermsHolder } from "#pipeline/terms.ts";
 
 /** What consuming is made of; the composition root knows how to make it. */
 export interface ConsumeParts {
@@ -35,16 +37,16 @@ export interface ConsumeParts {
 }
 
 export interface ConsumeOptions {
-  readonly subscription: Subscription;
-  readonly callback: Callback;
+  readonly terms: TermsHolder;
   readonly guard: Guard;
+  readonly isSkipped: (message: Message) => boolean;
   readonly isProbe: boolean;
-  /** Ends the stretch; what is in flight has `graceMs` from then on. */
+  /** Ends the stretch; what is in flight has `graceMs` from then on, null: as long as it takes. */
   readonly stopping: AbortSignal;
-  readonly graceMs: () => number;
+  readonly graceMs: () => number | null;
   readonly onPipeline: (pipeline: Pipeline) => void;
   /** Told at once; what is in flight may take its time to end. */
-  readonly onInterrupted: (interruption: Interruption) => void;
+  readonly onInterrupted: (cause: FailureCause) => void;
   readonly onWaiting: (reason: string) => void;
   readonly onConsuming: () => void;
   readonly onRecovered: () => void;
@@ -64,7 +66,7 @@ const FLOOR_REFRESH_ENTRIES = 4096;
 
 /** Resolves when nothing is held any more. Never rejects. */
 export async function consume(options: ConsumeOptions, parts: ConsumeParts): Promise<ConsumeEnd> {
-  const { subscription, callback, guard, isProbe, stopping, onRecovered } = options;
+  const { terms, guard, isSkipped, isProbe, stopping, onRecovered } = options;
   const { deadLetters, lastContactAt, observer, logger } = parts;
   const ended = Promise.withResolvers<ConsumeEnd>();
   const ending = new AbortController();
@@ -75,17 +77,17 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   const onStop = () => finish({ kind: "stopped" });
   stopping.addEventListener("abort", onStop);
   const pipeline = parts.createPipeline({
-    subscription,
-    callback,
+    terms,
     guard,
+    isSkipped,
     deadLetters,
     lastContactAt,
     isProbe,
     observer,
     logger,
-    onInterrupted: (interruption) => {
-      options.onInterrupted(interruption);
+    onInterrupted: (cause) => {
       finish({ kind: "interrupted" });
+      options.onInterrupted(cause);
     },
     onExpired: () => finish({ kind: "expired" }),
     onRecovered,
@@ -116,11 +118,11 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
 /** Keeps a pump running on an aligned consumer until `signal` aborts. */
 async function superviseConsumer(
   pipeline: Pipeline,
-  { subscription, guard, onWaiting, onConsuming, signal }: ConsumeOptions & { signal: AbortSignal },
+  { terms, guard, onWaiting, onConsuming, signal }: ConsumeOptions & { signal: AbortSignal },
   parts: ConsumeParts,
 ): Promise<void> {
   const { logger } = parts;
-  const settings = toConsumerSettings(subscription);
+  const settings = toConsumerSettings(terms.current.subscription);
   for (;;) {
     if (!(await alignConsumer(settings, { guard, onWaiting, signal }, parts))) return;
     onConsuming();

@@ -1,7 +1,9 @@
-// All subscriptions of this relay: starts them, tells how they are, drains them.
+// All subscriptions of this relay: starts them, brings them to what is wanted, tells how they are, drains them.
 
 import type { Subscription } from "#delivery/subscription.ts";
-import { startSubscription, type RunningSubscription, type SubscriptionParts } from "./subscription.ts";
+import { type Plan, reconcile } from "./reconcile.ts";
+import type { RunningSubscription } from "./running.ts";
+import { startSubscription, type SubscriptionParts } from "./subscription.ts";
 
 export interface RuntimeOptions {
   readonly partsFor: (subscription: Subscription) => SubscriptionParts;
@@ -20,6 +22,12 @@ export interface Readiness {
 
 export interface Runtime {
   readonly subscriptions: readonly RunningSubscription[];
+  find: (id: string) => RunningSubscription | null;
+  /**
+   * Brings the subscriptions to what is wanted, one call after the other: those that go or change are drained, `graceMs` at
+   * most, those that only have new terms go on.
+   */
+  apply: (wanted: readonly Subscription[], options: { readonly graceMs: number }) => Promise<Plan>;
   readiness: () => Readiness;
   /** Drains all subscriptions at once. */
   stop: (graceMs: number) => Promise<void>;
@@ -29,11 +37,45 @@ export interface Runtime {
 const CHECK_INTERVAL_MS = 2000;
 
 export function startRuntime(wanted: readonly Subscription[], options: RuntimeOptions): Runtime {
-  const subscriptions = wanted.map((subscription) =>
-    startSubscription(subscription, options.partsFor(subscription)),
-  );
+  const running = new Map<string, RunningSubscription>();
   let deadLetterFaults: readonly string[] = [];
   let isChecking = false;
+  let isStopped = false;
+  let applied: Promise<unknown> = Promise.resolve();
+  for (const subscription of wanted) start(subscription);
+
+  function start(subscription: Subscription): void {
+    running.set(subscription.id, startSubscription(subscription, options.partsFor(subscription)));
+  }
+
+  async function applyInTurn(next: readonly Subscription[], graceMs: number): Promise<Plan> {
+    await applied;
+    const current = [...running.values()].map(({ subscription }) => subscription);
+    const plan = reconcile(current, next);
+    if (isStopped) return plan;
+    for (const subscription of [...plan.update, ...plan.replace]) declare(subscription);
+    for (const subscription of plan.update) running.get(subscription.id)?.update(subscription);
+    await Promise.all([
+      ...plan.stop.map((id) => remove(id, graceMs)),
+      ...plan.replace.map(async (subscription) => {
+        await running.get(subscription.id)?.stop(graceMs);
+        if (isStopped) return;
+        start(subscription);
+        running.get(subscription.id)?.recover();
+      }),
+    ]);
+    if (!isStopped) for (const subscription of plan.start) start(subscription);
+    return plan;
+  }
+
+  function declare({ id, isPaused }: Subscription): void {
+    running.get(id)?.declare(isPaused ? "PAUSED" : "ACCEPTED");
+  }
+
+  async function remove(id: string, graceMs: number): Promise<void> {
+    await running.get(id)?.stop(graceMs);
+    running.delete(id);
+  }
 
   async function checkDeadLetters(): Promise<void> {
     if (isChecking || !options.isConnected()) return;
@@ -46,8 +88,17 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   const timer = setInterval(() => void checkDeadLetters(), CHECK_INTERVAL_MS); // Checks never reject.
 
   return {
-    subscriptions,
+    get subscriptions() {
+      return [...running.values()];
+    },
+    find: (id) => running.get(id) ?? null,
+    apply(next, { graceMs }) {
+      const result = applyInTurn(next, graceMs);
+      applied = result.catch(() => undefined);
+      return result;
+    },
     readiness() {
+      const subscriptions = [...running.values()];
       const reasons = new Set([
         ...(options.isConnected() ? [] : ["NATS is not connected"]),
         ...deadLetterFaults,
@@ -56,8 +107,10 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
       return { isReady: reasons.size === 0, reasons: [...reasons], idle: subscriptions.flatMap(idleOf) };
     },
     async stop(graceMs) {
+      isStopped = true;
       clearInterval(timer);
-      await Promise.all(subscriptions.map((subscription) => subscription.stop(graceMs)));
+      await Promise.all([...running.values()].map((subscription) => subscription.stop(graceMs)));
+      await applied;
     },
   };
 }

@@ -1,12 +1,14 @@
-// Connections by TLS: what is verified, and that one deadline holds for all stages.
+// Connections without a proxy: which step fails, and that one deadline holds for all of them.
 
 import { describe, expect, test } from "bun:test";
-import type { ConnectionOptions } from "node:tls";
 
-import { createDial, type Dialled } from "#callback/connector.ts";
+import { createDial } from "#callback/connector.ts";
+import type { Dialled } from "#callback/dialled.ts";
+import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { eventually } from "../support/eventually.ts";
-import { startReceiver, startTcpReceiver } from "../support/receiver.ts";
+import { findDeadPort, startReceiver, startTcpReceiver } from "../support/receiver.ts";
+import { toRoute } from "../support/subscription.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
 
@@ -14,9 +16,9 @@ const TIMEOUT_MS = 150;
 const LATE_MS = 100;
 const TLS = { key: TEST_KEY, cert: TEST_CERT };
 
-function dial(url: URL, tls: ConnectionOptions = {}): Promise<Dialled> {
+function dial(url: URL, changes: Partial<Route> = {}): Promise<Dialled> {
   return new Promise((resolve) => {
-    createDial({ url, timeoutMs: TIMEOUT_MS, tls })(resolve);
+    createDial({ url, route: toRoute({ connectTimeoutMs: TIMEOUT_MS, ...changes }) })(resolve);
   });
 }
 
@@ -25,35 +27,30 @@ function toHttps(url: URL, hostname = url.hostname): URL {
 }
 
 describe("createDial()", () => {
-  test.each(["127.0.0.1", "localhost"])(
-    "createDial() verifies the name %s and speaks TLS",
-    async (hostname) => {
-      await using receiver = await startReceiver(() => 200, { tls: TLS });
-      const dialled = await dial(toHttps(receiver.url, hostname), { ca: TEST_CERT });
-      expect(dialled).toMatchObject({ kind: "connected" });
-      if (dialled.kind === "connected") dialled.socket.destroy();
-    },
-  );
-
-  test.each<[string, ConnectionOptions, string]>([
-    ["a certificate that nobody vouches for", {}, "certificate is self-signed"],
-    [
-      "a certificate for another name",
-      { ca: TEST_CERT, servername: "other.test", host: "other.test" },
-      "certificate is for another name",
-    ],
-  ])("createDial() refuses %s", async (_what, tls, reason) => {
-    await using receiver = await startReceiver(() => 200, { tls: TLS });
-    const dialled = await dial(receiver.url, tls);
-    expect(dialled).toEqual({
+  test.each<[string, string, string, string]>([
+    ["whose name is not found", "http://callback.invalid/", "dns", "name not found"],
+    ["without a port of its own", "http://127.0.0.99/", "connect", "connection refused"],
+    ["with an IPv6 address", "https://[::1]:9/", "connect", "connection refused"],
+  ])("createDial() tells a host %s", async (_what, href, code, reason) => {
+    const url = new URL(href);
+    const address = url.port === "" ? `${url.hostname}:80` : url.host;
+    const error = `Cannot reach ${address}: ${reason}`;
+    expect(await dial(url)).toEqual({
       kind: "failed",
-      exception: {
-        kind: "exception",
-        code: "tls",
-        error: `Cannot reach ${receiver.url.host} by TLS: ${reason}`,
-      },
+      exception: { kind: "exception", code, error },
+    } as Dialled);
+  });
+
+  test("createDial() reaches a name of which only one address is listened on", async () => {
+    await using receiver = await startReceiver();
+    const dialled = await dial(new URL(`http://localhost:${receiver.port}/`));
+    if (dialled.kind !== "connected") throw new Error("Not connected");
+    dialled.socket.destroy();
+    const port = await findDeadPort();
+    const error = `Cannot reach localhost:${port}: connection refused`;
+    expect(await dial(new URL(`http://localhost:${port}/`))).toMatchObject({
+      exception: { code: "connect", error },
     });
-    await eventually(() => receiver.openConnections === 0);
   });
 
   test("createDial() tells a peer that closes during the handshake, or speaks no TLS", async () => {
@@ -83,12 +80,24 @@ describe("createDial()", () => {
       resolve(null);
     });
     const calls: Dialled[] = [];
-    const giveUp = createDial({ url: toHttps(silent.url), timeoutMs: 5000, tls: {} })((dialled) =>
+    const giveUp = createDial({ url: toHttps(silent.url), route: toRoute() })((dialled) =>
       calls.push(dialled),
     );
     await promise;
     giveUp();
     await eventually(() => silent.openConnections === 0);
+    expect(calls).toEqual([]);
+  });
+
+  test("createDial() given up at once, while the name is looked up, connects to nothing", async () => {
+    await using receiver = await startTcpReceiver((socket) => socket.resume());
+    const calls: Dialled[] = [];
+    const url = new URL(`http://localhost:${receiver.port}/`);
+    createDial({ url, route: toRoute() })((dialled) => calls.push(dialled))();
+    const later = await dial(url);
+    if (later.kind === "connected") later.socket.destroy();
+    await eventually(() => receiver.connections > 0 && receiver.openConnections === 0);
+    expect(receiver.connections).toBe(1);
     expect(calls).toEqual([]);
   });
 

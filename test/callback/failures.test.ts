@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 
 import type { Exception, ExceptionCode } from "#delivery/outcome.ts";
 import { eventually } from "../support/eventually.ts";
+import { toRoute } from "../support/subscription.ts";
 import { findDeadPort, startReceiver, startTcpReceiver } from "../support/receiver.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 
@@ -32,7 +33,9 @@ function drip(socket: Socket): void {
 describe("deadlines", () => {
   test("prepare() and send() give up connecting after the connect timeout, exactly", async () => {
     await using backlog = await openFullBacklog();
-    await using callback = openTestCallback(backlog.url, { connectTimeoutMs: TIMEOUT_MS });
+    await using callback = openTestCallback(backlog.url, {
+      route: toRoute({ connectTimeoutMs: TIMEOUT_MS }),
+    });
     const outcome: Exception = {
       kind: "exception",
       code: "connect-timeout",
@@ -66,7 +69,7 @@ describe("deadlines", () => {
   test("prepare() and send() that end while connecting give the connection up, and the next one starts anew", async () => {
     await using silent = await startTcpReceiver((socket) => socket.resume());
     await using callback = openTestCallback(new URL(`https://${silent.url.host}/`), {
-      connectTimeoutMs: 60_000,
+      route: toRoute({ connectTimeoutMs: 60_000 }),
       readTimeoutMs: TIMEOUT_MS,
     });
     for (const [index, call] of [

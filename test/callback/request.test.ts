@@ -2,8 +2,11 @@
 
 import { describe, expect, test } from "bun:test";
 
-import type { Header, Message } from "#delivery/message.ts";
 import { createRequestBuilder } from "#callback/request.ts";
+import { createSigner } from "#callback/signature.ts";
+import type { CallbackAuth, SignatureKey } from "#delivery/callback.ts";
+import type { Header, Message } from "#delivery/message.ts";
+import { toCallbackSettings } from "../support/subscription.ts";
 
 const NOW = new Date("2026-03-01T12:00:00.900Z");
 const OWN_NAMES = new Set([
@@ -23,17 +26,27 @@ function toMessage(changes: Partial<Message> = {}): Message {
     timestampNanos: 1_700_000_000_120_000_000n,
     deliveryCount: 1,
     headers: [],
-    hasUnreadableHeaders: false,
+    unreadableHeaders: 0,
     body: new Uint8Array(0),
     ...changes,
   };
 }
 
-function build({ message = {}, own = [] }: { message?: Partial<Message>; own?: readonly Header[] }) {
-  const { headers, droppedHeaders } = createRequestBuilder({ headers: own }, "1.2.3").build(
-    toMessage(message),
-    NOW,
-  );
+interface Given {
+  readonly message?: Partial<Message>;
+  readonly own?: readonly Header[];
+  readonly auth?: CallbackAuth;
+  readonly keys?: readonly SignatureKey[];
+  readonly now?: Date;
+}
+
+function builderOf({ own = [], auth = { kind: "none" }, keys = [] }: Given) {
+  const changes = { headers: own, auth, signatureKeys: keys };
+  return createRequestBuilder(toCallbackSettings(new URL("http://127.0.0.1/"), changes), "1.2.3");
+}
+
+function build(given: Given) {
+  const { headers, droppedHeaders } = builderOf(given).build(toMessage(given.message), given.now ?? NOW);
   const pairs = Array.from({ length: headers.length / 2 }, (_, index) =>
     headers.slice(index * 2, index * 2 + 2),
   );
@@ -173,8 +186,13 @@ describe("createRequestBuilder()", () => {
     });
   });
 
-  test("createRequestBuilder() counts a header block that could not be read", () => {
-    expect(build({ message: { hasUnreadableHeaders: true } }).droppedHeaders).toBe(1);
+  test("createRequestBuilder() counts headers that could not be read beside those that cannot be sent", () => {
+    expect(build({ message: { unreadableHeaders: 3 } }).droppedHeaders).toBe(3);
+    const headers: Header[] = [
+      ["X-A", "1"],
+      ["X-B", "\u20ac"],
+    ];
+    expect(build({ message: { headers, unreadableHeaders: 3 } }).droppedHeaders).toBe(4);
   });
 
   test("createRequestBuilder() lets the subscription's headers win over all others, whatever their case", () => {
@@ -227,7 +245,154 @@ describe("createRequestBuilder()", () => {
     ["orders.é", "orders.%C3%A9"],
     ["orders.50%.€", "orders.50%25.%E2%82%AC"],
     ["orders.\u007f", "orders.%7F"],
-  ])("createRequestBuilder() writes the subject %s as %s", (subject, text) => {
+    ["orders.\r\nX-Evil: 1", "orders.%0D%0AX-Evil:%201"],
+    ["orders.\0", "orders.%00"],
+  ])("createRequestBuilder() writes the subject %j as %s", (subject, text) => {
     expect(build({ message: { subject } }).pairs).toContainEqual(["Nats-Subject", text]);
+  });
+
+  test("createRequestBuilder() writes the name of a stream in any script into stream and id", () => {
+    const { pairs } = build({ message: { stream: "Aufträge", timestampNanos: 36n } });
+    expect(pairs).toContainEqual(["Nats-Stream", "Auftr%C3%A4ge"]);
+    expect(pairs).toContainEqual(["webhook-id", "msg_Auftr%C3%A4ge_42_10"]);
+  });
+});
+
+const OAUTH2: CallbackAuth = {
+  kind: "oauth2",
+  tokenUrl: new URL("http://127.0.0.1/token"),
+  clientId: "relay",
+  clientSecret: "secret",
+  scopes: [],
+  clientAuthentication: "body",
+};
+const JWT_PROFILE: CallbackAuth = {
+  kind: "jwt-profile",
+  tokenUrl: new URL("http://127.0.0.1/token"),
+  assertion: {
+    issuer: "i",
+    subject: "s",
+    audience: "a",
+    lifetimeMs: 30_000,
+    algorithm: "HS256",
+    key: { kind: "hmac", secret: new Uint8Array(32) },
+    keyId: null,
+    jwtId: null,
+    chain: [],
+    customClaims: [],
+  },
+};
+const CONFIGURED: readonly Header[] = [
+  ["AUTHORIZATION", "Bearer configured"],
+  ["X-A", "1"],
+  ["authorization", "Bearer configured too"],
+];
+
+describe("createRequestBuilder() and auth", () => {
+  test.each<[string, CallbackAuth, string]>([
+    [
+      "basic",
+      { kind: "basic", username: "Aladdin", password: "open sesame" },
+      "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+    ],
+    ["basic", { kind: "basic", username: "test", password: "123\u00a3" }, "Basic dGVzdDoxMjPCow=="],
+    ["token", { kind: "token", value: "abc.def" }, "Bearer abc.def"],
+  ])(
+    "createRequestBuilder() sends %s as the last header, in place of a configured one",
+    (_kind, auth, value) => {
+      const { pairs } = build({ auth, own: CONFIGURED, message: { headers: [["Authorization", "stolen"]] } });
+      expect(pairs.slice(-2)).toEqual([
+        ["X-A", "1"],
+        ["Authorization", value],
+      ]);
+      expect(pairs.filter(([name = ""]) => name.toLowerCase() === "authorization")).toHaveLength(1);
+      expect(builderOf({ auth, own: CONFIGURED }).fixedHeaders).toEqual(["X-A", "1", "Authorization", value]);
+    },
+  );
+
+  test.each<[string, CallbackAuth]>([
+    ["oauth2", OAUTH2],
+    ["jwt-profile", JWT_PROFILE],
+  ])("createRequestBuilder() leaves a configured Authorization out where %s asks for one", (_kind, auth) => {
+    const { pairs } = build({ auth, own: CONFIGURED });
+    expect(pairs.at(-1)).toEqual(["X-A", "1"]);
+    expect(pairs.filter(([name = ""]) => name.toLowerCase() === "authorization")).toEqual([]);
+  });
+
+  test("createRequestBuilder() sends a configured Authorization where there is no auth", () => {
+    expect(sentOf([], [["Authorization", "ApiKey abc"]]).sent).toEqual([
+      JSON_TYPE,
+      "Authorization: ApiKey abc",
+    ]);
+  });
+
+  test.each(["a\r\nX-Evil: 1", "a\nb", "a\0b", "\u20ac"])(
+    "createRequestBuilder() sends no token that would break the request: %j",
+    (value) => {
+      const { pairs } = build({ auth: { kind: "token", value }, own: CONFIGURED });
+      expect(pairs.at(-1)).toEqual(["X-A", "1"]);
+    },
+  );
+});
+
+const KEYS: readonly SignatureKey[] = [
+  { kind: "hmac-sha256", secret: new Uint8Array(32).fill(1) },
+  { kind: "ed25519", seed: new Uint8Array(32).fill(2) },
+];
+
+/** What a receiver with the keys would expect of what it got. */
+function expectedSignature(pairs: readonly string[][], body: string): string | undefined {
+  const fields = new Map(pairs.map(([name = "", value = ""]) => [name.toLowerCase(), value.trim()]));
+  return createSigner(KEYS)?.(new TextEncoder().encode(body), {
+    id: fields.get("webhook-id") ?? "",
+    timestamp: fields.get("webhook-timestamp") ?? "",
+  });
+}
+
+describe("createRequestBuilder() and signatures", () => {
+  const body = "{}";
+  const message = { body: new TextEncoder().encode(body) };
+
+  test("createRequestBuilder() signs id, time and body as sent, right behind the time", () => {
+    const { pairs } = build({ message, own: [["X-A", "1"]], keys: KEYS });
+    const names = pairs.map(([name]) => name);
+    expect(names.slice(-4)).toEqual(["webhook-id", "webhook-timestamp", "webhook-signature", "X-A"]);
+    expect(pairs.at(-2)?.[1]).toBe(expectedSignature(pairs, body) ?? "");
+    expect(pairs.at(-2)?.[1]).toMatch(/^v1,[\w+/]{43}= v1a,[\w+/]{86}==$/);
+  });
+
+  test("createRequestBuilder() signs each attempt anew", () => {
+    const [first, second] = [NOW, new Date(NOW.getTime() + 1000)].map((now) =>
+      build({ message, keys: KEYS, now }),
+    );
+    expect(first?.pairs.at(-1)).not.toEqual(second?.pairs.at(-1));
+    expect(second?.pairs.at(-1)?.[1]).toBe(expectedSignature(second?.pairs ?? [], body) ?? "");
+  });
+
+  test.each<[string, readonly Header[]]>([
+    ["id", [["Webhook-ID", "of the subscription"]]],
+    ["time", [["WEBHOOK-TIMESTAMP", "1700000000"]]],
+    [
+      "id and time, with spaces around",
+      [
+        ["webhook-id", " a b\t"],
+        ["webhook-timestamp", " 1 "],
+      ],
+    ],
+  ])("createRequestBuilder() signs the %s of the subscription where it has its own", (_what, own) => {
+    const { pairs } = build({ message, own, keys: KEYS });
+    const signature = pairs.find(([name]) => name === "webhook-signature")?.[1];
+    expect(signature).toBe(expectedSignature(pairs, body) ?? "");
+    expect(signature).not.toBe(build({ message, keys: KEYS }).pairs.at(-1)?.[1]);
+  });
+
+  test("createRequestBuilder() lets a signature of the subscription's own headers win", () => {
+    const { pairs } = build({ message, own: [["Webhook-Signature", "mine"]], keys: KEYS });
+    const signatures = pairs.filter(([name = ""]) => name.toLowerCase() === "webhook-signature");
+    expect(signatures).toEqual([["Webhook-Signature", "mine"]]);
+  });
+
+  test("createRequestBuilder() sends no signature without keys", () => {
+    expect(build({ message }).pairs.map(([name]) => name)).not.toContain("webhook-signature");
   });
 });

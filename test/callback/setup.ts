@@ -6,7 +6,8 @@ import { once } from "node:events";
 
 import { type Callback, openCallback } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
-import type { CallbackSettings } from "#delivery/subscription.ts";
+import type { CallbackSettings } from "#delivery/callback.ts";
+import { toCallbackSettings } from "../support/subscription.ts";
 
 export const NEVER = new AbortController().signal;
 
@@ -18,7 +19,7 @@ export function toMessage(body: string | Uint8Array = '{"a":1}', changes: Partia
     timestampNanos: 1_700_000_000_000_000_000n,
     deliveryCount: 1,
     headers: [],
-    hasUnreadableHeaders: false,
+    unreadableHeaders: 0,
     body: typeof body === "string" ? new TextEncoder().encode(body) : body,
     ...changes,
   };
@@ -32,17 +33,12 @@ export function openTestCallback(
 ): TestCallback {
   const { connections = 1, ...settings } = changes;
   const callback = openCallback(
-    {
-      url,
+    toCallbackSettings(url, {
       displayUrl: url.origin,
-      method: "POST",
-      headers: [],
-      connectTimeoutMs: 3000,
       readTimeoutMs: 5000,
-      idleTimeoutMs: 60_000,
       maxConcurrentConnections: connections,
       ...settings,
-    },
+    }),
     { connections },
   );
   return Object.assign(callback, { [Symbol.asyncDispose]: () => callback.close(0) });

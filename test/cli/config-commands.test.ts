@@ -82,7 +82,7 @@ test("runCheck() prints warnings and notes", async () => {
     entrypoints: [
       { type: "webhook", qos: "AT_LEAST_ONCE", configuration: { http: { maxConcurrentConnections: 2 } } },
     ],
-    callbacks: { deny: ["10.0.0.0/8"] },
+    deliveryLog: { maxAgeDays: 1 },
     subscriptions: [{ configuration: { entrypointId: "webhook", callbackUrl: { env: "NOT_THERE" } } }],
   };
   await writeFile(path, JSON.stringify(file));
@@ -90,7 +90,7 @@ test("runCheck() prints warnings and notes", async () => {
   expect(printed.stdout.split("\n")).toEqual([
     `${path} is valid: 1 endpoint, 1 entrypoint, 1 subscription`,
     "  warning: entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE",
-    "  note: callbacks.deny does nothing yet",
+    "  note: deliveryLog does nothing yet",
     "",
   ]);
 });

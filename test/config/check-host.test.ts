@@ -1,7 +1,12 @@
 // Faults of nats, server, state and callbacks.
 
 import { expect, test } from "bun:test";
-import { faultsOf, FILE } from "./parse-for-test.ts";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createCertificates } from "../support/tls.ts";
+import { faultsOf, FILE, type Json } from "./parse-for-test.ts";
 
 test.each<[string, unknown, readonly string[]]>([
   [
@@ -30,6 +35,75 @@ test.each<[string, unknown, readonly string[]]>([
     { ...FILE, state: { key: "c2hvcnQ=" } },
     ["state.key: allowed: 32 bytes in base64"],
   ],
+  [
+    "a token that no header can carry",
+    { ...FILE, server: { auth: { type: "token", value: "two words" } } },
+    ["server.auth.value: allowed: 1 to 4096 printable ASCII characters without spaces"],
+  ],
+  [
+    "a user name that basic authentication cannot carry, and no password",
+    { ...FILE, server: { auth: { type: "basic", username: "a:b", password: "" } } },
+    [
+      "server.auth.username: allowed: 1 to 256 characters without a colon",
+      "server.auth.password: allowed: 1 to 4096 printable characters",
+    ],
+  ],
+  [
+    "keys for tokens that are nowhere",
+    { ...FILE, server: { auth: { type: "jwt", issuer: "i", audience: "a" } } },
+    ["server.auth.jwksUri: missing, this or keyFile"],
+  ],
+  [
+    "keys for tokens in two places",
+    {
+      ...FILE,
+      server: {
+        auth: { type: "jwt", issuer: "i", audience: "a", jwksUri: "http://[", keyFile: "keys.json" },
+      },
+    },
+    [
+      "server.auth.jwksUri: allowed: an http:// or https:// URL",
+      "server.auth.keyFile: excluded by jwksUri: give one of them",
+      "server.auth.keyFile: cannot read /home/relay/keys.json: no such file",
+    ],
+  ],
+  [
+    "a token without its issuer",
+    { ...FILE, server: { auth: { type: "jwt", jwksUri: "https://a/", audience: "a" } } },
+    ["server.auth.issuer: missing"],
+  ],
 ])("checkHost() reports %s", (_, file, expected) => {
   expect(faultsOf(file)).toEqual([...expected]);
+});
+
+const AUTHENTICATED = { type: "token", value: "a-token" };
+
+test.each(["0.0.0.0:8080", "[::]:8080", "relay.example.com:443"])(
+  "checkHost() takes %s with a token",
+  (listen) => {
+    expect(faultsOf({ ...FILE, server: { listen, auth: AUTHENTICATED } })).toEqual([]);
+  },
+);
+
+test("checkHost() reports TLS files that do not fit together", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "relay-check-"));
+  await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+  await createCertificates(directory);
+  await writeFile(join(directory, "garbage.pem"), "a-secret-of-the-test");
+  await writeFile(join(directory, "empty.pem"), "");
+  const faults = (tls: Json) =>
+    faultsOf({ ...FILE, server: { tls } }, { directory, readFile: (path) => readFileSync(path, "utf8") });
+  expect(faults({ certFile: "server.pem", keyFile: "server-key.pem" })).toEqual([]);
+  expect(faults({ certFile: "server.pem", keyFile: "client-key.pem" })).toEqual([
+    "server.tls.keyFile: this is not the key of the certificate in certFile",
+  ]);
+  for (const name of ["garbage.pem", "empty.pem"]) {
+    expect(faults({ certFile: name, keyFile: name })).toEqual([
+      "server.tls.certFile: allowed: a chain of certificates in PEM",
+      "server.tls.keyFile: allowed: a private key in PEM, not encrypted",
+    ]);
+  }
+  expect(faults({ certFile: "server.pem", keyFile: "missing.pem" })).toEqual([
+    `server.tls.keyFile: cannot read ${directory}/missing.pem: no such file`,
+  ]);
 });

@@ -10,9 +10,9 @@ const jwt = (more: Json) =>
     issuer: "i",
     subject: "s",
     audience: "https://auth.example.com/",
-    signatureAlgorithm: "RSA_RS256",
+    signatureAlgorithm: "HMAC_HS256",
     keySource: "INLINE",
-    keyContent: "key",
+    keyContent: "a secret of 32 bytes, as it must",
     ...more,
   });
 
@@ -24,7 +24,7 @@ test.each<[string, unknown, readonly string[]]>([
   ],
   [
     "a keystore for an HMAC",
-    jwt({ signatureAlgorithm: "HMAC_HS256", keySource: "PKCS12", keyContent: "/keys/a.p12" }),
+    jwt({ keySource: "PKCS12", keyContent: "/keys/a.p12" }),
     [`${D}.auth.jwtProfileOauth2.keySource: PKCS12 is for RSA only, allowed: INLINE`],
   ],
   [
@@ -45,6 +45,7 @@ test.each<[string, unknown, readonly string[]]>([
     [
       `${D}.ssl.trustStore.content: excluded by path: give one of them`,
       `${D}.ssl.keyStore.certPath: missing, this or certContent`,
+      `${D}.ssl.keyStore.keyPath: cannot read /key.pem: no such file`,
     ],
   ],
   [

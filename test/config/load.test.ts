@@ -4,8 +4,11 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { UnsecuredJWT } from "jose";
 import { loadConfig } from "#config/load.ts";
-import { FILE } from "./parse-for-test.ts";
+import { messageOf } from "#lib/errors.ts";
+import { FILE, withDelivery } from "./parse-for-test.ts";
+import { STORE_PASSWORD, TRUST_PKCS12 } from "./store-fixtures.ts";
 
 async function directory() {
   const path = await mkdtemp(join(tmpdir(), "relay-load-"));
@@ -29,6 +32,40 @@ test("loadConfig() refuses a file with faults, with the report as message", asyn
     code: "config-invalid",
     message: expect.stringContaining('log: unknown key, did you mean "logs"?'),
   });
+});
+
+test.each([
+  ["relay.config.json", "Cannot read", "relay.config.json"],
+  ["secret", "subscriptions[0].configuration.callbackUrl: cannot read", "secret"],
+])("loadConfig() refuses %s that is no UTF-8 instead of changing it", async (name, verb, file) => {
+  await using home = await directory();
+  const path = join(home.path, "relay.config.json");
+  await writeFile(path, JSON.stringify(withDelivery({ callbackUrl: { file: "secret" } })));
+  await writeFile(join(home.path, name), Buffer.from('{"a": "caf\xe9"}', "latin1"));
+  const refusal = await loadConfig(path, { env: {} }).catch(messageOf);
+  expect(refusal).toContain(`${verb} ${join(home.path, file)}: it is no text in UTF-8`);
+});
+
+test("loadConfig() refuses a secret file that is a FIFO, and does not wait for a writer", async () => {
+  await using home = await directory();
+  const path = join(home.path, "relay.config.json");
+  const fifo = join(home.path, "secret");
+  await Bun.$`mkfifo ${fifo}`.quiet();
+  await writeFile(path, JSON.stringify(withDelivery({ callbackUrl: { file: "secret" } })));
+  const refusal = await loadConfig(path, { env: {} }).catch(messageOf);
+  expect(refusal).toContain(`cannot read ${fifo}: it is not a regular file`);
+});
+
+test("loadConfig() reads a PKCS12 store as bytes, and knows what time it is", async () => {
+  await using home = await directory();
+  const path = join(home.path, "relay.config.json");
+  await writeFile(join(home.path, "trust.p12"), Buffer.from(TRUST_PKCS12, "base64"));
+  const trustStore = { type: "PKCS12", path: "trust.p12", password: STORE_PASSWORD };
+  const auth = { type: "token", token: { value: new UnsecuredJWT({}).setExpirationTime(1).encode() } };
+  await writeFile(path, JSON.stringify(withDelivery({ ssl: { trustStore }, auth })));
+  const config = await loadConfig(path, { env: {} });
+  expect(config.subscriptions[0]?.callback.route.tls.trusted).toHaveLength(2);
+  expect(config.warnings).toHaveLength(1);
 });
 
 test("loadConfig() takes paths relative to the file", async () => {

@@ -1,10 +1,9 @@
 // Keys whose feature is not there yet are named, where they ask for something.
 
 import { expect, test } from "bun:test";
-import { configOf, FILE, withDelivery, withEntrypoint, withSettings } from "./parse-for-test.ts";
+import { configOf, withDelivery, withEntrypoint, withSettings } from "./parse-for-test.ts";
 
 test.each([
-  ["callbacks", { ...FILE, callbacks: { allow: ["10.0.0.0/8"] } }, "callbacks.allow does nothing yet"],
   [
     "ordering",
     withSettings({ ordering: { key: "subject" } }),
@@ -14,21 +13,6 @@ test.each([
     "logging",
     withSettings({ logging: { enabled: true } }),
     "entrypoints[0].configuration.logging does nothing yet",
-  ],
-  [
-    "a nested ssl",
-    {
-      ...FILE,
-      subscriptions: [
-        {
-          configuration: {
-            entrypointId: "webhook",
-            entrypointConfiguration: { callbackUrl: "http://h/", ssl: { trustAll: true } },
-          },
-        },
-      ],
-    },
-    "subscriptions[0].configuration.entrypointConfiguration.ssl does nothing yet",
   ],
 ])("listUnused() names %s", (_, file, line) => {
   expect(configOf(file).unused).toEqual([line]);

@@ -3,7 +3,9 @@
 import { formatIssue } from "#config/issue.ts";
 import { parseConfig } from "#config/parse.ts";
 import type { Config } from "#config/resolve.ts";
-import type { ConfigContext } from "#config/secrets.ts";
+import { type ConfigContext, resolveSecrets } from "#config/secrets.ts";
+import { loadStores, type Stores } from "#config/stores.ts";
+import { validate } from "#config/validate.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -11,12 +13,16 @@ export type Json = Readonly<Record<string, unknown>>;
 export const EMPTY_CONTEXT: ConfigContext = {
   env: {},
   directory: "/home/relay",
-  readFile: (path) => {
-    throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" });
-  },
+  readFile: noSuchFile,
+  readBytes: noSuchFile,
+  now: new Date("2026-01-01T00:00:00Z"),
   hostName: "edge",
   withoutSecrets: false,
 };
+
+function noSuchFile(path: string): never {
+  throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" });
+}
 
 export const SOURCE: Json = {
   name: "orders",
@@ -69,4 +75,13 @@ export function configOf(file: unknown, context: Partial<ConfigContext> = {}): C
   const parsed = parseConfig(text, { ...EMPTY_CONTEXT, ...context });
   if (parsed.kind === "valid") return parsed.config;
   throw new Error(parsed.issues.map((issue) => formatIssue("f", issue)).join("\n"));
+}
+
+/** What the keys and certificates of a valid file came to. */
+export function storesOf(file: unknown, changes: Partial<ConfigContext> = {}): Stores {
+  const validation = validate(file);
+  if (validation.kind === "invalid")
+    throw new Error(validation.faults.map((fault) => fault.message).join("\n"));
+  const context = { ...EMPTY_CONTEXT, ...changes };
+  return loadStores(validation.file, { context, secrets: resolveSecrets(validation.file, context) });
 }

@@ -91,13 +91,6 @@ test.each(["[::1]:8080", "127.1.2.3:80", "localhost:0"])("parseConfig() takes %s
   expect(faultsOf({ ...FILE, server: { listen } })).toEqual([]);
 });
 
-test("parseConfig() refuses a listener for everybody as long as authentication does nothing", () => {
-  const server = { listen: "[::]:8080", auth: { type: "token", value: "a-token" } };
-  expect(faultsOf({ ...FILE, server })).toEqual([
-    "server.listen: [::]:8080 is no loopback address, and server.auth does nothing yet: anybody could come in",
-  ]);
-});
-
 test("parseConfig() names an entrypoint by the other type name where only one can be meant", () => {
   const file = { ...withDelivery({ entrypointId: "webhook-advanced" }), entrypoints: [{ type: "webhook" }] };
   expect(faultsOf(file)).toEqual([]);

@@ -1,6 +1,7 @@
 // The valid file in delivery's words: defaults, joins, references.
 
 import { expect, test } from "bun:test";
+import { toSubscription } from "../support/subscription.ts";
 import {
   configOf,
   FILE,
@@ -38,11 +39,8 @@ test("resolveConfig() fills in every default", () => {
     unused: [],
   });
   expect(config.subscriptions).toEqual([
-    {
+    toSubscription({
       id: "a",
-      application: null,
-      entrypoint: "webhook",
-      qos: "AUTO",
       source: {
         domain: null,
         stream: "ORDERS",
@@ -50,25 +48,7 @@ test("resolveConfig() fills in every default", () => {
         deliverPolicy: { kind: "all" },
         ackWaitMs: 30_000,
       },
-      deadLetters: [],
-      callback: {
-        url: new URL("http://127.0.0.1/"),
-        displayUrl: "http://127.0.0.1/",
-        method: "POST",
-        headers: [],
-        connectTimeoutMs: 3000,
-        readTimeoutMs: 10_000,
-        idleTimeoutMs: 60_000,
-        maxConcurrentConnections: 5,
-      },
-      retry: { kind: "none" },
-      interruptOnServerError: true,
-      interruptOnException: true,
-      resume: { kind: "manual" },
-      startingAt: null,
-      endingAt: null,
-      isPaused: false,
-    },
+    }),
   ]);
 });
 

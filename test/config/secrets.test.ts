@@ -18,6 +18,11 @@ test.each<[string, unknown, readonly string[]]>([
     [`${D}.headers[0].value: the environment variable NOT_THERE is not set`],
   ],
   [
+    "an environment variable named as what every object has",
+    withDelivery({ headers: [{ name: "X", value: { env: "constructor" } }] }),
+    [`${D}.headers[0].value: the environment variable constructor is not set`],
+  ],
+  [
     "a secret file that is not there",
     withDelivery({ callbackUrl: { file: "url.txt" } }),
     [`${D}.callbackUrl: cannot read /home/relay/url.txt: no such file`],

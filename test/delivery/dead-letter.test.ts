@@ -13,7 +13,7 @@ const MESSAGE: Message = {
   timestampNanos: 1_700_000_000_120_000_000n,
   deliveryCount: 3,
   headers: [],
-  hasUnreadableHeaders: false,
+  unreadableHeaders: 0,
   body: new TextEncoder().encode("hello"),
 };
 const ABOUT = {

@@ -11,7 +11,7 @@ const MESSAGE: Message = {
   timestampNanos: 1_700_000_000_123_456_789n,
   deliveryCount: 1,
   headers: [],
-  hasUnreadableHeaders: false,
+  unreadableHeaders: 0,
   body: new Uint8Array(),
 };
 

@@ -3,6 +3,8 @@
 import { jetstreamManager, jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { headers as createHeaders, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createPublicKey, verify } from "node:crypto";
+import { Webhook } from "standardwebhooks";
 import packageJson from "../../package.json" with { type: "json" };
 import { RETRY_ON_FAIL, testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
@@ -11,6 +13,11 @@ import { addStream } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { publishRaw, type RawReceiver, type RawRequest, startRawReceiver } from "../support/raw.ts";
 import { type RelayProcess, startRelay } from "../support/relay.ts";
+
+const HMAC_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/** The seed and the public key. */
+const ED25519_SECRET =
+  "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
 
 let stack: AsyncDisposableStack;
 let nats: NatsServer;
@@ -38,7 +45,10 @@ beforeAll(async () => {
       headers: [
         { name: "X-Own", value: "of the subscription" },
         { name: "X-Layer", value: "of the subscription" },
+        { name: "authorization", value: "Bearer of-the-headers" },
       ],
+      auth: { type: "basic", basic: { username: "Aladdin", password: "open sesame" } },
+      signature: { secrets: [HMAC_SECRET, ED25519_SECRET] },
     },
   });
   relay = stack.use(await startRelay({ config }));
@@ -56,7 +66,9 @@ const ABOUT_MESSAGE = [
   "Nats-Time-Stamp",
   "webhook-id",
   "webhook-timestamp",
+  "webhook-signature",
 ];
+const OF_SUBSCRIPTION = ["X-Own", "X-Layer", "Authorization"];
 
 function fieldsOf({ headers }: RawRequest): readonly (readonly [string, string])[] {
   return headers.filter(([name]) => !FRAMING.has(name.toLowerCase()));
@@ -64,6 +76,18 @@ function fieldsOf({ headers }: RawRequest): readonly (readonly [string, string])
 
 function valuesOf({ headers }: RawRequest, name: string): readonly string[] {
   return headers.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value);
+}
+
+/** Throws unless both keys signed what was received. */
+function verifySignature({ headers, body }: RawRequest): void {
+  const fields = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+  new Webhook(HMAC_SECRET).verify(body, fields, { jsonParse: false });
+  const { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures = "" } = fields;
+  const x = Buffer.from(ED25519_SECRET.replace("whsk_", ""), "base64").subarray(32).toString("base64url");
+  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
+  const signature = Buffer.from(/ v1a,(\S+)$/.exec(signatures)?.[1] ?? "", "base64");
+  const content = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body]);
+  if (!verify(null, content, key, signature)) throw new Error(`Wrong signature: ${signatures}`);
 }
 
 /** What only the stream knows of its message: the time as the server writes it, and in base 36. */
@@ -87,6 +111,7 @@ test("a message without headers: the defaults, what Relay says of it, the subscr
   const request = await nextRequest(before);
   const { text, token } = await timeOf(seq);
   const [stamp = ""] = valuesOf(request, "webhook-timestamp");
+  const [signature = ""] = valuesOf(request, "webhook-signature");
   expect(request.requestLine).toBe("PUT /callback?tenant=a%20b HTTP/1.1");
   expect(fieldsOf(request)).toEqual([
     ["User-Agent", `relay/${packageJson.version}`],
@@ -97,8 +122,10 @@ test("a message without headers: the defaults, what Relay says of it, the subscr
     ["Nats-Time-Stamp", text],
     ["webhook-id", `msg_ORDERS_${seq}_${token}`],
     ["webhook-timestamp", stamp],
+    ["webhook-signature", signature],
     ["X-Own", "of the subscription"],
     ["X-Layer", "of the subscription"],
+    ["Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="],
   ]);
   expect(Number(stamp)).toBeGreaterThanOrEqual(startedAt);
   expect(Number(stamp)).toBeLessThanOrEqual(Date.now() / 1000);
@@ -120,7 +147,7 @@ test("a message's own headers come next to the defaults, its type instead of the
   const request = await nextRequest(before);
   const names = fieldsOf(request).map(([name]) => name);
   expect(names.slice(0, 4)).toEqual(["User-Agent", "X-Tenant", "content-type", "X-Twice"]);
-  expect(names.slice(4)).toEqual([...ABOUT_MESSAGE, "X-Own", "X-Layer"]);
+  expect(names.slice(4)).toEqual([...ABOUT_MESSAGE, ...OF_SUBSCRIPTION]);
   expect(valuesOf(request, "content-type")).toEqual(["text/csv; charset=utf-8"]);
   expect(valuesOf(request, "x-twice")).toEqual(["1, 2"]);
   expect(valuesOf(request, "x-layer")).toEqual(["of the subscription"]);
@@ -138,6 +165,9 @@ test("the webhook-id is the same on every attempt, the timestamp is not", async 
   const stamps = attempts.flatMap((request) => valuesOf(request, "webhook-timestamp"));
   expect(Number(stamps[2])).toBeGreaterThan(Number(stamps[0]));
   expect(attempts.map(({ body }) => body.toString())).toEqual(["{}", "{}", "{}"]);
+  const signatures = attempts.flatMap((request) => valuesOf(request, "webhook-signature"));
+  expect(signatures[2]).not.toBe(signatures[0] ?? "");
+  for (const attempt of attempts) expect(() => verifySignature(attempt)).not.toThrow();
 });
 
 test("hostile headers never reach it: no line of theirs, no host, no length, no credential, no name of Relay's", async () => {
@@ -176,8 +206,7 @@ test("hostile headers never reach it: no line of theirs, no host, no length, no 
     "Content-Type",
     "X-Good",
     ...ABOUT_MESSAGE,
-    "X-Own",
-    "X-Layer",
+    ...OF_SUBSCRIPTION,
   ]);
   expect(head).not.toMatch(/evil|stolen|Injected|999|chunked|h2c/i);
   expect(head.replaceAll("\r\n", "")).toMatch(/^[\t\x20-\x7e]*$/);
@@ -189,24 +218,59 @@ test("hostile headers never reach it: no line of theirs, no host, no length, no 
 });
 
 test.each([
-  ["a space in a name", "a b: 1"],
+  ["a space in its name", "a b: 1"],
+  ["a space behind its name", "Host : evil.example"],
+  ["no colon", "evil"],
   ["a line feed", "X-Feed: a\nX-Injected: by-line-feed\nHost: evil.example"],
   ["a carriage return", "X-Return: a\rX-Injected: by-return"],
-])("a header block that nobody can read (%s) costs the headers, not the message", async (_, line) => {
+  ["bytes that are no UTF-8", "X-Bytes: evil\xff"],
+])("a header that cannot be read (%s) costs no other header, and not the message", async (_, line) => {
   const before = requests.length;
   const droppedBefore = await readMetric(relay, "relay_dropped_headers_total", { subscription: "sub" });
   await publishRaw(nats, {
     subject: "orders.unreadable",
-    headerLines: [line, "Nats-Sequence: 999"],
+    headerLines: ["X-Before: kept", line, "Nats-Sequence: 999", "X-After: kept"],
     body: "{}",
   });
   const request = await nextRequest(before);
+  expect(fieldsOf(request).map(([name]) => name)).toEqual([
+    "User-Agent",
+    "Content-Type",
+    "X-Before",
+    "X-After",
+    ...ABOUT_MESSAGE,
+    ...OF_SUBSCRIPTION,
+  ]);
   expect(request.head).not.toMatch(/Injected|evil|999/);
   expect(request.head.replaceAll("\r\n", "")).toMatch(/^[\t\x20-\x7e]*$/);
   expect(valuesOf(request, "nats-subject")).toEqual(["orders.unreadable"]);
   expect(request.body.toString()).toBe("{}");
+  expect(() => verifySignature(request)).not.toThrow();
   const dropped = await readMetric(relay, "relay_dropped_headers_total", { subscription: "sub" });
   expect(dropped - droppedBefore).toBe(1);
+});
+
+test("a subject in any script is percent-encoded", async () => {
+  const before = requests.length;
+  await publishRaw(nats, { subject: "orders.50%.\u00fc\u20ac", headerLines: [], body: "{}" });
+  const request = await nextRequest(before);
+  expect(valuesOf(request, "nats-subject")).toEqual(["orders.50%25.%C3%BC%E2%82%AC"]);
+  expect(request.head.replaceAll("\r\n", "")).toMatch(/^[\t\x20-\x7e]*$/);
+});
+
+test("thousands of headers are read at once: the first 16 KiB are sent, the rest is dropped and counted", async () => {
+  const before = requests.length;
+  const droppedBefore = await readMetric(relay, "relay_dropped_headers_total", { subscription: "sub" });
+  const headerLines = Array.from({ length: 5000 }, (_, index) => `X-${index}: 1`);
+  await publishRaw(nats, { subject: "orders.many", headerLines, body: "{}" });
+  const request = await nextRequest(before);
+  const sent = fieldsOf(request).filter(([name]) => /^X-\d+$/.test(name));
+  expect(sent.map(([name]) => name)).toEqual(
+    headerLines.slice(0, sent.length).map((line) => line.slice(0, -3)),
+  );
+  expect(sent.length).toBeGreaterThan(1500);
+  const dropped = await readMetric(relay, "relay_dropped_headers_total", { subscription: "sub" });
+  expect(dropped - droppedBefore).toBe(5000 - sent.length);
 });
 
 test("more than 16 KiB of headers: what fits is sent, the rest is dropped and counted", async () => {

@@ -117,8 +117,13 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
     if (qos === "AT_LEAST_ONCE") expect(names("auto").slice(4)).toEqual(GOOD);
     await eventually(() => isInState(relay, "auto", "consuming"));
     expect((await readReadiness(relay)).idle).toEqual(["Subscription manual is interrupted"]);
-    expect(await readMetric(relay, "relay_interruptions", { subscription: "auto" })).toBe(3);
-    expect(relay.logs.filter(({ message }) => message === "Subscription resumed")).toHaveLength(1);
+    expect(
+      await readMetric(relay, "relay_state_changes_total", { subscription: "auto", reason: "failure" }),
+    ).toBe(3);
+    const resumed = relay.logs.filter(
+      ({ message, by }) => message === "Subscription resumed" && by === "recovery",
+    );
+    expect(resumed).toHaveLength(1);
 
     const sentAt = receiver.requests.filter(({ path }) => path === "/auto").map(({ at }) => at);
     const gaps = [1, 2, 3].map((index) => (sentAt[index] ?? 0) - (sentAt[index - 1] ?? 0));

@@ -225,7 +225,7 @@ test("SIGHUP does not end it, a second SIGTERM does at once", async () => {
   });
   await eventually(() => receiver.inFlight === 1);
   relay.signal("SIGHUP");
-  await relay.logged("SIGHUP does nothing yet");
+  await relay.logged("Config reloaded");
   relay.signal("SIGTERM");
   await relay.logged("Relay drains");
   relay.signal("SIGTERM");

@@ -150,7 +150,7 @@ test.each([["AUTO"], ["AT_LEAST_ONCE"]] as const)(
     else expect(names.toSorted()).toEqual(["a", "b", "c", "slow", "slow"]);
     // An attempt that the relay gave up itself is none of the callback's.
     expect(await readMetric(relay, "relay_attempts_total", { outcome: "exception" })).toBe(0);
-    expect(await readMetric(relay, "relay_interruptions")).toBe(0);
+    expect(await readMetric(relay, "relay_state_changes_total", { reason: "failure" })).toBe(0);
   },
   30_000,
 );

@@ -3,6 +3,7 @@
 import type { DeadLetterEndpoint, DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import { inspectNats } from "#nats/inspect.ts";
 import type { NatsSettings } from "#nats/settings.ts";
+import { toSubscription } from "../support/subscription.ts";
 
 export interface Wanted {
   readonly id?: string;
@@ -16,37 +17,18 @@ export interface Wanted {
 }
 
 export function subscription(wanted: Wanted = {}): Subscription {
-  return {
-    id: wanted.id ?? "billing",
-    application: null,
-    entrypoint: "webhook",
-    qos: wanted.qos ?? "AUTO",
+  const { stream, domain, filterSubjects, deliverPolicy, ...changes } = wanted;
+  const { source } = toSubscription();
+  return toSubscription({
+    ...changes,
     source: {
-      domain: wanted.domain ?? null,
-      stream: wanted.stream ?? "ORDERS",
-      filterSubjects: wanted.filterSubjects ?? [],
-      deliverPolicy: wanted.deliverPolicy ?? { kind: "all" },
-      ackWaitMs: 30_000,
+      ...source,
+      ...(stream === undefined ? {} : { stream }),
+      ...(domain === undefined ? {} : { domain }),
+      ...(filterSubjects === undefined ? {} : { filterSubjects }),
+      ...(deliverPolicy === undefined ? {} : { deliverPolicy }),
     },
-    deadLetters: wanted.deadLetters ?? [],
-    callback: {
-      url: new URL("http://127.0.0.1:9000/"),
-      displayUrl: "http://127.0.0.1:9000/",
-      method: "POST",
-      headers: [],
-      connectTimeoutMs: 3000,
-      readTimeoutMs: 10_000,
-      idleTimeoutMs: 60_000,
-      maxConcurrentConnections: 5,
-    },
-    retry: { kind: "none" },
-    interruptOnServerError: true,
-    interruptOnException: true,
-    resume: { kind: "manual" },
-    startingAt: null,
-    endingAt: null,
-    isPaused: wanted.isPaused ?? false,
-  };
+  });
 }
 
 export function letters(stream: string, changes: Partial<DeadLetterEndpoint> = {}): DeadLetterEndpoint {

@@ -332,7 +332,7 @@ describe("toReceived()", () => {
     await eventually(() => pump.received.length === 2);
   });
 
-  test("headers keep their order, case and repetition; an unreadable block loses the headers only", async () => {
+  test("headers keep their order, case and repetition; one that cannot be read costs no other", async () => {
     await using server = await serverWith(0);
     const client = await server.connect();
     const block = headers();
@@ -341,19 +341,28 @@ describe("toReceived()", () => {
     block.append("b-Key", "2");
     client.publish("orders.new", "good", { headers: block });
     await client.flush();
-    await publishRaw(server.port, "orders.bad", { headerLine: "a key with spaces: 1", body: "bad" });
+    await publishRaw(server.port, "orders.bad", {
+      headerLine: "a key with spaces: 1\r\nKey: 2",
+      body: "bad",
+    });
+    const lookalike = "NATS/1.0\r\nbad key: 1\r\nKey: 2\r\n\r\n";
+    client.publish("orders.new", lookalike);
+    client.publish("orders.new");
+    await client.flush();
     await using connection = await connected(server.url);
     await align(connection);
     await using pump = pumpTo(connection);
-    await eventually(() => pump.received.length === 2);
-    const [good, bad] = pump.received.map(({ message }) => message);
+    await eventually(() => pump.received.length === 4);
+    const [good, bad, ...plain] = pump.received.map(({ message }) => message);
     expect(good?.headers).toEqual([
       ["b-Key", "1"],
       ["b-Key", "2"],
       ["A-key", "é"],
     ]);
-    expect(bad).toMatchObject({ headers: [], hasUnreadableHeaders: true });
-    expect(bodies(pump)).toEqual(["good", "bad"]);
+    expect(good?.unreadableHeaders).toBe(0);
+    expect(bad).toMatchObject({ headers: [["Key", "2"]], unreadableHeaders: 1 });
+    for (const message of plain) expect(message).toMatchObject({ headers: [], unreadableHeaders: 0 });
+    expect(bodies(pump)).toEqual(["good", "bad", lookalike, ""]);
   });
 });
 

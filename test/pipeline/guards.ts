@@ -24,7 +24,7 @@ export function message(sequence: number, timestampNanos = START_NANOS + BigInt(
     timestampNanos,
     deliveryCount: 1,
     headers: [],
-    hasUnreadableHeaders: false,
+    unreadableHeaders: 0,
     body: new Uint8Array(),
   };
 }

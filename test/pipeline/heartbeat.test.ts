@@ -11,18 +11,22 @@ interface Watched extends Heartbeat, Disposable {
   readonly renewals: number[];
   readonly expiries: number[];
   contactAt: number;
+  isHolding: boolean;
 }
 
 /** `isInContact`: NATS hears everything at once. */
-function start(ackWaitMs: number, { isInContact }: { isInContact: boolean }): Watched {
+function start(
+  ackWaitMs: number,
+  { isInContact, isHolding = true }: { isInContact: boolean; isHolding?: boolean },
+): Watched {
   const startedAt = performance.now();
   const since = () => performance.now() - startedAt;
-  const state = { renewals: [] as number[], expiries: [] as number[], contactAt: -Infinity };
+  const state = { renewals: [] as number[], expiries: [] as number[], contactAt: -Infinity, isHolding };
   const heartbeat = startHeartbeat({
     ackWaitMs,
     renew: () => state.renewals.push(since()),
     lastContactAt: () => (isInContact ? performance.now() : state.contactAt),
-    isHolding: () => true,
+    isHolding: () => state.isHolding,
     onExpired: () => state.expiries.push(since()),
   });
   return Object.assign(state, heartbeat, { [Symbol.dispose]: heartbeat.stop });
@@ -58,6 +62,27 @@ describe("startHeartbeat()", () => {
     await eventually(() => performance.now() > later);
     expect(heartbeat.expiries).toHaveLength(1);
     expect(heartbeat.renewals).toHaveLength(renewals);
+  });
+
+  // Each end was logged, and followed by a new start: without NATS the log grew although nothing was at stake.
+  test("does not end while nothing is held that another relay could take over, however long the silence", async () => {
+    using heartbeat = start(300, { isInContact: false, isHolding: false });
+    await eventually(() => !heartbeat.isCurrent());
+    const later = performance.now() + 1200;
+    await eventually(() => performance.now() > later);
+    expect(heartbeat.expiries).toEqual([]);
+    expect(heartbeat.isCurrent()).toBe(false);
+    heartbeat.isHolding = true;
+    await eventually(() => heartbeat.expiries.length > 0, { withinMs: 2000 });
+    expect(heartbeat.expiries).toHaveLength(1);
+  });
+
+  test("is current again when NATS is back and nothing was held meanwhile", async () => {
+    using heartbeat = start(300, { isInContact: false, isHolding: false });
+    await eventually(() => !heartbeat.isCurrent());
+    heartbeat.contactAt = performance.now() + 10_000;
+    expect(heartbeat.isCurrent()).toBe(true);
+    expect(heartbeat.expiries).toEqual([]);
   });
 
   test("lasts for two thirds of the ack wait from the last contact on", async () => {

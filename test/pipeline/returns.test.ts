@@ -19,7 +19,7 @@ function held(sequence: number, naks: number[], isRedeliverable = true): Held {
         timestampNanos: 0n,
         deliveryCount: 1,
         headers: [],
-        hasUnreadableHeaders: false,
+        unreadableHeaders: 0,
         body: new Uint8Array(),
       },
       ack: never,

@@ -1,0 +1,166 @@
+// The part of a relay that consumes and delivers: NATS, the states of the cluster, and the subscriptions.
+
+import { join } from "node:path";
+import { openCallback } from "#callback/client.ts";
+import type { Config } from "#config/resolve.ts";
+import { concurrencyOf, durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
+import type { Registry } from "#http/registry.ts";
+import { messageOf } from "#lib/errors.ts";
+import { type Logger, withFields } from "#lib/logger.ts";
+import { sleep } from "#lib/sleep.ts";
+import { openBucket } from "#nats/bucket.ts";
+import { type Connection, openConnection } from "#nats/connection.ts";
+import { alignConsumer, moveConsumer } from "#nats/consumer.ts";
+import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
+import { openDeadLetters } from "#nats/dead-letters.ts";
+import { publishEvent } from "#nats/events.ts";
+import { startPump } from "#nats/pump.ts";
+import { createSealer } from "#nats/sealing.ts";
+import { openGuard, removeGuard } from "#pipeline/guard.ts";
+import type { Observer } from "#pipeline/observer.ts";
+import { createPipeline } from "#pipeline/pipeline.ts";
+import type { Plan } from "#runtime/reconcile.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
+import { type Runtime, startRuntime } from "#runtime/runtime.ts";
+import { createStates, type StateChange } from "#runtime/states.ts";
+import type { SubscriptionParts } from "#runtime/subscription.ts";
+import { createApiSubscriptions } from "./api-subscriptions.ts";
+import { createRegistry } from "./registry.ts";
+import type { SecretMask } from "./secret-mask.ts";
+import { shareDeadLetters } from "./share-dead-letters.ts";
+import { createStateChanges } from "./state-changes.ts";
+import { waitForStates } from "./wait-for-states.ts";
+
+export interface Core {
+  readonly connection: Connection;
+  readonly runtime: Runtime;
+  readonly registry: Registry;
+  /** Why states and subscriptions made by API cannot be kept just now; null: they can. */
+  readonly bucketFault: () => string | null;
+  /** Brings the subscriptions to what the file says now; what it says of NATS and of the state is not looked at. */
+  readonly apply: (next: Config) => Promise<Plan>;
+  /** Drains: nothing new, up to the grace period for what is in flight, the rest goes back. */
+  stop: (graceMs: number) => Promise<void>;
+}
+
+export interface CoreOptions {
+  readonly logger: Logger;
+  readonly secretMask: SecretMask;
+  /** Told of every attempt and every ending. */
+  readonly observer: Observer;
+  readonly onStateChanged: (change: StateChange) => void;
+}
+
+const CLEAR_AGAIN_MS = 2000;
+
+/** Never fails: what is missing outside is waited for. */
+export function startCore(initial: Config, options: CoreOptions): Core {
+  const { logger, observer, secretMask, onStateChanged } = options;
+  const { nats, state } = initial;
+  let config = initial;
+  const closing = new AbortController();
+  const connection = openConnection(nats, { logger, signal: closing.signal });
+  const bucket = openBucket(connection, { name: state.bucket, logger });
+  const tellChange = createStateChanges({
+    logger,
+    mask: secretMask.mask,
+    source: `/${nats.name.replaceAll(" ", "/")}`,
+    publish: (subject, payload) => publishEvent(connection, subject, payload),
+  });
+  const states = createStates(
+    { ...bucket, ready: (signal) => waitForStates(bucket, { connection, logger, signal }) },
+    {
+      onChanged(change) {
+        tellChange(change);
+        onStateChanged(change);
+      },
+    },
+  );
+  const deadLetters = shareDeadLetters((endpoints) => openDeadLetters(connection, endpoints, { logger }));
+
+  function partsFor(subscription: Subscription): SubscriptionParts {
+    const own = withFields(logger, { subscription: subscription.id });
+    return {
+      connected: connection.ready,
+      lastContactAt: connection.lastContactAt,
+      alignConsumer: (settings, position) => alignConsumer(connection, settings, position),
+      async readAckFloor(settings) {
+        const { domain, stream } = settings.source;
+        const consumer = await readConsumer(connection, { domain, stream, durable: settings.durable });
+        return consumer?.ackFloor ?? null;
+      },
+      startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
+      openGuard: ({ id, qos }) =>
+        openGuard(join(state.directory, "journal", id), { isPrompt: isOrdered(qos), logger: own }),
+      openCallback: (wanted) => openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),
+      createPipeline,
+      status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED"),
+      moveConsumer: (settings, start) => moveConsumer(connection, settings, start),
+      deadLetters: deadLetters.of(subscription),
+      observer,
+      logger: own,
+    };
+  }
+
+  const runtime = startRuntime(config.subscriptions, {
+    partsFor,
+    isConnected: () => connection.isConnected,
+    deadLetterChecks: () => deadLetters.all().map((shared) => shared.check()),
+  });
+  const sealer = state.key === null ? null : createSealer(state.key);
+  const api = createApiSubscriptions({
+    bucket,
+    sealer,
+    origin: () => config.origin,
+    fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
+    logger,
+    hide: secretMask.hide,
+    onChanged: () => void applyWanted(), // Never rejects.
+  });
+
+  function applyWanted(): Promise<Plan> {
+    const made = [...api.known.values()].map(({ subscription }) => subscription);
+    return runtime.apply([...config.subscriptions, ...made], { graceMs: config.shutdown.graceMs });
+  }
+
+  /** Another relay may make the consumer again before it hears of the deletion: it is looked for twice. */
+  async function clearAway({ subscription, forget }: RunningSubscription): Promise<void> {
+    await applyWanted();
+    forget();
+    const { id, source } = subscription;
+    const ref = { domain: source.domain, stream: source.stream, durable: durableName(id) };
+    for (const delayMs of [0, CLEAR_AGAIN_MS]) {
+      if (!(await sleep(delayMs, closing.signal)) || runtime.find(id) !== null) return;
+      await deleteConsumer(connection, ref).catch((error: unknown) => {
+        logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
+      });
+    }
+    await removeGuard(join(state.directory, "journal", id));
+  }
+
+  return {
+    connection,
+    runtime,
+    registry: createRegistry({
+      runtime,
+      api,
+      config: () => config,
+      mask: secretMask.mask,
+      clearAway,
+    }),
+    bucketFault: bucket.fault,
+    async apply(next) {
+      config = next;
+      await api.reread();
+      return applyWanted();
+    },
+    async stop(graceMs) {
+      api.close();
+      await runtime.stop(graceMs);
+      states.close();
+      await bucket.close();
+      await connection.close();
+      closing.abort();
+    },
+  };
+}

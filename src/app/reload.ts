@@ -1,0 +1,78 @@
+// A changed config becomes the one that runs, whole or not at all, one reload after the other.
+//
+//   file at fault, listener refused   -> nothing changes
+//   another `nats` or `state`         -> everything is drained and started anew, behind the same listeners
+//   anything else                     -> only what changed: listeners, subscriptions
+
+import { isDeepStrictEqual } from "node:util";
+import { loadSettledConfig } from "#config/load-settled.ts";
+import type { Config } from "#config/resolve.ts";
+import type { ReloadOutcome } from "#http/reload.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+
+export interface ReloaderOptions {
+  readonly path: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  readonly current: () => Config;
+  /** Brings the relay to it; returns a line for each change. Rejects with a RelayError, and nothing has changed then. */
+  readonly apply: (next: Config) => Promise<readonly string[]>;
+  readonly signal: AbortSignal;
+}
+
+export interface Reloader {
+  /** Never rejects. */
+  readonly reload: () => Promise<ReloadOutcome>;
+  /** Why the last one was refused; null: it was not. */
+  readonly refused: () => string | null;
+}
+
+export function createReloader({ path, env, logger, current, apply, signal }: ReloaderOptions): Reloader {
+  let refused: string | null = null;
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function reloadNow(): Promise<ReloadOutcome> {
+    try {
+      const next = await loadSettledConfig(path, { env, signal });
+      const changes = isSameConfig(current(), next) ? [] : await apply(next);
+      refused = null;
+      logger.info("Config reloaded", { changes: changes.length === 0 ? ["nothing changed"] : changes });
+      for (const warning of [...next.warnings, ...next.unused]) logger.warn(warning);
+      return { kind: "applied", changes, warnings: next.warnings };
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      refused = messageOf(error);
+      logger.error("Config refused, the one before goes on", { reason: refused });
+      return { kind: "refused", report: refused };
+    }
+  }
+
+  return {
+    reload() {
+      const outcome = last.then(reloadNow);
+      last = outcome.catch(() => undefined);
+      return outcome;
+    },
+    refused: () => refused,
+  };
+}
+
+/** By what was resolved: `origin` holds the time of loading. */
+function isSameConfig(left: Config, right: Config): boolean {
+  return isDeepStrictEqual(comparable(left), comparable(right));
+}
+
+function comparable({ origin, ...config }: Config): unknown {
+  const { read: _read, ...auth } = { read: null, ...config.nats.auth };
+  return { ...config, nats: { ...config.nats, auth }, file: origin.file };
+}
+
+/** What cannot change without an end to all consuming. */
+export function needsNewCore(left: Config, right: Config): boolean {
+  const foundation = (config: Config) => {
+    const { read: _read, ...auth } = { read: null, ...config.nats.auth };
+    return { nats: { ...config.nats, auth }, state: config.state };
+  };
+  return !isDeepStrictEqual(foundation(left), foundation(right));
+}

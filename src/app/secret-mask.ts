@@ -1,0 +1,21 @@
+// What must never be shown, as it grows: a secret stays hidden for as long as the relay runs.
+
+import { createMask } from "#config/secrets.ts";
+
+export interface SecretMask {
+  readonly mask: (text: string) => string;
+  readonly hide: (secrets: readonly string[]) => void;
+}
+
+export function createSecretMask(initial: readonly string[]): SecretMask {
+  const secrets = new Set(initial);
+  let mask = createMask([...secrets]);
+  return {
+    mask: (text) => mask(text),
+    hide(more) {
+      const before = secrets.size;
+      for (const secret of more) secrets.add(secret);
+      if (secrets.size > before) mask = createMask([...secrets]);
+    },
+  };
+}

@@ -1,0 +1,67 @@
+// What a change of state means outside: a line in the log, and a CloudEvent on NATS.
+
+import type { FailureCause } from "#delivery/status.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { ChangeReason, StateChange } from "#runtime/states.ts";
+
+export interface StateChangesOptions {
+  readonly logger: Logger;
+  /** Replaces secrets. */
+  readonly mask: (text: string) => string;
+  /** Of this relay, in the events. */
+  readonly source: string;
+  /** Sends now or never. */
+  readonly publish: (subject: string, payload: string) => void;
+}
+
+const SUBJECT_PREFIX = "relay.events.subscription.";
+
+const LOG_TEXTS: Readonly<Record<ChangeReason, string>> = {
+  pause: "Subscription paused",
+  resume: "Subscription resumed",
+  stop: "Subscription stopped by its consumer",
+  start: "Subscription started by its consumer",
+  failure: "Subscription interrupted",
+  recovery: "Subscription resumed",
+  restart: "Subscription resumed",
+  configuration: "Subscription resumed",
+};
+
+/** For `onChanged` of the states: told once in the cluster for each change. */
+export function createStateChanges(options: StateChangesOptions): (change: StateChange) => void {
+  const { logger, publish } = options;
+  return (change) => {
+    const { subscription, to, reason } = change;
+    const text = LOG_TEXTS[reason];
+    if (reason === "failure") logger.error(text, { subscription, cause: causeOf(to.failure) });
+    else logger.info(text, { subscription, by: reason });
+    publish(SUBJECT_PREFIX + subscription, toCloudEvent(change, options));
+  };
+}
+
+/** CloudEvents 1.0 in JSON. */
+function toCloudEvent(
+  { subscription, to, reason }: StateChange,
+  { mask, source }: StateChangesOptions,
+): string {
+  return JSON.stringify({
+    specversion: "1.0",
+    id: crypto.randomUUID(),
+    source,
+    type: "relay.subscription.changed",
+    subject: subscription,
+    time: new Date().toISOString(),
+    datacontenttype: "application/json",
+    data: {
+      subscription,
+      reason,
+      status: to.status,
+      consumerStatus: to.consumerStatus,
+      failureCause: to.failure === null ? null : mask(to.failure.text),
+    },
+  });
+}
+
+function causeOf(failure: FailureCause | null): string {
+  return failure?.text ?? "Unknown";
+}

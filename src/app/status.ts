@@ -1,0 +1,46 @@
+// How the relay is, gathered from its parts.
+
+import type { Status } from "#http/status.ts";
+import { COMMIT, VERSION } from "#lib/version.ts";
+import type { Core } from "./core.ts";
+
+export interface StatusFacts {
+  readonly startedAt: Date;
+  readonly loadedAt: Date;
+  readonly configPath: string;
+  readonly refused: string | null;
+  readonly warnings: readonly string[];
+  readonly mask: (text: string) => string;
+}
+
+export function toStatus({ connection, runtime, bucketFault }: Core, facts: StatusFacts): Status {
+  const { connected, server, serverVersion, reconnects, lastError } = connection.status();
+  const { mask } = facts;
+  const maskOrNull = (text: string | null) => (text === null ? null : mask(text));
+  const subscriptions: Record<string, number> = {};
+  for (const { state } of runtime.subscriptions) {
+    const { kind } = state();
+    subscriptions[kind] = (subscriptions[kind] ?? 0) + 1;
+  }
+  return {
+    version: VERSION,
+    commit: COMMIT,
+    startedAt: facts.startedAt.toISOString(),
+    config: {
+      path: facts.configPath,
+      loadedAt: facts.loadedAt.toISOString(),
+      refused: maskOrNull(facts.refused),
+      warnings: facts.warnings,
+    },
+    nats: {
+      connected,
+      server,
+      serverVersion,
+      reconnects,
+      lastError: maskOrNull(lastError),
+      bucket: maskOrNull(bucketFault()),
+    },
+    readiness: runtime.readiness(),
+    subscriptions,
+  };
+}

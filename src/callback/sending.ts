@@ -1,0 +1,163 @@
+// One send, to its one end.
+//
+//   waiting for a token -> exchange -> ended
+//            ^                |
+//            '-- 401, once ---'
+//
+// Where the callback asks for no access token it is the exchange alone.
+
+import type { Exception } from "#delivery/outcome.ts";
+import { withAuthorization } from "./authorization.ts";
+import { toException } from "./exception.ts";
+import {
+  type ExchangeEnd,
+  type RunningExchange,
+  expireExchange,
+  startExchange,
+  stopExchange,
+} from "./exchange.ts";
+import type { Slots } from "./slots.ts";
+import type { Target } from "./target.ts";
+import { toLateException } from "./token-endpoint.ts";
+import type { AccessToken } from "./token-result.ts";
+import type { TokenSource } from "./token-source.ts";
+
+/** What all sends of a callback have in common. */
+export interface Line {
+  readonly method: "POST" | "PUT" | "PATCH";
+  readonly target: Target;
+  /** Host and port, for messages. */
+  readonly address: string;
+  readonly slots: Slots;
+  /** Null: none is sent. */
+  readonly tokens: { readonly source: TokenSource; readonly url: URL } | null;
+  /** How long a send may take, for messages. */
+  readonly limitMs: number;
+}
+
+export interface SendingSettings {
+  readonly line: Line;
+  /** Name and value in turn, without an access token. */
+  readonly headers: string[];
+  readonly body: Uint8Array;
+  /** Over a new connection, or with a new token, where that may help. */
+  readonly mayResend: boolean;
+  /** Kept for the caller, who stops those sends that it ends. */
+  readonly signal: AbortSignal;
+  /** Called once, maybe before `startSending` returns. */
+  readonly onEnd: (end: ExchangeEnd, sending: Sending) => void;
+}
+
+/** Written to in this file only. */
+export interface Sending {
+  readonly settings: SendingSettings;
+  /** Null: it waits for a token. */
+  exchange: RunningExchange | null;
+  token: AccessToken | null;
+  /** Its token is not the first one. */
+  isRepeated: boolean;
+  /** Nothing more is begun. */
+  isExpired: boolean;
+  /** A byte of a request may have left. */
+  isSent: boolean;
+  resends: number;
+  hasEnded: boolean;
+}
+
+const UNAUTHORIZED = 401;
+
+/** On the hot path: without tokens, or with one at hand, the request is under way when this returns. */
+export function startSending(settings: SendingSettings): Sending {
+  const sending: Sending = {
+    settings,
+    exchange: null,
+    token: null,
+    isRepeated: false,
+    isExpired: false,
+    isSent: false,
+    resends: 0,
+    hasEnded: false,
+  };
+  const { tokens } = settings.line;
+  if (tokens === null) exchange(sending, settings.headers);
+  else authorize(sending, tokens.source);
+  return sending;
+}
+
+/** Ends it with `exception`; what has not been sent never is. Without effect once it has ended. */
+export function stopSending(sending: Sending, exception: Exception): void {
+  if (sending.hasEnded) return;
+  sending.isExpired = true;
+  if (sending.exchange === null) end(sending, { kind: "failed", exception });
+  else stopExchange(sending.exchange, exception);
+}
+
+/** Its time is over. A status other than 2xx is kept, though the body never ended. */
+export function expireSending(sending: Sending): void {
+  const { address, limitMs, tokens } = sending.settings.line;
+  const { exchange: running } = sending;
+  if (running === null) {
+    if (tokens !== null) stopSending(sending, toLateException(tokens.url, limitMs));
+    return;
+  }
+  sending.isExpired = true;
+  const what = running.isSent ? "complete answer from" : "connection to";
+  expireExchange(running, toException("timeout", `No ${what} ${address} within ${limitMs} ms`));
+}
+
+function authorize(sending: Sending, source: TokenSource): void {
+  const token = source.current();
+  if (token === null) awaitToken(sending, source);
+  else exchangeWith(sending, token);
+}
+
+function awaitToken(sending: Sending, source: TokenSource): void {
+  // Never rejects; a send that has ended meanwhile leaves the token to the others.
+  void source.obtain().then((result) => {
+    if (sending.hasEnded) return;
+    if (result.kind === "token") exchangeWith(sending, result);
+    else end(sending, { kind: "failed", exception: result });
+  });
+}
+
+function exchangeWith(sending: Sending, token: AccessToken): void {
+  sending.token = token;
+  exchange(sending, withAuthorization(sending.settings.headers, token));
+}
+
+function exchange(sending: Sending, headers: string[]): void {
+  const { line, body, mayResend } = sending.settings;
+  const { target, method, address } = line;
+  sending.exchange = startExchange({
+    connection: line.slots.take(),
+    request: {
+      path: target.path,
+      method,
+      headers: target.isForwarded ? [...headers, ...target.headers] : headers,
+      body,
+    },
+    address,
+    mayResend,
+    isForwarded: target.isForwarded,
+    onEnd: (result, ended) => onExchangeEnd(sending, result, ended),
+  });
+}
+
+function onExchangeEnd(sending: Sending, result: ExchangeEnd, ended: RunningExchange): void {
+  const { line, mayResend } = sending.settings;
+  line.slots.giveBack(ended.settings.connection);
+  sending.isSent ||= ended.isSent;
+  sending.resends += ended.resends;
+  const isRefused = result.kind === "answered" && result.status === UNAUTHORIZED && !sending.isRepeated;
+  if (!isRefused || line.tokens === null || sending.token === null) return end(sending, result);
+  line.tokens.source.discard(sending.token);
+  if (!mayResend || sending.isExpired) return end(sending, result);
+  sending.isRepeated = true;
+  sending.exchange = null;
+  awaitToken(sending, line.tokens.source);
+}
+
+function end(sending: Sending, result: ExchangeEnd): void {
+  sending.hasEnded = true;
+  sending.settings.onEnd(result, sending);
+}

@@ -1,0 +1,77 @@
+// What a token endpoint's answer grants (RFC 6749, 5.1), or why it grants nothing, told without a secret.
+
+export type TokenAnswer =
+  | {
+      readonly kind: "granted";
+      readonly accessToken: string;
+      /** Null: it does not say, or nothing that could be meant. */
+      readonly lifetimeMs: number | null;
+    }
+  /** `reason` follows a colon. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface AnswerParts {
+  readonly status: number;
+  readonly body: Uint8Array;
+  readonly isTruncated: boolean;
+  /** Nothing that holds one of these is shown. */
+  readonly secrets: readonly string[];
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+export function readTokenAnswer({ status, body, isTruncated, secrets }: AnswerParts): TokenAnswer {
+  if (status >= 300 && status < 400) return refuse(`it answered ${status}, and redirects are not followed`);
+  const answer = toMembers(body);
+  if (status < 200 || status >= 300) return refuse(`it answered ${status}${describe(answer, secrets)}`);
+  if (isTruncated) return refuse("its answer is too long");
+  if (answer === null) return refuse("its answer is no JSON object");
+  const { access_token: accessToken, token_type: type, expires_in: expiresIn } = answer;
+  if (accessToken === undefined || accessToken === null || accessToken === "") {
+    return refuse(`its answer has no access_token${describe(answer, secrets)}`);
+  }
+  if (type !== undefined && type !== null && !isBearer(type)) return refuse("its token_type is not Bearer");
+  if (typeof accessToken !== "string" || !HEADER_TEXT.test(accessToken)) {
+    return refuse("its access_token cannot stand in a header");
+  }
+  return { kind: "granted", accessToken, lifetimeMs: toLifetimeMs(expiresIn) };
+}
+
+const HEADER_TEXT = /^[\x21-\x7e]+$/;
+const ERROR_CODE = /^[\w.-]{1,64}$/;
+const DESCRIPTION = /^[\x20-\x7e]{1,200}$/;
+
+function refuse(reason: string): TokenAnswer {
+  return { kind: "refused", reason };
+}
+
+function toMembers(body: Uint8Array): Members | null {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(body));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Members) : null;
+  } catch {
+    return null;
+  }
+}
+
+function isBearer(type: unknown): boolean {
+  return typeof type === "string" && type.toLowerCase() === "bearer";
+}
+
+/** Some servers send digits as text. */
+function toLifetimeMs(expiresIn: unknown): number | null {
+  const seconds =
+    typeof expiresIn === "string" && /^\d{1,15}$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
+  return typeof seconds === "number" && seconds > 0 ? seconds * 1000 : null;
+}
+
+/** The OAuth error (RFC 6749, 5.2), as far as it can be shown, with a blank in front. */
+function describe(answer: Members | null, secrets: readonly string[]): string {
+  const isShown = (text: unknown, pattern: RegExp): text is string =>
+    typeof text === "string" &&
+    pattern.test(text) &&
+    !secrets.some((secret) => secret !== "" && text.includes(secret));
+  const { error, error_description: description } = answer ?? {};
+  if (!isShown(error, ERROR_CODE)) return "";
+  return isShown(description, DESCRIPTION) ? ` ${error} (${description})` : ` ${error}`;
+}

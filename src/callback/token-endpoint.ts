@@ -1,0 +1,133 @@
+// One request to a token endpoint, over a connection of its own that is made as those to the callback are.
+
+import type { Route } from "#delivery/callback.ts";
+import type { Exception } from "#delivery/outcome.ts";
+import { proxyFor } from "#delivery/proxy.ts";
+import { VERSION } from "#lib/version.ts";
+import { createConnection } from "./connection.ts";
+import { addressOf, createDial } from "./connector.ts";
+import { toException } from "./exception.ts";
+import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
+import { toTarget } from "./target.ts";
+import { readTokenAnswer } from "./token-answer.ts";
+import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
+import type { TokenResult } from "./token-result.ts";
+
+export interface TokenEndpointSettings {
+  readonly auth: TokenAuth;
+  readonly route: Route;
+  /** For one request and its answer, connecting included. */
+  readonly timeoutMs: number;
+}
+
+export interface TokenEndpoint {
+  /** Never rejects. One at a time. */
+  readonly fetch: () => Promise<TokenResult>;
+  /** Ends a fetch under way, and each later one at once. */
+  readonly close: () => void;
+}
+
+/** The part of its lifetime after which a token is due. */
+const DUE_PART = 0.8;
+
+export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSettings): TokenEndpoint {
+  const url = auth.tokenUrl;
+  const target = toTarget(url, proxyFor(url, route.proxy));
+  const connection = createConnection({
+    origin: url.origin,
+    dial: createDial({ url, route }),
+    idleTimeoutMs: timeoutMs,
+  });
+  let isClosed = false;
+
+  async function fetch(): Promise<TokenResult> {
+    const request = await signRequest();
+    if (request === null) return toTokenException(url, "the assertion cannot be signed");
+    const sentAtMs = performance.now();
+    const end = await exchange(request);
+    connection.drop();
+    if (end.kind === "failed") return toFetchException(url, end.exception);
+    const answer = readTokenAnswer({ ...end, secrets: request.secrets });
+    if (answer.kind === "refused") return toTokenException(url, answer.reason);
+    const lifetimeMs = answer.lifetimeMs ?? Infinity;
+    return {
+      kind: "token",
+      authorization: `Bearer ${answer.accessToken}`,
+      dueMs: sentAtMs + lifetimeMs * DUE_PART,
+      endMs: sentAtMs + lifetimeMs,
+    };
+  }
+
+  /** Null: its key is not one, which the config was to see. */
+  async function signRequest(): Promise<TokenRequest | null> {
+    try {
+      return await toTokenRequest(auth);
+    } catch {
+      return null;
+    }
+  }
+
+  async function exchange({ headers, body }: TokenRequest): Promise<ExchangeEnd> {
+    const closed: ExchangeEnd = { kind: "failed", exception: toException("token", "interrupted") };
+    if (isClosed) return closed;
+    const { promise, resolve } = Promise.withResolvers<ExchangeEnd>();
+    const started = startExchange({
+      connection,
+      request: {
+        path: target.path,
+        method: "POST",
+        headers: [...COMMON_HEADERS, ...headers, ...target.headers],
+        body,
+      },
+      address: addressOf(url),
+      mayResend: false,
+      isForwarded: target.isForwarded,
+      onEnd: resolve,
+    });
+    const timer = setTimeout(
+      () => stopExchange(started, toException("token", lateReason(timeoutMs))),
+      timeoutMs,
+    );
+    const end = await promise;
+    clearTimeout(timer);
+    return end;
+  }
+
+  return {
+    fetch,
+    close() {
+      isClosed = true;
+      connection.drop();
+    },
+  };
+}
+
+const COMMON_HEADERS = [
+  "User-Agent",
+  `relay/${VERSION}`,
+  "Accept",
+  "application/json",
+  "Content-Type",
+  "application/x-www-form-urlencoded",
+];
+
+/** No token within the time there was for it. */
+export function toLateException(url: URL, limitMs: number): Exception {
+  return toTokenException(url, lateReason(limitMs));
+}
+
+function lateReason(limitMs: number): string {
+  return `it did not answer within ${limitMs} ms`;
+}
+
+/** What keeps the endpoint from answering keeps its words; an address that is not allowed keeps its code too. */
+function toFetchException(url: URL, { code, error }: Exception): Exception {
+  const reason = `${error.slice(0, 1).toLowerCase()}${error.slice(1)}`;
+  const exception = toTokenException(url, reason);
+  return code === "address-denied" ? { ...exception, code } : exception;
+}
+
+/** Shows neither the query nor the user of the URL. */
+function toTokenException(url: URL, reason: string): Exception {
+  return toException("token", `Cannot get an access token from ${url.origin}${url.pathname}: ${reason}`);
+}

@@ -1,0 +1,66 @@
+// What is sent to a token endpoint: client credentials (RFC 6749, 4.4) or a JWT in one of its two uses (RFC 7523, 2).
+
+import type { CallbackAuth } from "#delivery/callback.ts";
+import { signAssertion } from "./assertion.ts";
+
+export type TokenAuth = Extract<CallbackAuth, { kind: "oauth2" | "jwt-profile" }>;
+
+export interface TokenRequest {
+  /** Name and value in turn. */
+  readonly headers: readonly string[];
+  /** A form. */
+  readonly body: string;
+  /** What must not be shown, though the answer may repeat it. */
+  readonly secrets: readonly string[];
+}
+
+type Fields = Record<string, string>;
+
+const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const CLIENT_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/** Rejects if an assertion cannot be signed. Each request has an assertion of its own. */
+export async function toTokenRequest(auth: TokenAuth): Promise<TokenRequest> {
+  if (auth.kind === "oauth2") return toClientRequest(auth);
+  const { issuer, subject } = auth.assertion;
+  const assertion = await signAssertion(auth.assertion, {
+    nowMs: Date.now(),
+    randomId: crypto.randomUUID(),
+  });
+  const fields: Fields =
+    issuer === subject
+      ? {
+          grant_type: "client_credentials",
+          client_id: issuer,
+          client_assertion_type: CLIENT_JWT_BEARER,
+          client_assertion: assertion,
+        }
+      : { grant_type: JWT_BEARER, assertion };
+  return { headers: [], body: toForm(fields), secrets: [assertion] };
+}
+
+function toClientRequest(auth: Extract<TokenAuth, { kind: "oauth2" }>): TokenRequest {
+  const { clientId, clientSecret, scopes } = auth;
+  const fields: Fields = {
+    grant_type: "client_credentials",
+    ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
+  };
+  const id = toFormText(clientId);
+  const secret = toFormText(clientSecret);
+  // RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
+  const basic = Buffer.from(`${id}:${secret}`, "latin1").toString("base64");
+  const secrets = [clientSecret, secret, basic];
+  if (auth.clientAuthentication === "basic") {
+    return { headers: ["Authorization", `Basic ${basic}`], body: toForm(fields), secrets };
+  }
+  const body = toForm({ ...fields, client_id: clientId, client_secret: clientSecret });
+  return { headers: [], body, secrets };
+}
+
+function toForm(fields: Fields): string {
+  return new URLSearchParams(fields).toString();
+}
+
+function toFormText(text: string): string {
+  return new URLSearchParams([["", text]]).toString().slice(1);
+}

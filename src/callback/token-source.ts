@@ -1,0 +1,67 @@
+// The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
+
+import { createTokenEndpoint, type TokenEndpointSettings } from "./token-endpoint.ts";
+import type { AccessToken, TokenResult } from "./token-result.ts";
+
+export interface TokenSource {
+  /** The token at hand; null: there is none that holds. One that is due is renewed meanwhile. */
+  readonly current: () => AccessToken | null;
+  /**
+   * Waits for a token where none is at hand, or the one at hand is due. Never rejects; ends within the time limit of a
+   * fetch. Whoever does not want to wait so long leaves: the fetch goes on for the others.
+   */
+  readonly obtain: () => Promise<TokenResult>;
+  /** The callback refused this token: it is not used again. */
+  readonly discard: (token: AccessToken) => void;
+  /** Ends the waiting of all. */
+  readonly close: () => void;
+}
+
+/** A token that still holds is not asked for again at once where its renewal failed. */
+const RENEWAL_PAUSE_MS = 1000;
+
+export function createTokenSource(settings: TokenEndpointSettings): TokenSource {
+  const endpoint = createTokenEndpoint(settings);
+  let held: AccessToken | null = null;
+  let pending: Promise<TokenResult> | null = null;
+  let renewNotBeforeMs = 0;
+
+  function current(): AccessToken | null {
+    if (held === null) return null;
+    const nowMs = performance.now();
+    if (nowMs < held.dueMs) return held;
+    if (nowMs >= held.endMs) return null;
+    // Not waited for: whoever has no token then waits for the same fetch.
+    if (nowMs >= renewNotBeforeMs) void fetchShared();
+    return held;
+  }
+
+  async function obtain(): Promise<TokenResult> {
+    const token = current();
+    if (token !== null && (pending === null || performance.now() < token.dueMs)) return token;
+    const result = await fetchShared();
+    return result.kind === "token" ? result : (current() ?? result);
+  }
+
+  function fetchShared(): Promise<TokenResult> {
+    pending ??= fetchOne();
+    return pending;
+  }
+
+  async function fetchOne(): Promise<TokenResult> {
+    const result = await endpoint.fetch();
+    pending = null;
+    if (result.kind === "token") held = result;
+    else renewNotBeforeMs = performance.now() + RENEWAL_PAUSE_MS;
+    return result;
+  }
+
+  return {
+    current,
+    obtain,
+    discard(token) {
+      if (token === held) held = null;
+    },
+    close: endpoint.close,
+  };
+}

@@ -1,0 +1,156 @@
+// The key that signs assertions: RSA from PEM or a store, or the secret of an HMAC.
+
+import type { X509Certificate } from "node:crypto";
+import { isAbsolute } from "node:path";
+import type { AssertionKey } from "#delivery/callback.ts";
+import { hiddenLines } from "./hidden-parts.ts";
+import type { Settings } from "./resolve-subscription.ts";
+import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
+import { findCertificates, orderChain, readPrivateKey, toKeyPem, toPrivateKey } from "./store-pem.ts";
+import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading.ts";
+import { decodeBase64, readBytes, type StoreScope, toBytes } from "./store-source.ts";
+import { toGiven } from "./store-tls.ts";
+import type { Sound } from "./validate.ts";
+
+export type JwtProfile = Extract<Settings["auth"], { type: "jwtProfileOauth2" }>["jwtProfileOauth2"];
+
+export interface ReadSigningKey {
+  readonly key: AssertionKey;
+  /** The certificate of the key first, then its issuers in order; empty: there is none. */
+  readonly chain: readonly X509Certificate[];
+  /** What must not be shown of the key. */
+  readonly hidden: readonly string[];
+}
+
+export type Jwt = Sound<JwtProfile>;
+type Content = Given<string>;
+type RsaKey = Identity & { readonly pem: string | null };
+
+const KEY = ["keyContent"];
+const CHAIN = ["x509CertChain"];
+const MIN_RSA_BITS = 2048;
+/** RFC 7518, 3.2: as long as the hash. */
+const MIN_SECRET_BYTES = { HMAC_HS256: 32, HMAC_HS384: 48, HMAC_HS512: 64 } as const;
+/** How a JKS file begins in base64, which looks like a path. */
+const JKS_BASE64 = "/u3+7Q";
+
+export function readSigningKey(jwt: Jwt, scope: StoreScope): Reading<ReadSigningKey> {
+  const { signatureAlgorithm: algorithm, keySource } = jwt;
+  const value = jwt.keyContent === undefined ? undefined : scope.secrets.valueOf(jwt.keyContent);
+  if (algorithm === undefined || keySource === undefined || value === undefined) return UNKNOWN;
+  const content = { path: KEY, value };
+  if (algorithm !== "RSA_RS256") {
+    // Another source is a fault of its own.
+    return keySource === "INLINE" ? readSecretKey(content, { jwt, algorithm }) : UNKNOWN;
+  }
+  const found = readRsaKey(content, { jwt, scope });
+  if (found.kind !== "read") return found;
+  const { key, chain, pem } = found.value;
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (key.asymmetricKeyType !== "rsa") return faulty(KEY, "it is no RSA key, as RSA_RS256 needs");
+  if (bits < MIN_RSA_BITS) return faulty(KEY, `the key has ${bits} bits, allowed: at least ${MIN_RSA_BITS}`);
+  if (jwt.x509CertChain === "X5C" && chain.length === 0) {
+    return faulty(CHAIN, "X5C needs the certificate of the key, which keyContent does not hold");
+  }
+  const exported = toKeyPem(key);
+  return read({
+    key: { kind: "rsa", pem: exported },
+    chain,
+    hidden: [exported, pem ?? ""].flatMap(hiddenLines),
+  });
+}
+
+function readSecretKey(
+  { path, value }: Content,
+  { jwt, algorithm }: { jwt: Jwt; algorithm: keyof typeof MIN_SECRET_BYTES },
+): Reading<ReadSigningKey> {
+  const isBase64 = jwt.secretBase64Encoded === true;
+  const secret = isBase64 ? decodeBase64(value) : Buffer.from(value, "utf8");
+  if (secret === null) return faulty(path, "allowed: base64, for secretBase64Encoded is true");
+  const min = MIN_SECRET_BYTES[algorithm];
+  if (secret.length < min) {
+    return faulty(
+      path,
+      `the secret has ${secret.length} bytes, allowed: at least ${min}, as ${algorithm} needs`,
+    );
+  }
+  if (jwt.x509CertChain === "X5C") return faulty(CHAIN, "X5C is for RSA only, allowed: NONE");
+  const text = secret.toString("utf8");
+  return read({ key: { kind: "hmac", secret }, chain: [], hidden: isBase64 ? [text] : [] });
+}
+
+function readRsaKey(content: Content, { jwt, scope }: { jwt: Jwt; scope: StoreScope }): Reading<RsaKey> {
+  const bytes = readKeyBytes(content, { jwt, scope });
+  if (bytes.kind !== "read") return bytes;
+  return isStore(jwt) ? readStoredKey(bytes.value, { jwt, scope }) : readPemKey(bytes.value, jwt);
+}
+
+function isStore({ keySource }: Jwt): boolean {
+  return keySource === "PKCS12" || keySource === "JKS";
+}
+
+/** What `keyContent` holds, or the file that it names; no message shows the path, for it may be a secret. */
+function readKeyBytes(
+  content: Content,
+  { jwt, scope }: { jwt: Jwt; scope: StoreScope },
+): Reading<Given<Buffer>> {
+  const { path, value } = content;
+  const isPath = jwt.keySource !== "INLINE" && isAbsolute(value) && !value.startsWith(JKS_BASE64);
+  if (isPath) {
+    if (scope.context.withoutSecrets) return UNKNOWN;
+    const bytes = readBytes(value, scope.context);
+    return bytes.kind === "read"
+      ? read({ path, value: bytes.value })
+      : faulty(path, `cannot read the file that it names: ${bytes.reason}`);
+  }
+  if (isStore(jwt)) {
+    const bytes = toBytes(content, { isBase64: true });
+    return bytes.kind === "faulty"
+      ? faulty(path, "allowed: the store in base64, or an absolute path")
+      : bytes;
+  }
+  if (value.includes("-----BEGIN ")) return toBytes(content, { isBase64: false });
+  if (jwt.keySource === "PEM") return faulty(path, "allowed: the key in PEM, or an absolute path");
+  return toBytes({ path, value: toPem(value) }, { isBase64: false });
+}
+
+/** Bare base64 is PKCS#8 or PKCS#1. */
+function toPem(text: string): string {
+  const der = decodeBase64(text);
+  if (der === null) return "";
+  const label = toPrivateKey({ key: der, format: "der", type: "pkcs8" }) === null ? "RSA PRIVATE" : "PRIVATE";
+  return `-----BEGIN ${label} KEY-----\n${der.toString("base64")}\n-----END ${label} KEY-----\n`;
+}
+
+function readPemKey(source: Given<Buffer>, jwt: Jwt): Reading<RsaKey> {
+  const found = readPrivateKey(source);
+  if (found.kind !== "read") return found;
+  const { key, pem } = found.value;
+  if (jwt.x509CertChain !== "X5C") return read({ key, chain: [], pem });
+  const certificates = findCertificates(source);
+  if (certificates.kind !== "read") return certificates;
+  return read({ key, chain: orderChain(key, certificates.value), pem });
+}
+
+function readStoredKey(
+  source: Given<Buffer>,
+  { jwt, scope }: { jwt: Jwt; scope: StoreScope },
+): Reading<RsaKey> {
+  const options = jwt.keystoreOptions;
+  if (options === undefined && "keystoreOptions" in jwt) return UNKNOWN;
+  const optionOf = (key: "alias" | "storePassword" | "keyPassword"): Given<string | null> | null => {
+    const given = toGiven(key, options !== undefined && key in options ? options[key] : null, scope);
+    return given === null ? null : { ...given, path: ["keystoreOptions", key] };
+  };
+  const [alias, password, keyPassword] = [
+    optionOf("alias"),
+    optionOf("storePassword"),
+    optionOf("keyPassword"),
+  ];
+  if (alias === null || password === null || keyPassword === null) return UNKNOWN;
+  const opened = openStore(source, password);
+  if (opened.kind !== "read") return opened;
+  const isAliasShown = options?.alias?.source.kind === "inline";
+  const identity = takeIdentity(opened.value, { source, alias, isAliasShown, password, keyPassword });
+  return identity.kind === "read" ? read({ ...identity.value, pem: null }) : identity;
+}

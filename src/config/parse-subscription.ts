@@ -1,0 +1,194 @@
+// A subscription made by API: an entry of the file's `subscriptions`, with inline values only.
+
+import type { Subscription } from "#delivery/subscription.ts";
+import { checkSubscriptions } from "./check-subscriptions.ts";
+import { type Fault, formatPath } from "./issue.ts";
+import type { SoundSubscription } from "./references.ts";
+import type { ConfigOrigin } from "./resolve.ts";
+import { resolveSubscriptions } from "./resolve-subscription.ts";
+import type { SubscriptionEntry } from "./schema.ts";
+import { isSecret } from "./schema-secret.ts";
+import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
+import { loadStores, type Stores } from "./stores.ts";
+import { validate } from "./validate.ts";
+
+export interface SubscriptionScope {
+  readonly origin: ConfigOrigin;
+  /** What the address of the request names; null: the body must. */
+  readonly id: string | null;
+  /** Ids that this subscription cannot have. */
+  readonly takenIds: ReadonlySet<string>;
+  readonly now: Date;
+}
+
+export type ParsedSubscription =
+  | {
+      readonly kind: "valid";
+      readonly subscription: Subscription;
+      /** What was asked for with every default applied; as it may be shown: `toShown`. */
+      readonly entry: SubscriptionEntry;
+      /** What must never be shown. */
+      readonly hidden: readonly string[];
+      /** Whether it may be kept only where secrets are encrypted. */
+      readonly hasSecrets: boolean;
+      readonly warnings: readonly string[];
+    }
+  /** It is valid, but for its id. */
+  | { readonly kind: "taken"; readonly id: string }
+  /** All at once, a hundred at most; never empty. */
+  | { readonly kind: "invalid"; readonly faults: readonly BodyFault[] };
+
+export interface BodyFault {
+  /** `configuration.callbackUrl`; empty: the body as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+const MAX_BYTES = 512 * 1024;
+const MAX_DEPTH = 20;
+const MAX_FAULTS = 100;
+const MAX_PATH_LENGTH = 200;
+const MAX_MESSAGE_LENGTH = 1000;
+const INLINE_ONLY = "a subscription made by API takes inline values only";
+
+/** As short a file as its schema takes, for the schema of an entry is a part of it. */
+const FRAME = { endpoints: [{ name: "frame", type: "jetstream" }], entrypoints: [{ type: "webhook" }] };
+const PLACE: Fault["path"] = ["subscriptions", 0];
+
+/** Parses a body of JSON; what it refers to by name is never looked up, neither in the environment nor on disk. */
+export function parseSubscription(
+  value: unknown,
+  { origin, id, takenIds, now }: SubscriptionScope,
+): ParsedSubscription {
+  const excess = findExcess(value);
+  if (excess !== null) return { kind: "invalid", faults: [{ path: "", message: excess }] };
+  const validation = validate({ ...FRAME, subscriptions: [withId(value, id)] });
+  const isValid = validation.kind === "valid";
+  const [sound] = (isValid ? validation.file : validation.sound).subscriptions ?? [];
+  const file = { ...origin.file, subscriptions: [sound] };
+  const context = withoutReferences(origin.context, now);
+  const own = resolveSecrets({ subscriptions: [sound] }, context);
+  const secrets: Secrets = {
+    ...own,
+    valueOf: (secret) => own.valueOf(secret) ?? origin.secrets.valueOf(secret),
+  };
+  const stores = loadStores(file, { context, secrets });
+  const faults: readonly Fault[] = [
+    ...(isValid ? [] : validation.faults),
+    ...checkId(sound, id),
+    ...own.faults.map(({ path }) => ({ path, message: INLINE_ONLY })),
+    ...stores.faults.map(toRefusal),
+    ...checkSubscriptions(file, { valueOf: secrets.valueOf }),
+  ];
+  const entry = isValid ? validation.file.subscriptions[0] : undefined;
+  if (entry === undefined || faults.length > 0) return { kind: "invalid", faults: toBodyFaults(faults) };
+  if (entry.id !== undefined && takenIds.has(entry.id)) return { kind: "taken", id: entry.id };
+  return resolveEntry(withDeliverPolicy(entry), { origin, secrets, stores });
+}
+
+function findExcess(value: unknown): string | null {
+  if (isTooDeep(value)) return `nested deeper than ${MAX_DEPTH} levels`;
+  const size = Buffer.byteLength(JSON.stringify(value ?? null), "utf8");
+  return size > MAX_BYTES ? `found ${size} bytes, allowed: at most ${MAX_BYTES}` : null;
+}
+
+/** Level by level, for recursion has no bound of its own. */
+function isTooDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
+    level = level.flatMap((item) => (isObject(item) ? Object.values(item) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
+}
+
+function withId(value: unknown, id: string | null): unknown {
+  if (id === null || !isObject(value) || Array.isArray(value) || Object.hasOwn(value, "id")) return value;
+  return { id, ...value };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/**
+ * A world in which no reference leads anywhere: each is found, and refused, as one that cannot be followed. Nothing is
+ * taken over unnamed, for it might be another way to read a file.
+ */
+function withoutReferences({ directory, hostName }: ConfigContext, now: Date): ConfigContext {
+  const refuse = () => {
+    throw new Error(INLINE_ONLY);
+  };
+  return { env: {}, directory, readFile: refuse, readBytes: refuse, now, hostName, withoutSecrets: false };
+}
+
+/** What wanted to read a file says so in words that suit the file of the config. */
+function toRefusal(fault: Fault): Fault {
+  return fault.message.endsWith(INLINE_ONLY) ? { ...fault, message: INLINE_ONLY } : fault;
+}
+
+/** Beside others of its entrypoint it cannot do without an id, and there may be others tomorrow. */
+function checkId(subscription: SoundSubscription | undefined, id: string | null): Fault[] {
+  if (subscription === undefined) return [];
+  const path = [...PLACE, "id"];
+  if (!("id" in subscription)) return [{ path, message: "missing" }];
+  if (id === null || subscription.id === undefined || subscription.id === id) return [];
+  return [{ path, message: "allowed: the id that the address names, or none" }];
+}
+
+function toBodyFaults(faults: readonly Fault[]): readonly BodyFault[] {
+  return faults.slice(0, MAX_FAULTS).map(({ path, message }) => ({
+    path: cut(formatPath(path.slice(PLACE.length)), MAX_PATH_LENGTH),
+    message: cut(message, MAX_MESSAGE_LENGTH),
+  }));
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}
+
+/** Whoever subscribes now does not ask for what was before. */
+function withDeliverPolicy(entry: SubscriptionEntry): SubscriptionEntry {
+  const { configuration } = entry;
+  const { entrypointConfiguration: nested } = configuration;
+  const deliverPolicy = "new" as const;
+  return {
+    ...entry,
+    configuration:
+      nested === undefined
+        ? { deliverPolicy, ...configuration }
+        : { ...configuration, entrypointConfiguration: { deliverPolicy, ...nested } },
+  };
+}
+
+function resolveEntry(
+  entry: SubscriptionEntry,
+  { origin, secrets, stores }: { origin: ConfigOrigin; secrets: Secrets; stores: Stores },
+): ParsedSubscription {
+  const { context } = origin;
+  const file = { ...origin.file, subscriptions: [entry] };
+  const { subscriptions, hidden } = resolveSubscriptions(file, { context, secrets, stores });
+  const [subscription] = subscriptions;
+  if (subscription === undefined) throw new Error("Subscription not resolved");
+  const prefix = `${formatPath(PLACE)}.`;
+  return {
+    kind: "valid",
+    subscription: denyingPrivate(subscription),
+    entry,
+    hidden: [...new Set([...secrets.hidden, ...stores.hidden, ...hidden])].filter((text) => text !== ""),
+    hasSecrets: holdsSecret(entry),
+    warnings: stores.warnings.map((line) => (line.startsWith(prefix) ? line.slice(prefix.length) : line)),
+  };
+}
+
+/** Whoever may subscribe is not thereby let into the network that Relay stands in. */
+function denyingPrivate(subscription: Subscription): Subscription {
+  const { callback } = subscription;
+  const addresses = { ...callback.route.addresses, deniesPrivate: true };
+  return { ...subscription, callback: { ...callback, route: { ...callback.route, addresses } } };
+}
+
+function holdsSecret(value: unknown): boolean {
+  if (isSecret(value)) return !value.isPublic && value.source.kind === "inline";
+  return isObject(value) && Object.values(value).some(holdsSecret);
+}

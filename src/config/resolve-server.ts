@@ -1,0 +1,122 @@
+// `server` in delivery's words: where Relay listens, and who may come in.
+
+import { join, resolve } from "node:path";
+import { isLoopback, parseListen } from "./check-host.ts";
+import { hiddenPartsOfUrl } from "./hidden-parts.ts";
+import { parseKeyFile, type VerificationKey } from "./key-file.ts";
+import type { ConfigFile } from "./schema.ts";
+import type { Secret } from "./schema-secret.ts";
+import type { ConfigContext, Secrets } from "./secrets.ts";
+
+export interface ServerConfig {
+  /** null: no TCP listener. */
+  readonly listen: ListenAddress | null;
+  /** null: plain HTTP. */
+  readonly tls: ServerTls | null;
+  readonly auth: ServerAuth;
+  /** Absolute path of the unix socket. */
+  readonly controlSocket: string;
+}
+
+export interface ListenAddress {
+  /** An IPv6 address is without brackets. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** True: nobody but this host reaches it. */
+  readonly isLoopback: boolean;
+}
+
+/** Absolute paths of files in PEM. */
+export interface ServerTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export type ServerAuth =
+  | { readonly kind: "none" }
+  | { readonly kind: "token"; readonly value: string }
+  | { readonly kind: "basic"; readonly username: string; readonly password: string }
+  | {
+      readonly kind: "jwt";
+      readonly keys: TokenKeys;
+      readonly issuer: string;
+      readonly audience: string;
+    };
+
+export type TokenKeys =
+  | { readonly kind: "jwks"; readonly uri: URL }
+  /** `keys` is what the file held when the config was read. */
+  | { readonly kind: "file"; readonly path: string; readonly keys: readonly VerificationKey[] };
+
+export interface ServerScope {
+  readonly context: ConfigContext;
+  readonly secrets: Secrets;
+  /** Absolute. */
+  readonly stateDirectory: string;
+}
+
+/** `hidden`: what must never be shown, beside the secrets themselves. */
+export function resolveServer(
+  { server }: ConfigFile,
+  { context, secrets, stateDirectory }: ServerScope,
+): { readonly server: ServerConfig; readonly hidden: readonly string[] } {
+  const { listen, tls, controlSocket } = server;
+  const toPath = (path: string) => resolve(context.directory, path);
+  const auth = resolveAuth(server.auth, { context, secrets });
+  const runtime = context.env["RUNTIME_DIRECTORY"]?.split(":")[0];
+  const socketDirectory = runtime === undefined || runtime === "" ? stateDirectory : runtime;
+  return {
+    server: {
+      listen: listen === null ? null : toListenAddress(listen),
+      tls: tls === undefined ? null : { certFile: toPath(tls.certFile), keyFile: toPath(tls.keyFile) },
+      auth,
+      controlSocket:
+        controlSocket === undefined ? join(socketDirectory, "relay.sock") : toPath(controlSocket),
+    },
+    hidden: hiddenPartsOf(auth),
+  };
+}
+
+function toListenAddress(listen: string): ListenAddress {
+  const { host, port } = parseListen(listen);
+  return { host, port, isLoopback: isLoopback(host) };
+}
+
+function resolveAuth(
+  auth: ConfigFile["server"]["auth"],
+  { context, secrets }: { context: ConfigContext; secrets: Secrets },
+): ServerAuth {
+  // Nothing stands only where references are not looked up.
+  const valueOf = (secret: Secret) => secrets.valueOf(secret) ?? "";
+  switch (auth.type) {
+    case "none":
+      return { kind: "none" };
+    case "token":
+      return { kind: "token", value: valueOf(auth.value) };
+    case "basic":
+      return { kind: "basic", username: valueOf(auth.username), password: valueOf(auth.password) };
+    case "jwt": {
+      const { issuer, audience, jwksUri } = auth;
+      const keys: TokenKeys =
+        jwksUri === undefined
+          ? readKeys(resolve(context.directory, auth.keyFile ?? ""), context)
+          : { kind: "jwks", uri: new URL(jwksUri) };
+      return { kind: "jwt", keys, issuer, audience };
+    }
+  }
+}
+
+function readKeys(path: string, context: ConfigContext): TokenKeys {
+  if (context.withoutSecrets) return { kind: "file", path, keys: [] };
+  const file = parseKeyFile(context.readFile(path));
+  if (file.kind === "unusable") throw new Error(`Cannot read server.auth.keyFile: ${file.message}`);
+  return { kind: "file", path, keys: file.keys };
+}
+
+function hiddenPartsOf(auth: ServerAuth): readonly string[] {
+  if (auth.kind === "basic") return [Buffer.from(`${auth.username}:${auth.password}`).toString("base64")];
+  if (auth.kind !== "jwt") return [];
+  if (auth.keys.kind === "jwks") return hiddenPartsOfUrl(auth.keys.uri, { isReference: false });
+  return auth.keys.keys.flatMap(({ k }) => (k === undefined ? [] : [k]));
+}

@@ -1,0 +1,113 @@
+// A PKCS12 or JKS store that the config names: opened, and the key that is meant taken out of it.
+
+import type { KeyObject, X509Certificate } from "node:crypto";
+import { unknownNameMessage } from "./nearest.ts";
+import { openJks } from "./store-jks.ts";
+import type { KeyStore, Opened, StoredKey } from "./store-opened.ts";
+import { orderChain } from "./store-pem.ts";
+import { openPkcs12 } from "./store-pkcs12.ts";
+import { faulty, type Given, read, type Reading } from "./store-reading.ts";
+
+export interface Identity {
+  readonly key: KeyObject;
+  /** The certificate of the key first, then its issuers in order; never empty. */
+  readonly chain: readonly X509Certificate[];
+}
+
+/** `value` null: the file does not say it. */
+export interface KeyChoice {
+  readonly alias: Given<string | null>;
+  /** False: the alias stands elsewhere, and may be a secret. */
+  readonly isAliasShown: boolean;
+  readonly password: Given<string | null>;
+  readonly keyPassword: Given<string | null>;
+}
+
+const JKS_MAGIC = 0xfeedfeed;
+const JCEKS_MAGIC = 0xcececece;
+const MAX_ALIASES = 12;
+
+/** A store is what its first bytes say: as in Java, a file of either type passes for the other. */
+export function openStore(source: Given<Buffer>, password: Given<string | null>): Reading<KeyStore> {
+  const opened = openBytes(source.value, password.value ?? "");
+  switch (opened.kind) {
+    case "opened":
+      return read(opened.value);
+    case "locked":
+      return faulty(
+        password.path,
+        password.value === null
+          ? "missing, for the store has a password"
+          : "it is not the password of the store",
+      );
+    case "unreadable":
+      return faulty(source.path, `cannot read the store: ${opened.reason}`);
+  }
+}
+
+function openBytes(bytes: Buffer, password: string): Opened<KeyStore> {
+  const magic = bytes.length < 4 ? 0 : bytes.readUInt32BE(0);
+  if (magic === JKS_MAGIC) return openJks(bytes, password);
+  if (magic === JCEKS_MAGIC) {
+    return { kind: "unreadable", reason: "JCEKS is not supported, allowed: PKCS12 or JKS" };
+  }
+  // A sequence, as every PKCS12 file is.
+  if (bytes[0] === 0x30) return openPkcs12(bytes, password);
+  return { kind: "unreadable", reason: "it is neither PKCS12 nor JKS" };
+}
+
+export function takeIdentity(
+  store: KeyStore,
+  { source, ...choice }: KeyChoice & { source: Given<Buffer> },
+): Reading<Identity> {
+  const stored = findKey(store.keys, { source, ...choice });
+  if (stored.kind !== "read") return stored;
+  const unlocked = stored.value.unlock(choice.keyPassword.value ?? choice.password.value ?? "");
+  switch (unlocked.kind) {
+    case "opened": {
+      const chain = orderChain(unlocked.value, stored.value.certificates);
+      return chain.length > 0
+        ? read({ key: unlocked.value, chain })
+        : faulty(source.path, "the store holds no certificate that belongs to the key");
+    }
+    case "locked":
+      return faulty(
+        choice.keyPassword.path,
+        choice.keyPassword.value === null
+          ? "missing, for the key has another password than the store"
+          : "it is not the password of the key",
+      );
+    case "unreadable":
+      return faulty(source.path, `cannot read the key in the store: ${unlocked.reason}`);
+  }
+}
+
+function findKey(
+  keys: readonly StoredKey[],
+  { source, alias, isAliasShown }: KeyChoice & { source: Given<Buffer> },
+): Reading<StoredKey> {
+  const [first, second] = keys;
+  if (first === undefined) return faulty(source.path, "the store holds no private key");
+  const aliases = keys.map((key) => toShown(key.alias));
+  if (alias.value === null) {
+    return second === undefined ? read(first) : faulty(alias.path, severalMessage(aliases));
+  }
+  const { path, value: name } = alias;
+  const found =
+    keys.find((key) => key.alias === name) ??
+    keys.find((key) => key.alias.toLowerCase() === name.toLowerCase());
+  if (found !== undefined) return read(found);
+  return faulty(path, unknownNameMessage("key", isAliasShown ? toShown(name) : "***", aliases));
+}
+
+function severalMessage(aliases: readonly string[]): string {
+  const names = aliases.slice(0, MAX_ALIASES).map((alias) => `"${alias}"`);
+  const rest = aliases.length > MAX_ALIASES ? ", …" : "";
+  return `missing, for the store holds ${aliases.length} keys: ${names.join(", ")}${rest}`;
+}
+
+/** A name out of a foreign file, in one line. */
+export function toShown(text: string): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim();
+  return line.length > 128 ? `${line.slice(0, 128)}…` : line;
+}

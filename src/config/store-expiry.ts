@@ -1,0 +1,45 @@
+// What will stop working by itself: certificates and tokens that have ended, or end soon.
+
+import type { X509Certificate } from "node:crypto";
+import { decodeJwt } from "jose";
+import { toShown } from "./store-entries.ts";
+
+const DAY_MS = 86_400_000;
+const CERTIFICATE_NOTICE_MS = 30 * DAY_MS;
+const TOKEN_NOTICE_MS = 3_600_000;
+const MAX_LINES = 5;
+
+/** A line for each certificate of a store, the first to end first. */
+export function certificateWarnings(certificates: readonly X509Certificate[], now: Date): readonly string[] {
+  const limit = now.getTime() + CERTIFICATE_NOTICE_MS;
+  return certificates
+    .map((certificate) => ({ certificate, end: certificate.validToDate }))
+    .filter(({ end }) => end.getTime() <= limit)
+    .sort((left, right) => left.end.getTime() - right.end.getTime())
+    .slice(0, MAX_LINES)
+    .map(({ certificate, end }) => {
+      const verb = end.getTime() <= now.getTime() ? "ended" : "ends";
+      return `the certificate of ${subjectOf(certificate)} ${verb} on ${end.toISOString().slice(0, 10)}`;
+    });
+}
+
+function subjectOf({ subject }: X509Certificate): string {
+  return toShown(subject.trimEnd().replaceAll("\n", ", "));
+}
+
+/** null: it is no JWT, says no end, or holds for longer than an hour. */
+export function tokenWarning(token: string, now: Date): string | null {
+  const seconds = expiryOf(token);
+  if (seconds === null) return null;
+  const end = new Date(seconds * 1000);
+  if (Number.isNaN(end.getTime()) || end.getTime() > now.getTime() + TOKEN_NOTICE_MS) return null;
+  return `the token ${end.getTime() <= now.getTime() ? "expired" : "expires"} at ${end.toISOString()}`;
+}
+
+function expiryOf(token: string): number | null {
+  try {
+    return decodeJwt(token).exp ?? null;
+  } catch {
+    return null;
+  }
+}

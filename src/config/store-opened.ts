@@ -1,0 +1,42 @@
+// What opening a PKCS12 or JKS file came to, whatever its reader threw.
+
+import type { KeyObject, X509Certificate } from "node:crypto";
+
+export type Opened<T> =
+  | { readonly kind: "opened"; readonly value: T }
+  /** The password is another one. */
+  | { readonly kind: "locked" }
+  | { readonly kind: "unreadable"; readonly reason: string };
+
+export interface KeyStore {
+  readonly certificates: readonly X509Certificate[];
+  readonly keys: readonly StoredKey[];
+}
+
+export interface StoredKey {
+  readonly alias: string;
+  /** Among them that of the key and its issuers, in any order. */
+  readonly certificates: readonly X509Certificate[];
+  readonly unlock: (password: string) => Opened<KeyObject>;
+}
+
+/** Why a store or a key in it stays closed. */
+export class StoreError extends Error {
+  readonly kind: "locked" | "unreadable";
+
+  constructor(kind: StoreError["kind"], message: string) {
+    super(message);
+    this.name = "StoreError";
+    this.kind = kind;
+  }
+}
+
+/** What is thrown but no StoreError comes from bytes that are no such store: its text may hold some of them. */
+export function attempt<T>(open: () => T): Opened<T> {
+  try {
+    return { kind: "opened", value: open() };
+  } catch (error) {
+    if (!(error instanceof StoreError)) return { kind: "unreadable", reason: "it is damaged" };
+    return error.kind === "locked" ? { kind: "locked" } : { kind: "unreadable", reason: error.message };
+  }
+}

@@ -1,0 +1,123 @@
+// A subscription's trust store and key store, in the form that TLS takes them.
+
+import type { X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
+import type { Settings } from "./resolve-subscription.ts";
+import type { Secret } from "./schema-secret.ts";
+import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
+import { orderChain, readCertificates, readPrivateKey, toKeyPem } from "./store-pem.ts";
+import { faulty, type Given, read, type Reading, thenRead, UNKNOWN } from "./store-reading.ts";
+import { readSource, type StoreScope } from "./store-source.ts";
+import type { Sound } from "./validate.ts";
+
+type Ssl = NonNullable<Settings["ssl"]>;
+export type TrustStore = Sound<NonNullable<Ssl["trustStore"]>>;
+export type KeyStoreEntry = Sound<NonNullable<Ssl["keyStore"]>>;
+
+/** Those with a password. */
+type Protected<T> = Extract<T, { type?: "PKCS12" | "JKS" | undefined; password?: Secret | undefined }>;
+
+export interface ReadIdentity extends Identity {
+  /** The key as its file has it, where that is in PEM. */
+  readonly pem: string | null;
+}
+
+const STORE = { pathKey: "path", contentKey: "content" };
+const KEY = { pathKey: "keyPath", contentKey: "keyContent" };
+const CERTIFICATE = { pathKey: "certPath", contentKey: "certContent" };
+
+export function readTrustStore(store: TrustStore, scope: StoreScope): Reading<readonly X509Certificate[]> {
+  if (store.type === undefined) return UNKNOWN;
+  const source = readSource(store, { ...STORE, isBase64: store.type !== "PEM", ...scope });
+  if (source.kind !== "read") return source;
+  const isProtected = store.type === "PKCS12" || store.type === "JKS";
+  const found = isProtected
+    ? readTrusted(store, { source: source.value, scope })
+    : readCertificates(source.value);
+  if (found.kind !== "read") return found;
+  const distinct = [...new Map(found.value.map((one) => [one.fingerprint256, one])).values()];
+  return isTaken({ ca: distinct.map(String) })
+    ? read(distinct)
+    : faulty(source.value.path, "TLS does not take the certificates in it");
+}
+
+function readTrusted(
+  store: Protected<TrustStore>,
+  { source, scope }: { source: Given<Buffer>; scope: StoreScope },
+): Reading<readonly X509Certificate[]> {
+  const password = toGiven("password", store.password, scope);
+  if (password === null) return UNKNOWN;
+  const opened = openStore(source, password);
+  if (opened.kind !== "read") return opened;
+  const { certificates } = opened.value;
+  return certificates.length > 0 ? read(certificates) : faulty(source.path, "the store holds no certificate");
+}
+
+export function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Reading<ReadIdentity> {
+  if (store.type === undefined) return UNKNOWN;
+  const isProtected = store.type === "PKCS12" || store.type === "JKS";
+  const identity = isProtected ? readEntry(store, scope) : readPemPair(store, scope);
+  if (identity.kind !== "read") return identity;
+  const { key, chain, path, pem } = identity.value;
+  return isTaken({ key: toKeyPem(key), cert: chain.map(String).join("") })
+    ? read({ key, chain, pem })
+    : faulty(path, "TLS does not take the key and its certificate");
+}
+
+/** With the path of what is at fault if TLS does not take it. */
+type Candidate = ReadIdentity & Pick<Given<unknown>, "path">;
+
+function readPemPair(store: KeyStoreEntry, scope: StoreScope): Reading<Candidate> {
+  const key = thenRead(readSource(store, { ...KEY, isBase64: false, ...scope }), readPrivateKey);
+  const source = readSource(store, { ...CERTIFICATE, isBase64: false, ...scope });
+  const certificates = thenRead(source, readCertificates);
+  const faults = [key, certificates].flatMap((part) => (part.kind === "faulty" ? part.faults : []));
+  if (faults.length > 0) return { kind: "faulty", faults };
+  if (key.kind !== "read" || certificates.kind !== "read" || source.kind !== "read") return UNKNOWN;
+  const { path } = source.value;
+  const chain = orderChain(key.value.key, certificates.value);
+  return chain.length > 0
+    ? read({ ...key.value, chain, path })
+    : faulty(path, "it holds no certificate that belongs to the key");
+}
+
+function readEntry(store: Protected<KeyStoreEntry>, scope: StoreScope): Reading<Candidate> {
+  const source = readSource(store, { ...STORE, isBase64: true, ...scope });
+  if (source.kind !== "read") return source;
+  const password = toGiven("password", store.password, scope);
+  const alias = toGiven("alias", "alias" in store ? store.alias : null, scope);
+  const keyPassword = toGiven("keyPassword", "keyPassword" in store ? store.keyPassword : null, scope);
+  if (password === null || alias === null || keyPassword === null) return UNKNOWN;
+  const opened = openStore(source.value, password);
+  if (opened.kind !== "read") return opened;
+  const isAliasShown = store.alias?.source.kind === "inline";
+  const identity = takeIdentity(opened.value, {
+    source: source.value,
+    alias,
+    isAliasShown,
+    password,
+    keyPassword,
+  });
+  if (identity.kind !== "read") return identity;
+  return read({ ...identity.value, pem: null, path: source.value.path });
+}
+
+/** null: it is written, but not known. `secret` null: it is not written. */
+export function toGiven(
+  key: string,
+  secret: Secret | null | undefined,
+  { secrets }: StoreScope,
+): Given<string | null> | null {
+  if (secret === null) return { path: [key], value: null };
+  const value = secret === undefined ? undefined : secrets.valueOf(secret);
+  return value === undefined ? null : { path: [key], value };
+}
+
+function isTaken(options: SecureContextOptions): boolean {
+  try {
+    createSecureContext(options);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,124 @@
+// Keys and certificates that the file names, loaded and checked with it.
+
+import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
+import { hiddenLines } from "./hidden-parts.ts";
+import { type Fault, formatPath, type Path } from "./issue.ts";
+import { type JwtProfile, type Jwt, readSigningKey } from "./key-signing.ts";
+import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
+import type { Settings } from "./resolve-subscription.ts";
+import type { Secrets, ConfigContext } from "./secrets.ts";
+import { certificateWarnings, tokenWarning } from "./store-expiry.ts";
+import { toKeyPem } from "./store-pem.ts";
+import { mapReading } from "./store-reading.ts";
+import { createShelf, type StoreNotes } from "./store-shelf.ts";
+import type { StoreScope } from "./store-source.ts";
+import { type KeyStoreEntry, readKeyStore, readTrustStore, type TrustStore } from "./store-tls.ts";
+import type { SoundFile } from "./validate.ts";
+
+export interface SigningKey {
+  readonly key: AssertionKey;
+  /** In PEM, the certificate of the key first; empty: there is none. */
+  readonly chain: readonly string[];
+}
+
+/** By the object of the file that asks for them. */
+export interface Stores {
+  readonly tlsOf: (ssl: Settings["ssl"]) => TlsSettings;
+  readonly signingKeyOf: (jwt: JwtProfile) => SigningKey;
+  readonly faults: readonly Fault[];
+  readonly warnings: readonly string[];
+  /** What must never be shown of the keys. */
+  readonly hidden: readonly string[];
+}
+
+/** Where nothing is looked up. */
+const NO_KEY: SigningKey = { key: { kind: "hmac", secret: new Uint8Array(0) }, chain: [] };
+
+export function loadStores(
+  file: SoundFile,
+  { context, secrets }: { context: ConfigContext; secrets: Secrets },
+): Stores {
+  const notes: StoreNotes = { faults: [], warnings: [], hidden: new Set() };
+  const { trusted, identities, signingKeys } = createShelves({ context, secrets }, notes);
+  for (const [index, subscription] of (file.subscriptions ?? []).entries()) {
+    const configuration = subscription?.configuration;
+    if (configuration === undefined) continue;
+    const path = ["subscriptions", index, "configuration"];
+    const { ssl, auth } = deliverySettings(configuration);
+    const sslPath = [...path, ...deliveryPath(configuration, "ssl")];
+    const authPath = [...path, ...deliveryPath(configuration, "auth")];
+    trusted.load(ssl?.trustStore, [...sslPath, "trustStore"]);
+    identities.load(ssl?.keyStore, [...sslPath, "keyStore"]);
+    if (auth?.type === "jwtProfileOauth2") {
+      signingKeys.load(auth.jwtProfileOauth2, [...authPath, "jwtProfileOauth2"]);
+    }
+    notes.warnings.push(...laxWarnings(ssl, sslPath));
+    notes.warnings.push(...authWarnings(auth, { path: authPath, scope: { context, secrets } }));
+  }
+  return {
+    tlsOf: (ssl) => ({
+      trusted: trusted.valueOf(ssl?.trustStore),
+      identity: identities.valueOf(ssl?.keyStore),
+      verifiesCertificate: ssl?.trustAll !== true,
+      verifiesHostName: ssl?.hostnameVerifier !== false,
+    }),
+    signingKeyOf: (jwt) => signingKeys.valueOf(jwt) ?? NO_KEY,
+    faults: notes.faults,
+    warnings: notes.warnings,
+    hidden: [...notes.hidden],
+  };
+}
+
+function createShelves(scope: StoreScope, notes: StoreNotes) {
+  const { secrets } = scope;
+  const { now } = scope.context;
+  return {
+    trusted: createShelf<TrustStore, readonly string[]>(
+      (store) =>
+        mapReading(readTrustStore(store, scope), (certificates) => ({
+          value: certificates.map(String),
+          warnings: certificateWarnings(certificates, now),
+          hidden: [],
+        })),
+      { notes, secrets },
+    ),
+    identities: createShelf<KeyStoreEntry, TlsIdentity>(
+      (store) =>
+        mapReading(readKeyStore(store, scope), ({ key, chain, pem }) => ({
+          value: { key: toKeyPem(key), chain: chain.map(String) },
+          warnings: certificateWarnings(chain, now),
+          hidden: [toKeyPem(key), pem ?? ""].flatMap(hiddenLines),
+        })),
+      { notes, secrets },
+    ),
+    signingKeys: createShelf<Jwt, SigningKey>(
+      (jwt) =>
+        mapReading(readSigningKey(jwt, scope), ({ key, chain, hidden }) => ({
+          value: { key, chain: chain.map(String) },
+          warnings: jwt.x509CertChain === "X5C" ? certificateWarnings(chain, now) : [],
+          hidden,
+        })),
+      { notes, secrets },
+    ),
+  };
+}
+
+function laxWarnings(ssl: SoundConfiguration["ssl"], path: Path): string[] {
+  const at = formatPath(path);
+  return [
+    ...(ssl?.trustAll === true ? [`${at}.trustAll: it accepts any certificate`] : []),
+    ...(ssl?.hostnameVerifier === false
+      ? [`${at}.hostnameVerifier: it accepts a certificate that is for another host`]
+      : []),
+  ];
+}
+
+function authWarnings(
+  auth: SoundConfiguration["auth"],
+  { path, scope }: { path: Path; scope: StoreScope },
+): string[] {
+  const secret = auth?.type === "token" ? auth.token?.value : undefined;
+  const token = secret === undefined ? undefined : scope.secrets.valueOf(secret);
+  const warning = token === undefined ? null : tokenWarning(token, scope.context.now);
+  return warning === null ? [] : [`${formatPath([...path, "token", "value"])}: ${warning}`];
+}

@@ -1,0 +1,158 @@
+// Tells when the content of the config file has changed, whichever way it is written.
+//
+// What a look finds:  what was told last, or no file  -> nothing to tell
+//                     something else                  -> look again after `settleMs`
+//                     the same else, twice in a row   -> tell
+
+import { createHash } from "node:crypto";
+import { type FSWatcher, watch } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+
+export interface ConfigWatch {
+  readonly close: () => void;
+}
+
+export interface WatchOptions {
+  /** Called once for each new content; must not throw. */
+  readonly onChange: () => void;
+  readonly pollMs?: number;
+  readonly settleMs?: number;
+}
+
+const POLL_MS = 2000;
+const SETTLE_MS = 200;
+const MAX_READ_BYTES = 16 * 1024 * 1024;
+/** File systems keep times as coarse as this: an older file has not been written since unnoticed. */
+const COARSEST_TIME_MS = 2000;
+
+/**
+ * Resolves once it is watching: a file that is loaded afterwards misses no change. Events of its directory are only a
+ * hint, for they miss what happens behind symbolic links and to the directory itself: the poll finds that. A file that is
+ * gone or not readable is no change. The files that references name are not watched.
+ */
+export async function watchConfig(
+  path: string,
+  { onChange, pollMs = POLL_MS, settleMs = SETTLE_MS }: WatchOptions,
+): Promise<ConfigWatch> {
+  const file = resolve(path);
+  const readDigest = createDigestReader(file);
+  let told = await readDigest();
+  let seen = told;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let isLooking = false;
+  let isClosed = false;
+
+  function lookSoon(): void {
+    if (!isClosed) timer ??= setTimeout(() => void look(), settleMs); // Never rejects.
+  }
+
+  async function look(): Promise<void> {
+    timer = null;
+    if (isLooking) return lookSoon();
+    isLooking = true;
+    const digest = await readDigest();
+    isLooking = false;
+    if (isClosed) return;
+    const isSettled = digest === seen;
+    seen = digest;
+    if (digest === null || digest === told) return;
+    if (!isSettled) return lookSoon();
+    told = digest;
+    onChange();
+  }
+
+  const directory = createDirectoryWatch(dirname(file), lookSoon);
+  const poll = setInterval(() => {
+    void directory.attach(); // Never rejects.
+    lookSoon();
+  }, pollMs);
+  await directory.attach();
+  lookSoon(); // For what happened since the first look.
+  return {
+    close: () => {
+      isClosed = true;
+      clearInterval(poll);
+      if (timer !== null) clearTimeout(timer);
+      directory.close();
+    },
+  };
+}
+
+interface DirectoryWatch {
+  /** Watches the directory that has the name now, if it is another one than before. */
+  readonly attach: () => Promise<void>;
+  readonly close: () => void;
+}
+
+function createDirectoryWatch(directory: string, onEvent: () => void): DirectoryWatch {
+  let watcher: FSWatcher | null = null;
+  let watched: string | null = null;
+  let isClosed = false;
+
+  function detach(): void {
+    watcher?.close();
+    watcher = null;
+    watched = null;
+  }
+
+  async function attach(): Promise<void> {
+    const identity = await identify(directory);
+    if (isClosed || identity === watched) return;
+    detach();
+    if (identity === null) return;
+    try {
+      const opened = watch(directory, onEvent);
+      opened.on("error", () => {
+        if (opened === watcher) detach();
+      });
+      watcher = opened;
+      watched = identity;
+    } catch {
+      // The poll sees what this would tell, and tries again.
+    }
+  }
+
+  return {
+    attach,
+    close: () => {
+      isClosed = true;
+      detach();
+    },
+  };
+}
+
+/** An inode number alone may be given again; null: there is no such directory. */
+async function identify(directory: string): Promise<string | null> {
+  try {
+    const { dev, ino, birthtimeNs } = await stat(directory, { bigint: true });
+    return `${dev}:${ino}:${birthtimeNs}`;
+  } catch {
+    return null;
+  }
+}
+
+/** What is read stands for the content; null: there is no file to read. A file that was not written to is not read again. */
+function createDigestReader(file: string): () => Promise<string | null> {
+  let last = { version: "", digest: "" };
+
+  return async () => {
+    try {
+      const found = await stat(file, { bigint: true });
+      if (!found.isFile()) return null;
+      const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = found;
+      const version = `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+      if (version === last.version) return last.digest;
+      const isAtRest = Date.now() - Number(ctimeMs) > COARSEST_TIME_MS;
+      const digest = size > MAX_READ_BYTES ? `too large: ${version}` : digestOf(await readFile(file));
+      last = { version: isAtRest ? version : "", digest };
+      return digest;
+    } catch {
+      return null;
+    }
+  };
+}
+
+function digestOf(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("base64");
+}

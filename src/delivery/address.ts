@@ -1,0 +1,123 @@
+// Where callbacks may go: the most specific range that an address is in decides.
+
+import { fromByteArray } from "ipaddr.js";
+
+import type { AddressRules } from "./callback.ts";
+import { type Address, isWithin, parseAddress, parseRange, type Range } from "./ip-range.ts";
+
+/** What clouds keep their metadata services on: whoever reaches them has the credentials of the host. */
+const METADATA = toRanges([
+  "169.254.0.0/16",
+  "fe80::/10",
+  "fd00:ec2::254",
+  "100.100.100.200",
+  "168.63.129.16",
+  "192.0.0.192",
+]);
+
+/** Not the public internet: IANA's registries of special-purpose addresses (RFC 6890). */
+const PRIVATE = toRanges([
+  "0.0.0.0/8",
+  "10.0.0.0/8",
+  "100.64.0.0/10",
+  "127.0.0.0/8",
+  "169.254.0.0/16",
+  "172.16.0.0/12",
+  "192.0.0.0/24",
+  "192.0.2.0/24",
+  "192.168.0.0/16",
+  "198.18.0.0/15",
+  "198.51.100.0/24",
+  "203.0.113.0/24",
+  "224.0.0.0/3",
+  "::",
+  "::1",
+  "64:ff9b:1::/48",
+  "100::/64",
+  "2001:db8::/32",
+  "fc00::/7",
+  "fe80::/10",
+  "fec0::/10",
+  "ff00::/8",
+]);
+
+interface Embedding {
+  readonly range: Range;
+  /** Where the four bytes of the IPv4 address are. */
+  readonly places: readonly (readonly [number, number, number, number])[];
+  readonly isInverted?: true;
+}
+
+const LAST_FOUR = [12, 13, 14, 15] as const;
+
+/** IPv6 addresses that lead to an IPv4 address: RFC 4291, 6052, 8215, 3056 and 4380. */
+const EMBEDDINGS: readonly Embedding[] = [
+  { range: toRange("::/96"), places: [LAST_FOUR] },
+  { range: toRange("::ffff:0:0/96"), places: [LAST_FOUR] },
+  { range: toRange("64:ff9b::/96"), places: [LAST_FOUR] },
+  // How long the prefix is there is the network's choice.
+  {
+    range: toRange("64:ff9b:1::/48"),
+    places: [LAST_FOUR, [6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12]],
+  },
+  { range: toRange("2002::/16"), places: [[2, 3, 4, 5]] },
+  { range: toRange("2001::/32"), places: [[4, 5, 6, 7]] },
+  { range: toRange("2001::/32"), places: [LAST_FOUR], isInverted: true },
+];
+
+/** `::` and `::1`: no IPv4 address is meant by their last bytes. */
+const WITHOUT_EMBEDDED = toRange("::/127");
+
+/**
+ * True: it may be dialled. An IPv6 address that leads to an IPv4 address is judged as both, and denied if either is:
+ * to allow the IPv4 range is enough, to allow the IPv6 one is not. What is no address is denied.
+ */
+export function createAddressCheck({
+  allow,
+  deny,
+  deniesPrivate,
+}: AddressRules): (address: string) => boolean {
+  const allowed = toRanges(allow);
+  const denied = toRanges(deny);
+  const deniedElse = deniesPrivate ? [...METADATA, ...PRIVATE] : METADATA;
+
+  function isAllowed(address: Address): boolean {
+    const allowedBits = mostBits(allowed, address);
+    const deniedBits = mostBits(denied, address);
+    if (allowedBits === NONE && deniedBits === NONE) return mostBits(deniedElse, address) === NONE;
+    return allowedBits > deniedBits;
+  }
+
+  return (text) => {
+    const address = parseAddress(text);
+    return address !== null && isAllowed(address) && embeddedIn(address).every(isAllowed);
+  };
+}
+
+const NONE = -1;
+
+/** How specific the most specific of the ranges is that it is in. */
+function mostBits(ranges: readonly Range[], address: Address): number {
+  return Math.max(NONE, ...ranges.map((range) => (isWithin(address, range) ? range.bits : NONE)));
+}
+
+function embeddedIn(address: Address): Address[] {
+  if (address.kind() === "ipv4" || isWithin(address, WITHOUT_EMBEDDED)) return [];
+  const bytes = address.toByteArray();
+  return EMBEDDINGS.filter(({ range }) => isWithin(address, range)).flatMap(({ places, isInverted }) =>
+    places.map((place) => {
+      const mask = isInverted === true ? 0xff : 0;
+      return fromByteArray(place.map((index) => (bytes[index] ?? 0) ^ mask));
+    }),
+  );
+}
+
+function toRanges(texts: readonly string[]): Range[] {
+  return texts.map(toRange);
+}
+
+function toRange(text: string): Range {
+  const range = parseRange(text);
+  if (range === null) throw new TypeError(`Not an address or a range of addresses: ${text}`);
+  return range;
+}

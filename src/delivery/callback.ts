@@ -1,0 +1,114 @@
+// How a callback is called, with every default applied and every secret resolved.
+
+import type { Header } from "./message.ts";
+
+export interface CallbackSettings {
+  readonly url: URL;
+  /** The URL as it may be shown: no secret, no query. */
+  readonly displayUrl: string;
+  readonly method: "POST" | "PUT" | "PATCH";
+  readonly headers: readonly Header[];
+  readonly auth: CallbackAuth;
+  /** Each gives a signature of its own; empty: not signed. */
+  readonly signatureKeys: readonly SignatureKey[];
+  readonly route: Route;
+  /** For the whole exchange, connecting included. */
+  readonly readTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxConcurrentConnections: number;
+}
+
+/** How connections are made, to the callback and to its token endpoint alike. */
+export interface Route {
+  /** For all steps together, name resolution included. */
+  readonly connectTimeoutMs: number;
+  readonly tls: TlsSettings;
+  readonly proxy: ProxyRule;
+  readonly addresses: AddressRules;
+}
+
+export type CallbackAuth =
+  | { readonly kind: "none" }
+  | { readonly kind: "basic"; readonly username: string; readonly password: string }
+  | { readonly kind: "token"; readonly value: string }
+  | {
+      readonly kind: "oauth2";
+      readonly tokenUrl: URL;
+      readonly clientId: string;
+      readonly clientSecret: string;
+      /** Empty: those that the server gives by itself. */
+      readonly scopes: readonly string[];
+      readonly clientAuthentication: "body" | "basic";
+    }
+  | { readonly kind: "jwt-profile"; readonly tokenUrl: URL; readonly assertion: AssertionSettings };
+
+/** A JWT that is exchanged for an access token: RFC 7523. */
+export interface AssertionSettings {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly audience: string;
+  readonly lifetimeMs: number;
+  readonly algorithm: "RS256" | "HS256" | "HS384" | "HS512";
+  readonly key: AssertionKey;
+  readonly keyId: string | null;
+  /** Null: a random one each time. */
+  readonly jwtId: string | null;
+  /** The `x5c` header: certificates in PEM, the signer's first; empty: none is sent. */
+  readonly chain: readonly string[];
+  readonly customClaims: readonly (readonly [name: string, value: string])[];
+}
+
+/** `pem`: PKCS#8, not encrypted. */
+export type AssertionKey =
+  | { readonly kind: "rsa"; readonly pem: string }
+  | { readonly kind: "hmac"; readonly secret: Uint8Array };
+
+/** `seed`: 32 bytes. */
+export type SignatureKey =
+  | { readonly kind: "hmac-sha256"; readonly secret: Uint8Array }
+  | { readonly kind: "ed25519"; readonly seed: Uint8Array };
+
+export interface TlsSettings {
+  /** Certificates in PEM; null: those of the system. */
+  readonly trusted: readonly string[] | null;
+  readonly identity: TlsIdentity | null;
+  /** False: any certificate will do. */
+  readonly verifiesCertificate: boolean;
+  /** False: the certificate may be for another host. */
+  readonly verifiesHostName: boolean;
+}
+
+export interface TlsIdentity {
+  /** PKCS#8 in PEM, not encrypted. */
+  readonly key: string;
+  /** In PEM, the own certificate first. */
+  readonly chain: readonly string[];
+}
+
+export interface Proxy {
+  readonly type: "http" | "socks4" | "socks5";
+  /** An IPv6 address is without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | null;
+  readonly password: string | null;
+}
+
+export type ProxyRule =
+  | { readonly kind: "none" }
+  | { readonly kind: "fixed"; readonly proxy: Proxy }
+  /** By the scheme of the URL; what `noProxy` names is reached directly. */
+  | {
+      readonly kind: "system";
+      readonly http: Proxy | null;
+      readonly https: Proxy | null;
+      readonly noProxy: readonly string[];
+    };
+
+/** Addresses and ranges such as `10.0.0.0/8`. The most specific match decides, a tie denies. */
+export interface AddressRules {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  /** True: loopback, unspecified and private ranges are denied where nothing else matches. */
+  readonly deniesPrivate: boolean;
+}

@@ -1,0 +1,73 @@
+// PURE. Who may do what: from an identity and a place to what of it may be seen.
+
+export type Identity =
+  /** May do everything. */
+  | { readonly kind: "operator" }
+  | {
+      readonly kind: "jwt";
+      readonly scopes: readonly string[];
+      /** Null: the token has none. */
+      readonly subject: string | null;
+    };
+
+/** What a request that was let in may see and change. */
+export type Access =
+  | { readonly kind: "all" }
+  /** Only subscriptions of this application; any other is not there. */
+  | { readonly kind: "application"; readonly application: string };
+
+/** `open`: for everybody; `entrypoint`: below a `contextPath`; `control`: all the rest. */
+export type Area = "open" | "control" | "entrypoint";
+
+export interface Places {
+  /** Read without credentials: `/livez`, `/readyz`, the page with its parts. */
+  readonly openPaths: ReadonlySet<string>;
+  readonly contextPaths: readonly string[];
+}
+
+/** Where one signs in and out, which takes no credentials but those inside. */
+export const SESSION_PATH = "/api/session";
+
+export function areaOf({ method, path }: { method: string; path: string }, places: Places): Area {
+  if (path === SESSION_PATH) return "open";
+  if (places.openPaths.has(path)) return isReading(method) ? "open" : "control";
+  const isBelow = places.contextPaths.some((contextPath) => `${path}/`.startsWith(`${contextPath}/`));
+  return isBelow ? "entrypoint" : "control";
+}
+
+export type AccessDecision =
+  | { readonly kind: "granted"; readonly access: Access }
+  /** `scope`: what the token would need. */
+  | { readonly kind: "denied"; readonly scope: string; readonly detail: string };
+
+export function decideAccess(
+  identity: Identity,
+  { method, area }: { method: string; area: Exclude<Area, "open"> },
+): AccessDecision {
+  const needed = isReading(method) ? "relay:read" : "relay:write";
+  if (identity.kind === "operator" || identity.scopes.includes(needed)) {
+    return { kind: "granted", access: { kind: "all" } };
+  }
+  if (area === "control") {
+    return { kind: "denied", scope: needed, detail: `The token lacks the scope ${needed}` };
+  }
+  if (!identity.scopes.includes("relay:subscribe")) {
+    const detail = `The token lacks the scope relay:subscribe or ${needed}`;
+    return { kind: "denied", scope: `relay:subscribe ${needed}`, detail };
+  }
+  if (identity.subject === null) {
+    const detail = "The token has no sub, so it is nobody's subscriptions that it may see";
+    return { kind: "denied", scope: "relay:subscribe", detail };
+  }
+  return { kind: "granted", access: { kind: "application", application: identity.subject } };
+}
+
+/** Whether a subscription of that application is there for the caller; null: it belongs to none. */
+export function isVisible(access: Access, application: string | null): boolean {
+  return access.kind === "all" || access.application === application;
+}
+
+/** What a browser sends without asking first, and what changes nothing. */
+export function isReading(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS";
+}

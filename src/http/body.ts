@@ -1,0 +1,43 @@
+// Takes the body of a request whole, within a size and a time.
+
+import type { Problem } from "./problem.ts";
+
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly withinMs: number;
+}
+
+export type BodyResult =
+  | { readonly kind: "read"; readonly body: Uint8Array }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+/** The rest of a body that is refused is not waited for: the connection ends with the answer. */
+export async function readBody(request: Request, { maxBytes, withinMs }: BodyLimits): Promise<BodyResult> {
+  const tooLarge = refuse(413, `The body is larger than ${maxBytes} bytes`);
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return tooLarge;
+  const reader = request.body?.getReader();
+  if (reader === undefined) return { kind: "read", body: new Uint8Array(0) };
+  const late = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => late.resolve("late"), withinMs);
+  try {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for (;;) {
+      const chunk = await Promise.race([reader.read(), late.promise]);
+      if (chunk === "late") return refuse(408, `The body did not arrive within ${withinMs} ms`);
+      if (chunk.done) return { kind: "read", body: Buffer.concat(chunks) };
+      length += chunk.value.length;
+      if (length > maxBytes) return tooLarge;
+      chunks.push(chunk.value);
+    }
+  } catch {
+    return refuse(400, "The body broke off");
+  } finally {
+    clearTimeout(timer);
+    void reader.cancel().catch(() => {}); // Nobody reads what is left of it.
+  }
+}
+
+function refuse(status: 400 | 408 | 413, detail: string): BodyResult {
+  return { kind: "refused", problem: { status, detail, headers: { connection: "close" } } };
+}

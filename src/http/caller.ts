@@ -1,0 +1,29 @@
+// Where a request came in: what listeners tell the routes, and what the gate tells them.
+
+import type { Access } from "./access.ts";
+
+export type Caller =
+  /** The control socket: whoever may open the file may do everything. */
+  | { readonly kind: "socket" }
+  | {
+      readonly kind: "network";
+      /** The other end's IP address. */
+      readonly address: string;
+      /** The port that it came in on. */
+      readonly port: number;
+      /** True: over TLS. */
+      readonly isSecure: boolean;
+    };
+
+/** What a listener gives with each request. */
+export interface Bindings {
+  readonly caller: Caller;
+  /** Lifts the idle timeout of the connection, for an answer that streams. */
+  readonly keepOpen: () => void;
+}
+
+/** What a route finds in its context: `context.env.caller`, `context.get("access")`. */
+export interface ServerEnv {
+  readonly Bindings: Bindings;
+  readonly Variables: { access: Access };
+}

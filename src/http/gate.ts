@@ -1,0 +1,104 @@
+// What stands in front of every route: browsers' rules, credentials, and the size of a body.
+
+import type { Context, MiddlewareHandler } from "hono";
+import { type Access, areaOf, decideAccess, type Identity, isReading, type Places } from "./access.ts";
+import { type Auth, readCredentials } from "./auth.ts";
+import { readBody } from "./body.ts";
+import {
+  type Listen,
+  refuseContentType,
+  refuseForeignWrite,
+  refuseHost,
+  SECURITY_HEADERS,
+  withoutPrompt,
+} from "./browser.ts";
+import type { ServerEnv } from "./caller.ts";
+import { type Problem, toProblemResponse } from "./problem.ts";
+import type { Sessions } from "./session.ts";
+import { findSession } from "./sign-in.ts";
+
+export interface GateOptions extends Places {
+  readonly auth: Auth;
+  readonly sessions: Sessions;
+  /** Null: there is no listener but the control socket. */
+  readonly listen: Listen | null;
+  readonly mask: (text: string) => string;
+  readonly bodyWithinMs?: number;
+}
+
+type ServerContext = Context<ServerEnv>;
+
+type Admission =
+  | { readonly kind: "admitted"; readonly access: Access }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+const MAX_BODY_BYTES = 1_048_576;
+const EVERYTHING: Admission = { kind: "admitted", access: { kind: "all" } };
+
+/** Routes behind it find `access` in their context, and a body that has arrived whole. */
+export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
+  const { mask, contextPaths, bodyWithinMs = 10_000 } = options;
+  const isKept = (path: string) =>
+    ["/api", ...contextPaths].some((prefix) => `${path}/`.startsWith(`${prefix}/`));
+
+  async function enter(context: ServerContext): Promise<Problem | null> {
+    const admission = await admit(context, options);
+    if (admission.kind === "refused") return admission.problem;
+    context.set("access", admission.access);
+    const { raw } = context.req;
+    if (isReading(raw.method) || raw.body === null) return null;
+    const result = await readBody(raw, { maxBytes: MAX_BODY_BYTES, withinMs: bodyWithinMs });
+    if (result.kind === "refused") return result.problem;
+    context.req.raw = new Request(raw, { method: raw.method, body: result.body });
+    return null;
+  }
+
+  return async (context, next) => {
+    const problem = await enter(context);
+    if (problem === null) await next();
+    else context.res = toProblemResponse(withoutPrompt(problem, context.req.raw), mask);
+    const { headers } = context.res;
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      if (!headers.has(name)) context.header(name, value);
+    }
+    if (isKept(context.req.path) && !headers.has("cache-control")) {
+      context.header("cache-control", "no-store");
+    }
+  };
+}
+
+async function admit(context: ServerContext, options: GateOptions): Promise<Admission> {
+  const { caller } = context.env;
+  const { raw, path } = context.req;
+  const wrongType = refuseContentType(raw);
+  if (caller.kind === "socket") return wrongType === null ? EVERYTHING : refuse(wrongType);
+  const { listen } = options;
+  if (listen === null) return refuse({ status: 421, detail: "There is no listener for the network" });
+  const foreign = refuseHost(raw, { listen, caller }) ?? refuseForeignWrite(raw, caller) ?? wrongType;
+  if (foreign !== null) return refuse(foreign);
+  const area = areaOf({ method: raw.method, path }, options);
+  if (area === "open") return EVERYTHING;
+  const found = await identify(context, { ...options, address: caller.address });
+  if (found.kind === "refused") return found;
+  const decision = decideAccess(found.identity, { method: raw.method, area });
+  if (decision.kind === "granted") return { kind: "admitted", access: decision.access };
+  const challenge = `Bearer realm="relay", error="insufficient_scope", scope="${decision.scope}"`;
+  return refuse({ status: 403, detail: decision.detail, headers: { "www-authenticate": challenge } });
+}
+
+/** Credentials that are sent outright count before a cookie. */
+async function identify(
+  context: ServerContext,
+  { auth, sessions, address }: { auth: Auth; sessions: Sessions; address: string },
+): Promise<
+  { readonly kind: "identified"; readonly identity: Identity } | Extract<Admission, { kind: "refused" }>
+> {
+  const { headers } = context.req.raw;
+  const session = headers.has("authorization") ? null : findSession(context, sessions);
+  if (session !== null) return { kind: "identified", identity: session.identity };
+  return await auth.authenticate(readCredentials(headers), address);
+}
+
+function refuse(problem: Problem): Extract<Admission, { kind: "refused" }> {
+  return { kind: "refused", problem };
+}

@@ -1,0 +1,32 @@
+// One page of a list, in the order of a key: `?limit` and `?cursor`, which is the key of the last item seen.
+
+export type Page<T> =
+  | {
+      readonly kind: "page";
+      readonly items: readonly T[];
+      /** For the page after it; null: this is the last one. */
+      readonly next: string | null;
+    }
+  | { readonly kind: "invalid"; readonly detail: string };
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1000;
+
+export function pageOf<T>(
+  list: readonly T[],
+  {
+    keyOf,
+    limit: limitText,
+    cursor,
+  }: { keyOf: (item: T) => string; limit: string | undefined; cursor: string | undefined },
+): Page<T> {
+  const limit = limitText === undefined ? DEFAULT_LIMIT : Number(limitText);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    return { kind: "invalid", detail: `limit takes a whole number from 1 to ${MAX_LIMIT}` };
+  }
+  const sorted = list.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
+  const rest = cursor === undefined ? sorted : sorted.filter((item) => keyOf(item) > cursor);
+  const items = rest.slice(0, limit);
+  const last = items.at(-1);
+  return { kind: "page", items, next: rest.length > limit && last !== undefined ? keyOf(last) : null };
+}

@@ -1,0 +1,60 @@
+// Error answers: problem details of RFC 9457, without a stack and without a secret.
+
+import { HTTPException } from "hono/http-exception";
+
+const TITLES = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  409: "Conflict",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  421: "Misdirected Request",
+  422: "Unprocessable Content",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+} as const;
+
+export type ProblemStatus = keyof typeof TITLES;
+
+export interface Problem {
+  readonly status: ProblemStatus;
+  /** What was wrong with this request, for people. */
+  readonly detail?: string;
+  /** Faults of the body, each with the path of its value; an empty path is the body as a whole. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  /** Headers of the answer, such as `WWW-Authenticate`. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** `mask` hides secrets in every text that may quote something. */
+export function toProblemResponse(problem: Problem, mask: (text: string) => string): Response {
+  const { status, detail, errors, headers } = problem;
+  const content = {
+    type: "about:blank",
+    title: TITLES[status],
+    status,
+    ...(detail === undefined ? {} : { detail: mask(detail) }),
+    ...(errors === undefined
+      ? {}
+      : { errors: errors.map(({ path, message }) => ({ path: mask(path), message: mask(message) })) }),
+  };
+  return new Response(JSON.stringify(content), {
+    status,
+    headers: { "cache-control": "no-store", ...headers, "content-type": "application/problem+json" },
+  });
+}
+
+/** What may be said of anything thrown: nothing but the status that it asks for. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof HTTPException && isProblemStatus(error.status)) return { status: error.status };
+  return { status: 500 };
+}
+
+function isProblemStatus(status: number): status is ProblemStatus {
+  return Object.hasOwn(TITLES, status);
+}

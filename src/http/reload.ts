@@ -1,0 +1,23 @@
+// `POST /api/reload`: the config file is read again, and taken whole or not at all.
+
+import { Hono } from "hono";
+import type { ServerEnv } from "./caller.ts";
+import { toProblemResponse } from "./problem.ts";
+
+export type ReloadOutcome =
+  /** `changes`: a line for each thing that changed; empty: nothing did. */
+  | { readonly kind: "applied"; readonly changes: readonly string[]; readonly warnings: readonly string[] }
+  /** The config that was there goes on. */
+  | { readonly kind: "refused"; readonly report: string };
+
+export type Reload = () => Promise<ReloadOutcome>;
+
+export function createReload(reload: Reload, mask: (text: string) => string): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  routes.post("/", async (context) => {
+    const outcome = await reload();
+    if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report }, mask);
+    return context.json({ changes: outcome.changes, warnings: outcome.warnings });
+  });
+  return routes;
+}

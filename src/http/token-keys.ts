@@ -1,0 +1,144 @@
+// The keys that tokens are checked with. The type of a key fixes the algorithms that it may be used with.
+
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  type CryptoKey,
+  customFetch,
+  errors,
+  type JSONWebKeySet,
+  type JWK,
+  type JWSHeaderParameters,
+} from "jose";
+import type { VerificationKey } from "#config/key-file.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+
+/** The keys that a token with this header may be signed with; none is not an error. */
+export type KeysFor = (header: JWSHeaderParameters) => Promise<readonly (CryptoKey | Uint8Array)[]>;
+
+export interface RemoteKeysOptions {
+  readonly logger: Logger;
+  /** After a fetch that went well, an unknown key is looked for once in this time. */
+  readonly cooldownMs?: number;
+  /** After a fetch that failed, there is none for this time. */
+  readonly retryMs?: number;
+  readonly maxAgeMs?: number;
+  readonly timeoutMs?: number;
+}
+
+type ResolveKey = (header: JWSHeaderParameters) => Promise<CryptoKey>;
+
+const PUBLIC_KEY_ALGORITHMS: ReadonlySet<string> = new Set(
+  "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split(" "),
+);
+/** RFC 7518, 3.2: a key is at least as long as the hash. */
+const HMAC_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 };
+const MAX_SET_BYTES = 262_144;
+const MAX_KEYS = 100;
+
+/** Fetched when needed; rejects with a RelayError `unavailable` where that fails, and says so in the log once. */
+export function createRemoteKeys(uri: URL, options: RemoteKeysOptions): KeysFor {
+  const { logger, cooldownMs = 10_000, retryMs = 5000, maxAgeMs = 600_000, timeoutMs = 5000 } = options;
+  let failedAt = -Infinity;
+  const resolveKey = createRemoteJWKSet(uri, {
+    cooldownDuration: cooldownMs,
+    cacheMaxAge: maxAgeMs,
+    timeoutDuration: timeoutMs,
+    async [customFetch](url, request) {
+      if (performance.now() - failedAt < retryMs) throw unavailable("it failed a moment ago");
+      try {
+        return Response.json(await fetchKeys(url, request));
+      } catch (error) {
+        failedAt = performance.now();
+        logger.warn("Cannot fetch the keys of server.auth", { from: uri.origin, error: messageOf(error) });
+        throw unavailable(messageOf(error));
+      }
+    },
+  });
+  return (header) => listPublicKeys(resolveKey, header);
+}
+
+/** From a file that is read with the config. */
+export function createFileKeys(keys: readonly VerificationKey[]): KeysFor {
+  const isSecret = ({ kty }: VerificationKey) => kty === "oct";
+  const published: JWK[] = keys.filter((key) => !isSecret(key));
+  const resolveKey = createLocalJWKSet({ keys: published });
+  const secrets = keys.filter(isSecret);
+  return async (header) => {
+    const minBytes = HMAC_BYTES[header.alg ?? ""];
+    if (minBytes === undefined) return await listPublicKeys(resolveKey, header);
+    return secrets
+      .filter(({ alg, kid }) => (alg ?? header.alg) === header.alg && (header.kid ?? kid) === kid)
+      .map(({ k }) => Buffer.from(k ?? "", "base64url"))
+      .filter(({ length }) => length >= minBytes);
+  };
+}
+
+async function listPublicKeys(
+  resolveKey: ResolveKey,
+  header: JWSHeaderParameters,
+): Promise<readonly CryptoKey[]> {
+  if (!PUBLIC_KEY_ALGORITHMS.has(header.alg ?? "")) return [];
+  try {
+    return [await resolveKey(header)];
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey) return [];
+    if (error instanceof errors.JWKSMultipleMatchingKeys) return await Array.fromAsync(error);
+    throw error;
+  }
+}
+
+async function fetchKeys(
+  url: string,
+  request: { headers: Headers; signal: AbortSignal },
+): Promise<JSONWebKeySet> {
+  const response = await fetch(url, { ...request, redirect: "manual" });
+  try {
+    if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
+    return parseKeys(await readText(response));
+  } finally {
+    void response.body?.cancel().catch(() => {}); // A body that is read already cannot be cancelled.
+  }
+}
+
+async function readText(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const chunk = await reader?.read();
+    if (chunk === undefined || chunk.done) return Buffer.concat(chunks).toString("utf8");
+    length += chunk.value.length;
+    if (length > MAX_SET_BYTES) {
+      void reader?.cancel().catch(() => {}); // Nobody reads what is left of it.
+      throw new Error(`its answer is larger than ${MAX_SET_BYTES} bytes`);
+    }
+    chunks.push(chunk.value);
+  }
+}
+
+function parseKeys(text: string): JSONWebKeySet {
+  const found: unknown = parseJson(text);
+  const keys: unknown = typeof found === "object" && found !== null && "keys" in found ? found.keys : null;
+  if (!Array.isArray(keys)) throw new Error("its answer is no set of keys");
+  if (keys.length > MAX_KEYS) throw new Error(`its answer has more than ${MAX_KEYS} keys`);
+  // Keys for other purposes and of kinds that are not known may stand in a set: RFC 7517, 5.
+  const published = keys.filter(
+    (key: unknown): key is JWK =>
+      typeof key === "object" && key !== null && "kty" in key && typeof key.kty === "string",
+  );
+  return { keys: published };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function unavailable(reason: string): RelayError {
+  return new RelayError("unavailable", `Cannot fetch the keys of server.auth: ${reason}`);
+}

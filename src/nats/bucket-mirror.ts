@@ -1,0 +1,211 @@
+// What a relay knows of a bucket: what the feed brought, covered by what was changed here and has not come back yet.
+//
+//   changed here: unwritten --stored by the server--> written --brought by the feed--> gone
+//
+// Only the feed changes what lies under the cover, so that there is one order of things. What is read anew replaces all
+// of it at once, whatever the revisions: the bucket may be another one of the same name.
+
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+
+import type { StoredChange } from "./bucket-feed.ts";
+
+export interface BucketEntry {
+  readonly key: string;
+  readonly value: string;
+  /** Of the bucket, grows with each change; 0: not stored yet. */
+  readonly revision: number;
+}
+
+export type BucketListener = (key: string, entry: BucketEntry | null) => void;
+
+export interface LocalChange {
+  readonly key: string;
+  /** null: removed. */
+  readonly value: string | null;
+}
+
+export interface Mirror {
+  get: (key: string) => BucketEntry | null;
+  list: (prefix: string) => readonly BucketEntry[];
+  onChange: (listener: BucketListener) => () => void;
+  /** Covers what is stored. False: too many keys. */
+  cover: (change: LocalChange) => boolean;
+  /** In the order of the first change of a key. */
+  unwritten: () => readonly LocalChange[];
+  /** A change of here, covered before or not, was stored. Nothing if the key was changed here again since. */
+  written: (change: LocalChange, revision: number) => void;
+  /** What the feed tells from now on is the whole content, until `endReading`. */
+  beginReading: () => void;
+  endReading: () => void;
+  /** From the feed. */
+  take: (change: StoredChange) => void;
+  /** Marks that removals left in the bucket, the oldest first; they are forgotten here. None while they are few. */
+  takeOldMarks: () => readonly StoredChange[];
+}
+
+export const MAX_KEYS = 10_000;
+export const MAX_VALUE_BYTES = 256 * 1024;
+const MAX_MARKS = 500;
+
+/** `writtenIn`: the number of the reading during which it was stored. */
+interface Cover {
+  readonly change: LocalChange;
+  readonly stored: { readonly revision: number; readonly writtenIn: number } | null;
+}
+
+type Content = Map<string, StoredChange>;
+
+export function createMirror({ logger, bucket }: { logger: Logger; bucket: string }): Mirror {
+  const listeners = new Set<BucketListener>();
+  const covers = new Map<string, Cover>();
+  /** Removed keys included. */
+  let content: Content = new Map();
+  let reading: Content | null = null;
+  let readings = 0;
+  let isExcessLogged = false;
+
+  function get(key: string): BucketEntry | null {
+    const cover = covers.get(key);
+    const stored = content.get(key);
+    if (cover === undefined) return stored === undefined ? null : toEntry(stored);
+    const beneath = stored === undefined || stored.value === null ? 0 : stored.revision;
+    return toEntry({ ...cover.change, revision: cover.stored?.revision ?? beneath });
+  }
+
+  function list(prefix: string): readonly BucketEntry[] {
+    const keys = new Set([...content.keys(), ...covers.keys()]);
+    return [...keys]
+      .filter((key) => key.startsWith(prefix))
+      .sort()
+      .flatMap((key) => get(key) ?? []);
+  }
+
+  /** Does it, and tells who listens what is different to them. */
+  function changing(keys: Iterable<string>, change: () => void): void {
+    const before = new Map([...keys].map((key) => [key, get(key)?.value ?? null]));
+    change();
+    for (const [key, value] of before) {
+      const entry = get(key);
+      if ((entry?.value ?? null) !== value) tell(key, entry);
+    }
+  }
+
+  function tell(key: string, entry: BucketEntry | null): void {
+    for (const listener of listeners) {
+      try {
+        listener(key, entry);
+      } catch (error) {
+        logger.error("A listener to the bucket failed", { bucket, key, error: messageOf(error) });
+      }
+    }
+  }
+
+  function cover(change: LocalChange): boolean {
+    const { key } = change;
+    if (!covers.has(key) && covers.size >= MAX_KEYS) return false;
+    changing([key], () => covers.set(key, { change, stored: null }));
+    return true;
+  }
+
+  function unwritten(): readonly LocalChange[] {
+    return [...covers.values()].flatMap(({ change, stored }) => (stored === null ? [change] : []));
+  }
+
+  function written(change: LocalChange, revision: number): void {
+    const { key } = change;
+    const current = covers.get(key);
+    if (current !== undefined && isLater(current, change, revision)) return;
+    const stored = { revision, writtenIn: readings };
+    changing([key], () => {
+      covers.set(key, { change, stored });
+      if (reading === null) uncover(key);
+    });
+  }
+
+  /** Takes the cover away if what it covers is as new. */
+  function uncover(key: string): void {
+    const revision = covers.get(key)?.stored?.revision;
+    const known = content.get(key)?.revision;
+    if (revision !== undefined && known !== undefined && known >= revision) covers.delete(key);
+  }
+
+  function beginReading(): void {
+    reading = new Map();
+    readings += 1;
+  }
+
+  function endReading(): void {
+    if (reading === null) return;
+    const next = reading;
+    changing([...content.keys(), ...next.keys(), ...covers.keys()], () => {
+      content = next;
+      reading = null;
+      for (const [key, { stored }] of covers) {
+        if (stored !== null && stored.writtenIn < readings) covers.delete(key);
+        else uncover(key);
+      }
+    });
+  }
+
+  function take(change: StoredChange): void {
+    const { key } = change;
+    const target = reading ?? content;
+    if (!isBounded(change, target)) return;
+    if (reading !== null) return put(reading, change);
+    changing([key], () => {
+      put(content, change);
+      uncover(key);
+    });
+  }
+
+  /** Logs what is left out: once, for there will be more of it. */
+  function isBounded({ key, value }: StoredChange, target: Content): boolean {
+    const isTooLarge = value !== null && value.length > MAX_VALUE_BYTES;
+    const isTooMany = !target.has(key) && target.size >= MAX_KEYS + MAX_MARKS;
+    if (!isTooLarge && !isTooMany) return true;
+    const reason = isTooLarge ? "value too large" : "too many keys";
+    if (!isExcessLogged) logger.error("An entry of the bucket is left out", { bucket, key, reason });
+    isExcessLogged = true;
+    return false;
+  }
+
+  function takeOldMarks(): readonly StoredChange[] {
+    if (reading !== null) return [];
+    const marks = [...content.values()].filter(({ value }) => value === null);
+    if (marks.length <= MAX_MARKS) return [];
+    const old = marks.slice(0, marks.length - MAX_MARKS / 2);
+    for (const { key } of old) content.delete(key);
+    return old;
+  }
+
+  return {
+    get,
+    list,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    cover,
+    unwritten,
+    written,
+    beginReading,
+    endReading,
+    take,
+    takeOldMarks,
+  };
+}
+
+function isLater({ change, stored }: Cover, other: LocalChange, revision: number): boolean {
+  return stored === null ? change !== other : stored.revision > revision;
+}
+
+/** In the order of the revisions. */
+function put(content: Content, change: StoredChange): void {
+  content.delete(change.key);
+  content.set(change.key, change);
+}
+
+function toEntry({ key, value, revision }: StoredChange): BucketEntry | null {
+  return value === null ? null : { key, value, revision };
+}

@@ -1,0 +1,131 @@
+// Reads a bucket into its mirror for ever: all of it, then each change, and all of it again when a change may be missing.
+//
+//   opening --no such bucket--> made --> opening
+//   opening --consumer made--> reading --everything told--> following --gap, silence, reconnect--> opening
+//   opening --refused, no answer--> waiting --backoff, reconnect--> opening
+
+import { repeatDelayMs } from "#delivery/backoff.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+
+import { requestApi } from "./api.ts";
+import { createBell } from "./bucket-bell.ts";
+import { type Feed, openFeed, type StoredChange } from "./bucket-feed.ts";
+import { readBucketMessage } from "./bucket-message.ts";
+import type { Mirror } from "./bucket-mirror.ts";
+import { makeBucketStream, streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
+import type { Connection } from "./connection.ts";
+
+export interface BucketReading {
+  /** Reads all of it again, at once: after a reconnect nobody knows what was missed. */
+  restart: () => void;
+  /** Takes its consumer from the server; bounded. Nothing is read after that. */
+  close: () => Promise<void>;
+}
+
+export interface ReadingOptions {
+  readonly bucket: string;
+  readonly mirror: Mirror;
+  readonly logger: Logger;
+  readonly replicas: () => Promise<number>;
+  /** The mirror is as the bucket is; each time anew. */
+  readonly onRead: () => void;
+  readonly onFault: (reason: string) => void;
+}
+
+/** `fault`: why there is nothing to read; null: there was, or there will be at once. */
+interface Reading {
+  readonly wasComplete: boolean;
+  readonly fault: string | null;
+}
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5000;
+const RECONNECTED = "reconnected";
+
+export function startBucketReading(connection: Connection, options: ReadingOptions): BucketReading {
+  const { bucket, mirror, logger } = options;
+  const ended = new AbortController();
+  const bell = createBell(ended.signal);
+  let feed: Feed | null = null;
+
+  async function run(): Promise<void> {
+    for (let tries = 1; !ended.signal.aborted; tries += 1) {
+      const { wasComplete, fault } = await readOnce();
+      if (fault !== null) options.onFault(fault);
+      if (wasComplete) tries = 1;
+      const random = Math.random();
+      await bell.wait(repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random }));
+    }
+  }
+
+  /** Until the feed ends, or could not begin. */
+  async function readOnce(): Promise<Reading> {
+    let wasComplete = false;
+    mirror.beginReading();
+    const opened = await openFeed(connection, bucket, {
+      onChange: take,
+      onCaughtUp: () => {
+        wasComplete = true;
+        mirror.endReading();
+        options.onRead();
+        void sweep();
+      },
+    });
+    if (opened.kind === "missing") return { wasComplete, fault: await make() };
+    if (opened.kind === "unavailable") return { wasComplete, fault: opened.reason };
+    ({ feed } = opened);
+    if (ended.signal.aborted) await feed.close();
+    const reason = await feed.ended;
+    if (ended.signal.aborted) return { wasComplete, fault: null };
+    logger.debug("The bucket is read anew", { bucket, reason });
+    void feed.close();
+    return { wasComplete, fault: wasComplete || reason === RECONNECTED ? null : reason };
+  }
+
+  async function make(): Promise<string | null> {
+    try {
+      const obstacle = await makeBucketStream(connection, bucket, await options.replicas());
+      if (obstacle !== null) return obstacle;
+      logger.info("Made the bucket", { bucket });
+      bell.ring();
+      return null;
+    } catch (error) {
+      return `the number of its replicas is not known: ${messageOf(error)}`;
+    }
+  }
+
+  function take(change: StoredChange): void {
+    mirror.take(change);
+    if (change.value === null) void sweep();
+  }
+
+  /**
+   * Removals leave marks for those who follow; old ones are deleted, one by one: a purge of a subject makes consumers of
+   * nats-server 2.9 miss what comes next. Looked at first: in a bucket made anew the number may be another message's.
+   */
+  async function sweep(): Promise<void> {
+    for (const { key, revision } of mirror.takeOldMarks()) {
+      const mark = await readBucketMessage(connection, bucket, { seq: revision });
+      if (mark === null || !mark.isRemoval || mark.subject !== subjectOfKey(bucket, key)) continue;
+      const call = `STREAM.MSG.DELETE.${streamOfBucket(bucket)}`;
+      const body = { seq: revision, no_erase: true };
+      const answer = await requestApi(connection, { domain: null, call, body });
+      if (answer.kind === "unavailable" || ended.signal.aborted) return;
+    }
+  }
+
+  const running = run();
+
+  return {
+    restart: () => {
+      bell.ring();
+      feed?.end(RECONNECTED);
+    },
+    async close() {
+      ended.abort();
+      await feed?.close();
+      await running;
+    },
+  };
+}

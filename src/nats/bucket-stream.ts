@@ -1,0 +1,49 @@
+// The stream under a KV bucket (NATS ADR-8): its names, and how it is made where it is missing. Never changed.
+
+import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
+
+import { API_ERRORS, requestApi } from "./api.ts";
+import type { Connection } from "./connection.ts";
+
+const MAX_REPLICAS = 5;
+
+export function streamOfBucket(bucket: string): string {
+  return `KV_${bucket}`;
+}
+
+export function subjectOfKey(bucket: string, key: string): string {
+  return `$KV.${bucket}.${key}`;
+}
+
+/** null: it is there now, by whosever hand; else why not. */
+export async function makeBucketStream(
+  connection: Connection,
+  bucket: string,
+  replicas: number,
+): Promise<string | null> {
+  const stream = streamOfBucket(bucket);
+  const answer = await requestApi<StreamInfo>(connection, {
+    domain: null,
+    call: `STREAM.CREATE.${stream}`,
+    body: toStreamConfig(bucket, Math.min(Math.max(1, replicas), MAX_REPLICAS)),
+  });
+  if (answer.kind === "ok") return null;
+  const isThere = answer.kind === "refused" && answer.code === API_ERRORS.streamNameInUse;
+  return isThere ? null : `stream ${stream} cannot be created: ${answer.reason}`;
+}
+
+/** As the KV clients of NATS make it, so that they can be used on it. */
+function toStreamConfig(bucket: string, replicas: number): Partial<StreamConfig> {
+  return {
+    name: streamOfBucket(bucket),
+    description: "States and subscriptions of Relay",
+    subjects: [subjectOfKey(bucket, ">")],
+    storage: "file",
+    retention: "limits",
+    discard: "new",
+    max_msgs_per_subject: 1,
+    num_replicas: replicas,
+    allow_rollup_hdrs: true,
+    allow_direct: true,
+  };
+}

@@ -1,0 +1,118 @@
+// One change of a key of a bucket, stored by the server or not; on a condition where one is given.
+
+import type { PubAck } from "@nats-io/jetstream";
+import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node";
+
+import { messageOf } from "#lib/errors.ts";
+
+import { API_ERRORS, type ApiAnswer, isNoResponders, parseApiAnswer } from "./api.ts";
+import { readBucketMessage } from "./bucket-message.ts";
+import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
+import type { Connection } from "./connection.ts";
+
+export type WriteResult =
+  | { readonly kind: "written"; readonly revision: number }
+  /** The key is at another revision; null: it does not exist, or that could not be read. */
+  | { readonly kind: "conflict"; readonly revision: number | null }
+  /** It will never be taken. */
+  | { readonly kind: "refused"; readonly reason: string }
+  /** Now; it may nevertheless have been stored if the server did not answer in time. */
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export interface KeyChange {
+  readonly bucket: string;
+  readonly key: string;
+  /** null: remove it. */
+  readonly value: string | null;
+  /** 0: the key must not exist; null: whatever it is. */
+  readonly expectedRevision: number | null;
+}
+
+const WRITE_MS = 2000;
+/** Somebody else may create and remove the same key at the same time. */
+const MAX_TRIES = 3;
+
+/** Takes 2 s at most, and no longer than until `signal` aborts. Never rejects. */
+export async function writeKey(
+  connection: Connection,
+  change: KeyChange,
+  signal: AbortSignal,
+): Promise<WriteResult> {
+  const stopped = AbortSignal.any([signal, AbortSignal.timeout(WRITE_MS)]);
+  const { promise, resolve } = Promise.withResolvers<WriteResult>();
+  const onAbort = () => resolve({ kind: "unavailable", reason: signal.aborted ? "stopped" : NO_ANSWER });
+  if (stopped.aborted) onAbort();
+  stopped.addEventListener("abort", onAbort, { once: true });
+  const result = await Promise.race([promise, writeOrCompare(connection, change, stopped)]);
+  stopped.removeEventListener("abort", onAbort);
+  return result;
+}
+
+const NO_ANSWER = "no answer from JetStream in time";
+
+async function writeOrCompare(
+  connection: Connection,
+  change: KeyChange,
+  stopped: AbortSignal,
+): Promise<WriteResult> {
+  let { expectedRevision } = change;
+  for (let tries = 1; tries <= MAX_TRIES && !stopped.aborted; tries += 1) {
+    const result = judge(await publish(connection, { ...change, expectedRevision }), change.bucket);
+    if (result.kind !== "conflict") return result;
+    const subject = subjectOfKey(change.bucket, change.key);
+    const last = await readBucketMessage(connection, change.bucket, { last_by_subj: subject });
+    if (last === null) return result;
+    // What was removed left a mark with a revision of its own: to the caller there is no such key.
+    if (change.expectedRevision !== 0 || !last.isRemoval)
+      return { kind: "conflict", revision: last.isRemoval ? null : last.revision };
+    expectedRevision = last.revision;
+  }
+  return { kind: "conflict", revision: null };
+}
+
+async function publish(connection: Connection, change: KeyChange): Promise<ApiAnswer<PubAck>> {
+  const client = connection.client();
+  if (client === null || !connection.isConnected)
+    return { kind: "unavailable", reason: "not connected to NATS" };
+  try {
+    const subject = subjectOfKey(change.bucket, change.key);
+    const headers = toHeaders(change);
+    const msg = await client.request(subject, change.value ?? "", { timeout: WRITE_MS, headers });
+    return parseApiAnswer<PubAck>(msg.data);
+  } catch (error) {
+    return { kind: "unavailable", reason: describe(error, change.bucket) };
+  }
+}
+
+function toHeaders({ bucket, value, expectedRevision }: KeyChange): MsgHdrs {
+  const headers = createHeaders();
+  headers.set("Nats-Expected-Stream", streamOfBucket(bucket));
+  if (value === null) headers.set("KV-Operation", "DEL");
+  if (expectedRevision !== null) headers.set("Nats-Expected-Last-Subject-Sequence", String(expectedRevision));
+  return headers;
+}
+
+function judge(answer: ApiAnswer<PubAck>, bucket: string): WriteResult {
+  if (answer.kind === "unavailable") return answer;
+  if (answer.kind === "refused") {
+    switch (answer.code) {
+      case API_ERRORS.wrongLastSequence:
+      case API_ERRORS.wrongLastSequenceUnknown:
+        return { kind: "conflict", revision: null };
+      case API_ERRORS.messageTooLarge:
+        return { kind: "refused", reason: answer.reason };
+      default:
+        return { kind: "unavailable", reason: answer.reason };
+    }
+  }
+  const { stream, seq } = answer.value as Partial<PubAck>;
+  if (seq === undefined || stream !== streamOfBucket(bucket))
+    return { kind: "unavailable", reason: "something else answered" };
+  return { kind: "written", revision: seq };
+}
+
+function describe(error: unknown, bucket: string): string {
+  if (isNoResponders(error)) return `stream ${streamOfBucket(bucket)} does not answer`;
+  const message = messageOf(error);
+  return message === "timeout" ? NO_ANSWER : message;
+}

@@ -1,0 +1,74 @@
+// The header block of a message, one header at a time: a bad one costs no other.
+
+import type { Msg } from "@nats-io/transport-node";
+
+import type { Header } from "#delivery/message.ts";
+
+export interface HeaderBlock {
+  /** In the order of the block, a repeated one as often as it stands there. */
+  readonly headers: readonly Header[];
+  /** Lines that are no headers, and headers past the limit. */
+  readonly unreadable: number;
+}
+
+/** More than fit into the bytes that are sent on, less than the 16,000 that fit into the largest block of JetStream. */
+const MAX_HEADERS = 4096;
+const NONE: HeaderBlock = { headers: [], unreadable: 0 };
+
+const STATUS_LINE = /^NATS\/1\.0(?: [^\r\n]*)?$/;
+const NAME = /^[\x21-\x39\x3b-\x7e]+$/;
+const LINE_BREAK = /[\r\n]/;
+const DECODER = new TextDecoder();
+
+/** Reads the raw bytes: the library's own parser throws for a whole block because of one name with a space. */
+export function readHeaderBlock(msg: Msg): HeaderBlock {
+  const { hdr, bytes } = toRaw(msg);
+  if (hdr !== undefined && hdr < 0) return NONE;
+  return hdr === undefined || bytes === undefined
+    ? readParsed(msg)
+    : parseHeaderBlock(bytes.subarray(0, hdr));
+}
+
+/** `NATS/1.0`, maybe a status, then a header in each line; names and values as the library would give them. */
+export function parseHeaderBlock(block: Uint8Array): HeaderBlock {
+  const headers: Header[] = [];
+  const [statusLine = "", ...lines] = DECODER.decode(block).split("\r\n");
+  let unreadable = STATUS_LINE.test(statusLine) ? 0 : 1;
+  for (const line of lines) {
+    if (line === "") continue;
+    const header = headers.length < MAX_HEADERS ? parseHeader(line) : null;
+    if (header === null) unreadable += 1;
+    else headers.push(header);
+  }
+  return { headers, unreadable };
+}
+
+function parseHeader(line: string): Header | null {
+  const colon = line.indexOf(":");
+  const name = line.slice(0, Math.max(colon, 0));
+  const value = line.slice(colon + 1).trim();
+  return NAME.test(name) && !LINE_BREAK.test(value) ? [name, value] : null;
+}
+
+/** What the library keeps to itself: a message's bytes, of which the first `hdr` are its headers; negative: it has none. */
+interface MsgInternals {
+  readonly _msg?: { readonly hdr?: number };
+  readonly _rdata?: Uint8Array;
+}
+
+function toRaw(msg: Msg): { readonly hdr: number | undefined; readonly bytes: Uint8Array | undefined } {
+  const { _msg: parsed, _rdata: bytes } = msg as MsgInternals;
+  return { hdr: parsed?.hdr, bytes };
+}
+
+/** For a release of the library that keeps its bytes elsewhere. */
+function readParsed(msg: Msg): HeaderBlock {
+  try {
+    const headers = [...(msg.headers ?? [])].flatMap(([name, values]) =>
+      values.map((value): Header => [name, value]),
+    );
+    return { headers, unreadable: 0 };
+  } catch {
+    return { headers: [], unreadable: 1 };
+  }
+}

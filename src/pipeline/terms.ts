@@ -1,0 +1,76 @@
+// The terms of delivery: how messages are delivered, not which. They may change meanwhile; an attempt ends on those it began with.
+
+import type { Callback } from "#callback/client.ts";
+import type { Policy } from "#delivery/policy.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+
+export interface Terms {
+  readonly subscription: Subscription;
+  readonly callback: Callback;
+  readonly policy: Policy;
+}
+
+export interface TermsHolder {
+  readonly current: Terms;
+  /** Takes the current terms for one attempt, which `end` gives back. */
+  begin: () => Terms;
+  end: (terms: Terms) => void;
+  /** From the next attempt on; the old callback is closed when its last attempt is over. */
+  replace: (subscription: Subscription) => void;
+  /** Closes the callback, those of former terms too; what is in flight has `graceMs`. */
+  close: (graceMs: number) => Promise<void>;
+}
+
+interface Generation extends Terms {
+  attempts: number;
+}
+
+export function createTerms(
+  subscription: Subscription,
+  {
+    openCallback,
+    hasDeadLetters,
+  }: { openCallback: (subscription: Subscription) => Callback; hasDeadLetters: boolean },
+): TermsHolder {
+  const retired = new Set<Generation>();
+  let current = toGeneration(subscription);
+
+  function toGeneration(wanted: Subscription): Generation {
+    return {
+      subscription: wanted,
+      callback: openCallback(wanted),
+      policy: { ...wanted, hasDeadLetters },
+      attempts: 0,
+    };
+  }
+
+  function closeUnused(generation: Generation): void {
+    if (generation.attempts > 0) return;
+    retired.delete(generation);
+    void generation.callback.close(0); // Nothing is in flight; never rejects.
+  }
+
+  return {
+    get current() {
+      return current;
+    },
+    begin() {
+      current.attempts += 1;
+      return current;
+    },
+    end(terms) {
+      const generation = terms as Generation;
+      generation.attempts -= 1;
+      if (generation !== current) closeUnused(generation);
+    },
+    replace(next) {
+      const former = current;
+      current = toGeneration(next);
+      retired.add(former);
+      closeUnused(former);
+    },
+    async close(graceMs) {
+      await Promise.all([...retired, current].map(({ callback }) => callback.close(graceMs)));
+    },
+  };
+}

@@ -1,0 +1,52 @@
+// What is to be done so that the subscriptions that run become those that are wanted. Pure.
+
+import { isDeepStrictEqual } from "node:util";
+import type { Subscription } from "#delivery/subscription.ts";
+
+export interface Plan {
+  readonly stop: readonly string[];
+  readonly start: readonly Subscription[];
+  /** Under new terms, without an end to their consuming. */
+  readonly update: readonly Subscription[];
+  /** Drained, then started anew. */
+  readonly replace: readonly Subscription[];
+  readonly keep: readonly string[];
+}
+
+export function reconcile(running: readonly Subscription[], wanted: readonly Subscription[]): Plan {
+  const known = new Map(running.map((subscription) => [subscription.id, subscription]));
+  const wantedIds = new Set(wanted.map(({ id }) => id));
+  const pairs = wanted.map((subscription) => ({ subscription, former: known.get(subscription.id) }));
+  const ofKind = (kind: Change) =>
+    pairs.filter(({ subscription, former }) => changeOf(former, subscription) === kind);
+  return {
+    stop: running.map(({ id }) => id).filter((id) => !wantedIds.has(id)),
+    start: ofKind("new").map(({ subscription }) => subscription),
+    update: ofKind("terms").map(({ subscription }) => subscription),
+    replace: ofKind("consuming").map(({ subscription }) => subscription),
+    keep: ofKind("none").map(({ subscription }) => subscription.id),
+  };
+}
+
+type Change = "none" | "new" | "terms" | "consuming";
+
+function changeOf(former: Subscription | undefined, next: Subscription): Change {
+  if (former === undefined) return "new";
+  if (isDeepStrictEqual(former, next)) return "none";
+  return isDeepStrictEqual(consumingOf(former), consumingOf(next)) ? "terms" : "consuming";
+}
+
+/** Everything but the terms of delivery. */
+function consumingOf(subscription: Subscription): unknown {
+  const {
+    callback: { maxConcurrentConnections },
+    retry: _retry,
+    resume: _resume,
+    interruptOnServerError: _server,
+    interruptOnException: _exception,
+    application: _application,
+    isPaused: _isPaused,
+    ...consuming
+  } = subscription;
+  return { ...consuming, maxConcurrentConnections };
+}

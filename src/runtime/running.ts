@@ -1,0 +1,38 @@
+// A subscription of this relay, as others see it and command it.
+
+import type { Exchange } from "#callback/client.ts";
+import type { Message } from "#delivery/message.ts";
+import type { Command, FailureCause, OperatorStatus, SubscriptionStatus } from "#delivery/status.ts";
+import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
+import type { PipelineStats } from "#pipeline/pipeline.ts";
+
+export type SubscriptionState =
+  | { readonly kind: "asleep"; readonly reason: string }
+  /** It would run, but something outside is not there. */
+  | { readonly kind: "waiting"; readonly reason: string }
+  | { readonly kind: "consuming" }
+  | { readonly kind: "failed"; readonly cause: FailureCause | null }
+  | { readonly kind: "closed" }
+  | { readonly kind: "stopped" };
+
+export interface RunningSubscription {
+  readonly subscription: Subscription;
+  state: () => SubscriptionState;
+  status: () => SubscriptionStatus;
+  stats: () => PipelineStats;
+  command: (command: Command) => SubscriptionStatus;
+  /** Goes on elsewhere in the stream: what waits is dropped, what is in flight ends. Rejects with a RelayError. */
+  seek: (start: DeliverPolicy) => Promise<void>;
+  /** Sends it once, with everything that is configured; it is in no stream, and nothing follows from what comes of it. */
+  test: (message: Message) => Promise<Exchange>;
+  /** New terms of delivery, from the next attempt on; they end a FAILURE. */
+  update: (subscription: Subscription) => void;
+  /** What its definition says now of its status. */
+  declare: (status: OperatorStatus) => void;
+  /** Ends a FAILURE, for its configuration has changed. */
+  recover: () => void;
+  /** The state that the cluster keeps of it goes with it. */
+  forget: () => void;
+  /** Gives back what waits, waits up to `graceMs` for what is in flight. Resolves when all of it is closed. */
+  stop: (graceMs: number) => Promise<void>;
+}

@@ -1,0 +1,86 @@
+// Callbacks to addresses that are not allowed: nothing is sent there, nor to a proxy that would.
+
+import { expect, test } from "bun:test";
+
+import { createDial } from "#callback/connector.ts";
+import type { Dialled } from "#callback/dialled.ts";
+import type { AddressRules, Proxy } from "#delivery/callback.ts";
+import { startReceiver, startTcpReceiver } from "../support/receiver.ts";
+import { toProxy } from "../support/proxies.ts";
+import { toRoute } from "../support/subscription.ts";
+import { NEVER, openTestCallback, toMessage } from "./setup.ts";
+
+const NO_RULES: AddressRules = { allow: [], deny: [], deniesPrivate: false };
+const LOOPBACK = ["127.0.0.0/8", "::1"];
+
+function dial(url: URL, rules: Partial<AddressRules>, proxy: Proxy | null = null): Promise<Dialled> {
+  const route = toRoute({
+    addresses: { ...NO_RULES, ...rules },
+    proxy: proxy === null ? { kind: "none" } : { kind: "fixed", proxy },
+  });
+  return new Promise((resolve) => {
+    createDial({ url, route })(resolve);
+  });
+}
+
+function toDenied(url: URL, address: string): Dialled {
+  const host = url.port === "" ? `${url.hostname}:80` : url.host;
+  const error = `Not allowed to call ${host}: its address ${address} is denied`;
+  return { kind: "failed", exception: { kind: "exception", code: "address-denied", error } };
+}
+
+test.each([
+  ["http://169.254.169.254/latest", {}, "169.254.169.254"],
+  ["http://[::ffff:169.254.169.254]/", {}, "::ffff:a9fe:a9fe"],
+  ["http://2852039166/", {}, "169.254.169.254"],
+  ["http://127.0.0.1:9/", { deny: LOOPBACK }, "127.0.0.1"],
+  ["http://0x7f.1:9/", { deny: LOOPBACK }, "127.0.0.1"],
+  ["http://[::1]:9/", { deny: LOOPBACK }, "::1"],
+  ["http://0.0.0.0:9/", { deniesPrivate: true }, "0.0.0.0"],
+] as const)("createDial() refuses %s", async (href, rules, address) => {
+  const url = new URL(href);
+  expect(await dial(url, rules)).toEqual(toDenied(url, address));
+});
+
+test("createDial() refuses a name of which every address is denied", async () => {
+  await using receiver = await startReceiver();
+  const url = new URL(`http://localhost:${receiver.port}/`);
+  for (const rules of [{ deny: LOOPBACK }, { deniesPrivate: true }]) {
+    const dialled = await dial(url, rules);
+    expect([toDenied(url, "::1"), toDenied(url, "127.0.0.1")]).toContainEqual(dialled);
+  }
+  expect(receiver.connections).toBe(0);
+});
+
+test("createDial() dials those addresses of a name that are allowed", async () => {
+  await using receiver = await startReceiver();
+  const dialled = await dial(new URL(`http://localhost:${receiver.port}/`), { deny: ["::1"] });
+  if (dialled.kind !== "connected") throw new Error("Not connected");
+  dialled.socket.destroy();
+});
+
+test("send() tells a denied address, having sent nothing", async () => {
+  await using receiver = await startReceiver();
+  const addresses = { ...NO_RULES, deny: LOOPBACK };
+  await using callback = openTestCallback(receiver.url, { route: toRoute({ addresses }) });
+  const exchange = await callback.send(toMessage(), { mayResend: true, signal: NEVER });
+  expect(exchange).toMatchObject({ sent: false, outcome: { kind: "exception", code: "address-denied" } });
+  expect(await callback.prepare(NEVER)).toMatchObject({ code: "address-denied" });
+  expect(receiver.connections).toBe(0);
+});
+
+test.each(["http", "socks4", "socks5"] as const)(
+  "createDial() checks an address, but neither a name nor the proxy's own, through a proxy %s",
+  async (type) => {
+    await using receiver = await startTcpReceiver((socket) => socket.end());
+    const proxy = toProxy(type, { port: receiver.port });
+    for (const href of ["https://127.0.0.1/", "http://127.0.0.1/", "https://[::1]/"]) {
+      const dialled = await dial(new URL(href), { deny: LOOPBACK }, proxy);
+      expect(dialled).toMatchObject({ exception: { code: "address-denied" } });
+    }
+    expect(receiver.connections).toBe(0);
+    const named = await dial(new URL("https://localhost/"), { deny: LOOPBACK }, proxy);
+    expect(named).toMatchObject({ exception: { code: "proxy" } });
+    expect(receiver.connections).toBe(1);
+  },
+);

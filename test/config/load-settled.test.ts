@@ -1,0 +1,62 @@
+// A file that is being written is loaded as it is in the end; a fault that stays is reported.
+
+import { expect, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadSettledConfig } from "#config/load-settled.ts";
+import { eventually } from "../support/eventually.ts";
+import { FILE, withDelivery } from "./parse-for-test.ts";
+
+async function openFile(text: string) {
+  const directory = await mkdtemp(join(tmpdir(), "relay-settled-"));
+  const path = join(directory, "relay.config.json");
+  await writeFile(path, text);
+  return { path, [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+}
+
+const WHOLE = JSON.stringify(FILE);
+const HALF = JSON.stringify(withDelivery({ callbackUrl: { env: "HALF" } }));
+const { signal } = new AbortController();
+
+/** An environment that tells when the half file was looked at, and has nothing for it. */
+function createEnvironment() {
+  let looks = 0;
+  const env = {
+    get HALF() {
+      looks += 1;
+      return undefined;
+    },
+  };
+  return { env, looked: () => looks > 0 };
+}
+
+test("loadSettledConfig() takes a file that is whole only a moment later", async () => {
+  await using file = await openFile(HALF);
+  const { env, looked } = createEnvironment();
+  const loading = loadSettledConfig(file.path, { env, signal, retryMs: 200 });
+  await eventually(looked);
+  await writeFile(file.path, WHOLE);
+  expect((await loading).subscriptions.map(({ id }) => id)).toEqual(["a"]);
+});
+
+test("loadSettledConfig() reports the faults of the second look", async () => {
+  await using file = await openFile(HALF);
+  const { env, looked } = createEnvironment();
+  const loading = loadSettledConfig(file.path, { env, signal, retryMs: 200 }).catch(
+    (error: unknown) => error,
+  );
+  await eventually(looked);
+  await writeFile(file.path, JSON.stringify({ ...FILE, log: {} }));
+  expect(String(await loading)).toMatch(/1 fault:\n.* log: unknown key, did you mean "logs"\?$/u);
+});
+
+test("loadSettledConfig() reports the first faults at once when it is aborted", async () => {
+  await using file = await openFile("{");
+  const aborted = AbortSignal.abort();
+  const loading = loadSettledConfig(file.path, { env: {}, signal: aborted, retryMs: 3_600_000 });
+  expect(await loading.catch((error: unknown) => error)).toMatchObject({
+    code: "config-invalid",
+    message: expect.stringContaining("not valid JSON"),
+  });
+});

@@ -1,0 +1,186 @@
+// The mirror alone: what is changed here and what comes in, in every order that they can meet.
+
+import { describe, expect, test } from "bun:test";
+
+import type { StoredChange } from "#nats/bucket-feed.ts";
+import { createMirror, type Mirror } from "#nats/bucket-mirror.ts";
+
+import { createRecordingLogger } from "../support/nats.ts";
+
+interface TestMirror extends Mirror {
+  /** `key=value`, or `key` where it was removed. */
+  readonly told: string[];
+  readonly messages: () => string[];
+}
+
+function mirrorOf(...changes: StoredChange[]): TestMirror {
+  const logger = createRecordingLogger();
+  const mirror = createMirror({ logger, bucket: "relay" });
+  read(mirror, ...changes);
+  const told: string[] = [];
+  mirror.onChange((key, entry) => told.push(entry === null ? key : `${key}=${entry.value}`));
+  return { ...mirror, told, messages: () => logger.lines.map(({ message }) => message) };
+}
+
+function read(mirror: Mirror, ...changes: StoredChange[]): void {
+  mirror.beginReading();
+  for (const change of changes) mirror.take(change);
+  mirror.endReading();
+}
+
+function stored(key: string, value: string | null, revision: number): StoredChange {
+  return { key, value, revision };
+}
+
+const MINE = { key: "a", value: "mine" };
+
+describe("a change of here", () => {
+  test.each([
+    ["written, then brought", [5, "feed"]],
+    ["brought, then known to be written", ["feed", 5]],
+  ])("is told once when it is %s, and gone after that", (_, steps) => {
+    const mirror = mirrorOf(stored("a", "old", 1));
+    mirror.cover(MINE);
+    for (const step of steps) {
+      if (typeof step === "number") mirror.written(MINE, step);
+      else mirror.take(stored("a", "mine", 5));
+      expect(mirror.get("a")?.value).toBe("mine");
+    }
+    expect(mirror.get("a")).toEqual({ key: "a", value: "mine", revision: 5 });
+    mirror.take(stored("a", "theirs", 6));
+    expect(mirror.told).toEqual(["a=mine", "a=theirs"]);
+  });
+
+  test("covers what others wrote before it was stored", () => {
+    const mirror = mirrorOf();
+    mirror.cover(MINE);
+    mirror.take(stored("a", "theirs", 4));
+    mirror.written(MINE, 5);
+    expect(mirror.get("a")).toEqual({ key: "a", value: "mine", revision: 5 });
+    mirror.take(stored("a", "mine", 5));
+    expect(mirror.told).toEqual(["a=mine"]);
+  });
+
+  test("gives way to what was written after it, also if that is known first", () => {
+    const mirror = mirrorOf();
+    mirror.cover(MINE);
+    mirror.take(stored("a", "mine", 5));
+    mirror.take(stored("a", "theirs", 6));
+    mirror.written(MINE, 5);
+    expect(mirror.get("a")).toEqual({ key: "a", value: "theirs", revision: 6 });
+  });
+
+  test("is still to be written if it replaced one that was on its way", () => {
+    const mirror = mirrorOf();
+    const newer = { key: "a", value: "newer" };
+    mirror.cover(MINE);
+    mirror.cover(newer);
+    mirror.written(MINE, 5);
+    mirror.take(stored("a", "mine", 5));
+    expect(mirror.get("a")?.value).toBe("newer");
+    expect(mirror.unwritten()).toEqual([newer]);
+    mirror.written(newer, 6);
+    expect(mirror.unwritten()).toEqual([]);
+  });
+
+  test("that removes is done when its mark comes, and leaves no cover", () => {
+    const mirror = mirrorOf(stored("a", "old", 1));
+    const removal = { key: "a", value: null };
+    mirror.cover(removal);
+    mirror.take(stored("a", null, 2));
+    mirror.written(removal, 2);
+    mirror.take(stored("a", "theirs", 3));
+    expect(mirror.told).toEqual(["a", "a=theirs"]);
+  });
+
+  test("stored without having been covered is seen at once", () => {
+    const mirror = mirrorOf();
+    mirror.written(MINE, 5);
+    expect(mirror.get("a")).toEqual({ key: "a", value: "mine", revision: 5 });
+    mirror.written({ key: "a", value: "late" }, 4);
+    expect(mirror.told).toEqual(["a=mine"]);
+  });
+});
+
+describe("endReading()", () => {
+  test("endReading() replaces everything at once, whatever the revisions, and tells only differences", () => {
+    const mirror = mirrorOf(stored("a", "1", 10), stored("b", "1", 11), stored("c", "1", 12));
+    mirror.beginReading();
+    mirror.take(stored("a", "1", 1));
+    mirror.take(stored("b", "2", 2));
+    expect(mirror.list("").map(({ value }) => value)).toEqual(["1", "1", "1"]);
+    mirror.endReading();
+    expect(mirror.list("")).toEqual([
+      { key: "a", value: "1", revision: 1 },
+      { key: "b", value: "2", revision: 2 },
+    ]);
+    expect(mirror.told).toEqual(["b=2", "c"]);
+  });
+
+  test("endReading() forgets what was stored before, keeps what was stored during it or not at all", () => {
+    const mirror = mirrorOf();
+    const during = { key: "b", value: "during" };
+    mirror.written({ key: "a", value: "before" }, 7);
+    mirror.beginReading();
+    mirror.written(during, 8);
+    mirror.cover({ key: "c", value: "unwritten" });
+    mirror.endReading();
+    expect(mirror.list("").map(({ key, value }) => `${key} ${value}`)).toEqual(["b during", "c unwritten"]);
+    mirror.take(stored("b", "during", 8));
+    expect(mirror.told).toEqual(["a=before", "b=during", "c=unwritten", "a"]);
+  });
+
+  test("an aborted reading changes nothing", () => {
+    const mirror = mirrorOf(stored("a", "1", 1));
+    mirror.beginReading();
+    mirror.take(stored("a", "2", 2));
+    read(mirror, stored("a", "1", 1));
+    expect(mirror.told).toEqual([]);
+  });
+});
+
+describe("bounds", () => {
+  test("take() leaves out what is too much, and logs it once", () => {
+    const mirror = mirrorOf();
+    mirror.take(stored("large", "x".repeat(262_145), 1));
+    for (let i = 0; i < 10_600; i += 1) mirror.take(stored(`k${i}`, "1", i + 2));
+    expect(mirror.list("")).toHaveLength(10_500);
+    expect(mirror.messages()).toEqual(["An entry of the bucket is left out"]);
+  });
+
+  test("cover() refuses more keys than a bucket may have", () => {
+    const mirror = mirrorOf();
+    for (let i = 0; i < 10_000; i += 1) mirror.cover({ key: `k${i}`, value: "1" });
+    expect(mirror.cover(MINE)).toBe(false);
+    expect(mirror.cover({ key: "k1", value: "2" })).toBe(true);
+  });
+
+  test("takeOldMarks() gives the older marks when there are many, and never while it is read", () => {
+    const mirror = mirrorOf(stored("a", "1", 1));
+    for (let i = 0; i < 500; i += 1) mirror.take(stored(`k${i}`, null, i + 2));
+    expect(mirror.takeOldMarks()).toEqual([]);
+    mirror.take(stored("k0", null, 502));
+    mirror.take(stored("k500", null, 503));
+    mirror.beginReading();
+    expect(mirror.takeOldMarks()).toEqual([]);
+    mirror.endReading();
+    for (let i = 0; i <= 500; i += 1) mirror.take(stored(`k${i}`, null, i + 504));
+    expect(mirror.takeOldMarks().map(({ revision }) => revision)).toEqual(
+      Array.from({ length: 251 }, (_, i) => i + 504),
+    );
+    expect(mirror.takeOldMarks()).toEqual([]);
+  });
+
+  test("a listener that throws harms nobody", () => {
+    const mirror = mirrorOf();
+    mirror.onChange(() => {
+      throw new Error("no");
+    });
+    const seen: string[] = [];
+    mirror.onChange((key) => seen.push(key))();
+    mirror.onChange((key) => seen.push(`${key}!`));
+    mirror.cover(MINE);
+    expect(seen).toEqual(["a!"]);
+    expect(mirror.messages()).toEqual(["A listener to the bucket failed"]);
+  });
+});

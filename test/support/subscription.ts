@@ -1,0 +1,56 @@
+// A subscription, a callback and a route as the config makes them where nothing is said: what a test is about, it changes.
+
+import type { CallbackSettings, Route } from "#delivery/callback.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+
+export function toRoute(changes: Partial<Route> = {}): Route {
+  return {
+    connectTimeoutMs: 3000,
+    tls: { trusted: null, identity: null, verifiesCertificate: true, verifiesHostName: true },
+    proxy: { kind: "none" },
+    addresses: { allow: [], deny: [], deniesPrivate: false },
+    ...changes,
+  };
+}
+
+export function toCallbackSettings(url: URL, changes: Partial<CallbackSettings> = {}): CallbackSettings {
+  return {
+    url,
+    displayUrl: `${url.origin}${url.pathname}`,
+    method: "POST",
+    headers: [],
+    auth: { kind: "none" },
+    signatureKeys: [],
+    route: toRoute(),
+    readTimeoutMs: 10_000,
+    idleTimeoutMs: 60_000,
+    maxConcurrentConnections: 5,
+    ...changes,
+  };
+}
+
+export function toSubscription(changes: Partial<Subscription> = {}): Subscription {
+  return {
+    id: "billing",
+    application: null,
+    entrypoint: "webhook",
+    qos: "AUTO",
+    source: {
+      domain: null,
+      stream: "ORDERS",
+      filterSubjects: [],
+      deliverPolicy: { kind: "all" },
+      ackWaitMs: 30_000,
+    },
+    deadLetters: [],
+    callback: toCallbackSettings(new URL("http://127.0.0.1/")),
+    retry: { kind: "none" },
+    interruptOnServerError: true,
+    interruptOnException: true,
+    resume: { kind: "manual" },
+    startingAt: null,
+    endingAt: null,
+    isPaused: false,
+    ...changes,
+  };
+}
