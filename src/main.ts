@@ -6,8 +6,13 @@ import { runCheck } from "#cli/check.ts";
 import { findConfig } from "#cli/config-path.ts";
 import { runDemo } from "#cli/demo.ts";
 import { runInit } from "#cli/init.ts";
+import { RELOAD_COMMAND } from "#cli/reload.ts";
+import { runRemote } from "#cli/remote.ts";
+import type { Flags, RemoteCommand } from "#cli/remote-command.ts";
 import { run } from "#cli/run.ts";
 import { runSchema } from "#cli/schema.ts";
+import { STATUS_COMMAND } from "#cli/status.ts";
+import { SUBSCRIPTION_COMMANDS } from "#cli/subscriptions.ts";
 import { type ErrorCode, messageOf, RelayError } from "#lib/errors.ts";
 import { createLineWriter } from "#lib/line-writer.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
@@ -123,6 +128,24 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .action(async ({ count }: { count?: number }) => {
       finish(await runDemo({ count: count ?? null, stopping: stopping.signal, env: process.env }, io));
     });
+  const addRemote = (parent: Command, remote: RemoteCommand) => {
+    const command = withConfig(parent.command(remote.usage))
+      .description(remote.description)
+      .option("--url <url>", "the relay at this URL, with the token in RELAY_TOKEN, instead of the one here")
+      .addHelpText("after", toHelp(remote));
+    for (const { flags, description } of remote.options) command.option(flags, description);
+    command.action(async () => {
+      const options = { args: command.args, flags: command.opts<Flags>(), env: process.env };
+      finish(await runRemote(remote, { ...options, stopping: stopping.signal }, io));
+    });
+  };
+  addRemote(program, STATUS_COMMAND);
+  addRemote(program, RELOAD_COMMAND);
+  const subscriptions = program
+    .command("subscriptions")
+    .description("list, show and command the subscriptions of the running relay")
+    .helpCommand("help [command]", "show the help of a command");
+  for (const command of SUBSCRIPTION_COMMANDS) addRemote(subscriptions, command);
   program
     .command("version")
     .description("print the version and the commit")
@@ -131,6 +154,22 @@ function createProgram(finish: (exitCode: number) => void): Command {
       finish(0);
     });
   return program;
+}
+
+function toHelp({ note, examples }: RemoteCommand): string {
+  const lines = [
+    "",
+    ...(note === null ? [] : [note, ""]),
+    "Examples:",
+    ...examples.map((line) => `  ${line}`),
+  ];
+  return lines.join("\n");
+}
+
+/** `relay help a b` is `relay a b --help`. */
+function toArguments(argv: readonly string[]): string[] {
+  const [program = "", script = "", first, ...rest] = argv;
+  return first === "help" && rest.length > 0 ? [program, script, ...rest, "--help"] : [...argv];
 }
 
 function toCount(text: string): number {
@@ -159,7 +198,7 @@ function toExitCode(code: ErrorCode): number {
 async function main(): Promise<number> {
   let exitCode = 0;
   try {
-    await createProgram((code) => (exitCode = code)).parseAsync(process.argv);
+    await createProgram((code) => (exitCode = code)).parseAsync(toArguments(process.argv));
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;

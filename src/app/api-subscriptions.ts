@@ -3,34 +3,28 @@
 import type { ConfigOrigin } from "#config/resolve.ts";
 import { type ParsedSubscription, parseSubscription } from "#config/parse-subscription.ts";
 import { toShown } from "#config/shown.ts";
-import { createMask } from "#config/secrets.ts";
+import { createMask } from "#lib/mask.ts";
 import type { Subscription } from "#delivery/subscription.ts";
-import type { WriteOptions, WriteOutcome } from "#http/registry.ts";
+import type { Registry, Unusable, WantedRevisions, WriteOptions, WriteOutcome } from "#http/registry.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Bucket, Condition } from "#nats/bucket.ts";
 import type { Sealer } from "#nats/sealing.ts";
+import { findForeign, findMasked, withApplication } from "./api-body.ts";
 
 export interface ApiSubscription {
   readonly subscription: Subscription;
-  readonly revision: number;
   /** As it may be shown. */
-  readonly definition: unknown;
+  readonly definition: () => unknown;
 }
 
-export interface ApiSubscriptions {
+export interface ApiSubscriptions extends Pick<Registry, "create" | "replace" | "remove"> {
   /** Those that can run here, by id. */
   readonly known: ReadonlyMap<string, ApiSubscription>;
-  readonly create: (body: unknown, options: WriteOptions) => Promise<WriteOutcome>;
-  readonly replace: (
-    id: string,
-    body: unknown,
-    options: WriteOptions & { readonly revision: number | null },
-  ) => Promise<WriteOutcome>;
-  readonly remove: (
-    id: string,
-    options: { readonly revision: number | null; readonly signal: AbortSignal },
-  ) => Promise<WriteOutcome>;
+  /** Null: there is none. */
+  readonly revisionOf: (id: string) => number | null;
+  /** Those that cannot run here; a bounded number of them. */
+  readonly unusable: () => readonly Unusable[];
   /** They are read anew, for the config has changed. */
   readonly reread: () => Promise<void>;
   readonly close: () => void;
@@ -54,6 +48,8 @@ type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
 
 const PREFIX = "subscription.";
 const NO_KEY = "It holds secrets, and there is no state.key to encrypt them with";
+const TAKEN: WriteOutcome = { kind: "taken", reason: "There is a subscription of this id already" };
+const MAX_UNUSABLE = 1000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
   const { bucket, sealer, origin, fileIds, logger, hide, onChanged } = options;
@@ -72,11 +68,14 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     return reading;
   }
 
-  /** Never rejects. */
+  /** Never rejects. Until it is read anew the former one stands: whoever looks meanwhile does not take it for removed. */
   async function read(id: string): Promise<void> {
     const entry = bucket.get(PREFIX + id);
-    known.delete(id);
-    if (entry === null) return;
+    if (entry === null) {
+      known.delete(id);
+      faults.delete(id);
+      return;
+    }
     try {
       const parsed = parse(await unpack(entry.value, id), id);
       if (parsed.kind !== "valid") throw new Error(describe(parsed));
@@ -84,11 +83,11 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
       faults.delete(id);
       known.set(id, {
         subscription: parsed.subscription,
-        revision: entry.revision,
-        definition: toShown(parsed.entry, createMask([...parsed.hidden, ...origin().secrets.hidden])),
+        definition: () => toShown(parsed.entry, createMask([...parsed.hidden, ...origin().secrets.hidden])),
       });
     } catch (error) {
       const reason = messageOf(error);
+      known.delete(id);
       if (faults.get(id) !== reason)
         logger.error("Subscription cannot run here", { subscription: id, reason });
       faults.set(id, reason);
@@ -102,7 +101,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
   async function unpack(value: string, id: string): Promise<unknown> {
     const stored = JSON.parse(value) as { readonly sealed?: string; readonly entry?: unknown };
     if (stored.sealed === undefined) return stored.entry;
-    if (sealer === null) throw new Error(NO_KEY);
+    if (sealer === null) throw new Error("It is encrypted, and there is no state.key to open it with");
     return JSON.parse(await sealer.open(stored.sealed, id)) as unknown;
   }
 
@@ -118,67 +117,63 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     options: WriteOptions & { readonly id: string | null; readonly expectedRevision: number },
   ): Promise<WriteOutcome> {
     const ownBody = withApplication(body, options.application);
-    const parsed = parse(ownBody, options.id);
-    if (parsed.kind === "taken") return { kind: "conflict", revision: null };
-    if (parsed.kind === "invalid") return parsed;
-    const { id } = parsed.subscription;
-    const foreign = findForeign(parsed.subscription, options);
+    const foreign = findForeign(ownBody, { ...options, entrypoints: origin().file.entrypoints });
     if (foreign !== null) return { kind: "invalid", faults: [foreign] };
+    const parsed = parse(ownBody, options.id);
+    if (parsed.kind === "taken") return TAKEN;
+    if (parsed.kind === "invalid") return parsed;
+    const masked = findMasked(ownBody);
+    if (masked.length > 0) return { kind: "invalid", faults: masked };
+    const { id } = parsed.subscription;
     const value = await pack(ownBody, parsed);
     if (value === null) return { kind: "invalid", faults: [{ path: "", message: NO_KEY }] };
     hide(parsed.hidden);
     const { expectedRevision, signal } = options;
     const result = await bucket.write(PREFIX + id, value, { expectedRevision, signal });
     if (result.kind !== "written") return result;
+    const isNew = expectedRevision === 0;
+    logger.info(isNew ? "Subscription made by API" : "Subscription replaced by API", { subscription: id });
     await readSoon([id]);
-    return { kind: "written", id, revision: result.revision, isNew: expectedRevision === 0 };
+    return { kind: "written", id, revision: result.revision, isNew };
   }
 
-  function conditionOf(id: string, revision: number | null, signal: AbortSignal): Condition | null {
+  /** What a change of an existing one may go ahead on; else what stands in its way. */
+  function conditionOf(
+    id: string,
+    { revisions, signal }: { revisions: WantedRevisions; signal: AbortSignal },
+  ): Condition | WriteOutcome {
+    if (fileIds().has(id)) return { kind: "read-only" };
     const found = bucket.get(PREFIX + id);
-    return found === null ? null : { expectedRevision: revision ?? found.revision, signal };
+    if (found === null) return { kind: "missing" };
+    const { revision } = found;
+    if (revisions !== null && !revisions.includes(revision)) return { kind: "conflict", revision };
+    return { expectedRevision: revision, signal };
   }
 
   return {
     known,
-    create: (body, own) => write(body, { ...own, id: null, expectedRevision: 0 }),
-    async replace(id, body, { revision, ...own }) {
-      if (fileIds().has(id)) return { kind: "read-only" };
-      const condition = conditionOf(id, revision, own.signal);
-      if (condition === null) return { kind: "missing" };
-      return write(body, { ...own, id, expectedRevision: condition.expectedRevision });
+    revisionOf: (id) => bucket.get(PREFIX + id)?.revision ?? null,
+    unusable: () => [...faults].slice(0, MAX_UNUSABLE).map(([id, reason]) => ({ id, reason })),
+    async create(body, own) {
+      const outcome = await write(body, { ...own, id: null, expectedRevision: 0 });
+      return outcome.kind === "conflict" ? TAKEN : outcome;
     },
-    async remove(id, { revision, signal }) {
-      if (fileIds().has(id)) return { kind: "read-only" };
-      const condition = conditionOf(id, revision, signal);
-      if (condition === null) return { kind: "missing" };
+    async replace(id, body, own) {
+      const condition = conditionOf(id, own);
+      return "kind" in condition ? condition : write(body, { ...own, ...condition, id });
+    },
+    async remove(id, own) {
+      const condition = conditionOf(id, own);
+      if ("kind" in condition) return condition;
       const result = await bucket.erase(PREFIX + id, condition);
       if (result.kind !== "written") return result;
+      logger.info("Subscription deleted by API", { subscription: id });
       await readSoon([id]);
       return { kind: "written", id, revision: result.revision, isNew: false };
     },
     reread: () => readSoon(bucket.list(PREFIX).map(({ key }) => key.slice(PREFIX.length))),
     close: forget,
   };
-}
-
-/** Who may only have subscriptions of one application has them without saying so. */
-function withApplication(body: unknown, application: string | null): unknown {
-  if (application === null || typeof body !== "object" || body === null || Array.isArray(body)) return body;
-  return { application, ...body };
-}
-
-function findForeign(
-  { application, entrypoint }: Subscription,
-  options: Pick<WriteOptions, "application" | "entrypoint">,
-): { path: string; message: string } | null {
-  if (options.application !== null && application !== options.application) {
-    return { path: "application", message: `allowed: ${options.application}` };
-  }
-  if (options.entrypoint !== null && entrypoint !== options.entrypoint) {
-    return { path: "configuration.entrypointId", message: `allowed: ${options.entrypoint}` };
-  }
-  return null;
 }
 
 function describe(parsed: Exclude<ParsedSubscription, { kind: "valid" }>): string {

@@ -1,5 +1,6 @@
 // The composition root: builds every part from a config, joins them, changes them with it, and takes them down in the right order.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Config } from "#config/resolve.ts";
 import { toShown } from "#config/shown.ts";
 import { createAuth } from "#http/auth.ts";
@@ -7,16 +8,18 @@ import { createMetrics } from "#http/metrics.ts";
 import type { ReloadOutcome } from "#http/reload.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
-import { messageOf } from "#lib/errors.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
+import type { ConsumerLag } from "#nats/lag.ts";
 import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { type Core, startCore } from "./core.ts";
 import type { Fetch } from "./listen.ts";
 import { openListeners } from "./listeners.ts";
 import { createLogObserver } from "./log-observer.ts";
-import { needsNewCore } from "./reload.ts";
-import { describePlan } from "./plan-lines.ts";
+import { toOrphans } from "./orphans.ts";
+import { describeSettings, describeTaken } from "./plan-lines.ts";
+import { isSameConfig, needsNewCore } from "./reload.ts";
 import type { SecretMask } from "./secret-mask.ts";
 import { toStatus } from "./status.ts";
 
@@ -43,6 +46,8 @@ export interface AppOptions {
   };
 }
 
+const STOPS = "Cannot take the config: the relay stops";
+
 /** Rejects with a RelayError if a listener cannot be opened: nothing is left running then. NATS is waited for meanwhile. */
 export async function startApp(initial: Config, options: AppOptions): Promise<App> {
   const { logger, secretMask, observers, reload } = options;
@@ -51,9 +56,19 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   let config = initial;
   let loadedAt = startedAt;
   let core: Core | null = null;
+  let sessions = createSessions();
+  let isStopping = false;
   const metrics = createMetrics({
     subscriptions: () => core?.runtime.subscriptions ?? [],
-    connection: () => core?.connection.status() ?? { connected: false, reconnects: 0 },
+    lagOf,
+    callbackConnections: (id) => core?.openCallbacks.connectionsOf(id) ?? 0,
+    connection: () => ({
+      isConnected: core?.connection.isConnected ?? false,
+      reconnects: core?.connection.status().reconnects ?? 0,
+      unconfirmedAcks: core?.connection.unconfirmedAcks ?? 0,
+    }),
+    bucketFault: () => (core === null ? "The relay is starting" : core.bucketFault()),
+    configRefused: reload.refused,
   });
   const observer = joinObservers([metrics.observer, createLogObserver(logger), ...observers]);
   let fetch = createFetch();
@@ -62,6 +77,11 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
 
   function start(): Core {
     return startCore(config, { logger, secretMask, observer, onStateChanged: metrics.stateChanged });
+  }
+
+  function lagOf(id: string): ConsumerLag | null {
+    const found = core?.runtime.find(id) ?? null;
+    return core === null || found === null ? null : core.lag.of(found.subscription);
   }
 
   function running(): Core {
@@ -74,7 +94,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     const { auth, listen } = config.server;
     return createServer({
       auth: createAuth(auth, { logger }),
-      sessions: createSessions(),
+      sessions,
       listen,
       mask,
       entrypoints: config.entrypoints,
@@ -82,7 +102,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
         core?.runtime.readiness() ?? { isReady: false, reasons: ["The relay is starting"], idle: [] },
       metrics: metrics.expose,
       registry: () => running().registry,
-      lagOf: () => null,
+      lagOf,
       status: () =>
         toStatus(running(), {
           startedAt,
@@ -92,6 +112,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           warnings: config.warnings,
           mask,
         }),
+      orphans: () => toOrphans(running()),
       config: () => toShown(config.origin.file, mask),
       reload: reload.run,
       onError: (error) => logger.error("A request could not be answered", { error: messageOf(error) }),
@@ -100,15 +121,24 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
 
   async function apply(next: Config): Promise<readonly string[]> {
     const prepared = await listeners.prepare(next);
-    secretMask.hide(next.secrets);
-    const isNew = needsNewCore(config, next);
-    config = next;
-    loadedAt = new Date();
-    fetch = createFetch();
+    if (isStopping) {
+      await prepared.discard();
+      throw new RelayError("unavailable", STOPS);
+    }
     prepared.commit();
     const lines = prepared.isChanged ? [`Listening on ${listeners.url ?? "the control socket"}`] : [];
-    if (!isNew) return [...lines, ...describePlan(await running().apply(next))];
+    const before = config;
+    if (isSameConfig(before, next)) return lines;
+    secretMask.hide(next.secrets);
+    config = next;
+    loadedAt = new Date();
+    // Who signed in under other rules is to do so again.
+    if (!isDeepStrictEqual(before.server.auth, next.server.auth)) sessions = createSessions();
+    fetch = createFetch();
+    lines.push(...describeSettings(before, next));
+    if (!needsNewCore(before, next)) return [...lines, ...describeTaken(await running().apply(next))];
     await running().stop(next.shutdown.graceMs);
+    if (isStopping) throw new RelayError("unavailable", STOPS);
     core = start();
     return [...lines, "NATS or state changed: everything was started anew"];
   }
@@ -123,6 +153,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     config: () => config,
     apply,
     async stop() {
+      isStopping = true;
       await running().stop(config.shutdown.graceMs);
       await listeners.close();
     },

@@ -14,33 +14,44 @@ import { alignConsumer, moveConsumer } from "#nats/consumer.ts";
 import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
 import { openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
+import { type Lag, watchLag } from "#nats/lag.ts";
 import { startPump } from "#nats/pump.ts";
+import { settlesWithin } from "#nats/settles-within.ts";
 import { createSealer } from "#nats/sealing.ts";
 import { openGuard, removeGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
-import { type Runtime, startRuntime } from "#runtime/runtime.ts";
+import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createApiSubscriptions } from "./api-subscriptions.ts";
+import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry } from "./registry.ts";
 import type { SecretMask } from "./secret-mask.ts";
 import { shareDeadLetters } from "./share-dead-letters.ts";
 import { createStateChanges } from "./state-changes.ts";
-import { waitForStates } from "./wait-for-states.ts";
+import { createStatesWait } from "./wait-for-states.ts";
 
 export interface Core {
   readonly connection: Connection;
   readonly runtime: Runtime;
   readonly registry: Registry;
+  readonly lag: Lag;
+  readonly openCallbacks: OpenCallbacks;
   /** Why states and subscriptions made by API cannot be kept just now; null: they can. */
   readonly bucketFault: () => string | null;
   /** Brings the subscriptions to what the file says now; what it says of NATS and of the state is not looked at. */
-  readonly apply: (next: Config) => Promise<Plan>;
+  readonly apply: (next: Config) => Promise<Taken>;
   /** Drains: nothing new, up to the grace period for what is in flight, the rest goes back. */
   stop: (graceMs: number) => Promise<void>;
+}
+
+export interface Taken {
+  readonly plans: readonly Plan[];
+  /** False: something still drains, and is followed by what is wanted when it has. */
+  readonly isSettled: boolean;
 }
 
 export interface CoreOptions {
@@ -52,6 +63,8 @@ export interface CoreOptions {
 }
 
 const CLEAR_AGAIN_MS = 2000;
+/** Who asked for a reload hears of it by then. */
+const ANSWER_MS = 5000;
 
 /** Never fails: what is missing outside is waited for. */
 export function startCore(initial: Config, options: CoreOptions): Core {
@@ -68,7 +81,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     publish: (subject, payload) => publishEvent(connection, subject, payload),
   });
   const states = createStates(
-    { ...bucket, ready: (signal) => waitForStates(bucket, { connection, logger, signal }) },
+    { ...bucket, ...createStatesWait({ bucket, connection, logger }) },
     {
       onChanged(change) {
         tellChange(change);
@@ -76,6 +89,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       },
     },
   );
+  const openCallbacks = createOpenCallbacks();
   const deadLetters = shareDeadLetters((endpoints) => openDeadLetters(connection, endpoints, { logger }));
 
   function partsFor(subscription: Subscription): SubscriptionParts {
@@ -92,7 +106,8 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
       openGuard: ({ id, qos }) =>
         openGuard(join(state.directory, "journal", id), { isPrompt: isOrdered(qos), logger: own }),
-      openCallback: (wanted) => openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),
+      openCallback: (wanted) =>
+        openCallbacks.keep(wanted.id, openCallback(wanted.callback, { connections: concurrencyOf(wanted) })),
       createPipeline,
       status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED"),
       moveConsumer: (settings, start) => moveConsumer(connection, settings, start),
@@ -107,6 +122,10 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     isConnected: () => connection.isConnected,
     deadLetterChecks: () => deadLetters.all().map((shared) => shared.check()),
   });
+  const lag = watchLag(connection, {
+    subscriptions: () => runtime.subscriptions.map(({ subscription }) => subscription),
+    logger,
+  });
   const sealer = state.key === null ? null : createSealer(state.key);
   const api = createApiSubscriptions({
     bucket,
@@ -115,17 +134,21 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
     logger,
     hide: secretMask.hide,
-    onChanged: () => void applyWanted(), // Never rejects.
+    onChanged: () => void applyWanted(),
   });
+  /** What was applied while a config is being taken; null: none is. */
+  let taken: Applied[] | null = null;
 
-  function applyWanted(): Promise<Plan> {
+  function applyWanted(): Applied {
     const made = [...api.known.values()].map(({ subscription }) => subscription);
-    return runtime.apply([...config.subscriptions, ...made], { graceMs: config.shutdown.graceMs });
+    const applied = runtime.apply([...config.subscriptions, ...made], { graceMs: config.shutdown.graceMs });
+    taken?.push(applied);
+    return applied;
   }
 
   /** Another relay may make the consumer again before it hears of the deletion: it is looked for twice. */
   async function clearAway({ subscription, forget }: RunningSubscription): Promise<void> {
-    await applyWanted();
+    await applyWanted().settled;
     forget();
     const { id, source } = subscription;
     const ref = { domain: source.domain, stream: source.stream, durable: durableName(id) };
@@ -148,14 +171,23 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       mask: secretMask.mask,
       clearAway,
     }),
+    lag,
+    openCallbacks,
     bucketFault: bucket.fault,
     async apply(next) {
       config = next;
+      const own: Applied[] = [];
+      taken = own;
       await api.reread();
-      return applyWanted();
+      applyWanted();
+      taken = null;
+      const settled = Promise.all(own.map((applied) => applied.settled));
+      const isSettled = await settlesWithin(settled, ANSWER_MS);
+      return { plans: own.map(({ plan }) => plan), isSettled };
     },
     async stop(graceMs) {
       api.close();
+      lag.close();
       await runtime.stop(graceMs);
       states.close();
       await bucket.close();

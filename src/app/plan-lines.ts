@@ -1,8 +1,23 @@
-// What a reload did to the subscriptions, in lines for people.
+// What a reload did, in lines for people.
 
+import { isDeepStrictEqual } from "node:util";
+import type { Config } from "#config/resolve.ts";
 import type { Plan } from "#runtime/reconcile.ts";
+import type { Taken } from "./core.ts";
 
-export function describePlan({ start, stop, update, replace }: Plan): readonly string[] {
+/** What is used from now on, without an end to anything. */
+export function describeSettings(before: Config, after: Config): readonly string[] {
+  const keys = ["server", "shutdown", "logs", "entrypoints"] as const;
+  return keys
+    .filter((key) => !isDeepStrictEqual(before[key], after[key]))
+    .map((key) => `Settings changed: ${key}`);
+}
+
+export function describeTaken({ plans, isSettled }: Taken): readonly string[] {
+  return [...plans.flatMap(describePlan), ...(isSettled ? [] : ["What is in flight still ends"])];
+}
+
+function describePlan({ start, stop, update, replace }: Plan): readonly string[] {
   const idsOf = (subscriptions: Plan["start"]) => subscriptions.map(({ id }) => id);
   return [
     ...idsOf(start).map((id) => `Subscription ${id} started`),

@@ -3,6 +3,8 @@
 import { toShown } from "#config/shown.ts";
 import type { Config } from "#config/resolve.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
+import { initialStatus } from "#delivery/status.ts";
+import type { Subscription } from "#delivery/subscription.ts";
 import type { Registered, Registry } from "#http/registry.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
@@ -21,31 +23,40 @@ export interface RegistryOptions {
 export function createRegistry(options: RegistryOptions): Registry {
   const { runtime, api, config, mask, clearAway } = options;
 
-  function toRegistered(running: RunningSubscription): Registered {
-    const { id } = running.subscription;
+  function findMade(id: string): Registered | null {
     const made = api.known.get(id);
-    if (made !== undefined) {
-      return { running, origin: "api", revision: made.revision, definition: made.definition };
-    }
-    const { file } = config().origin;
-    const index = config().subscriptions.findIndex((subscription) => subscription.id === id);
-    const entry = file.subscriptions[index];
-    const definition = entry === undefined ? null : toShown(entry, mask);
-    return { running, origin: "file", revision: null, definition };
+    if (made === undefined) return null;
+    const { subscription, definition } = made;
+    const running = runtime.find(id) ?? toStarting(subscription);
+    return { subscription, running, origin: "api", revision: api.revisionOf(id), definition };
+  }
+
+  function toRegistered(subscription: Subscription, index: number): Registered {
+    const running = runtime.find(subscription.id) ?? toStarting(subscription);
+    const definition = () => {
+      const entry = config().origin.file.subscriptions[index];
+      return entry === undefined ? null : toShown(entry, mask);
+    };
+    return { subscription, running, origin: "file", revision: null, definition };
   }
 
   function get(id: string): RunningSubscription {
     const running = runtime.find(id);
-    if (running === null) throw new RelayError("unavailable", `There is no subscription ${id}`);
+    if (running === null) throw new RelayError("unavailable", `Subscription ${id} is being started`);
     return running;
   }
 
   return {
-    list: () => runtime.subscriptions.map(toRegistered),
+    list: () => [
+      ...config().subscriptions.map(toRegistered),
+      ...[...api.known.keys()].flatMap((id) => findMade(id) ?? []),
+    ],
     find(id) {
-      const running = runtime.find(id);
-      return running === null ? null : toRegistered(running);
+      const index = config().subscriptions.findIndex((subscription) => subscription.id === id);
+      const found = config().subscriptions[index];
+      return found === undefined ? findMade(id) : toRegistered(found, index);
     },
+    unusable: api.unusable,
     create: api.create,
     replace: api.replace,
     async remove(id, condition) {
@@ -55,10 +66,19 @@ export function createRegistry(options: RegistryOptions): Registry {
       return outcome;
     },
     command: (id, command) => void get(id).command(command),
-    seek: (id, start) => get(id).seek(start),
-    test: (id, body) => {
+    seek: async (id, start) => get(id).seek(start),
+    test: async (id, body) => {
       const running = get(id);
       return running.test(toSampleMessage(running.subscription.source, { body, now: new Date() }));
     },
+  };
+}
+
+/** What is wanted, but does not run yet. */
+function toStarting({ isPaused }: Subscription): Registered["running"] {
+  return {
+    state: () => ({ kind: "waiting", reason: "It is being started" }),
+    status: () => initialStatus(isPaused ? "PAUSED" : "ACCEPTED"),
+    stats: () => ({ held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null }),
   };
 }

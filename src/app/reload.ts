@@ -15,27 +15,30 @@ export interface ReloaderOptions {
   readonly path: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
-  readonly current: () => Config;
   /** Brings the relay to it; returns a line for each change. Rejects with a RelayError, and nothing has changed then. */
   readonly apply: (next: Config) => Promise<readonly string[]>;
+  /** The relay stops: nothing is read any more. */
   readonly signal: AbortSignal;
 }
 
 export interface Reloader {
-  /** Never rejects. */
+  /** Who asks while another one waits for its turn shares that one. */
   readonly reload: () => Promise<ReloadOutcome>;
   /** Why the last one was refused; null: it was not. */
   readonly refused: () => string | null;
 }
 
-export function createReloader({ path, env, logger, current, apply, signal }: ReloaderOptions): Reloader {
+export function createReloader({ path, env, logger, apply, signal }: ReloaderOptions): Reloader {
   let refused: string | null = null;
   let last: Promise<unknown> = Promise.resolve();
+  let waiting: Promise<ReloadOutcome> | null = null;
 
   async function reloadNow(): Promise<ReloadOutcome> {
+    waiting = null;
     try {
+      if (signal.aborted) throw new RelayError("unavailable", "Cannot reload: the relay stops");
       const next = await loadSettledConfig(path, { env, signal });
-      const changes = isSameConfig(current(), next) ? [] : await apply(next);
+      const changes = await apply(next);
       refused = null;
       logger.info("Config reloaded", { changes: changes.length === 0 ? ["nothing changed"] : changes });
       for (const warning of [...next.warnings, ...next.unused]) logger.warn(warning);
@@ -50,16 +53,17 @@ export function createReloader({ path, env, logger, current, apply, signal }: Re
 
   return {
     reload() {
-      const outcome = last.then(reloadNow);
-      last = outcome.catch(() => undefined);
-      return outcome;
+      if (waiting !== null) return waiting;
+      waiting = last.then(reloadNow);
+      last = waiting.catch(() => undefined);
+      return waiting;
     },
     refused: () => refused,
   };
 }
 
 /** By what was resolved: `origin` holds the time of loading. */
-function isSameConfig(left: Config, right: Config): boolean {
+export function isSameConfig(left: Config, right: Config): boolean {
   return isDeepStrictEqual(comparable(left), comparable(right));
 }
 

@@ -1,6 +1,6 @@
 // What must never be shown, as it grows: a secret stays hidden for as long as the relay runs.
 
-import { createMask } from "#config/secrets.ts";
+import { createMask } from "#lib/mask.ts";
 
 export interface SecretMask {
   readonly mask: (text: string) => string;

@@ -16,7 +16,7 @@ export interface StateChangesOptions {
 
 const SUBJECT_PREFIX = "relay.events.subscription.";
 
-const LOG_TEXTS: Readonly<Record<ChangeReason, string>> = {
+const LOG_TEXTS: Readonly<Record<Exclude<ChangeReason, "configuration">, string>> = {
   pause: "Subscription paused",
   resume: "Subscription resumed",
   stop: "Subscription stopped by its consumer",
@@ -24,7 +24,8 @@ const LOG_TEXTS: Readonly<Record<ChangeReason, string>> = {
   failure: "Subscription interrupted",
   recovery: "Subscription resumed",
   restart: "Subscription resumed",
-  configuration: "Subscription resumed",
+  end: "Subscription closed",
+  deletion: "Subscription deleted",
 };
 
 /** For `onChanged` of the states: told once in the cluster for each change. */
@@ -32,11 +33,16 @@ export function createStateChanges(options: StateChangesOptions): (change: State
   const { logger, publish } = options;
   return (change) => {
     const { subscription, to, reason } = change;
-    const text = LOG_TEXTS[reason];
+    const text = textOf(change);
     if (reason === "failure") logger.error(text, { subscription, cause: causeOf(to.failure) });
     else logger.info(text, { subscription, by: reason });
     publish(SUBJECT_PREFIX + subscription, toCloudEvent(change, options));
   };
+}
+
+function textOf({ reason, to }: StateChange): string {
+  if (reason !== "configuration") return LOG_TEXTS[reason];
+  return LOG_TEXTS[to.status === "PAUSED" ? "pause" : "resume"];
 }
 
 /** CloudEvents 1.0 in JSON. */
@@ -55,7 +61,7 @@ function toCloudEvent(
     data: {
       subscription,
       reason,
-      status: to.status,
+      status: reason === "end" || reason === "deletion" ? "CLOSED" : to.status,
       consumerStatus: to.consumerStatus,
       failureCause: to.failure === null ? null : mask(to.failure.text),
     },

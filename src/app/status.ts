@@ -13,7 +13,7 @@ export interface StatusFacts {
   readonly mask: (text: string) => string;
 }
 
-export function toStatus({ connection, runtime, bucketFault }: Core, facts: StatusFacts): Status {
+export function toStatus({ connection, runtime, registry, bucketFault }: Core, facts: StatusFacts): Status {
   const { connected, server, serverVersion, reconnects, lastError } = connection.status();
   const { mask } = facts;
   const maskOrNull = (text: string | null) => (text === null ? null : mask(text));
@@ -30,7 +30,7 @@ export function toStatus({ connection, runtime, bucketFault }: Core, facts: Stat
       path: facts.configPath,
       loadedAt: facts.loadedAt.toISOString(),
       refused: maskOrNull(facts.refused),
-      warnings: facts.warnings,
+      warnings: facts.warnings.map(mask),
     },
     nats: {
       connected,
@@ -42,5 +42,6 @@ export function toStatus({ connection, runtime, bucketFault }: Core, facts: Stat
     },
     readiness: runtime.readiness(),
     subscriptions,
+    unusable: registry.unusable().map(({ id, reason }) => ({ id, reason: mask(reason) })),
   };
 }

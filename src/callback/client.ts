@@ -200,7 +200,10 @@ export function openCallback(
 
 function createTokens({ auth, route, readTimeoutMs }: CallbackSettings): Line["tokens"] {
   if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
-  return { source: createTokenSource({ auth, route, timeoutMs: readTimeoutMs }), url: auth.tokenUrl };
+  return {
+    source: createTokenSource({ auth, route, timeoutMs: readTimeoutMs }),
+    displayUrl: auth.tokenDisplayUrl,
+  };
 }
 
 /** What is known before anything is sent. */

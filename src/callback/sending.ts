@@ -30,7 +30,7 @@ export interface Line {
   readonly address: string;
   readonly slots: Slots;
   /** Null: none is sent. */
-  readonly tokens: { readonly source: TokenSource; readonly url: URL } | null;
+  readonly tokens: { readonly source: TokenSource; readonly displayUrl: string } | null;
   /** How long a send may take, for messages. */
   readonly limitMs: number;
 }
@@ -97,7 +97,7 @@ export function expireSending(sending: Sending): void {
   const { address, limitMs, tokens } = sending.settings.line;
   const { exchange: running } = sending;
   if (running === null) {
-    if (tokens !== null) stopSending(sending, toLateException(tokens.url, limitMs));
+    if (tokens !== null) stopSending(sending, toLateException(tokens.displayUrl, limitMs));
     return;
   }
   sending.isExpired = true;

@@ -1,5 +1,7 @@
 // What a token endpoint's answer grants (RFC 6749, 5.1), or why it grants nothing, told without a secret.
 
+import { formsOf } from "#lib/mask.ts";
+
 export type TokenAnswer =
   | {
       readonly kind: "granted";
@@ -14,7 +16,7 @@ export interface AnswerParts {
   readonly status: number;
   readonly body: Uint8Array;
   readonly isTruncated: boolean;
-  /** Nothing that holds one of these is shown. */
+  /** Nothing that holds one of these, in whatever form, is shown. */
   readonly secrets: readonly string[];
 }
 
@@ -67,10 +69,9 @@ function toLifetimeMs(expiresIn: unknown): number | null {
 
 /** The OAuth error (RFC 6749, 5.2), as far as it can be shown, with a blank in front. */
 function describe(answer: Members | null, secrets: readonly string[]): string {
+  const forms = secrets.filter((secret) => secret !== "").flatMap(formsOf);
   const isShown = (text: unknown, pattern: RegExp): text is string =>
-    typeof text === "string" &&
-    pattern.test(text) &&
-    !secrets.some((secret) => secret !== "" && text.includes(secret));
+    typeof text === "string" && pattern.test(text) && !forms.some((form) => text.includes(form));
   const { error, error_description: description } = answer ?? {};
   if (!isShown(error, ERROR_CODE)) return "";
   return isShown(description, DESCRIPTION) ? ` ${error} (${description})` : ` ${error}`;

@@ -31,7 +31,7 @@ export interface TokenEndpoint {
 const DUE_PART = 0.8;
 
 export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSettings): TokenEndpoint {
-  const url = auth.tokenUrl;
+  const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
   const target = toTarget(url, proxyFor(url, route.proxy));
   const connection = createConnection({
     origin: url.origin,
@@ -42,13 +42,13 @@ export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSet
 
   async function fetch(): Promise<TokenResult> {
     const request = await signRequest();
-    if (request === null) return toTokenException(url, "the assertion cannot be signed");
+    if (request === null) return toTokenException(shown, "the assertion cannot be signed");
     const sentAtMs = performance.now();
     const end = await exchange(request);
     connection.drop();
-    if (end.kind === "failed") return toFetchException(url, end.exception);
+    if (end.kind === "failed") return toFetchException(shown, end.exception);
     const answer = readTokenAnswer({ ...end, secrets: request.secrets });
-    if (answer.kind === "refused") return toTokenException(url, answer.reason);
+    if (answer.kind === "refused") return toTokenException(shown, answer.reason);
     const lifetimeMs = answer.lifetimeMs ?? Infinity;
     return {
       kind: "token",
@@ -112,8 +112,8 @@ const COMMON_HEADERS = [
 ];
 
 /** No token within the time there was for it. */
-export function toLateException(url: URL, limitMs: number): Exception {
-  return toTokenException(url, lateReason(limitMs));
+export function toLateException(displayUrl: string, limitMs: number): Exception {
+  return toTokenException(displayUrl, lateReason(limitMs));
 }
 
 function lateReason(limitMs: number): string {
@@ -121,13 +121,12 @@ function lateReason(limitMs: number): string {
 }
 
 /** What keeps the endpoint from answering keeps its words; an address that is not allowed keeps its code too. */
-function toFetchException(url: URL, { code, error }: Exception): Exception {
+function toFetchException(displayUrl: string, { code, error }: Exception): Exception {
   const reason = `${error.slice(0, 1).toLowerCase()}${error.slice(1)}`;
-  const exception = toTokenException(url, reason);
+  const exception = toTokenException(displayUrl, reason);
   return code === "address-denied" ? { ...exception, code } : exception;
 }
 
-/** Shows neither the query nor the user of the URL. */
-function toTokenException(url: URL, reason: string): Exception {
-  return toException("token", `Cannot get an access token from ${url.origin}${url.pathname}: ${reason}`);
+function toTokenException(displayUrl: string, reason: string): Exception {
+  return toException("token", `Cannot get an access token from ${displayUrl}: ${reason}`);
 }

@@ -2,7 +2,7 @@
 
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
-import { createMask } from "#config/secrets.ts";
+import { createMask } from "#lib/mask.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { Finding } from "#nats/finding.ts";
 import { inspectNats } from "#nats/inspect.ts";
@@ -39,7 +39,10 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
     else io.stderr(`${config}\n`);
     return EXIT.config;
   }
-  const inspection = connect ? await inspectNats(config.nats, config.subscriptions, stopping) : null;
+  const { nats, subscriptions, state } = config;
+  const inspection = connect
+    ? await inspectNats(nats, subscriptions, { bucket: state.bucket, signal: stopping })
+    : null;
   const server = inspection?.server ?? null;
   const mask = createMask(config.secrets);
   const findings = [...listRemarks(config), ...(inspection?.findings ?? [])].map(

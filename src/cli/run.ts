@@ -1,6 +1,6 @@
 // `relay run`: the relay itself, until it is told to stop.
 
-import { startApp } from "#app/app.ts";
+import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";
 import { createSecretMask } from "#app/secret-mask.ts";
 import { loadConfig } from "#config/load.ts";
@@ -33,22 +33,28 @@ export async function run(options: RunOptions): Promise<number> {
   logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
   for (const warning of config.warnings) logger.warn(warning);
   for (const unused of config.unused) logger.warn(unused);
+  const started = Promise.withResolvers<App>();
   const reloader = createReloader({
     path: configPath,
     env,
     logger,
-    current: () => app.config(),
-    apply: (next) => app.apply(next),
+    async apply(next) {
+      const changes = await (await started.promise).apply(next);
+      logger.adjust(next.logs);
+      return changes;
+    },
     signal: stopping,
   });
+  // What changes while it starts is taken when it has.
+  onChange = () => void reloader.reload();
+  options.onHangup(onChange);
   const app = await startApp(config, {
     logger,
     secretMask,
     observers: [],
     reload: { configPath, run: reloader.reload, refused: reloader.refused },
   });
-  onChange = () => void reloader.reload();
-  options.onHangup(onChange);
+  started.resolve(app);
   logger.info("Relay runs", { url: app.url, subscriptions: config.subscriptions.length });
   await aborted(stopping);
   watch.close();

@@ -1,21 +1,67 @@
-// The JSON Schema of the file, for editors and other tools.
+// The JSON Schema of the file, for editors and other tools, and the schemas of the API's document.
 
-import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import type { GenericSchema } from "valibot";
 import { configSchema } from "./schema.ts";
 import { reference } from "./schema-secret.ts";
 
+const CONVERSION: ConversionConfig = {
+  target: "draft-2020-12",
+  typeMode: "input",
+  // What the documentation says about defaults is for the documentation alone; a check is no JSON Schema.
+  ignoreActions: ["metadata", "check"],
+  // JSON Schema reads its patterns as if they had the flag `u`, which all of ours have.
+  overrideAction: ({ valibotAction, jsonSchema }) =>
+    "requirement" in valibotAction && valibotAction.requirement instanceof RegExp
+      ? { ...jsonSchema, pattern: valibotAction.requirement.source }
+      : undefined,
+};
+
 /** Draft 2020-12. It accepts every file that `check` accepts; rules between keys are left to `check`. */
 export function configJsonSchema(): JsonSchema {
-  return toJsonSchema(configSchema, {
-    target: "draft-2020-12",
-    typeMode: "input",
-    definitions: { reference },
-    // What the documentation says about defaults is for the documentation alone.
-    ignoreActions: ["metadata"],
-    // JSON Schema reads its patterns as if they had the flag `u`, which all of ours have.
-    overrideAction: ({ valibotAction, jsonSchema }) =>
-      "requirement" in valibotAction && valibotAction.requirement instanceof RegExp
-        ? { ...jsonSchema, pattern: valibotAction.requirement.source }
-        : undefined,
+  return toJsonSchema(configSchema, { ...CONVERSION, definitions: { reference } });
+}
+
+const COMPONENTS = "#/components/schemas/";
+
+/**
+ * For `components.schemas` of an OpenAPI 3.1 document: each schema under its name, and by that name where it occurs in
+ * another one. The one of references is added as `Reference`.
+ */
+export function toComponents(
+  schemas: Readonly<Record<string, GenericSchema>>,
+): Readonly<Record<string, JsonSchema>> {
+  const definitions = { ...schemas, Reference: reference };
+  return Object.fromEntries(
+    Object.entries(definitions).map(([name, schema]) => {
+      const others = Object.entries(definitions).filter(([other]) => other !== name);
+      return [name, convert(schema, { definitions: Object.fromEntries(others) })];
+    }),
+  );
+}
+
+/** Of what is written by API: a value stands there itself, for a reference would be refused. */
+export function toInlineComponent(schema: GenericSchema): JsonSchema {
+  return convert(schema, {
+    definitions: { Reference: reference },
+    overrideSchema: ({ jsonSchema }) => {
+      const { anyOf, ...others } = jsonSchema;
+      const isReferable = anyOf?.some((option) => typeof option === "object" && "$ref" in option) === true;
+      return isReferable ? { ...others, type: "string" } : undefined;
+    },
   });
+}
+
+/** Alone: definitions and the name of the dialect are the document's business. */
+function convert(schema: GenericSchema, config: ConversionConfig): JsonSchema {
+  const {
+    $schema: _dialect,
+    $defs: _definitions,
+    ...converted
+  } = toJsonSchema(schema, {
+    ...CONVERSION,
+    ...config,
+    overrideRef: ({ referenceId }) => `${COMPONENTS}${referenceId}`,
+  });
+  return converted;
 }

@@ -13,7 +13,6 @@ const isEnabled = (value: unknown): boolean => memberOf(value, "enabled") === tr
 
 const NOT_YET: readonly Row[] = [
   { key: "deliveryLog" },
-  { key: "entrypoints[].dlq.replay", isAsking: (value) => memberOf(value, "strategy") === "SCHEDULED" },
   { key: "entrypoints[].configuration.ordering" },
   { key: "entrypoints[].configuration.logging", isAsking: isEnabled },
   { key: "entrypoints[].configuration.sampling" },

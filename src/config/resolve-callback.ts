@@ -26,16 +26,16 @@ export function resolveCallback(
   const { configuration, qos } = entrypoint;
   const { http } = configuration;
   const secret = settings.callbackUrl ?? configuration.callbackUrl;
-  const isReference = secret !== undefined && secret.source.kind !== "inline";
-  const url = toUrl(secret, scope);
+  const { url, displayUrl, hidden } = toUrl(secret, scope);
   const headers = joinHeaders(
     toHeaders(configuration.headers ?? [], scope),
     toHeaders(settings.headers ?? [], scope),
   );
   const auth = toAuth(settings.auth, scope);
+  const tokenEndpoint = tokenEndpointOf(settings.auth);
   const callback: CallbackSettings = {
     url,
-    displayUrl: isReference ? url.origin : `${url.origin}${url.pathname}`,
+    displayUrl,
     method: settings.method ?? configuration.method ?? "POST",
     headers,
     auth,
@@ -53,7 +53,8 @@ export function resolveCallback(
   return {
     callback,
     hidden: [
-      ...hiddenPartsOfUrl(url, { isReference }),
+      ...hidden,
+      ...(tokenEndpoint === null ? [] : toUrl(tokenEndpoint, scope).hidden),
       ...headers.flatMap(hiddenPartsOfHeader),
       ...hiddenPartsOfAuth(auth),
     ],
@@ -65,10 +66,29 @@ function valueOf(secret: Secret | undefined, { secrets }: ResolveScope): string 
   return (secret === undefined ? undefined : secrets.valueOf(secret)) ?? "";
 }
 
-function toUrl(secret: Secret | undefined, scope: ResolveScope): URL {
+interface ResolvedUrl {
+  readonly url: URL;
+  readonly displayUrl: string;
+  readonly hidden: readonly string[];
+}
+
+/** Of one by reference only the origin is shown. */
+function toUrl(secret: Secret | undefined, scope: ResolveScope): ResolvedUrl {
   const url = new URL(valueOf(secret, scope) || UNKNOWN_URL);
   url.hash = "";
-  return url;
+  const isReference = secret !== undefined && secret.source.kind !== "inline";
+  return {
+    url,
+    displayUrl: isReference ? url.origin : `${url.origin}${url.pathname}`,
+    hidden: hiddenPartsOfUrl(url, { isReference }),
+  };
+}
+
+function tokenEndpointOf(auth: Settings["auth"]): Secret | null {
+  if (auth?.type === "oauth2") return auth.oauth2.endpoint;
+  return auth?.type === "jwtProfileOauth2"
+    ? (auth.jwtProfileOauth2.endpoint ?? auth.jwtProfileOauth2.audience)
+    : null;
 }
 
 function toHeaders(headers: NonNullable<Settings["headers"]>, scope: ResolveScope): readonly Header[] {
@@ -96,9 +116,11 @@ function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
       return { kind: "token", value: valueOf(auth.token.value, scope) };
     case "oauth2": {
       const { endpoint, clientId, clientSecret, scopes, clientAuthentication } = auth.oauth2;
+      const { url, displayUrl } = toUrl(endpoint, scope);
       return {
         kind: "oauth2",
-        tokenUrl: toUrl(endpoint, scope),
+        tokenUrl: url,
+        tokenDisplayUrl: displayUrl,
         clientId: valueOf(clientId, scope),
         clientSecret: valueOf(clientSecret, scope),
         scopes,
@@ -107,9 +129,11 @@ function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
     }
     case "jwtProfileOauth2": {
       const jwt = auth.jwtProfileOauth2;
+      const { url, displayUrl } = toUrl(jwt.endpoint ?? jwt.audience, scope);
       return {
         kind: "jwt-profile",
-        tokenUrl: toUrl(jwt.endpoint ?? jwt.audience, scope),
+        tokenUrl: url,
+        tokenDisplayUrl: displayUrl,
         assertion: toAssertion(jwt, scope),
       };
     }

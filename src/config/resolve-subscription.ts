@@ -4,6 +4,7 @@ import type { Retry } from "#delivery/backoff.ts";
 import {
   type DeadLetterEndpoint,
   type DeliverPolicy,
+  type ReplaySchedule,
   type Resume,
   type Source,
   type Subscription,
@@ -48,6 +49,7 @@ function resolveSubscription(
     interruptOnServerError: defaults.interruptConsumptionOnServerError,
     interruptOnException: defaults.interruptConsumptionOnException,
     resume: toResume(defaults.resume),
+    replay: toReplaySchedule(entrypoint.dlq?.replay),
     startingAt: toDate(entry.startingAt),
     endingAt: toDate(entry.endingAt),
     isPaused: entry.status === "PAUSED",
@@ -133,6 +135,11 @@ function toResume(resume: Entrypoint["configuration"]["resume"]): Resume {
   if (resume.strategy === "MANUAL") return { kind: "manual" };
   const { initialDelaySeconds, maxDelaySeconds } = resume;
   return { kind: "auto", initialDelayMs: initialDelaySeconds * 1000, maxDelayMs: maxDelaySeconds * 1000 };
+}
+
+function toReplaySchedule(replay: NonNullable<Entrypoint["dlq"]>["replay"] | undefined): ReplaySchedule {
+  if (replay === undefined || replay.strategy === "MANUAL") return { kind: "manual" };
+  return { kind: "scheduled", intervalMs: replay.intervalSeconds * 1000, maxReplays: replay.maxReplays };
 }
 
 function toDate(time: string | undefined): Date | null {

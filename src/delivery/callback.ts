@@ -34,13 +34,20 @@ export type CallbackAuth =
   | {
       readonly kind: "oauth2";
       readonly tokenUrl: URL;
+      /** As `displayUrl`. */
+      readonly tokenDisplayUrl: string;
       readonly clientId: string;
       readonly clientSecret: string;
       /** Empty: those that the server gives by itself. */
       readonly scopes: readonly string[];
       readonly clientAuthentication: "body" | "basic";
     }
-  | { readonly kind: "jwt-profile"; readonly tokenUrl: URL; readonly assertion: AssertionSettings };
+  | {
+      readonly kind: "jwt-profile";
+      readonly tokenUrl: URL;
+      readonly tokenDisplayUrl: string;
+      readonly assertion: AssertionSettings;
+    };
 
 /** A JWT that is exchanged for an access token: RFC 7523. */
 export interface AssertionSettings {

@@ -3,7 +3,7 @@
 //   command        sets
 //   pause, resume  status PAUSED, ACCEPTED; resume also clears FAILURE
 //   stop, start    consumerStatus STOPPED, STARTED; start also clears FAILURE
-//   (failure)      consumerStatus FAILURE, with its cause, unless it is STOPPED
+//   (failure)      consumerStatus FAILURE, with its cause, unless it is STOPPED or the cause is to be skipped
 //   (recovery)     consumerStatus STARTED, from FAILURE
 
 /** A message, by what names it for good. */
@@ -67,9 +67,12 @@ export function applyCommand(current: SubscriptionStatus, command: Command): Sub
   }
 }
 
+/** The same object where it changes nothing: what was told to be skipped meanwhile does not count any more. */
 export function fail(current: SubscriptionStatus, failure: FailureCause): SubscriptionStatus {
-  if (current.consumerStatus === "STOPPED") return current;
-  return { ...current, consumerStatus: "FAILURE", failure, skip: null };
+  const { consumerStatus, skip } = current;
+  const isSkipped = skip !== null && failure.message !== null && isSameMessage(skip, failure.message);
+  if (consumerStatus === "STOPPED" || isSkipped) return current;
+  return { ...current, consumerStatus: "FAILURE", failure };
 }
 
 export function recover(current: SubscriptionStatus): SubscriptionStatus {
@@ -85,56 +88,60 @@ export function isSameMessage(left: MessageRef, right: MessageRef): boolean {
   );
 }
 
-/** What the bucket keeps. `declared` is what the definition said then: a new value there counts again. */
-export interface StatusRecord {
-  readonly status: SubscriptionStatus;
-  /** Null: not known. */
-  readonly declared: OperatorStatus | null;
-}
+export type StatusPart = "operator" | "consumer" | "failure" | "skip";
 
-export function formatStatusRecord({ status, declared }: StatusRecord): string {
-  const toRef = (ref: MessageRef | null) =>
-    ref === null ? null : { ...ref, timestampNanos: String(ref.timestampNanos) };
-  const { failure } = status;
-  return JSON.stringify({
-    status: status.status,
-    consumerStatus: status.consumerStatus,
-    failure:
-      failure === null
-        ? null
-        : { text: failure.text, at: failure.at.toISOString(), message: toRef(failure.message) },
-    skip: toRef(status.skip),
-    declared,
-  });
-}
+/** In the order to write them: what is to be skipped is known before the failure ends. */
+export const STATUS_PARTS: readonly StatusPart[] = ["skip", "operator", "consumer", "failure"];
 
-/** Null: it is not such a record. */
-export function parseStatusRecord(text: string): StatusRecord | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  const record = toFields(value);
-  const status = record["status"];
-  const consumerStatus = record["consumerStatus"];
-  const declared = record["declared"];
-  const isConsumerStatus =
-    consumerStatus === "STARTED" || consumerStatus === "STOPPED" || consumerStatus === "FAILURE";
-  if (!isOperatorStatus(status) || !isConsumerStatus) return null;
-  const failure = consumerStatus === "FAILURE" ? parseFailure(record["failure"]) : null;
+/**
+ * As it is kept: each part by itself, so that what one relay changes does not undo what another one changed at the same
+ * time. `declared` is what the definition says: a new value there counts again.
+ */
+export function formatStatus(
+  { status, consumerStatus, failure, skip }: SubscriptionStatus,
+  declared: OperatorStatus,
+): Readonly<Record<StatusPart, string>> {
   return {
-    status: { status, consumerStatus, failure, skip: parseRef(record["skip"]) },
-    declared: isOperatorStatus(declared) ? declared : null,
+    operator: JSON.stringify({ status, declared }),
+    consumer: JSON.stringify({ status: consumerStatus === "STOPPED" ? "STOPPED" : "STARTED" }),
+    failure: JSON.stringify(failure === null ? null : { ...failure, message: toKept(failure.message) }),
+    skip: JSON.stringify(toKept(skip)),
   };
 }
 
-function parseFailure(value: unknown): FailureCause {
+function toKept(ref: MessageRef | null): unknown {
+  return ref === null ? null : { ...ref, timestampNanos: String(ref.timestampNanos) };
+}
+
+/** Null: it is not kept. What cannot be read counts as not kept. */
+export type KeptStatus = Readonly<Record<StatusPart, string | null>>;
+
+export function parseStatus(kept: KeptStatus, declared: OperatorStatus): SubscriptionStatus {
+  const initial = initialStatus(parseOperator(kept)?.status ?? declared);
+  const skip = parseRef(parseJson(kept.skip));
+  if (toFields(parseJson(kept.consumer))["status"] === "STOPPED") {
+    return { ...initial, consumerStatus: "STOPPED", skip };
+  }
+  const failure = parseFailure(parseJson(kept.failure));
+  return failure === null ? { ...initial, skip } : { ...initial, consumerStatus: "FAILURE", failure, skip };
+}
+
+/** What the definition said when the operator's part was written; null: nobody knows. */
+export function parseDeclared(kept: KeptStatus): OperatorStatus | null {
+  return parseOperator(kept)?.declared ?? null;
+}
+
+function parseOperator(kept: KeptStatus): { status: OperatorStatus; declared: OperatorStatus } | null {
+  const { status, declared } = toFields(parseJson(kept.operator));
+  return isOperatorStatus(status) && isOperatorStatus(declared) ? { status, declared } : null;
+}
+
+function parseFailure(value: unknown): FailureCause | null {
   const { text, at, message } = toFields(value);
-  const time = new Date(typeof at === "string" ? at : Number.NaN);
+  if (typeof text !== "string" || typeof at !== "string") return null;
+  const time = new Date(at);
   return {
-    text: typeof text === "string" ? text : "Unknown",
+    text,
     at: Number.isNaN(time.getTime()) ? new Date(0) : time,
     message: parseRef(message),
   };
@@ -149,6 +156,14 @@ function parseRef(value: unknown): MessageRef | null {
 
 function isOperatorStatus(value: unknown): value is OperatorStatus {
   return value === "ACCEPTED" || value === "PAUSED";
+}
+
+function parseJson(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? "null") as unknown;
+  } catch {
+    return null;
+  }
 }
 
 function toFields(value: unknown): Readonly<Record<string, unknown>> {

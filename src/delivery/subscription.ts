@@ -45,6 +45,11 @@ export type Resume =
   | { readonly kind: "manual" }
   | { readonly kind: "auto"; readonly initialDelayMs: number; readonly maxDelayMs: number };
 
+/** How dead letters are replayed without being told to. */
+export type ReplaySchedule =
+  | { readonly kind: "manual" }
+  | { readonly kind: "scheduled"; readonly intervalMs: number; readonly maxReplays: number };
+
 export interface Subscription {
   readonly id: string;
   readonly application: string | null;
@@ -58,6 +63,7 @@ export interface Subscription {
   readonly interruptOnServerError: boolean;
   readonly interruptOnException: boolean;
   readonly resume: Resume;
+  readonly replay: ReplaySchedule;
   /** It runs from `startingAt` (inclusive) to `endingAt` (exclusive); null: without that end. */
   readonly startingAt: Date | null;
   readonly endingAt: Date | null;

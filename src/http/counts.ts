@@ -1,6 +1,7 @@
 // A Prometheus counter that costs two map look-ups while it counts: the client library is told when it is scraped.
 
 import { Counter, type Registry } from "prom-client";
+import { createBySubscription } from "./by-subscription.ts";
 
 export interface CountsOptions {
   readonly name: string;
@@ -13,10 +14,12 @@ export interface CountsOptions {
 export interface Counts {
   /** `kind` is the value of the label. */
   add: (subscription: string, kind: string, by?: number) => void;
+  /** Forgets the others. */
+  retain: (subscriptions: ReadonlySet<string>) => void;
 }
 
 export function createCounts({ name, help, label, registers }: CountsOptions): Counts {
-  const counts = new Map<string, Map<string, number>>();
+  const counts = createBySubscription(() => new Map<string, number>());
   void new Counter({
     name,
     help,
@@ -24,7 +27,7 @@ export function createCounts({ name, help, label, registers }: CountsOptions): C
     registers,
     collect() {
       this.reset();
-      for (const [subscription, kinds] of counts) {
+      for (const [subscription, kinds] of counts.entries()) {
         for (const [kind, count] of kinds) {
           this.inc(label === null ? { subscription } : { subscription, [label]: kind }, count);
         }
@@ -32,18 +35,11 @@ export function createCounts({ name, help, label, registers }: CountsOptions): C
     },
   });
 
-  function kindsOf(subscription: string): Map<string, number> {
-    const known = counts.get(subscription);
-    if (known !== undefined) return known;
-    const added = new Map<string, number>();
-    counts.set(subscription, added);
-    return added;
-  }
-
   return {
     add(subscription, kind, by = 1) {
-      const kinds = kindsOf(subscription);
+      const kinds = counts.of(subscription);
       kinds.set(kind, (kinds.get(kind) ?? 0) + by);
     },
+    retain: counts.retain,
   };
 }

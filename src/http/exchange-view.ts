@@ -1,27 +1,39 @@
 // One request to a callback and what came of it, as the API shows it: secrets masked, bodies as text.
 
+import * as v from "valibot";
 import type { Exchange } from "#callback/client.ts";
 import { statusOf } from "#delivery/outcome.ts";
+import { count, date, text, textOrNull, type View, word } from "./view.ts";
 
-export interface ExchangeView {
-  readonly outcome: string;
-  /** 0: there was no response. */
-  readonly status: number;
-  readonly error: string | null;
-  readonly date: string;
-  readonly durationMs: number;
-  readonly request: {
-    readonly method: string;
-    readonly url: string;
-    readonly headers: readonly (readonly [name: string, value: string])[];
-  };
-  readonly response: {
-    readonly headers: readonly (readonly [name: string, value: string])[];
-    /** Bytes that are no UTF-8 are replaced. */
-    readonly body: string;
-    readonly truncated: boolean;
-  } | null;
-}
+const headers = v.pipe(
+  v.array(v.strictTuple([v.string(), v.string()])),
+  v.description("Name and value of each, in order"),
+);
+
+export const exchangeSchema = v.strictObject({
+  outcome: word("What it means", ["delivered", "rejected", "server-error", "exception"]),
+  status: count("0: there was no response"),
+  error: textOrNull("Of an exception"),
+  date: date("When it began"),
+  durationMs: v.pipe(v.number(), v.minValue(0), v.description("In milliseconds")),
+  request: v.strictObject({
+    method: text("Of the request"),
+    url: text("As it may be shown"),
+    headers,
+  }),
+  response: v.pipe(
+    v.nullable(
+      v.strictObject({
+        headers,
+        body: text("64 KiB at most; bytes that are no UTF-8 are replaced"),
+        truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
+      }),
+    ),
+    v.description("null: there was none"),
+  ),
+});
+
+export type ExchangeView = View<typeof exchangeSchema>;
 
 export function toExchangeView(exchange: Exchange, mask: (text: string) => string): ExchangeView {
   const { outcome, request, response } = exchange;
@@ -37,7 +49,7 @@ export function toExchangeView(exchange: Exchange, mask: (text: string) => strin
         ? null
         : {
             headers: Object.entries(response.headers).flatMap(([name, value]) =>
-              [value ?? []].flat().map((text) => [name, mask(text)] as const),
+              [value ?? []].flat().map((line): [string, string] => [name, mask(line)]),
             ),
             body: mask(new TextDecoder().decode(response.body)),
             truncated: response.truncated,
@@ -45,10 +57,10 @@ export function toExchangeView(exchange: Exchange, mask: (text: string) => strin
   };
 }
 
-function toPairs(headers: readonly string[], mask: (text: string) => string): [string, string][] {
+function toPairs(flat: readonly string[], mask: (text: string) => string): [string, string][] {
   const pairs: [string, string][] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    pairs.push([headers[index] ?? "", mask(headers[index + 1] ?? "")]);
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    pairs.push([flat[index] ?? "", mask(flat[index + 1] ?? "")]);
   }
   return pairs;
 }

@@ -1,8 +1,10 @@
 // Error answers: problem details of RFC 9457, without a stack and without a secret.
 
 import { HTTPException } from "hono/http-exception";
+import * as v from "valibot";
+import { text } from "./view.ts";
 
-const TITLES = {
+export const TITLES = {
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
@@ -10,6 +12,7 @@ const TITLES = {
   405: "Method Not Allowed",
   408: "Request Timeout",
   409: "Conflict",
+  412: "Precondition Failed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   421: "Misdirected Request",
@@ -20,6 +23,24 @@ const TITLES = {
 } as const;
 
 export type ProblemStatus = keyof typeof TITLES;
+
+export const problemSchema = v.strictObject({
+  type: v.literal("about:blank"),
+  title: text("Of the status"),
+  status: v.pipe(v.number(), v.integer(), v.description("Of the answer")),
+  detail: v.optional(text("What was wrong with this request")),
+  errors: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          path: text("Of the value, such as `configuration.callbackUrl`; empty: the body as a whole"),
+          message: text("What was found, what is allowed"),
+        }),
+      ),
+      v.description("Faults of the body, all at once"),
+    ),
+  ),
+});
 
 export interface Problem {
   readonly status: ProblemStatus;
@@ -32,7 +53,7 @@ export interface Problem {
 }
 
 /** `mask` hides secrets in every text that may quote something. */
-export function toProblemResponse(problem: Problem, mask: (text: string) => string): Response {
+export function toProblemResponse(problem: Problem, mask: (line: string) => string): Response {
   const { status, detail, errors, headers } = problem;
   const content = {
     type: "about:blank",

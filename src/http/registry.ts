@@ -2,17 +2,25 @@
 
 import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
-import type { DeliverPolicy } from "#delivery/subscription.ts";
+import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { Exchange } from "#callback/client.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 
 export interface Registered {
-  readonly running: RunningSubscription;
+  /** As it is wanted; what runs may still be on its way there. */
+  readonly subscription: Subscription;
+  readonly running: Pick<RunningSubscription, "state" | "status" | "stats">;
   readonly origin: "file" | "api";
   /** Of what was made by API; null: it is from the file. */
   readonly revision: number | null;
   /** As it is written, secrets masked. */
-  readonly definition: unknown;
+  readonly definition: () => unknown;
+}
+
+/** Made by API, kept in the cluster, but of no use to this relay. */
+export interface Unusable {
+  readonly id: string;
+  readonly reason: string;
 }
 
 export type WriteOutcome =
@@ -20,7 +28,9 @@ export type WriteOutcome =
   | { readonly kind: "invalid"; readonly faults: readonly BodyFault[] }
   | { readonly kind: "read-only" }
   | { readonly kind: "missing" }
-  /** Somebody else has changed it, or the id is taken. */
+  /** There is one of this id. */
+  | { readonly kind: "taken"; readonly reason: string }
+  /** It has another revision; null: it is no more, or that is not known. */
   | { readonly kind: "conflict"; readonly revision: number | null }
   /** It cannot be kept as it is. */
   | { readonly kind: "refused"; readonly reason: string }
@@ -34,23 +44,27 @@ export interface WriteOptions {
   readonly signal: AbortSignal;
 }
 
+/** Null: whatever it has; else it must be one of these. */
+export type WantedRevisions = readonly number[] | null;
+
 export interface Registry {
   readonly list: () => readonly Registered[];
   readonly find: (id: string) => Registered | null;
+  readonly unusable: () => readonly Unusable[];
   readonly create: (body: unknown, options: WriteOptions) => Promise<WriteOutcome>;
-  /** `revision`: what it must have; null: whatever it has. */
   readonly replace: (
     id: string,
     body: unknown,
-    options: WriteOptions & { readonly revision: number | null },
+    options: WriteOptions & { readonly revisions: WantedRevisions },
   ) => Promise<WriteOutcome>;
   readonly remove: (
     id: string,
-    options: { readonly revision: number | null; readonly signal: AbortSignal },
+    options: { readonly revisions: WantedRevisions; readonly signal: AbortSignal },
   ) => Promise<WriteOutcome>;
+  /** Throws a RelayError while it is being started. */
   readonly command: (id: string, command: Command) => void;
   /** Rejects with a RelayError. */
   readonly seek: (id: string, start: DeliverPolicy) => Promise<void>;
-  /** Sends a marked sample with everything that the subscription is configured with. */
+  /** Sends a marked sample with everything that the subscription is configured with. Rejects as `command` throws. */
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
 }

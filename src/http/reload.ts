@@ -1,8 +1,15 @@
 // `POST /api/reload`: the config file is read again, and taken whole or not at all.
 
 import { Hono } from "hono";
+import * as v from "valibot";
 import type { ServerEnv } from "./caller.ts";
 import { toProblemResponse } from "./problem.ts";
+import { texts } from "./view.ts";
+
+export const reloadSchema = v.strictObject({
+  changes: texts("A line for each thing that changed; empty: nothing did"),
+  warnings: texts("What `relay check` warns of"),
+});
 
 export type ReloadOutcome =
   /** `changes`: a line for each thing that changed; empty: nothing did. */
@@ -15,9 +22,11 @@ export type Reload = () => Promise<ReloadOutcome>;
 export function createReload(reload: Reload, mask: (text: string) => string): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.post("/", async (context) => {
+    context.env.keepOpen(); // What is in flight may take its time to end.
     const outcome = await reload();
     if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report }, mask);
-    return context.json({ changes: outcome.changes, warnings: outcome.warnings });
+    const { changes, warnings } = outcome;
+    return context.json({ changes: changes.map(mask), warnings: warnings.map(mask) });
   });
   return routes;
 }

@@ -5,6 +5,8 @@ import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
 import type { ServerEnv } from "./caller.ts";
 import { createGate, type GateOptions } from "./gate.ts";
+import { createDocument, type Document } from "./openapi.ts";
+import { createOrphans, type Orphan } from "./orphans.ts";
 import { problemOf, toProblemResponse } from "./problem.ts";
 import type { Reload } from "./reload.ts";
 import { createReload } from "./reload.ts";
@@ -21,6 +23,7 @@ export interface ServerOptions extends Omit<GateOptions, "openPaths" | "contextP
   readonly registry: () => Registry;
   readonly lagOf: (id: string) => Lag | null;
   readonly status: () => Status;
+  readonly orphans: () => readonly Orphan[];
   /** The config as it may be shown. */
   readonly config: () => unknown;
   readonly reload: Reload;
@@ -28,7 +31,7 @@ export interface ServerOptions extends Omit<GateOptions, "openPaths" | "contextP
   readonly onError: (error: unknown) => void;
 }
 
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz", "/openapi.json"]);
 
 export function createServer(options: ServerOptions): Hono<ServerEnv> {
   const { auth, sessions, mask, entrypoints, readiness, metrics } = options;
@@ -45,10 +48,13 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     const { contentType, text } = await metrics();
     return context.body(text, 200, { "content-type": contentType });
   });
+  let document: Document | null = null;
+  server.get("/openapi.json", (context) => context.json((document ??= createDocument(auth.kind))));
   server.get(SESSION_PATH, signIn.show).post(signIn.signIn).delete(signIn.signOut);
   server.get("/api/status", (context) => context.json(options.status()));
   server.get("/api/config", (context) => context.json(options.config()));
   server.route("/api/reload", createReload(options.reload, mask));
+  server.route("/api/orphans", createOrphans(options.orphans, mask));
   server.route("/api/subscriptions", createSubscriptions({ ...options, entrypoint: null }));
   for (const { id, contextPath } of entrypoints) {
     server.route(`${contextPath}/subscriptions`, createSubscriptions({ ...options, entrypoint: id }));

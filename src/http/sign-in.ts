@@ -8,6 +8,7 @@ import { withoutPrompt } from "./browser.ts";
 import type { Caller, ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Session, Sessions } from "./session.ts";
+import { dateOrNull, textOrNull, texts, type View, word } from "./view.ts";
 
 type Handler = (context: Context<ServerEnv>) => Response | Promise<Response>;
 
@@ -27,10 +28,26 @@ export interface SignInOptions {
   readonly mask: (text: string) => string;
 }
 
-const credentialsSchema = v.union([
+export const credentialsSchema = v.union([
   v.strictObject({ token: v.string() }),
   v.strictObject({ username: v.string(), password: v.string() }),
 ]);
+
+export const sessionSchema = v.strictObject({
+  auth: word("What `server.auth` asks for", ["none", "token", "basic", "jwt"]),
+  signedIn: v.pipe(v.boolean(), v.description("Whether more may be asked without credentials")),
+  identity: v.nullable(
+    v.variant("kind", [
+      v.strictObject({ kind: v.literal("operator") }),
+      v.strictObject({
+        kind: v.literal("jwt"),
+        scopes: texts("Of the token"),
+        subject: textOrNull("The `sub` of the token"),
+      }),
+    ]),
+  ),
+  expiresAt: dateOrNull("When the session ends"),
+});
 
 export function createSignIn({ auth, sessions, mask }: SignInOptions): SignIn {
   const refuse = (context: Context<ServerEnv>, problem: Problem) =>
@@ -80,7 +97,7 @@ function parseCredentials(body: unknown): Credentials | null {
   return "token" in output ? { kind: "bearer", token: output.token } : { kind: "basic", ...output };
 }
 
-function describe({ kind: auth }: Auth, session: Session | null) {
+function describe({ kind: auth }: Auth, session: Session | null): View<typeof sessionSchema> {
   const isSignedIn = auth === "none" || session !== null;
   const expiresAt = session === null ? null : new Date(session.expiresAt).toISOString();
   return { auth, signedIn: isSignedIn, identity: session?.identity ?? null, expiresAt };

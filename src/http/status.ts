@@ -1,29 +1,46 @@
 // How the relay is, in one answer.
 
-import type { Readiness } from "#runtime/runtime.ts";
+import * as v from "valibot";
+import { count, date, text, textOrNull, texts, type View } from "./view.ts";
 
-export interface Status {
-  readonly version: string;
-  readonly commit: string;
-  readonly startedAt: string;
-  readonly config: {
-    readonly path: string;
-    /** When the config that runs was loaded. */
-    readonly loadedAt: string;
-    /** Why the file that is there now was refused; null: it runs. */
-    readonly refused: string | null;
-    readonly warnings: readonly string[];
-  };
-  readonly nats: {
-    readonly connected: boolean;
-    readonly server: string | null;
-    readonly serverVersion: string | null;
-    readonly reconnects: number;
-    readonly lastError: string | null;
-    /** Why states and subscriptions made by API cannot be kept; null: they can. */
-    readonly bucket: string | null;
-  };
-  readonly readiness: Readiness;
-  /** How many are in which state. */
-  readonly subscriptions: Readonly<Record<string, number>>;
-}
+export const statusSchema = v.strictObject({
+  version: text("Of the relay"),
+  commit: text("It was built from"),
+  startedAt: date("When this process started"),
+  config: v.strictObject({
+    path: text("Of the file"),
+    loadedAt: date("When the config that runs was loaded"),
+    refused: textOrNull("Why the file that is there now was refused; null: it runs"),
+    warnings: texts("What `relay check` warns of"),
+  }),
+  nats: v.strictObject({
+    connected: v.boolean(),
+    server: textOrNull("Host and port of the server"),
+    serverVersion: textOrNull("Version of the server"),
+    reconnects: count("Since the start"),
+    lastError: textOrNull("Why it is, or last was, not connected"),
+    bucket: textOrNull("Why states and subscriptions made by API cannot be kept; null: they can"),
+  }),
+  readiness: v.strictObject({
+    isReady: v.boolean(),
+    reasons: texts("Why it is not"),
+    idle: texts("Interrupted or paused subscriptions"),
+  }),
+  subscriptions: v.pipe(
+    v.record(v.string(), count("Subscriptions")),
+    v.description("How many in which state"),
+  ),
+  unusable: v.pipe(
+    v.array(v.strictObject({ id: text("Of the subscription"), reason: text("Why") })),
+    v.description("Subscriptions made by API that this relay cannot run, 1000 at most"),
+  ),
+});
+
+export type Status = View<typeof statusSchema>;
+
+/** Answer of `/readyz`. */
+export const readinessSchema = v.strictObject({
+  ready: v.boolean(),
+  reasons: texts("Why it is not; they name no URL"),
+  idle: texts("Interrupted or paused subscriptions, which are no fault"),
+});

@@ -1,43 +1,61 @@
 // A subscription as the API shows it.
 
+import * as v from "valibot";
 import type { SubscriptionStatus } from "#delivery/status.ts";
 import { durableName, type Subscription } from "#delivery/subscription.ts";
-import type { SubscriptionState } from "#runtime/running.ts";
 import type { Registered } from "./registry.ts";
+import { count, countOrNull, dateOrNull, text, textOrNull, texts, type View, word } from "./view.ts";
 
-export interface SubscriptionView {
-  readonly id: string;
-  /** `file`: read-only here. */
-  readonly origin: "file" | "api";
-  readonly revision: number | null;
-  readonly application: string | null;
-  readonly entrypoint: string;
-  readonly qos: string;
-  readonly callbackUrl: string;
-  readonly status: "ACCEPTED" | "PAUSED" | "CLOSED";
-  readonly consumerStatus: "STARTED" | "STOPPED" | "FAILURE";
-  readonly failureCause: string | null;
-  readonly failedAt: string | null;
-  /** What this relay does for it just now, and why it waits. */
-  readonly state: SubscriptionState["kind"];
-  readonly reason: string | null;
-  readonly startingAt: string | null;
-  readonly endingAt: string | null;
-  readonly source: {
-    readonly domain: string | null;
-    readonly stream: string;
-    readonly consumer: string;
-    /** Empty: all of the stream. */
-    readonly subjects: readonly string[];
-  };
-  readonly held: number;
-  readonly inFlight: number;
-  readonly retrying: number;
-  /** Of the message that is held the longest; 0: none is. */
-  readonly oldestHeldSeconds: number;
-  /** Not delivered yet, and delivered but not settled; null: not known yet. */
-  readonly pending: number | null;
-  readonly ackPending: number | null;
+export const subscriptionViewSchema = v.strictObject({
+  id: text("Of the subscription"),
+  origin: word("`file`: read-only here", ["file", "api"]),
+  revision: countOrNull("Of its definition; null: it stands in the file"),
+  application: textOrNull("Whose subscription it is"),
+  entrypoint: text("Id of its entrypoint"),
+  qos: word("Quality of service", ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"]),
+  callbackUrl: text("As it may be shown"),
+  status: word("What its operator wants; `CLOSED`: its time is over", ["ACCEPTED", "PAUSED", "CLOSED"]),
+  consumerStatus: word("What its consumer wants; `FAILURE`: it was interrupted", [
+    "STARTED",
+    "STOPPED",
+    "FAILURE",
+  ]),
+  failureCause: textOrNull("Why it was interrupted"),
+  failedAt: dateOrNull("When it was interrupted"),
+  state: word("What this relay does for it just now", [
+    "asleep",
+    "waiting",
+    "consuming",
+    "failed",
+    "closed",
+    "stopped",
+  ]),
+  reason: textOrNull("Why it waits, or is asleep"),
+  startingAt: dateOrNull("It runs from this time on"),
+  endingAt: dateOrNull("It runs until this time"),
+  source: v.strictObject({
+    domain: textOrNull("JetStream domain of the stream"),
+    stream: text("The stream"),
+    consumer: text("Its durable"),
+    subjects: texts("Filters; empty: all of the stream"),
+  }),
+  held: count("Messages that this relay has of it"),
+  inFlight: count("Requests under way"),
+  retrying: count("Messages that wait for their retry"),
+  oldestHeldSeconds: v.pipe(
+    v.number(),
+    v.minValue(0),
+    v.description("Age of what is held the longest; 0: nothing is"),
+  ),
+  pending: countOrNull("Not delivered yet; null: not known"),
+  ackPending: countOrNull("Delivered, but not settled; null: not known"),
+});
+
+export type SubscriptionView = View<typeof subscriptionViewSchema>;
+
+/** What is shown besides of a single one: `definition`, as it is written, without secrets. */
+export function detailSchema<const Definition extends v.GenericSchema>(definition: Definition) {
+  return v.strictObject({ ...subscriptionViewSchema.entries, definition });
 }
 
 export interface Lag {
@@ -46,10 +64,9 @@ export interface Lag {
 }
 
 export function toSubscriptionView(
-  { running, origin, revision }: Registered,
+  { subscription, running, origin, revision }: Registered,
   { lag, mask, nowMs }: { lag: Lag | null; mask: (text: string) => string; nowMs: number },
 ): SubscriptionView {
-  const { subscription } = running;
   const state = running.state();
   const status = running.status();
   const stats = running.stats();
@@ -65,7 +82,8 @@ export function toSubscriptionView(
     held: stats.held,
     inFlight: stats.inFlight,
     retrying: stats.retrying,
-    oldestHeldSeconds: stats.oldestHeldAt === null ? 0 : Math.round(nowMs - stats.oldestHeldAt) / 1000,
+    oldestHeldSeconds:
+      stats.oldestHeldAt === null ? 0 : Math.max(0, Math.round(nowMs - stats.oldestHeldAt) / 1000),
     pending: lag?.pending ?? null,
     ackPending: lag?.ackPending ?? null,
   };

@@ -1,11 +1,11 @@
-// A fixed number of places, given in the order of asking.
+// A fixed number of places, given in the order of asking; where there are several lines, to each line in turn.
 
 export interface Limiter {
   /**
-   * Waits for a place. Resolves with true when it is taken: the caller owes one `release`. Resolves with false when
-   * `signal` aborts first. Never rejects.
+   * Waits for a place in `line` (default 0). Resolves with true when it is taken: the caller owes one `release`. Resolves
+   * with false when `signal` aborts first. Never rejects.
    */
-  acquire: (signal: AbortSignal) => Promise<boolean>;
+  acquire: (signal: AbortSignal, line?: number) => Promise<boolean>;
   release: () => void;
   readonly taken: number;
   readonly waiting: number;
@@ -16,20 +16,23 @@ interface Waiting {
   readonly resolve: (isTaken: boolean) => void;
 }
 
-export function createLimiter(places: number): Limiter {
+export function createLimiter(places: number, { lines = 1 }: { lines?: number } = {}): Limiter {
   let taken = 0;
-  const queue = new Set<Waiting>();
+  const queues = Array.from({ length: lines }, () => new Set<Waiting>());
+  /** Whose turn comes after all others. */
+  let lastServed = 0;
   /** One listener for each signal, not for each wait: this is on the way of every message. */
   const watched = new WeakSet<AbortSignal>();
 
-  function acquire(signal: AbortSignal): Promise<boolean> {
+  function acquire(signal: AbortSignal, line = 0): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
     if (taken < places) {
       taken += 1;
+      lastServed = line;
       return Promise.resolve(true);
     }
     watch(signal);
-    return new Promise((resolve) => queue.add({ signal, resolve }));
+    return new Promise((resolve) => queues[line]?.add({ signal, resolve }));
   }
 
   function watch(signal: AbortSignal): void {
@@ -39,22 +42,28 @@ export function createLimiter(places: number): Limiter {
   }
 
   function giveUp(signal: AbortSignal): void {
-    for (const waiting of queue) {
-      if (waiting.signal !== signal) continue;
-      queue.delete(waiting);
-      waiting.resolve(false);
-    }
+    for (const queue of queues) for (const waiting of queue) leave(queue, { waiting, signal });
+  }
+
+  function leave(queue: Set<Waiting>, { waiting, signal }: { waiting: Waiting; signal: AbortSignal }): void {
+    if (waiting.signal !== signal) return;
+    queue.delete(waiting);
+    waiting.resolve(false);
   }
 
   /** A place passes on to the next in line without becoming free in between. */
   function release(): void {
-    const [next] = queue;
-    if (next === undefined) {
-      taken -= 1;
+    for (let step = 1; step <= lines; step += 1) {
+      const line = (lastServed + step) % lines;
+      const queue = queues[line];
+      const [next] = queue ?? [];
+      if (queue === undefined || next === undefined) continue;
+      lastServed = line;
+      queue.delete(next);
+      next.resolve(true);
       return;
     }
-    queue.delete(next);
-    next.resolve(true);
+    taken -= 1;
   }
 
   return {
@@ -64,7 +73,7 @@ export function createLimiter(places: number): Limiter {
       return taken;
     },
     get waiting() {
-      return queue.size;
+      return queues.reduce((sum, { size }) => sum + size, 0);
     },
   };
 }

@@ -15,9 +15,17 @@ export interface Logger {
   isEnabled: (level: LogLevel) => boolean;
 }
 
-export interface LoggerOptions {
+export interface LogSettings {
   readonly level: LogLevel;
   readonly format: LogFormat;
+}
+
+export interface AdjustableLogger extends Logger {
+  /** From the next entry on. */
+  adjust: (settings: LogSettings) => void;
+}
+
+export interface LoggerOptions extends LogSettings {
   /** Takes one line, without its line break. */
   readonly write: (line: string) => void;
   readonly now: () => Date;
@@ -25,16 +33,24 @@ export interface LoggerOptions {
   readonly mask: (text: string) => string;
 }
 
-export function createLogger({ level: lowest, format, write, now, mask }: LoggerOptions): Logger {
-  const threshold = LOG_LEVELS.indexOf(lowest);
-  const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= threshold;
-  const toLine = format === "json" ? toJsonLine : toTextLine;
+export function createLogger({ write, now, mask, ...initial }: LoggerOptions): AdjustableLogger {
+  let settings: LogSettings = initial;
+  const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(settings.level);
   const log =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
-      if (isEnabled(level)) write(toLine({ time: now(), level, message, fields }, mask));
+      if (!isEnabled(level)) return;
+      const toLine = settings.format === "json" ? toJsonLine : toTextLine;
+      write(toLine({ time: now(), level, message, fields }, mask));
     };
-  return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error"), isEnabled };
+  return {
+    debug: log("debug"),
+    info: log("info"),
+    warn: log("warn"),
+    error: log("error"),
+    isEnabled,
+    adjust: (next) => (settings = next),
+  };
 }
 
 /** Bound to fields that every entry of a part has. */

@@ -16,7 +16,7 @@ export function sleep(delayMs: number, signal: AbortSignal): Promise<boolean> {
 }
 
 /** The longest that a timer can wait at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Resolves at `time`, by the clock on the wall, or at once when `signal` aborts: then with false. Never rejects. */
 export async function sleepUntil(time: Date, signal: AbortSignal): Promise<boolean> {

@@ -29,6 +29,7 @@ export const API_ERRORS = {
   consumerExists: 10148,
   consumerMissing: 10149,
   messageNotFound: 10037,
+  sequenceNotFound: 10043,
   headersTooLarge: 10097,
   messageTooLarge: 10054,
   wrongLastSequence: 10071,

@@ -79,7 +79,10 @@ export async function deleteConsumer(connection: Connection, ref: ConsumerRef): 
     domain,
     call: `CONSUMER.DELETE.${stream}.${durable}`,
   });
-  return unwrap(answer, ref) !== null;
+  // nats-server 2.9 may delete it and answer that a file of it was in the way.
+  const isDeleted =
+    answer.kind === "refused" && !isMissing(answer.code) && (await isConsumerGone(connection, ref));
+  return isDeleted || unwrap(answer, ref) !== null;
 }
 
 /** True if somebody else may have made, changed or deleted it since it was looked at: then theirs is looked at. */
@@ -87,14 +90,26 @@ export function wasOvertaken(answer: ApiAnswer<unknown>): boolean {
   return answer.kind === "refused" && OVERTAKEN_ERRORS.has(answer.code);
 }
 
-export function requestConsumerInfo(
+export async function requestConsumerInfo(
   connection: Connection,
   { domain, stream, durable }: ConsumerRef,
 ): Promise<ApiAnswer<ConsumerInfo>> {
-  return requestApi<ConsumerInfo>(connection, { domain, call: `CONSUMER.INFO.${stream}.${durable}` });
+  const call = `CONSUMER.INFO.${stream}.${durable}`;
+  return toConsumerAnswer(await requestApi<Partial<ConsumerInfo>>(connection, { domain, call }));
 }
 
-/** All consumers of a stream. Throws RelayError `nats-unavailable` if they cannot be seen. */
+/** What a server says of a consumer that somebody deleted while it was asked holds no config: it is gone. */
+export function toConsumerAnswer(answer: ApiAnswer<Partial<ConsumerInfo>>): ApiAnswer<ConsumerInfo> {
+  if (answer.kind !== "ok") return answer;
+  if (isWhole(answer.value)) return { kind: "ok", value: answer.value };
+  return { kind: "refused", code: API_ERRORS.consumerNotFound, reason: "somebody else deleted it" };
+}
+
+function isWhole(info: Partial<ConsumerInfo>): info is ConsumerInfo {
+  return info.config !== undefined;
+}
+
+/** All consumers of a stream. Throws RelayError `stream-missing`, or `nats-unavailable` if they cannot be seen. */
 export async function listConsumers(
   connection: Connection,
   { domain, stream }: StreamRef,
@@ -110,7 +125,9 @@ export async function listConsumers(
       },
     );
     if (answer.kind !== "ok") {
-      throw new RelayError("nats-unavailable", `Cannot list the consumers of ${stream}: ${answer.reason}`);
+      const isGone = answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound;
+      const code = isGone ? "stream-missing" : "nats-unavailable";
+      throw new RelayError(code, `Cannot list the consumers of ${stream}: ${answer.reason}`);
     }
     const found = answer.value.consumers ?? [];
     consumers.push(...found);

@@ -6,12 +6,10 @@ import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 
-import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
+import { API_ERRORS } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import {
   type ConsumerSettings,
-  differences,
-  hasRightAckPolicy,
   type Start,
   toConsumerConfig,
   toMovedConfig,
@@ -19,6 +17,7 @@ import {
 } from "./consumer-config.ts";
 import { deleteConsumer, floorOf, requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
 import { type ConsumerPlan, planConsumer, type Sight } from "./consumer-plan.ts";
+import { cannot, checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
 import type { Position } from "./consumer-start.ts";
 import { readStream } from "./stream.ts";
 
@@ -37,8 +36,6 @@ export interface AlignedConsumer {
 /** Another relay may be at the same consumer: look again, so often at most. */
 const MAX_LOOKS = 6;
 const LOOK_AGAIN_MS = 50;
-/** Of `action: create` and `update`, which servers before 2.10 ignore. */
-type ConsumerAction = "create" | "update";
 
 /** One look came to an end, or found that the ground had moved. */
 type Look = { readonly kind: "aligned"; readonly aligned: AlignedConsumer } | { readonly kind: "look-again" };
@@ -199,14 +196,6 @@ function aligned(
   };
 }
 
-/** A server leaves out what it does not know, without a word. */
-function checkEcho(info: ConsumerInfo, settings: ConsumerSettings): void {
-  const missing = differences(info.config, settings);
-  if (!hasRightAckPolicy(info.config, settings))
-    throw refusal(settings, "the server did not take its ack policy");
-  if (missing.length > 0) throw refusal(settings, `the server did not take its ${missing.join(", ")}`);
-}
-
 /** False also if that cannot be known. */
 async function isPresent(connection: Connection, { source, durable }: ConsumerSettings): Promise<boolean> {
   const answer = await requestConsumerInfo(connection, {
@@ -215,35 +204,4 @@ async function isPresent(connection: Connection, { source, durable }: ConsumerSe
     durable,
   });
   return answer.kind === "ok";
-}
-
-/** With its one filter in the subject, so that an account can be limited to it (NATS ADR-31). */
-function requestPut(
-  connection: Connection,
-  put: { settings: ConsumerSettings; config: { filter_subject?: string }; action: ConsumerAction },
-): Promise<ApiAnswer<ConsumerInfo>> {
-  const { domain, stream } = put.settings.source;
-  const { filter_subject: filter } = put.config;
-  const call = `CONSUMER.CREATE.${stream}.${put.settings.durable}`;
-  return requestApi<ConsumerInfo>(connection, {
-    domain,
-    call: filter === undefined ? call : `${call}.${filter}`,
-    body: { stream_name: stream, config: put.config, action: put.action },
-  });
-}
-
-function toError(
-  settings: ConsumerSettings,
-  answer: Exclude<ApiAnswer<unknown>, { kind: "ok" }>,
-): RelayError {
-  if (answer.kind === "refused") return refusal(settings, answer.reason);
-  return new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
-}
-
-export function refusal(settings: ConsumerSettings, reason: string): RelayError {
-  return new RelayError("consumer-refused", `${cannot(settings)}: ${reason}`);
-}
-
-function cannot({ source, durable }: ConsumerSettings): string {
-  return `Cannot consume ${source.stream} as ${durable}`;
 }

@@ -10,7 +10,8 @@ import { type ConsumerSettings, describePolicy, filtersOf, toConsumerSettings } 
 import { foreseeRefusal, type Neighbour } from "./consumer-foresight.ts";
 import { listConsumers } from "./consumer-info.ts";
 import { type ConsumerPlan, planConsumer, type Sight } from "./consumer-plan.ts";
-import { lookAtConsumer, refusal } from "./consumer.ts";
+import { lookAtConsumer } from "./consumer.ts";
+import { refusal } from "./consumer-put.ts";
 import type { Finding } from "./finding.ts";
 
 interface Inspected {

@@ -6,6 +6,7 @@ import type { Logger } from "#lib/logger.ts";
 import { requestApi } from "./api.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import type { Finding } from "./finding.ts";
+import { inspectBucket } from "./inspect-bucket.ts";
 import { inspectConsumers } from "./inspect-consumers.ts";
 import { inspectDeadLetters } from "./inspect-dead-letters.ts";
 import type { NatsSettings } from "./settings.ts";
@@ -13,7 +14,7 @@ import type { NatsSettings } from "./settings.ts";
 export interface Inspection {
   /** null: not reached, which is among the findings. */
   readonly server: { readonly url: string; readonly version: string } | null;
-  /** About NATS first, then about subscriptions and dead-letter endpoints, in the order of the file. */
+  /** About NATS first, then about the bucket, subscriptions and dead-letter endpoints, in the order of the file. */
   readonly findings: readonly Finding[];
 }
 
@@ -24,7 +25,7 @@ const MAX_NAMED = 5;
 export async function inspectNats(
   settings: NatsSettings,
   subscriptions: readonly Subscription[],
-  signal: AbortSignal,
+  { bucket, signal }: { readonly bucket: string; readonly signal: AbortSignal },
 ): Promise<Inspection> {
   const failed = new AbortController();
   const connection = openConnection(settings, { logger: createFailureLogger(failed), signal });
@@ -41,7 +42,7 @@ export async function inspectNats(
     const version = serverVersion ?? "unknown";
     return {
       server: { url: `nats://${server}`, version },
-      findings: [...noteVersion(version), ...(await inspectParts(connection, subscriptions))],
+      findings: [...noteVersion(version), ...(await inspectParts(connection, subscriptions, bucket))],
     };
   } finally {
     await connection.close();
@@ -51,6 +52,7 @@ export async function inspectNats(
 async function inspectParts(
   connection: Connection,
   subscriptions: readonly Subscription[],
+  bucket: string,
 ): Promise<readonly Finding[]> {
   const domains = [...new Set(subscriptions.map(({ source }) => source.domain))];
   const faults = new Map(
@@ -64,11 +66,12 @@ async function inspectParts(
     const concerned = subscriptions.filter(({ source }) => source.domain === domain);
     return [{ level: "error", about: "nats", message: `${reason}: ${nameAll(concerned)} cannot run` }];
   });
-  const [consumers, deadLetters] = await Promise.all([
+  const [states, consumers, deadLetters] = await Promise.all([
+    inspectBucket(connection, bucket),
     inspectConsumers(connection, subscriptions.filter(isSpoken), subscriptions),
     inspectDeadLetters(connection, subscriptions),
   ]);
-  return [...silent, ...consumers, ...deadLetters];
+  return [...silent, ...states, ...consumers, ...deadLetters];
 }
 
 /** Why JetStream of `domain` cannot be used at all; null: it can, or who asks may not know. */

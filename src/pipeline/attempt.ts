@@ -69,7 +69,7 @@ function toJournalException(error: unknown): Exception {
   return { kind: "exception", code: "journal", error: `Cannot write the journal: ${messageOf(error)}` };
 }
 
-function unsent(outcome: Exception, startedAt: Date, { callback }: Subscription): Exchange {
+export function unsent(outcome: Exception, startedAt: Date, { callback }: Subscription): Exchange {
   return {
     outcome,
     startedAt,

@@ -4,7 +4,6 @@ import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide } from "#delivery/policy.ts";
-import type { Limiter } from "#lib/limiter.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import { attempt } from "./attempt.ts";
@@ -14,6 +13,7 @@ import type { Held } from "./held.ts";
 import type { Ending, Observer } from "./observer.ts";
 import type { Settler } from "./settle.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
+import type { Turns } from "./turns.ts";
 
 export interface DeliverOptions {
   readonly terms: TermsHolder;
@@ -22,7 +22,7 @@ export interface DeliverOptions {
   readonly deadLetters: DeadLetters | null;
   readonly settler: Settler;
   readonly observer: Observer;
-  readonly slots: Limiter;
+  readonly turns: Turns;
   readonly signals: ClosingSignals;
   /** False: another relay may hold what is redeliverable. */
   readonly isCurrent: () => boolean;
@@ -45,9 +45,8 @@ const NEVER_SENT: Failure = {
 };
 
 export function createDeliver(options: DeliverOptions): Deliver {
-  const { terms, hasAcks, deadLetters, settler, observer, slots } = options;
+  const { terms, hasAcks, deadLetters, settler, observer, turns } = options;
   const { closing, redeliverable, final, letters } = options.signals;
-  let holdUntil = 0;
   let retrying = 0;
 
   async function run(held: Held): Promise<Ending> {
@@ -58,13 +57,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     let failure: Failure | null = null;
     for (;;) {
       const waiting = !held.isRedeliverable && held.attempts === 0 ? final : closing;
-      if (!(await slots.acquire(waiting))) return abandon(held, failure);
-      const holdMs = holdUntil - performance.now();
-      if (holdMs > 0) {
-        slots.release();
-        if (!(await sleep(holdMs, waiting))) return abandon(held, failure);
-        continue;
-      }
+      if (!(await turns.begin(waiting))) return abandon(held, failure);
       const action = await attemptInSlot(held);
       switch (action?.kind) {
         case undefined:
@@ -107,11 +100,11 @@ export function createDeliver(options: DeliverOptions): Deliver {
           ? { kind: "interrupt", failure: result.exception }
           : decideAbout(held, own, result.exchange);
       if (action.kind === "interrupt") interrupt(held, action.failure);
-      if (action.kind === "retry") holdUntil = Math.max(holdUntil, performance.now() + action.holdMs);
+      if (action.kind === "retry") turns.hold(action.holdMs);
       return action;
     } finally {
       terms.end(own);
-      slots.release();
+      turns.end();
     }
   }
 

@@ -8,6 +8,7 @@ import type { Received } from "#nats/received.ts";
 import type { Guard } from "./guard.ts";
 import type { Observer } from "./observer.ts";
 import type { TermsHolder } from "./terms.ts";
+import type { Turns } from "./turns.ts";
 
 export interface PumpHandlers {
   readonly capacity: number;
@@ -16,6 +17,8 @@ export interface PumpHandlers {
 
 export interface PipelineOptions {
   readonly terms: TermsHolder;
+  /** Of the subscription: what is replayed takes them too. */
+  readonly turns: Turns;
   readonly guard: Guard;
   /** True: it is to be acknowledged without a request. */
   readonly isSkipped: (message: Message) => boolean;

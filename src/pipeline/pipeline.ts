@@ -9,9 +9,7 @@
 // A pipeline is closed once and for good: a resumed subscription gets a new one.
 
 import type { Message } from "#delivery/message.ts";
-import { concurrencyOf } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
-import { createLimiter } from "#lib/limiter.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
 import { capacityOf } from "./capacity.ts";
@@ -60,11 +58,9 @@ interface Entry extends Held {
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { terms, guard, observer, logger } = options;
+  const { terms, turns, guard, observer, logger } = options;
   const { subscription } = terms.current;
-  const concurrency = concurrencyOf(subscription);
   const hasAcks = subscription.qos !== "NONE";
-  const slots = createLimiter(concurrency);
   const held = new Set<Entry>();
   const newest = new Map<number, Entry>();
   const ending = createClosing();
@@ -91,7 +87,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     ...options,
     hasAcks,
     settler: createSettler({ terms, guard, logger, onBlocked }),
-    slots,
     signals: ending.signals,
     isCurrent: () => heartbeat?.isCurrent() ?? true,
     interrupt,
@@ -217,7 +212,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     stats: () => ({
       held: held.size,
-      inFlight: slots.taken,
+      inFlight: turns.taken,
       retrying: deliver.retrying,
       oldestHeldAt: held.values().next().value?.receivedAt ?? null,
       blocked,

@@ -16,6 +16,7 @@ import type { Observer } from "#pipeline/observer.ts";
 import type { Pipeline } from "#pipeline/pipeline.ts";
 import type { PipelineOptions, PumpHandlers } from "#pipeline/pipeline-options.ts";
 import type { TermsHolder } from "#pipeline/terms.ts";
+import type { Turns } from "#pipeline/turns.ts";
 
 /** What consuming is made of; the composition root knows how to make it. */
 export interface ConsumeParts {
@@ -38,6 +39,7 @@ export interface ConsumeParts {
 
 export interface ConsumeOptions {
   readonly terms: TermsHolder;
+  readonly turns: Turns;
   readonly guard: Guard;
   readonly isSkipped: (message: Message) => boolean;
   readonly isProbe: boolean;
@@ -66,7 +68,7 @@ const FLOOR_REFRESH_ENTRIES = 4096;
 
 /** Resolves when nothing is held any more. Never rejects. */
 export async function consume(options: ConsumeOptions, parts: ConsumeParts): Promise<ConsumeEnd> {
-  const { terms, guard, isSkipped, isProbe, stopping, onRecovered } = options;
+  const { terms, turns, guard, isSkipped, isProbe, stopping, onRecovered } = options;
   const { deadLetters, lastContactAt, observer, logger } = parts;
   const ended = Promise.withResolvers<ConsumeEnd>();
   const ending = new AbortController();
@@ -78,6 +80,7 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   stopping.addEventListener("abort", onStop);
   const pipeline = parts.createPipeline({
     terms,
+    turns,
     guard,
     isSkipped,
     deadLetters,

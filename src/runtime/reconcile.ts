@@ -42,6 +42,7 @@ function consumingOf(subscription: Subscription): unknown {
     callback: { maxConcurrentConnections },
     retry: _retry,
     resume: _resume,
+    replay: _replay,
     interruptOnServerError: _server,
     interruptOnException: _exception,
     application: _application,

@@ -5,6 +5,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Command, FailureCause, OperatorStatus, SubscriptionStatus } from "#delivery/status.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { PipelineStats } from "#pipeline/pipeline.ts";
+import type { Replaying } from "./replaying.ts";
 
 export type SubscriptionState =
   | { readonly kind: "asleep"; readonly reason: string }
@@ -21,18 +22,26 @@ export interface RunningSubscription {
   status: () => SubscriptionStatus;
   stats: () => PipelineStats;
   command: (command: Command) => SubscriptionStatus;
-  /** Goes on elsewhere in the stream: what waits is dropped, what is in flight ends. Rejects with a RelayError. */
+  /**
+   * Goes on elsewhere in the stream, in every relay; what is in flight has some seconds to end. Neither a pause nor a FAILURE
+   * ends by it. Takes no longer than 30 s; rejects with a RelayError.
+   */
   seek: (start: DeliverPolicy) => Promise<void>;
   /** Sends it once, with everything that is configured; it is in no stream, and nothing follows from what comes of it. */
   test: (message: Message) => Promise<Exchange>;
+  /** Sends a dead letter in turn with the live messages; waits while it does not run, and changes nothing of its state. */
+  replay: Replaying["replay"];
   /** New terms of delivery, from the next attempt on; they end a FAILURE. */
   update: (subscription: Subscription) => void;
   /** What its definition says now of its status. */
   declare: (status: OperatorStatus) => void;
   /** Ends a FAILURE, for its configuration has changed. */
   recover: () => void;
-  /** The state that the cluster keeps of it goes with it. */
+  /** It was deleted: the state that the cluster keeps of it goes with it. */
   forget: () => void;
-  /** Gives back what waits, waits up to `graceMs` for what is in flight. Resolves when all of it is closed. */
+  /**
+   * Gives back what waits, waits up to `graceMs` for what is in flight. Resolves when all of it is closed. Called again, it can
+   * only shorten the grace.
+   */
   stop: (graceMs: number) => Promise<void>;
 }

@@ -1,4 +1,6 @@
 // All subscriptions of this relay: starts them, brings them to what is wanted, tells how they are, drains them.
+//
+// Each has a place of its own. While one drains, the others change at once; what is wanted of it meanwhile begins when it has.
 
 import type { Subscription } from "#delivery/subscription.ts";
 import { type Plan, reconcile } from "./reconcile.ts";
@@ -20,61 +22,96 @@ export interface Readiness {
   readonly idle: readonly string[];
 }
 
+export interface Applied {
+  readonly plan: Plan;
+  /** All that had to be drained has been: it takes the grace period at most. Never rejects. */
+  readonly settled: Promise<void>;
+}
+
 export interface Runtime {
   readonly subscriptions: readonly RunningSubscription[];
   find: (id: string) => RunningSubscription | null;
-  /**
-   * Brings the subscriptions to what is wanted, one call after the other: those that go or change are drained, `graceMs` at
-   * most, those that only have new terms go on.
-   */
-  apply: (wanted: readonly Subscription[], options: { readonly graceMs: number }) => Promise<Plan>;
+  /** Brings the subscriptions to what is wanted: those that go or change are drained, those that only have new terms go on. */
+  apply: (wanted: readonly Subscription[], options: { readonly graceMs: number }) => Applied;
   readiness: () => Readiness;
   /** Drains all subscriptions at once. */
   stop: (graceMs: number) => Promise<void>;
+}
+
+interface Place {
+  running: RunningSubscription;
+  /** Null: nothing, as soon as it is drained. */
+  wanted: Subscription | null;
+  /** Null: what runs is what is wanted. */
+  draining: Promise<void> | null;
 }
 
 /** Readiness must turn within 5 s of a fault. */
 const CHECK_INTERVAL_MS = 2000;
 
 export function startRuntime(wanted: readonly Subscription[], options: RuntimeOptions): Runtime {
-  const running = new Map<string, RunningSubscription>();
+  const places = new Map<string, Place>();
   let deadLetterFaults: readonly string[] = [];
   let isChecking = false;
   let isStopped = false;
-  let applied: Promise<unknown> = Promise.resolve();
   for (const subscription of wanted) start(subscription);
 
-  function start(subscription: Subscription): void {
-    running.set(subscription.id, startSubscription(subscription, options.partsFor(subscription)));
+  function open(subscription: Subscription): RunningSubscription {
+    return startSubscription(subscription, options.partsFor(subscription));
   }
 
-  async function applyInTurn(next: readonly Subscription[], graceMs: number): Promise<Plan> {
-    await applied;
-    const current = [...running.values()].map(({ subscription }) => subscription);
-    const plan = reconcile(current, next);
-    if (isStopped) return plan;
-    for (const subscription of [...plan.update, ...plan.replace]) declare(subscription);
-    for (const subscription of plan.update) running.get(subscription.id)?.update(subscription);
-    await Promise.all([
-      ...plan.stop.map((id) => remove(id, graceMs)),
-      ...plan.replace.map(async (subscription) => {
-        await running.get(subscription.id)?.stop(graceMs);
-        if (isStopped) return;
-        start(subscription);
-        running.get(subscription.id)?.recover();
-      }),
-    ]);
-    if (!isStopped) for (const subscription of plan.start) start(subscription);
-    return plan;
+  function start(wanted: Subscription): void {
+    const place = places.get(wanted.id);
+    if (place === undefined) places.set(wanted.id, { running: open(wanted), wanted, draining: null });
+    else place.wanted = wanted;
   }
 
-  function declare({ id, isPaused }: Subscription): void {
-    running.get(id)?.declare(isPaused ? "PAUSED" : "ACCEPTED");
+  function update(wanted: Subscription): void {
+    const place = places.get(wanted.id);
+    if (place === undefined) return;
+    place.wanted = wanted;
+    place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
+    if (place.draining === null) place.running.update(wanted);
   }
 
-  async function remove(id: string, graceMs: number): Promise<void> {
-    await running.get(id)?.stop(graceMs);
-    running.delete(id);
+  function replace(id: string, wanted: Subscription | null, graceMs: number): void {
+    const place = places.get(id);
+    if (place === undefined) return;
+    place.wanted = wanted;
+    if (wanted !== null) place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
+    place.draining ??= drain(id, place, graceMs);
+  }
+
+  async function drain(id: string, place: Place, graceMs: number): Promise<void> {
+    await place.running.stop(graceMs);
+    place.draining = null;
+    if (place.wanted === null) {
+      places.delete(id);
+    } else if (!isStopped) {
+      place.running = open(place.wanted);
+      place.running.recover();
+    }
+  }
+
+  function apply(next: readonly Subscription[], graceMs: number): Applied {
+    const plan = reconcile(
+      [...places.values()].flatMap((place) => place.wanted ?? []),
+      next,
+    );
+    if (isStopped) return { plan, settled: Promise.resolve() };
+    for (const id of plan.stop) replace(id, null, graceMs);
+    for (const subscription of plan.replace) replace(subscription.id, subscription, graceMs);
+    for (const subscription of plan.update) update(subscription);
+    for (const subscription of plan.start) start(subscription);
+    return { plan, settled: settled() };
+  }
+
+  async function settled(): Promise<void> {
+    await Promise.all([...places.values()].map(async ({ draining }) => draining));
+  }
+
+  function runningNow(): readonly RunningSubscription[] {
+    return [...places.values()].map(({ running }) => running);
   }
 
   async function checkDeadLetters(): Promise<void> {
@@ -89,16 +126,12 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
 
   return {
     get subscriptions() {
-      return [...running.values()];
+      return runningNow();
     },
-    find: (id) => running.get(id) ?? null,
-    apply(next, { graceMs }) {
-      const result = applyInTurn(next, graceMs);
-      applied = result.catch(() => undefined);
-      return result;
-    },
+    find: (id) => places.get(id)?.running ?? null,
+    apply: (next, { graceMs }) => apply(next, graceMs),
     readiness() {
-      const subscriptions = [...running.values()];
+      const subscriptions = runningNow();
       const reasons = new Set([
         ...(options.isConnected() ? [] : ["NATS is not connected"]),
         ...deadLetterFaults,
@@ -109,8 +142,8 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     async stop(graceMs) {
       isStopped = true;
       clearInterval(timer);
-      await Promise.all([...running.values()].map((subscription) => subscription.stop(graceMs)));
-      await applied;
+      await Promise.all(runningNow().map((subscription) => subscription.stop(graceMs)));
+      await settled();
     },
   };
 }

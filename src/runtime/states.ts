@@ -6,26 +6,47 @@ import {
   type Command,
   fail,
   type FailureCause,
-  formatStatusRecord,
+  formatStatus,
   initialStatus,
+  isSameMessage,
+  type KeptStatus,
+  type MessageRef,
   type OperatorStatus,
-  parseStatusRecord,
+  parseDeclared,
+  parseStatus,
   recover,
+  STATUS_PARTS,
   type SubscriptionStatus,
 } from "#delivery/status.ts";
 
 /** Where the cluster keeps them; what is put is there at once, and reaches the others as soon as it can. */
 export interface StatusBucket {
-  /** False: `signal` aborted before the content was known. */
-  ready: (signal: AbortSignal) => Promise<boolean>;
-  get: (key: string) => { readonly value: string } | null;
+  /**
+   * False: `signal` aborted before. It may give up waiting for the content; `onKnown` is called when that is known, at the
+   * latest before it resolves or else later.
+   */
+  ready: (signal: AbortSignal, onKnown: () => void) => Promise<boolean>;
+  get: (key: string) => { readonly value: string; readonly revision: number } | null;
   put: (key: string, value: string) => void;
   remove: (key: string) => void;
+  /** `conflict`: somebody else was quicker. */
+  write: (
+    key: string,
+    value: string,
+    condition: { readonly expectedRevision: number; readonly signal: AbortSignal },
+  ) => Promise<{ readonly kind: string }>;
   onChange: (listener: (key: string) => void) => () => void;
 }
 
-/** Why a state changed. */
-export type ChangeReason = Command["kind"] | "failure" | "recovery" | "restart" | "configuration";
+/** Why a state changed; `end`: its time is over. */
+export type ChangeReason =
+  | Command["kind"]
+  | "failure"
+  | "recovery"
+  | "restart"
+  | "configuration"
+  | "end"
+  | "deletion";
 
 export interface StateChange {
   readonly subscription: string;
@@ -36,17 +57,25 @@ export interface StateChange {
 
 /** One subscription's share. */
 export interface StatusCell {
-  /** False: `signal` aborted before it was known. A FAILURE from before this relay started is cleared by then. */
+  /** False: `signal` aborted before it was known. A FAILURE from before this relay started is cleared. */
   ready: (signal: AbortSignal) => Promise<boolean>;
   readonly current: SubscriptionStatus;
+  /** Somebody resumed the subscription without it. */
+  isSkipped: (message: MessageRef) => boolean;
   command: (command: Command) => SubscriptionStatus;
   fail: (cause: FailureCause) => void;
   recover: (reason: "recovery" | "configuration") => void;
   /** What its definition says; a new value counts over what was commanded before. */
   declare: (status: OperatorStatus) => void;
+  /** Names the last seek, by whichever relay; null: there was none. */
+  readonly place: string | null;
+  /** A seek was done here: the others are told, and what was to be skipped is not any more. */
+  moved: (place: string) => void;
+  /** Its time was over at `endingAt`: told by one relay, once. */
+  end: (endingAt: Date) => Promise<void>;
   /** Told after each change, made here or elsewhere. Returns how to end that. */
   onChange: (listener: () => void) => () => void;
-  /** The subscription is no more. */
+  /** The subscription was deleted. */
   forget: () => void;
 }
 
@@ -58,6 +87,7 @@ export interface States {
 }
 
 const KEY_PREFIX = "state.";
+const END_MS = 30_000;
 
 /** `onChanged` is told of the changes that are made here: each is told by one relay of the cluster. */
 export function createStates(
@@ -65,8 +95,10 @@ export function createStates(
   { onChanged }: { readonly onChanged: (change: StateChange) => void },
 ): States {
   const listeners = new Map<string, Set<() => void>>();
+  const closing = new AbortController();
   const stopFollowing = bucket.onChange((key) => {
-    if (key.startsWith(KEY_PREFIX)) notify(key.slice(KEY_PREFIX.length));
+    const [prefix, id] = key.split(".");
+    if (`${prefix}.` === KEY_PREFIX && id !== undefined) notify(id);
   });
 
   function notify(id: string): void {
@@ -74,16 +106,32 @@ export function createStates(
   }
 
   function of(id: string, initiallyDeclared: OperatorStatus): StatusCell {
-    const key = KEY_PREFIX + id;
+    const keyOf = (part: string) => `${KEY_PREFIX}${id}.${part}`;
+    const valueOf = (part: string) => bucket.get(keyOf(part))?.value ?? null;
     let declared = initiallyDeclared;
-    let isCleared = false;
+    let isSettled = false;
+    let hasFailed = false;
+
+    function keep(): KeptStatus {
+      return {
+        operator: valueOf("operator"),
+        consumer: valueOf("consumer"),
+        failure: valueOf("failure"),
+        skip: valueOf("skip"),
+      };
+    }
 
     function read(): SubscriptionStatus {
-      const entry = bucket.get(key);
-      const record = entry === null ? null : parseStatusRecord(entry.value);
-      if (record === null) return initialStatus(declared);
-      // The definition counts again where it says something new.
-      return record.declared === declared ? record.status : { ...record.status, status: declared };
+      return parseStatus(keep(), declared);
+    }
+
+    function write(to: SubscriptionStatus): void {
+      const kept = keep();
+      const unkept = formatStatus(initialStatus(declared), declared);
+      const texts = formatStatus(to, declared);
+      for (const part of STATUS_PARTS) {
+        if (texts[part] !== (kept[part] ?? unkept[part])) bucket.put(keyOf(part), texts[part]);
+      }
     }
 
     function change(
@@ -93,42 +141,85 @@ export function createStates(
       const from = read();
       const to = next(from);
       if (to === from) return from;
-      bucket.put(key, formatStatusRecord({ status: to, declared }));
+      write(to);
       onChanged({ subscription: id, from, to, reason });
       return to;
     }
 
-    function clearOnce(): void {
-      if (isCleared) return;
-      isCleared = true;
-      change(recover, "restart");
+    /** Where the definition says something new, it counts over what was commanded under the one before. */
+    function declare(status: OperatorStatus): void {
+      const from = read();
+      const isNew = status !== declared || (parseDeclared(keep()) ?? status) !== status;
+      declared = status;
+      if (!isNew || parseDeclared(keep()) === status) return;
+      const to = { ...from, status };
+      bucket.put(keyOf("operator"), formatStatus(to, declared).operator);
+      if (from.status !== status) onChanged({ subscription: id, from, to, reason: "configuration" });
+    }
+
+    /** What there was when this relay started. */
+    function settle(): void {
+      if (isSettled) return;
+      isSettled = true;
+      if (!hasFailed) change(recover, "restart");
+      declare(declared);
+    }
+
+    async function end(endingAt: Date): Promise<void> {
+      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(END_MS)]);
+      await bucket.ready(signal, () => undefined);
+      const key = keyOf("ended");
+      const text = endingAt.toISOString();
+      const kept = bucket.get(key);
+      if (kept?.value === text) return;
+      const { kind } = await bucket.write(key, text, { expectedRevision: kept?.revision ?? 0, signal });
+      const status = read();
+      if (kind !== "conflict") onChanged({ subscription: id, from: status, to: status, reason: "end" });
     }
 
     return {
-      async ready(signal) {
-        if (!(await bucket.ready(signal))) return false;
-        clearOnce();
-        return true;
-      },
+      ready: (signal) => bucket.ready(signal, settle),
       get current() {
         return read();
       },
-      command: (command) => change((from) => applyCommand(from, command), command.kind),
-      fail: (cause) => void change((from) => fail(from, cause), "failure"),
-      recover: (reason) => void change(recover, reason),
-      declare(status) {
-        declared = status;
-        notify(id);
+      isSkipped(message) {
+        const { skip } = read();
+        return skip !== null && isSameMessage(skip, message);
       },
+      command: (command) => change((from) => applyCommand(from, command), command.kind),
+      fail(cause) {
+        hasFailed = true;
+        change((from) => fail(from, cause), "failure");
+      },
+      recover: (reason) => void change(recover, reason),
+      declare,
+      get place() {
+        return valueOf("place");
+      },
+      moved(place) {
+        write({ ...read(), skip: null });
+        bucket.put(keyOf("place"), place);
+      },
+      end,
       onChange(listener) {
         const known = listeners.get(id) ?? new Set();
         known.add(listener);
         listeners.set(id, known);
         return () => void known.delete(listener);
       },
-      forget: () => bucket.remove(key),
+      forget() {
+        const status = read();
+        for (const part of [...STATUS_PARTS, "place", "ended"]) bucket.remove(keyOf(part));
+        onChanged({ subscription: id, from: status, to: status, reason: "deletion" });
+      },
     };
   }
 
-  return { of, close: stopFollowing };
+  return {
+    of,
+    close() {
+      stopFollowing();
+      closing.abort();
+    },
+  };
 }

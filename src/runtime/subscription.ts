@@ -6,21 +6,28 @@
 //     v                    |                  or by itself   v  | failed until it is delivered
 //   waiting ---consumer aligned---> consuming <--------------'--'
 //      ^                              |
-//      '--consumer lost, NATS silent--'
+//      '--consumer lost, NATS silent, seek'
 //
 //   any ---endingAt---> closed        any ---stop---> stopped
+//
+// A loop takes one turn after the other; each looks at the status anew, and what changes meanwhile ends it. Only a turn
+// touches the consumer and the guard.
 
 import type { Callback } from "#callback/client.ts";
-import { retryDelayMs } from "#delivery/backoff.ts";
-import { type FailureCause, isSameMessage } from "#delivery/status.ts";
-import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
+import type { FailureCause } from "#delivery/status.ts";
+import { concurrencyOf, type DeliverPolicy, type Subscription } from "#delivery/subscription.ts";
 import { sleep, sleepUntil } from "#lib/sleep.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
+import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
+import { createMoves, type Move } from "./moves.ts";
 import { openGuardForEver } from "./open-guard.ts";
+import { createProbePace } from "./probe-pace.ts";
+import { createReplaying } from "./replaying.ts";
+import { restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -32,95 +39,115 @@ export interface SubscriptionParts extends ConsumeParts {
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<void>;
 }
 
-interface Move {
-  readonly start: DeliverPolicy;
-  readonly done: PromiseWithResolvers<void>;
-}
-
 const IDLE: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
+const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
+const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "What is in flight ends first" };
+/** What is in flight when a seek comes. */
+const SEEK_GRACE_MS = 5000;
 /** The longest that a timer can wait at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export function startSubscription(wanted: Subscription, parts: SubscriptionParts): RunningSubscription {
   const { logger, status } = parts;
+  const { startingAt, endingAt } = wanted;
   const stopping = new AbortController();
+  const moves = createMoves();
+  const pace = createProbePace();
   const terms = createTerms(wanted, {
     openCallback: parts.openCallback,
     hasDeadLetters: parts.deadLetters !== null,
   });
+  const turns = createTurns(concurrencyOf(wanted));
+  const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
   let pipeline: Pipeline | null = null;
-  let state: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
-  /** Interruptions since a message was last delivered: how long the next probe waits. */
-  let failures = 0;
-  let move: Move | null = null;
-  let graceMs = 0;
-  /** Ends what the loop waits for, when it is to look again. */
+  let state = NOT_CONNECTED;
+  /** The last seek that the guard knows of. */
+  let place: string | null = null;
+  /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */
+  let graceMs: number | null = null;
+  /** Ends what the turn waits for. */
   let turn = new AbortController();
-  const forget = status.onChange(lookAgain);
+  /** Ends the consuming of the turn. */
+  let halting = new AbortController();
+  const unfollow = status.onChange(() => turn.abort());
   const finished = run();
-
-  function lookAgain(): void {
-    turn.abort();
-  }
 
   /** Never rejects. */
   async function run(): Promise<void> {
     const ending = new AbortController();
-    if (wanted.endingAt !== null) void closeAt(wanted.endingAt, ending.signal);
+    if (endingAt !== null) void closeAt(endingAt, ending.signal); // Never rejects.
     const guard = (await status.ready(stopping.signal))
       ? await openGuardForEver(() => parts.openGuard(wanted), { onWaiting, logger, signal: stopping.signal })
       : null;
     if (guard !== null) {
+      place = status.place;
       while (!stopping.signal.aborted) await takeTurn(guard);
       await guard.close();
     }
-    move?.done.reject(new Error("The subscription was stopped"));
+    moves.close("the subscription was stopped");
     ending.abort();
   }
 
-  /** One stretch of whatever the status asks for. */
+  function restNow() {
+    return restOf(status.current, { startingAt, now: new Date() });
+  }
+
+  function isMovedElsewhere(): boolean {
+    return status.place !== null && status.place !== place;
+  }
+
   async function takeTurn(guard: Guard): Promise<void> {
     turn = new AbortController();
     const signal = AbortSignal.any([turn.signal, stopping.signal]);
-    if (move !== null) return moveTo(move, guard);
-    const { status: operator, consumerStatus, failure } = status.current;
-    if (operator === "PAUSED") return rest("Paused", signal);
-    if (consumerStatus === "STOPPED") return rest("Stopped by its consumer", signal);
-    if ((wanted.startingAt?.getTime() ?? 0) > Date.now()) {
-      state = { kind: "asleep", reason: `Starts at ${wanted.startingAt?.toISOString()}` };
-      await sleepUntil(wanted.startingAt ?? new Date(0), signal);
+    const move = moves.take();
+    if (move !== null) return carryOut(move, guard);
+    if (isMovedElsewhere()) {
+      // What was done before may come again, and is to be sent again.
+      place = status.place;
+      return guard.forget();
+    }
+    const rest = restNow();
+    if (rest === null) {
+      pace.reset();
+      state = NOT_CONNECTED;
+      return consumeOnce(guard, false);
+    }
+    state = rest.state;
+    if (state.kind === "failed") {
+      const { resume } = terms.current.subscription;
+      if (await pace.wait(state.cause, { resume, signal })) await consumeOnce(guard, true);
       return;
     }
-    if (consumerStatus === "STARTED") failures = 0;
-    else if (!(await waitForProbe(failure, signal))) return;
-    await consumeOnce(guard, consumerStatus === "FAILURE");
-  }
-
-  async function rest(reason: string, signal: AbortSignal): Promise<void> {
-    state = { kind: "asleep", reason };
-    await sleep(MAX_TIMER_MS, signal);
+    if (rest.until === null) await sleep(MAX_TIMER_MS, signal);
+    else await sleepUntil(rest.until, signal);
   }
 
   async function consumeOnce(guard: Guard, isProbe: boolean): Promise<void> {
-    const halting = new AbortController();
-    const signal = AbortSignal.any([halting.signal, stopping.signal]);
-    const unwatch = status.onChange(() => {
-      if (!mayConsume(isProbe)) halting.abort();
-    });
-    if (!isProbe) state = { kind: "waiting", reason: "NATS is not connected" };
-    if (!mayConsume(isProbe) || move !== null) halting.abort();
-    haltForMove = () => halting.abort();
+    const own = new AbortController();
+    halting = own;
+    if (!stopping.signal.aborted) graceMs = null;
+
+    /** A failure in another relay ends the consuming here too, save that of a probe. */
+    function watch(): void {
+      const rest = restNow();
+      const isInTheWay = rest !== null && !(isProbe && rest.state.kind === "failed");
+      if (isInTheWay || moves.isAsked || isMovedElsewhere()) own.abort();
+      if (rest !== null) state = rest.state;
+      else if (own.signal.aborted) state = LAST_ENDING;
+      else if (state.kind === "failed") state = { kind: "consuming" };
+    }
+
+    const unwatch = status.onChange(watch);
+    watch();
     await consume(
       {
         terms,
+        turns,
         guard,
-        isSkipped: (message) => {
-          const { skip } = status.current;
-          return skip !== null && isSameMessage(skip, message);
-        },
+        isSkipped: status.isSkipped,
         isProbe,
-        stopping: signal,
-        graceMs: () => (stopping.signal.aborted ? graceMs : null),
+        stopping: AbortSignal.any([own.signal, stopping.signal]),
+        graceMs: () => graceMs,
         onPipeline: (current) => (pipeline = current),
         onWaiting,
         onConsuming: () => become({ kind: "consuming" }),
@@ -129,82 +156,56 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       },
       parts,
     );
-    haltForMove = () => {};
     unwatch();
     pipeline = null;
-  }
-
-  let haltForMove: () => void = () => {};
-
-  /** A failure in another relay ends the consuming here too, save that of a probe. */
-  function mayConsume(isProbe: boolean): boolean {
-    const current = status.current;
-    if (current.status === "PAUSED") return false;
-    return current.consumerStatus === "STARTED" || (isProbe && current.consumerStatus === "FAILURE");
   }
 
   function onWaiting(reason: string): void {
     become({ kind: "waiting", reason });
   }
 
-  /** A probe stays FAILURE, whatever it does, until it is delivered. */
+  /** A probe stays failed, whatever it does, until it is delivered. */
   function become(next: SubscriptionState): void {
-    if (status.current.consumerStatus !== "FAILURE") state = next;
+    if (restNow() === null && !halting.signal.aborted) state = next;
   }
 
   function fail(cause: FailureCause): void {
-    failures += 1;
     state = { kind: "failed", cause };
     status.fail(cause);
   }
 
   function onRecovered(): void {
-    failures = 0;
+    pace.reset();
     status.recover("recovery");
     become({ kind: "consuming" });
   }
 
-  /** False: look again. */
-  async function waitForProbe(cause: FailureCause | null, signal: AbortSignal): Promise<boolean> {
-    state = { kind: "failed", cause };
-    const { resume } = terms.current.subscription;
-    if (resume.kind === "manual") {
-      await sleep(MAX_TIMER_MS, signal);
-      return false;
-    }
-    const delayMs = retryDelayMs(
-      { ...resume, kind: "exponential", maxAttempts: Infinity },
-      Math.max(1, failures),
-      { retryAfterMs: null, random: Math.random() },
-    );
-    return sleep(delayMs, signal);
-  }
-
-  async function moveTo({ start, done }: Move, guard: Guard): Promise<void> {
-    move = null;
+  async function carryOut({ start, done, failed }: Move, guard: Guard): Promise<void> {
     try {
       await parts.moveConsumer(toConsumerSettings(terms.current.subscription), start);
       await guard.forget();
-      done.resolve();
+      place = crypto.randomUUID();
+      status.moved(place);
+      done();
     } catch (error) {
-      done.reject(error);
+      failed(error);
     }
   }
 
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
     if (!(await sleepUntil(time, signal))) return;
-    logger.info("Subscription closed", { endingAt: time.toISOString() });
-    await end(Infinity);
+    void status.end(time); // Never rejects; it may wait for NATS.
+    await end(null);
     state = { kind: "closed" };
   }
 
-  async function end(grace: number): Promise<void> {
-    graceMs = Math.min(grace, MAX_TIMER_MS);
+  async function end(grace: number | null): Promise<void> {
+    graceMs = grace;
     stopping.abort();
-    // After an interruption it may be closing already, without a limit.
-    void pipeline?.close({ graceMs });
-    await finished;
-    forget();
+    // It may be closing already, without a limit.
+    if (grace !== null) void pipeline?.close({ graceMs: grace });
+    await Promise.all([finished, replaying.close(grace ?? MAX_TIMER_MS)]);
+    unfollow();
     await terms.close(0);
   }
 
@@ -217,20 +218,23 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     stats: () => pipeline?.stats() ?? IDLE,
     command: status.command,
     async seek(start) {
-      const done = Promise.withResolvers<void>();
-      move?.done.reject(new Error("Another seek took its place"));
-      move = { start, done };
-      haltForMove();
-      lookAgain();
-      await done.promise;
+      const moved = moves.ask(start);
+      if (moves.isAsked && !stopping.signal.aborted) {
+        graceMs = SEEK_GRACE_MS;
+        halting.abort();
+        void pipeline?.close({ graceMs }); // It may be closing already, without a limit.
+        turn.abort();
+      }
+      await moved;
     },
     update(next) {
       terms.replace(next);
       status.recover("configuration");
-      lookAgain();
+      turn.abort();
     },
     declare: status.declare,
     forget: status.forget,
+    replay: replaying.replay,
     async test(message) {
       const own = terms.begin();
       const exchange = await own.callback.send(message, { mayResend: false, signal: stopping.signal });

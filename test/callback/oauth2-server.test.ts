@@ -12,6 +12,7 @@ import {
 } from "../support/authorization-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
+import { toTokenUrl } from "../support/subscription.ts";
 import { toAssertion } from "./assertions.ts";
 import { NEVER, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT } from "./test-certificate.ts";
@@ -59,7 +60,7 @@ function toOauth2(
 ): CallbackAuth {
   return {
     kind: "oauth2",
-    tokenUrl: server.tokenUrl,
+    ...toTokenUrl(server.tokenUrl),
     clientId: "relay app",
     clientSecret: SECRET,
     scopes: [],
@@ -186,7 +187,7 @@ describe("assertions", () => {
   }
 
   function toAuth(tokenUrl: URL, changes: Partial<AssertionSettings>): CallbackAuth {
-    return { kind: "jwt-profile", tokenUrl, assertion: toAssertion(changes) };
+    return { kind: "jwt-profile", ...toTokenUrl(tokenUrl), assertion: toAssertion(changes) };
   }
 
   test.each<[string, "private_key_jwt" | "client_secret_jwt", Partial<AssertionSettings>]>([

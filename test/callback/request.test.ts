@@ -261,6 +261,7 @@ describe("createRequestBuilder()", () => {
 const OAUTH2: CallbackAuth = {
   kind: "oauth2",
   tokenUrl: new URL("http://127.0.0.1/token"),
+  tokenDisplayUrl: "http://127.0.0.1/token",
   clientId: "relay",
   clientSecret: "secret",
   scopes: [],
@@ -269,6 +270,7 @@ const OAUTH2: CallbackAuth = {
 const JWT_PROFILE: CallbackAuth = {
   kind: "jwt-profile",
   tokenUrl: new URL("http://127.0.0.1/token"),
+  tokenDisplayUrl: "http://127.0.0.1/token",
   assertion: {
     issuer: "i",
     subject: "s",

@@ -14,7 +14,7 @@ import {
   startReceiver,
   startTcpReceiver,
 } from "../support/receiver.ts";
-import { toRoute } from "../support/subscription.ts";
+import { toRoute, toTokenUrl } from "../support/subscription.ts";
 import { toAssertion } from "./assertions.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
@@ -31,7 +31,7 @@ const SECRET = "client+secret & ü";
 function toAuth(url: URL, changes: Partial<Extract<CallbackAuth, { kind: "oauth2" }>> = {}): CallbackAuth {
   return {
     kind: "oauth2",
-    tokenUrl: new URL("/token?key=of-the-query", url),
+    ...toTokenUrl(new URL("/token?key=of-the-query", url)),
     clientId: "relay app",
     clientSecret: SECRET,
     scopes: [],
@@ -125,7 +125,7 @@ describe("the token request", () => {
   test("send() makes an assertion for each request", async () => {
     await using server = await startTokenServer();
     await using receiver = await startReceiver((_request, index) => (index === 0 ? 401 : 200));
-    const auth: CallbackAuth = { kind: "jwt-profile", tokenUrl: server.url, assertion: toAssertion() };
+    const auth: CallbackAuth = { kind: "jwt-profile", ...toTokenUrl(server.url), assertion: toAssertion() };
     await using callback = openTestCallback(receiver.url, { auth });
     expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
     const forms = server.requests.map(({ body }) => new URLSearchParams(body.toString()));
@@ -139,7 +139,7 @@ describe("the token request", () => {
   test("send() with a key that cannot sign asks for nothing", async () => {
     await using server = await startTokenServer();
     const assertion = toAssertion({ algorithm: "RS256", key: { kind: "rsa", pem: "garbage" } });
-    const auth: CallbackAuth = { kind: "jwt-profile", tokenUrl: server.url, assertion };
+    const auth: CallbackAuth = { kind: "jwt-profile", ...toTokenUrl(server.url), assertion };
     await using callback = openTestCallback(server.url, { auth });
     expect((await callback.send(toMessage(), OPTIONS)).outcome).toMatchObject({ code: "token" });
     expect(server.requests).toEqual([]);

@@ -51,8 +51,15 @@ function isKept(
     }
     case "propertyNames":
       return !isObject(value) || Object.keys(value).every((key) => sub(key, wanted));
-    case "items":
-      return !Array.isArray(value) || value.every((item) => sub(item, wanted));
+    case "prefixItems":
+      return (
+        !Array.isArray(value) || value.every((item, index) => !(index in list) || sub(item, list[index]))
+      );
+    case "items": {
+      const { prefixItems } = schema;
+      const first = Array.isArray(prefixItems) ? prefixItems.length : 0;
+      return !Array.isArray(value) || value.slice(first).every((item) => sub(item, wanted));
+    }
     case "minItems":
       return !Array.isArray(value) || value.length >= Number(wanted);
     case "maxItems":

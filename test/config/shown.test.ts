@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { ConfigFile } from "#config/schema.ts";
-import { createMask } from "#config/secrets.ts";
+import { createMask } from "#lib/mask.ts";
 import { toShown } from "#config/shown.ts";
 import { validate } from "#config/validate.ts";
 import {

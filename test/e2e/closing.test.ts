@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
-import { addStream } from "../support/nats.ts";
+import { addStream, removeConsumer } from "../support/nats.ts";
 import { startRelay, temporaryDirectory } from "../support/relay.ts";
 import { startScriptedReceiver } from "../support/scripted-receiver.ts";
 
@@ -96,7 +96,7 @@ test("a consumer that is deleted before anything was acknowledged does not start
   await using relay = await startRelay({ config });
   await eventually(() => receiver.inFlight === 1);
   const client = await nats.connect();
-  await (await jetstreamManager(client)).consumers.delete("OLD", "relay-sub");
+  await removeConsumer(await jetstreamManager(client), { stream: "OLD", durable: "relay-sub" });
   await relay.logged("Consumer lost");
   await jetstream(client).publish("OLD", JSON.stringify({ name: "new" }));
   await eventually(() => receiver.names("/sub").includes("new"));

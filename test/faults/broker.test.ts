@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import { testConfig, type ConfigOptions } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { readMetric } from "../support/metrics.ts";
-import { addStream } from "../support/nats.ts";
+import { addStream, removeConsumer } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { type RelayProcess, startRelay } from "../support/relay.ts";
 import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
@@ -70,7 +70,7 @@ test.each([["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"], ["NONE"]] as const)(
     await relay.logged("Consuming");
     await publish(range(1, 60));
     await eventually(() => receiver.names("/sub").length >= 20);
-    await manager.consumers.delete("ORDERS", "relay-sub");
+    await removeConsumer(manager, { stream: "ORDERS", durable: "relay-sub" });
     await eventually(() => manager.consumers.info("ORDERS", "relay-sub"));
     await publish(range(61, 70));
     await eventually(() => receiver.names("/sub").includes("70"), { withinMs: 15_000 });

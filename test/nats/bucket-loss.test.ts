@@ -8,7 +8,7 @@ import { headers as createHeaders } from "@nats-io/transport-node";
 
 import { eventually } from "../support/eventually.ts";
 import { startNatsServer } from "../support/nats-server.ts";
-import { connected } from "../support/nats.ts";
+import { connected, removeConsumer } from "../support/nats.ts";
 import {
   consumerCount,
   on,
@@ -110,7 +110,7 @@ describe("after a loss", () => {
     await using bucket = await readyBucket(connection);
     const manager = await jetstreamManager(client);
     for await (const { name } of manager.consumers.list("KV_relay")) {
-      await manager.consumers.delete("KV_relay", name);
+      await removeConsumer(manager, { stream: "KV_relay", durable: name });
     }
     const store = await new Kvm(client).open("relay");
     await store.put("a", "1");

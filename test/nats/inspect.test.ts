@@ -12,7 +12,10 @@ import { addStream, connected, natsSettings } from "../support/nats.ts";
 import { CREATE, found, letters, subscription } from "./inspections.ts";
 
 function inspect(servers: readonly string[]): Promise<Inspection> {
-  return inspectNats(natsSettings(servers), [subscription()], new AbortController().signal);
+  return inspectNats(natsSettings(servers), [subscription()], {
+    bucket: "relay",
+    signal: new AbortController().signal,
+  });
 }
 
 describe("inspectNats() about NATS", () => {
@@ -52,7 +55,10 @@ describe("inspectNats() about NATS", () => {
   test("inspectNats() ends when it is told to", async () => {
     using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const settings = natsSettings([`nats://127.0.0.1:${silent.port}`]);
-    const { findings } = await inspectNats(settings, [], AbortSignal.timeout(100));
+    const { findings } = await inspectNats(settings, [], {
+      bucket: "relay",
+      signal: AbortSignal.timeout(100),
+    });
     expect(findings.map(({ message }) => message).join()).toContain("stopped");
   });
 
@@ -68,6 +74,7 @@ describe("inspectNats() about NATS", () => {
     const all = ["a", "b", "c", "d", "e", "f"].map((id) => subscription({ id }));
     expect(await found(all, natsSettings([plain.url]))).toEqual([
       "error nats: JetStream does not answer: subscriptions a, b, c, d, e and 1 more cannot run",
+      "warning state.bucket: Bucket relay: JetStream does not answer: no state can be kept",
     ]);
     await using server = await startNatsServer();
     expect(await found([subscription({ domain: "hub" })], natsSettings([server.url]))).toEqual([

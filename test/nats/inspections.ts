@@ -42,6 +42,8 @@ export function letters(stream: string, changes: Partial<DeadLetterEndpoint> = {
   };
 }
 
+const NEVER = new AbortController().signal;
+
 /** How a missing stream is made, without limits. */
 export const CREATE = { maxAgeMs: 0, maxBytes: -1, replicas: 1 };
 
@@ -50,7 +52,7 @@ export async function found(
   subscriptions: readonly Subscription[],
   settings: NatsSettings,
 ): Promise<string[]> {
-  const { findings } = await inspectNats(settings, subscriptions, new AbortController().signal);
+  const { findings } = await inspectNats(settings, subscriptions, { bucket: "relay", signal: NEVER });
   return findings
     .filter(({ message }) => !message.includes("older than 2.10"))
     .map(({ level, about, message }) => `${level} ${about}: ${message}`);

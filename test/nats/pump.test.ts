@@ -14,7 +14,7 @@ import type { Received } from "#nats/received.ts";
 
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsCluster, startNatsServer } from "../support/nats-server.ts";
-import { addStream, connected, publishMany, type TestConnection } from "../support/nats.ts";
+import { addStream, connected, publishMany, type TestConnection, removeConsumer } from "../support/nats.ts";
 
 const SOURCE = { domain: null, stream: "ORDERS", ackWaitMs: 30_000 };
 const DURABLE = "relay-billing";
@@ -369,7 +369,7 @@ describe("toReceived()", () => {
 async function deleteIn(server: NatsServer, what: "consumer" | "stream"): Promise<void> {
   const manager = await jetstreamManager(await server.connect());
   if (what === "stream") await manager.streams.delete("ORDERS");
-  else await manager.consumers.delete("ORDERS", DURABLE);
+  else await removeConsumer(manager, { stream: "ORDERS", durable: DURABLE });
 }
 
 /** The client library would refuse to send it. */

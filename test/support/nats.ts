@@ -1,6 +1,6 @@
 // What tests of the NATS room share: a connection that is closed with the test, streams, messages, a log to look at.
 
-import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 
 import type { LogFields, Logger } from "#lib/logger.ts";
@@ -85,4 +85,16 @@ export async function addStream(client: NatsConnection, config: Partial<StreamCo
 export async function publishMany(client: NatsConnection, subject: string, count: number): Promise<void> {
   const js = jetstream(client);
   for (let i = 1; i <= count; i += 1) await js.publish(subject, String(i));
+}
+
+/** nats-server 2.9 may delete it and answer that a file of it was in the way. */
+export async function removeConsumer(
+  { consumers }: JetStreamManager,
+  { stream, durable }: { stream: string; durable: string },
+): Promise<void> {
+  try {
+    await consumers.delete(stream, durable);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes("directory not empty")) throw error;
+  }
 }

@@ -1,6 +1,7 @@
 // The parts of the README that are made from the code. Run by `npm run docs`, it writes them.
 
 import { describeConfig } from "#config/describe.ts";
+import { describeMetrics } from "./metrics-table.ts";
 
 export const README = new URL("../../README.md", import.meta.url).pathname;
 
@@ -20,5 +21,6 @@ export function replaceBetween(text: string, name: string, content: string): str
 }
 
 if (import.meta.main) {
-  await Bun.write(README, withConfigTables(await Bun.file(README).text()));
+  const text = withConfigTables(await Bun.file(README).text());
+  await Bun.write(README, replaceBetween(text, "metrics", `${await describeMetrics()}\n`));
 }

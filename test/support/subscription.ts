@@ -48,9 +48,14 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     interruptOnServerError: true,
     interruptOnException: true,
     resume: { kind: "manual" },
+    replay: { kind: "manual" },
     startingAt: null,
     endingAt: null,
     isPaused: false,
     ...changes,
   };
+}
+
+export function toTokenUrl(url: URL): { tokenUrl: URL; tokenDisplayUrl: string } {
+  return { tokenUrl: url, tokenDisplayUrl: `${url.origin}${url.pathname}` };
 }

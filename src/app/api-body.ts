@@ -1,0 +1,50 @@
+// What a body that makes a subscription must not do, whatever is right about it: reach beyond its caller, or store a mask.
+
+import type { BodyFault } from "#config/parse-subscription.ts";
+import { entrypointId, findEntrypoint, type SoundEntrypoint } from "#config/references.ts";
+import type { WriteOptions } from "#http/registry.ts";
+
+type Limits = Pick<WriteOptions, "application" | "entrypoint"> & {
+  readonly entrypoints: readonly SoundEntrypoint[];
+};
+
+/** Who may only have subscriptions of one application has them without saying so. */
+export function withApplication(body: unknown, application: string | null): unknown {
+  if (application === null || !isObject(body)) return body;
+  return { application, ...body };
+}
+
+/** Looked for before all else: what another entrypoint is called, or made of, must not show in other faults. */
+export function findForeign(
+  body: unknown,
+  { application, entrypoint, entrypoints }: Limits,
+): BodyFault | null {
+  if (!isObject(body)) return null;
+  if (application !== null && body["application"] !== application) {
+    return { path: "application", message: `allowed: ${application}` };
+  }
+  const configuration = body["configuration"];
+  const name = isObject(configuration) ? configuration["entrypointId"] : undefined;
+  if (entrypoint === null || typeof name !== "string") return null;
+  const found = findEntrypoint(entrypoints, name);
+  if (found.kind === "found" && entrypointId(found.value) === entrypoint) return null;
+  return { path: "configuration.entrypointId", message: `allowed: ${entrypoint}` };
+}
+
+const MASKED = /^\*\*\*$|[?#]\*\*\*$/u;
+
+/** Where a body holds what is shown in place of a secret: stored, it would overwrite the secret. */
+export function findMasked(value: unknown, path = ""): readonly BodyFault[] {
+  if (typeof value === "string" && MASKED.test(value)) {
+    return [{ path, message: "found what is shown in place of a secret, allowed: the value itself" }];
+  }
+  if (Array.isArray(value)) return value.flatMap((entry, index) => findMasked(entry, `${path}[${index}]`));
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    findMasked(inner, path === "" ? key : `${path}.${key}`),
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

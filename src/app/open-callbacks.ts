@@ -1,0 +1,34 @@
+// The callbacks that are open, for each subscription: also those that only end what they began.
+
+import type { Callback } from "#callback/client.ts";
+
+export interface OpenCallbacks {
+  /** The same, remembered until it is closed. */
+  readonly keep: (subscription: string, callback: Callback) => Callback;
+  readonly connectionsOf: (subscription: string) => number;
+}
+
+export function createOpenCallbacks(): OpenCallbacks {
+  const open = new Map<string, Set<Callback>>();
+
+  return {
+    keep(subscription, callback) {
+      const own = open.get(subscription) ?? new Set();
+      own.add(callback);
+      open.set(subscription, own);
+      return {
+        ...callback,
+        async close(graceMs) {
+          await callback.close(graceMs);
+          own.delete(callback);
+          if (own.size === 0 && open.get(subscription) === own) open.delete(subscription);
+        },
+      };
+    },
+    connectionsOf(subscription) {
+      let connections = 0;
+      for (const { stats } of open.get(subscription) ?? []) connections += stats.openConnections;
+      return connections;
+    },
+  };
+}

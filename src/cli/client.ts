@@ -1,0 +1,134 @@
+// Asks a running relay, within a time and a size; what it answers is what the API documents.
+
+import { messageOf, RelayError } from "#lib/errors.ts";
+import type { RelayPlace } from "./find-relay.ts";
+import { clean, cleanLines } from "./terminal.ts";
+
+export type Answer =
+  | { readonly kind: "done"; readonly value: unknown }
+  /** `reason` is for people: clean, and of several lines where it lists faults. */
+  | { readonly kind: "refused"; readonly status: number; readonly reason: string };
+
+export interface Asking {
+  /** Bytes are sent as they are. */
+  readonly body?: object | Uint8Array;
+  readonly limitMs?: number;
+}
+
+export interface Client {
+  /** The path of its socket, or its URL. */
+  readonly address: string;
+  /** Rejects with a RelayError where no relay answers in time. */
+  readonly ask: (method: string, path: string, asking?: Asking) => Promise<Answer>;
+}
+
+/** A relay answers at once, unless it waits for a callback or drains. */
+export const ANSWER_MS = 15_000;
+/** For those that wait: the longest time-out and grace period that a config may have, and some. */
+export const PATIENT_MS = 615_000;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** `stopping` ends every question. */
+export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
+  const address = place.kind === "socket" ? place.path : place.url.href;
+
+  async function ask(method: string, path: string, asking: Asking = {}): Promise<Answer> {
+    const { limitMs = ANSWER_MS, body } = asking;
+    const limit = AbortSignal.timeout(limitMs);
+    try {
+      const response = await send(place, path, {
+        method,
+        redirect: "manual",
+        signal: AbortSignal.any([stopping, limit]),
+        headers: headersFor(place, body),
+        body: body === undefined ? null : body instanceof Uint8Array ? body : JSON.stringify(body),
+      });
+      return toAnswer(place, { response, text: await readText(response) });
+    } catch (error) {
+      if (error instanceof RelayError) throw error;
+      if (limit.aborted) {
+        const text = `The relay at ${address} did not answer within ${limitMs / 1000} s`;
+        throw new RelayError("unavailable", text, { cause: error });
+      }
+      const why = stopping.aborted ? "interrupted" : clean(messageOf(error));
+      throw new RelayError("unavailable", `Cannot ask the relay at ${address}: ${why}`, { cause: error });
+    }
+  }
+
+  return { address, ask };
+}
+
+/** What was asked for, or a RelayError that says what cannot be done. */
+export function expectDone(answer: Answer, what: string): unknown {
+  if (answer.kind === "done") return answer.value;
+  throw new RelayError("unavailable", `Cannot ${what}: ${answer.reason}`);
+}
+
+/** A proxy of the environment is meant for callbacks, and gets no token. */
+function send(place: RelayPlace, path: string, request: RequestInit): Promise<Response> {
+  if (place.kind === "socket") return fetch(`http://localhost/${path}`, { ...request, unix: place.path });
+  const direct = { ...request, proxy: false as unknown as string };
+  return fetch(new URL(path, place.url), direct);
+}
+
+function headersFor(place: RelayPlace, body: Asking["body"]): Record<string, string> {
+  return {
+    accept: "application/json",
+    connection: "close",
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+    ...(place.kind === "url" && place.token !== null ? { authorization: `Bearer ${place.token}` } : {}),
+  };
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw new Error(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function toAnswer(
+  place: RelayPlace,
+  { response: { status, ok }, text }: { response: Response; text: string },
+): Answer {
+  const value = status === 204 ? null : parseJson(text);
+  if (ok && value !== undefined) return { kind: "done", value };
+  if (ok) throw new RelayError("unavailable", `What answers at ${addressOf(place)} is no relay`);
+  const reason = toReason(value) ?? `it answered with status ${status}`;
+  if (status !== 401 || place.kind === "socket") return { kind: "refused", status, reason };
+  const hint = place.token === null ? "RELAY_TOKEN is not set" : "the token in RELAY_TOKEN is not accepted";
+  return { kind: "refused", status, reason: `${reason} (${hint})` };
+}
+
+function addressOf(place: RelayPlace): string {
+  return place.kind === "socket" ? place.path : place.url.href;
+}
+
+/** Of problem details, RFC 9457; null: it is none. */
+function toReason(value: unknown): string | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { title, detail, errors } = value as Readonly<Record<string, unknown>>;
+  const first = typeof detail === "string" ? detail : title;
+  if (typeof first !== "string") return null;
+  const faults: readonly unknown[] = Array.isArray(errors) ? errors : [];
+  return [cleanLines(first), ...faults.map((fault) => `  ${clean(toFaultLine(fault))}`)].join("\n");
+}
+
+function toFaultLine(fault: unknown): string {
+  if (typeof fault !== "object" || fault === null) return String(fault);
+  const { path, message } = fault as Readonly<Record<string, unknown>>;
+  return typeof path === "string" && path !== "" ? `${path}: ${String(message)}` : String(message);
+}
+
+/** undefined: it is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

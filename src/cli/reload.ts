@@ -1,0 +1,43 @@
+// `relay reload`: the running relay reads its config again, and says what changed or why it did not take it.
+
+import { toReloaded } from "./answers.ts";
+import { expectDone, PATIENT_MS } from "./client.ts";
+import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
+import { clean, toSafeJson } from "./terminal.ts";
+
+export const RELOAD_COMMAND: RemoteCommand = {
+  usage: "reload",
+  description: "make the running relay read its config again",
+  options: [JSON_OPTION],
+  examples: ["relay reload", "relay reload --config /etc/relay/relay.config.json"],
+  note: [
+    "Exit code: 0 if the config runs now, 1 if it was refused, with the faults as relay check says them:",
+    "the config before goes on then. What has to drain is waited for.",
+  ].join("\n"),
+  check: () => undefined,
+  run: reload,
+};
+
+const REFUSED = 422;
+
+async function reload({ client, flags, io }: RemoteCall): Promise<number> {
+  // A relay that hangs says nothing to this either; a drain may take its time.
+  expectDone(await client.ask("GET", "api/status"), "reload the config");
+  const answer = await client.ask("POST", "api/reload", { limitMs: PATIENT_MS });
+  if (answer.kind === "refused" && answer.status === REFUSED) {
+    if (flags["json"] === true) io.stdout(toSafeJson({ kind: "refused", report: answer.reason }));
+    else io.stderr(`${answer.reason}\nThe config before goes on.\n`);
+    return 1;
+  }
+  const value = expectDone(answer, "reload the config");
+  const { changes, warnings } = toReloaded(value);
+  if (flags["json"] === true) {
+    io.stdout(toSafeJson(value));
+    return 0;
+  }
+  const lines = changes.length === 0 ? ["Nothing changed"] : changes;
+  io.stdout(
+    [...lines, ...warnings.map((text) => `  warning: ${text}`)].map((line) => `${clean(line)}\n`).join(""),
+  );
+  return 0;
+}

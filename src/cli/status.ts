@@ -1,0 +1,91 @@
+// `relay status`: whether the relay is ready, why not, and what its subscriptions do.
+
+import type { Status } from "#http/status.ts";
+import { toStatus } from "./answers.ts";
+import { expectDone } from "./client.ts";
+import { toRelative, toSpan } from "./relative-time.ts";
+import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
+import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
+import { listOrphans, listSubscriptions } from "./subscription-list.ts";
+import { clean, cleanLines, paint, type Screen, toSafeJson } from "./terminal.ts";
+
+export const STATUS_COMMAND: RemoteCommand = {
+  usage: "status",
+  description: "show how the running relay is",
+  options: [JSON_OPTION],
+  examples: ["relay status", "relay status --json", "relay status --url https://edge-7.example:8443"],
+  note: "Exit code: 0 if it is ready, 1 if it is not, or if no relay is running.",
+  check: () => undefined,
+  run: showStatus,
+};
+
+async function showStatus({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
+  const value = expectDone(await client.ask("GET", "api/status"), "show the status");
+  const status = toStatus(value);
+  if (flags["json"] === true) {
+    io.stdout(toSafeJson(value));
+  } else {
+    io.stdout(formatStatus(status, { screen, nowMs }));
+    io.stdout(`\n${formatSubscriptions(await listSubscriptions(client), { screen, nowMs })}`);
+    const orphans = await listOrphans(client);
+    if (orphans.length > 0) io.stdout(`\n${formatOrphans(orphans, screen)}`);
+  }
+  return status.readiness.isReady ? 0 : 1;
+}
+
+interface View {
+  readonly screen: Screen;
+  readonly nowMs: number;
+}
+
+export function formatStatus(status: Status, { screen, nowMs }: View): string {
+  const lines = [
+    ...describeReadiness(status, screen),
+    `relay   ${describeProcess(status, nowMs)}`,
+    ...describeConfig(status, { screen, nowMs }),
+    ...describeNats(status, screen),
+    ...status.unusable.map(({ id, reason }) =>
+      paint(screen, "red", clean(`${id} cannot run here: ${reason}`)),
+    ),
+  ];
+  return lines
+    .map(
+      (line) => `${line}
+`,
+    )
+    .join("");
+}
+
+function describeReadiness({ readiness }: Status, screen: Screen): readonly string[] {
+  if (readiness.isReady) return [paint(screen, "green", "ready")];
+  return [paint(screen, "red", "not ready"), ...readiness.reasons.map((reason) => `  ${clean(reason)}`)];
+}
+
+function describeProcess({ version, commit, startedAt }: Status, nowMs: number): string {
+  const startedMs = Date.parse(startedAt);
+  const since = Number.isNaN(startedMs) ? "" : `, up for ${toSpan(Math.max(0, nowMs - startedMs))}`;
+  return clean(`${version} (${commit})${since}`);
+}
+
+function describeConfig({ config }: Status, { screen, nowMs }: View): readonly string[] {
+  const { path, loadedAt, refused, warnings } = config;
+  const report = refused === null ? [] : cleanLines(`refused: ${refused}`).split("\n");
+  return [
+    `config  ${clean(path)}, loaded ${toRelative(loadedAt, nowMs)}`,
+    ...report.map((line) => `        ${paint(screen, "red", line)}`),
+    ...warnings.map((warning) => `        ${paint(screen, "yellow", `warning: ${clean(warning)}`)}`),
+  ];
+}
+
+function describeNats({ nats }: Status, screen: Screen): readonly string[] {
+  const { connected, server, serverVersion, reconnects, lastError, bucket } = nats;
+  const version = serverVersion === null ? "" : `, nats-server ${serverVersion}`;
+  const times = reconnects === 0 ? "" : `, ${reconnects} ${reconnects === 1 ? "reconnect" : "reconnects"}`;
+  const text = connected
+    ? `connected to ${server ?? "NATS"}${version}${times}`
+    : paint(screen, "red", clean(`not connected${lastError === null ? "" : `: ${lastError}`}`));
+  return [
+    `nats    ${connected ? clean(text) : text}`,
+    ...(bucket === null ? [] : [`        ${paint(screen, "yellow", clean(bucket))}`]),
+  ];
+}

@@ -1,0 +1,184 @@
+// An entry of a dead-letter stream, read back: what its subject and headers say, and which filters it meets.
+
+import { parseLetterSuffix, toForeignId, toLetterId } from "./letter-id.ts";
+import type { Header } from "./message.ts";
+import type { Failure } from "./outcome.ts";
+
+/** As it lies in the stream; without its body. */
+export interface StoredLetter {
+  readonly domain: string | null;
+  readonly stream: string;
+  readonly sequence: number;
+  readonly subject: string;
+  readonly storedAtNanos: bigint;
+  readonly headers: readonly Header[];
+  /** Of the body, in bytes. */
+  readonly size: number;
+}
+
+interface EntryBase {
+  /** Stays while a replay replaces the entry. */
+  readonly id: string;
+  /** The endpoint that it was found at. */
+  readonly endpoint: string;
+  /** Its sequence in the dead-letter stream. */
+  readonly position: number;
+  readonly storedAtNanos: bigint;
+  readonly date: Date;
+  readonly size: number;
+}
+
+/** A field is null where the headers do not tell: a letter that was too large lost them. */
+export interface Letter extends EntryBase {
+  readonly kind: "letter";
+  /** Where it is stored, below the producer's subject. */
+  readonly subjectSuffix: string;
+  readonly subscription: string;
+  readonly stream: string;
+  readonly sequence: number;
+  readonly timestampNanos: bigint;
+  readonly subject: string | null;
+  readonly entrypoint: string | null;
+  readonly application: string | null;
+  readonly reason: LetterReason | null;
+  /** 0: there was no response. */
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly attempts: number | null;
+  readonly replays: number;
+}
+
+/** Something in the stream that Relay did not put there. */
+export interface Foreign extends EntryBase {
+  readonly kind: "foreign";
+  readonly subject: string;
+}
+
+export type Entry = Letter | Foreign;
+export type LetterReason = Failure["kind"];
+
+/** null: whatever it is. Texts are compared whole, but for `error`. */
+export interface LetterFilter {
+  readonly subscription: string | null;
+  readonly entrypoint: string | null;
+  readonly application: string | null;
+  readonly reason: LetterReason | null;
+  readonly status: StatusFilter | null;
+  /** Inclusive. */
+  readonly from: Date | null;
+  /** Exclusive. */
+  readonly to: Date | null;
+  /** A part of the error's text, in any case of its letters. */
+  readonly error: string | null;
+}
+
+export type StatusFilter =
+  | { readonly kind: "exact"; readonly status: number }
+  /** `hundreds` 4: 400 to 499. */
+  | { readonly kind: "class"; readonly hundreds: number };
+
+export const LETTER_REASONS: readonly LetterReason[] = ["rejected", "server-error", "exception"];
+export const EVERY_LETTER: LetterFilter = {
+  subscription: null,
+  entrypoint: null,
+  application: null,
+  reason: null,
+  status: null,
+  from: null,
+  to: null,
+  error: null,
+};
+
+const NANOS_PER_MS = 1_000_000n;
+/** How far the clocks of relays and servers may be apart. */
+const CLOCK_SKEW_MS = 300_000;
+
+/** `subject` of `endpoint`: the prefix below which letters are stored. */
+export function toEntry(stored: StoredLetter, endpoint: { name: string; subject: string }): Entry {
+  const subjectSuffix = stored.subject.slice(endpoint.subject.length + 1);
+  const origin = parseLetterSuffix(subjectSuffix);
+  const { size, storedAtNanos, sequence: position } = stored;
+  const storedAt = new Date(Number(storedAtNanos / NANOS_PER_MS));
+  const common = { endpoint: endpoint.name, position, storedAtNanos, size };
+  if (origin === null) {
+    return { kind: "foreign", id: toForeignId(stored), ...common, date: storedAt, subject: stored.subject };
+  }
+  const own = toRelayHeaders(stored.headers);
+  return {
+    kind: "letter",
+    id: toLetterId(subjectSuffix),
+    ...common,
+    date: toDate(own.get("dead-lettered-at")) ?? storedAt,
+    subjectSuffix,
+    ...origin,
+    subject: own.get("subject") ?? null,
+    entrypoint: own.get("entrypoint") ?? null,
+    application: own.get("application") ?? null,
+    reason: LETTER_REASONS.find((reason) => reason === own.get("reason")) ?? null,
+    status: toCount(own.get("status")),
+    error: own.get("error") ?? null,
+    attempts: toCount(own.get("attempts")),
+    replays: toCount(own.get("replays")) ?? 0,
+  };
+}
+
+/** What Relay did not put there meets no filter but that of time. */
+export function meetsFilter(entry: Entry, filter: LetterFilter): boolean {
+  const { from, to } = filter;
+  if (from !== null && entry.date < from) return false;
+  if (to !== null && entry.date >= to) return false;
+  if (entry.kind === "foreign") return isOfTimeOnly(filter);
+  const { subscription, entrypoint, application, reason, status, error } = filter;
+  if (subscription !== null && entry.subscription !== subscription) return false;
+  if (entrypoint !== null && entry.entrypoint !== entrypoint) return false;
+  if (application !== null && entry.application !== application) return false;
+  if (reason !== null && entry.reason !== reason) return false;
+  if (status !== null && !isOfStatus(entry.status, status)) return false;
+  return error === null || (entry.error ?? "").toLowerCase().includes(error.toLowerCase());
+}
+
+/** Whether nothing that was stored then, or before, can meet the filter: a letter is stored after its date. */
+export function isPast(storedAtNanos: bigint, { from }: LetterFilter): boolean {
+  return from !== null && Number(storedAtNanos / NANOS_PER_MS) < from.getTime() - CLOCK_SKEW_MS;
+}
+
+/** `404`, `4xx`, `0`; null: none of these. */
+export function parseStatusFilter(text: string): StatusFilter | null {
+  const [, hundreds] = /^([1-9])xx$/i.exec(text) ?? [];
+  if (hundreds !== undefined) return { kind: "class", hundreds: Number(hundreds) };
+  return /^(?:0|[1-9]\d\d)$/.test(text) ? { kind: "exact", status: Number(text) } : null;
+}
+
+function isOfTimeOnly({ from: _from, to: _to, ...others }: LetterFilter): boolean {
+  return Object.values(others).every((value) => value === null);
+}
+
+function isOfStatus(status: number | null, filter: StatusFilter): boolean {
+  if (status === null) return false;
+  return filter.kind === "exact" ? status === filter.status : Math.floor(status / 100) === filter.hundreds;
+}
+
+/** `Relay-*`, by their names in lower case without that; the first one counts. */
+function toRelayHeaders(headers: readonly Header[]): ReadonlyMap<string, string> {
+  const own = new Map<string, string>();
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    if (!lower.startsWith(PREFIX)) continue;
+    const short = lower.slice(PREFIX.length);
+    if (!own.has(short)) own.set(short, value.slice(0, MAX_TEXT_LENGTH));
+  }
+  return own;
+}
+
+const PREFIX = "relay-";
+/** Relay writes no longer ones. */
+const MAX_TEXT_LENGTH = 1024;
+
+function toCount(text: string | undefined): number | null {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
+function toDate(text: string | undefined): Date | null {
+  const date = new Date(text ?? "");
+  return Number.isNaN(date.getTime()) ? null : date;
+}

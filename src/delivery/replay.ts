@@ -1,0 +1,177 @@
+// A replay of dead letters: what was asked for, how far it is, and which letters it takes.
+
+import { type LetterFilter, LETTER_REASONS, parseStatusFilter } from "./letter.ts";
+import type { Qos } from "./policy.ts";
+import type { ReplayLetter } from "./replay-letter.ts";
+
+/** Null: whatever it is. */
+export interface ReplayFilter {
+  readonly subscription: string | null;
+  readonly entrypoint: string | null;
+  readonly application: string | null;
+  readonly reason: string | null;
+  /** `404`, `4xx`, `0`. */
+  readonly status: string | null;
+  /** When the letter was stored, RFC 3339: `from` inclusive, `to` exclusive. */
+  readonly from: string | null;
+  readonly to: string | null;
+  /** A part of its error text. */
+  readonly error: string | null;
+}
+
+export interface ReplayRequest {
+  readonly filter: ReplayFilter;
+  /** Null: all that match. */
+  readonly ids: readonly string[] | null;
+  /** The subscription that gets them; null: each the one it came from. */
+  readonly to: string | null;
+  /** Letters per second; null: as fast as they are taken. */
+  readonly rate: number | null;
+  /** Letters at once; null: as many as the subscription has connections. */
+  readonly concurrency: number | null;
+  /** Letters in all; null: without limit. */
+  readonly max: number | null;
+  /** Those too that may have reached the callback of an AT_MOST_ONCE subscription. */
+  readonly force: boolean;
+  /** Only counts. */
+  readonly dryRun: boolean;
+}
+
+/** How often a replay went past a letter, by reason. */
+export interface SkippedCounts {
+  /** Not written by Relay. */
+  readonly foreign: number;
+  /** Replayed as often as the schedule allows. */
+  readonly exhausted: number;
+  readonly needsForce: number;
+  /** Its subscription is none of this relay's, or its time is over. */
+  readonly noSubscription: number;
+  /** Delivered, replaced or purged meanwhile. */
+  readonly gone: number;
+}
+
+export interface ReplayCounts {
+  readonly delivered: number;
+  readonly failed: number;
+  /** Of a dry run. */
+  readonly matching: number;
+  readonly skipped: SkippedCounts;
+}
+
+/** A stream of dead letters; what it stores after `last` is not replayed. */
+export interface ReplayPlace {
+  /** Of the endpoint. */
+  readonly name: string;
+  readonly domain: string | null;
+  readonly stream: string;
+  readonly subject: string;
+  readonly last: number;
+}
+
+export type ReplayState = "running" | "paused" | "stopped" | "done" | "failed";
+
+export interface ReplayRecord {
+  readonly id: string;
+  readonly request: ReplayRequest;
+  /** Of a schedule; null: it was asked for, and each letter may be replayed as often as one likes. */
+  readonly maxReplays: number | null;
+  readonly state: ReplayState;
+  /** Why it failed. */
+  readonly reason: string | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  /** The relay that worked on it last. */
+  readonly owner: string | null;
+  readonly counts: ReplayCounts;
+  /** Null: not looked at yet. */
+  readonly places: readonly ReplayPlace[] | null;
+  /** What comes before is done with: a sequence for each place, or an index of `ids`. */
+  readonly cursors: readonly number[];
+}
+
+export type ReplayCommand = "pause" | "resume" | "stop";
+
+export const NO_FILTER: ReplayFilter = {
+  subscription: null,
+  entrypoint: null,
+  application: null,
+  reason: null,
+  status: null,
+  from: null,
+  to: null,
+  error: null,
+};
+
+export const NO_COUNTS: ReplayCounts = {
+  delivered: 0,
+  failed: 0,
+  matching: 0,
+  skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 },
+};
+
+const STATES: ReadonlySet<unknown> = new Set(["running", "paused", "stopped", "done", "failed"]);
+
+export function isEnded({ state }: ReplayRecord): boolean {
+  return state === "stopped" || state === "done" || state === "failed";
+}
+
+/** Null: it cannot be commanded so in its state. */
+export function commandReplay(record: ReplayRecord, command: ReplayCommand, now: Date): ReplayRecord | null {
+  if (isEnded(record)) return null;
+  switch (command) {
+    case "pause":
+      return { ...record, state: "paused" };
+    case "resume":
+      return { ...record, state: "running" };
+    case "stop":
+      return { ...record, state: "stopped", endedAt: now.toISOString() };
+  }
+}
+
+export function toLetterFilter(filter: ReplayFilter): LetterFilter {
+  const { subscription, entrypoint, application, reason, status, from, to, error } = filter;
+  return {
+    subscription,
+    entrypoint,
+    application,
+    reason: LETTER_REASONS.find((known) => known === reason) ?? null,
+    status: status === null ? null : parseStatusFilter(status),
+    from: from === null ? null : new Date(from),
+    to: to === null ? null : new Date(to),
+    error,
+  };
+}
+
+/** Whether it may have reached this callback, and would so be sent a second time. */
+export function mayHaveArrived(
+  { letter, isMarked }: ReplayLetter,
+  target: { id: string; qos: Qos },
+): boolean {
+  if (target.qos !== "AT_MOST_ONCE") return false;
+  return isMarked || (letter.subscription === target.id && letter.reason !== "rejected");
+}
+
+/** Null: it is no such record. */
+export function parseReplayRecord(text: string): ReplayRecord | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return isReplayRecord(value) ? value : null;
+}
+
+/** Written by relays only: what holds the rest is looked at. */
+function isReplayRecord(value: unknown): value is ReplayRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, state, request, counts, cursors } = value as Partial<Record<keyof ReplayRecord, unknown>>;
+  const isObject = (part: unknown) => typeof part === "object" && part !== null;
+  return (
+    typeof id === "string" &&
+    STATES.has(state) &&
+    isObject(request) &&
+    isObject(counts) &&
+    Array.isArray(cursors)
+  );
+}

@@ -1,0 +1,140 @@
+// `/api/dead-letters`: what callbacks did not take: listed, counted, shown, fetched, purged.
+
+import { type Context, Hono } from "hono";
+import * as v from "valibot";
+import type { PurgeOutcome } from "#nats/letter-purge.ts";
+import type { Letters } from "#nats/letters.ts";
+import type { ServerEnv } from "./caller.ts";
+import { letterQuerySchema, purgeSchema, toLetterFilter } from "./dead-letter-queries.ts";
+import {
+  type DeadLetterPage,
+  isPayloadEncoding,
+  type PurgeOutcomeView,
+  toDeadLetterCounts,
+  toDeadLetterDetail,
+  toDeadLetterView,
+  toFaultLines,
+} from "./dead-letter-view.ts";
+import { type Problem, toProblemResponse } from "./problem.ts";
+
+export interface DeadLetterRoutesOptions {
+  readonly letters: () => Letters;
+  readonly mask: (text: string) => string;
+}
+
+const BAD_CURSOR: Problem = { status: 400, detail: "cursor takes the next of the page before" };
+const NOT_FOUND: Problem = { status: 404, detail: "There is no such dead letter" };
+const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
+
+export function createDeadLetterRoutes({ letters, mask }: DeadLetterRoutesOptions): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+
+  routes.get("/", async (context) => {
+    const query = v.safeParse(letterQuerySchema, context.req.query());
+    if (!query.success) return refuse({ ...toFaults(query.issues), status: 400 });
+    const { limit, cursor = null, ...filter } = query.output;
+    const page = await letters().list({
+      filter: toLetterFilter(filter),
+      limit,
+      cursor,
+      signal: context.req.raw.signal,
+    });
+    if (page.kind === "bad-cursor") return refuse(BAD_CURSOR);
+    if (page.kind === "unavailable") return refuse({ status: 503, detail: page.reason });
+    const answer: DeadLetterPage = {
+      items: page.entries.map((entry) => toDeadLetterView(entry, mask)),
+      next: page.next,
+      continuesAt: page.continuesAt?.toISOString() ?? null,
+      faults: toFaultLines(page.faults, mask),
+    };
+    return context.json(answer);
+  });
+
+  routes.get("/counts", async (context) => {
+    const counts = await letters().counts();
+    if (counts.kind === "unavailable") return refuse({ status: 503, detail: counts.reason });
+    return context.json(toDeadLetterCounts(counts, mask));
+  });
+
+  routes.get("/:id", async (context) => {
+    const encoding = context.req.query("payload") ?? "text";
+    if (!isPayloadEncoding(encoding)) {
+      return refuse({ status: 400, detail: "payload takes text, hex or base64" });
+    }
+    const found = await letters().find(context.req.param("id"));
+    if (found.kind === "missing") return refuse(NOT_FOUND);
+    if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
+    return context.json(toDeadLetterDetail(found.letter, { encoding, mask }));
+  });
+
+  /** The bytes as they are: no browser may take them for a page. */
+  routes.get("/:id/payload", async (context) => {
+    const id = context.req.param("id");
+    const found = await letters().find(id);
+    if (found.kind === "missing") return refuse(NOT_FOUND);
+    if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
+    return context.body(new Uint8Array(found.letter.body), 200, {
+      "content-type": "application/octet-stream",
+      "content-disposition": `attachment; filename="${id.replaceAll(/[^\w.-]/gu, "_")}.bin"`,
+      "x-content-type-options": "nosniff",
+    });
+  });
+
+  routes.delete("/", async (context) => {
+    const body = await readJson(context);
+    if (body === undefined) return refuse(NOT_JSON);
+    const parsed = v.safeParse(purgeSchema, body);
+    if (!parsed.success) return refuse({ ...toFaults(parsed.issues), status: 422 });
+    context.env.keepOpen(); // One call may take longer than an idle connection may last.
+    const outcome = await purge(parsed.output, context.req.raw.signal);
+    if (outcome.kind !== "done") return refuse(toPurgeProblem(outcome));
+    const { matched, purged, start, next, obstacle } = outcome;
+    if (obstacle !== null) {
+      const detail = `Purged ${purged} of ${matched}, then: ${obstacle}`;
+      return refuse({ status: 503, detail });
+    }
+    const answer: PurgeOutcomeView = { matched, purged, start, next };
+    return context.json(answer);
+  });
+
+  function purge(wanted: v.InferOutput<typeof purgeSchema>, signal: AbortSignal): Promise<PurgeOutcome> {
+    if ("ids" in wanted) return letters().remove(wanted.ids, { isDryRun: wanted.dryRun, signal });
+    return letters().purge({
+      filter: toLetterFilter(wanted.filter),
+      cursor: wanted.cursor ?? null,
+      confirmed: "confirm" in wanted ? wanted.confirm : null,
+      signal,
+    });
+  }
+
+  return routes;
+}
+
+function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Problem {
+  switch (outcome.kind) {
+    case "bad-cursor":
+      return { status: 422, detail: "cursor takes the start or the next of an answer" };
+    case "too-many":
+      return {
+        status: 409,
+        detail: `${outcome.matched} letters match, more than were confirmed: nothing is purged`,
+      };
+    case "unavailable":
+      return { status: 503, detail: outcome.reason };
+  }
+}
+
+function toFaults(issues: readonly v.BaseIssue<unknown>[]): Omit<Problem, "status"> {
+  const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
+  return { detail: "The request has faults", errors };
+}
+
+/** undefined: there is none that can be read. */
+async function readJson(context: Context<ServerEnv>): Promise<unknown> {
+  try {
+    return (await context.req.json()) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+// What is read when it is scraped: how each subscription is just now, and how NATS is.
+
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { ConsumerLag } from "#nats/lag.ts";
+import type { RunningSubscription, SubscriptionState } from "#runtime/running.ts";
+
+export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats">;
+
+export interface GaugeSources {
+  readonly subscriptions: () => readonly MeasuredSubscription[];
+  /** null: not known, or not any more. */
+  readonly lagOf: (subscription: string) => ConsumerLag | null;
+  readonly callbackConnections: (subscription: string) => number;
+  readonly connection: () => {
+    readonly isConnected: boolean;
+    readonly reconnects: number;
+    readonly unconfirmedAcks: number;
+  };
+  /** Why the bucket cannot be used just now; null: it can. */
+  readonly bucketFault: () => string | null;
+  /** Why the config file, as it is now, is not the one that runs; null: it is. */
+  readonly configRefused: () => string | null;
+}
+
+const STATES: readonly SubscriptionState["kind"][] = [
+  "asleep",
+  "waiting",
+  "consuming",
+  "failed",
+  "closed",
+  "stopped",
+];
+
+export function exposeGauges(registers: Registry[], sources: GaugeSources): void {
+  exposeSubscriptions(registers, sources);
+  const { connection, bucketFault, configRefused } = sources;
+  const gauge = (name: string, help: string, read: () => number) =>
+    exposeGauge(registers, { name, help, labels: [], collect: (own) => own.set(read()) });
+  gauge("relay_nats_connected", "1 while NATS is connected and answers", () =>
+    toBit(connection().isConnected),
+  );
+  void new Counter({
+    name: "relay_nats_reconnects_total",
+    help: "Times that NATS was connected again",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(connection().reconnects);
+    },
+  });
+  gauge(
+    "relay_nats_unconfirmed_acks",
+    "Acknowledgements that the server is not known to have yet",
+    () => connection().unconfirmedAcks,
+  );
+  gauge("relay_bucket_usable", "1 while states and subscriptions made by API can be kept", () =>
+    toBit(bucketFault() === null),
+  );
+  gauge("relay_config_last_reload_successful", "0 while the config file was changed and refused", () =>
+    toBit(configRefused() === null),
+  );
+}
+
+function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void {
+  const { subscriptions, lagOf, callbackConnections } = sources;
+  /** `read`: null, nothing is shown. */
+  const gauge = (name: string, help: string, read: (measured: MeasuredSubscription) => number | null) =>
+    exposeGauge(registers, {
+      name,
+      help,
+      labels: ["subscription"],
+      collect(own) {
+        for (const measured of subscriptions()) {
+          const value = read(measured);
+          if (value !== null) own.set({ subscription: measured.subscription.id }, value);
+        }
+      },
+    });
+  gauge("relay_held_messages", "Messages received and not settled", ({ stats }) => stats().held);
+  gauge("relay_in_flight_requests", "Requests under way", ({ stats }) => stats().inFlight);
+  gauge("relay_retrying_messages", "Messages that wait for a retry", ({ stats }) => stats().retrying);
+  gauge(
+    "relay_oldest_held_seconds",
+    "Age of the message that is held the longest; 0: none is",
+    ({ stats }) => {
+      const { oldestHeldAt } = stats();
+      return oldestHeldAt === null ? 0 : (performance.now() - oldestHeldAt) / 1000;
+    },
+  );
+  gauge("relay_callback_connections", "Connections to the callback that are open", ({ subscription }) =>
+    callbackConnections(subscription.id),
+  );
+  const lag = (name: string, help: string, field: keyof ConsumerLag) =>
+    gauge(name, help, ({ subscription }) => lagOf(subscription.id)?.[field] ?? null);
+  lag("relay_pending_messages", "Messages in the stream that no relay was given yet", "pending");
+  lag(
+    "relay_ack_pending_messages",
+    "Messages that a relay was given, and that are not acknowledged yet",
+    "ackPending",
+  );
+  lag(
+    "relay_redelivered_messages",
+    "Messages delivered more than once and not acknowledged yet",
+    "redelivered",
+  );
+  exposeGauge(registers, {
+    name: "relay_subscription_state",
+    help: "1 for the state that the subscription is in here, 0 for the others",
+    labels: ["subscription", "state"],
+    collect(own) {
+      for (const { subscription, state } of subscriptions()) {
+        const current = state().kind;
+        for (const kind of STATES)
+          own.set({ subscription: subscription.id, state: kind }, toBit(kind === current));
+      }
+    },
+  });
+}
+
+interface GaugeOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Called with the gauge empty. */
+  readonly collect: (gauge: Gauge) => void;
+}
+
+export function exposeGauge(registers: Registry[], { name, help, labels, collect }: GaugeOptions): void {
+  void new Gauge({
+    name,
+    help,
+    labelNames: labels,
+    registers,
+    collect() {
+      this.reset();
+      collect(this);
+    },
+  });
+}
+
+function toBit(isSo: boolean): number {
+  return isSo ? 1 : 0;
+}

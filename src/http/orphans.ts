@@ -1,0 +1,37 @@
+// `/api/orphans`: consumers named like those of subscriptions, on the streams in use, that no subscription has.
+
+import { Hono } from "hono";
+import * as v from "valibot";
+import type { ServerEnv } from "./caller.ts";
+import { pageOf } from "./page.ts";
+import { toProblemResponse } from "./problem.ts";
+import { count, text, textOrNull, type View } from "./view.ts";
+
+export const orphanSchema = v.strictObject({
+  consumer: text("The durable, `relay-<id>`"),
+  subscription: text("Id that the subscription had"),
+  domain: textOrNull("JetStream domain of the stream"),
+  stream: text("The stream"),
+  pending: count("Messages that it would get"),
+  ackPending: count("Delivered, but not acknowledged"),
+});
+
+export type Orphan = View<typeof orphanSchema>;
+
+/** They are left by subscriptions that were taken out of the file; another relay with another file may use them. */
+export function createOrphans(
+  list: () => readonly Orphan[],
+  mask: (text: string) => string,
+): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  routes.get("/", (context) => {
+    const page = pageOf(list(), {
+      keyOf: ({ domain, stream, consumer }) => [domain ?? "", stream, consumer].join(" "),
+      limit: context.req.query("limit"),
+      cursor: context.req.query("cursor"),
+    });
+    if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail }, mask);
+    return context.json({ items: page.items, next: page.next });
+  });
+  return routes;
+}

@@ -1,0 +1,50 @@
+// What the process itself uses, under the names that Prometheus' own clients give it.
+
+import { readdirSync } from "node:fs";
+import { Counter, type Registry } from "prom-client";
+import { COMMIT, VERSION } from "#lib/version.ts";
+import { exposeGauge } from "./gauges.ts";
+
+const MICROSECONDS = 1_000_000;
+
+export function exposeProcess(registers: Registry[]): void {
+  const startedAt = Date.now() / 1000 - process.uptime();
+  void new Counter({
+    name: "process_cpu_seconds_total",
+    help: "CPU time used, by the system for the process included",
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      this.reset();
+      this.inc((user + system) / MICROSECONDS);
+    },
+  });
+  const gauge = (name: string, help: string, read: () => number | null) =>
+    exposeGauge(registers, {
+      name,
+      help,
+      labels: [],
+      collect(own) {
+        const value = read();
+        if (value !== null) own.set(value);
+      },
+    });
+  gauge("process_resident_memory_bytes", "Memory in use", () => process.memoryUsage.rss());
+  gauge("process_start_time_seconds", "When the process started, in seconds since 1970", () => startedAt);
+  gauge("process_open_fds", "Open files and sockets", countOpenFiles);
+  exposeGauge(registers, {
+    name: "relay_build_info",
+    help: "1, with the version and the commit",
+    labels: ["version", "commit"],
+    collect: (own) => own.set({ version: VERSION, commit: COMMIT }, 1),
+  });
+}
+
+/** null: the system does not tell. */
+function countOpenFiles(): number | null {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return null;
+  }
+}

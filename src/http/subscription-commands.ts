@@ -1,0 +1,121 @@
+// What is done to a subscription besides writing it: pause, resume, stop, start, seek, test.
+
+import type { Hono } from "hono";
+import * as v from "valibot";
+import { RelayError } from "#lib/errors.ts";
+import { sleep } from "#lib/sleep.ts";
+import type { ServerEnv } from "./caller.ts";
+import { toExchangeView } from "./exchange-view.ts";
+import type { Problem } from "./problem.ts";
+import type { Registry } from "./registry.ts";
+import { resumeSchema, seekSchema, toDeliverPolicy } from "./subscription-bodies.ts";
+import { NOT_FOUND, NOT_JSON, readJson, type Reach, type ServerContext } from "./subscription-reach.ts";
+
+export interface CommandsOptions {
+  readonly registry: () => Registry;
+  readonly reach: Reach;
+  readonly mask: (text: string) => string;
+}
+
+/** A move ends only when what is in flight has ended. */
+const SEEK_MS = 30_000;
+const MAX_TEST_BYTES = 65_536;
+/** Each holds its body, and that of the answer. */
+const MAX_TESTS = 10;
+
+export function addSubscriptionCommands(
+  routes: Hono<ServerEnv>,
+  { registry, reach: { find, view, refuse }, mask }: CommandsOptions,
+): void {
+  let tests = 0;
+
+  /** What is wrong with NATS, or with the moment, is told; all else is a bug. */
+  async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
+    try {
+      return await answer();
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      const isPassing = error.code === "nats-unavailable" || error.code === "unavailable";
+      return refuse({ status: isPassing ? 503 : 409, detail: error.message });
+    }
+  }
+
+  for (const kind of ["pause", "stop", "start"] as const) {
+    routes.post(`/:id/${kind}`, (context) => {
+      const found = find(context);
+      if (found === null) return refuse(NOT_FOUND);
+      return refuseFault(() => {
+        registry().command(found.subscription.id, { kind });
+        return context.json(view(found));
+      });
+    });
+  }
+
+  routes.post("/:id/resume", async (context) => {
+    const body = await readOptionalJson(context);
+    if (body === undefined) return refuse(NOT_JSON);
+    const found = find(context);
+    if (found === null) return refuse(NOT_FOUND);
+    const parsed = v.safeParse(resumeSchema, body);
+    if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
+    const { skip } = parsed.output;
+    return refuseFault(() => {
+      registry().command(found.subscription.id, { kind: "resume", skip });
+      return context.json(view(found));
+    });
+  });
+
+  routes.post("/:id/seek", async (context) => {
+    const body = await readJson(context);
+    if (body === undefined) return refuse(NOT_JSON);
+    const found = find(context);
+    if (found === null) return refuse(NOT_FOUND);
+    const parsed = v.safeParse(seekSchema, body);
+    if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
+    context.env.keepOpen();
+    return refuseFault(async () => {
+      await endsInTime(registry().seek(found.subscription.id, toDeliverPolicy(parsed.output)));
+      return context.json(view(found));
+    });
+  });
+
+  routes.post("/:id/test", async (context) => {
+    const body = new Uint8Array(await context.req.arrayBuffer());
+    const found = find(context);
+    if (found === null) return refuse(NOT_FOUND);
+    if (body.length > MAX_TEST_BYTES) return refuse({ status: 413, detail: "A sample has 64 KiB at most" });
+    if (tests >= MAX_TESTS) return refuse(TOO_MANY_TESTS);
+    context.env.keepOpen();
+    tests += 1;
+    return refuseFault(async () => {
+      const exchange = await registry().test(found.subscription.id, body);
+      return context.json(toExchangeView(exchange, mask));
+    }).finally(() => (tests -= 1));
+  });
+}
+
+const TOO_MANY_TESTS: Problem = {
+  status: 429,
+  detail: `${MAX_TESTS} tests are under way already`,
+  headers: { "retry-after": "1" },
+};
+
+async function endsInTime(move: Promise<void>): Promise<void> {
+  const waiting = new AbortController();
+  const late = sleep(SEEK_MS, waiting.signal).then((isElapsed) => {
+    if (!isElapsed) return;
+    const seconds = SEEK_MS / 1000;
+    throw new RelayError("unavailable", `The seek has not ended within ${seconds} s, and may do so yet`);
+  });
+  await Promise.race([move, late]).finally(() => waiting.abort());
+}
+
+/** An empty body is `{}`; undefined: it cannot be read. */
+async function readOptionalJson(context: ServerContext): Promise<unknown> {
+  return (await context.req.text()).trim() === "" ? {} : readJson(context);
+}
+
+function toBodyProblem(issues: readonly v.BaseIssue<unknown>[]): Problem {
+  const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
+  return { status: 422, detail: "The body has faults", errors };
+}

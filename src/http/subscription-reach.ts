@@ -1,0 +1,75 @@
+// Which subscriptions a request reaches: by where its route is mounted, and by whose it may see.
+
+import type { Context } from "hono";
+import { isVisible } from "./access.ts";
+import type { ServerEnv } from "./caller.ts";
+import { type Problem, toProblemResponse } from "./problem.ts";
+import type { Registered, Registry, WriteOptions } from "./registry.ts";
+import { type Lag, type SubscriptionView, toSubscriptionView } from "./subscription-view.ts";
+
+export interface SubscriptionsOptions {
+  readonly registry: () => Registry;
+  readonly lagOf: (id: string) => Lag | null;
+  readonly mask: (text: string) => string;
+  /** Null: those of all entrypoints. */
+  readonly entrypoint: string | null;
+}
+
+export type ServerContext = Context<ServerEnv>;
+
+export interface Reach {
+  readonly list: (context: ServerContext) => readonly Registered[];
+  /** The one that the address names; null: to this caller there is none. */
+  readonly find: (context: ServerContext) => Registered | null;
+  /** Also what cannot run here is there to whoever may do everything. */
+  readonly isEverything: (context: ServerContext) => boolean;
+  readonly view: (registered: Registered) => SubscriptionView;
+  readonly refuse: (problem: Problem) => Response;
+  readonly writeOptions: (context: ServerContext) => WriteOptions;
+}
+
+export const NOT_FOUND: Problem = { status: 404, detail: "There is no such subscription" };
+export const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
+
+const WRITE_MS = 5000;
+
+export function createReach({ registry, lagOf, mask, entrypoint }: SubscriptionsOptions): Reach {
+  function isInReach(context: ServerContext, { subscription }: Registered): boolean {
+    const isOfEntrypoint = entrypoint === null || subscription.entrypoint === entrypoint;
+    return isOfEntrypoint && isVisible(context.get("access"), subscription.application);
+  }
+
+  return {
+    list: (context) =>
+      registry()
+        .list()
+        .filter((registered) => isInReach(context, registered)),
+    find(context) {
+      const found = registry().find(context.req.param("id") ?? "");
+      return found !== null && isInReach(context, found) ? found : null;
+    },
+    isEverything: (context) => entrypoint === null && context.get("access").kind === "all",
+    view(registered) {
+      const lag = lagOf(registered.subscription.id);
+      return toSubscriptionView(registered, { lag, mask, nowMs: performance.now() });
+    },
+    refuse: (problem) => toProblemResponse(problem, mask),
+    writeOptions(context) {
+      const access = context.get("access");
+      return {
+        entrypoint,
+        application: access.kind === "application" ? access.application : null,
+        signal: AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(WRITE_MS)]),
+      };
+    },
+  };
+}
+
+/** undefined: there is none that can be read. */
+export async function readJson(context: ServerContext): Promise<unknown> {
+  try {
+    return (await context.req.json()) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+// What an answer is made of: a schema in the document, from which its type comes.
+
+import * as v from "valibot";
+
+/** What answers of that schema are; nobody changes them. */
+export type View<Schema extends v.GenericSchema> = Unchanging<v.InferOutput<Schema>>;
+
+type Unchanging<T> = T extends object ? { readonly [Key in keyof T]: Unchanging<T[Key]> } : T;
+
+export function text(description: string) {
+  return v.pipe(v.string(), v.description(description));
+}
+
+export function textOrNull(description: string) {
+  return v.pipe(v.nullable(v.string()), v.description(description));
+}
+
+export function texts(description: string) {
+  return v.pipe(v.array(v.string()), v.description(description));
+}
+
+/** RFC 3339, in UTC. */
+export function date(description: string) {
+  return v.pipe(v.string(), v.isoTimestamp(), v.description(description));
+}
+
+export function dateOrNull(description: string) {
+  return v.pipe(v.nullable(v.pipe(v.string(), v.isoTimestamp())), v.description(description));
+}
+
+/** Not negative. */
+export function count(description: string) {
+  return v.pipe(v.number(), v.integer(), v.minValue(0), v.description(description));
+}
+
+export function countOrNull(description: string) {
+  return v.pipe(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0))), v.description(description));
+}
+
+export function word<const Words extends readonly string[]>(description: string, words: Words) {
+  return v.pipe(v.picklist(words), v.description(description));
+}
+
+/** A page of a list. */
+export function pageSchema<const Item extends v.GenericSchema>(item: Item) {
+  return v.strictObject({
+    items: v.array(item),
+    next: textOrNull("`cursor` of the page after it; null: this is the last one"),
+  });
+}

@@ -1,0 +1,174 @@
+// How far behind the consumers of this relay are, and which consumers are nobody's: one list of each stream, now and then.
+
+import type { ConsumerInfo } from "@nats-io/jetstream";
+
+import { durableName, type Subscription } from "#delivery/subscription.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { sleep } from "#lib/sleep.ts";
+
+import type { Connection } from "./connection.ts";
+import { listConsumers } from "./consumer-info.ts";
+import type { StreamRef } from "./stream.ts";
+
+export interface ConsumerLag {
+  /** Not delivered yet. */
+  readonly pending: number;
+  /** Delivered, and not acknowledged yet. */
+  readonly ackPending: number;
+  /** Of these, delivered more than once. */
+  readonly redelivered: number;
+}
+
+/** A durable consumer that a relay made for a subscription, which this relay does not have. */
+export interface Orphan extends StreamRef {
+  readonly consumer: string;
+  readonly lag: ConsumerLag;
+}
+
+type Reader = Pick<Subscription, "id" | "source">;
+
+export interface Lag {
+  /** null: not known, or not any more. */
+  of: (subscription: Reader) => ConsumerLag | null;
+  /** Of the streams that subscriptions of this relay read. */
+  orphans: () => readonly Orphan[];
+  /** Nothing is asked any more. */
+  close: () => void;
+}
+
+export interface LagPace {
+  /** After the first connect: consumers are made then. */
+  readonly firstMs: number;
+  readonly intervalMs: number;
+  /** What is older says nothing about now. */
+  readonly maxAgeMs: number;
+}
+
+export const LAG_PACE: LagPace = { firstMs: 2000, intervalMs: 15_000, maxAgeMs: 60_000 };
+
+interface Reading {
+  readonly stream: StreamRef;
+  readonly at: number;
+  /** Those with a name that a relay gives, by name. */
+  readonly consumers: ReadonlyMap<string, ConsumerLag>;
+}
+
+/** Streams at once. */
+const BATCH = 8;
+const MAX_ORPHANS = 1000;
+const PREFIX = durableName("");
+
+/** Asks nothing while NATS is away. Never fails: what cannot be seen is not known. */
+export function watchLag(
+  connection: Connection,
+  options: {
+    readonly subscriptions: () => readonly Reader[];
+    readonly logger: Logger;
+    readonly pace?: LagPace;
+  },
+): Lag {
+  const { subscriptions, logger, pace = LAG_PACE } = options;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const readings = new Map<string, Reading>();
+  const faults = new Map<string, string>();
+  /** Streams whose consumers this account may not list: asked again after the next connect. */
+  const forbidden = new Set<string>();
+  const forget = connection.onReconnect(() => forbidden.clear());
+
+  async function run(): Promise<void> {
+    await connection.ready(signal);
+    await sleep(pace.firstMs, signal);
+    while (!signal.aborted) {
+      if (await connection.ready(signal)) await readAll();
+      await sleep(pace.intervalMs, signal);
+    }
+  }
+
+  async function readAll(): Promise<void> {
+    const streams = new Map(subscriptions().map(({ source }) => [keyOf(source), source] as const));
+    for (const known of [readings, faults, forbidden]) {
+      for (const key of known.keys()) if (!streams.has(key)) known.delete(key);
+    }
+    const wanted = [...streams.values()].filter((stream) => !forbidden.has(keyOf(stream)));
+    for (let start = 0; start < wanted.length && !signal.aborted; start += BATCH) {
+      await Promise.all(wanted.slice(start, start + BATCH).map(read));
+    }
+  }
+
+  async function read({ domain, stream }: StreamRef): Promise<void> {
+    const key = keyOf({ domain, stream });
+    try {
+      const consumers = await listConsumers(connection, { domain, stream });
+      readings.set(key, { stream: { domain, stream }, at: performance.now(), consumers: toLags(consumers) });
+      faults.delete(key);
+    } catch (error) {
+      fault(key, error);
+    }
+  }
+
+  /** What its subscriptions say, and the connection, is not said again. */
+  function fault(key: string, error: unknown): void {
+    const reason = messageOf(error);
+    if (error instanceof RelayError && error.code === "stream-missing") readings.delete(key);
+    else if (connection.isConnected && !signal.aborted && faults.get(key) !== reason) {
+      faults.set(key, reason);
+      logger.warn("The lag is not known", { reason });
+    }
+    if (/permissions violation/iu.test(reason)) forbidden.add(key);
+  }
+
+  function current(): readonly Reading[] {
+    const oldest = performance.now() - pace.maxAgeMs;
+    return [...readings.values()].filter(({ at }) => at > oldest);
+  }
+
+  void run(); // Never rejects.
+
+  return {
+    of({ id, source }) {
+      const reading = readings.get(keyOf(source));
+      if (reading === undefined || performance.now() - reading.at > pace.maxAgeMs) return null;
+      return reading.consumers.get(durableName(id)) ?? null;
+    },
+    orphans() {
+      const owned = new Set(subscriptions().map(({ id, source }) => `${keyOf(source)} ${durableName(id)}`));
+      return current()
+        .flatMap(({ stream, consumers }) =>
+          [...consumers].map(([consumer, lag]): Orphan => ({
+            domain: stream.domain,
+            stream: stream.stream,
+            consumer,
+            lag,
+          })),
+        )
+        .filter((orphan) => !owned.has(`${keyOf(orphan)} ${orphan.consumer}`))
+        .slice(0, MAX_ORPHANS);
+    },
+    close() {
+      forget();
+      closing.abort();
+    },
+  };
+}
+
+/** Neither name can have a space. */
+function keyOf({ domain, stream }: StreamRef): string {
+  return `${domain ?? ""} ${stream}`;
+}
+
+function toLags(consumers: readonly ConsumerInfo[]): ReadonlyMap<string, ConsumerLag> {
+  return new Map(
+    consumers
+      .filter(({ name }) => name.startsWith(PREFIX))
+      .map((info) => [
+        info.name,
+        {
+          pending: info.num_pending,
+          ackPending: info.num_ack_pending,
+          redelivered: info.num_redelivered,
+        },
+      ]),
+  );
+}

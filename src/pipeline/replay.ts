@@ -1,0 +1,138 @@
+// The way of one dead letter back to its callback: a turn beside the live messages, attempts by the subscription's own policy.
+//
+//   waits until the subscription runs -> waits for a turn -> claims the letter -> attempt -> delivered | failed
+//                  ^                                                                |
+//                  '--------------------------- waiting for its retry --------------'
+
+import type { Exchange } from "#callback/client.ts";
+import type { Message } from "#delivery/message.ts";
+import type { Failure } from "#delivery/outcome.ts";
+import { type Action, decide, type Qos } from "#delivery/policy.ts";
+import { sleep } from "#lib/sleep.ts";
+import { unsent } from "./attempt.ts";
+import type { Observer } from "./observer.ts";
+import type { Terms, TermsHolder } from "./terms.ts";
+import type { Turns } from "./turns.ts";
+
+/** `gone`: somebody else has dealt with the letter. `unavailable`: not known now. */
+export type Claim = "claimed" | "gone" | "unavailable";
+
+export type ReplayResult =
+  | { readonly kind: "delivered" }
+  | { readonly kind: "failed"; readonly failure: Failure; readonly attempts: number }
+  | { readonly kind: "gone" }
+  /** It was told to stop; the letter is as it was. */
+  | { readonly kind: "stopped" };
+
+export interface ReplayOrder {
+  /** Called in its turn, before each attempt: under AT_MOST_ONCE the letter is marked there. */
+  readonly claim: (qos: Qos) => Promise<Claim>;
+  /** Where the letter lies. */
+  readonly endpoint: string;
+  /** Ends whatever waits. */
+  readonly waiting: AbortSignal;
+  /** Ends the request. */
+  readonly ending: AbortSignal;
+}
+
+export interface ReplayParts {
+  readonly terms: TermsHolder;
+  readonly turns: Turns;
+  readonly observer: Observer;
+  readonly isRunning: () => boolean;
+  /** Waits until it runs. False: `signal` aborted. */
+  readonly running: (signal: AbortSignal) => Promise<boolean>;
+}
+
+type Step = ReplayResult | { readonly kind: "again"; readonly delayMs: number };
+
+const CLAIM_AGAIN_MS = 500;
+
+/** Never changes the state of the subscription. Never rejects. */
+export async function replayMessage(
+  message: Message,
+  order: ReplayOrder,
+  parts: ReplayParts,
+): Promise<ReplayResult> {
+  const { waiting } = order;
+  let attempts = 0;
+  for (;;) {
+    if (!(await parts.running(waiting))) return { kind: "stopped" };
+    if (!(await parts.turns.begin(waiting, "replay"))) return { kind: "stopped" };
+    const own = parts.terms.begin();
+    let step: Step = { kind: "again", delayMs: 0 };
+    try {
+      if (parts.isRunning()) step = await attemptInTurn(own);
+    } finally {
+      parts.terms.end(own);
+      parts.turns.end();
+    }
+    if (step.kind !== "again") return settle(own, step);
+    if (!(await sleep(step.delayMs, waiting))) return { kind: "stopped" };
+  }
+
+  async function attemptInTurn(own: Terms): Promise<Step> {
+    const { qos } = own.subscription;
+    const startedAt = new Date();
+    const isOnce = qos === "AT_MOST_ONCE";
+    const exception = isOnce ? await own.callback.prepare(waiting) : null;
+    if (waiting.aborted) return { kind: "stopped" };
+    if (exception !== null) return judge(own, unsent(exception, startedAt, own.subscription));
+    const claim = await order.claim(qos);
+    if (claim === "gone") return { kind: "gone" };
+    if (claim === "unavailable") return { kind: "again", delayMs: CLAIM_AGAIN_MS };
+    const exchange = await own.callback.send(message, { mayResend: !isOnce, signal: order.ending });
+    if (exchange.aborted && !isOnce) return { kind: "stopped" };
+    return judge(own, exchange, { mayRetry: !isOnce });
+  }
+
+  function judge(own: Terms, exchange: Exchange, { mayRetry = true } = {}): Step {
+    attempts += 1;
+    // It is a dead letter already: what fails stays one.
+    const policy = {
+      ...own.policy,
+      hasDeadLetters: true,
+      interruptOnServerError: false,
+      interruptOnException: false,
+    };
+    const action = decide(exchange.outcome, policy, {
+      attempt: attempts,
+      mayRetry,
+      random: Math.random(),
+    });
+    parts.observer.attempted({
+      subscription: own.subscription,
+      message,
+      attempt: attempts,
+      exchange,
+      action,
+    });
+    return toStep(action);
+  }
+
+  function toStep(action: Action): Step {
+    switch (action.kind) {
+      case "ack":
+        return { kind: "delivered" };
+      case "retry":
+        parts.turns.hold(action.holdMs);
+        return { kind: "again", delayMs: action.delayMs };
+      case "dead-letter":
+      case "drop":
+      case "interrupt":
+        return { kind: "failed", failure: action.failure, attempts };
+    }
+  }
+
+  function settle({ subscription }: Terms, result: ReplayResult): ReplayResult {
+    if (result.kind === "delivered") {
+      parts.observer.settled({ subscription, message, attempts, ending: { kind: "delivered" } });
+    }
+    if (result.kind === "failed") {
+      const { failure } = result;
+      const ending = { kind: "dead-lettered", failure, endpoint: order.endpoint } as const;
+      parts.observer.settled({ subscription, message, attempts, ending });
+    }
+    return result;
+  }
+}

@@ -1,0 +1,42 @@
+// The connection slots of a subscription, which live messages and replayed ones take in turns, and the pauses that its callback asks for.
+
+import { createLimiter } from "#lib/limiter.ts";
+import { sleep } from "#lib/sleep.ts";
+
+export interface Turns {
+  /**
+   * Waits for a slot outside of any pause: true, and the caller owes one `end`. False when `signal` aborts first. Never
+   * rejects.
+   */
+  begin: (signal: AbortSignal, line?: "live" | "replay") => Promise<boolean>;
+  end: () => void;
+  /** Nothing begins during the next `holdMs`. */
+  hold: (holdMs: number) => void;
+  readonly taken: number;
+}
+
+const LINES = { live: 0, replay: 1 };
+
+export function createTurns(places: number): Turns {
+  const slots = createLimiter(places, { lines: 2 });
+  let holdUntil = 0;
+
+  async function begin(signal: AbortSignal, line: "live" | "replay" = "live"): Promise<boolean> {
+    for (;;) {
+      if (!(await slots.acquire(signal, LINES[line]))) return false;
+      const holdMs = holdUntil - performance.now();
+      if (holdMs <= 0) return true;
+      slots.release();
+      if (!(await sleep(holdMs, signal))) return false;
+    }
+  }
+
+  return {
+    begin,
+    end: slots.release,
+    hold: (holdMs) => (holdUntil = Math.max(holdUntil, performance.now() + holdMs)),
+    get taken() {
+      return slots.taken;
+    },
+  };
+}

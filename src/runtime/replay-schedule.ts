@@ -1,0 +1,65 @@
+// Replays that nobody asks for: each subscription whose entrypoint wants so, once in an interval.
+
+import { isEnded, NO_COUNTS, NO_FILTER, type ReplayRecord } from "#delivery/replay.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import type { RunningSubscription } from "./running.ts";
+
+export interface Schedule {
+  /** Those whose time has come. */
+  due: (subscriptions: readonly RunningSubscription[]) => readonly ReplayRecord[];
+  /** It was looked at, whether there was anything to replay or not. */
+  lookedAt: (recordId: string) => void;
+}
+
+const PREFIX = "scheduled-";
+
+export function createSchedule(find: (id: string) => ReplayRecord | null): Schedule {
+  /** The first time counts from the start of this relay. */
+  const looked = new Map<string, number>();
+
+  function isDue({ subscription, status }: RunningSubscription): boolean {
+    const { id, replay } = subscription;
+    if (replay.kind === "manual") return false;
+    const recordId = PREFIX + id;
+    const lastLook = looked.get(recordId) ?? Date.now();
+    looked.set(recordId, lastLook);
+    const record = find(recordId);
+    if (record !== null && !isEnded(record)) return false;
+    const lastStart = record === null ? 0 : Date.parse(record.startedAt);
+    const isTime = Date.now() - Math.max(lastLook, lastStart) >= replay.intervalMs;
+    const current = status();
+    return isTime && current.status === "ACCEPTED" && current.consumerStatus === "STARTED";
+  }
+
+  return {
+    due: (subscriptions) =>
+      subscriptions.filter(isDue).flatMap(({ subscription }) => toRecord(subscription) ?? []),
+    lookedAt: (recordId) => void looked.set(recordId, Date.now()),
+  };
+}
+
+function toRecord({ id, replay }: Subscription): ReplayRecord | null {
+  if (replay.kind === "manual") return null;
+  return {
+    id: PREFIX + id,
+    request: {
+      filter: { ...NO_FILTER, subscription: id },
+      ids: null,
+      to: null,
+      rate: null,
+      concurrency: null,
+      max: null,
+      force: false,
+      dryRun: false,
+    },
+    maxReplays: replay.maxReplays,
+    state: "running",
+    reason: null,
+    startedAt: new Date().toISOString(),
+    endedAt: null,
+    owner: null,
+    counts: NO_COUNTS,
+    places: null,
+    cursors: [],
+  };
+}

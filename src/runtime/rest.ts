@@ -1,0 +1,25 @@
+// What keeps a subscription from consuming. Pure.
+
+import type { SubscriptionStatus } from "#delivery/status.ts";
+import type { SubscriptionState } from "./running.ts";
+
+export interface Rest {
+  readonly state: Extract<SubscriptionState, { kind: "asleep" | "failed" }>;
+  /** Null: until somebody says otherwise. */
+  readonly until: Date | null;
+}
+
+/** Null: it may consume. What somebody wants comes before what time it is, and that before what went wrong. */
+export function restOf(
+  { status, consumerStatus, failure }: SubscriptionStatus,
+  { startingAt, now }: { startingAt: Date | null; now: Date },
+): Rest | null {
+  if (status === "PAUSED") return { state: { kind: "asleep", reason: "Paused" }, until: null };
+  if (consumerStatus === "STOPPED") {
+    return { state: { kind: "asleep", reason: "Stopped by its consumer" }, until: null };
+  }
+  if (startingAt !== null && startingAt > now) {
+    return { state: { kind: "asleep", reason: `Starts at ${startingAt.toISOString()}` }, until: startingAt };
+  }
+  return consumerStatus === "FAILURE" ? { state: { kind: "failed", cause: failure }, until: null } : null;
+}

@@ -1,0 +1,80 @@
+// Metrics that have counted one of everything, and the table of all there are, as the README has it.
+
+import type { Exchange } from "#callback/client.ts";
+import type { Outcome } from "#delivery/outcome.ts";
+import { toSampleMessage } from "#delivery/sample.ts";
+import { initialStatus } from "#delivery/status.ts";
+import type { GaugeSources, MeasuredSubscription } from "#http/gauges.ts";
+import { createMetrics, type Metrics } from "#http/metrics.ts";
+import type { Ending } from "#pipeline/observer.ts";
+import { type Family, parseExposition } from "./exposition.ts";
+import { toSubscription } from "./subscription.ts";
+
+export function measured(id: string): MeasuredSubscription {
+  return {
+    subscription: toSubscription({ id }),
+    state: () => ({ kind: "consuming" }),
+    stats: () => ({ held: 3, inFlight: 2, retrying: 1, oldestHeldAt: performance.now(), blocked: null }),
+  };
+}
+
+export function metricsOf(
+  subscriptions: readonly MeasuredSubscription[],
+  changes: Partial<GaugeSources> = {},
+): Metrics {
+  return createMetrics({
+    subscriptions: () => subscriptions,
+    lagOf: () => ({ pending: 10, ackPending: 3, redelivered: 1 }),
+    callbackConnections: () => 2,
+    connection: () => ({ isConnected: true, reconnects: 1, unconfirmedAcks: 0 }),
+    bucketFault: () => null,
+    configRefused: () => null,
+    ...changes,
+  });
+}
+
+/** An attempt with that outcome, and its end; one of whatever else is counted. */
+export function count(
+  { observer, stateChanged }: Metrics,
+  { subscription }: MeasuredSubscription,
+  { outcome, ending, durationMs = 20 }: { outcome: Outcome; ending: Ending; durationMs?: number },
+): void {
+  const message = toSampleMessage(subscription.source, { body: new Uint8Array(), now: new Date() });
+  const exchange: Exchange = {
+    outcome,
+    startedAt: new Date(),
+    durationMs,
+    sent: true,
+    aborted: false,
+    resends: 1,
+    droppedHeaders: 1,
+    request: { method: "POST", url: "http://127.0.0.1/", headers: [] },
+    response: null,
+  };
+  observer.attempted({ subscription, message, attempt: 1, exchange, action: { kind: "ack" } });
+  observer.settled({ subscription, message, attempts: 1, ending });
+  const status = initialStatus("ACCEPTED");
+  stateChanged({ subscription: subscription.id, from: status, to: status, reason: "failure" });
+}
+
+export async function families({ expose }: Metrics): Promise<readonly Family[]> {
+  return parseExposition((await expose()).text);
+}
+
+/** The table: name, type, labels, meaning. */
+export async function describeMetrics(): Promise<string> {
+  const one = measured("one");
+  const metrics = metricsOf([one]);
+  const failure = { kind: "exception", code: "connect", error: "Connection refused" } as const;
+  count(metrics, one, {
+    outcome: failure,
+    ending: { kind: "dead-lettered", failure, endpoint: "letters" },
+  });
+  const rows = (await families(metrics)).map(({ name, type, help, samples }) => {
+    const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)));
+    labels.delete("le");
+    const named = [...labels].map((label) => `\`${label}\``).join(", ");
+    return `| \`${name}\` | ${type} | ${named} | ${help} |`;
+  });
+  return ["| metric | type | labels | meaning |", "|---|---|---|---|", ...rows].join("\n");
+}
