@@ -200,10 +200,8 @@ export function openCallback(
 
 function createTokens({ auth, route, readTimeoutMs }: CallbackSettings): Line["tokens"] {
   if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
-  return {
-    source: createTokenSource({ auth, route, timeoutMs: readTimeoutMs }),
-    displayUrl: auth.tokenDisplayUrl,
-  };
+  const source = createTokenSource({ auth, route, timeoutMs: readTimeoutMs });
+  return { source, displayUrl: auth.tokenDisplayUrl };
 }
 
 /** What is known before anything is sent. */
