@@ -2,10 +2,12 @@
 //
 // Targets: linux-x64, linux-arm64, linux-x64-musl, linux-arm64-musl, darwin-x64, darwin-arm64, or all of them by `all`;
 // each goes to `dist/<target>/relay`. The same commit gives the same bytes. Never strip the result: the program is in it.
+// `package`: packages for Debian and others, of linux-x64 and linux-arm64, in `dist/packages`.
 
 import { $ } from "bun";
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
+import { makePackages } from "./.package/package.ts";
 import packageJson from "./package.json" with { type: "json" };
 
 const TARGETS = [
@@ -53,6 +55,24 @@ async function commit(): Promise<string> {
   return hash.text().trim() + (status.text() === "" ? "" : "-dirty");
 }
 
+async function buildPackages(outdir: string): Promise<void> {
+  const binaryOf = (target: string) => `${outdir}/${target}/relay`;
+  for (const target of ["linux-x64", "linux-arm64"] as const) await build(binaryOf(target), target);
+  const time = await $`git log -1 --format=%ct`.quiet().nothrow();
+  const made = await makePackages({
+    outdir: `${outdir}/packages`,
+    version: packageJson.version,
+    compression: "xz",
+    time: Number(time.text()) || 0,
+    native: binaryOf(process.arch === "arm64" ? "linux-arm64" : "linux-x64"),
+    builds: [
+      { architecture: "amd64", binary: binaryOf("linux-x64") },
+      { architecture: "arm64", binary: binaryOf("linux-arm64") },
+    ],
+  });
+  for (const path of made) console.log(`${path}  ${(Bun.file(path).size / 1e6).toFixed(1)} MB`);
+}
+
 function toTargets(names: readonly string[]): readonly Target[] {
   if (names.includes("all")) return TARGETS;
   return names.map((name) => {
@@ -67,6 +87,10 @@ const { values, positionals } = parseArgs({
   options: { outdir: { type: "string", default: "dist" } },
   allowPositionals: true,
 });
+if (positionals.includes("package")) {
+  await buildPackages(values.outdir);
+  process.exit();
+}
 const targets = toTargets(positionals);
 if (targets.length === 0) await build(`${values.outdir}/relay`, null);
 for (const target of targets) await build(`${values.outdir}/${target}/relay`, target);

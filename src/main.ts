@@ -4,21 +4,29 @@ import { writeSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { runCheck } from "#cli/check.ts";
 import { findConfig } from "#cli/config-path.ts";
+import { DELIVERY_COMMANDS, LOGS_COMMAND } from "#cli/deliveries.ts";
 import { runDemo } from "#cli/demo.ts";
+import { EXIT, toExitCode } from "#cli/exit-codes.ts";
 import { runInit } from "#cli/init.ts";
+import { NOBODY_READS, type Output } from "#cli/output.ts";
+import { LETTER_COMMANDS } from "#cli/letters.ts";
+import { runReference } from "#cli/reference.ts";
 import { RELOAD_COMMAND } from "#cli/reload.ts";
 import { runRemote } from "#cli/remote.ts";
-import type { Flags, RemoteCommand } from "#cli/remote-command.ts";
+import { type Flags, type RemoteCommand, toHelp } from "#cli/remote-command.ts";
+import { REPLAY_COMMANDS } from "#cli/replays.ts";
 import { run } from "#cli/run.ts";
 import { runSchema } from "#cli/schema.ts";
+import { SERVICE_COMMANDS } from "#cli/service.ts";
 import { STATUS_COMMAND } from "#cli/status.ts";
 import { SUBSCRIPTION_COMMANDS } from "#cli/subscriptions.ts";
-import { type ErrorCode, messageOf, RelayError } from "#lib/errors.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import { createLineWriter } from "#lib/line-writer.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
-
-const EXIT = { failure: 1, usage: 2, bug: 70, config: 78 } as const;
+import { isJournal, type Priority, withPriority } from "#systemd/journal.ts";
+import { openNotify } from "#systemd/notify.ts";
+import { watchdogIntervalMs } from "#systemd/watchdog.ts";
 
 // A compiled binary goes on after an error that nobody caught: it must not.
 process.on("uncaughtException", crash);
@@ -27,7 +35,8 @@ process.on("unhandledRejection", crash);
 function crash(error: unknown): never {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   try {
-    writeSync(2, `relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${text}\n`);
+    const report = `relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${text}\n`;
+    writeSync(2, forJournal(2, report, "critical"));
   } finally {
     process.exit(EXIT.bug);
   }
@@ -46,15 +55,21 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 let onHangup: () => void = () => undefined;
 process.on("SIGHUP", () => onHangup());
 
-const io = { stdout: (text: string) => print(1, text), stderr: (text: string) => print(2, text) };
+/** As it is, unless the journal of systemd reads it. */
+function forJournal(fd: 1 | 2, text: string, priority: Priority): string {
+  return isJournal(fd, process.env) ? withPriority(text, priority) : text;
+}
 
-/** What nobody reads any more, as in `relay schema | head -1`, is no error. */
-function print(fd: 1 | 2, text: string): void {
+const io: Output = { stdout: (content) => print(1, content), stderr: (text) => print(2, text) };
+
+/** What nobody reads any more, as in `relay schema | head -1`, is no error, and an end. */
+function print(fd: 1 | 2, content: string | Uint8Array): void {
   try {
-    const bytes = Buffer.from(text);
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
     for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+    stopping.abort(NOBODY_READS);
   }
 }
 
@@ -72,6 +87,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .helpCommand("help [command]", "show the help of a command")
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .exitOverride()
+    .enablePositionalOptions()
     .showHelpAfterError("(relay --help shows what there is)");
   const withConfig = (command: Command) =>
     command.option(
@@ -83,15 +99,18 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .description("run the relay until SIGTERM or Ctrl-C")
     .action(async ({ config }: { config?: string }) => {
       const log = createLineWriter(1, (dropped) =>
-        JSON.stringify({ level: "warn", message: "Log lines lost", dropped }),
+        forJournal(1, JSON.stringify({ level: "warn", message: "Log lines lost", dropped }), "warn"),
       );
+      const isJournalled = isJournal(1, process.env);
       try {
         const exitCode = await run({
           configPath: findConfig(config),
           env: process.env,
           stopping: stopping.signal,
           onHangup: (listener) => (onHangup = listener),
-          write: log.write,
+          write: (line, level) => log.write(isJournalled ? withPriority(line, level) : line),
+          notify: openNotify(process.env),
+          watchdogMs: watchdogIntervalMs(process.env, { pid: process.pid }),
         });
         finish(exitCode);
       } finally {
@@ -138,14 +157,50 @@ function createProgram(finish: (exitCode: number) => void): Command {
       const options = { args: command.args, flags: command.opts<Flags>(), env: process.env };
       finish(await runRemote(remote, { ...options, stopping: stopping.signal }, io));
     });
+    return command;
+  };
+  const addGroup = (
+    group: Command,
+    { about, remotes }: { about: string; remotes: typeof LETTER_COMMANDS },
+  ) => {
+    group.description(about).helpCommand("help [command]", "show the help of a command");
+    for (const remote of remotes) addRemote(group, remote);
+    return group;
   };
   addRemote(program, STATUS_COMMAND);
   addRemote(program, RELOAD_COMMAND);
-  const subscriptions = program
-    .command("subscriptions")
-    .description("list, show and command the subscriptions of the running relay")
+  addGroup(program.command("subscriptions"), {
+    about: "list, show and command the subscriptions of the running relay",
+    remotes: SUBSCRIPTION_COMMANDS,
+  });
+  addGroup(addRemote(program, LOGS_COMMAND).enablePositionalOptions(), {
+    about: LOGS_COMMAND.description,
+    remotes: DELIVERY_COMMANDS,
+  });
+  const letters = addGroup(program.command("dlq"), {
+    about: "list, show, replay and purge the dead letters of the running relay",
+    remotes: LETTER_COMMANDS,
+  });
+  addGroup(letters.command("replays"), {
+    about: "list, show and command the replays of dead letters",
+    remotes: REPLAY_COMMANDS,
+  });
+  const service = program
+    .command("service")
+    .description("print, install or uninstall the systemd service")
     .helpCommand("help [command]", "show the help of a command");
-  for (const command of SUBSCRIPTION_COMMANDS) addRemote(subscriptions, command);
+  for (const { usage, description, changes, run } of SERVICE_COMMANDS) {
+    const command = service.command(usage).description(description);
+    if (changes) command.option("--dry-run", "say what would be done, and do nothing");
+    command.action(async ({ dryRun }: { dryRun?: boolean }) =>
+      finish(await run({ isDryRun: dryRun ?? false, binary: process.execPath }, io)),
+    );
+  }
+  program
+    .command("reference")
+    .argument("[format]", "man, bash, zsh or fish", "man")
+    .description("print the manual page, or the completions of a shell")
+    .action((format: string) => finish(runReference(program, format, io)));
   program
     .command("version")
     .description("print the version and the commit")
@@ -154,16 +209,6 @@ function createProgram(finish: (exitCode: number) => void): Command {
       finish(0);
     });
   return program;
-}
-
-function toHelp({ note, examples }: RemoteCommand): string {
-  const lines = [
-    "",
-    ...(note === null ? [] : [note, ""]),
-    "Examples:",
-    ...examples.map((line) => `  ${line}`),
-  ];
-  return lines.join("\n");
 }
 
 /** `relay help a b` is `relay a b --help`. */
@@ -180,21 +225,6 @@ function toCount(text: string): number {
   return count;
 }
 
-function toExitCode(code: ErrorCode): number {
-  switch (code) {
-    case "config-invalid":
-      return EXIT.config;
-    case "usage":
-      return EXIT.usage;
-    case "nats-unavailable":
-    case "stream-missing":
-    case "consumer-refused":
-    case "missing-requirement":
-    case "unavailable":
-      return EXIT.failure;
-  }
-}
-
 async function main(): Promise<number> {
   let exitCode = 0;
   try {
@@ -203,7 +233,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
     if (!(error instanceof RelayError)) return crash(error);
-    io.stderr(`${messageOf(error)}\n`);
+    io.stderr(forJournal(2, `${messageOf(error)}\n`, "error"));
     return toExitCode(error.code);
   }
 }

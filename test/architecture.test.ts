@@ -9,6 +9,7 @@ const SOURCE = new URL("../src/", import.meta.url).pathname;
 const FLOORS: Readonly<Record<string, number>> = {
   lib: 0,
   delivery: 1,
+  keystore: 1,
   config: 2,
   callback: 3,
   nats: 3,
@@ -17,6 +18,8 @@ const FLOORS: Readonly<Record<string, number>> = {
   pipeline: 4,
   runtime: 5,
   http: 6,
+  page: 6,
+  browser: 6,
   app: 7,
   cli: 8,
   "main.ts": 9,
@@ -26,12 +29,12 @@ const FLOORS: Readonly<Record<string, number>> = {
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "@nats-io/jetstream": ["nats"],
   "@nats-io/transport-node": ["nats"],
-  hono: ["http"],
+  hono: ["http", "page"],
   undici: ["callback"],
   "ipaddr.js": ["delivery"],
   jose: ["http", "callback", "nats", "config"],
-  "node-forge": ["config"],
-  "jks-js": ["config"],
+  "node-forge": ["keystore"],
+  "jks-js": ["keystore"],
   valibot: ["config", "http"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
@@ -45,7 +48,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 const PURE: readonly RegExp[] = [
   /^delivery\//,
   /^config\/schema/,
-  /^callback\/(?:request|signature|message-headers|token-answer|token-result)\.ts$/,
+  /^callback\/(?:request|answer|signature|message-headers|token-answer|token-result)\.ts$/,
   /^nats\/header-block\.ts$/,
   /^runtime\/reconcile\.ts$/,
 ];

@@ -14,6 +14,8 @@ import { findForeign, findMasked, withApplication } from "./api-body.ts";
 
 export interface ApiSubscription {
   readonly subscription: Subscription;
+  /** Of what is known here: the bucket may have something newer already. */
+  readonly revision: () => number;
   /** As it may be shown. */
   readonly definition: () => unknown;
 }
@@ -21,8 +23,6 @@ export interface ApiSubscription {
 export interface ApiSubscriptions extends Pick<Registry, "create" | "replace" | "remove"> {
   /** Those that can run here, by id. */
   readonly known: ReadonlyMap<string, ApiSubscription>;
-  /** Null: there is none. */
-  readonly revisionOf: (id: string) => number | null;
   /** Those that cannot run here; a bounded number of them. */
   readonly unusable: () => readonly Unusable[];
   /** They are read anew, for the config has changed. */
@@ -40,8 +40,8 @@ export interface ApiSubscriptionsOptions {
   readonly logger: Logger;
   /** What must never be shown from now on. */
   readonly hide: (secrets: readonly string[]) => void;
-  /** `known` has changed. */
-  readonly onChanged: () => void;
+  /** `known` has changed; `removed`: ids of those that were deleted, here or by another relay. */
+  readonly onChanged: (removed: readonly string[]) => void;
 }
 
 type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
@@ -62,8 +62,9 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
 
   function readSoon(ids: readonly string[]): Promise<void> {
     reading = reading.then(async () => {
+      const removed = ids.filter((id) => known.has(id) && bucket.get(PREFIX + id) === null);
       for (const id of ids) await read(id);
-      onChanged();
+      onChanged(removed);
     });
     return reading;
   }
@@ -83,6 +84,8 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
       faults.delete(id);
       known.set(id, {
         subscription: parsed.subscription,
+        // The same that was written again is not read anew.
+        revision: () => Math.max(entry.revision, revisionOf(id, entry.value)),
         definition: () => toShown(parsed.entry, createMask([...parsed.hidden, ...origin().secrets.hidden])),
       });
     } catch (error) {
@@ -92,6 +95,11 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
         logger.error("Subscription cannot run here", { subscription: id, reason });
       faults.set(id, reason);
     }
+  }
+
+  function revisionOf(id: string, value: string): number {
+    const entry = bucket.get(PREFIX + id);
+    return entry?.value === value ? entry.revision : 0;
   }
 
   function parse(body: unknown, id: string | null): ParsedSubscription {
@@ -152,7 +160,6 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
 
   return {
     known,
-    revisionOf: (id) => bucket.get(PREFIX + id)?.revision ?? null,
     unusable: () => [...faults].slice(0, MAX_UNUSABLE).map(([id, reason]) => ({ id, reason })),
     async create(body, own) {
       const outcome = await write(body, { ...own, id: null, expectedRevision: 0 });

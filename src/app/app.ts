@@ -1,25 +1,31 @@
 // The composition root: builds every part from a config, joins them, changes them with it, and takes them down in the right order.
 
-import { isDeepStrictEqual } from "node:util";
+import { join } from "node:path";
 import type { Config } from "#config/resolve.ts";
 import { toShown } from "#config/shown.ts";
+import { createActivity } from "#http/activity.ts";
 import { createAuth } from "#http/auth.ts";
 import { createMetrics } from "#http/metrics.ts";
 import type { ReloadOutcome } from "#http/reload.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
+import { openDeliveryLog } from "#delivery-log/log.ts";
+import { createOverrides } from "#delivery-log/overrides.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ConsumerLag } from "#nats/lag.ts";
+import { createPage } from "#page/page.tsx";
 import { joinObservers, type Observer } from "#pipeline/observer.ts";
+import { createProgress } from "#runtime/progress.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { type Core, startCore } from "./core.ts";
 import type { Fetch } from "./listen.ts";
 import { openListeners } from "./listeners.ts";
 import { createLogObserver } from "./log-observer.ts";
 import { toOrphans } from "./orphans.ts";
-import { describeSettings, describeTaken } from "./plan-lines.ts";
-import { isSameConfig, needsNewCore } from "./reload.ts";
+import { describeRefusal, describeSettings, describeTaken } from "./plan-lines.ts";
+import { isSameConfig, listFixedChanges } from "./reload.ts";
+import { createRecordObserver } from "./record-observer.ts";
 import type { SecretMask } from "./secret-mask.ts";
 import { toStatus } from "./status.ts";
 
@@ -28,6 +34,10 @@ export interface App {
   readonly url: string | null;
   readonly runtime: Runtime;
   readonly config: () => Config;
+  /** Waits until NATS is connected, or `signal` aborts: then with false. */
+  readonly connected: (signal: AbortSignal) => Promise<boolean>;
+  /** How late the latest call of a callback is, by its own deadline; 0: none is. */
+  readonly lateMs: () => number;
   /** Whole or not at all: a line for each change. Rejects with a RelayError, and nothing has changed then. */
   readonly apply: (next: Config) => Promise<readonly string[]>;
   /** Drains: nothing new, up to the grace period for what is in flight, the rest goes back. */
@@ -56,8 +66,14 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   let config = initial;
   let loadedAt = startedAt;
   let core: Core | null = null;
-  let sessions = createSessions();
+  const auth = createAuth(initial.server.auth, { logger });
+  const sessions = createSessions();
   let isStopping = false;
+  const deliveryLog = openDeliveryLog(join(initial.state.directory, "delivery-log.db"), {
+    bounds: initial.deliveryLog,
+    mask,
+    logger,
+  });
   const metrics = createMetrics({
     subscriptions: () => core?.runtime.subscriptions ?? [],
     lagOf,
@@ -69,15 +85,30 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     }),
     bucketFault: () => (core === null ? "The relay is starting" : core.bucketFault()),
     configRefused: reload.refused,
+    deliveryLog: deliveryLog.stats,
   });
-  const observer = joinObservers([metrics.observer, createLogObserver(logger), ...observers]);
+  const overrides = createOverrides((entrypoint, override) => {
+    logger.info("Recording changed", { entrypoint, until: override?.until ?? null });
+  });
+  const records = createRecordObserver({ append: deliveryLog.append, overrides });
+  const activity = createActivity();
+  const own = [metrics.observer, activity.observer, records, createLogObserver(logger)];
+  const observer = joinObservers([...own, ...observers]);
   let fetch = createFetch();
-  const listeners = await openListeners(initial, (request, bindings) => fetch(request, bindings));
-  core = start();
-
-  function start(): Core {
-    return startCore(config, { logger, secretMask, observer, onStateChanged: metrics.stateChanged });
-  }
+  const listeners = await openListeners(initial, (request, bindings) => fetch(request, bindings)).catch(
+    (error: unknown) => {
+      deliveryLog.close();
+      throw error;
+    },
+  );
+  const progress = createProgress({ now: () => performance.now() });
+  core = startCore(initial, {
+    logger,
+    secretMask,
+    observer,
+    progress,
+    onStateChanged: metrics.stateChanged,
+  });
 
   function lagOf(id: string): ConsumerLag | null {
     const found = core?.runtime.find(id) ?? null;
@@ -89,19 +120,23 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     return core;
   }
 
-  /** Made anew with each config: who may come in, and where entrypoints are mounted. */
+  /** Made anew with each config: entrypoints are mounted elsewhere. */
   function createFetch(): Fetch {
-    const { auth, listen } = config.server;
     return createServer({
-      auth: createAuth(auth, { logger }),
+      auth,
       sessions,
-      listen,
+      listen: initial.server.listen,
       mask,
       entrypoints: config.entrypoints,
       readiness: () =>
         core?.runtime.readiness() ?? { isReady: false, reasons: ["The relay is starting"], idle: [] },
       metrics: metrics.expose,
       registry: () => running().registry,
+      letters: () => running().letters,
+      replays: () => running().replays,
+      findSubscription: (id) => running().runtime.find(id),
+      deliveryLog,
+      overrides,
       lagOf,
       status: () =>
         toStatus(running(), {
@@ -110,51 +145,48 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           configPath: reload.configPath,
           refused: reload.refused(),
           warnings: config.warnings,
+          deliveryLog: deliveryLog.stats(),
           mask,
         }),
       orphans: () => toOrphans(running()),
       config: () => toShown(config.origin.file, mask),
       reload: reload.run,
+      activity,
+      page: createPage(),
       onError: (error) => logger.error("A request could not be answered", { error: messageOf(error) }),
     }).fetch;
   }
 
   async function apply(next: Config): Promise<readonly string[]> {
-    const prepared = await listeners.prepare(next);
-    if (isStopping) {
-      await prepared.discard();
-      throw new RelayError("unavailable", STOPS);
-    }
-    prepared.commit();
-    const lines = prepared.isChanged ? [`Listening on ${listeners.url ?? "the control socket"}`] : [];
+    if (isStopping) throw new RelayError("unavailable", STOPS);
     const before = config;
+    const fixed = listFixedChanges(before, next);
+    if (fixed.length > 0) throw new RelayError("config-invalid", describeRefusal(fixed));
+    const lines = (await listeners.renewCertificate()) ? ["Certificate of the listener renewed"] : [];
     if (isSameConfig(before, next)) return lines;
     secretMask.hide(next.secrets);
     config = next;
     loadedAt = new Date();
-    // Who signed in under other rules is to do so again.
-    if (!isDeepStrictEqual(before.server.auth, next.server.auth)) sessions = createSessions();
     fetch = createFetch();
+    deliveryLog.setBounds(next.deliveryLog);
     lines.push(...describeSettings(before, next));
-    if (!needsNewCore(before, next)) return [...lines, ...describeTaken(await running().apply(next))];
-    await running().stop(next.shutdown.graceMs);
-    if (isStopping) throw new RelayError("unavailable", STOPS);
-    core = start();
-    return [...lines, "NATS or state changed: everything was started anew"];
+    return [...lines, ...describeTaken(await running().apply(next))];
   }
 
   return {
-    get url() {
-      return listeners.url;
-    },
+    url: listeners.url,
     get runtime() {
       return running().runtime;
     },
     config: () => config,
+    connected: (signal) => running().connection.ready(signal),
+    lateMs: progress.lateMs,
     apply,
     async stop() {
       isStopping = true;
       await running().stop(config.shutdown.graceMs);
+      overrides.close();
+      deliveryLog.close();
       await listeners.close();
     },
   };

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { openCallback } from "#callback/client.ts";
 import type { Config } from "#config/resolve.ts";
+import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
 import { concurrencyOf, durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
 import type { Registry } from "#http/registry.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -15,13 +16,17 @@ import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
 import { openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
 import { type Lag, watchLag } from "#nats/lag.ts";
+import { type Letters, openLetters } from "#nats/letters.ts";
 import { startPump } from "#nats/pump.ts";
+import { openReplayLetters } from "#nats/replay-letters.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { createSealer } from "#nats/sealing.ts";
 import { openGuard, removeGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
+import type { Progress } from "#runtime/progress.ts";
 import type { Plan } from "#runtime/reconcile.ts";
+import { type Replays, startReplays } from "#runtime/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
@@ -40,6 +45,8 @@ export interface Core {
   readonly registry: Registry;
   readonly lag: Lag;
   readonly openCallbacks: OpenCallbacks;
+  readonly letters: Letters;
+  readonly replays: Replays;
   /** Why states and subscriptions made by API cannot be kept just now; null: they can. */
   readonly bucketFault: () => string | null;
   /** Brings the subscriptions to what the file says now; what it says of NATS and of the state is not looked at. */
@@ -60,6 +67,7 @@ export interface CoreOptions {
   /** Told of every attempt and every ending. */
   readonly observer: Observer;
   readonly onStateChanged: (change: StateChange) => void;
+  readonly progress: Progress;
 }
 
 const CLEAR_AGAIN_MS = 2000;
@@ -68,7 +76,7 @@ const ANSWER_MS = 5000;
 
 /** Never fails: what is missing outside is waited for. */
 export function startCore(initial: Config, options: CoreOptions): Core {
-  const { logger, observer, secretMask, onStateChanged } = options;
+  const { logger, observer, secretMask, onStateChanged, progress } = options;
   const { nats, state } = initial;
   let config = initial;
   const closing = new AbortController();
@@ -107,7 +115,13 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       openGuard: ({ id, qos }) =>
         openGuard(join(state.directory, "journal", id), { isPrompt: isOrdered(qos), logger: own }),
       openCallback: (wanted) =>
-        openCallbacks.keep(wanted.id, openCallback(wanted.callback, { connections: concurrencyOf(wanted) })),
+        openCallbacks.keep(
+          wanted.id,
+          progress.watch(
+            openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),
+            wanted.callback.readTimeoutMs,
+          ),
+        ),
       createPipeline,
       status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED"),
       moveConsumer: (settings, start) => moveConsumer(connection, settings, start),
@@ -122,6 +136,15 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     isConnected: () => connection.isConnected,
     deadLetterChecks: () => deadLetters.all().map((shared) => shared.check()),
   });
+  const letterEndpoints = () => resolveLetterEndpoints(config.origin.file);
+  const replays = startReplays({
+    runtime,
+    endpoints: letterEndpoints,
+    bucket,
+    openLetters: (endpoint) => openReplayLetters(connection, endpoint),
+    owner: nats.name,
+    logger,
+  });
   const lag = watchLag(connection, {
     subscriptions: () => runtime.subscriptions.map(({ subscription }) => subscription),
     logger,
@@ -134,7 +157,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
     logger,
     hide: secretMask.hide,
-    onChanged: () => void applyWanted(),
+    onChanged: (removed) => void removeGuards(removed, applyWanted()), // Never rejects.
   });
   /** What was applied while a config is being taken; null: none is. */
   let taken: Applied[] | null = null;
@@ -158,7 +181,15 @@ export function startCore(initial: Config, options: CoreOptions): Core {
         logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
       });
     }
-    await removeGuard(join(state.directory, "journal", id));
+  }
+
+  /** Each relay has its own: another subscription of the same id is not to go on where this one was. */
+  async function removeGuards(ids: readonly string[], { settled }: Applied): Promise<void> {
+    if (ids.length === 0) return;
+    await settled;
+    for (const id of ids) {
+      if (runtime.find(id) === null) await removeGuard(join(state.directory, "journal", id));
+    }
   }
 
   return {
@@ -173,6 +204,8 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     }),
     lag,
     openCallbacks,
+    letters: openLetters(connection, letterEndpoints),
+    replays,
     bucketFault: bucket.fault,
     async apply(next) {
       config = next;
@@ -188,7 +221,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     async stop(graceMs) {
       api.close();
       lag.close();
-      await runtime.stop(graceMs);
+      await Promise.all([replays.stop(graceMs), runtime.stop(graceMs)]);
       states.close();
       await bucket.close();
       await connection.close();

@@ -7,10 +7,15 @@ import type { Taken } from "./core.ts";
 
 /** What is used from now on, without an end to anything. */
 export function describeSettings(before: Config, after: Config): readonly string[] {
-  const keys = ["server", "shutdown", "logs", "entrypoints"] as const;
+  const keys = ["deliveryLog", "shutdown", "logs", "entrypoints"] as const;
   return keys
     .filter((key) => !isDeepStrictEqual(before[key], after[key]))
     .map((key) => `Settings changed: ${key}`);
+}
+
+/** Why a config was refused whole: `keys` cannot change while the relay runs. */
+export function describeRefusal(keys: readonly string[]): string {
+  return `Cannot change ${keys.join(", ")} while the relay runs: restart it to use this config`;
 }
 
 export function describeTaken({ plans, isSettled }: Taken): readonly string[] {

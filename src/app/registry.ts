@@ -26,9 +26,9 @@ export function createRegistry(options: RegistryOptions): Registry {
   function findMade(id: string): Registered | null {
     const made = api.known.get(id);
     if (made === undefined) return null;
-    const { subscription, definition } = made;
+    const { subscription, revision, definition } = made;
     const running = runtime.find(id) ?? toStarting(subscription);
-    return { subscription, running, origin: "api", revision: api.revisionOf(id), definition };
+    return { subscription, running, origin: "api", revision: revision(), definition };
   }
 
   function toRegistered(subscription: Subscription, index: number): Registered {

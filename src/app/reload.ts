@@ -1,8 +1,8 @@
 // A changed config becomes the one that runs, whole or not at all, one reload after the other.
 //
-//   file at fault, listener refused   -> nothing changes
-//   another `nats` or `state`         -> everything is drained and started anew, behind the same listeners
-//   anything else                     -> only what changed: listeners, subscriptions
+//   file at fault                        -> nothing changes
+//   another `server`, `nats` or `state`  -> nothing changes: the relay is to be started anew for it
+//   anything else                        -> only what changed
 
 import { isDeepStrictEqual } from "node:util";
 import { loadSettledConfig } from "#config/load-settled.ts";
@@ -41,7 +41,7 @@ export function createReloader({ path, env, logger, apply, signal }: ReloaderOpt
       const changes = await apply(next);
       refused = null;
       logger.info("Config reloaded", { changes: changes.length === 0 ? ["nothing changed"] : changes });
-      for (const warning of [...next.warnings, ...next.unused]) logger.warn(warning);
+      if (changes.length > 0) for (const warning of [...next.warnings, ...next.unused]) logger.warn(warning);
       return { kind: "applied", changes, warnings: next.warnings };
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
@@ -67,16 +67,27 @@ export function isSameConfig(left: Config, right: Config): boolean {
   return isDeepStrictEqual(comparable(left), comparable(right));
 }
 
-function comparable({ origin, ...config }: Config): unknown {
-  const { read: _read, ...auth } = { read: null, ...config.nats.auth };
-  return { ...config, nats: { ...config.nats, auth }, file: origin.file };
+function comparable({ origin, nats, ...config }: Config): unknown {
+  return { ...config, nats: comparableNats({ origin, nats }), file: origin.file };
 }
 
-/** What cannot change without an end to all consuming. */
-export function needsNewCore(left: Config, right: Config): boolean {
-  const foundation = (config: Config) => {
-    const { read: _read, ...auth } = { read: null, ...config.nats.auth };
-    return { nats: { ...config.nats, auth }, state: config.state };
-  };
-  return !isDeepStrictEqual(foundation(left), foundation(right));
+/** Credentials are read anew with each connection: what counts of them is where they stand. */
+function comparableNats({ origin, nats }: Pick<Config, "origin" | "nats">): object {
+  const { auth, name: _name, ...settings } = nats;
+  return { ...settings, auth: auth.kind === "creds" ? origin.file.nats.auth : auth };
+}
+
+/** The keys that differ and that cannot change while the relay runs; empty: none. */
+export function listFixedChanges(left: Config, right: Config): readonly string[] {
+  const before = fixedOf(left);
+  const after = fixedOf(right);
+  return Object.keys(after).filter((key) => !isDeepStrictEqual(before[key], after[key]));
+}
+
+function fixedOf(config: Config): Readonly<Record<string, unknown>> {
+  const parts = { server: config.server, nats: comparableNats(config), state: config.state };
+  const pairs = Object.entries(parts).flatMap(([part, settings]) =>
+    Object.entries(settings).map(([key, value]: [string, unknown]) => [`${part}.${key}`, value] as const),
+  );
+  return Object.fromEntries(pairs);
 }

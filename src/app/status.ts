@@ -1,5 +1,6 @@
 // How the relay is, gathered from its parts.
 
+import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import type { Status } from "#http/status.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import type { Core } from "./core.ts";
@@ -10,6 +11,7 @@ export interface StatusFacts {
   readonly configPath: string;
   readonly refused: string | null;
   readonly warnings: readonly string[];
+  readonly deliveryLog: DeliveryLogStats;
   readonly mask: (text: string) => string;
 }
 
@@ -40,6 +42,7 @@ export function toStatus({ connection, runtime, registry, bucketFault }: Core, f
       lastError: maskOrNull(lastError),
       bucket: maskOrNull(bucketFault()),
     },
+    deliveryLog: { ...facts.deliveryLog, fault: maskOrNull(facts.deliveryLog.fault) },
     readiness: runtime.readiness(),
     subscriptions,
     unusable: registry.unusable().map(({ id, reason }) => ({ id, reason: mask(reason) })),

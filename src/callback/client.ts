@@ -2,16 +2,17 @@
 
 import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Message } from "#delivery/message.ts";
-import { type Exception, type Outcome, toOutcome } from "#delivery/outcome.ts";
+import type { Exception, Outcome } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { VERSION } from "#lib/version.ts";
+import { toAnswerOutcome } from "./answer.ts";
 import { hideCredentials, withAuthorization } from "./authorization.ts";
 import { addressOf, createDial } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { prepareEarly } from "./early.ts";
 import { toException } from "./exception.ts";
 import type { ExchangeEnd, ResponseHeaders } from "./exchange.ts";
-import { createRequestBuilder, retryAfterMs } from "./request.ts";
+import { createRequestBuilder } from "./request.ts";
 import { expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
@@ -42,6 +43,8 @@ export interface Exchange {
     /** 64 KiB at most. */
     readonly body: Uint8Array;
     readonly truncated: boolean;
+    /** Hides the newest access tokens, which the callback may repeat. */
+    readonly maskTokens: (text: string) => string;
   } | null;
 }
 
@@ -87,7 +90,7 @@ export function openCallback(
     target: toTarget(url, proxyFor(url, route.proxy)),
     address,
     slots,
-    tokens: createTokens(settings),
+    tokens: createTokenSource(settings),
     limitMs: readTimeoutMs,
   };
   const builder = createRequestBuilder(settings, VERSION);
@@ -169,7 +172,7 @@ export function openCallback(
     slots.close();
     if (busy > 0) await endWithin(graceMs);
     inFlight.stop();
-    line.tokens?.source.close();
+    line.tokens?.close();
   }
 
   async function endWithin(graceMs: number): Promise<void> {
@@ -198,12 +201,6 @@ export function openCallback(
   };
 }
 
-function createTokens({ auth, route, readTimeoutMs }: CallbackSettings): Line["tokens"] {
-  if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
-  const source = createTokenSource({ auth, route, timeoutMs: readTimeoutMs });
-  return { source, displayUrl: auth.tokenDisplayUrl };
-}
-
 /** What is known before anything is sent. */
 interface Attempt {
   readonly startedAt: Date;
@@ -225,7 +222,7 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
   const isAnswered = end.kind === "answered";
   const token = sending?.token ?? null;
   return {
-    outcome: isAnswered ? toAnswerOutcome(end) : end.exception,
+    outcome: isAnswered ? toAnswerOutcome(end, new Date()) : end.exception,
     startedAt: attempt.startedAt,
     durationMs: performance.now() - attempt.startMs,
     sent: sending?.isSent ?? false,
@@ -240,11 +237,13 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
         return hideCredentials(token === null ? attempt.headers : withAuthorization(attempt.headers, token));
       },
     },
-    response: isAnswered ? { headers: end.headers, body: end.body, truncated: end.isTruncated } : null,
+    response: isAnswered
+      ? {
+          headers: end.headers,
+          body: end.body,
+          truncated: end.isTruncated,
+          maskTokens: sending?.settings.line.tokens?.mask ?? String,
+        }
+      : null,
   };
-}
-
-function toAnswerOutcome({ status, headers }: ExchangeEnd & { kind: "answered" }): Outcome {
-  const isDelivered = status >= 200 && status < 300;
-  return toOutcome(status, isDelivered ? null : retryAfterMs(headers["retry-after"], new Date()));
 }

@@ -36,7 +36,7 @@ async function obtainEarly({ tokens, address }: Line, signal: AbortSignal): Prom
   const onAbort = () => resolve(toInterruption(address));
   signal.addEventListener("abort", onAbort);
   // Never rejects; the fetch goes on for others.
-  void tokens.source.obtain().then((result) => resolve(result.kind === "token" ? null : result));
+  void tokens.obtain().then((result) => resolve(result.kind === "token" ? null : result));
   const exception = await promise;
   signal.removeEventListener("abort", onAbort);
   return exception;

@@ -160,19 +160,3 @@ function toHeaderText(text: string): string {
       : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
   ).join("");
 }
-
-/** The longest delay that a config can ask for. */
-const MAX_RETRY_AFTER_MS = 86_400_000;
-const HTTP_DATE =
-  /^(?:\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT|\w{6,9}, \d{2}-\w{3}-\d{2} \d{2}:\d{2}:\d{2} GMT|\w{3} \w{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4})$/;
-
-/** What `Retry-After` (RFC 9110, 10.2.3: seconds or one of three forms of date) asks for, a day at most; null if it cannot be read. */
-export function retryAfterMs(headerValue: string | readonly string[] | undefined, now: Date): number | null {
-  const text = (typeof headerValue === "string" ? headerValue : headerValue?.[0])?.trim();
-  if (text === undefined) return null;
-  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, MAX_RETRY_AFTER_MS);
-  if (!HTTP_DATE.test(text)) return null;
-  const time = Date.parse(text.endsWith("GMT") ? text : `${text} GMT`);
-  if (Number.isNaN(time)) return null;
-  return Math.min(Math.max(0, time - now.getTime()), MAX_RETRY_AFTER_MS);
-}

@@ -30,7 +30,7 @@ export interface Line {
   readonly address: string;
   readonly slots: Slots;
   /** Null: none is sent. */
-  readonly tokens: { readonly source: TokenSource; readonly displayUrl: string } | null;
+  readonly tokens: TokenSource | null;
   /** How long a send may take, for messages. */
   readonly limitMs: number;
 }
@@ -80,7 +80,7 @@ export function startSending(settings: SendingSettings): Sending {
   };
   const { tokens } = settings.line;
   if (tokens === null) exchange(sending, settings.headers);
-  else authorize(sending, tokens.source);
+  else authorize(sending, tokens);
   return sending;
 }
 
@@ -150,11 +150,11 @@ function onExchangeEnd(sending: Sending, result: ExchangeEnd, ended: RunningExch
   sending.resends += ended.resends;
   const isRefused = result.kind === "answered" && result.status === UNAUTHORIZED && !sending.isRepeated;
   if (!isRefused || line.tokens === null || sending.token === null) return end(sending, result);
-  line.tokens.source.discard(sending.token);
+  line.tokens.discard(sending.token);
   if (!mayResend || sending.isExpired) return end(sending, result);
   sending.isRepeated = true;
   sending.exchange = null;
-  awaitToken(sending, line.tokens.source);
+  awaitToken(sending, line.tokens);
 }
 
 function end(sending: Sending, result: ExchangeEnd): void {

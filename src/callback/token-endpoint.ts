@@ -52,6 +52,7 @@ export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSet
     const lifetimeMs = answer.lifetimeMs ?? Infinity;
     return {
       kind: "token",
+      accessToken: answer.accessToken,
       authorization: `Bearer ${answer.accessToken}`,
       dueMs: sentAtMs + lifetimeMs * DUE_PART,
       endMs: sentAtMs + lifetimeMs,

@@ -4,6 +4,7 @@ import type { Exception } from "#delivery/outcome.ts";
 
 export interface AccessToken {
   readonly kind: "token";
+  readonly accessToken: string;
   /** The value of the `Authorization` header. */
   readonly authorization: string;
   /** From when on it is to be renewed, on the clock of `performance.now`. */

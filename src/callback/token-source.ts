@@ -1,9 +1,13 @@
 // The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
 
-import { createTokenEndpoint, type TokenEndpointSettings } from "./token-endpoint.ts";
+import type { CallbackSettings } from "#delivery/callback.ts";
+import { createMask } from "#lib/mask.ts";
+import { createTokenEndpoint } from "./token-endpoint.ts";
 import type { AccessToken, TokenResult } from "./token-result.ts";
 
 export interface TokenSource {
+  /** Of the endpoint, as it may be shown. */
+  readonly displayUrl: string;
   /** The token at hand; null: there is none that holds. One that is due is renewed meanwhile. */
   readonly current: () => AccessToken | null;
   /**
@@ -13,6 +17,8 @@ export interface TokenSource {
   readonly obtain: () => Promise<TokenResult>;
   /** The callback refused this token: it is not used again. */
   readonly discard: (token: AccessToken) => void;
+  /** Hides the newest token and the one before it, which callbacks that were sent them may repeat. */
+  readonly mask: (text: string) => string;
   /** Ends the waiting of all. */
   readonly close: () => void;
 }
@@ -20,9 +26,13 @@ export interface TokenSource {
 /** A token that still holds is not asked for again at once where its renewal failed. */
 const RENEWAL_PAUSE_MS = 1000;
 
-export function createTokenSource(settings: TokenEndpointSettings): TokenSource {
-  const endpoint = createTokenEndpoint(settings);
+/** Null: the callback asks for no access token. */
+export function createTokenSource({ auth, route, readTimeoutMs }: CallbackSettings): TokenSource | null {
+  if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
+  const endpoint = createTokenEndpoint({ auth, route, timeoutMs: readTimeoutMs });
   let held: AccessToken | null = null;
+  let newest = "";
+  let mask = createMask([]);
   let pending: Promise<TokenResult> | null = null;
   let renewNotBeforeMs = 0;
 
@@ -51,17 +61,26 @@ export function createTokenSource(settings: TokenEndpointSettings): TokenSource 
   async function fetchOne(): Promise<TokenResult> {
     const result = await endpoint.fetch();
     pending = null;
-    if (result.kind === "token") held = result;
+    if (result.kind === "token") hold(result);
     else renewNotBeforeMs = performance.now() + RENEWAL_PAUSE_MS;
     return result;
   }
 
+  function hold(token: AccessToken): void {
+    held = token;
+    if (token.accessToken === newest) return;
+    mask = createMask([token.accessToken, newest]);
+    newest = token.accessToken;
+  }
+
   return {
+    displayUrl: auth.tokenDisplayUrl,
     current,
     obtain,
     discard(token) {
       if (token === held) held = null;
     },
+    mask: (text) => mask(text),
     close: endpoint.close,
   };
 }

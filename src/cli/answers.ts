@@ -7,7 +7,13 @@ import type { SubscriptionView } from "#http/subscription-view.ts";
 import { RelayError } from "#lib/errors.ts";
 
 /** Each stands for all values of its kind, null for anything, a list for one of such. */
-type Sample = string | number | boolean | null | readonly Sample[] | { readonly [key: string]: Sample };
+export type Sample =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Sample[]
+  | { readonly [key: string]: Sample };
 
 const STATUS: Sample = {
   version: "",
@@ -91,7 +97,8 @@ export function toReloaded(value: unknown): { changes: readonly string[]; warnin
   return value as ReturnType<typeof toReloaded>;
 }
 
-function expectLike(value: unknown, sample: Sample): void {
+/** Throws a RelayError where it is not. */
+export function expectLike(value: unknown, sample: Sample): void {
   if (isLike(value, sample)) return;
   const why = "it is that of another version of Relay, or of another program";
   throw new RelayError("unavailable", `Cannot read the answer: ${why}`);

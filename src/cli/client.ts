@@ -4,10 +4,16 @@ import { messageOf, RelayError } from "#lib/errors.ts";
 import type { RelayPlace } from "./find-relay.ts";
 import { clean, cleanLines } from "./terminal.ts";
 
-export type Answer =
-  | { readonly kind: "done"; readonly value: unknown }
-  /** `reason` is for people: clean, and of several lines where it lists faults. */
-  | { readonly kind: "refused"; readonly status: number; readonly reason: string };
+export interface Refusal {
+  readonly kind: "refused";
+  readonly status: number;
+  /** For people: clean, and of several lines where it lists faults. */
+  readonly reason: string;
+}
+
+export type Answer = { readonly kind: "done"; readonly value: unknown } | Refusal;
+
+export type Opened = { readonly kind: "open"; readonly chunks: AsyncIterable<Uint8Array> } | Refusal;
 
 export interface Asking {
   /** Bytes are sent as they are. */
@@ -20,12 +26,16 @@ export interface Client {
   readonly address: string;
   /** Rejects with a RelayError where no relay answers in time. */
   readonly ask: (method: string, path: string, asking?: Asking) => Promise<Answer>;
+  /** For an answer of any length: it may take its time, but not be silent. It and its chunks reject as `ask` does. */
+  readonly open: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Opened>;
 }
 
 /** A relay answers at once, unless it waits for a callback or drains. */
 export const ANSWER_MS = 15_000;
 /** For those that wait: the longest time-out and grace period that a config may have, and some. */
 export const PATIENT_MS = 615_000;
+/** How long an answer that goes on may be silent. */
+const SILENCE_MS = 60_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** `stopping` ends every question. */
@@ -45,17 +55,58 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
       });
       return toAnswer(place, { response, text: await readText(response) });
     } catch (error) {
-      if (error instanceof RelayError) throw error;
-      if (limit.aborted) {
-        const text = `The relay at ${address} did not answer within ${limitMs / 1000} s`;
-        throw new RelayError("unavailable", text, { cause: error });
-      }
-      const why = stopping.aborted ? "interrupted" : clean(messageOf(error));
-      throw new RelayError("unavailable", `Cannot ask the relay at ${address}: ${why}`, { cause: error });
+      throw toFault(error, limit.aborted ? limitMs : null);
     }
   }
 
-  return { address, ask };
+  async function open(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Opened> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    const fail = (error: unknown) => toFault(error, silence.signal.aborted ? SILENCE_MS : null);
+    try {
+      const response = await send(place, path, {
+        method: "GET",
+        redirect: "manual",
+        signal: AbortSignal.any([stopping, silence.signal]),
+        headers: { ...headersFor(place, undefined), ...headers },
+      });
+      if (response.ok) return { kind: "open", chunks: readOn(response, { timer, fail }) };
+      clearTimeout(timer);
+      return toRefusal(place, { status: response.status, value: parseJson(await readText(response)) });
+    } catch (error) {
+      clearTimeout(timer);
+      throw fail(error);
+    }
+  }
+
+  function toFault(error: unknown, lateMs: number | null): RelayError {
+    if (error instanceof RelayError) return error;
+    if (lateMs !== null) {
+      const text = `The relay at ${address} did not answer within ${lateMs / 1000} s`;
+      return new RelayError("unavailable", text, { cause: error });
+    }
+    const why = stopping.aborted ? "interrupted" : clean(messageOf(error));
+    return new RelayError("unavailable", `Cannot ask the relay at ${address}: ${why}`, { cause: error });
+  }
+
+  return { address, ask, open };
+}
+
+/** What is left of it is not read where the reader goes away. */
+async function* readOn(
+  response: Response,
+  { timer, fail }: { timer: NodeJS.Timeout; fail: (error: unknown) => RelayError },
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of response.body ?? []) {
+      timer.refresh();
+      yield chunk;
+    }
+  } catch (error) {
+    throw fail(error);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** What was asked for, or a RelayError that says what cannot be done. */
@@ -98,6 +149,10 @@ function toAnswer(
   const value = status === 204 ? null : parseJson(text);
   if (ok && value !== undefined) return { kind: "done", value };
   if (ok) throw new RelayError("unavailable", `What answers at ${addressOf(place)} is no relay`);
+  return toRefusal(place, { status, value });
+}
+
+function toRefusal(place: RelayPlace, { status, value }: { status: number; value: unknown }): Refusal {
   const reason = toReason(value) ?? `it answered with status ${status}`;
   if (status !== 401 || place.kind === "socket") return { kind: "refused", status, reason };
   const hint = place.token === null ? "RELAY_TOKEN is not set" : "the token in RELAY_TOKEN is not accepted";

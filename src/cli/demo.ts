@@ -67,7 +67,7 @@ export async function runDemo({ count, stopping, env }: DemoOptions, io: Io): Pr
   stack.defer(app.stop);
   io.stdout(
     `relay ${VERSION} · nats-server ${nats.version} at ${nats.url} · receiver at ${receiver.url}\n` +
-      `Look at ${app.url}readyz and ${app.url}metrics meanwhile. Ctrl-C ends it and leaves nothing behind.\n\n`,
+      `The page is at ${app.url} meanwhile. Ctrl-C ends it and leaves nothing behind.\n\n`,
   );
 
   for (let n = 1; n <= (count ?? Infinity) && !stopping.aborted; n += 1) {

@@ -53,16 +53,17 @@ const STARTER = {
   ],
 };
 
+export const STARTER_TEXT = `${JSON.stringify(STARTER, null, 2)}\n`;
+
 /** Resolves with the exit code 0. Rejects with a RelayError where a file is there already or cannot be written. */
 export async function runInit({ path, force, print }: InitOptions, io: Output): Promise<number> {
-  const text = `${JSON.stringify(STARTER, null, 2)}\n`;
   if (print) {
-    io.stdout(text);
+    io.stdout(STARTER_TEXT);
     return 0;
   }
   try {
     // Secrets may be written into it later.
-    await writeFile(path, text, { flag: force ? "w" : "wx", mode: 0o600 });
+    await writeFile(path, STARTER_TEXT, { flag: force ? "w" : "wx", mode: 0o600 });
   } catch (error) {
     throw toWriteError(path, error);
   }

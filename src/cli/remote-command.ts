@@ -1,8 +1,9 @@
 // A command about a running relay: how it is called, what its help says, and what it does.
 
+import { RelayError } from "#lib/errors.ts";
 import type { Client } from "./client.ts";
 import type { Output } from "./output.ts";
-import type { Screen } from "./terminal.ts";
+import { clean, type Screen } from "./terminal.ts";
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -18,6 +19,8 @@ export interface RemoteCall {
   readonly readInput: (path: string) => Promise<Uint8Array>;
   /** Null: nobody is there to be asked. */
   readonly confirm: ((question: string) => Promise<boolean>) | null;
+  /** Somebody wants it to end, or nobody reads it any more. */
+  readonly stopping: AbortSignal;
 }
 
 export interface RemoteOption {
@@ -36,9 +39,41 @@ export interface RemoteCommand {
   /** Added to its help; null: nothing. */
   readonly note: string | null;
   /** Throws a RelayError `usage` before anything is asked. */
-  readonly check: (flags: Flags) => void;
+  readonly check: (flags: Flags, args: readonly string[]) => void;
   /** Resolves with the exit code. */
   readonly run: (call: RemoteCall) => Promise<number>;
 }
 
 export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the API's JSON" };
+
+/** What stands after its options. */
+export function toHelp({ note, examples }: RemoteCommand): string {
+  const lines = [
+    "",
+    ...(note === null ? [] : [note, ""]),
+    "Examples:",
+    ...examples.map((line) => `  ${line}`),
+  ];
+  return lines.join("\n");
+}
+
+/** Null: it was not given. */
+export function textOf(flags: Flags, name: string): string | null {
+  const value = flags[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** Null: it was not given. Throws a RelayError `usage`. */
+export function wholeNumberOf(
+  flags: Flags,
+  { name, min, max }: { name: string; min: number; max: number },
+): number | null {
+  const text = textOf(flags, name);
+  if (text === null) return null;
+  const number = Number(text);
+  if (/^\d{1,15}$/u.test(text) && number >= min && number <= max) return number;
+  throw new RelayError(
+    "usage",
+    `--${name} takes a whole number from ${min} to ${max}, found "${clean(text)}"`,
+  );
+}

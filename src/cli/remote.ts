@@ -5,8 +5,8 @@ import { createInterface } from "node:readline/promises";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { createClient } from "./client.ts";
 import { findRelay } from "./find-relay.ts";
-import type { Output } from "./output.ts";
-import type { Flags, RemoteCommand } from "./remote-command.ts";
+import { NOBODY_READS, type Output } from "./output.ts";
+import type { Flags, RemoteCall, RemoteCommand } from "./remote-command.ts";
 import { toScreen } from "./terminal.ts";
 
 export interface RemoteOptions {
@@ -22,10 +22,10 @@ const MAX_INPUT_BYTES = 65_536;
 /** Resolves with the exit code. Rejects with a RelayError. */
 export async function runRemote(command: RemoteCommand, options: RemoteOptions, io: Output): Promise<number> {
   const { args, flags, env, stopping } = options;
-  command.check(flags);
+  command.check(flags, args);
   const textOf = (name: string) => (typeof flags[name] === "string" ? flags[name] : undefined);
   const place = await findRelay({ named: textOf("config"), url: textOf("url"), env });
-  return await command.run({
+  const call: RemoteCall = {
     client: createClient(place, stopping),
     args,
     flags,
@@ -34,7 +34,14 @@ export async function runRemote(command: RemoteCommand, options: RemoteOptions, 
     nowMs: Date.now(),
     readInput,
     confirm: process.stdin.isTTY && process.stdout.isTTY ? (question) => ask(question, stopping) : null,
-  });
+    stopping,
+  };
+  try {
+    return await command.run(call);
+  } catch (error) {
+    if (stopping.reason === NOBODY_READS && error instanceof RelayError) return 0;
+    throw error;
+  }
 }
 
 /** As much as a sample may have, and a byte more that tells that there is more. */

@@ -5,8 +5,11 @@ import { createReloader } from "#app/reload.ts";
 import { createSecretMask } from "#app/secret-mask.ts";
 import { loadConfig } from "#config/load.ts";
 import { watchConfig } from "#config/watch.ts";
-import { createLogger } from "#lib/logger.ts";
+import { createLogger, type LogLevel } from "#lib/logger.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
+import type { Notify } from "#systemd/notify.ts";
+import { startServiceLife } from "./service-life.ts";
+import { toStatusLine } from "./status-line.ts";
 
 export interface RunOptions {
   readonly configPath: string;
@@ -14,12 +17,20 @@ export interface RunOptions {
   /** Aborts when the relay is to stop; its reason is the name of the signal. */
   readonly stopping: AbortSignal;
   readonly onHangup: (listener: () => void) => void;
-  readonly write: (line: string) => void;
+  readonly write: (line: string, level: LogLevel) => void;
+  readonly notify: Notify;
+  /** How often systemd wants to hear that the relay gets on; null: never. */
+  readonly watchdogMs: number | null;
 }
+
+/** A relay without NATS is ready too: it waits, and says so. */
+const CONNECT_WAIT_MS = 10_000;
+/** How late a call of a callback may be before the relay counts as hung. */
+const MAX_LATE_MS = 30_000;
 
 /** Resolves with the exit code when the relay has drained. Rejects with a RelayError if it cannot start. */
 export async function run(options: RunOptions): Promise<number> {
-  const { configPath, env, stopping, write } = options;
+  const { configPath, env, stopping, write, notify } = options;
   let onChange: () => void = () => undefined;
   const watch = await watchConfig(configPath, { onChange: () => onChange() });
   const config = await loadConfig(configPath, { env });
@@ -33,7 +44,16 @@ export async function run(options: RunOptions): Promise<number> {
   logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
   for (const warning of config.warnings) logger.warn(warning);
   for (const unused of config.unused) logger.warn(unused);
+  if (notify.fault !== null) logger.warn(notify.fault);
   const started = Promise.withResolvers<App>();
+  let running: App | null = null;
+  const life = startServiceLife({
+    notify,
+    watchdogMs: options.watchdogMs,
+    isMoving: () => (running?.lateMs() ?? 0) < MAX_LATE_MS,
+  });
+  using stack = new DisposableStack();
+  stack.defer(life.close);
   const reloader = createReloader({
     path: configPath,
     env,
@@ -45,19 +65,24 @@ export async function run(options: RunOptions): Promise<number> {
     },
     signal: stopping,
   });
+  const reload = () => life.reload((running?.config() ?? config).shutdown.graceMs, reloader.reload);
   // What changes while it starts is taken when it has.
-  onChange = () => void reloader.reload();
+  onChange = () => void reload();
   options.onHangup(onChange);
   const app = await startApp(config, {
     logger,
     secretMask,
     observers: [],
-    reload: { configPath, run: reloader.reload, refused: reloader.refused },
+    reload: { configPath, run: reload, refused: reloader.refused },
   });
+  running = app;
   started.resolve(app);
   logger.info("Relay runs", { url: app.url, subscriptions: config.subscriptions.length });
+  await app.connected(AbortSignal.any([stopping, AbortSignal.timeout(CONNECT_WAIT_MS)]));
+  life.ready(() => describe(app, reloader.refused()));
   await aborted(stopping);
   watch.close();
+  life.stopping(app.config().shutdown.graceMs);
   logger.info("Relay drains", {
     signal: String(stopping.reason),
     graceSeconds: app.config().shutdown.graceMs / 1000,
@@ -65,6 +90,11 @@ export async function run(options: RunOptions): Promise<number> {
   await app.stop();
   logger.info("Relay stopped");
   return 0;
+}
+
+function describe({ runtime }: App, refused: string | null): string {
+  const states = runtime.subscriptions.map(({ state }) => state().kind);
+  return toStatusLine({ readiness: runtime.readiness(), states, refused });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -25,9 +25,10 @@ async function showStatus({ client, flags, io, screen, nowMs }: RemoteCall): Pro
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
   } else {
-    io.stdout(formatStatus(status, { screen, nowMs }));
-    io.stdout(`\n${formatSubscriptions(await listSubscriptions(client), { screen, nowMs })}`);
+    const subscriptions = await listSubscriptions(client);
     const orphans = await listOrphans(client);
+    io.stdout(formatStatus(status, { screen, nowMs }));
+    io.stdout(`\n${formatSubscriptions(subscriptions, { screen, nowMs })}`);
     if (orphans.length > 0) io.stdout(`\n${formatOrphans(orphans, screen)}`);
   }
   return status.readiness.isReady ? 0 : 1;
@@ -48,12 +49,7 @@ export function formatStatus(status: Status, { screen, nowMs }: View): string {
       paint(screen, "red", clean(`${id} cannot run here: ${reason}`)),
     ),
   ];
-  return lines
-    .map(
-      (line) => `${line}
-`,
-    )
-    .join("");
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function describeReadiness({ readiness }: Status, screen: Screen): readonly string[] {

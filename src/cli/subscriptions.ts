@@ -4,7 +4,7 @@ import { RelayError } from "#lib/errors.ts";
 import { toExchange, toSubscription } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { formatExchange } from "./exchange.ts";
-import { type Flags, JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
+import { JSON_OPTION, type RemoteCall, type RemoteCommand, textOf } from "./remote-command.ts";
 import { checkSeek, describeSeek, toSeek } from "./seek.ts";
 import { formatSubscription } from "./subscription-details.ts";
 import { listOrphans, listSubscriptions } from "./subscription-list.ts";
@@ -135,9 +135,7 @@ async function list({ client, flags, io, screen, nowMs }: RemoteCall): Promise<n
     return 0;
   }
   io.stdout(formatSubscriptions(subscriptions, { screen, nowMs }));
-  if (orphans.length > 0)
-    io.stdout(`
-${formatOrphans(orphans, screen)}`);
+  if (orphans.length > 0) io.stdout(`\n${formatOrphans(orphans, screen)}`);
   return 0;
 }
 
@@ -214,9 +212,4 @@ function pathOf(call: RemoteCall, verb?: string): string {
 
 function idOf({ args }: RemoteCall): string {
   return clean(args[0] ?? "");
-}
-
-function textOf(flags: Flags, name: string): string | null {
-  const value = flags[name];
-  return typeof value === "string" ? value : null;
 }

@@ -41,6 +41,11 @@ export function toSafeJson(value: unknown): string {
   return `${text.replaceAll(HOSTILE, (character) => (character === "\n" ? "\n" : toUnicodeEscape(character)))}\n`;
 }
 
+/** As `toSafeJson`, on one line. */
+export function toSafeLine(value: unknown): string {
+  return `${JSON.stringify(value).replaceAll(HOSTILE, toUnicodeEscape)}\n`;
+}
+
 function toUnicodeEscape(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -15,7 +15,7 @@ import {
 } from "./references.ts";
 import type { SoundFile } from "./validate.ts";
 
-const OWN_PATHS: readonly string[] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/api"];
+const OWN_PATHS: readonly string[] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/api", "/page"];
 
 export type SystemProxy =
   | { readonly kind: "found" }

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { checkServerAuth, checkServerTls } from "./check-server.ts";
+import { checkControlSocket, checkServerAuth, checkServerTls } from "./check-server.ts";
 import type { Fault, Path } from "./issue.ts";
 import { type ConfigContext, reasonOf } from "./secrets.ts";
 import type { Secret } from "./schema-secret.ts";
@@ -17,6 +17,7 @@ export function checkHost(file: SoundFile, scope: HostScope): Fault[] {
   return [
     ...checkNats(file, scope),
     ...checkServer(file, scope),
+    ...checkControlSocket(file, scope.context),
     ...checkStateKey(file, scope),
     ...checkRanges(file.callbacks?.deny ?? [], ["callbacks", "deny"]),
     ...checkRanges(file.callbacks?.allow ?? [], ["callbacks", "allow"]),

@@ -1,4 +1,4 @@
-// Faults of `server.tls` and `server.auth` that their schemas cannot see: files that do not fit, words that cannot be sent.
+// Faults of `server` that its schema cannot see: files that do not fit, words that cannot be sent, a path that is too long.
 
 import { resolve } from "node:path";
 import { createSecureContext } from "node:tls";
@@ -6,6 +6,7 @@ import type { CallbackScope } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";
 import { parseKeyFile } from "./key-file.ts";
 import { type ConfigContext, reasonOf } from "./secrets.ts";
+import { controlSocketOf, MAX_SOCKET_PATH_BYTES, stateDirectoryOf } from "./state-paths.ts";
 import type { SoundFile } from "./validate.ts";
 
 interface ServerScope extends CallbackScope {
@@ -93,6 +94,16 @@ function checkTokenKeys(
   if (file?.kind === "fault") return [...faults, file.fault];
   const parsed = file === null ? null : parseKeyFile(file.text);
   return parsed?.kind === "unusable" ? [...faults, { path, message: parsed.message }] : faults;
+}
+
+/** Its default is known only where the relay runs. */
+export function checkControlSocket({ server, state }: SoundFile, context: ConfigContext): Fault[] {
+  if (context.withoutSecrets) return [];
+  const stateDirectory = stateDirectoryOf(state?.directory, context);
+  const socket = controlSocketOf(server?.controlSocket, { context, stateDirectory });
+  if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH_BYTES) return [];
+  const message = `${socket} has more than the ${MAX_SOCKET_PATH_BYTES} bytes that a socket's path may have`;
+  return [{ path: ["server", "controlSocket"], message }];
 }
 
 /** Null: no file is named. */

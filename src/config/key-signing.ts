@@ -3,10 +3,11 @@
 import type { X509Certificate } from "node:crypto";
 import { isAbsolute } from "node:path";
 import type { AssertionKey } from "#delivery/callback.ts";
+import { orderChain, toKeyPem, toPrivateKey } from "#keystore/keys.ts";
 import { hiddenLines } from "./hidden-parts.ts";
 import type { Settings } from "./resolve-subscription.ts";
 import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
-import { findCertificates, orderChain, readPrivateKey, toKeyPem, toPrivateKey } from "./store-pem.ts";
+import { findCertificates, readPrivateKey } from "./store-pem.ts";
 import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading.ts";
 import { decodeBase64, readBytes, type StoreScope, toBytes } from "./store-source.ts";
 import { toGiven } from "./store-tls.ts";

@@ -7,7 +7,7 @@ import type { SoundSubscription } from "./references.ts";
 import type { ConfigOrigin } from "./resolve.ts";
 import { resolveSubscriptions } from "./resolve-subscription.ts";
 import type { SubscriptionEntry } from "./schema.ts";
-import { isSecret } from "./schema-secret.ts";
+import { isSecret, toInlineMessage } from "./schema-secret.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type Stores } from "./stores.ts";
 import { validate } from "./validate.ts";
@@ -139,7 +139,7 @@ function checkId(subscription: SoundSubscription | undefined, id: string | null)
 function toBodyFaults(faults: readonly Fault[]): readonly BodyFault[] {
   return faults.slice(0, MAX_FAULTS).map(({ path, message }) => ({
     path: cut(formatPath(path.slice(PLACE.length)), MAX_PATH_LENGTH),
-    message: cut(message, MAX_MESSAGE_LENGTH),
+    message: cut(toInlineMessage(message), MAX_MESSAGE_LENGTH),
   }));
 }
 

@@ -1,12 +1,13 @@
 // `server` in delivery's words: where Relay listens, and who may come in.
 
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { isLoopback, parseListen } from "./check-host.ts";
 import { hiddenPartsOfUrl } from "./hidden-parts.ts";
 import { parseKeyFile, type VerificationKey } from "./key-file.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import type { ConfigContext, Secrets } from "./secrets.ts";
+import { controlSocketOf } from "./state-paths.ts";
 
 export interface ServerConfig {
   /** null: no TCP listener. */
@@ -64,15 +65,12 @@ export function resolveServer(
   const { listen, tls, controlSocket } = server;
   const toPath = (path: string) => resolve(context.directory, path);
   const auth = resolveAuth(server.auth, { context, secrets });
-  const runtime = context.env["RUNTIME_DIRECTORY"]?.split(":")[0];
-  const socketDirectory = runtime === undefined || runtime === "" ? stateDirectory : runtime;
   return {
     server: {
       listen: listen === null ? null : toListenAddress(listen),
       tls: tls === undefined ? null : { certFile: toPath(tls.certFile), keyFile: toPath(tls.keyFile) },
       auth,
-      controlSocket:
-        controlSocket === undefined ? join(socketDirectory, "relay.sock") : toPath(controlSocket),
+      controlSocket: controlSocketOf(controlSocket, { context, stateDirectory }),
     },
     hidden: hiddenPartsOf(auth),
   };

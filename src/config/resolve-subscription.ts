@@ -12,6 +12,7 @@ import {
 import { endpointNamesOf, entrypointId, findEntrypoint, findSource } from "./references.ts";
 import type { ResolveScope } from "./resolve.ts";
 import { resolveCallback } from "./resolve-callback.ts";
+import { toLogging, toSampling } from "./resolve-record.ts";
 import type { ConfigFile, Endpoint, Entrypoint, SubscriptionEntry } from "./schema.ts";
 
 export interface ResolvedSubscriptions {
@@ -50,6 +51,7 @@ function resolveSubscription(
     interruptOnException: defaults.interruptConsumptionOnException,
     resume: toResume(defaults.resume),
     replay: toReplaySchedule(entrypoint.dlq?.replay),
+    recording: { logging: toLogging(defaults.logging), sampling: toSampling(defaults.sampling) },
     startingAt: toDate(entry.startingAt),
     endingAt: toDate(entry.endingAt),
     isPaused: entry.status === "PAUSED",
@@ -96,6 +98,11 @@ function toDeliverPolicy(policy: NonNullable<Settings["deliverPolicy"]>): Delive
   return "startSequence" in policy
     ? { kind: "start-sequence", sequence: policy.startSequence }
     : { kind: "start-time", time: new Date(policy.startTime) };
+}
+
+/** Of all entrypoints, whether subscriptions have them or not; an endpoint may come several times. */
+export function resolveLetterEndpoints(file: ConfigFile): readonly DeadLetterEndpoint[] {
+  return file.entrypoints.flatMap(({ dlq }) => resolveDeadLetters(file, dlq?.endpoint));
 }
 
 function resolveDeadLetters(file: ConfigFile, name: string | undefined): readonly DeadLetterEndpoint[] {

@@ -2,15 +2,18 @@
 
 import { resolve } from "node:path";
 import type { Qos } from "#delivery/policy.ts";
+import type { RecordSettings } from "#delivery/record.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { LogFormat, LogLevel } from "#lib/logger.ts";
 import { contextPathOf, entrypointId } from "./references.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
+import { toLogBounds, toLogging, toSampling } from "./resolve-record.ts";
 import { resolveServer, type ServerConfig } from "./resolve-server.ts";
 import { resolveSubscriptions } from "./resolve-subscription.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import { type ConfigContext, readSecret, type Secrets } from "./secrets.ts";
+import { stateDirectoryOf } from "./state-paths.ts";
 import type { Stores } from "./stores.ts";
 
 export interface Config {
@@ -23,6 +26,7 @@ export interface Config {
     /** 32 bytes; null: secrets cannot be kept in the bucket. */
     readonly key: Uint8Array | null;
   };
+  readonly deliveryLog: { readonly maxAgeMs: number; readonly maxBytes: number };
   readonly shutdown: { readonly graceMs: number };
   readonly logs: { readonly level: LogLevel; readonly format: LogFormat };
   readonly entrypoints: readonly EntrypointConfig[];
@@ -63,6 +67,7 @@ export interface EntrypointConfig {
   readonly id: string;
   readonly contextPath: string;
   readonly qos: Qos;
+  readonly recording: RecordSettings;
 }
 
 export interface ResolveScope {
@@ -86,7 +91,7 @@ export function resolveConfig(
   }: ResolveScope & { warnings: readonly string[]; unused: readonly string[] },
 ): Config {
   const scope = { context, secrets, stores };
-  const directory = resolveStateDirectory(file, context);
+  const directory = stateDirectoryOf(file.state.directory, context);
   const { server, hidden: hiddenOfServer } = resolveServer(file, { ...scope, stateDirectory: directory });
   const { subscriptions, hidden } = resolveSubscriptions(file, scope);
   const everyHidden = [
@@ -100,12 +105,17 @@ export function resolveConfig(
     nats: resolveNats(file, scope),
     server,
     state: { directory, bucket: file.state.bucket, key: resolveStateKey(file, secrets) },
+    deliveryLog: toLogBounds(file.deliveryLog),
     shutdown: { graceMs: file.shutdown.graceSeconds * 1000 },
     logs: file.logs,
     entrypoints: file.entrypoints.map((entrypoint) => ({
       id: entrypointId(entrypoint) ?? entrypoint.type,
       contextPath: contextPathOf(entrypoint) ?? `/${entrypoint.type}`,
       qos: entrypoint.qos,
+      recording: {
+        logging: toLogging(entrypoint.configuration.logging),
+        sampling: toSampling(entrypoint.configuration.sampling),
+      },
     })),
     subscriptions,
     endpointCount: file.endpoints.length,
@@ -177,10 +187,4 @@ function resolveNatsAuth(
 /** The placeholder stands only where references are not looked up. */
 function valueOf(secret: Secret, secrets: Secrets): string {
   return secrets.valueOf(secret) ?? "";
-}
-
-function resolveStateDirectory(file: ConfigFile, { directory, env }: ConfigContext): string {
-  // systemd joins several directories by colons.
-  const given = env["STATE_DIRECTORY"]?.split(":")[0];
-  return resolve(directory, file.state.directory ?? (given === undefined || given === "" ? ".relay" : given));
 }

@@ -19,6 +19,11 @@ const NOT_EMPTY = `allowed: ${REFERENCES}, with a name that is not empty`;
 const target = (description: string) =>
   v.pipe(v.string(), v.minLength(1, NOT_EMPTY), v.maxLength(4096, NOT_EMPTY), v.description(description));
 
+/** A fault's message for where references are refused. */
+export function toInlineMessage(message: string): string {
+  return message.includes(REFERENCES) ? "allowed: a plain string" : message;
+}
+
 /** The three ways to say where a value is. */
 export const reference = v.pipe(
   v.union(

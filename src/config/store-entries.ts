@@ -1,11 +1,10 @@
 // A PKCS12 or JKS store that the config names: opened, and the key that is meant taken out of it.
 
 import type { KeyObject, X509Certificate } from "node:crypto";
+import { orderChain } from "#keystore/keys.ts";
+import { openKeyStore } from "#keystore/open.ts";
+import type { KeyStore, StoredKey } from "#keystore/opened.ts";
 import { unknownNameMessage } from "./nearest.ts";
-import { openJks } from "./store-jks.ts";
-import type { KeyStore, Opened, StoredKey } from "./store-opened.ts";
-import { orderChain } from "./store-pem.ts";
-import { openPkcs12 } from "./store-pkcs12.ts";
 import { faulty, type Given, read, type Reading } from "./store-reading.ts";
 
 export interface Identity {
@@ -23,13 +22,10 @@ export interface KeyChoice {
   readonly keyPassword: Given<string | null>;
 }
 
-const JKS_MAGIC = 0xfeedfeed;
-const JCEKS_MAGIC = 0xcececece;
 const MAX_ALIASES = 12;
 
-/** A store is what its first bytes say: as in Java, a file of either type passes for the other. */
 export function openStore(source: Given<Buffer>, password: Given<string | null>): Reading<KeyStore> {
-  const opened = openBytes(source.value, password.value ?? "");
+  const opened = openKeyStore(source.value, password.value ?? "");
   switch (opened.kind) {
     case "opened":
       return read(opened.value);
@@ -43,17 +39,6 @@ export function openStore(source: Given<Buffer>, password: Given<string | null>)
     case "unreadable":
       return faulty(source.path, `cannot read the store: ${opened.reason}`);
   }
-}
-
-function openBytes(bytes: Buffer, password: string): Opened<KeyStore> {
-  const magic = bytes.length < 4 ? 0 : bytes.readUInt32BE(0);
-  if (magic === JKS_MAGIC) return openJks(bytes, password);
-  if (magic === JCEKS_MAGIC) {
-    return { kind: "unreadable", reason: "JCEKS is not supported, allowed: PKCS12 or JKS" };
-  }
-  // A sequence, as every PKCS12 file is.
-  if (bytes[0] === 0x30) return openPkcs12(bytes, password);
-  return { kind: "unreadable", reason: "it is neither PKCS12 nor JKS" };
 }
 
 export function takeIdentity(

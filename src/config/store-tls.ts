@@ -2,10 +2,11 @@
 
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { orderChain, toKeyPem } from "#keystore/keys.ts";
 import type { Settings } from "./resolve-subscription.ts";
 import type { Secret } from "./schema-secret.ts";
 import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
-import { orderChain, readCertificates, readPrivateKey, toKeyPem } from "./store-pem.ts";
+import { readCertificates, readPrivateKey } from "./store-pem.ts";
 import { faulty, type Given, read, type Reading, thenRead, UNKNOWN } from "./store-reading.ts";
 import { readSource, type StoreScope } from "./store-source.ts";
 import type { Sound } from "./validate.ts";

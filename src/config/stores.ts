@@ -1,6 +1,7 @@
 // Keys and certificates that the file names, loaded and checked with it.
 
 import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
+import { toKeyPem } from "#keystore/keys.ts";
 import { hiddenLines } from "./hidden-parts.ts";
 import { type Fault, formatPath, type Path } from "./issue.ts";
 import { type JwtProfile, type Jwt, readSigningKey } from "./key-signing.ts";
@@ -8,7 +9,6 @@ import { deliveryPath, deliverySettings, type SoundConfiguration } from "./refer
 import type { Settings } from "./resolve-subscription.ts";
 import type { Secrets, ConfigContext } from "./secrets.ts";
 import { certificateWarnings, tokenWarning } from "./store-expiry.ts";
-import { toKeyPem } from "./store-pem.ts";
 import { mapReading } from "./store-reading.ts";
 import { createShelf, type StoreNotes } from "./store-shelf.ts";
 import type { StoreScope } from "./store-source.ts";

@@ -1,12 +1,14 @@
 // What is allowed but probably not meant, or good to know.
 
-import { formatPath, type Path } from "./issue.ts";
 import { isOrdered } from "#delivery/subscription.ts";
+import { isLoopback, parseListen } from "./check-host.ts";
+import { formatPath, type Path } from "./issue.ts";
 import type { ConfigFile } from "./schema.ts";
 
 /** `value` is the file as it is written: a default is nothing to warn about. */
 export function listWarnings(file: ConfigFile, value: unknown): readonly string[] {
   return [
+    ...serverWarnings(file.server),
     ...file.endpoints.flatMap(({ producer }, index) => {
       if (producer === undefined || producer.create) return [];
       return (["maxAgeSeconds", "maxBytes", "replicas"] as const)
@@ -29,6 +31,20 @@ export function listWarnings(file: ConfigFile, value: unknown): readonly string[
           : []),
       ];
     }),
+  ];
+}
+
+/** What others can read, or change, on the way. */
+function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): string[] {
+  const keys = auth.type === "jwt" && auth.jwksUri !== undefined ? new URL(auth.jwksUri) : null;
+  const isOpen = listen !== null && tls === undefined && !isLoopback(parseListen(listen).host);
+  return [
+    ...(isOpen && auth.type !== "none"
+      ? [`server.listen: ${listen} is without TLS: what callers sign in with can be read on the way`]
+      : []),
+    ...(keys?.protocol === "http:" && !isLoopback(keys.hostname.replace(/^\[(.*)\]$/u, "$1"))
+      ? ["server.auth.jwksUri: it is without TLS: who changes its answer on the way can sign in"]
+      : []),
   ];
 }
 

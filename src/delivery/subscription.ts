@@ -3,6 +3,7 @@
 import type { Retry } from "./backoff.ts";
 import type { CallbackSettings } from "./callback.ts";
 import type { Qos } from "./policy.ts";
+import type { RecordSettings } from "./record.ts";
 
 export type DeliverPolicy =
   | { readonly kind: "all" }
@@ -64,6 +65,8 @@ export interface Subscription {
   readonly interruptOnException: boolean;
   readonly resume: Resume;
   readonly replay: ReplaySchedule;
+  /** What the delivery log keeps of it. */
+  readonly recording: RecordSettings;
   /** It runs from `startingAt` (inclusive) to `endingAt` (exclusive); null: without that end. */
   readonly startingAt: Date | null;
   readonly endingAt: Date | null;

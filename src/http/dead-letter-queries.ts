@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { choice, flag, integer, list, object, text, timestamp } from "#config/schema-parts.ts";
 import { EVERY_LETTER, LETTER_REASONS, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
+import type { Problem } from "./problem.ts";
 
 const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;
@@ -92,4 +93,18 @@ export function toLetterFilter(given: v.InferOutput<typeof letterFilterSchema>):
     from: from === undefined ? null : new Date(from),
     to: to === undefined ? null : new Date(to),
   };
+}
+
+/** Of several forms that a body may have, what is wrong inside its parts says more than what it is not. */
+export function toFaults(
+  issues: readonly v.BaseIssue<unknown>[],
+): Required<Pick<Problem, "detail" | "errors">> {
+  const inner = issues.flatMap((issue) => issue.issues ?? []).filter(({ path = [] }) => path.length > 1);
+  const errors = new Map(
+    (inner.length > 0 ? inner : issues).map((issue) => {
+      const path = v.getDotPath(issue) ?? "";
+      return [`${path} ${issue.message}`, { path, message: issue.message }];
+    }),
+  );
+  return { detail: "The request has faults", errors: [...errors.values()] };
 }

@@ -27,6 +27,10 @@ export const deadLetterSchema = v.strictObject({
   error: textOrNull("Of the last attempt"),
   attempts: countOrNull("Calls that were made"),
   replays: count("Replays that failed"),
+  isExhausted: v.pipe(
+    v.boolean(),
+    v.description("It was replayed as often as the schedule of its subscription allows, and stays"),
+  ),
   stream: textOrNull("Where the message came from"),
   sequence: countOrNull("Of the message in that stream"),
   subject: textOrNull("Of the message; of a foreign entry, its own"),
@@ -86,6 +90,12 @@ export type PayloadEncoding = (typeof PAYLOAD_ENCODINGS)[number];
 
 type Mask = (text: string) => string;
 
+export interface DeadLetterViewOptions {
+  readonly mask: Mask;
+  /** How often a letter of that subscription is replayed by itself; null: not at all. */
+  readonly maxReplaysOf: (subscription: string) => number | null;
+}
+
 /** What is shown of a body; base 64 gives all of it. */
 const MAX_SHOWN_BYTES = 65_536;
 
@@ -93,7 +103,10 @@ export function isPayloadEncoding(word: string): word is PayloadEncoding {
   return PAYLOAD_ENCODINGS.some((encoding) => encoding === word);
 }
 
-export function toDeadLetterView(entry: Entry, mask: Mask): DeadLetterView {
+export function toDeadLetterView(
+  entry: Entry,
+  { mask, maxReplaysOf }: DeadLetterViewOptions,
+): DeadLetterView {
   const { id, endpoint, size } = entry;
   const base = { id, endpoint, size, date: entry.date.toISOString() };
   if (entry.kind === "foreign") return { ...base, ...NOTHING, subject: mask(entry.subject) };
@@ -109,6 +122,7 @@ export function toDeadLetterView(entry: Entry, mask: Mask): DeadLetterView {
     error: masked(entry.error),
     attempts: entry.attempts,
     replays: entry.replays,
+    isExhausted: entry.replays >= (maxReplaysOf(entry.subscription) ?? Number.POSITIVE_INFINITY),
     stream: entry.stream,
     sequence: entry.sequence,
     subject: masked(entry.subject),
@@ -125,19 +139,21 @@ const NOTHING = {
   error: null,
   attempts: null,
   replays: 0,
+  isExhausted: false,
   stream: null,
   sequence: null,
 } as const;
 
 export function toDeadLetterDetail(
   { entry, headers, body }: FoundLetter,
-  { encoding, mask }: { encoding: PayloadEncoding; mask: Mask },
+  { encoding, ...options }: DeadLetterViewOptions & { encoding: PayloadEncoding },
 ): DeadLetterDetail {
+  const { mask } = options;
   const isWhole = encoding === "base64" || body.length <= MAX_SHOWN_BYTES;
   const shown = Buffer.from(isWhole ? body : body.subarray(0, MAX_SHOWN_BYTES));
   const content = encoding === "text" ? mask(shown.toString("utf8")) : shown.toString(encoding);
   return {
-    ...toDeadLetterView(entry, mask),
+    ...toDeadLetterView(entry, options),
     headers: headers.filter(isShown).map(([name, value]): [string, string] => [name, mask(value)]),
     payload: { encoding, content, isCut: !isWhole },
   };

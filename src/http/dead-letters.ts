@@ -1,13 +1,15 @@
 // `/api/dead-letters`: what callbacks did not take: listed, counted, shown, fetched, purged.
 
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import * as v from "valibot";
 import type { PurgeOutcome } from "#nats/letter-purge.ts";
 import type { Letters } from "#nats/letters.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
 import type { ServerEnv } from "./caller.ts";
-import { letterQuerySchema, purgeSchema, toLetterFilter } from "./dead-letter-queries.ts";
+import { letterQuerySchema, purgeSchema, toFaults, toLetterFilter } from "./dead-letter-queries.ts";
 import {
   type DeadLetterPage,
+  type DeadLetterViewOptions,
   isPayloadEncoding,
   type PurgeOutcomeView,
   toDeadLetterCounts,
@@ -16,17 +18,26 @@ import {
   toFaultLines,
 } from "./dead-letter-view.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
+import { NOT_JSON, readJson } from "./subscription-reach.ts";
 
 export interface DeadLetterRoutesOptions {
   readonly letters: () => Letters;
+  readonly findSubscription: (id: string) => RunningSubscription | null;
   readonly mask: (text: string) => string;
 }
 
 const BAD_CURSOR: Problem = { status: 400, detail: "cursor takes the next of the page before" };
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such dead letter" };
-const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
-export function createDeadLetterRoutes({ letters, mask }: DeadLetterRoutesOptions): Hono<ServerEnv> {
+export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
+  const { letters, findSubscription, mask } = options;
+  const shown: DeadLetterViewOptions = {
+    mask,
+    maxReplaysOf(id) {
+      const replay = findSubscription(id)?.subscription.replay;
+      return replay?.kind === "scheduled" ? replay.maxReplays : null;
+    },
+  };
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem, mask);
 
@@ -43,7 +54,7 @@ export function createDeadLetterRoutes({ letters, mask }: DeadLetterRoutesOption
     if (page.kind === "bad-cursor") return refuse(BAD_CURSOR);
     if (page.kind === "unavailable") return refuse({ status: 503, detail: page.reason });
     const answer: DeadLetterPage = {
-      items: page.entries.map((entry) => toDeadLetterView(entry, mask)),
+      items: page.entries.map((entry) => toDeadLetterView(entry, shown)),
       next: page.next,
       continuesAt: page.continuesAt?.toISOString() ?? null,
       faults: toFaultLines(page.faults, mask),
@@ -65,7 +76,7 @@ export function createDeadLetterRoutes({ letters, mask }: DeadLetterRoutesOption
     const found = await letters().find(context.req.param("id"));
     if (found.kind === "missing") return refuse(NOT_FOUND);
     if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
-    return context.json(toDeadLetterDetail(found.letter, { encoding, mask }));
+    return context.json(toDeadLetterDetail(found.letter, { ...shown, encoding }));
   });
 
   /** The bytes as they are: no browser may take them for a page. */
@@ -122,19 +133,5 @@ function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Probl
       };
     case "unavailable":
       return { status: 503, detail: outcome.reason };
-  }
-}
-
-function toFaults(issues: readonly v.BaseIssue<unknown>[]): Omit<Problem, "status"> {
-  const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
-  return { detail: "The request has faults", errors };
-}
-
-/** undefined: there is none that can be read. */
-async function readJson(context: Context<ServerEnv>): Promise<unknown> {
-  try {
-    return (await context.req.json()) as unknown;
-  } catch {
-    return undefined;
   }
 }

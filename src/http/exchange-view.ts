@@ -37,6 +37,7 @@ export type ExchangeView = View<typeof exchangeSchema>;
 
 export function toExchangeView(exchange: Exchange, mask: (text: string) => string): ExchangeView {
   const { outcome, request, response } = exchange;
+  const maskAnswer = (line: string) => mask(response?.maskTokens(line) ?? line);
   return {
     outcome: outcome.kind,
     status: statusOf(outcome),
@@ -49,9 +50,9 @@ export function toExchangeView(exchange: Exchange, mask: (text: string) => strin
         ? null
         : {
             headers: Object.entries(response.headers).flatMap(([name, value]) =>
-              [value ?? []].flat().map((line): [string, string] => [name, mask(line)]),
+              [value ?? []].flat().map((line): [string, string] => [name, maskAnswer(line)]),
             ),
-            body: mask(new TextDecoder().decode(response.body)),
+            body: maskAnswer(new TextDecoder().decode(response.body)),
             truncated: response.truncated,
           },
   };

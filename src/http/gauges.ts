@@ -20,6 +20,12 @@ export interface GaugeSources {
   readonly bucketFault: () => string | null;
   /** Why the config file, as it is now, is not the one that runs; null: it is. */
   readonly configRefused: () => string | null;
+  readonly deliveryLog: () => {
+    readonly written: number;
+    readonly dropped: number;
+    readonly faults: number;
+    readonly fault: string | null;
+  };
 }
 
 const STATES: readonly SubscriptionState["kind"][] = [
@@ -33,21 +39,27 @@ const STATES: readonly SubscriptionState["kind"][] = [
 
 export function exposeGauges(registers: Registry[], sources: GaugeSources): void {
   exposeSubscriptions(registers, sources);
-  const { connection, bucketFault, configRefused } = sources;
+  const { connection, bucketFault, configRefused, deliveryLog } = sources;
   const gauge = (name: string, help: string, read: () => number) =>
     exposeGauge(registers, { name, help, labels: [], collect: (own) => own.set(read()) });
   gauge("relay_nats_connected", "1 while NATS is connected and answers", () =>
     toBit(connection().isConnected),
   );
-  void new Counter({
-    name: "relay_nats_reconnects_total",
-    help: "Times that NATS was connected again",
-    registers,
-    collect() {
-      this.reset();
-      this.inc(connection().reconnects);
-    },
-  });
+  const counter = (name: string, help: string, read: () => number) =>
+    void new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  counter(
+    "relay_nats_reconnects_total",
+    "Times that NATS was connected again",
+    () => connection().reconnects,
+  );
   gauge(
     "relay_nats_unconfirmed_acks",
     "Acknowledgements that the server is not known to have yet",
@@ -58,6 +70,20 @@ export function exposeGauges(registers: Registry[], sources: GaugeSources): void
   );
   gauge("relay_config_last_reload_successful", "0 while the config file was changed and refused", () =>
     toBit(configRefused() === null),
+  );
+  counter("relay_delivery_log_records_total", "Records written", () => deliveryLog().written);
+  counter(
+    "relay_delivery_log_dropped_total",
+    "Records lost, for more came than could be written",
+    () => deliveryLog().dropped,
+  );
+  counter(
+    "relay_delivery_log_faults_total",
+    "Times that the log could not be written or read",
+    () => deliveryLog().faults,
+  );
+  gauge("relay_delivery_log_usable", "1 while the delivery log can be written and read", () =>
+    toBit(deliveryLog().fault === null),
   );
 }
 

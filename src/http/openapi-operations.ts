@@ -1,5 +1,13 @@
 // Every route of the server, as its document tells of it: all but the subscriptions'.
+//
+// A route is added in four places, and test/http/openapi.test.ts fails where one is missing:
+//
+//   server.ts              mounts it; what it answers with is a `View` of a schema that stands beside the route
+//   openapi-schemas.ts     names that schema, its page (`pageSchema`) and the schema of its body
+//   here                   an operation: who may call it, what it takes, each answer and problem it has of its own
+//   openapi-parameters.ts  what it takes in its address, if that is new
 
+import type { ParameterName } from "./openapi-parameters.ts";
 import type { ProblemStatus } from "./problem.ts";
 
 export interface Operation {
@@ -17,8 +25,6 @@ export interface Operation {
   /** Besides those that any request may get. */
   readonly problems?: readonly ProblemStatus[];
 }
-
-export type ParameterName = "Id" | "ContextPath" | "Limit" | "Cursor" | "IfMatch";
 
 export interface Body {
   /** Name of its schema; null: any JSON. */
@@ -107,6 +113,16 @@ export const OPERATIONS: readonly Operation[] = [
     summary: "How the relay is",
     access: "read",
     answers: [json("Status", "Version, config, NATS, readiness, subscriptions by state")],
+  },
+  {
+    method: "get",
+    path: "/api/activity",
+    id: "listActivity",
+    summary: "Attempts of the last hour, minute by minute, for each subscription that made some",
+    access: "read",
+    parameters: PAGED,
+    answers: [json("ActivityPage", "Of this relay")],
+    problems: [400],
   },
   {
     method: "get",

@@ -3,10 +3,22 @@
 import { toComponents, toInlineComponent } from "#config/json-schema.ts";
 import { configSchema } from "#config/schema.ts";
 import { subscriptionSchema } from "#config/schema-subscription.ts";
+import { activityPageSchema, activitySchema } from "./activity.ts";
+import { purgeSchema } from "./dead-letter-queries.ts";
+import {
+  deadLetterCountsSchema,
+  deadLetterDetailSchema,
+  deadLetterPageSchema,
+  deadLetterSchema,
+  purgeOutcomeSchema,
+} from "./dead-letter-view.ts";
+import { deliveryDetailSchema, deliveryPageSchema, deliverySchema } from "./delivery-view.ts";
 import { exchangeSchema } from "./exchange-view.ts";
+import { loggingBodySchema, loggingViewSchema } from "./logging.ts";
 import { orphanSchema } from "./orphans.ts";
 import { problemSchema } from "./problem.ts";
 import { reloadSchema } from "./reload.ts";
+import { replayPageSchema, replayRequestSchema, replaySchema, startedReplaySchema } from "./replay-view.ts";
 import { credentialsSchema, sessionSchema } from "./sign-in.ts";
 import { readinessSchema, statusSchema } from "./status.ts";
 import { resumeSchema, seekSchema } from "./subscription-bodies.ts";
@@ -17,17 +29,35 @@ import { pageSchema } from "./view.ts";
 export function createSchemas(): Readonly<Record<string, object>> {
   return {
     ...toComponents({
+      Activity: activitySchema,
+      ActivityPage: activityPageSchema,
       Config: configSchema,
       Credentials: credentialsSchema,
+      DeadLetter: deadLetterSchema,
+      DeadLetterCounts: deadLetterCountsSchema,
+      DeadLetterDetail: deadLetterDetailSchema,
+      DeadLetterPage: deadLetterPageSchema,
+      Delivery: deliverySchema,
+      DeliveryDetail: deliveryDetailSchema,
+      DeliveryPage: deliveryPageSchema,
       Exchange: exchangeSchema,
+      Logging: loggingViewSchema,
+      LoggingBody: loggingBodySchema,
+      LoggingPage: pageSchema(loggingViewSchema),
       Orphan: orphanSchema,
       OrphanPage: pageSchema(orphanSchema),
       Problem: problemSchema,
+      Purge: purgeSchema,
+      PurgeOutcome: purgeOutcomeSchema,
       Readiness: readinessSchema,
       Reload: reloadSchema,
+      Replay: replaySchema,
+      ReplayPage: replayPageSchema,
+      ReplayRequest: replayRequestSchema,
       ResumeBody: resumeSchema,
       SeekBody: seekSchema,
       Session: sessionSchema,
+      StartedReplay: startedReplaySchema,
       Status: statusSchema,
       Subscription: subscriptionViewSchema,
       SubscriptionDefinition: subscriptionSchema,

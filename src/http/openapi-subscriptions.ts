@@ -1,6 +1,7 @@
 // The subscriptions' routes, as the document tells of them: once below `/api`, once below the context paths.
 
-import { json, type Operation, type ParameterName } from "./openapi-operations.ts";
+import { json, type Operation } from "./openapi-operations.ts";
+import type { ParameterName } from "./openapi-parameters.ts";
 
 /** `below`: the path that they are mounted on; `{contextPath}` stands for that of any entrypoint. */
 export function subscriptionOperations(below: "/api" | "/{contextPath}"): readonly Operation[] {

@@ -2,7 +2,10 @@
 
 import { VERSION } from "#lib/version.ts";
 import type { Auth } from "./auth.ts";
+import { DEAD_LETTER_OPERATIONS } from "./openapi-dead-letters.ts";
+import { DELIVERY_OPERATIONS } from "./openapi-deliveries.ts";
 import { type Answer, type Body, type Operation, OPERATIONS } from "./openapi-operations.ts";
+import { PARAMETERS } from "./openapi-parameters.ts";
 import { createSchemas } from "./openapi-schemas.ts";
 import { subscriptionOperations } from "./openapi-subscriptions.ts";
 import { TITLES } from "./problem.ts";
@@ -16,6 +19,8 @@ export type Document = Readonly<Record<string, object | string>>;
 export function createDocument(auth: Auth["kind"]): Document {
   const operations = [
     ...OPERATIONS,
+    ...DEAD_LETTER_OPERATIONS,
+    ...DELIVERY_OPERATIONS,
     ...subscriptionOperations("/api"),
     ...subscriptionOperations("/{contextPath}"),
   ];
@@ -50,41 +55,6 @@ export function createDocument(auth: Auth["kind"]): Document {
 const PROBLEM = {
   description: "Problem details of RFC 9457",
   content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
-};
-
-const PARAMETERS = {
-  Id: {
-    name: "id",
-    in: "path",
-    required: true,
-    description: "Of the subscription",
-    schema: { type: "string" },
-  },
-  ContextPath: {
-    name: "contextPath",
-    in: "path",
-    required: true,
-    description: "`contextPath` of the entrypoint, without its first slash; it may have several segments",
-    schema: { type: "string" },
-  },
-  Limit: {
-    name: "limit",
-    in: "query",
-    description: "How many at most",
-    schema: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
-  },
-  Cursor: {
-    name: "cursor",
-    in: "query",
-    description: "The `next` of the page before",
-    schema: { type: "string" },
-  },
-  IfMatch: {
-    name: "If-Match",
-    in: "header",
-    description: "The `ETag` of the definition that is meant; without it, whichever there is",
-    schema: { type: "string" },
-  },
 };
 
 const HEADERS = {

@@ -20,8 +20,8 @@ export function pageOf<T>(
     cursor,
   }: { keyOf: (item: T) => string; limit: string | undefined; cursor: string | undefined },
 ): Page<T> {
-  const limit = limitText === undefined ? DEFAULT_LIMIT : Number(limitText);
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+  const limit = Number(limitText ?? DEFAULT_LIMIT);
+  if (!/^\d+$/u.test(limitText ?? "0") || limit < 1 || limit > MAX_LIMIT) {
     return { kind: "invalid", detail: `limit takes a whole number from 1 to ${MAX_LIMIT}` };
   }
   const sorted = list.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));

@@ -1,45 +1,62 @@
 // The routes that people and scripts see, behind the gate.
 
 import { Hono } from "hono";
+import type { EntrypointConfig } from "#config/resolve.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
+import { type Activity, createActivityRoute } from "./activity.ts";
 import type { ServerEnv } from "./caller.ts";
+import { createDeadLetterRoutes, type DeadLetterRoutesOptions } from "./dead-letters.ts";
+import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.ts";
 import { createGate, type GateOptions } from "./gate.ts";
+import { createLoggingRoutes, type LoggingRoutesOptions } from "./logging.ts";
 import { createDocument, type Document } from "./openapi.ts";
 import { createOrphans, type Orphan } from "./orphans.ts";
 import { problemOf, toProblemResponse } from "./problem.ts";
 import type { Reload } from "./reload.ts";
 import { createReload } from "./reload.ts";
+import { createReplayRoutes, type ReplayRoutesOptions } from "./replays.ts";
 import type { Registry } from "./registry.ts";
 import { createSignIn } from "./sign-in.ts";
 import type { Status } from "./status.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import type { Lag } from "./subscription-view.ts";
 
-export interface ServerOptions extends Omit<GateOptions, "openPaths" | "contextPaths"> {
+export interface ServerOptions
+  extends
+    Omit<GateOptions, "openPaths" | "contextPaths">,
+    DeadLetterRoutesOptions,
+    DeliveryRoutesOptions,
+    LoggingRoutesOptions,
+    ReplayRoutesOptions {
   readonly readiness: () => Readiness;
   /** The exposition in Prometheus' text format, with its content type. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
   readonly registry: () => Registry;
   readonly lagOf: (id: string) => Lag | null;
   readonly status: () => Status;
+  readonly activity: Activity;
   readonly orphans: () => readonly Orphan[];
   /** The config as it may be shown. */
   readonly config: () => unknown;
   readonly reload: Reload;
-  readonly entrypoints: readonly { readonly id: string; readonly contextPath: string }[];
+  readonly entrypoints: readonly Pick<EntrypointConfig, "id" | "contextPath" | "recording">[];
+  /** What people see, mounted at `/`: open to everybody. */
+  readonly page: Hono;
   readonly onError: (error: unknown) => void;
 }
 
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz", "/openapi.json"]);
 
 export function createServer(options: ServerOptions): Hono<ServerEnv> {
-  const { auth, sessions, mask, entrypoints, readiness, metrics } = options;
+  const { auth, sessions, mask, entrypoints, readiness, metrics, page } = options;
   const server = new Hono<ServerEnv>();
   const contextPaths = entrypoints.map(({ contextPath }) => contextPath);
   const signIn = createSignIn({ auth, sessions, mask });
-  server.use(createGate({ ...options, openPaths: OPEN_PATHS, contextPaths }));
-  server.get("/livez", (context) => context.text("alive\n"));
+  const openPaths = new Set([...OPEN_PATHS, ...page.routes.map(({ path }) => path)]);
+  server.use(createGate({ ...options, openPaths, contextPaths }));
+  // Of `text()` the header would come from Bun, and is lost where the gate adds others.
+  server.get("/livez", (context) => context.body("alive\n", 200, { "content-type": "text/plain" }));
   server.get("/readyz", (context) => {
     const { isReady, reasons, idle } = readiness();
     return context.json({ ready: isReady, reasons, idle }, isReady ? 200 : 503);
@@ -52,13 +69,26 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   server.get("/openapi.json", (context) => context.json((document ??= createDocument(auth.kind))));
   server.get(SESSION_PATH, signIn.show).post(signIn.signIn).delete(signIn.signOut);
   server.get("/api/status", (context) => context.json(options.status()));
+  const subscriptions = () =>
+    new Set(
+      options
+        .registry()
+        .list()
+        .map(({ subscription }) => subscription.id),
+    );
+  server.route("/api/activity", createActivityRoute(options.activity, { subscriptions, mask }));
   server.get("/api/config", (context) => context.json(options.config()));
   server.route("/api/reload", createReload(options.reload, mask));
   server.route("/api/orphans", createOrphans(options.orphans, mask));
+  server.route("/api/deliveries", createDeliveryRoutes(options));
+  server.route("/api/logging", createLoggingRoutes(options));
+  server.route("/api/dead-letters", createDeadLetterRoutes(options));
+  server.route("/api/replays", createReplayRoutes(options));
   server.route("/api/subscriptions", createSubscriptions({ ...options, entrypoint: null }));
   for (const { id, contextPath } of entrypoints) {
     server.route(`${contextPath}/subscriptions`, createSubscriptions({ ...options, entrypoint: id }));
   }
+  server.route("/", page);
   server.notFound(() => toProblemResponse({ status: 404 }, mask));
   server.onError((error) => {
     options.onError(error);

@@ -54,11 +54,13 @@ export function createSignIn({ auth, sessions, mask }: SignInOptions): SignIn {
     toProblemResponse(withoutPrompt(problem, context.req.raw), mask);
 
   return {
-    show: (context) => context.json(describe(auth, findSession(context, sessions))),
+    show: (context) =>
+      context.json(describe(auth, { caller: context.env.caller, session: findSession(context, sessions) })),
     async signIn(context) {
       const { caller } = context.env;
       // Who needs no credentials needs no cookie either.
-      if (auth.kind === "none" || caller.kind === "socket") return context.json(describe(auth, null));
+      if (auth.kind === "none" || caller.kind === "socket")
+        return context.json(describe(auth, { caller, session: null }));
       const credentials = parseCredentials(await context.req.json().catch(() => null));
       if (credentials === null) {
         const detail = 'The body must be { "token" } or { "username", "password" }, with strings';
@@ -71,7 +73,7 @@ export function createSignIn({ auth, sessions, mask }: SignInOptions): SignIn {
         ...cookieOptions(caller),
         maxAge: Math.max(0, Math.floor((session.expiresAt - Date.now()) / 1000)),
       });
-      return context.json(describe(auth, session));
+      return context.json(describe(auth, { caller, session }));
     },
     signOut(context) {
       const { caller } = context.env;
@@ -97,8 +99,11 @@ function parseCredentials(body: unknown): Credentials | null {
   return "token" in output ? { kind: "bearer", token: output.token } : { kind: "basic", ...output };
 }
 
-function describe({ kind: auth }: Auth, session: Session | null): View<typeof sessionSchema> {
-  const isSignedIn = auth === "none" || session !== null;
+function describe(
+  { kind: auth }: Auth,
+  { caller, session }: { caller: Caller; session: Session | null },
+): View<typeof sessionSchema> {
+  const isSignedIn = auth === "none" || caller.kind === "socket" || session !== null;
   const expiresAt = session === null ? null : new Date(session.expiresAt).toISOString();
   return { auth, signedIn: isSignedIn, identity: session?.identity ?? null, expiresAt };
 }

@@ -21,6 +21,12 @@ export const statusSchema = v.strictObject({
     lastError: textOrNull("Why it is, or last was, not connected"),
     bucket: textOrNull("Why states and subscriptions made by API cannot be kept; null: they can"),
   }),
+  deliveryLog: v.strictObject({
+    written: count("Records written since the start"),
+    dropped: count("Records that were lost since then"),
+    faults: count("How often it could not be written or read since then"),
+    fault: textOrNull("Why it cannot be written or read just now; null: it can"),
+  }),
   readiness: v.strictObject({
     isReady: v.boolean(),
     reasons: texts("Why it is not"),

@@ -32,9 +32,14 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
     return context.json(view(found), isNew ? 201 : 200);
   }
 
-  /** Whether a write may go on to the registry, which says itself what is missing. */
-  function isWritable(context: ServerContext): boolean {
-    return find(context) !== null || reach.isEverything(context);
+  /** Null: to this caller there is nothing to write, though the registry might know of something. */
+  function readCondition(context: ServerContext): { readonly revisions: WantedRevisions } | null {
+    const found = find(context);
+    if (found === null && !reach.isEverything(context)) return null;
+    const wanted = readIfMatch(context);
+    // What was looked at is what is written: it may be somebody else's by now.
+    const looked = found === null || found.revision === null ? null : [found.revision];
+    return { revisions: wanted ?? looked };
   }
 
   routes.get("/", (context) => {
@@ -63,17 +68,18 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
   routes.put("/:id", async (context) => {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
-    if (!isWritable(context)) return refuse(NOT_FOUND);
-    const write = { ...reach.writeOptions(context), revisions: readIfMatch(context) };
+    const condition = readCondition(context);
+    if (condition === null) return refuse(NOT_FOUND);
+    const write = { ...reach.writeOptions(context), ...condition };
     return answer(context, await registry().replace(context.req.param("id"), body, write));
   });
 
   routes.delete("/:id", async (context) => {
     context.env.keepOpen(); // What is in flight may take its time to end.
-    if (!isWritable(context)) return refuse(NOT_FOUND);
+    const condition = readCondition(context);
+    if (condition === null) return refuse(NOT_FOUND);
     const { signal } = reach.writeOptions(context);
-    const condition = { revisions: readIfMatch(context), signal };
-    const outcome = await registry().remove(context.req.param("id"), condition);
+    const outcome = await registry().remove(context.req.param("id"), { ...condition, signal });
     return outcome.kind === "written" ? context.body(null, 204) : refuse(toProblem(outcome, context));
   });
 

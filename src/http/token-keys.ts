@@ -37,37 +37,68 @@ const HMAC_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS5
 const MAX_SET_BYTES = 262_144;
 const MAX_KEYS = 100;
 
-/** Fetched when needed; rejects with a RelayError `unavailable` where that fails, and says so in the log once. */
+/**
+ * Fetched when needed. Where that fails, which the log tells, keys that were fetched before go on for as long as it does;
+ * for any other it rejects with a RelayError `unavailable`.
+ */
 export function createRemoteKeys(uri: URL, options: RemoteKeysOptions): KeysFor {
   const { logger, cooldownMs = 10_000, retryMs = 5000, maxAgeMs = 600_000, timeoutMs = 5000 } = options;
   let failedAt = -Infinity;
-  const resolveKey = createRemoteJWKSet(uri, {
+  let isFailing = false;
+  let lastKeys: ResolveKey | null = null;
+  const resolveRemote = createRemoteJWKSet(uri, {
     cooldownDuration: cooldownMs,
     cacheMaxAge: maxAgeMs,
     timeoutDuration: timeoutMs,
     async [customFetch](url, request) {
       if (performance.now() - failedAt < retryMs) throw unavailable("it failed a moment ago");
       try {
-        return Response.json(await fetchKeys(url, request));
+        const keys = await fetchKeys(url, request);
+        lastKeys = createLocalJWKSet(keys);
+        isFailing = false;
+        return Response.json(keys);
       } catch (error) {
         failedAt = performance.now();
+        isFailing = true;
         logger.warn("Cannot fetch the keys of server.auth", { from: uri.origin, error: messageOf(error) });
         throw unavailable(messageOf(error));
       }
     },
   });
+
+  /** While it fails, who has a key that is known does not wait for another try. */
+  async function resolveKey(header: JWSHeaderParameters): Promise<CryptoKey> {
+    const known = isFailing && lastKeys !== null ? await lastKeys(header).catch(() => null) : null;
+    if (known !== null) {
+      void resolveRemote(header).catch(() => null); // Told in the log where it failed.
+      return known;
+    }
+    try {
+      return await resolveRemote(header);
+    } catch (error) {
+      if (!(error instanceof RelayError) || lastKeys === null) throw error;
+      return await lastKeys(header).catch((fault: unknown) => {
+        throw fault instanceof errors.JWKSNoMatchingKey ? error : fault;
+      });
+    }
+  }
+
   return (header) => listPublicKeys(resolveKey, header);
 }
 
-/** From a file that is read with the config. */
+/** From a file that is read with the config. A public key without a `kid`, as all in PEM are, is tried for any. */
 export function createFileKeys(keys: readonly VerificationKey[]): KeysFor {
   const isSecret = ({ kty }: VerificationKey) => kty === "oct";
   const published: JWK[] = keys.filter((key) => !isSecret(key));
-  const resolveKey = createLocalJWKSet({ keys: published });
+  const named = createLocalJWKSet({ keys: published.filter(({ kid }) => kid !== undefined) });
+  const unnamed = createLocalJWKSet({ keys: published.filter(({ kid }) => kid === undefined) });
   const secrets = keys.filter(isSecret);
   return async (header) => {
     const minBytes = HMAC_BYTES[header.alg ?? ""];
-    if (minBytes === undefined) return await listPublicKeys(resolveKey, header);
+    if (minBytes === undefined) {
+      const { kid: _kid, ...anyName } = header;
+      return [...(await listPublicKeys(named, header)), ...(await listPublicKeys(unnamed, anyName))];
+    }
     return secrets
       .filter(({ alg, kid }) => (alg ?? header.alg) === header.alg && (header.kid ?? kid) === kid)
       .map(({ k }) => Buffer.from(k ?? "", "base64url"))

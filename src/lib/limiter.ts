@@ -1,4 +1,4 @@
-// A fixed number of places, given in the order of asking; where there are several lines, to each line in turn.
+// A number of places, given in the order of asking; where there are several lines, to each line in turn.
 
 export interface Limiter {
   /**
@@ -7,6 +7,8 @@ export interface Limiter {
    */
   acquire: (signal: AbortSignal, line?: number) => Promise<boolean>;
   release: () => void;
+  /** So many from now on; of more that are taken none is given again until there are fewer. */
+  resize: (places: number) => void;
   readonly taken: number;
   readonly waiting: number;
 }
@@ -16,7 +18,8 @@ interface Waiting {
   readonly resolve: (isTaken: boolean) => void;
 }
 
-export function createLimiter(places: number, { lines = 1 }: { lines?: number } = {}): Limiter {
+export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: number } = {}): Limiter {
+  let places = initialPlaces;
   let taken = 0;
   const queues = Array.from({ length: lines }, () => new Set<Waiting>());
   /** Whose turn comes after all others. */
@@ -51,8 +54,18 @@ export function createLimiter(places: number, { lines = 1 }: { lines?: number } 
     waiting.resolve(false);
   }
 
-  /** A place passes on to the next in line without becoming free in between. */
-  function release(): void {
+  /** Without a moment in between in which a newcomer could take what is free. */
+  function passOn(): void {
+    while (taken < places) {
+      const next = takeNext();
+      if (next === null) return;
+      taken += 1;
+      next.resolve(true);
+    }
+  }
+
+  /** Of the line whose turn it is; null: nobody waits. */
+  function takeNext(): Waiting | null {
     for (let step = 1; step <= lines; step += 1) {
       const line = (lastServed + step) % lines;
       const queue = queues[line];
@@ -60,15 +73,21 @@ export function createLimiter(places: number, { lines = 1 }: { lines?: number } 
       if (queue === undefined || next === undefined) continue;
       lastServed = line;
       queue.delete(next);
-      next.resolve(true);
-      return;
+      return next;
     }
-    taken -= 1;
+    return null;
   }
 
   return {
     acquire,
-    release,
+    release() {
+      taken -= 1;
+      passOn();
+    },
+    resize(next) {
+      places = next;
+      passOn();
+    },
     get taken() {
       return taken;
     },

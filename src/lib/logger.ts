@@ -27,7 +27,7 @@ export interface AdjustableLogger extends Logger {
 
 export interface LoggerOptions extends LogSettings {
   /** Takes one line, without its line break. */
-  readonly write: (line: string) => void;
+  readonly write: (line: string, level: LogLevel) => void;
   readonly now: () => Date;
   /** Applied to the message and to every text in the fields, before quotes and breaks in them are escaped. */
   readonly mask: (text: string) => string;
@@ -41,7 +41,7 @@ export function createLogger({ write, now, mask, ...initial }: LoggerOptions): A
     (message: string, fields: LogFields = {}) => {
       if (!isEnabled(level)) return;
       const toLine = settings.format === "json" ? toJsonLine : toTextLine;
-      write(toLine({ time: now(), level, message, fields }, mask));
+      write(toLine({ time: now(), level, message, fields }, mask), level);
     };
   return {
     debug: log("debug"),

@@ -1,12 +1,12 @@
 // Keeps the process small: the engine sizes its heap by the memory of the machine, which makes a relay on a large host keep
 // garbage for nothing. It reads its options before the program starts, so the program replaces itself once, in place.
 
-const OPTION = "BUN_JSC_forceRAMSize";
+export const SMALL_HEAP_OPTION = "BUN_JSC_forceRAMSize";
 /**
  * What the engine is to believe; no limit on what it may use. Measured: a tenth less memory than a large host would lead
  * to, at the same speed; half as much again saves a further tenth and costs a quarter of the rate at 16 KB.
  */
-const BYTES = String(256 * 1024 * 1024);
+export const SMALL_HEAP_BYTES = String(256 * 1024 * 1024);
 
 /** Replaces the process by itself with the option set; returns where it is set, or where this is not the compiled binary. */
 export function useSmallHeap(
@@ -14,6 +14,9 @@ export function useSmallHeap(
   env: Readonly<Record<string, string | undefined>>,
 ): void {
   const isCompiled = argv[1]?.startsWith("/$bunfs/") ?? false;
-  if (!isCompiled || env[OPTION] !== undefined || process.execve === undefined) return;
-  process.execve(process.execPath, [argv[0] ?? "relay", ...argv.slice(2)], { ...env, [OPTION]: BYTES });
+  if (!isCompiled || env[SMALL_HEAP_OPTION] !== undefined || process.execve === undefined) return;
+  process.execve(process.execPath, [argv[0] ?? "relay", ...argv.slice(2)], {
+    ...env,
+    [SMALL_HEAP_OPTION]: SMALL_HEAP_BYTES,
+  });
 }

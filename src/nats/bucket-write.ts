@@ -9,6 +9,7 @@ import { API_ERRORS, type ApiAnswer, isNoResponders, parseApiAnswer } from "./ap
 import { readBucketMessage } from "./bucket-message.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
+import { findExcess } from "./letter-headers.ts";
 
 export type WriteResult =
   | { readonly kind: "written"; readonly revision: number }
@@ -77,7 +78,11 @@ async function publish(connection: Connection, change: KeyChange): Promise<ApiAn
   try {
     const subject = subjectOfKey(change.bucket, change.key);
     const headers = toHeaders(change);
-    const msg = await client.request(subject, change.value ?? "", { timeout: WRITE_MS, headers });
+    const body = Buffer.from(change.value ?? "");
+    const excess = findExcess(headers, body, client.info?.max_payload ?? Number.POSITIVE_INFINITY);
+    // The client would only throw, the server would only disconnect.
+    if (excess !== null) return { kind: "refused", code: API_ERRORS.messageTooLarge, reason: excess };
+    const msg = await client.request(subject, body, { timeout: WRITE_MS, headers });
     return parseApiAnswer<PubAck>(msg.data);
   } catch (error) {
     return { kind: "unavailable", reason: describe(error, change.bucket) };

@@ -73,16 +73,31 @@ export async function isConsumerGone(connection: Connection, ref: ConsumerRef): 
 
 /** True if it was there. Throws RelayError `nats-unavailable` if it may still be. */
 export async function deleteConsumer(connection: Connection, ref: ConsumerRef): Promise<boolean> {
+  const answer = await requestDelete(connection, ref);
+  if (answer.kind === "ok") return answer.value.wasThere;
+  const { durable, stream } = ref;
+  throw new RelayError(
+    "nats-unavailable",
+    `Cannot delete consumer ${durable} of ${stream}: ${answer.reason}`,
+  );
+}
+
+/**
+ * nats-server 2.9 may delete it and answer that a file of it was in the way. It is refused only if one is there after that,
+ * which may be another: somebody was quick to make it again.
+ */
+export async function requestDelete(
+  connection: Connection,
+  ref: ConsumerRef,
+): Promise<ApiAnswer<{ readonly wasThere: boolean }>> {
   const { domain, stream, durable } = ref;
   await connection.flush(FLUSH_MS);
-  const answer = await requestApi<{ success: boolean }>(connection, {
-    domain,
-    call: `CONSUMER.DELETE.${stream}.${durable}`,
-  });
-  // nats-server 2.9 may delete it and answer that a file of it was in the way.
-  const isDeleted =
-    answer.kind === "refused" && !isMissing(answer.code) && (await isConsumerGone(connection, ref));
-  return isDeleted || unwrap(answer, ref) !== null;
+  const call = `CONSUMER.DELETE.${stream}.${durable}`;
+  const answer = await requestApi<{ success: boolean }>(connection, { domain, call });
+  if (answer.kind === "unavailable") return answer;
+  const wasThere = answer.kind === "ok" || !isMissing(answer.code);
+  const isLeft = answer.kind === "refused" && wasThere && !(await isConsumerGone(connection, ref));
+  return isLeft ? answer : { kind: "ok", value: { wasThere } };
 }
 
 /** True if somebody else may have made, changed or deleted it since it was looked at: then theirs is looked at. */

@@ -15,7 +15,7 @@ import {
   toMovedConfig,
   toUpdatedConfig,
 } from "./consumer-config.ts";
-import { deleteConsumer, floorOf, requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
+import { floorOf, requestConsumerInfo, requestDelete, wasOvertaken } from "./consumer-info.ts";
 import { type ConsumerPlan, planConsumer, type Sight } from "./consumer-plan.ts";
 import { cannot, checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
 import type { Position } from "./consumer-start.ts";
@@ -66,7 +66,7 @@ export async function alignConsumer(
   for (let looks = 1; looks <= MAX_LOOKS; looks += 1) {
     const look = await lookOnce(alignment, looks === MAX_LOOKS);
     if (look.kind === "aligned") return look.aligned;
-    await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), new AbortController().signal);
+    await pauseAfter(looks);
   }
   throw refusal(settings, "somebody else keeps changing it");
 }
@@ -98,15 +98,44 @@ export async function moveConsumer(
   settings: ConsumerSettings,
   start: DeliverPolicy,
 ): Promise<void> {
-  const { domain, stream } = settings.source;
-  for (let tryNumber = 1; ; tryNumber += 1) {
-    await deleteConsumer(connection, { domain, stream, durable: settings.durable });
-    const config = toMovedConfig(settings, start);
-    const answer = await requestPut(connection, { settings, config, action: "create" });
-    if (answer.kind === "ok") return checkEcho(answer.value, settings);
-    // Another relay was quicker to make it at its old place.
-    if (tryNumber === MAX_LOOKS || !(await isPresent(connection, settings))) throw toError(settings, answer);
+  for (let looks = 1; ; looks += 1) {
+    if (await moveOnce(connection, settings, { start, isLast: looks === MAX_LOOKS })) return;
+    await pauseAfter(looks);
   }
+}
+
+/** False: another relay was quicker to make it at its old place. */
+async function moveOnce(
+  connection: Connection,
+  settings: ConsumerSettings,
+  { start, isLast }: { start: DeliverPolicy; isLast: boolean },
+): Promise<boolean> {
+  if (!(await removeOnce(connection, settings, isLast))) return false;
+  const config = toMovedConfig(settings, start);
+  const answer = await requestPut(connection, { settings, config, action: "create" });
+  if (answer.kind === "ok") {
+    checkEcho(answer.value, settings);
+    return true;
+  }
+  if (isLast || !(await isPresent(connection, settings))) throw toError(settings, answer);
+  return false;
+}
+
+/** False: there is one, which may be another than was to be removed. */
+async function removeOnce(
+  connection: Connection,
+  settings: ConsumerSettings,
+  isLast: boolean,
+): Promise<boolean> {
+  const { domain, stream } = settings.source;
+  const answer = await requestDelete(connection, { domain, stream, durable: settings.durable });
+  if (answer.kind === "ok") return true;
+  if (answer.kind === "refused" && !isLast) return false;
+  throw new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
+}
+
+async function pauseAfter(looks: number): Promise<void> {
+  await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), new AbortController().signal);
 }
 
 /** Changes nothing. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
@@ -170,9 +199,8 @@ async function update(
 }
 
 async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"recreate">): Promise<Look> {
-  const { connection, settings } = alignment;
-  const { domain, stream: name } = settings.source;
-  await deleteConsumer(connection, { domain, stream: name, durable: settings.durable });
+  const { settings } = alignment;
+  if (!(await removeOnce(alignment.connection, settings, isLast))) return { kind: "look-again" };
   const { start, notes } = plan.planned;
   const note = `Consumer ${settings.durable} was made anew after sequence ${plan.sequence}: acks cannot be changed in place`;
   return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });

@@ -45,7 +45,8 @@ const NANOS_PER_MS = 1_000_000n;
 /** Of none of them a promise rejects. */
 export function openReplayLetters(connection: Connection, endpoint: DeadLetterEndpoint): ReplayLetters {
   const { domain, stream } = endpoint;
-  let keepsOne = true;
+  /** Of each subject: null: not known yet. */
+  let keepsOne: boolean | null = null;
 
   async function read(body: object): Promise<LetterRead> {
     const call = `STREAM.MSG.GET.${stream}`;
@@ -62,9 +63,7 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
   async function lastSequence(): Promise<number | null> {
     const answer: ApiAnswer<StreamInfo> = await requestStreamInfo(connection, endpoint);
     if (answer.kind === "refused" && isAbsence(answer.code)) return 0;
-    if (answer.kind !== "ok") return null;
-    keepsOne = answer.value.config.max_msgs_per_subject === 1;
-    return answer.value.state.last_seq;
+    return answer.kind === "ok" ? answer.value.state.last_seq : null;
   }
 
   async function remove(sequence: number): Promise<boolean> {
@@ -85,9 +84,17 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
       result = await publish(letter, form);
       if (result.kind !== "too-large") break;
     }
-    // A stream that Relay did not make may keep the former ones too.
-    if (result.kind === "replaced" && !keepsOne) await remove(letter.sequence);
+    if (result.kind === "replaced" && !(await isKeepingOne())) await remove(letter.sequence);
     return result;
+  }
+
+  /** A stream that Relay did not make may keep the former ones too. */
+  async function isKeepingOne(): Promise<boolean> {
+    if (keepsOne !== null) return keepsOne;
+    const answer: ApiAnswer<StreamInfo> = await requestStreamInfo(connection, endpoint);
+    if (answer.kind !== "ok") return false;
+    keepsOne = answer.value.config.max_msgs_per_subject === 1;
+    return keepsOne;
   }
 
   async function publish(letter: WholeLetter, form: readonly Header[]): Promise<LetterReplaced> {

@@ -116,7 +116,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       random: Math.random(),
     });
     const { message } = held.received;
-    observer.attempted({ subscription, message, attempt: held.attempts, exchange, action });
+    observer.attempted({ key: held, subscription, message, attempt: held.attempts, exchange, action });
     return action;
   }
 

@@ -7,6 +7,8 @@ import type { Action } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 
 export interface Attempted {
+  /** The same object in all that is told of one message, from being received to its ending. */
+  readonly key: object;
   readonly subscription: Subscription;
   readonly message: Message;
   /** 1 is the first since the message was received. */
@@ -30,6 +32,8 @@ export type Ending =
   | { readonly kind: "returned" };
 
 export interface Settled {
+  /** As in `Attempted`. */
+  readonly key: object;
   readonly subscription: Subscription;
   readonly message: Message;
   readonly attempts: number;

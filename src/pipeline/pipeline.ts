@@ -43,6 +43,8 @@ export interface CloseOptions {
 export interface Pipeline {
   /** Starts to pull, in place of a pump that is lost. */
   pull: (startPump: (handlers: PumpHandlers) => Pump) => void;
+  /** Holds as many messages as the current terms allow; of more that are held none is given back. */
+  resize: () => void;
   stats: () => PipelineStats;
   /**
    * Resolves when nothing is held any more, with the number of messages that were given back to the stream. Called again,
@@ -59,8 +61,8 @@ interface Entry extends Held {
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { terms, turns, guard, observer, logger } = options;
-  const { subscription } = terms.current;
-  const hasAcks = subscription.qos !== "NONE";
+  const { qos, source } = terms.current.subscription;
+  const hasAcks = qos !== "NONE";
   const held = new Set<Entry>();
   const newest = new Map<number, Entry>();
   const ending = createClosing();
@@ -76,7 +78,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   const heartbeat = hasAcks
     ? startHeartbeat({
-        ackWaitMs: subscription.source.ackWaitMs,
+        ackWaitMs: source.ackWaitMs,
         renew: () => held.forEach(({ isRedeliverable, received }) => isRedeliverable && received.working()),
         lastContactAt: options.lastContactAt,
         isHolding: () => held.size > 0,
@@ -95,12 +97,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function capacity(): number {
     if (blocked !== null && !hasAcks) return 0;
-    return isProbing ? 1 : capacityOf(subscription);
+    return isProbing ? 1 : capacityOf(terms.current.subscription);
+  }
+
+  function resize(): void {
+    pump?.setCapacity(capacity());
   }
 
   function onBlocked(reason: string | null): void {
     blocked = reason;
-    pump?.setCapacity(capacity());
+    resize();
   }
 
   function accept(received: Received, release: () => void): void {
@@ -135,10 +141,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   ): void {
     if (hasAcks) received.ack();
     release();
-    report(received.message, { attempts: 0, ending: how });
+    report(received.message, { key: received, attempts: 0, ending: how });
   }
 
-  function report(message: Message, how: { attempts: number; ending: Ending }): void {
+  function report(message: Message, how: { key: object; attempts: number; ending: Ending }): void {
     observer.settled({ subscription: terms.current.subscription, message, ...how });
   }
 
@@ -154,14 +160,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     held.delete(entry);
     if (newest.get(message.sequence) === entry) newest.delete(message.sequence);
     entry.release();
-    report(message, { attempts: entry.attempts, ending });
+    report(message, { key: entry, attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
     if (held.size === 0) onEmpty();
   }
 
   function recover(): void {
     isProbing = false;
-    pump?.setCapacity(capacity());
+    resize();
     options.onRecovered();
   }
 
@@ -210,6 +216,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       });
       pump = started;
     },
+    resize,
     stats: () => ({
       held: held.size,
       inFlight: turns.taken,

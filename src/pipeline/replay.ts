@@ -101,6 +101,7 @@ export async function replayMessage(
       random: Math.random(),
     });
     parts.observer.attempted({
+      key: order,
       subscription: own.subscription,
       message,
       attempt: attempts,
@@ -126,12 +127,12 @@ export async function replayMessage(
 
   function settle({ subscription }: Terms, result: ReplayResult): ReplayResult {
     if (result.kind === "delivered") {
-      parts.observer.settled({ subscription, message, attempts, ending: { kind: "delivered" } });
+      parts.observer.settled({ key: order, subscription, message, attempts, ending: { kind: "delivered" } });
     }
     if (result.kind === "failed") {
       const { failure } = result;
       const ending = { kind: "dead-lettered", failure, endpoint: order.endpoint } as const;
-      parts.observer.settled({ subscription, message, attempts, ending });
+      parts.observer.settled({ key: order, subscription, message, attempts, ending });
     }
     return result;
   }

@@ -12,6 +12,8 @@ export interface Turns {
   end: () => void;
   /** Nothing begins during the next `holdMs`. */
   hold: (holdMs: number) => void;
+  /** So many slots from now on; what has begun goes on. */
+  resize: (places: number) => void;
   readonly taken: number;
 }
 
@@ -34,6 +36,7 @@ export function createTurns(places: number): Turns {
   return {
     begin,
     end: slots.release,
+    resize: slots.resize,
     hold: (holdMs) => (holdUntil = Math.max(holdUntil, performance.now() + holdMs)),
     get taken() {
       return slots.taken;

@@ -59,3 +59,16 @@ export function createMoves(): Moves {
     },
   };
 }
+
+/** Whoever asked hears how it ended. Never rejects. */
+export async function carryOut(
+  { start, done, failed }: Move,
+  move: (start: DeliverPolicy) => Promise<void>,
+): Promise<void> {
+  try {
+    await move(start);
+    done();
+  } catch (error) {
+    failed(error);
+  }
+}

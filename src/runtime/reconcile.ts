@@ -39,15 +39,16 @@ function changeOf(former: Subscription | undefined, next: Subscription): Change 
 /** Everything but the terms of delivery. */
 function consumingOf(subscription: Subscription): unknown {
   const {
-    callback: { maxConcurrentConnections },
+    callback: _callback,
     retry: _retry,
     resume: _resume,
     replay: _replay,
+    recording: _recording,
     interruptOnServerError: _server,
     interruptOnException: _exception,
     application: _application,
     isPaused: _isPaused,
     ...consuming
   } = subscription;
-  return { ...consuming, maxConcurrentConnections };
+  return consuming;
 }

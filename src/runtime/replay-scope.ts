@@ -6,19 +6,16 @@ import type { Runtime } from "./runtime.ts";
 
 const MAX_DELIVERED = 65_536;
 
-/** Those of the subscription that it is about, else those of all subscriptions; each once. */
+/** Those of the subscription that it is about, else all; each once. */
 export function endpointsFor(
   { filter }: ReplayRequest,
-  runtime: Pick<Runtime, "find" | "subscriptions">,
+  { find, all }: { find: Runtime["find"]; all: readonly DeadLetterEndpoint[] },
 ): readonly DeadLetterEndpoint[] {
-  const only = filter.subscription === null ? null : runtime.find(filter.subscription);
-  const subscriptions = only === null ? runtime.subscriptions : [only];
+  const only = filter.subscription === null ? null : find(filter.subscription);
   const distinct = new Map<string, DeadLetterEndpoint>();
-  for (const { subscription } of subscriptions) {
-    for (const endpoint of subscription.deadLetters) {
-      const key = JSON.stringify([endpoint.domain, endpoint.stream, endpoint.subject]);
-      if (!distinct.has(key)) distinct.set(key, endpoint);
-    }
+  for (const endpoint of only?.subscription.deadLetters ?? all) {
+    const key = JSON.stringify([endpoint.domain, endpoint.stream, endpoint.subject]);
+    if (!distinct.has(key)) distinct.set(key, endpoint);
   }
   return [...distinct.values()];
 }

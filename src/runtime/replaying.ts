@@ -28,6 +28,8 @@ export function createReplaying(
 ): Replaying {
   const closing = new AbortController();
   const expired = new AbortController();
+  const waitingWith = createJoin(closing.signal);
+  const endingWith = createJoin(expired.signal);
   const underWay = new Set<Promise<ReplayResult>>();
 
   function isRunning(): boolean {
@@ -58,8 +60,8 @@ export function createReplaying(
 
   return {
     async replay(message, order) {
-      const waiting = AbortSignal.any([order.waiting, closing.signal]);
-      const ending = AbortSignal.any([order.ending, expired.signal]);
+      const waiting = waitingWith(order.waiting);
+      const ending = endingWith(order.ending);
       const parts = { terms, turns, observer, isRunning, running };
       const result = replayMessage(message, { ...order, waiting, ending }, parts);
       underWay.add(result);
@@ -71,5 +73,15 @@ export function createReplaying(
       await Promise.allSettled(underWay);
       clearTimeout(timer);
     },
+  };
+}
+
+/** One signal for each other one, not for each letter: while it is listened to, it lives as long as `own`. */
+function createJoin(own: AbortSignal): (other: AbortSignal) => AbortSignal {
+  const joined = new WeakMap<AbortSignal, AbortSignal>();
+  return (other) => {
+    const known = joined.get(other) ?? AbortSignal.any([other, own]);
+    joined.set(other, known);
+    return known;
   };
 }

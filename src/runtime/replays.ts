@@ -32,6 +32,8 @@ import { type ReplayEnd, type ReplayRun, startReplayRun } from "./replay-run.ts"
 import type { Runtime } from "./runtime.ts";
 
 export interface Replays {
+  /** False: what there is was not read yet. */
+  isKnown: () => boolean;
   /** Newest first. */
   list: () => readonly ReplayRecord[];
   find: (id: string) => ReplayRecord | null;
@@ -45,7 +47,9 @@ export interface Replays {
 }
 
 export interface ReplaysParts {
-  readonly runtime: () => Runtime;
+  readonly runtime: Pick<Runtime, "find" | "subscriptions">;
+  /** All that dead letters are stored at. */
+  readonly endpoints: () => readonly DeadLetterEndpoint[];
   readonly bucket: RecordsBucket;
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
   /** How this relay is called in the records. */
@@ -74,6 +78,7 @@ export function startReplays(parts: ReplaysParts): Replays {
   const expired = new AbortController();
   let waking = new AbortController();
   let lease: Lease | null = null;
+  let isKnown = false;
   const forget = bucket.onChange((key) => {
     if (isRecordKey(key)) waking.abort();
   });
@@ -81,7 +86,8 @@ export function startReplays(parts: ReplaysParts): Replays {
 
   /** Never rejects. */
   async function run(): Promise<void> {
-    if (!(await bucket.ready(stopping.signal))) return;
+    isKnown = await bucket.ready(stopping.signal);
+    if (!isKnown) return;
     while (!stopping.signal.aborted) {
       waking = new AbortController();
       await look().catch((error: unknown) => logger.error("Replays failed", { error: messageOf(error) }));
@@ -106,6 +112,10 @@ export function startReplays(parts: ReplaysParts): Replays {
     for (const record of wanted) if (!working.has(record.id)) begin(record, lease);
   }
 
+  function endpointsOf({ request }: ReplayRecord): readonly DeadLetterEndpoint[] {
+    return endpointsFor(request, { find: parts.runtime.find, all: parts.endpoints() });
+  }
+
   function haltUnwanted(): void {
     for (const [id, { halting }] of working) if (records.find(id)?.state !== "running") halting.abort();
   }
@@ -113,8 +123,8 @@ export function startReplays(parts: ReplaysParts): Replays {
   /** Without anything to replay nothing is written. */
   async function dueNow(): Promise<readonly ReplayRecord[]> {
     const due: ReplayRecord[] = [];
-    for (const record of schedule.due(parts.runtime().subscriptions)) {
-      const [endpoint, ...others] = endpointsFor(record.request, parts.runtime());
+    for (const record of schedule.due(parts.runtime.subscriptions)) {
+      const [endpoint, ...others] = endpointsOf(record);
       const reads = [endpoint, ...others].map(async (one) =>
         one === undefined
           ? null
@@ -138,8 +148,8 @@ export function startReplays(parts: ReplaysParts): Replays {
     const halting = new AbortController();
     const ending = AbortSignal.any([held.lost, expired.signal]);
     const run = startReplayRun(record, {
-      find: (id) => parts.runtime().find(id),
-      endpoints: endpointsFor(record.request, parts.runtime()),
+      find: parts.runtime.find,
+      endpoints: endpointsOf(record),
       openLetters: parts.openLetters,
       taken,
       delivered,
@@ -187,6 +197,7 @@ export function startReplays(parts: ReplaysParts): Replays {
   }
 
   return {
+    isKnown: () => isKnown,
     list: records.list,
     find: records.find,
     async create(request, signal) {

@@ -69,7 +69,7 @@ export interface StatusCell {
   declare: (status: OperatorStatus) => void;
   /** Names the last seek, by whichever relay; null: there was none. */
   readonly place: string | null;
-  /** A seek was done here: the others are told, and what was to be skipped is not any more. */
+  /** A seek is done here: the others are told, and what was to be skipped is not any more. */
   moved: (place: string) => void;
   /** Its time was over at `endingAt`: told by one relay, once. */
   end: (endingAt: Date) => Promise<void>;
@@ -128,7 +128,8 @@ export function createStates(
     function write(to: SubscriptionStatus): void {
       const kept = keep();
       const unkept = formatStatus(initialStatus(declared), declared);
-      const texts = formatStatus(to, declared);
+      // Another relay may have read a newer file: what that says is not undone by a command given here.
+      const texts = formatStatus(to, parseDeclared(kept) ?? declared);
       for (const part of STATUS_PARTS) {
         if (texts[part] !== (kept[part] ?? unkept[part])) bucket.put(keyOf(part), texts[part]);
       }

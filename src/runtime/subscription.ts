@@ -23,8 +23,9 @@ import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
-import { createMoves, type Move } from "./moves.ts";
+import { carryOut, createMoves } from "./moves.ts";
 import { openGuardForEver } from "./open-guard.ts";
+import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
 import { restOf } from "./rest.ts";
@@ -59,10 +60,13 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   });
   const turns = createTurns(concurrencyOf(wanted));
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
+  const place = createPlace({
+    status,
+    moveConsumer: (start) => parts.moveConsumer(toConsumerSettings(terms.current.subscription), start),
+    signal: stopping.signal,
+  });
   let pipeline: Pipeline | null = null;
   let state = NOT_CONNECTED;
-  /** The last seek that the guard knows of. */
-  let place: string | null = null;
   /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */
   let graceMs: number | null = null;
   /** Ends what the turn waits for. */
@@ -80,7 +84,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       ? await openGuardForEver(() => parts.openGuard(wanted), { onWaiting, logger, signal: stopping.signal })
       : null;
     if (guard !== null) {
-      place = status.place;
+      place.adopt();
       while (!stopping.signal.aborted) await takeTurn(guard);
       await guard.close();
     }
@@ -92,18 +96,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     return restOf(status.current, { startingAt, now: new Date() });
   }
 
-  function isMovedElsewhere(): boolean {
-    return status.place !== null && status.place !== place;
-  }
-
   async function takeTurn(guard: Guard): Promise<void> {
     turn = new AbortController();
     const signal = AbortSignal.any([turn.signal, stopping.signal]);
     const move = moves.take();
-    if (move !== null) return carryOut(move, guard);
-    if (isMovedElsewhere()) {
+    if (move !== null) return carryOut(move, (start) => place.move(start, guard));
+    if (place.isMovedElsewhere) {
       // What was done before may come again, and is to be sent again.
-      place = status.place;
+      place.adopt();
       return guard.forget();
     }
     const rest = restNow();
@@ -131,7 +131,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     function watch(): void {
       const rest = restNow();
       const isInTheWay = rest !== null && !(isProbe && rest.state.kind === "failed");
-      if (isInTheWay || moves.isAsked || isMovedElsewhere()) own.abort();
+      if (isInTheWay || moves.isAsked || place.isMovedElsewhere) own.abort();
       if (rest !== null) state = rest.state;
       else if (own.signal.aborted) state = LAST_ENDING;
       else if (state.kind === "failed") state = { kind: "consuming" };
@@ -180,18 +180,6 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     become({ kind: "consuming" });
   }
 
-  async function carryOut({ start, done, failed }: Move, guard: Guard): Promise<void> {
-    try {
-      await parts.moveConsumer(toConsumerSettings(terms.current.subscription), start);
-      await guard.forget();
-      place = crypto.randomUUID();
-      status.moved(place);
-      done();
-    } catch (error) {
-      failed(error);
-    }
-  }
-
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
     if (!(await sleepUntil(time, signal))) return;
     void status.end(time); // Never rejects; it may wait for NATS.
@@ -229,6 +217,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     },
     update(next) {
       terms.replace(next);
+      turns.resize(concurrencyOf(next));
+      pipeline?.resize();
       status.recover("configuration");
       turn.abort();
     },

@@ -1,6 +1,6 @@
 // `npm run bench`: Relay against a bare loop, in one run, as ratios: the machine's noise hits both.
 //
-// `--quick`: a tenth of the messages. `--qos AUTO`: only that. `--soak N`: N messages under AUTO, for the memory.
+// `--quick`: a tenth of the messages. `--qos AUTO`: only that. `--log`: AUTO with and without a record of each message. `--soak N`: N messages under AUTO, for the memory.
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -31,10 +31,17 @@ interface Case {
   readonly connections: number;
   readonly messages: number;
   readonly bytes: number;
+  /** More of the entrypoint's `configuration`. */
+  readonly entrypoint?: Readonly<Record<string, unknown>>;
 }
 
 const { values } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, qos: { type: "string" }, soak: { type: "string" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    log: { type: "boolean", default: false },
+    qos: { type: "string" },
+    soak: { type: "string" },
+  },
 });
 const SHARE = values.quick ? 0.1 : 1;
 const PACED_PER_SECOND = 500;
@@ -79,14 +86,22 @@ function startBareLoop(nats: NatsServer, receiverUrl: string, { qos, connections
   };
 }
 
-function startRelayFor(nats: NatsServer, receiverUrl: string, { qos, connections }: Case): Promise<Subject> {
+function startRelayFor(
+  nats: NatsServer,
+  receiverUrl: string,
+  { qos, connections, entrypoint = {} }: Case,
+): Promise<Subject> {
   return startRelay({
     config: {
       nats: { servers: [nats.url] },
       logs: { level: "warn" },
       endpoints: [{ name: "bench", type: "jetstream", consumer: { stream: "BENCH", deliverPolicy: "all" } }],
       entrypoints: [
-        { type: "webhook", qos, configuration: { http: { maxConcurrentConnections: connections } } },
+        {
+          type: "webhook",
+          qos,
+          configuration: { http: { maxConcurrentConnections: connections }, ...entrypoint },
+        },
       ],
       subscriptions: [{ id: "bench", configuration: { entrypointId: "webhook", callbackUrl: receiverUrl } }],
     },
@@ -222,13 +237,36 @@ async function measureStart(): Promise<void> {
   );
 }
 
+/** AUTO with the whole delivery log against AUTO with what is recorded anyway, in turn: the median of three ratios. */
+async function compareLog(): Promise<void> {
+  const run: Case = { qos: "AUTO", connections: 20, messages: Math.round(100_000 * SHARE), bytes: 256 };
+  const everything: Case = { ...run, entrypoint: { sampling: { type: "ALL" } } };
+  const rates: Record<"without" | "with", number[]> = { without: [], with: [] };
+  for (let round = 0; round < 3; round += 1) {
+    for (const [name, own] of [
+      ["without", run],
+      ["with", everything],
+    ] as const) {
+      const figures = await measure(own, (nats, url) => startRelayFor(nats, url, own));
+      rates[name].push(figures.perSecond);
+      console.log(toRow(run, name === "with" ? "log" : "relay", figures, ""));
+    }
+  }
+  const ratios = rates.with.map((rate, round) => rate / (rates.without[round] ?? NaN));
+  const [, median = NaN] = ratios.toSorted((a, b) => a - b);
+  console.log(`AUTO with log ALL: ${median.toFixed(2)} of its rate without`);
+}
+
 async function soak(messages: number): Promise<void> {
   const run: Case = { qos: "AUTO", connections: 20, messages, bytes: 256 };
   console.log(toRow(run, "relay", await measure(run, (nats, url) => startRelayFor(nats, url, run)), ""));
 }
 
-if (values.soak === undefined) {
+if (values.log) {
+  await compareLog();
+} else if (values.soak === undefined) {
   await compare();
+  if (values.qos === undefined) await compareLog();
   await measureStart();
 } else {
   await soak(Number(values.soak));

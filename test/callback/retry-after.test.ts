@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 
-import { retryAfterMs } from "#callback/request.ts";
+import { retryAfterMs } from "#callback/answer.ts";
 
 const NOW = new Date("2026-03-01T12:00:00.900Z");
 

@@ -60,13 +60,13 @@ test("runCheck() ends with 1, and says on standard error what would be refused",
     natsUrl: server.url,
     callbackUrl: CALLBACK,
     consumer: { subjects: ["invoices.>"] },
-    more: { deliveryLog: { maxAgeDays: 1 } },
+    entrypoint: { ordering: { key: "subject" } },
   });
   const { exitCode, stdout, stderr } = await check(config, { connect: true });
   expect(stderr).toBe(
     "  error: subscription sub: Cannot consume ORDERS as relay-sub: the stream has no subject invoices.> (it has orders.>)\n",
   );
-  expect(stdout.split("\n")[1]).toStartWith("  note: deliveryLog ");
+  expect(stdout.split("\n")[1]).toStartWith("  note: entrypoints[0].configuration.ordering ");
   expect(exitCode).toBe(1);
   expect((await check(config)).exitCode).toBe(0);
 });
@@ -109,7 +109,7 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     natsUrl: server.url,
     callbackUrl: CALLBACK,
     qos: "AT_MOST_ONCE",
-    more: { deliveryLog: { maxAgeDays: 1 } },
+    entrypoint: { ordering: { key: "subject" } },
   });
   const { exitCode, stdout, stderr } = await check(config, { json: true });
   expect(stderr).toBe("");
@@ -122,7 +122,7 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     subscriptions: 1,
     findings: [
       { level: "warning", about: "config", message: expect.stringContaining("one relay only") },
-      { level: "note", about: "config", message: "deliveryLog does nothing yet" },
+      { level: "note", about: "config", message: "entrypoints[0].configuration.ordering does nothing yet" },
     ],
   });
 });

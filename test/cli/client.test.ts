@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { type Asking, createClient } from "#cli/client.ts";
+import { type Asking, createClient, type Opened } from "#cli/client.ts";
 import { findRelay, type Whereabouts } from "#cli/find-relay.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { freePort } from "../support/nats-server.ts";
@@ -171,4 +171,50 @@ test.each([
   const { code, message } = await failure(findRelay({ named: undefined, url, env: { RELAY_TOKEN: token } }));
   expect(code).toBe("usage");
   expect(message).not.toContain("secret-word");
+});
+
+async function open(url: string): Promise<Opened> {
+  const place = await findRelay({ named: undefined, url, env: {} });
+  return await createClient(place, NEVER).open("api/deliveries/stream", { "last-event-id": "7" });
+}
+
+test("open() gives an answer piece by piece, and sends the headers that it is given", async () => {
+  await using server = await serve(
+    () => new Response("one two", { headers: { "content-type": "text/plain" } }),
+  );
+  const opened = await open(server.url);
+  if (opened.kind !== "open") throw new Error(opened.reason);
+  let text = "";
+  for await (const chunk of opened.chunks) text += new TextDecoder().decode(chunk);
+  expect(text).toBe("one two");
+  expect(server.requests[0]?.headers.get("last-event-id")).toBe("7");
+});
+
+test("open() says why nothing is given", async () => {
+  await using server = await serve(() =>
+    Response.json({ title: "Conflict", detail: "Not now\u001b[2J" }, { status: 409 }),
+  );
+  expect(await open(server.url)).toEqual({ kind: "refused", status: 409, reason: "Not now\\u001b[2J" });
+});
+
+test("open() rejects where the answer breaks off", async () => {
+  const listener = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket) {
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nsome");
+        socket.end();
+      },
+    },
+  });
+  using stack = new DisposableStack();
+  stack.defer(() => listener.stop(true));
+  const read = async () => {
+    const opened = await open(`http://127.0.0.1:${listener.port}/`);
+    if (opened.kind === "open") await Array.fromAsync(opened.chunks);
+  };
+  const { code, message } = await failure(read());
+  expect(code).toBe("unavailable");
+  expect(message).toStartWith(`Cannot ask the relay at http://127.0.0.1:${listener.port}/: `);
 });

@@ -16,7 +16,7 @@ async function workplace() {
     path: join(home, "relay.config.json"),
     printed,
     io: {
-      stdout: (text: string) => void (printed.stdout += text),
+      stdout: (content: string | Uint8Array) => void (printed.stdout += String(content)),
       stderr: (text: string) => void (printed.stderr += text),
     },
     [Symbol.asyncDispose]: () => rm(home, { recursive: true }),
@@ -80,9 +80,12 @@ test("runCheck() prints warnings and notes", async () => {
   const file = {
     endpoints: [{ name: "orders", type: "jetstream", consumer: { stream: "ORDERS" } }],
     entrypoints: [
-      { type: "webhook", qos: "AT_LEAST_ONCE", configuration: { http: { maxConcurrentConnections: 2 } } },
+      {
+        type: "webhook",
+        qos: "AT_LEAST_ONCE",
+        configuration: { http: { maxConcurrentConnections: 2 }, ordering: { key: "subject" } },
+      },
     ],
-    deliveryLog: { maxAgeDays: 1 },
     subscriptions: [{ configuration: { entrypointId: "webhook", callbackUrl: { env: "NOT_THERE" } } }],
   };
   await writeFile(path, JSON.stringify(file));
@@ -90,7 +93,7 @@ test("runCheck() prints warnings and notes", async () => {
   expect(printed.stdout.split("\n")).toEqual([
     `${path} is valid: 1 endpoint, 1 entrypoint, 1 subscription`,
     "  warning: entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE",
-    "  note: deliveryLog does nothing yet",
+    "  note: entrypoints[0].configuration.ordering does nothing yet",
     "",
   ]);
 });

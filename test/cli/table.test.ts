@@ -47,6 +47,24 @@ test("formatTable() cuts lines to the width of a terminal", () => {
   expect(format(rows, { width: 3, isColoured: false })).toEqual(["NA…", "日…", ""]);
 });
 
+test("formatTable() shortens the widest texts, and all that stands beside them is still there", () => {
+  const rows = [
+    { name: "n".repeat(60), count: 7, note: "consuming" },
+    { name: "日本".repeat(20), count: 8, note: "o".repeat(30) },
+  ];
+  const [, first = "", second = ""] = format(rows, { width: 60, isColoured: false });
+  expect(first).toBe(`${"n".repeat(24)}…      7  consuming`);
+  expect(second).toBe(`${"日本".repeat(6)}…      8  ${"o".repeat(24)}…`);
+  expect([first, second].map((line) => Bun.stringWidth(line) <= 60)).toEqual([true, true]);
+});
+
+test("formatTable() leaves whole what somebody will copy", () => {
+  const columns = [{ ...COLUMNS[0], isWhole: true } as Column<Row>, ...COLUMNS.slice(1)];
+  const rows = [{ name: "i".repeat(40), count: 1, note: "w".repeat(50) }];
+  const [, line] = formatTable(rows, { columns, screen: { width: 70, isColoured: false } }).split("\n");
+  expect(line).toBe(`${"i".repeat(40)}      1  ${"w".repeat(20)}…`);
+});
+
 test("formatTable() ends every colour, also of what it cuts", () => {
   const [titles, line] = format([{ name: "a long name", count: 1, note: "" }], {
     width: 6,

@@ -85,6 +85,25 @@ test.each(["0.0.0.0:8080", "[::]:8080", "relay.example.com:443"])(
   },
 );
 
+const LONG = "d".repeat(100);
+
+test.each<[string, Json, Readonly<Record<string, string>>, string]>([
+  ["that is written", { server: { controlSocket: `run/${LONG}` } }, {}, `/home/relay/run/${LONG}`],
+  ["below the state directory", { state: { directory: LONG } }, {}, `/home/relay/${LONG}/relay.sock`],
+  ["below the runtime directory", {}, { RUNTIME_DIRECTORY: `/${LONG}:/run` }, `/${LONG}/relay.sock`],
+])("checkHost() reports a control socket %s with more bytes than a socket's path", (_, more, env, path) => {
+  const fault = `server.controlSocket: ${path} has more than the 107 bytes that a socket's path may have`;
+  expect(faultsOf({ ...FILE, ...more }, { env })).toEqual([fault]);
+  expect(faultsOf({ ...FILE, ...more }, { env, withoutSecrets: true })).toEqual([]);
+});
+
+test("checkHost() takes a control socket of 107 bytes, whatever the default would be", () => {
+  const env = { RUNTIME_DIRECTORY: `/${LONG}` };
+  const controlSocket = `/${"s".repeat(106)}`;
+  expect(faultsOf({ ...FILE, server: { controlSocket } }, { env })).toEqual([]);
+  expect(faultsOf({ ...FILE, server: { controlSocket: `${controlSocket}s` } }, { env })).toHaveLength(1);
+});
+
 test("checkHost() reports TLS files that do not fit together", async () => {
   const directory = await mkdtemp(join(tmpdir(), "relay-check-"));
   await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };

@@ -9,17 +9,12 @@ test.each([
     withSettings({ ordering: { key: "subject" } }),
     "entrypoints[0].configuration.ordering does nothing yet",
   ],
-  [
-    "logging",
-    withSettings({ logging: { enabled: true } }),
-    "entrypoints[0].configuration.logging does nothing yet",
-  ],
 ])("listUnused() names %s", (_, file, line) => {
   expect(configOf(file).unused).toEqual([line]);
 });
 
 test.each([
-  ["logging that is off", withSettings({ logging: { enabled: false } })],
+  ["logging and sampling", withSettings({ logging: { enabled: true }, sampling: { type: "ALL" } })],
   ["a proxy that is off", withSettings({ proxy: { enabled: false, useSystemProxy: false } })],
   ["no authentication", withDelivery({ auth: { type: "none" } })],
   ["a replay by hand", withEntrypoint({ dlq: { endpoint: "letters", replay: { strategy: "MANUAL" } } })],

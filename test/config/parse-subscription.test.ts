@@ -63,6 +63,16 @@ test("parseSubscription() reports all faults at once, with paths below the body"
   ]);
 });
 
+test.each([5, null, { envv: "HOOK" }, { env: "", file: "/hook" }])(
+  "parseSubscription() names no reference as allowed where it found %j",
+  (value) => {
+    expect(faultsOf(delivery({ callbackUrl: value, headers: [{ name: "X-Key", value }] }))).toEqual([
+      "configuration.callbackUrl: allowed: a plain string",
+      "configuration.headers[0].value: allowed: a plain string",
+    ]);
+  },
+);
+
 test.each<[string, unknown, string]>([
   ["no body", undefined, ": found nothing, allowed: an object"],
   ["a list", [], ": found a list, allowed: an object"],

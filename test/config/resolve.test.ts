@@ -198,3 +198,17 @@ test("listWarnings() warns of what is written, not of defaults", () => {
   ]);
   expect(configOf(withSettings({ http })).warnings).toEqual([]);
 });
+
+const NO_TLS = "server.listen: 0.0.0.0:80 is without TLS: what callers sign in with can be read on the way";
+const NO_TLS_KEYS = "server.auth.jwksUri: it is without TLS: who changes its answer on the way can sign in";
+
+test.each<[string, string, string, readonly string[]]>([
+  ["on a loopback address", "127.0.0.1:80", "https://keys.example.com/", []],
+  ["open to others", "0.0.0.0:80", "https://keys.example.com/", [NO_TLS]],
+  ["with keys of others", "[::1]:80", "http://keys.example.com/", [NO_TLS_KEYS]],
+  ["with keys of this host", "localhost:80", "http://[::1]:8080/keys", []],
+  ["open to others, with keys of others", "0.0.0.0:80", "http://10.0.0.1/", [NO_TLS, NO_TLS_KEYS]],
+])("listWarnings() warns of what has no TLS: a listener %s", (_, listen, jwksUri, expected) => {
+  const auth = { type: "jwt", jwksUri, issuer: "i", audience: "a" };
+  expect(configOf({ ...FILE, server: { listen, auth } }).warnings).toEqual([...expected]);
+});

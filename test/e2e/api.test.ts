@@ -77,7 +77,7 @@ test("lists show what their place reaches, page by page", async () => {
   expect([idsOf(first), first.body.next]).toEqual([["other"], "other"]);
   const second = await api("GET", "/api/subscriptions?limit=1&cursor=other");
   expect([idsOf(second), second.body.next]).toEqual([["sub"], null]);
-  for (const limit of ["0", "1001", "x", ""]) {
+  for (const limit of ["0", "1001", "x", "", "1e1", "0x1", "-1"]) {
     expect((await api("GET", `/api/subscriptions?limit=${limit}`)).status).toBe(400);
   }
 });

@@ -53,6 +53,7 @@ beforeAll(async () => {
     await startLab(server, [
       { id: "metadata", call: { callbackUrl: "http://169.254.169.254/latest/meta-data/" } },
       { id: "metadata-mapped", call: { callbackUrl: "http://[::ffff:100.100.100.200]/" } },
+      { id: "metadata-nat64", call: { callbackUrl: "http://[64:ff9b::169.254.169.254]/" } },
       { id: "loopback", call: { callbackUrl: at("localhost") } },
     ]),
   );
@@ -88,6 +89,7 @@ test("a denied token endpoint is named, and the callback is not called", async (
 
 test.each([
   ["metadata", "169.254.169.254:80", "169.254.169.254"],
+  ["metadata-nat64", "[64:ff9b::a9fe:a9fe]:80", "64:ff9b::a9fe:a9fe"],
   ["metadata-mapped", "[::ffff:6464:64c8]:80", "::ffff:6464:64c8"],
 ])("metadata services are denied where the config says nothing: %s", async (id, host, address) => {
   await expectRefused(server, usual, {

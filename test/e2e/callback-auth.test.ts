@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeProtectedHeader, exportJWK, type JWK } from "jose";
+import { decodeProtectedHeader, exportJWK, type JWK, UnsecuredJWT } from "jose";
 import { RSA_KEY } from "../config/pem-fixtures.ts";
 import { JKS, LEGACY_PKCS12, STORE_PASSWORD } from "../config/store-fixtures.ts";
 import { type AuthorizationServer, startAuthorizationServer } from "../support/authorization-server.ts";
@@ -235,6 +235,31 @@ describe("basic and token", () => {
     await expectRejected(server, relay, { id, status: 401 });
     expect(requestsOf(id)).toHaveLength(1);
   });
+});
+
+test("a fixed token that ends soon, or has ended, is warned of at the start and in the status", async () => {
+  const now = Math.floor(Date.now() / 1000);
+  const rows = [
+    { id: "token-ends", verb: "expires", end: now + 1800 },
+    { id: "token-ended", verb: "expired", end: now - 1800 },
+    { id: "token-holds", verb: "expires", end: now + 7200 },
+  ].map(({ id, verb, end }) => ({
+    id,
+    verb,
+    end,
+    value: new UnsecuredJWT({}).setExpirationTime(end).encode(),
+  }));
+  const ways = rows.map(({ id, value }) => way(id, "fixed", { type: "token", token: { value } }));
+  await using own = await startLab(server, ways);
+  const status = (await (await fetch(`${await own.url()}/api/status`)).json()) as { config: Json };
+  const warnings = rows.map(
+    ({ verb, end }, index) =>
+      `subscriptions[${index}].configuration.auth.token.value: the token ${verb} at ${new Date(end * 1000).toISOString()}`,
+  );
+  expect(status.config["warnings"]).toEqual(warnings.slice(0, 2));
+  const logged = own.logs.filter(({ level }) => level === "warn").map(({ message }) => message);
+  for (const warning of warnings.slice(0, 2)) expect(logged).toContain(warning);
+  for (const { value } of rows) expect(JSON.stringify([status, own.logs])).not.toContain(value);
 });
 
 describe("oauth2", () => {

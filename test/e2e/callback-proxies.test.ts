@@ -45,6 +45,7 @@ let secure: Receiver;
 let tinyproxy: TestProxy;
 let locked: TestProxy;
 let socks: TestProxy;
+let socks4a: TestProxy;
 let deadPort: number;
 
 beforeAll(async () => {
@@ -59,6 +60,7 @@ beforeAll(async () => {
   tinyproxy = stack.use(await startTinyproxy());
   locked = stack.use(await startTinyproxy(CREDENTIALS));
   socks = stack.use(await startMicrosocks(CREDENTIALS));
+  socks4a = stack.use(await startSocks4aProxy(CREDENTIALS.username));
   deadPort = await findDeadPort();
 });
 afterAll(() => stack.disposeAsync());
@@ -82,10 +84,11 @@ describe("the entrypoint's proxy", () => {
   const proxies: readonly [string, () => Promise<TestProxy>, host: string][] = [
     ["tinyproxy", async () => tinyproxy, "localhost"],
     ["tinyproxy-with-credentials", async () => locked, "localhost"],
-    ["microsocks", async () => socks, "localhost"],
+    ["microsocks", async () => stack.use(await startMicrosocks()), "localhost"],
+    ["microsocks-with-credentials", async () => socks, "localhost"],
     ["dante-socks5", async () => stack.use(await startDante("socks5")), "localhost"],
     ["dante-socks4", async () => stack.use(await startDante("socks4")), "127.0.0.1"],
-    ["socks4a", async () => stack.use(await startSocks4aProxy("relay")), "callback.test"],
+    ["socks4a-with-user", async () => socks4a, "callback.test"],
   ];
   const outgoing = new Map<string, string>();
   let relay: RelayProcess;
@@ -213,6 +216,12 @@ describe("a proxy that fails", () => {
       proxy: () => login(socks.proxy, wrong),
       reason: "does not accept the credentials",
     },
+    {
+      id: "wrong-user-socks4",
+      to: "https",
+      proxy: () => ({ ...socks4a.proxy, username: "another-user" }),
+      reason: "does not accept the user name",
+    },
     { id: "bad-gateway", to: "https", proxy: () => scripted("502"), reason: "answered 502" },
     { id: "silence", to: "https", proxy: () => scripted("silent"), reason: late },
     {
@@ -243,7 +252,14 @@ describe("a proxy that fails", () => {
       through: through(login(locked.proxy, null)),
     };
     const direct = { id: "callback-refuses", call: { callbackUrl: `http://127.0.0.1:${deadPort}/` } };
-    relay = stack.use(await startLab(server, [...ways, forwarded, direct]));
+    const client = { clientId: "relay", clientSecret: "a-secret-of-relay" };
+    const oauth2 = { endpoint: `http://127.0.0.1:${plain.port}/token`, ...client };
+    const signedIn = {
+      id: "token-endpoint",
+      call: { ...callOf("token-endpoint", plain), auth: { type: "oauth2", oauth2 } },
+      through: through(dead("socks5")),
+    };
+    relay = stack.use(await startLab(server, [...ways, forwarded, direct, signedIn]));
   });
 
   test.each(failing.map((row) => [row.id, row] as const))(
@@ -259,6 +275,14 @@ describe("a proxy that fails", () => {
   test("a 407 to a request that the proxy was to forward is the proxy's", async () => {
     const error = `Cannot reach 127.0.0.1:${plain.port}: the proxy asks for other credentials`;
     await expectRefused(server, relay, { id: "forwarded-407", cause: "proxy", error });
+  });
+
+  test("a proxy that fails on the way to a token endpoint is named with it", async () => {
+    const error =
+      `Cannot get an access token from http://127.0.0.1:${plain.port}/token: ` +
+      `cannot reach 127.0.0.1:${plain.port}: the proxy 127.0.0.1:${deadPort} ${refused}`;
+    await expectRefused(server, relay, { id: "token-endpoint", cause: "token", error });
+    expect(plain.requests.map(({ path }) => path)).not.toContain("/token");
   });
 
   test("a callback that refuses the connection is told apart from a proxy that does", async () => {

@@ -1,6 +1,7 @@
 // TLS to callbacks, through the binary: stores of every kind by path and by content, and what is not trusted.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EC_CERTIFICATE, EC_KEY, ISSUER, ROOT, RSA_CERTIFICATE, RSA_KEY } from "../config/pem-fixtures.ts";
@@ -153,6 +154,19 @@ describe("what is verified", () => {
     await expectRefused(server, relay, { id, cause: "tls", error });
     expect([plain, strict, elsewhere].flatMap(waysSeenBy)).not.toContain(id);
   });
+});
+
+test("a certificate that ends within 30 days is warned of at the start, once for all who share it", async () => {
+  await relay.logged("Relay runs");
+  const day = new X509Certificate(ours.ca).validToDate.toISOString().slice(0, 10);
+  const index = toWays().findIndex(({ id }) => id === "other-authority");
+  const warnings = relay.logs.filter(({ message }) => message.includes(" ends on "));
+  expect(warnings).toMatchObject([
+    {
+      level: "warn",
+      message: `subscriptions[${index}].configuration.ssl.trustStore: the certificate of CN=Relay test CA ends on ${day}`,
+    },
+  ]);
 });
 
 test("what is accepted unseen is warned of at every start, and by check", async () => {

@@ -11,6 +11,7 @@ import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { addStream } from "../support/nats.ts";
 import { BINARY, type RelayProcess, runRelay, startRelay, temporaryDirectory } from "../support/relay.ts";
 import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
+import { runOnTerminal as runOnTerminalOf, type TerminalOptions } from "../support/terminal.ts";
 import { createCertificates } from "../support/tls.ts";
 
 const PATH = process.env["PATH"] ?? "";
@@ -105,29 +106,12 @@ async function runWithInput(input: string, args: readonly string[]): Promise<End
   return { exitCode: await child.exited, stdout, stderr };
 }
 
-/** On a terminal of 60 columns; what `answer` says is typed when a question stands there. */
-async function runOnTerminal(
+/** On a terminal of 60 columns. */
+function runOnTerminal(
   args: readonly string[],
-  { env = {}, answer = null }: { env?: Readonly<Record<string, string>>; answer?: string | null } = {},
+  options: Omit<TerminalOptions, "cwd"> = {},
 ): Promise<{ exitCode: number; screen: string }> {
-  let screen = "";
-  let isAnswered = false;
-  const child = Bun.spawn([BINARY, ...args], {
-    cwd: home,
-    env: { PATH, TERM: "xterm", ...env },
-    terminal: {
-      cols: 60,
-      data(terminal, data) {
-        screen += new TextDecoder().decode(data);
-        if (answer === null || isAnswered || !screen.includes("[y/N] ")) return;
-        isAnswered = true;
-        terminal.write(answer);
-      },
-    },
-  });
-  const exitCode = await child.exited;
-  child.terminal?.close();
-  return { exitCode, screen: screen.replaceAll("\r\n", "\n") };
+  return runOnTerminalOf(args, { cwd: home, ...options });
 }
 
 async function create(id: string): Promise<void> {
@@ -373,6 +357,11 @@ describe("on a terminal", () => {
     const widths = plain.screen.split("\n").map((line) => line.length);
     expect(Math.max(...widths)).toBe(60);
     expect(plain.screen).toContain("…");
+    const long = "i".repeat(60);
+    await create(long);
+    const { screen: shortened } = await runOnTerminal(["subscriptions", "list"], { env: { NO_COLOR: "1" } });
+    expect(shortened).toMatch(/^i+… {2}consuming /m);
+    await run("subscriptions", "delete", long, "--yes");
   });
 
   test("delete asks, and takes only a yes", async () => {
@@ -394,7 +383,16 @@ test("every command has help with examples, in both ways", async () => {
   const { stdout: list } = await run("help", "subscriptions");
   const verbs = [...list.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? "");
   expect(verbs).toEqual(["list", "show", "pause", "resume", "stop", "start", "test", "seek", "delete"]);
-  const commands = [["status"], ["reload"], ...verbs.map((verb) => ["subscriptions", verb])];
+  const commands = [
+    ["status"],
+    ["reload"],
+    ...verbs.map((verb) => ["subscriptions", verb]),
+    ...["list", "counts", "show", "purge", "replay"].map((verb) => ["dlq", verb]),
+    ...["list", "show", "pause", "resume", "stop"].map((verb) => ["dlq", "replays", verb]),
+    ["logs"],
+    ["logs", "show"],
+    ["logs", "export"],
+  ];
   const helps = await Promise.all(commands.map((command) => run("help", ...command)));
   for (const [index, help] of helps.entries()) {
     expect(help).toMatchObject({ exitCode: 0, stderr: "" });

@@ -40,6 +40,8 @@ const SENT = [
   "password of forwarding",
   "password of tunnel",
 ];
+/** Calls of which the callback repeats everything in its answer, which a test of the subscription shows. */
+const ECHOED = ["basic-401", "token-500", "file-401", "header-500", "query-401", "granted"];
 
 test(
   "no secret is in logs, metrics, answers, reports, letters, events, the bucket or the state",
@@ -83,6 +85,10 @@ test(
     for (const id of [...ways.map((way) => way.id), "by-api"]) {
       expect(await api.get(`/api/subscriptions/${id}`)).toBe(200);
     }
+    for (const id of ECHOED) {
+      expect(await api.send("POST", `/api/subscriptions/${id}-kept/test`, {})).toBe(200);
+      expect(outletOf(outlet, `${id}-kept/test`)).toMatch(/"body":"[^"]*\*\*\*/);
+    }
     await api.get("/nowhere", `Bearer ${purse.markPlain("wrong server token")}`);
 
     const config = join(directory, "relay.config.json");
@@ -117,6 +123,11 @@ test(
   },
   TIMEOUT_MS,
 );
+
+/** The text of the one outlet whose name has this in it. */
+function outletOf(outlet: Outlet, part: string): string {
+  return [...outlet].find(([name]) => name.includes(part))?.[1] ?? "";
+}
 
 interface Api {
   /** With the token of the server, unless told otherwise; resolves with the status. */

@@ -107,7 +107,7 @@ test("a relay runs with the permissions in the README", async () => {
   const manager = await jetstreamManager(admin);
   await eventually(() => manager.streams.info("DEAD_LETTERS"));
   await publish("good", [200]);
-  await publish("bad", [404]);
+  await publish("bad", [404, 404, 200]);
   await eventually(() => isEnded(relay, { delivered: 1, "dead-lettered": 1 }));
   await eventually(async () => (await readMetric(relay, "relay_bucket_usable")) === 1);
   await command(relay, "pause", {});
@@ -115,6 +115,17 @@ test("a relay runs with the permissions in the README", async () => {
   await command(relay, "seek", { sequence: 2 });
   await eventually(() => isEnded(relay, { "dead-lettered": 2 }));
   await eventually(() => used.has("$JS.API.CONSUMER.LIST.ORDERS"));
+  const listed = await fetch(`${await relay.url()}/api/dead-letters?subscription=sub`);
+  const { items, faults } = (await listed.json()) as { items: readonly object[]; faults: readonly string[] };
+  expect([items.length, faults]).toEqual([1, []]);
+  const replay = await fetch(`${await relay.url()}/api/replays`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{ "filter": {} }',
+  });
+  expect(replay.status).toBe(202);
+  await eventually(() => isEnded(relay, { delivered: 2 }));
+  await eventually(async () => (await manager.streams.info("DEAD_LETTERS")).state.messages === 0);
   await publish("again", ["hang", 200]);
   await eventually(() => receiver.inFlight === 1);
   relay.signal("SIGTERM");

@@ -4,6 +4,7 @@ import { exportSPKI } from "jose";
 import { expect, test } from "bun:test";
 import { createTokenAuth, type TokenAuthOptions, type TokenResult } from "#http/auth-jwt.ts";
 import { createAuth } from "#http/auth.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Authority, type Claims, createKey, signToken, startAuthority } from "./authority.ts";
 import { testLogger } from "./gated.ts";
 
@@ -175,6 +176,34 @@ test("createTokenAuth() keeps known keys while the authority fails", async () =>
   authority.answer(500);
   expect(await authenticate(await signToken(EC))).toEqual({ kind: "unavailable" });
   expect(await authenticate(token)).toMatchObject({ kind: "valid" });
+});
+
+test("createTokenAuth() goes on with keys that are too old while no others can be had", async () => {
+  await using authority = await startAuthority(RSA);
+  const authenticate = authOf(authority, { cooldownMs: 0, maxAgeMs: 0, retryMs: 0 });
+  const token = await signToken(RSA);
+  expect(await authenticate(token)).toMatchObject({ kind: "valid" });
+  authority.answer(500);
+  expect(await authenticate(token)).toMatchObject({ kind: "valid" });
+  expect(await authenticate(await signToken(EC))).toEqual({ kind: "unavailable" });
+  expect(await authenticate(await signToken(await createKey("RS256")))).toEqual(NOT_VALID);
+  authority.answer(null);
+  authority.publish(EC);
+  await eventually(async () => (await authenticate(token)).kind === "invalid");
+  expect(await authenticate(await signToken(EC))).toMatchObject({ kind: "valid" });
+});
+
+test("createTokenAuth() waits for a silent authority once, not with each token that it knows the key of", async () => {
+  await using authority = await startAuthority(RSA);
+  const authenticate = authOf(authority, { maxAgeMs: 0, retryMs: 0, timeoutMs: 400 });
+  const token = await signToken(RSA);
+  expect(await authenticate(token)).toMatchObject({ kind: "valid" });
+  authority.answer(null);
+  authority.server.respond(() => null);
+  expect(await authenticate(token)).toMatchObject({ kind: "valid" });
+  const start = performance.now();
+  for (let time = 0; time < 5; time += 1) expect(await authenticate(token)).toMatchObject({ kind: "valid" });
+  expect(performance.now() - start).toBeLessThan(300);
 });
 
 test("createTokenAuth() does not wait long for an authority that is silent, or stalls", async () => {

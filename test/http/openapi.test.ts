@@ -2,9 +2,13 @@
 
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { expect, test } from "bun:test";
+import { Hono } from "hono";
+import { createActivity } from "#http/activity.ts";
 import { createDocument, type Document } from "#http/openapi.ts";
+import { PARAMETERS } from "#http/openapi-parameters.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
+import { toSubscription } from "../support/subscription.ts";
 import { BASIC, testAuth, TOKEN } from "./gated.ts";
 
 const AUTH_KINDS = ["none", "token", "basic", "jwt"] as const;
@@ -14,6 +18,12 @@ function notCalled(): never {
   throw new Error("Nothing is asked of this server");
 }
 
+interface Described {
+  readonly operationId: string;
+  readonly parameters?: readonly { readonly $ref: string }[];
+  readonly responses: Readonly<Record<string, object>>;
+}
+
 /** As the app makes it, with nothing behind it. */
 function serverWith(auth: ReturnType<typeof testAuth>) {
   return createServer({
@@ -21,13 +31,24 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     sessions: createSessions(),
     listen: { host: "127.0.0.1", isLoopback: true },
     mask: (text) => text,
-    entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({ id: `entrypoint-${index}`, contextPath })),
+    entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({
+      id: `entrypoint-${index}`,
+      contextPath,
+      recording: toSubscription().recording,
+    })),
     readiness: notCalled,
     metrics: notCalled,
     registry: notCalled,
+    letters: notCalled,
+    deliveryLog: { find: notCalled, readSlice: notCalled, newestId: notCalled, newerThan: notCalled },
+    overrides: { of: notCalled, set: notCalled, remove: notCalled },
+    replays: notCalled,
+    findSubscription: notCalled,
     lagOf: notCalled,
     status: notCalled,
     orphans: notCalled,
+    activity: createActivity(),
+    page: new Hono(),
     config: notCalled,
     reload: notCalled,
     onError: () => {},
@@ -57,6 +78,41 @@ test("createDocument() has every route of the server, and the server every route
       return `${method} ${template.replace(/:(\w+)/gu, "{$1}")}`;
     });
   expect([...new Set(served)].toSorted()).toEqual(operationsOf(createDocument("token")).toSorted());
+});
+
+test("the README has every operation of createDocument(), and no other", async () => {
+  const readme = await Bun.file(new URL("../../README.md", import.meta.url)).text();
+  const [, chapter = ""] = /\n## HTTP API\n([\s\S]*?)\n## /u.exec(readme) ?? [];
+  const rows = [...chapter.matchAll(/^\| (`[A-Z]+`(?:, `[A-Z]+`)*) \| `(\/\S+)` \|/gmu)];
+  const named = rows.flatMap(([, methods = "", path]) =>
+    [...methods.matchAll(/[A-Z]+/gu)].map(([method]) => `${method} ${path}`),
+  );
+  const described = operationsOf(createDocument("token")).filter((name) => !name.includes("{contextPath}"));
+  expect(named.toSorted()).toEqual(described.toSorted());
+});
+
+test("createDocument() names every operation once, and each parameter of its path and its page", () => {
+  const parameters: Readonly<Record<string, { name: string; in: string }>> = PARAMETERS;
+  const paths = createDocument("token")["paths"] as Record<string, Record<string, Described>>;
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, operation })),
+  );
+  const ids = operations.map(({ operation }) => operation.operationId);
+  expect(ids).toHaveLength(new Set(ids).size);
+  for (const { name, path, operation } of operations) {
+    const named = (operation.parameters ?? []).map(({ $ref }) => parameters[$ref.split("/").at(-1) ?? ""]);
+    const ownNames = named
+      .filter((parameter) => parameter?.in === "path")
+      .map((parameter) => parameter?.name);
+    const inPath = [...path.matchAll(/\{(\w+)\}/gu)].map(([, parameter]) => parameter);
+    expect([name, ...ownNames]).toEqual([name, ...inPath]);
+    if (!/Page"/u.test(JSON.stringify(operation.responses["200"] ?? null))) continue;
+    expect([name, named]).toEqual([
+      name,
+      expect.arrayContaining([parameters["Limit"], parameters["Cursor"]]),
+    ]);
+    expect([name, Object.keys(operation.responses)]).toEqual([name, expect.arrayContaining(["400"])]);
+  }
 });
 
 test("createDocument() refers to nothing that is not there", () => {

@@ -91,3 +91,31 @@ test("acquire() puts one listener on a signal that many share", async () => {
   }
   expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
 });
+
+test("resize() to more places lets in whoever waits, in the order of asking, each line in turn", async () => {
+  const limiter = createLimiter(1, { lines: 2 });
+  await limiter.acquire(FOR_EVER);
+  const order: string[] = [];
+  const waiting = (["a", "b", "c", "d"] as const).map(async (name, index) => {
+    await limiter.acquire(FOR_EVER, index < 3 ? 0 : 1);
+    order.push(name);
+  });
+  limiter.resize(4);
+  expect(limiter).toMatchObject({ taken: 4, waiting: 1 });
+  limiter.resize(5);
+  await Promise.all(waiting);
+  expect(order).toEqual(["d", "a", "b", "c"]);
+});
+
+test("resize() to fewer places takes none away, and gives none again until there are fewer", async () => {
+  const limiter = createLimiter(3);
+  for (let place = 1; place <= 3; place += 1) await limiter.acquire(FOR_EVER);
+  const waiting = limiter.acquire(FOR_EVER);
+  limiter.resize(1);
+  limiter.release();
+  limiter.release();
+  expect(limiter).toMatchObject({ taken: 1, waiting: 1 });
+  limiter.release();
+  expect(await waiting).toBe(true);
+  expect(limiter).toMatchObject({ taken: 1, waiting: 0 });
+});

@@ -46,12 +46,13 @@ export async function openApi(url: string, options: ApiOptions = {}): Promise<Ap
   }
 
   const document = withoutFormats(await (await send("GET", "/openapi.json")).text());
+  const paths = at(document, "paths") ?? {};
   return async (method, path, call) => {
     const response = await send(method, path, call);
     const text = await response.text();
     const type = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
     const body: unknown = type.endsWith("json") ? JSON.parse(text) : text === "" ? null : text;
-    const place = { method: method.toLowerCase(), path: toTemplate(path, contextPaths) };
+    const place = { method: method.toLowerCase(), path: toTemplate(path, { paths, contextPaths }) };
     check(document, { ...place, status: response.status, type, body });
     return { status: response.status, headers: response.headers, body };
   };
@@ -64,11 +65,21 @@ function withoutFormats(text: string): Json {
   ) as Json;
 }
 
-function toTemplate(path: string, contextPaths: readonly string[]): string {
+/** As the document has it: the path itself, or the one whose `{parameters}` stand for what is in it. */
+function toTemplate(path: string, { paths, contextPaths }: { paths: Json; contextPaths: readonly string[] }) {
   const [bare = ""] = path.split("?");
   const below = contextPaths.find((contextPath) => bare.startsWith(`${contextPath}/`));
   const generic = below === undefined ? bare : bare.replace(below, "/{contextPath}");
-  return generic.replace(/(\/subscriptions)\/[^/]+/u, "$1/{id}");
+  if (generic in paths) return generic;
+  const segments = generic.split("/");
+  const isTemplate = (template: string) => {
+    const parts = template.split("/");
+    return (
+      parts.length === segments.length &&
+      parts.every((part, index) => part === segments[index] || /^\{(?!contextPath)/u.test(part))
+    );
+  };
+  return Object.keys(paths).find(isTemplate) ?? generic;
 }
 
 interface Answered {

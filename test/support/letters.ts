@@ -10,11 +10,17 @@ import { type Receiver, type Respond, startReceiver } from "./receiver.ts";
 import { type RelayProcess, startRelay, temporaryDirectory } from "./relay.ts";
 
 export interface StartOptions {
-  readonly qos?: "AUTO" | "AT_LEAST_ONCE";
+  readonly qos?: NonNullable<ConfigOptions["qos"]>;
   /** The streams of the dead-letter endpoints, in order; their subjects are the same in lower case. */
   readonly letterStreams?: readonly string[];
   readonly entrypoint?: ConfigOptions["entrypoint"];
   readonly subscription?: ConfigOptions["subscription"];
+  /** `dlq.replay` of the entrypoint. */
+  readonly replay?: object;
+  /** Subscriptions beside `sub`, by their ids, with their callback URLs. */
+  readonly others?: Readonly<Record<string, string>>;
+  /** Of the relay; default: the same one for each. */
+  readonly directory?: string;
   readonly more?: object;
 }
 
@@ -49,7 +55,10 @@ export async function setUpLetters({
     manager,
     receiver,
     start: (options = {}) =>
-      startRelay({ directory, config: toConfig(nats.url, receiver.url.href, options) }),
+      startRelay({
+        directory: options.directory ?? directory,
+        config: toConfig(nats.url, receiver.url.href, options),
+      }),
     async publish(body, headers) {
       const options = headers === undefined ? {} : { headers };
       return (await jetstream(client).publish("orders.new", body, options)).seq;
@@ -66,6 +75,10 @@ export async function setUpLetters({
 
 function toConfig(natsUrl: string, callbackUrl: string, options: StartOptions): Record<string, unknown> {
   const { qos = "AUTO", letterStreams = ["DLQ"], entrypoint = {}, subscription = {}, more = {} } = options;
+  const dlq = {
+    endpoint: "letters",
+    ...(options.replay === undefined ? {} : { replay: options.replay }),
+  };
   const base = testConfig({ natsUrl, callbackUrl, qos, entrypoint });
   return {
     ...base,
@@ -78,15 +91,17 @@ function toConfig(natsUrl: string, callbackUrl: string, options: StartOptions): 
       })),
     ],
     endpointGroups: [{ name: "letters", endpoints: letterStreams }],
-    entrypoints: [
-      { type: "webhook", endpoint: "orders", qos, dlq: { endpoint: "letters" }, configuration: entrypoint },
-    ],
+    entrypoints: [{ type: "webhook", endpoint: "orders", qos, dlq, configuration: entrypoint }],
     subscriptions: [
       {
         id: "sub",
         application: "billing & co",
         configuration: { entrypointId: "webhook", callbackUrl, deliverPolicy: "all", ...subscription },
       },
+      ...Object.entries(options.others ?? {}).map(([id, url]) => ({
+        id,
+        configuration: { entrypointId: "webhook", callbackUrl: url, deliverPolicy: "new" },
+      })),
     ],
     ...more,
   };

@@ -29,6 +29,7 @@ export function metricsOf(
     connection: () => ({ isConnected: true, reconnects: 1, unconfirmedAcks: 0 }),
     bucketFault: () => null,
     configRefused: () => null,
+    deliveryLog: () => ({ written: 5, dropped: 1, faults: 1, fault: null }),
     ...changes,
   });
 }
@@ -51,8 +52,9 @@ export function count(
     request: { method: "POST", url: "http://127.0.0.1/", headers: [] },
     response: null,
   };
-  observer.attempted({ subscription, message, attempt: 1, exchange, action: { kind: "ack" } });
-  observer.settled({ subscription, message, attempts: 1, ending });
+  const key = {};
+  observer.attempted({ key, subscription, message, attempt: 1, exchange, action: { kind: "ack" } });
+  observer.settled({ key, subscription, message, attempts: 1, ending });
   const status = initialStatus("ACCEPTED");
   stateChanged({ subscription: subscription.id, from: status, to: status, reason: "failure" });
 }

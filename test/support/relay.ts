@@ -34,6 +34,8 @@ export interface RelayOptions {
   /** Kept between runs of one test; default: a new one. */
   readonly directory?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that starts what is behind it, in its own place. */
+  readonly wrapper?: readonly string[];
 }
 
 /** A directory that goes with the test. */
@@ -43,13 +45,14 @@ export async function temporaryDirectory(): Promise<{ path: string } & AsyncDisp
 }
 
 /** Starts `relay run`. Disposing kills it if it still runs. */
-export async function startRelay({ config, directory, env = {} }: RelayOptions): Promise<RelayProcess> {
+export async function startRelay(options: RelayOptions): Promise<RelayProcess> {
+  const { config, directory, env = {}, wrapper = [] } = options;
   await using stack = new AsyncDisposableStack();
   const home = directory ?? stack.use(await temporaryDirectory()).path;
   const path = join(home, "relay.config.json");
   const defaults = { server: { listen: "127.0.0.1:0" }, logs: { level: "debug" } };
   await writeFile(path, JSON.stringify({ ...defaults, ...config }, null, 2));
-  const child = Bun.spawn([BINARY, "run", "--config", path], {
+  const child = Bun.spawn([...wrapper, BINARY, "run", "--config", path], {
     cwd: home,
     env: { PATH: process.env["PATH"] ?? "", HOME: home, ...env },
     stdin: "ignore",

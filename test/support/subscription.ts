@@ -49,6 +49,10 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     interruptOnException: true,
     resume: { kind: "manual" },
     replay: { kind: "manual" },
+    recording: {
+      logging: { requestHeaders: false, requestBody: false, responseHeaders: false, responseBody: false },
+      sampling: { kind: "count", every: 100 },
+    },
     startingAt: null,
     endingAt: null,
     isPaused: false,

@@ -2,8 +2,8 @@
 
 import { createDecipheriv, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import forge from "node-forge";
-import { type Asn1, integerOf, octetsOf, oidNameOf, partAt, partsOf } from "./store-asn1.ts";
-import { StoreError } from "./store-opened.ts";
+import { type Asn1, integerOf, octetsOf, oidNameOf, partAt, partsOf } from "./asn1.ts";
+import { StoreError } from "./opened.ts";
 
 /** The parts of forge that its types leave out. */
 interface ForgePbe {

@@ -1,10 +1,10 @@
 // A PKCS12 file: its certificates, and its keys, which stay closed until one is chosen. RFC 7292.
 
 import type { X509Certificate } from "node:crypto";
-import { type Asn1, octetsOf, oidNameOf, parseAsn1, partAt, partsOf, toDer } from "./store-asn1.ts";
-import { createBudget, decrypt, type Passphrase, verifyMac } from "./store-cipher.ts";
-import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./store-opened.ts";
-import { toCertificate, toPrivateKey } from "./store-pem.ts";
+import { type Asn1, octetsOf, oidNameOf, parseAsn1, partAt, partsOf, toDer } from "./asn1.ts";
+import { createBudget, decrypt, type Passphrase, verifyMac } from "./cipher.ts";
+import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
+import { toCertificate, toPrivateKey } from "./keys.ts";
 
 interface Bag {
   readonly kind: string | undefined;

@@ -3,8 +3,8 @@
 import type { X509Certificate } from "node:crypto";
 import { decrypt, type KeyEntry, parseJks, type TrustedKeyEntry } from "jks-js";
 import { messageOf } from "#lib/errors.ts";
-import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./store-opened.ts";
-import { toCertificate, toPrivateKey } from "./store-pem.ts";
+import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
+import { toCertificate, toPrivateKey } from "./keys.ts";
 
 const WRONG_PASSWORD: ReadonlySet<string> = new Set(["Password verification failed", "Cannot recover key"]);
 

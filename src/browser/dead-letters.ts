@@ -1,0 +1,113 @@
+// The dead letters: a list that can be filtered, what is being replayed, and replay or purge of all that match.
+
+import { badge, statusBadge } from "./badge.ts";
+import type { Page } from "./api.ts";
+import { fill, h, setText } from "./dom.ts";
+import { createFilters, type FilterField } from "./filters.ts";
+import { formatTime } from "./format.ts";
+import type { DeadLetter, DeadLetterPage } from "./letter-answers.ts";
+import { purge, replay } from "./letter-commands.ts";
+import { showLetter } from "./letter-details.ts";
+import { createPagedTable } from "./paged-table.ts";
+import { createReplays } from "./replays.ts";
+
+const REASONS = [
+  ["rejected", "rejected"],
+  ["server-error", "server error"],
+  ["exception", "no response"],
+] as const;
+
+const FIELDS: readonly FilterField[] = [
+  { name: "reason", label: "Reason", input: { kind: "choice", choices: REASONS } },
+  { name: "status", label: "Status", input: { kind: "text", placeholder: "404, 4xx or 0" } },
+  { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" } },
+  { name: "error", label: "Error", input: { kind: "text", placeholder: "part of its text" } },
+  { name: "from", label: "From", input: { kind: "moment" } },
+  { name: "to", label: "To", input: { kind: "moment" } },
+];
+
+const COLUMNS = ["Dead-lettered", "Status", "Error", "Subscription", "Attempts", "Message"];
+
+export function showDeadLetters(view: HTMLElement): void {
+  const note = h("p", { class: "note" });
+  const filters = createFilters(FIELDS, () => void table.reload());
+  const table = createPagedTable<DeadLetter>({
+    path: "/api/dead-letters",
+    query: filters.values,
+    caption: "Dead letters",
+    columns: COLUMNS,
+    numbers: ["Attempts"],
+    keyOf: ({ id }) => id,
+    toRow: (letter) => toRow(letter, changed),
+    empty: "There is no dead letter that matches.",
+    onPage: (page) => setText(note, describePage(page)),
+  });
+  const replays = createReplays(() => void table.reload());
+  const all = () => ({ filter: filters.values() });
+  const tools = h(
+    "div",
+    { class: "bar" },
+    note,
+    h("button", { class: "button", onClick: () => void table.reload() }, "Refresh"),
+    h(
+      "button",
+      { class: "button primary", onClick: () => void replay(all(), started) },
+      "Replay all that match",
+    ),
+    h(
+      "button",
+      { class: "button danger", onClick: () => void purge(all(), changed) },
+      "Purge all that match",
+    ),
+  );
+  fill(view, ...filters.elements, tools, replays.element, table.element);
+  view.removeAttribute("aria-busy");
+  changed();
+
+  function started(id: string, count: number): void {
+    replays.expect(id, count);
+    changed();
+  }
+
+  function changed(): void {
+    void table.reload(); // Neither rejects.
+    void replays.refresh();
+  }
+}
+
+function describePage(page: Page<DeadLetter>): string {
+  const { faults, continuesAt } = page as DeadLetterPage;
+  const looked = continuesAt === null ? [] : [`Looked back to ${formatTime(continuesAt, new Date())} so far`];
+  return [...faults, ...looked].join(". ");
+}
+
+function toRow(letter: DeadLetter, changed: () => void): HTMLTableRowElement {
+  const { date, isForeign, status, reason, error, subscription, application } = letter;
+  const { attempts, replays, stream, sequence, subject } = letter;
+  const when = formatTime(date, new Date());
+  const label = `Dead letter of ${when}, ${subscription ?? "not Relay's"}`;
+  const open = h(
+    "button",
+    { class: "open", "aria-label": label, onClick: () => showLetter(letter, changed) },
+    when,
+  );
+  const tries = [
+    ...(attempts === null ? [] : [attempts === 1 ? "1 try" : `${attempts} tries`]),
+    ...(replays === 0 ? [] : [`${replays} replayed`]),
+  ];
+  return h(
+    "tr",
+    {},
+    h("td", { class: "when" }, open),
+    h("td", {}, isForeign ? badge("not Relay's", "calm") : statusBadge(status)),
+    h("td", { class: "wide" }, error ?? reason ?? ""),
+    h("td", {}, subscription ?? "–", application === null ? null : h("p", {}, h("small", {}, application))),
+    h("td", { class: "number" }, tries.join(", ")),
+    h(
+      "td",
+      {},
+      subject ?? "",
+      stream === null ? null : h("p", {}, h("small", {}, `${stream} ${sequence ?? ""}`)),
+    ),
+  );
+}

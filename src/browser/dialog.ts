@@ -1,0 +1,79 @@
+// What lies over the page for a while: a panel with details, a question. Escape, the cross and a click beside it close it.
+
+import { byId, h } from "./dom.ts";
+
+export interface Panel {
+  readonly body: HTMLElement;
+  readonly close: () => void;
+}
+
+export interface PanelOptions {
+  readonly title: string;
+  readonly onClosed?: () => void;
+}
+
+let titles = 0;
+
+/** At the side; on a small screen all of it. The focus goes in, and back where it was. */
+export function openPanel({ title, onClosed }: PanelOptions): Panel {
+  const body = h("div", { class: "panel-body" });
+  const dialog = openDialog({ title, style: "panel", content: body });
+  dialog.addEventListener("close", () => onClosed?.());
+  return { body, close: () => dialog.close() };
+}
+
+export interface Question {
+  readonly title: string;
+  readonly text: string;
+  /** What the button says. */
+  readonly action: string;
+  readonly isDangerous?: boolean;
+}
+
+/** False: rather not. */
+export function ask({ title, text, action, isDangerous = false }: Question): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const confirm = h("button", {
+    class: isDangerous ? "button danger" : "button primary",
+    onClick() {
+      resolve(true);
+      dialog.close();
+    },
+  });
+  confirm.textContent = action;
+  const cancel = h("button", { class: "button", autofocus: true, onClick: () => dialog.close() }, "Cancel");
+  const content = h("div", {}, h("p", {}, text), h("div", { class: "actions end" }, cancel, confirm));
+  const dialog = openDialog({ title, style: "question", content });
+  dialog.addEventListener("close", () => resolve(false));
+  return promise;
+}
+
+function openDialog({
+  title,
+  style,
+  content,
+}: {
+  title: string;
+  style: string;
+  content: HTMLElement;
+}): HTMLDialogElement {
+  titles += 1;
+  const id = `dialog-title-${titles}`;
+  const cross = h("button", { class: "cross", "aria-label": "Close", onClick: () => dialog.close() }, "×");
+  const dialog = h(
+    "dialog",
+    { class: style, "aria-labelledby": id },
+    h("div", { class: "panel-head" }, h("h2", { id }, title), cross),
+    content,
+  );
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    document.body.append(byId("toasts"));
+    dialog.remove();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}

@@ -1,0 +1,102 @@
+// Replay and purge: counted first, asked about with that number, then done to no more than was counted.
+
+import { type Answer, call } from "./api.ts";
+import { ask } from "./dialog.ts";
+import { formatCount } from "./format.ts";
+import type { PurgeOutcome, Selection, StartedReplay } from "./letter-answers.ts";
+import { notify } from "./notice.ts";
+
+/** One count or purge may take its time. */
+const WITHIN_MS = 60_000;
+const MAX_CALLS = 1000;
+
+interface Counted {
+  readonly matched: number;
+  readonly start: string;
+}
+
+/** `onStarted` is told how many letters were counted. */
+export async function replay(
+  selection: Selection,
+  onStarted: (id: string, matched: number) => void,
+): Promise<void> {
+  const counted = await count(selection);
+  if (counted === null) return;
+  const isSure = await ask({
+    title: "Replay",
+    text: `${describe(counted.matched)} sent to their callbacks again, out of order with live messages. What is delivered leaves the dead letters, what fails again stays.`,
+    action: "Replay",
+  });
+  if (!isSure) return;
+  const answer = await call<StartedReplay>("/api/replays", { method: "POST", body: selection });
+  if (answer.kind === "refused") return notify(answer.text, "bad");
+  const { id, warnings } = answer.body;
+  notify(["The replay has begun", ...warnings].join(". "));
+  onStarted(id, counted.matched);
+}
+
+export async function purge(selection: Selection, onDone: () => void): Promise<void> {
+  const counted = await count(selection);
+  if (counted === null) return;
+  const isSure = await ask({
+    title: "Purge",
+    text: `${describe(counted.matched)} deleted for good. Nothing brings them back.`,
+    action: "Purge",
+    isDangerous: true,
+  });
+  if (!isSure) return;
+  const purged = "ids" in selection ? await purgeOnce(selection) : await purgeAll(selection, counted);
+  if (purged > 0) notify(`${formatCount(purged)} purged`);
+  onDone();
+}
+
+function describe(count: number): string {
+  return count === 1 ? "1 dead letter is" : `${formatCount(count)} dead letters are`;
+}
+
+/** Null: there is nothing, or it could not be counted; that was said. */
+async function count(selection: Selection): Promise<Counted | null> {
+  let matched = 0;
+  let start = "";
+  let cursor: string | null = null;
+  for (let calls = 0; calls < MAX_CALLS; calls += 1) {
+    const body = { ...selection, dryRun: true, ...(cursor === null ? {} : { cursor }) };
+    const answer: Answer<PurgeOutcome> = await remove(body);
+    if (answer.kind === "refused") {
+      notify(answer.text, "bad");
+      return null;
+    }
+    matched += answer.body.matched;
+    if (cursor === null) ({ start } = answer.body);
+    cursor = answer.body.next;
+    if (cursor === null) break;
+  }
+  if (matched === 0) notify("No dead letter matches");
+  return matched === 0 ? null : { matched, start };
+}
+
+async function purgeOnce(selection: Selection): Promise<number> {
+  const answer = await remove(selection);
+  if (answer.kind === "ok") return answer.body.purged;
+  notify(answer.text, "bad");
+  return 0;
+}
+
+async function purgeAll(selection: Selection, { matched, start }: Counted): Promise<number> {
+  let purged = 0;
+  let cursor: string | null = start;
+  for (let calls = 0; cursor !== null && calls < MAX_CALLS && purged < matched; calls += 1) {
+    const answer: Answer<PurgeOutcome> = await remove({ ...selection, cursor, confirm: matched - purged });
+    if (answer.kind === "refused") {
+      notify(answer.text, "bad");
+      return purged;
+    }
+    purged += answer.body.purged;
+    cursor = answer.body.next;
+  }
+  return purged;
+}
+
+function remove(body: unknown): Promise<Answer<PurgeOutcome>> {
+  return call<PurgeOutcome>("/api/dead-letters", { method: "DELETE", body, withinMs: WITHIN_MS });
+}

@@ -1,0 +1,117 @@
+// The overview: a row for each subscription, those in trouble first, brought up to date while somebody looks.
+
+import type { Activity, Subscription } from "./answers.ts";
+import { call, type Page } from "./api.ts";
+import { arrange, fill, h, setText } from "./dom.ts";
+import { formatCount } from "./format.ts";
+import { repeat } from "./repeat.ts";
+import { createSubscriptionRow, type SubscriptionRow } from "./subscription-row.ts";
+
+const EVERY_MS = 2000;
+/** With very many subscriptions, for their answers are long. */
+const MANY = 200;
+const EVERY_MANY_MS = 10_000;
+const MAX_ASKED = 1000;
+const MAX_SHOWN = 100;
+const IDLE = { perSecond: 0, delivered: Array<number>(60).fill(0), failed: Array<number>(60).fill(0) };
+
+export function showOverview(view: HTMLElement): void {
+  const rows = new Map<string, SubscriptionRow>();
+  const list = h("ul", { class: "rows" });
+  const more = h("p", { class: "note", hidden: true });
+  const find = h("input", {
+    type: "search",
+    placeholder: "Find by id, callback or application",
+    "aria-label": "Find subscriptions",
+  });
+  const tiles = createTiles();
+  const tools = h("div", { class: "tools" }, tiles.element, find);
+  let known: readonly Subscription[] = [];
+  let activity: ReadonlyMap<string, Activity> = new Map();
+  let isFirst = true;
+  const refreshing = repeat(refresh, () => (known.length > MANY ? EVERY_MANY_MS : EVERY_MS));
+  find.addEventListener("input", show);
+
+  async function refresh(): Promise<void> {
+    const [subscriptions, minutes] = await Promise.all([
+      call<Page<Subscription>>(`/api/subscriptions?limit=${MAX_ASKED}`),
+      call<Page<Activity>>(`/api/activity?limit=${MAX_ASKED}`),
+    ]);
+    if (subscriptions.kind === "refused" || minutes.kind === "refused") return;
+    known = subscriptions.body.items;
+    activity = new Map(minutes.body.items.map((one) => [one.subscription, one]));
+    if (isFirst) {
+      isFirst = false;
+      fill(view, tools, list, more);
+      view.removeAttribute("aria-busy");
+    }
+    show();
+  }
+
+  function show(): void {
+    const ids = new Set(known.map(({ id }) => id));
+    for (const id of rows.keys()) if (!ids.has(id)) rows.delete(id);
+    const matching = known.filter((one) => isFound(one, find.value.trim().toLowerCase()));
+    const sorted = matching.toSorted((left, right) => troubleOf(right) - troubleOf(left));
+    const shown = sorted.slice(0, MAX_SHOWN);
+    arrange(
+      list,
+      shown.map((subscription) => {
+        const row = rows.get(subscription.id) ?? createSubscriptionRow(subscription.id, refreshing.now);
+        rows.set(subscription.id, row);
+        row.update(subscription, activity.get(subscription.id) ?? IDLE);
+        return row.element;
+      }),
+    );
+    more.hidden = known.length > 0 && sorted.length <= MAX_SHOWN && sorted.length > 0;
+    setText(more, describeRest({ known: known.length, matching: sorted.length }));
+    tiles.update(known);
+  }
+}
+
+function describeRest({ known, matching }: { known: number; matching: number }): string {
+  if (known === 0) return "There is no subscription yet: add one to the config file, or by the API.";
+  if (matching === 0) return "No subscription matches.";
+  return `${formatCount(matching - MAX_SHOWN)} more are not shown: narrow them down.`;
+}
+
+function isFound({ id, callbackUrl, application }: Subscription, text: string): boolean {
+  return [id, callbackUrl, application ?? ""].some((field) => field.toLowerCase().includes(text));
+}
+
+/** The higher, the sooner somebody should look. */
+function troubleOf({ state, retrying }: Subscription): number {
+  if (state === "failed") return 4;
+  if (state === "waiting") return 3;
+  if (retrying > 0) return 2;
+  return state === "consuming" ? 1 : 0;
+}
+
+const TILES = [
+  { label: "running", tone: "good", has: ({ state }: Subscription) => state === "consuming" },
+  { label: "in failure", tone: "bad", has: ({ state }: Subscription) => state === "failed" },
+  { label: "waiting", tone: "warn", has: ({ state }: Subscription) => state === "waiting" },
+  {
+    label: "paused, stopped or closed",
+    tone: "calm",
+    has: ({ state }: Subscription) => ["asleep", "closed", "stopped"].includes(state),
+  },
+] as const;
+
+function createTiles() {
+  const tiles = TILES.map((tile) => {
+    const number = h("strong", {}, "0");
+    const element = h("li", { class: `tile ${tile.tone}` }, number, ` ${tile.label}`);
+    return { has: tile.has, number, element };
+  });
+  return {
+    element: h("ul", { class: "tiles", "aria-label": "Subscriptions" }, ...tiles.map((tile) => tile.element)),
+    update(subscriptions: readonly Subscription[]) {
+      for (const { number, element, has } of tiles) {
+        const count = subscriptions.filter((one) => has(one)).length;
+        setText(number, formatCount(count));
+        element.classList.toggle("none", count === 0);
+      }
+    },
+  };
+}

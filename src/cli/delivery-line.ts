@@ -1,0 +1,40 @@
+// One delivery on one line: when, its id, what came of it, for whom, where to, and what it took.
+
+import type { DeliveryView } from "#http/delivery-view.ts";
+import { clean, cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
+
+const STATUS_WIDTH = 3;
+/** Ids longer than this push what follows to the right. */
+const SUBSCRIPTION_WIDTH = 12;
+/** It gives way before the rest is cut. */
+const MIN_URL_WIDTH = 16;
+const GAP = "  ";
+
+export function formatDelivery(delivery: DeliveryView, screen: Screen): string {
+  const { id, date, status, subscription, callbackUrl, attempts, durationMs, deadLettered, error } = delivery;
+  const answered = paint(screen, styleOf(status), String(status).padStart(STATUS_WIDTH));
+  const name = clean(subscription);
+  const facts = [
+    `${Math.round(durationMs)} ms`,
+    describeAttempts(attempts.length),
+    deadLettered ? "dead-lettered" : "",
+    clean(error ?? ""),
+  ].filter((text) => text !== "");
+  const begin = `${clean(date)}${GAP}${paint(screen, "dim", clean(id))}${GAP}`;
+  const left = (screen.width ?? Infinity) - widthOf(begin) - STATUS_WIDTH - GAP.length;
+  const who = name + " ".repeat(Math.max(0, SUBSCRIPTION_WIDTH - widthOf(name)));
+  const beside = widthOf([who, "", ...facts].join(GAP));
+  const url = cutTo(clean(callbackUrl), Math.max(left - beside, MIN_URL_WIDTH));
+  const line = cutTo([who, url, ...facts].join(GAP), Math.max(left, 1));
+  return `${begin}${answered}${GAP}${line}\n`;
+}
+
+function describeAttempts(count: number): string {
+  if (count === 0) return "not sent";
+  return count === 1 ? "1 attempt" : `${count} attempts`;
+}
+
+export function styleOf(status: number): Style {
+  if (status >= 200 && status < 300) return "green";
+  return status === 0 || status >= 500 ? "red" : "yellow";
+}

@@ -1,0 +1,53 @@
+// Which dead letters a command means: the options that every command over many of them has.
+
+import { LETTER_REASONS, parseStatusFilter } from "#delivery/letter.ts";
+import { RelayError } from "#lib/errors.ts";
+import { momentOf } from "./moment.ts";
+import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
+import { clean } from "./terminal.ts";
+
+/** As the API takes it; what is not there is not asked for. */
+export type LetterFilterMembers = Readonly<Record<string, string>>;
+
+export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [
+  { flags: "--subscription <id>", description: "meant for this subscription" },
+  { flags: "--entrypoint <id>", description: "of this entrypoint" },
+  { flags: "--application <name>", description: "of this application" },
+  { flags: "--reason <reason>", description: "rejected, server-error or exception" },
+  { flags: "--status <status>", description: "status of the last response: 404, 4xx, or 0 for none" },
+  { flags: "--from <time>", description: "dead-lettered then or later" },
+  { flags: "--to <time>", description: "dead-lettered before" },
+  { flags: "--error <text>", description: "with this in the error, in any case" },
+];
+
+const TEXTS = ["subscription", "entrypoint", "application", "error"];
+
+/** Throws a RelayError `usage`. */
+export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilterMembers {
+  const members = [
+    ...TEXTS.map((name) => [name, textOf(flags, name)] as const),
+    ["reason", reasonOf(flags)] as const,
+    ["status", statusOf(flags)] as const,
+    ["from", momentOf(flags, { name: "from", nowMs })] as const,
+    ["to", momentOf(flags, { name: "to", nowMs })] as const,
+  ];
+  return Object.fromEntries(members.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+}
+
+/** `?a=b&c=d`, or nothing. */
+export function toQuery(members: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams(members).toString();
+  return query === "" ? "" : `?${query}`;
+}
+
+export function statusOf(flags: Flags): string | null {
+  const text = textOf(flags, "status");
+  if (text === null || parseStatusFilter(text) !== null) return text;
+  throw new RelayError("usage", `--status takes 404, 4xx or 0, found "${clean(text)}"`);
+}
+
+function reasonOf(flags: Flags): string | null {
+  const text = textOf(flags, "reason");
+  if (text === null || LETTER_REASONS.some((reason) => reason === text)) return text;
+  throw new RelayError("usage", `--reason takes ${LETTER_REASONS.join(", ")}, found "${clean(text)}"`);
+}

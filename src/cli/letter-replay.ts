@@ -1,0 +1,112 @@
+// `relay dlq replay`: starts a replay in the relay, and follows it until it ends; whoever goes away leaves it running.
+
+import type { ReplayView } from "#http/replay-view.ts";
+import { RelayError } from "#lib/errors.ts";
+import { sleep } from "#lib/sleep.ts";
+import { expectDone } from "./client.ts";
+import { toReplay, toStartedReplay } from "./letter-answers.ts";
+import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";
+import { type Flags, type RemoteCall, type RemoteOption, textOf, wholeNumberOf } from "./remote-command.ts";
+import { formatEnd, formatProgress, isIncomplete, isOver } from "./replay-progress.ts";
+import { clean, toSafeLine } from "./terminal.ts";
+
+const POLL_MS = 500;
+/** Clears what the bar left of its line. */
+const CLEAR_LINE = "\r\u001b[K";
+const SUBSCRIPTION_ID = /^[\w-]{1,128}$/u;
+
+export const REPLAY_OPTIONS: readonly RemoteOption[] = [
+  { flags: "--target <id>", description: "the subscription that gets them, instead of their own" },
+  { flags: "--rate <number>", description: "letters per second at most" },
+  { flags: "--concurrency <number>", description: "letters at once, at most as many as it has connections" },
+  { flags: "--max <number>", description: "letters in all at most" },
+  { flags: "--force", description: "also those that an AT_MOST_ONCE callback may have got already" },
+  { flags: "--dry-run", description: "count only" },
+  { flags: "--detach", description: "do not wait for the end" },
+];
+
+/** Throws a RelayError `usage`. */
+export function checkReplay(flags: Flags, args: readonly string[]): void {
+  toRequest(flags, toLetterChoice(flags, { args, nowMs: Date.now() }));
+}
+
+export async function replayLetters(call: RemoteCall): Promise<number> {
+  const { client, args, flags, io, nowMs, screen } = call;
+  const choice = toLetterChoice(flags, { args, nowMs });
+  const isWatched = screen.width !== null && flags["json"] !== true;
+  const isDryRun = flags["dryRun"] === true;
+  const isDetached = flags["detach"] === true;
+  const total = isWatched && !isDryRun && !isDetached ? (await findLetters(client, choice)).matched : 0;
+  const body = toRequest(flags, choice);
+  if (!isDryRun) io.stderr("Replayed messages come out of order with live ones.\n");
+  const answer = await client.ask("POST", "api/replays", { body });
+  const started = toStartedReplay(expectDone(answer, "replay"));
+  for (const warning of started.warnings.slice(isDryRun ? 0 : 1)) io.stderr(`${clean(warning)}.\n`);
+  if (isDetached) {
+    io.stdout(isWatched ? `Replay ${clean(started.id)} runs; ${hintOf(started)}\n` : toSafeLine(started));
+    return 0;
+  }
+  const max = wholeNumberOf(flags, MAX) ?? total;
+  return await follow(call, { started, total: Math.min(total, max), isWatched });
+}
+
+/** Until it ends, or whoever looks goes away. */
+async function follow(
+  call: RemoteCall,
+  { started, total, isWatched }: { started: ReplayView; total: number; isWatched: boolean },
+): Promise<number> {
+  const { client, io, screen, stopping } = call;
+  const startedAt = performance.now();
+  let replay: ReplayView = started;
+  let shown = "";
+  for (;;) {
+    const line = isWatched
+      ? formatProgress(replay, { total, elapsedMs: performance.now() - startedAt, screen })
+      : toSafeLine(replay);
+    if (isWatched && !replay.dryRun) io.stdout(`${CLEAR_LINE}${line}`);
+    else if (!isWatched && line !== shown) io.stdout(line);
+    shown = line;
+    if (isOver(replay)) break;
+    if (!(await sleep(POLL_MS, stopping))) return detach(call, replay);
+    const answer = await client
+      .ask("GET", `api/replays/${encodeURIComponent(started.id)}`)
+      .catch((error: unknown) => {
+        if (stopping.aborted) return null;
+        throw error;
+      });
+    if (answer === null) return detach(call, replay);
+    replay = toReplay(expectDone(answer, `follow replay ${clean(started.id)}, which goes on`));
+  }
+  if (isWatched) io.stdout(`${replay.dryRun ? "" : CLEAR_LINE}${formatEnd(replay)}`);
+  return isIncomplete(replay) && !replay.dryRun ? 1 : 0;
+}
+
+function detach({ io }: RemoteCall, replay: ReplayView): number {
+  io.stderr(`\nReplay ${clean(replay.id)} goes on; ${hintOf(replay)}\n`);
+  return 0;
+}
+
+function hintOf({ id }: ReplayView): string {
+  return `relay dlq replays show ${clean(id)} shows it, relay dlq replays stop ${clean(id)} stops it`;
+}
+
+const MAX = { name: "max", min: 1, max: Number.MAX_SAFE_INTEGER };
+
+function toRequest(flags: Flags, choice: LetterChoice): object {
+  const to = textOf(flags, "target");
+  if (to !== null && !SUBSCRIPTION_ID.test(to)) {
+    throw new RelayError("usage", "--target takes the id of a subscription: letters, digits, - and _ only");
+  }
+  const rate = wholeNumberOf(flags, { name: "rate", min: 1, max: 10_000 });
+  const concurrency = wholeNumberOf(flags, { name: "concurrency", min: 1, max: 20 });
+  const max = wholeNumberOf(flags, MAX);
+  return {
+    ...(choice.kind === "ids" ? { ids: choice.ids } : { filter: choice.filter }),
+    ...(to === null ? {} : { to }),
+    ...(rate === null ? {} : { rate }),
+    ...(concurrency === null ? {} : { concurrency }),
+    ...(max === null ? {} : { max }),
+    force: flags["force"] === true,
+    dryRun: flags["dryRun"] === true,
+  };
+}

@@ -1,0 +1,45 @@
+// A moment as people type it: a time, a date, or how long ago.
+
+import { RelayError } from "#lib/errors.ts";
+import { type Flags, textOf } from "./remote-command.ts";
+import { clean } from "./terminal.ts";
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/u;
+const DATE = /^\d{4}-\d\d-\d\d$/u;
+const AGO = /^(\d{1,6})(s|min|m|h|d|w)$/u;
+const UNITS_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+export const MOMENT_NOTE =
+  "A time is RFC 3339 (2026-11-21T08:00:00Z), a date (its midnight in UTC), or how long ago: 90s, 15m, 2h, 3d, 1w.";
+
+/** As the API takes it: in UTC. Null: it was not given. Throws a RelayError `usage`. */
+export function momentOf(flags: Flags, { name, nowMs }: { name: string; nowMs: number }): string | null {
+  const text = textOf(flags, name);
+  if (text === null) return null;
+  const date = toDate(text, nowMs);
+  if (date !== null) return date.toISOString();
+  const forms = "a time such as 2026-11-21T08:00:00Z, a date, or how long ago, such as 2h or 3d";
+  throw new RelayError("usage", `--${name} takes ${forms}, found "${clean(text)}"`);
+}
+
+function toDate(text: string, nowMs: number): Date | null {
+  const [, amount, unit = ""] = AGO.exec(text) ?? [];
+  const time = amount === undefined ? toTime(text) : nowMs - Number(amount) * (UNITS_MS[unit] ?? 0);
+  return Number.isNaN(time) || time < 0 ? null : new Date(time);
+}
+
+/** A date that the calendar does not have would silently be another one. */
+function toTime(text: string): number {
+  if (!TIME.test(text) && !DATE.test(text)) return Number.NaN;
+  const day = text.slice(0, "2026-11-21".length);
+  const midnight = new Date(`${day}T00:00:00Z`);
+  const isReal = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
+  return isReal ? Date.parse(text) : Number.NaN;
+}

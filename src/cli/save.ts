@@ -1,0 +1,44 @@
+// Puts what a relay sends where the operator wants it: into a file, whole or not at all, or on standard output.
+
+import { open, rename, rm, stat } from "node:fs/promises";
+import { messageOf, RelayError } from "#lib/errors.ts";
+import type { Output } from "./output.ts";
+import { clean } from "./terminal.ts";
+
+/** `path`: null for standard output. Resolves with how many bytes it were. Rejects with a RelayError. */
+export async function save(
+  chunks: AsyncIterable<Uint8Array>,
+  { path, io }: { path: string | null; io: Output },
+): Promise<number> {
+  if (path !== null) return saveToFile(chunks, path);
+  let length = 0;
+  for await (const chunk of chunks) {
+    io.stdout(chunk);
+    length += chunk.length;
+  }
+  return length;
+}
+
+/** For its owner only: what is saved may be anybody's data. */
+async function saveToFile(chunks: AsyncIterable<Uint8Array>, path: string): Promise<number> {
+  // A device, such as /dev/null, is written to, and never replaced.
+  const isPlain = await stat(path).then(
+    (found) => found.isFile(),
+    () => true,
+  );
+  const part = isPlain ? `${path}.${process.pid}.part` : path;
+  let length = 0;
+  try {
+    await using file = await open(part, isPlain ? "wx" : "w", 0o600);
+    for await (const chunk of chunks) {
+      await file.writeFile(chunk);
+      length += chunk.length;
+    }
+    if (isPlain) await rename(part, path);
+    return length;
+  } catch (error) {
+    if (isPlain) await rm(part, { force: true });
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("unavailable", `Cannot write ${clean(path)}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,45 @@
+// `logging`, `sampling` and the bounds of the delivery log, in delivery's words.
+
+import type * as v from "valibot";
+import type { Logging, Sampling } from "#delivery/record.ts";
+import type { loggingSchema, samplingSchema } from "./schema-record.ts";
+
+const DAY_MS = 86_400_000;
+const UNITS_MS = [DAY_MS, 3_600_000, 60_000, 1000] as const;
+
+export function toLogging(logging: v.InferOutput<typeof loggingSchema>): Logging {
+  const { enabled, request, response } = logging;
+  return {
+    requestHeaders: enabled && request.headers,
+    requestBody: enabled && request.payload,
+    responseHeaders: enabled && response.headers,
+    responseBody: enabled && response.payload,
+  };
+}
+
+export function toSampling(sampling: v.InferOutput<typeof samplingSchema>): Sampling {
+  switch (sampling.type) {
+    case "ALL":
+      return { kind: "all" };
+    case "COUNT":
+      return { kind: "count", every: Number(sampling.value) };
+    case "PROBABILITY":
+      return { kind: "probability", share: Number(sampling.value) };
+    case "TEMPORAL":
+      return { kind: "temporal", everyMs: toMilliseconds(sampling.value) };
+    case "WINDOWED_COUNT": {
+      const [count = "", duration = ""] = sampling.value.split("/");
+      return { kind: "windowed-count", count: Number(count), windowMs: toMilliseconds(duration) };
+    }
+  }
+}
+
+export function toLogBounds({ maxAgeDays, maxBytes }: { maxAgeDays: number; maxBytes: number }) {
+  return { maxAgeMs: maxAgeDays * DAY_MS, maxBytes };
+}
+
+/** An ISO 8601 duration of days, hours, minutes and seconds, which the schema has checked. */
+function toMilliseconds(duration: string): number {
+  const [, ...amounts] = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/u.exec(duration) ?? [];
+  return UNITS_MS.reduce((sum, unitMs, index) => sum + unitMs * Number(amounts[index] ?? 0), 0);
+}

@@ -1,0 +1,201 @@
+// The delivery log: records are taken at once, written in batches, read while that goes on.
+//
+//   append -> queue -> write -> followers are woken
+//               |        \-> fault: counted, the file is opened anew, what waits is tried again
+//               \-> full: dropped, counted
+//
+// Nothing here stops a delivery: no call of it throws, and none waits for the disk but in its own turn.
+
+import type { DeliveryRecord } from "#delivery/record.ts";
+import { maskRecord } from "#delivery/record-mask.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { isBroken, moveAside } from "./broken-file.ts";
+import { BATCH_RECORDS, createQueue } from "./queue.ts";
+import type { StoredRecord } from "./row.ts";
+import { type Bounds, openStore, type Slice, type SliceQuery, type Store } from "./store.ts";
+import { createWaiters, type WaitEnd } from "./waiters.ts";
+
+export interface DeliveryLog {
+  /** On the hot path. */
+  append: (record: DeliveryRecord) => void;
+  /** null: there is none. */
+  readonly find: (id: number) => Result<StoredRecord | null>;
+  readonly readSlice: (query: SliceQuery) => Result<Slice>;
+  /** 0: there is no record. */
+  readonly newestId: () => Result<number>;
+  /** Waits for a record after that one. */
+  readonly newerThan: (id: number, signal: AbortSignal) => Promise<WaitEnd>;
+  readonly stats: () => DeliveryLogStats;
+  setBounds: (bounds: Bounds) => void;
+  /** Writes what waits, if it can. */
+  close: () => void;
+}
+
+export type Result<T> =
+  | { readonly kind: "done"; readonly value: T }
+  /** The disk does not do it. */
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export interface DeliveryLogStats {
+  readonly written: number;
+  readonly dropped: number;
+  readonly faults: number;
+  /** Why it cannot be written or read just now; null: it can. */
+  readonly fault: string | null;
+}
+
+export interface DeliveryLogOptions {
+  readonly bounds: Bounds;
+  readonly mask: (text: string) => string;
+  readonly logger: Logger;
+}
+
+const FLUSH_MS = 200;
+const RETRY_MS = 1000;
+const WARN_MS = 60_000;
+const TRIM_MS = 60_000;
+const TRIM_AGAIN_MS = 100;
+
+/** Nothing has to be there; what cannot be opened is tried again. */
+export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
+  const { mask, logger } = options;
+  const queue = createQueue();
+  const waiters = createWaiters();
+  let { bounds } = options;
+  let store: Store | null = null;
+  let written = 0;
+  let dropped = 0;
+  let faults = 0;
+  let fault: string | null = null;
+  let retryAt = -Infinity;
+  let warnedAt = -Infinity;
+  let flushTimer: Timer | null = null;
+  let isFlushDue = false;
+  let isClosed = false;
+
+  function use<T>(work: (opened: Store) => T): Result<T> {
+    if (isClosed) return { kind: "unavailable", reason: "the relay stops" };
+    if (fault !== null && performance.now() < retryAt) return { kind: "unavailable", reason: fault };
+    try {
+      store ??= openStore(path, bounds);
+      const value = work(store);
+      if (fault !== null) logger.info("Delivery log is usable again");
+      fault = null;
+      return { kind: "done", value };
+    } catch (error) {
+      return { kind: "unavailable", reason: noteFault(error) };
+    }
+  }
+
+  function noteFault(error: unknown): string {
+    faults += 1;
+    const reason = mask(messageOf(error));
+    fault = reason;
+    const now = performance.now();
+    retryAt = now + RETRY_MS;
+    dispose(error);
+    if (now - warnedAt >= WARN_MS) {
+      warnedAt = now;
+      logger.warn("Delivery log cannot be used", { reason, waiting: queue.length, dropped });
+    }
+    return reason;
+  }
+
+  /** The next use opens the file anew. */
+  function closeStore(): void {
+    const closing = store;
+    store = null;
+    try {
+      closing?.close();
+    } catch (error) {
+      logger.debug("Delivery log not closed", { reason: messageOf(error) });
+    }
+  }
+
+  function dispose(error: unknown): void {
+    closeStore();
+    if (!isBroken(error)) return;
+    try {
+      moveAside(path);
+      logger.error("Delivery log moved aside, a new one begun", { reason: messageOf(error) });
+    } catch (obstacle) {
+      logger.error("Delivery log is broken and cannot be moved aside", { reason: messageOf(obstacle) });
+    }
+  }
+
+  function append(record: DeliveryRecord): void {
+    if (isClosed || !queue.add(record)) {
+      dropped += 1;
+      return;
+    }
+    flushTimer ??= setTimeout(flush, FLUSH_MS);
+    if (queue.length === BATCH_RECORDS && fault === null) flushSoon();
+  }
+
+  function flushSoon(): void {
+    if (isFlushDue) return;
+    isFlushDue = true;
+    setImmediate(flush);
+  }
+
+  function flush(): void {
+    isFlushDue = false;
+    if (flushTimer !== null) clearTimeout(flushTimer);
+    flushTimer = null;
+    if (queue.length === 0 || isClosed) return;
+    if (!writeBatch()) flushTimer = setTimeout(flush, RETRY_MS);
+    else if (queue.length > 0) flushSoon();
+  }
+
+  function writeBatch(): boolean {
+    const batch = queue.batch();
+    const result = use((opened) => {
+      const masked = batch.map((record) => maskRecord(record, mask));
+      return opened.write(masked, bounds);
+    });
+    if (result.kind === "unavailable") return false;
+    queue.remove(batch.length);
+    written += batch.length;
+    waiters.wake();
+    return true;
+  }
+
+  function trim(): void {
+    const result = use((opened) => opened.trim(bounds));
+    const hasMore = result.kind === "done" && result.value;
+    trimTimer = setTimeout(trim, hasMore ? TRIM_AGAIN_MS : TRIM_MS);
+  }
+
+  const newestId = () => use((opened) => opened.newestId());
+  let trimTimer = setTimeout(trim, 0);
+
+  return {
+    append,
+    find: (id) => use((opened) => opened.find(id)),
+    readSlice: (query) => use((opened) => opened.readSlice(query)),
+    newestId,
+    async newerThan(id, signal) {
+      const newest = newestId();
+      if (newest.kind === "done" && newest.value > id) return "newer";
+      return waiters.wait(signal);
+    },
+    stats: () => ({ written, dropped, faults, fault }),
+    setBounds(next) {
+      bounds = next;
+      // Some of them count when the file is opened.
+      closeStore();
+    },
+    close() {
+      while (queue.length > 0 && writeBatch());
+      isClosed = true;
+      dropped += queue.length;
+      if (queue.length > 0)
+        logger.warn("Delivery log ends without its last records", { records: queue.length });
+      if (flushTimer !== null) clearTimeout(flushTimer);
+      clearTimeout(trimTimer);
+      waiters.close();
+      closeStore();
+    },
+  };
+}

@@ -1,0 +1,40 @@
+// One page of records, newest first: looked for slice by slice, with a break for deliveries between two.
+
+import { setImmediate } from "node:timers/promises";
+import type { RecordFilter } from "#delivery/record.ts";
+import type { DeliveryLog, Result } from "./log.ts";
+import type { StoredRecord } from "./row.ts";
+
+export interface RecordPage {
+  readonly records: readonly StoredRecord[];
+  /** For the page after it; null: this is the last one. */
+  readonly next: number | null;
+}
+
+export interface PageQuery {
+  readonly filter: RecordFilter;
+  /** null: from the newest on. */
+  readonly before: number | null;
+  readonly limit: number;
+  /** Ends it with what was found so far. */
+  readonly signal: AbortSignal;
+}
+
+export async function readPage(
+  log: Pick<DeliveryLog, "readSlice">,
+  { filter, before, limit, signal }: PageQuery,
+): Promise<Result<RecordPage>> {
+  const found: StoredRecord[] = [];
+  let from: number | null = before ?? Number.MAX_SAFE_INTEGER;
+  while (from !== null && found.length <= limit && !signal.aborted) {
+    const missing = limit + 1 - found.length;
+    const slice = log.readSlice({ filter, from, direction: "down", columns: "brief", limit: missing });
+    if (slice.kind === "unavailable") return slice;
+    found.push(...slice.value.records);
+    from = slice.value.end;
+    await setImmediate();
+  }
+  const records = found.slice(0, limit);
+  const next = found.length > limit ? (records.at(-1)?.id ?? null) : null;
+  return { kind: "done", value: { records, next } };
+}

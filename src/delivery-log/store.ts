@@ -1,0 +1,212 @@
+// The records on disk: one SQLite file in WAL mode, kept below its bounds. Whatever SQLite cannot do is thrown.
+
+import { Database } from "bun:sqlite";
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
+import { type StoredRecord, toStoredRecord, toValues } from "./row.ts";
+import { LAYOUT, LAYOUT_VERSION, prepare, type Value } from "./statements.ts";
+
+export interface Bounds {
+  readonly maxAgeMs: number;
+  /** Of all files of the log together. */
+  readonly maxBytes: number;
+}
+
+export interface SliceQuery {
+  readonly filter: RecordFilter;
+  /** Not that one itself. */
+  readonly from: number;
+  readonly direction: "down" | "up";
+  /** `brief`: without headers and bodies. */
+  readonly columns: "brief" | "whole";
+  readonly limit: number;
+}
+
+/** What was found in a part of the file, and where it ends; `end` null: there is no more. */
+export interface Slice {
+  readonly records: readonly StoredRecord[];
+  readonly end: number | null;
+}
+
+export interface Store {
+  /** All of them or none, and makes room for them. Returns the id of the last one. */
+  write: (records: readonly DeliveryRecord[], bounds: Bounds) => number;
+  readonly find: (id: number) => StoredRecord | null;
+  readonly readSlice: (query: SliceQuery) => Slice;
+  /** 0: there is no record. */
+  readonly newestId: () => number;
+  /** Deletes some of what is too old or too much. True: there is more of it. */
+  trim: (bounds: Bounds) => boolean;
+  close: () => void;
+}
+
+/** Thrown for a file of another layout. */
+export class LayoutError extends Error {
+  constructor(version: number) {
+    super(`the file has layout ${version}, this relay writes ${LAYOUT_VERSION}`);
+    this.name = "LayoutError";
+  }
+}
+
+const PAGE_BYTES = 4096;
+/** How many records one slice looks at. */
+const SLICE_RECORDS = 2000;
+const DELETE_OLD = 500;
+const MAX_TRIM_STEPS = 4;
+const MAX_WAL_BYTES = 4 * 1024 * 1024;
+/** What one batch may add to the log of writes beyond its bound. */
+const BATCH_BYTES = 512 * 1024;
+/** Ids hold the time: so many can be given out in a millisecond before they run ahead of it. */
+const IDS_PER_MS = 1024;
+/** How far the clock may have been set back. */
+const CLOCK_SKEW_MS = 300_000;
+const BUSY_MS = 50;
+
+export function openStore(path: string, { maxBytes }: Bounds): Store {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+  const database = new Database(path, { readwrite: true, create: false });
+  try {
+    return createStore(database, maxBytes);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function createStore(database: Database, maxBytes: number): Store {
+  setUp(database, maxBytes);
+  const statements = prepare(database);
+  let lastId = statements.newest.get()?.id ?? 0;
+
+  const insert = database.transaction((records: readonly DeliveryRecord[], bounds: Bounds): number => {
+    let id = Math.max(lastId, toId(Date.now()));
+    for (const record of records) {
+      id += 1;
+      statements.insert.run(...toValues(id, record));
+    }
+    trimSize(bounds);
+    return id;
+  });
+
+  function excessBytes(bounds: Bounds): number {
+    const pages = statements.pages.get()?.page_count ?? 0;
+    const free = statements.freePages.get()?.freelist_count ?? 0;
+    return (pages - free) * PAGE_BYTES - roomFor(bounds);
+  }
+
+  /** True: it is still too large. */
+  function trimSize(bounds: Bounds): boolean {
+    for (let step = 0; step < MAX_TRIM_STEPS; step += 1) {
+      const excess = excessBytes(bounds);
+      if (excess <= 0) return false;
+      const last = statements.lastOfBytes.get(excess)?.id ?? null;
+      if (last === null) return false;
+      statements.deleteUpTo.run(last);
+    }
+    return excessBytes(bounds) > 0;
+  }
+
+  /** A file that was allowed to be larger gives its pages back. True: it has more. */
+  function shrink(bounds: Bounds): boolean {
+    const isOversized = () => (statements.pages.get()?.page_count ?? 0) * PAGE_BYTES > roomFor(bounds);
+    if (!isOversized()) return false;
+    statements.vacuum.all();
+    const hasMore = isOversized() && (statements.freePages.get()?.freelist_count ?? 0) > 0;
+    if (!hasMore) statements.checkpoint.all();
+    return hasMore;
+  }
+
+  function readSlice({ filter, from, direction, columns, limit }: SliceQuery): Slice {
+    const isDown = direction === "down";
+    const bound = statements[isDown ? "before" : "after"].get(from, SLICE_RECORDS - 1)?.id ?? null;
+    const oldest = oldestId(filter);
+    const low = isDown ? Math.max(bound ?? 0, oldest) : Math.max(from + 1, oldest);
+    const high = isDown ? from - 1 : (bound ?? Number.MAX_SAFE_INTEGER);
+    const rows = statements[columns][direction].all(low, high, ...toParameters(filter), limit);
+    const isPast = isDown && bound !== null && bound < oldest;
+    const end = rows.length === limit ? (rows.at(-1)?.id ?? null) : isPast ? null : bound;
+    return { records: rows.map(toStoredRecord), end };
+  }
+
+  return {
+    write(records, bounds) {
+      lastId = insert.immediate(records, bounds);
+      return lastId;
+    },
+    find(id) {
+      const row = statements.find.get(id);
+      return row === null ? null : toStoredRecord(row);
+    },
+    readSlice,
+    newestId: () => lastId,
+    trim(bounds) {
+      const { changes } = statements.deleteBefore.run(toId(Date.now() - bounds.maxAgeMs), DELETE_OLD);
+      const isStillLarge = trimSize(bounds);
+      return shrink(bounds) || isStillLarge || changes >= DELETE_OLD;
+    },
+    close() {
+      statements.finalize();
+      database.close();
+    },
+  };
+}
+
+/** `auto_vacuum` and `page_size` count only before there is anything in the file. */
+function setUp(database: Database, maxBytes: number): void {
+  const version = readVersion(database);
+  database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  database.run(`PRAGMA page_size = ${PAGE_BYTES}`);
+  database.run("PRAGMA auto_vacuum = INCREMENTAL");
+  database.run("PRAGMA journal_mode = WAL");
+  database.run("PRAGMA synchronous = NORMAL");
+  database.run(`PRAGMA wal_autocheckpoint = ${Math.floor(walBytesOf(maxBytes) / PAGE_BYTES)}`);
+  database.run(`PRAGMA journal_size_limit = ${walBytesOf(maxBytes)}`);
+  if (version === LAYOUT_VERSION) return;
+  if (version !== 0) throw new LayoutError(version);
+  database.transaction(() => {
+    database.run(LAYOUT);
+    database.run(`PRAGMA user_version = ${LAYOUT_VERSION}`);
+  })();
+}
+
+function readVersion(database: Database): number {
+  const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
+  return row?.user_version ?? 0;
+}
+
+function walBytesOf(maxBytes: number): number {
+  return Math.min(MAX_WAL_BYTES, Math.floor(maxBytes / 8));
+}
+
+/** What records may take, so that the file and its log of writes stay below the bound together. */
+function roomFor({ maxBytes }: Bounds): number {
+  return maxBytes - 2 * walBytesOf(maxBytes) - BATCH_BYTES;
+}
+
+function toId(timeMs: number): number {
+  return Math.max(0, timeMs) * IDS_PER_MS;
+}
+
+/** A record is written after its date. */
+function oldestId({ from }: RecordFilter): number {
+  return from === null ? 0 : toId(from.getTime() - CLOCK_SKEW_MS);
+}
+
+function toParameters(filter: RecordFilter): Value[] {
+  const { status } = filter;
+  const low = status === null ? null : status.kind === "exact" ? status.status : status.hundreds * 100;
+  const high = status === null || low === null ? null : status.kind === "exact" ? low : low + 99;
+  return [
+    low,
+    high,
+    filter.subscription,
+    filter.application,
+    filter.entrypoint,
+    filter.callbackUrl,
+    filter.from?.getTime() ?? null,
+    filter.to?.getTime() ?? null,
+  ];
+}

@@ -1,0 +1,98 @@
+// `/api/deliveries`: what the delivery log holds: listed, shown, exported, followed.
+
+import { Hono } from "hono";
+import * as v from "valibot";
+import { readPage } from "#delivery-log/page.ts";
+import type { DeliveryLog } from "#delivery-log/log.ts";
+import type { ServerEnv } from "./caller.ts";
+import { EXPORT_TYPES, streamExport } from "./delivery-export.ts";
+import {
+  deliveryFilterSchema,
+  deliveryQuerySchema,
+  exportQuerySchema,
+  toRecordFilter,
+} from "./delivery-queries.ts";
+import { streamDeliveries } from "./delivery-stream.ts";
+import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
+import { type Problem, toProblemResponse } from "./problem.ts";
+
+export interface DeliveryRoutesOptions {
+  readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "newestId" | "newerThan">;
+  readonly mask: (text: string) => string;
+}
+
+const MAX_STREAMS = 100;
+const ID = /^\d{1,16}$/u;
+const NOT_FOUND: Problem = { status: 404, detail: "There is no such record" };
+const TOO_MANY: Problem = { status: 429, detail: `There are ${MAX_STREAMS} streams already` };
+const BAD_LAST_ID: Problem = { status: 400, detail: "Last-Event-ID takes the id of an event" };
+
+export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOptions): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+  const refuseFault = (reason: string) =>
+    refuse({ status: 503, detail: `The delivery log cannot be read: ${reason}` });
+  const refuseQuery = (issues: readonly v.BaseIssue<unknown>[]) => {
+    const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
+    return refuse({ status: 400, detail: "The request has faults", errors });
+  };
+  let streams = 0;
+
+  routes.get("/", async (context) => {
+    const query = v.safeParse(deliveryQuerySchema, context.req.query());
+    if (!query.success) return refuseQuery(query.issues);
+    const { limit, cursor, ...filter } = query.output;
+    const page = await readPage(deliveryLog, {
+      filter: toRecordFilter(filter),
+      before: cursor === undefined ? null : Number(cursor),
+      limit,
+      signal: context.req.raw.signal,
+    });
+    if (page.kind === "unavailable") return refuseFault(page.reason);
+    const { records, next } = page.value;
+    const items = records.map((record) => toDeliveryView(record, mask));
+    return context.json({ items, next: next === null ? null : String(next) });
+  });
+
+  routes.get("/export", (context) => {
+    const query = v.safeParse(exportQuerySchema, context.req.query());
+    if (!query.success) return refuseQuery(query.issues);
+    const { format, ...filter } = query.output;
+    const newest = deliveryLog.newestId();
+    if (newest.kind === "unavailable") return refuseFault(newest.reason);
+    context.env.keepOpen(); // As long as it is read.
+    return context.body(streamExport(deliveryLog, { filter: toRecordFilter(filter), format, mask }), 200, {
+      "content-type": EXPORT_TYPES[format],
+      "content-disposition": `attachment; filename="deliveries.${format}"`,
+    });
+  });
+
+  routes.get("/stream", (context) => {
+    const query = v.safeParse(deliveryFilterSchema, context.req.query());
+    if (!query.success) return refuseQuery(query.issues);
+    const lastId = context.req.header("last-event-id") ?? "";
+    if (lastId !== "" && !ID.test(lastId)) return refuse(BAD_LAST_ID);
+    if (streams >= MAX_STREAMS) return refuse(TOO_MANY);
+    const newest = deliveryLog.newestId();
+    if (newest.kind === "unavailable") return refuseFault(newest.reason);
+    context.env.keepOpen();
+    const stream = streamDeliveries(deliveryLog, {
+      filter: toRecordFilter(query.output),
+      after: lastId === "" ? newest.value : Number(lastId),
+      mask,
+      onBegun: () => (streams += 1),
+      onEnded: () => (streams -= 1),
+    });
+    return context.body(stream, 200, { "content-type": "text/event-stream" });
+  });
+
+  routes.get("/:id", (context) => {
+    const id = context.req.param("id");
+    if (!ID.test(id)) return refuse(NOT_FOUND);
+    const found = deliveryLog.find(Number(id));
+    if (found.kind === "unavailable") return refuseFault(found.reason);
+    return found.value === null ? refuse(NOT_FOUND) : context.json(toDeliveryDetail(found.value, mask));
+  });
+
+  return routes;
+}

@@ -1,0 +1,100 @@
+// Records as they are written: server-sent events, whose ids are those of the records.
+//
+//   records after `last` -> sent -> waiting for newer ones -> sent ...
+//                                            \-> now and then a sign of life
+//
+// Nothing is queued for a client: a slow one reads later from the log, and one that comes back from where it was.
+
+import { setImmediate } from "node:timers/promises";
+import type { RecordFilter } from "#delivery/record.ts";
+import type { DeliveryLog } from "#delivery-log/log.ts";
+import { sleep } from "#lib/sleep.ts";
+import { toDeliveryView } from "./delivery-view.ts";
+
+export interface StreamOptions {
+  readonly filter: RecordFilter;
+  /** Id of the record before the first one. */
+  readonly after: number;
+  readonly mask: (line: string) => string;
+  readonly onBegun: () => void;
+  readonly onEnded: () => void;
+}
+
+const SLICE = 100;
+const PING_MS = 15_000;
+const FAULT_AGAIN_MS = 1000;
+const RECONNECT_MS = 2000;
+
+/** Begins when it is first read. */
+export function streamDeliveries(
+  log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
+  { filter, after, mask, onBegun, onEnded }: StreamOptions,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const leaving = new AbortController();
+  let last = after;
+  let state: "new" | "begun" | "ended" = "new";
+
+  function end(): void {
+    if (state === "begun") onEnded();
+    state = "ended";
+    leaving.abort();
+  }
+
+  /** An id without content only says where to go on from. */
+  const place = () => `id: ${last}\n\n`;
+
+  /** What is there after `last`, as events; null: nothing is, or it cannot be read. */
+  async function readEvents(): Promise<string | null> {
+    for (;;) {
+      const newest = log.newestId();
+      const slice = log.readSlice({ filter, from: last, direction: "up", columns: "brief", limit: SLICE });
+      if (newest.kind === "unavailable" || slice.kind === "unavailable") {
+        await sleep(FAULT_AGAIN_MS, leaving.signal);
+        return null;
+      }
+      const { records, end } = slice.value;
+      last = end ?? Math.max(last, newest.value);
+      if (records.length > 0) {
+        const events = records.map(
+          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(record, mask))}\n\n`,
+        );
+        return events.join("");
+      }
+      if (end === null || leaving.signal.aborted) return null;
+      await setImmediate();
+    }
+  }
+
+  /** null: there are no more. */
+  async function next(): Promise<string | null> {
+    const pingAt = performance.now() + PING_MS;
+    for (;;) {
+      const events = await readEvents();
+      if (events !== null) return events;
+      const waitMs = Math.max(0, pingAt - performance.now());
+      const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(waitMs)]);
+      const how = await log.newerThan(last, signal);
+      if (how === "closed" || leaving.signal.aborted) return null;
+      if (how === "aborted") return place();
+    }
+  }
+
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        if (state === "new") {
+          state = "begun";
+          onBegun();
+          return controller.enqueue(encoder.encode(`retry: ${RECONNECT_MS}\n${place()}`));
+        }
+        const events = await next();
+        if (events !== null) return controller.enqueue(encoder.encode(events));
+        if (!leaving.signal.aborted) controller.close();
+        end();
+      },
+      cancel: end,
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,139 @@
+// `/api/logging`: what is recorded of each entrypoint, and how that is changed for a while without an edit of the file.
+
+import { Hono } from "hono";
+import * as v from "valibot";
+import { toLogging, toSampling } from "#config/resolve-record.ts";
+import { integer, object } from "#config/schema-parts.ts";
+import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
+import type { Logging, RecordSettings, Sampling } from "#delivery/record.ts";
+import type { Overrides } from "#delivery-log/overrides.ts";
+import type { ServerEnv } from "./caller.ts";
+import { pageOf } from "./page.ts";
+import { type Problem, toProblemResponse } from "./problem.ts";
+import { date, text, type View } from "./view.ts";
+
+export interface LoggingRoutesOptions {
+  readonly entrypoints: readonly { readonly id: string; readonly recording: RecordSettings }[];
+  readonly overrides: Pick<Overrides, "of" | "set" | "remove">;
+  readonly mask: (text: string) => string;
+}
+
+/** What is left out stays as the file has it. */
+export const loggingBodySchema = object({
+  logging: v.optional(loggingSchema),
+  sampling: v.optional(samplingSchema),
+  minutes: integer("How long it holds", { min: 1, max: 1440 }),
+});
+
+const settings = { logging: loggingSchema, sampling: samplingSchema };
+
+export const loggingViewSchema = v.strictObject({
+  entrypoint: text("Its id"),
+  file: v.pipe(v.strictObject(settings), v.description("What the file says")),
+  override: v.pipe(
+    v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
+    v.description("What holds instead, in this relay, until it is restarted; null: what the file says holds"),
+  ),
+});
+
+type LoggingView = View<typeof loggingViewSchema>;
+type SettingsView = LoggingView["file"];
+
+const MINUTE_MS = 60_000;
+const NOT_FOUND: Problem = { status: 404, detail: "There is no such entrypoint" };
+const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
+
+export function createLoggingRoutes({ entrypoints, overrides, mask }: LoggingRoutesOptions): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+  const find = (id: string) => entrypoints.find((entrypoint) => entrypoint.id === id);
+
+  function toView({ id, recording }: LoggingRoutesOptions["entrypoints"][number]): LoggingView {
+    const override = overrides.of(id);
+    return {
+      entrypoint: id,
+      file: toSettingsView(recording),
+      override:
+        override === null ? null : { ...toSettingsView(override), until: override.until.toISOString() },
+    };
+  }
+
+  routes.get("/", (context) => {
+    const page = pageOf(entrypoints, {
+      keyOf: ({ id }) => id,
+      limit: context.req.query("limit"),
+      cursor: context.req.query("cursor"),
+    });
+    if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
+    return context.json({ items: page.items.map(toView), next: page.next });
+  });
+
+  routes.put("/:entrypoint", async (context) => {
+    const entrypoint = find(context.req.param("entrypoint"));
+    if (entrypoint === undefined) return refuse(NOT_FOUND);
+    const body: unknown = await context.req.json().catch(() => undefined);
+    if (body === undefined) return refuse(NOT_JSON);
+    const parsed = v.safeParse(loggingBodySchema, body);
+    if (!parsed.success) {
+      const errors = parsed.issues.map((issue) => ({
+        path: v.getDotPath(issue) ?? "",
+        message: issue.message,
+      }));
+      return refuse({ status: 422, detail: "The request has faults", errors });
+    }
+    const { logging, sampling, minutes } = parsed.output;
+    overrides.set(entrypoint.id, {
+      logging: logging === undefined ? entrypoint.recording.logging : toLogging(logging),
+      sampling: sampling === undefined ? entrypoint.recording.sampling : toSampling(sampling),
+      until: new Date(Date.now() + minutes * MINUTE_MS),
+    });
+    return context.json(toView(entrypoint));
+  });
+
+  routes.delete("/:entrypoint", (context) => {
+    const entrypoint = find(context.req.param("entrypoint"));
+    if (entrypoint === undefined) return refuse(NOT_FOUND);
+    overrides.remove(entrypoint.id);
+    return context.body(null, 204);
+  });
+
+  return routes;
+}
+
+/** As the file would say it. */
+function toSettingsView({ logging, sampling }: RecordSettings): SettingsView {
+  return { logging: toLoggingView(logging), sampling: toSamplingView(sampling) };
+}
+
+function toLoggingView(logging: Logging): SettingsView["logging"] {
+  const { requestHeaders, requestBody, responseHeaders, responseBody } = logging;
+  return {
+    enabled: requestHeaders || requestBody || responseHeaders || responseBody,
+    request: { headers: requestHeaders, payload: requestBody },
+    response: { headers: responseHeaders, payload: responseBody },
+  };
+}
+
+function toSamplingView(sampling: Sampling): SettingsView["sampling"] {
+  switch (sampling.kind) {
+    case "all":
+      return { type: "ALL" };
+    case "count":
+      return { type: "COUNT", value: String(sampling.every) };
+    case "probability":
+      return { type: "PROBABILITY", value: toDecimal(sampling.share) };
+    case "temporal":
+      return { type: "TEMPORAL", value: toDuration(sampling.everyMs) };
+    case "windowed-count":
+      return { type: "WINDOWED_COUNT", value: `${sampling.count}/${toDuration(sampling.windowMs)}` };
+  }
+}
+
+function toDuration(durationMs: number): string {
+  return `PT${toDecimal(durationMs / 1000)}S`;
+}
+
+/** Without an exponent. */
+function toDecimal(value: number): string {
+  return value.toFixed(9).replace(/\.?0+$/u, "");
+}

@@ -1,0 +1,59 @@
+// Certificates and private keys as the platform knows them, and which certificate belongs to which.
+
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+
+/** null: it is damaged. */
+export function toCertificate(encoded: string | Uint8Array): X509Certificate | null {
+  try {
+    return new X509Certificate(encoded);
+  } catch {
+    return null;
+  }
+}
+
+/** null: it is none, or damaged. */
+export function toPrivateKey(input: Parameters<typeof createPrivateKey>[0]): KeyObject | null {
+  try {
+    return createPrivateKey(input);
+  } catch {
+    return null;
+  }
+}
+
+/** PKCS#8, not encrypted. */
+export function toKeyPem(key: KeyObject): string {
+  return key.export({ type: "pkcs8", format: "pem" });
+}
+
+/** A longer chain is no chain, but a list to keep a verifier busy. */
+const MAX_CHAIN_LENGTH = 16;
+
+/** The certificate of the key first, then its issuers in order; empty: there is none of the key. */
+export function orderChain(
+  key: KeyObject,
+  certificates: readonly X509Certificate[],
+): readonly X509Certificate[] {
+  const own = certificates.find((certificate) => holds(() => certificate.checkPrivateKey(key)));
+  const chain: X509Certificate[] = [];
+  let next = own;
+  while (next !== undefined && chain.length < MAX_CHAIN_LENGTH) {
+    const last = next;
+    chain.push(last);
+    if (isIssuer(last, last)) break;
+    next = certificates.find((candidate) => !chain.includes(candidate) && isIssuer(candidate, last));
+  }
+  return chain;
+}
+
+function isIssuer(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  return holds(() => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
+}
+
+/** A key of a kind that is not supported belongs to nothing. */
+function holds(check: () => boolean): boolean {
+  try {
+    return check();
+  } catch {
+    return false;
+  }
+}

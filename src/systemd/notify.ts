@@ -1,0 +1,106 @@
+// Tells systemd how the relay is, as sd_notify(3) has it: datagrams to the socket that NOTIFY_SOCKET names, without a helper process.
+
+import { dlopen, type Pointer, read } from "bun:ffi";
+import { messageOf } from "#lib/errors.ts";
+
+export interface Notify {
+  /** Why nothing can be told; null: it can be, or nobody wants to know. */
+  readonly fault: string | null;
+  /** False: it was not handed over. A line break in a value becomes a space. A full queue is waited for only where the state changes. */
+  readonly send: (fields: Readonly<Record<string, string | number | bigint>>) => boolean;
+  /** Of CLOCK_MONOTONIC, which `RELOADING` is sent with; clocks of the engine begin with the process. */
+  readonly monotonicMicros: () => bigint;
+  readonly close: () => void;
+}
+
+const AF_UNIX = 1;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
+const CLOCK_MONOTONIC = 1;
+const EAGAIN = 11;
+const MAX_PATH_BYTES = 107;
+/** Lost, they would leave systemd with a wrong picture; all else is said again. */
+const CHANGES = ["READY", "RELOADING", "STOPPING"];
+const RETRIES = 20;
+const RETRY_MS = 5;
+
+const SILENT: Notify = { fault: null, send: () => false, monotonicMicros: () => 0n, close: () => undefined };
+
+/** Never throws: a relay that cannot tell runs all the same. */
+export function openNotify(env: Readonly<Record<string, string | undefined>>): Notify {
+  const path = env["NOTIFY_SOCKET"] ?? "";
+  if (path === "") return SILENT;
+  try {
+    return connect(toAddress(path));
+  } catch (error) {
+    return { ...SILENT, fault: `Cannot notify systemd: ${messageOf(error)}` };
+  }
+}
+
+function connect(address: Uint8Array): Notify {
+  const library = openLibrary();
+  const libc = library.symbols;
+  const socket = libc.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+  const errno = () => read.i32(libc["__errno_location"]() as Pointer, 0);
+  if (socket < 0) throw new Error(`no socket (errno ${errno()})`);
+
+  function trySend(bytes: Uint8Array): boolean {
+    const size = BigInt(bytes.length);
+    const flags = MSG_DONTWAIT_NOSIGNAL;
+    return libc.sendto(socket, bytes, size, flags, address, address.length) === size;
+  }
+
+  return {
+    fault: null,
+    send(fields) {
+      const bytes = toBytes(fields);
+      const retries = CHANGES.some((name) => name in fields) ? RETRIES : 0;
+      for (let retry = 0; ; retry += 1) {
+        if (trySend(bytes)) return true;
+        if (retry >= retries || errno() !== EAGAIN) return false;
+        Bun.sleepSync(RETRY_MS);
+      }
+    },
+    monotonicMicros() {
+      const time = new BigInt64Array(2);
+      libc.clock_gettime(CLOCK_MONOTONIC, time);
+      const [seconds = 0n, nanos = 0n] = time;
+      return seconds * 1_000_000n + nanos / 1000n;
+    },
+    close() {
+      libc.close(socket);
+      library.close();
+    },
+  };
+}
+
+/** musl answers to this name too. */
+function openLibrary() {
+  return dlopen("libc.so.6", {
+    socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+    sendto: { args: ["i32", "buffer", "u64", "i32", "buffer", "u32"], returns: "i64" },
+    close: { args: ["i32"], returns: "i32" },
+    clock_gettime: { args: ["i32", "buffer"], returns: "i32" },
+    __errno_location: { args: [], returns: "ptr" },
+  });
+}
+
+/** A `sockaddr_un`: of a path, or with `@` of a name without a file. */
+function toAddress(path: string): Uint8Array {
+  const name = Buffer.from(path);
+  const isAbstract = path.startsWith("@");
+  if (!isAbstract && !path.startsWith("/")) throw new Error("NOTIFY_SOCKET is neither a path nor a name");
+  if (name.length > MAX_PATH_BYTES) throw new Error(`NOTIFY_SOCKET has more than ${MAX_PATH_BYTES} bytes`);
+  const address = new Uint8Array(2 + name.length + (isAbstract ? 0 : 1));
+  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
+  address.set(name, 2);
+  if (isAbstract) address[2] = 0;
+  return address;
+}
+
+function toBytes(fields: Readonly<Record<string, string | number | bigint>>): Uint8Array {
+  const lines = Object.entries(fields).map(
+    ([name, value]) => `${name}=${String(value).replaceAll(/\s*\n\s*/g, " ")}`,
+  );
+  return Buffer.from(lines.join("\n"));
+}

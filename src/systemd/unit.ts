@@ -1,0 +1,100 @@
+// The text of the systemd unit: how the relay lives as a service, and all that it may not do.
+
+import { SMALL_HEAP_BYTES, SMALL_HEAP_OPTION } from "#lib/small-heap.ts";
+
+export const UNIT_NAME = "relay.service";
+export const CONFIG_DIRECTORY = "/etc/relay";
+export const CREDENTIALS_DIRECTORY = `${CONFIG_DIRECTORY}/credentials`;
+export const CONFIG_FILE = `${CONFIG_DIRECTORY}/relay.config.json`;
+/** Who may read the config. A dynamic user takes no name that a group has: it cannot be `relay`. */
+export const CONFIG_GROUP = "relay-config";
+
+/** Code of others, run before the program: nothing of it may come in by the manager's environment. */
+const FOREIGN_CODE =
+  "BUN_OPTIONS BUN_BE_BUN BUN_INSPECT BUN_INSPECT_CONNECT_TO NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED LD_PRELOAD LD_LIBRARY_PATH";
+
+/**
+ * `binary`: absolute. Not in it: MemoryDenyWriteExecute and LimitAS, which take away the engine's compiler, and with it the
+ * word to systemd; `~@process` and `~@sync`, without which neither the engine nor the delivery log runs.
+ */
+export function toUnit({ binary }: { readonly binary: string }): string {
+  return `[Unit]
+Description=Relay, from NATS JetStream to HTTP callbacks
+After=network-online.target nss-lookup.target nats-server.service
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart=${binary} run --config ${CONFIG_FILE}
+ExecReload=${binary} reload --config ${CONFIG_FILE}
+WatchdogSec=30
+Restart=always
+RestartSec=2
+# A wrong config does not get right by itself.
+RestartPreventExitStatus=78 2
+TimeoutStartSec=60
+# Longer drains ask for more.
+TimeoutStopSec=40
+KillMode=mixed
+
+DynamicUser=yes
+SupplementaryGroups=${CONFIG_GROUP}
+UMask=0007
+WorkingDirectory=/
+ConfigurationDirectory=relay
+ConfigurationDirectoryMode=0750
+StateDirectory=relay
+StateDirectoryMode=0700
+RuntimeDirectory=relay
+RuntimeDirectoryMode=0750
+# The file "name" in there is { "credential": "relay_name" } in the config.
+LoadCredential=relay:${CREDENTIALS_DIRECTORY}
+Environment=${SMALL_HEAP_OPTION}=${SMALL_HEAP_BYTES} DO_NOT_TRACK=1
+UnsetEnvironment=${FOREIGN_CODE}
+LogRateLimitIntervalSec=0
+
+LimitNOFILE=65536
+LimitCORE=0
+MemoryMax=1G
+MemorySwapMax=0
+TasksMax=128
+OOMPolicy=kill
+
+CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+PrivateUsers=yes
+PrivateMounts=yes
+ProtectHostname=yes
+ProtectClock=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+NoExecPaths=/
+ExecPaths=${binary} /usr/lib -/lib -/lib64 -/usr/lib64
+
+[Install]
+WantedBy=multi-user.target
+`;
+}

@@ -1,0 +1,94 @@
+// The manual page and the completions say what the commands say; the tools that read them find nothing wrong.
+
+import { expect, test } from "bun:test";
+import { toBash, toFish, toZsh } from "#cli/completions.ts";
+import { type Entry, toEntries } from "#cli/reference-entry.ts";
+import { runRelay } from "../support/relay.ts";
+
+async function reference(format: string): Promise<string> {
+  const { exitCode, stdout } = await runRelay(["reference", format]);
+  expect(exitCode).toBe(0);
+  return stdout;
+}
+
+/** What bash would offer after these words. */
+async function offers(words: readonly string[]): Promise<readonly string[]> {
+  const script = `${await reference("bash")}
+COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
+COMP_CWORD=${words.length - 1}
+_relay
+printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = Bun.spawnSync(["bash", "-c", script]);
+  expect(stderr.toString()).toBe("");
+  return stdout.toString().trim().split("\n");
+}
+
+test.each([
+  [["relay", "ser"], ["service"]],
+  [
+    ["relay", "service", ""],
+    ["print", "install", "uninstall", "--help"],
+  ],
+  [["relay", "service", "install", "--d"], ["--dry-run"]],
+  [["relay", "subscriptions", "show", "billing", "--conf"], ["--config"]],
+  [["relay", "run", "--config", "/etc/passw"], ["/etc/passwd"]],
+])("bash offers after %j: %j", async (words, expected) => {
+  const found = await offers(words);
+  expect(found).toEqual(expect.arrayContaining([...expected]));
+});
+
+test("the manual page has every command, and nothing that its reader warns of", async () => {
+  const manual = await reference("man");
+  const { stdout } = await runRelay(["--help"]);
+  const names = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[| <| {2,})/gm)].map(([, name]) => name ?? "");
+  expect(names.length).toBeGreaterThan(5);
+  for (const name of names.filter((own) => own !== "help")) expect(manual).toContain(`.SS "relay ${name}`);
+  const lines = manual.split("\n").filter((line) => line.startsWith("."));
+  expect(lines.filter((line) => !/^\.(?:TH|SH|SS|TP|B|BR)(?: |$)/.test(line))).toEqual([]);
+});
+
+test("a format that is none is wrong usage", async () => {
+  const { exitCode, stderr } = await runRelay(["reference", "tcsh"]);
+  expect([exitCode, stderr]).toEqual([2, "Cannot print tcsh: allowed are man, bash, zsh, fish\n"]);
+});
+
+const described = (name: string, more: object = {}) => ({
+  name: () => name,
+  description: () => "says it's so",
+  usage: () => "",
+  options: [],
+  commands: [],
+  ...more,
+});
+const entries: readonly Entry[] = toEntries(
+  described("relay", {
+    commands: [
+      described("a", {
+        commands: [
+          described("b", {
+            options: [{ flags: "-f, --file <file>", short: "-f", long: "--file", description: "a file" }],
+          }),
+        ],
+      }),
+    ],
+  }),
+);
+
+test("toEntries() lists commands with their paths", () => {
+  expect(entries.map(({ path }) => path)).toEqual(["", "a", "a b"]);
+});
+
+test("toBash() and toZsh() ask for the longest path first", () => {
+  expect(toBash(entries)).toMatch(/"a b "\*\).*\n.*"a "\*\).*\n.*" "\)/);
+  expect(toZsh(entries)).toMatch(/"a b "\*\).*\n.*"a "\*\).*\n.*" "\)/);
+});
+
+test("toFish() offers a command where it belongs, and files for what takes one", () => {
+  const text = toFish(entries);
+  expect(text).toContain(
+    String.raw`complete -c relay -n '__fish_seen_subcommand_from a; and not __fish_seen_subcommand_from b' -a b -d 'says it\'s so'`,
+  );
+  expect(text).toContain(
+    "complete -c relay -n '__fish_seen_subcommand_from a; and __fish_seen_subcommand_from b' -s f -l file -r -F -d 'a file'",
+  );
+});

@@ -1,0 +1,206 @@
+// The log takes, writes and gives back records; it stays within its bounds, and survives a file that is none.
+
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { readdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { eventually } from "../support/eventually.ts";
+import { temporaryDirectory } from "../support/relay.ts";
+import { newest, openTestLog, toRecord, valueOf } from "./records.ts";
+
+test("append() gives back what it took, whole", async () => {
+  await using own = await openTestLog();
+  const date = new Date("2026-01-02T03:04:05.678Z");
+  const record = toRecord({
+    date,
+    status: 503,
+    error: "Callback answered 503",
+    deadLettered: true,
+    application: "shop",
+    attempts: [
+      { date, status: 0, durationMs: 3, error: "No answer" },
+      { date: new Date(date.getTime() + 1000), status: 503, durationMs: 4.25, error: null },
+    ],
+    request: { headers: [["Content-Type", "text/plain"]], body: Buffer.from("häßlich"), isCut: false },
+    response: { headers: null, body: new Uint8Array([0, 255, 1]), isCut: true },
+  });
+  own.log.append(record);
+  await eventually(() => own.log.stats().written === 1);
+  const [found] = newest(own.log).records;
+  const { id = 0, ...rest } = found ?? {};
+  expect(JSON.parse(JSON.stringify(rest))).toEqual(JSON.parse(JSON.stringify(toPlain(record))));
+  expect(JSON.stringify(valueOf(own.log.find(id)))).toBe(JSON.stringify(found));
+  expect(valueOf(own.log.find(id + 1))).toBeNull();
+});
+
+/** What comes back is a `Uint8Array`, whatever went in. */
+function toPlain(record: ReturnType<typeof toRecord>): unknown {
+  const plain = (capture: typeof record.request) =>
+    capture === null || capture.body === null ? capture : { ...capture, body: new Uint8Array(capture.body) };
+  return { ...record, request: plain(record.request), response: plain(record.response) };
+}
+
+test("readSlice() gives the newest first, and goes on where it ended", async () => {
+  await using own = await openTestLog();
+  for (let index = 0; index < 5000; index += 1) own.log.append(toRecord({ status: 200 + (index % 3) }));
+  await eventually(() => own.log.stats().written === 5000);
+  const first = newest(own.log, 10);
+  expect(first.records.map(({ status }) => status).slice(0, 3)).toEqual([201, 200, 202]);
+  const ids = first.records.map(({ id }) => id);
+  expect(ids).toEqual(ids.toSorted((left, right) => right - left));
+  expect(first.end).toBe(ids.at(-1) ?? null);
+});
+
+test("close() writes what waits, and an opened log goes on above it", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  await using before = await openTestLog({ path });
+  before.log.append(toRecord());
+  before.log.close();
+  await using after = await openTestLog({ path });
+  const [old] = newest(after.log).records;
+  after.log.append(toRecord());
+  await eventually(() => after.log.stats().written === 1);
+  expect(newest(after.log).records.map(({ id }) => id > (old?.id ?? 0))).toEqual([true, false]);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+});
+
+test("append() masks and cuts", async () => {
+  await using own = await openTestLog({ mask: (text) => text.replaceAll("geheimnis", "***") });
+  const body = Buffer.from(`${"x".repeat(64 * 1024 - 4)}geheimnis und mehr`);
+  own.log.append(
+    toRecord({
+      callbackUrl: "http://127.0.0.1/geheimnis",
+      error: "geheimnis",
+      request: {
+        headers: [
+          ["Authorization", "Bearer x"],
+          ["X-Key", "a geheimnis"],
+        ],
+        body,
+        isCut: false,
+      },
+      response: { headers: [], body: Buffer.from([255, ...Buffer.from("geheimnis")]), isCut: false },
+    }),
+  );
+  await eventually(() => own.log.stats().written === 1);
+  const [record] = newest(own.log).records;
+  expect(record?.callbackUrl).toBe("http://127.0.0.1/***");
+  expect(record?.error).toBe("***");
+  expect(record?.request?.headers).toEqual([
+    ["Authorization", "***"],
+    ["X-Key", "a ***"],
+  ]);
+  expect(record?.request?.body?.length).toBe(64 * 1024);
+  expect(
+    Buffer.from(record?.request?.body ?? [])
+      .subarray(-5)
+      .toString(),
+  ).toBe("x*** ");
+  expect(record?.request?.isCut).toBe(true);
+  expect([...(record?.response?.body ?? [])]).toEqual([255, 42, 42, 42]);
+});
+
+test("the log stays below maxBytes, its log of writes included, and keeps the newest", async () => {
+  const maxBytes = 1_048_576;
+  await using own = await openTestLog({ bounds: { maxAgeMs: 86_400_000, maxBytes } });
+  const body = Buffer.alloc(40_000, "a");
+  let largest = 0;
+  for (let round = 0; round < 8; round += 1) {
+    for (let index = 0; index < 20; index += 1) {
+      own.log.append(toRecord({ status: 200 + round, request: { headers: null, body, isCut: false } }));
+      own.log.append(toRecord({ status: 200 + round }));
+    }
+    await eventually(() => own.log.stats().written === (round + 1) * 40);
+    largest = Math.max(largest, await bytesOf(own.path));
+  }
+  expect(largest).toBeLessThan(maxBytes);
+  expect(newest(own.log).records[0]?.status).toBe(207);
+  expect(newest(own.log).records.length).toBeGreaterThan(4);
+});
+
+async function bytesOf(path: string): Promise<number> {
+  const names = await readdir(dirname(path));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(dirname(path), name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+test("a log that may be smaller than it is gives its pages back", async () => {
+  await using own = await openTestLog();
+  const body = Buffer.alloc(40_000, "a");
+  for (let index = 0; index < 300; index += 1) {
+    own.log.append(toRecord({ request: { headers: null, body, isCut: false } }));
+  }
+  await eventually(() => own.log.stats().written === 300);
+  own.log.close();
+  await using small = await openTestLog({
+    path: own.path,
+    bounds: { maxAgeMs: 86_400_000, maxBytes: 4_194_304 },
+  });
+  await eventually(async () => (await bytesOf(small.path)) < 4_194_304);
+});
+
+test("records older than maxAgeMs are deleted", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  await using before = await openTestLog({ path });
+  for (let index = 0; index < 1200; index += 1) before.log.append(toRecord());
+  before.log.close();
+  await using after = await openTestLog({ path, bounds: { maxAgeMs: 1, maxBytes: 268_435_456 } });
+  await eventually(() => newest(after.log).records.length === 0);
+});
+
+test.each(["no database at all".repeat(400), "layout"])(
+  "a broken file is moved aside: %.20s",
+  async (what) => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, "log.db");
+    if (what === "layout") writeLayout(path, 77);
+    else await writeFile(path, what);
+    await using own = await openTestLog({ path });
+    own.log.append(toRecord());
+    await eventually(() => own.log.stats().written === 1);
+    expect(own.log.stats()).toMatchObject({ dropped: 0, fault: null });
+    expect(own.lines.join("\n")).toContain("Delivery log moved aside");
+    expect(await readdir(directory.path)).toContain("log.db.broken");
+    expect(newest(own.log).records).toHaveLength(1);
+  },
+);
+
+function writeLayout(path: string, version: number): void {
+  using database = new Database(path, { create: true });
+  database.run(`PRAGMA user_version = ${version}`);
+}
+
+test("a file that cannot be opened drops nothing until the queue is full, and is used once it can", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  await writeFile(join(directory.path, "in the way"), "");
+  await using own = await openTestLog({ path: join(directory.path, "in the way", "log.db") });
+  for (let index = 0; index < 10_005; index += 1) own.log.append(toRecord());
+  await eventually(() => own.log.stats().faults > 0);
+  expect(own.log.stats()).toMatchObject({ written: 0, dropped: 5 });
+  expect(own.log.stats().fault).not.toBeNull();
+  expect(own.log.newestId().kind).toBe("unavailable");
+  await Bun.file(join(directory.path, "in the way")).delete();
+  await eventually(() => own.log.stats().written === 10_000);
+  expect(own.log.stats().fault).toBeNull();
+  expect(own.lines.filter((line) => line.includes("cannot be used"))).toHaveLength(1);
+  expect(path).not.toBe(own.path);
+});
+
+test("newerThan() wakes with the next record, and ends with the signal and the log", async () => {
+  await using own = await openTestLog();
+  const leaving = new AbortController();
+  const woken = own.log.newerThan(0, new AbortController().signal);
+  own.log.append(toRecord());
+  expect(await woken).toBe("newer");
+  const id = valueOf(own.log.newestId());
+  expect(await own.log.newerThan(0, leaving.signal)).toBe("newer");
+  const left = own.log.newerThan(id, leaving.signal);
+  const closed = own.log.newerThan(id, new AbortController().signal);
+  leaving.abort();
+  expect(await left).toBe("aborted");
+  own.log.close();
+  expect(await closed).toBe("closed");
+});

@@ -1,0 +1,133 @@
+// The routes of the delivery log before a real one: filters, pages, one record, both forms of export, and what is refused.
+
+import { Hono } from "hono";
+import { expect, test } from "bun:test";
+import type { DeliveryRecord } from "#delivery/record.ts";
+import type { ServerEnv } from "#http/caller.ts";
+import { createDeliveryRoutes } from "#http/deliveries.ts";
+import { openTestLog, toRecord } from "../delivery-log/records.ts";
+import { eventually } from "../support/eventually.ts";
+
+const ENV = { caller: { kind: "socket" }, keepOpen: () => {} } as const;
+
+async function serve(records: readonly DeliveryRecord[]) {
+  const own = await openTestLog();
+  for (const record of records) own.log.append(record);
+  await eventually(() => own.log.stats().written === records.length);
+  const server = new Hono<ServerEnv>();
+  const mask = (text: string) => text.replaceAll("newer-secret", "***");
+  server.route("/api/deliveries", createDeliveryRoutes({ deliveryLog: own.log, mask }));
+  const get = async (query: string) => server.request(`http://localhost/api/deliveries${query}`, {}, ENV);
+  const idsOf = async (query: string) => {
+    const { items } = (await (await get(query)).json()) as { items: { id: string; webhookId: string }[] };
+    return items.map(({ webhookId }) => webhookId);
+  };
+  return { get, idsOf, log: own.log, [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() };
+}
+
+const DAY = "2026-01-02";
+const VARIED = [
+  toRecord({ webhookId: "a", status: 200, subscription: "one", date: new Date(`${DAY}T01:00:00Z`) }),
+  toRecord({ webhookId: "b", status: 404, application: "shop", date: new Date(`${DAY}T02:00:00Z`) }),
+  toRecord({ webhookId: "c", status: 499, entrypoint: "other", date: new Date(`${DAY}T03:00:00Z`) }),
+  toRecord({
+    webhookId: "d",
+    status: 0,
+    callbackUrl: "https://a.example/x%_y",
+    date: new Date(`${DAY}T04:00:00Z`),
+  }),
+  toRecord({ webhookId: "e", status: 500, date: new Date(`${DAY}T05:00:00Z`) }),
+];
+
+test.each([
+  ["", "edcba"],
+  ["?status=404", "b"],
+  ["?status=4xx", "cb"],
+  ["?status=0", "d"],
+  ["?subscription=one", "a"],
+  ["?application=shop", "b"],
+  ["?entrypoint=other", "c"],
+  ["?callbackUrl=a.example/x", "d"],
+  ["?callbackUrl=x%25_y", "d"],
+  ["?callbackUrl=x%25y", ""],
+  [`?from=${DAY}T03:00:00Z`, "edc"],
+  [`?to=${DAY}T03:00:00Z`, "ba"],
+  [`?from=${DAY}T02:00:00Z&to=${DAY}T05:00:00Z&status=4xx`, "cb"],
+])("GET /api/deliveries%s", async (query, expected) => {
+  await using own = await serve(VARIED);
+  expect((await own.idsOf(query)).join("")).toBe(expected);
+});
+
+test.each([
+  "?status=4x",
+  "?status=99",
+  "?limit=0",
+  "?limit=1001",
+  "?cursor=a",
+  "?from=yesterday",
+  "?other=1",
+])("GET /api/deliveries%s is refused", async (query) => {
+  await using own = await serve([]);
+  expect((await own.get(query)).status).toBe(400);
+});
+
+test("pages go on where they ended, whatever is written meanwhile, and look through everything for a rare record", async () => {
+  const rare = toRecord({ webhookId: "rare", status: 418 });
+  const common = Array.from({ length: 4500 }, (_, index) => toRecord({ webhookId: String(index) }));
+  await using own = await serve([rare, ...common, rare]);
+  const first = (await (await own.get("?limit=3")).json()) as { items: object[]; next: string };
+  own.log.append(toRecord({ webhookId: "later" }));
+  await eventually(() => own.log.stats().written === 4503);
+  expect(await own.idsOf(`?limit=3&cursor=${first.next}`)).toEqual(["4497", "4496", "4495"]);
+  expect(await own.idsOf("?status=418")).toEqual(["rare", "rare"]);
+  const last = (await (await own.get("?status=418&limit=2")).json()) as { next: string | null };
+  expect(last.next).toBeNull();
+});
+
+test("GET /api/deliveries/{id} shows one record whole, bytes in base64, and hides what became a secret since", async () => {
+  const body = Buffer.from([255, 0, 254]);
+  await using own = await serve([
+    toRecord({
+      error: "newer-secret",
+      request: { headers: [["X", "newer-secret"]], body, isCut: true },
+      response: { headers: null, body: Buffer.from("a newer-secret"), isCut: false },
+    }),
+  ]);
+  const { items } = (await (await own.get("")).json()) as { items: { id: string }[] };
+  expect(await (await own.get(`/${items[0]?.id}`)).json()).toMatchObject({
+    error: "***",
+    request: { headers: [["X", "***"]], body: body.toString("base64"), encoding: "base64", truncated: true },
+    response: { headers: null, body: "a ***", encoding: "text", truncated: false },
+  });
+  for (const id of ["1", "abc", "-1", "99999999999999999"])
+    expect((await own.get(`/${id}`)).status).toBe(404);
+});
+
+test("GET /api/deliveries/export gives JSON lines with all there is", async () => {
+  const records = Array.from({ length: 130 }, (_, index) =>
+    toRecord({
+      webhookId: String(index),
+      request: { headers: null, body: Buffer.from("body\nof it"), isCut: false },
+    }),
+  );
+  await using own = await serve(records);
+  const response = await own.get("/export");
+  expect(response.headers.get("content-type")).toBe("application/jsonl");
+  const lines = (await response.text()).trimEnd().split("\n");
+  expect(lines).toHaveLength(130);
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ webhookId: "129", request: { body: "body\nof it" } });
+  expect(await (await own.get("/export?status=404")).text()).toBe("");
+});
+
+test("GET /api/deliveries/export gives CSV that no spreadsheet takes for formulas", async () => {
+  await using own = await serve([
+    toRecord({ subscription: "=1+1", application: "@SUM(A1)", entrypoint: 'a "b", c', error: "-1\r\nx" }),
+  ]);
+  const response = await own.get("/export?format=csv");
+  expect(response.headers.get("content-disposition")).toBe('attachment; filename="deliveries.csv"');
+  const [head = "", ...rest] = (await response.text()).split("\r\n");
+  expect(head).toStartWith("id,date,entrypoint,subscription,application,");
+  const line = rest.join("\r\n");
+  expect(line).toContain(',"a ""b"", c",\'=1+1,\'@SUM(A1),POST,');
+  expect(line).toEndWith(',1,"\'-1\r\nx",false\r\n');
+});

@@ -1,0 +1,197 @@
+// One dead letter on its way back to a real callback: its turn among live messages, its claim, its retries, and how it ends.
+
+import { expect, test } from "bun:test";
+import { openCallback } from "#callback/client.ts";
+import type { Message } from "#delivery/message.ts";
+import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
+import type { Attempted, Settled } from "#pipeline/observer.ts";
+import { type Claim, replayMessage, type ReplayResult } from "#pipeline/replay.ts";
+import { createTerms } from "#pipeline/terms.ts";
+import { createTurns } from "#pipeline/turns.ts";
+import { eventually } from "../support/eventually.ts";
+import { findDeadPort, headerOf, type Respond, startReceiver } from "../support/receiver.ts";
+import { toCallbackSettings, toSubscription } from "../support/subscription.ts";
+
+const LETTER: Message = {
+  stream: "ORDERS",
+  sequence: 7,
+  subject: "orders.new",
+  timestampNanos: 1_000n,
+  deliveryCount: 1,
+  headers: [["X-Tenant", "a"]],
+  unreadableHeaders: 0,
+  body: new TextEncoder().encode("letter"),
+};
+const RETRY: Subscription["retry"] = {
+  kind: "linear",
+  maxAttempts: 3,
+  initialDelayMs: 10,
+  maxDelayMs: 20,
+};
+
+async function setUp(respond: Respond, changes: Partial<Subscription> = {}) {
+  await using stack = new AsyncDisposableStack();
+  const receiver = stack.use(await startReceiver(respond));
+  const subscription = toSubscription({ callback: toCallbackSettings(receiver.url), ...changes });
+  const terms = createTerms(subscription, {
+    openCallback: (wanted) => openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),
+    hasDeadLetters: true,
+  });
+  stack.defer(() => terms.close(0));
+  const turns = createTurns(concurrencyOf(subscription));
+  const attempts: Attempted[] = [];
+  const endings: Settled[] = [];
+  const waiting = new AbortController();
+  const ending = new AbortController();
+  let isRunning = true;
+  let waits = 0;
+  const owned = stack.move();
+  return {
+    receiver,
+    turns,
+    attempts,
+    endings,
+    waiting,
+    ending,
+    setRunning: (value: boolean) => void (isRunning = value),
+    /** How often it was found running before a turn was asked for. */
+    waits: () => waits,
+    /** `claims` are given in turn, the last one again and again. */
+    replay(claims: readonly Claim[] = ["claimed"]): { result: Promise<ReplayResult>; claimed: () => number } {
+      let claimed = 0;
+      const result = replayMessage(
+        LETTER,
+        {
+          claim: () => Promise.resolve(claims[Math.min(claimed++, claims.length - 1)] ?? "gone"),
+          endpoint: "letters",
+          waiting: waiting.signal,
+          ending: ending.signal,
+        },
+        {
+          terms,
+          turns,
+          observer: {
+            attempted: (report) => void attempts.push(report),
+            settled: (report) => void endings.push(report),
+          },
+          isRunning: () => isRunning,
+          async running(signal) {
+            await eventually(() => isRunning || signal.aborted);
+            if (!signal.aborted) waits += 1;
+            return !signal.aborted;
+          },
+        },
+      );
+      return { result, claimed: () => claimed };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+test("replayMessage() delivers the letter as its message was delivered, and tells so", async () => {
+  await using own = await setUp(() => 200);
+  expect(await own.replay().result).toEqual({ kind: "delivered" });
+  const [request] = own.receiver.requests;
+  if (request === undefined) throw new Error("There was no request");
+  expect(request.body.toString()).toBe("letter");
+  expect(headerOf(request, "webhook-id")).toBe("msg_ORDERS_7_rs");
+  expect(headerOf(request, "X-Tenant")).toBe("a");
+  expect(own.endings).toMatchObject([{ attempts: 1, ending: { kind: "delivered" } }]);
+  expect(own.turns.taken).toBe(0);
+});
+
+test.each([
+  ["a rejection at once", [404], 1, "rejected"],
+  ["a server error after its retries", [503, 503, 503, 503], 4, "server-error"],
+] as const)("replayMessage() fails on %s, and interrupts nothing", async (_, statuses, attempts, kind) => {
+  await using own = await setUp((_request, index) => statuses[index] ?? 200, { retry: RETRY });
+  expect(await own.replay().result).toMatchObject({ kind: "failed", failure: { kind }, attempts });
+  expect(own.attempts.map(({ attempt }) => attempt)).toEqual(
+    Array.from({ length: attempts }, (_value, index) => index + 1),
+  );
+  expect(own.attempts.at(-1)?.action.kind).toBe("dead-letter");
+  expect(own.endings).toMatchObject([{ attempts, ending: { kind: "dead-lettered", endpoint: "letters" } }]);
+});
+
+test("replayMessage() claims the letter before each attempt, and leaves what is gone", async () => {
+  await using own = await setUp(() => 503, { retry: RETRY });
+  const { result, claimed } = own.replay(["claimed", "unavailable", "gone"]);
+  expect(await result).toEqual({ kind: "gone" });
+  expect(claimed()).toBe(3);
+  expect(own.receiver.requests).toHaveLength(1);
+  expect(own.turns.taken).toBe(0);
+});
+
+test("replayMessage() sends nothing until the subscription runs, and stops waiting when it is told to", async () => {
+  await using own = await setUp(() => 200);
+  own.setRunning(false);
+  const stopped = own.replay();
+  own.waiting.abort();
+  expect(await stopped.result).toEqual({ kind: "stopped" });
+  expect([stopped.claimed(), own.receiver.requests.length]).toEqual([0, 0]);
+});
+
+test("replayMessage() gives its turn back when the subscription was paused meanwhile", async () => {
+  await using own = await setUp(() => 200, { qos: "AT_LEAST_ONCE" });
+  await own.turns.begin(own.waiting.signal);
+  const { result, claimed } = own.replay();
+  await eventually(() => own.waits() === 1);
+  own.setRunning(false);
+  own.turns.end();
+  await eventually(() => own.turns.taken === 0);
+  expect([claimed(), own.receiver.requests.length]).toEqual([0, 0]);
+  own.setRunning(true);
+  expect(await result).toEqual({ kind: "delivered" });
+});
+
+test("replayMessage() is stopped in its request by ending, and the letter is as it was", async () => {
+  await using own = await setUp(() => null);
+  const { result } = own.replay();
+  await eventually(() => own.receiver.requests.length === 1);
+  own.ending.abort();
+  expect(await result).toEqual({ kind: "stopped" });
+  expect(own.endings).toEqual([]);
+});
+
+test("replayMessage() under AT_MOST_ONCE claims only what can be sent, and sends it once", async () => {
+  const once = { qos: "AT_MOST_ONCE", retry: RETRY } as const;
+  await using down = await setUp(() => 200, {
+    ...once,
+    retry: { kind: "none" },
+    callback: toCallbackSettings(new URL(`http://127.0.0.1:${await findDeadPort()}/`)),
+  });
+  const unsent = down.replay();
+  expect(await unsent.result).toMatchObject({ kind: "failed", failure: { kind: "exception" } });
+  expect(unsent.claimed()).toBe(0);
+  await using up = await setUp(() => 503, once);
+  const sent = up.replay();
+  expect(await sent.result).toMatchObject({ kind: "failed", attempts: 1 });
+  expect([sent.claimed(), up.receiver.requests.length]).toEqual([1, 1]);
+});
+
+test("createTurns() gives live and replayed messages one turn each", async () => {
+  const { signal } = new AbortController();
+  const turns = createTurns(1);
+  expect(await turns.begin(signal)).toBe(true);
+  const order: string[] = [];
+  const waits = (["live", "live", "live", "replay", "replay"] as const).map(async (line) => {
+    await turns.begin(signal, line);
+    order.push(line);
+    turns.end();
+  });
+  turns.end();
+  await Promise.all(waits);
+  expect(order).toEqual(["replay", "live", "replay", "live", "live"]);
+});
+
+test("createTurns() begins nothing during a hold, in neither line", async () => {
+  const { signal } = new AbortController();
+  const turns = createTurns(2);
+  const since = performance.now();
+  turns.hold(100);
+  await Promise.all([turns.begin(signal), turns.begin(signal, "replay")]);
+  expect(performance.now() - since).toBeGreaterThanOrEqual(99);
+  turns.end();
+  turns.hold(60_000);
+  expect(await turns.begin(AbortSignal.timeout(20))).toBe(false);
+});

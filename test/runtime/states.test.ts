@@ -1,0 +1,178 @@
+// States of two relays that share a bucket on a real server: followed, told by one of them, and not undone by the other.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { FailureCause } from "#delivery/status.ts";
+import { createStates, type StateChange, type StatusCell } from "#runtime/states.ts";
+import { openTestBucket, WITHIN_A_SECOND } from "../nats/buckets.ts";
+import { eventually } from "../support/eventually.ts";
+import { connected, openTestConnection, type TestConnection } from "../support/nats.ts";
+import { freePort, type NatsServer, startNatsServer } from "../support/nats-server.ts";
+
+const MESSAGE = { stream: "ORDERS", sequence: 7, timestampNanos: 1_700_000_000_123_456_789n };
+const CAUSE: FailureCause = {
+  text: "Callback answered 500",
+  at: new Date(1_700_000_000_000),
+  message: MESSAGE,
+};
+
+let stack: AsyncDisposableStack;
+let nats: NatsServer;
+let names = 0;
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack();
+  nats = stack.use(await startNatsServer());
+});
+afterAll(() => stack.disposeAsync());
+
+interface Relay extends AsyncDisposable {
+  readonly changes: readonly StateChange[];
+  readonly cell: StatusCell;
+  /** As after a reload: another cell of the same subscription. */
+  readonly open: (declared: "ACCEPTED" | "PAUSED") => StatusCell;
+}
+
+async function startOn(connection: TestConnection, name: string): Promise<Relay> {
+  await using owned = new AsyncDisposableStack();
+  owned.use(connection);
+  const bucket = owned.use(openTestBucket(connection, { name }));
+  const changes: StateChange[] = [];
+  const states = createStates(
+    {
+      ...bucket,
+      async ready(signal, onKnown) {
+        const isKnown = await bucket.ready(signal);
+        if (isKnown) onKnown();
+        return isKnown;
+      },
+    },
+    { onChanged: (change) => void changes.push(change) },
+  );
+  owned.defer(states.close);
+  const cell = states.of("sub", "ACCEPTED");
+  const moved = owned.move();
+  return {
+    changes,
+    cell,
+    open: (declared) => states.of("sub", declared),
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
+}
+
+async function start(name: string): Promise<Relay> {
+  const relay = await startOn(await connected(nats.url), name);
+  expect(await relay.cell.ready(AbortSignal.timeout(5000))).toBe(true);
+  return relay;
+}
+
+function newBucket(): string {
+  names += 1;
+  return `states-${names}`;
+}
+
+const reasons = ({ changes }: Relay) => changes.map(({ reason }) => reason);
+
+test("what one relay changes the other one follows, and only the first tells of it", async () => {
+  const name = newBucket();
+  await using one = await start(name);
+  await using other = await start(name);
+  let told = 0;
+  other.cell.onChange(() => (told += 1));
+  expect(one.cell.command({ kind: "pause" }).status).toBe("PAUSED");
+  await eventually(() => other.cell.current.status === "PAUSED", WITHIN_A_SECOND);
+  expect(told).toBe(1);
+  other.cell.fail(CAUSE);
+  await eventually(() => one.cell.current.consumerStatus === "FAILURE", WITHIN_A_SECOND);
+  expect(one.cell.current).toEqual({
+    status: "PAUSED",
+    consumerStatus: "FAILURE",
+    failure: CAUSE,
+    skip: null,
+  });
+  one.cell.command({ kind: "resume", skip: true });
+  await eventually(() => other.cell.isSkipped(MESSAGE), WITHIN_A_SECOND);
+  expect([reasons(one), reasons(other)]).toEqual([["pause", "resume"], ["failure"]]);
+});
+
+test("two relays that change different parts at the same time undo nothing of each other", async () => {
+  const name = newBucket();
+  await using one = await start(name);
+  await using other = await start(name);
+  one.cell.command({ kind: "pause" });
+  other.cell.command({ kind: "stop" });
+  for (const { cell } of [one, other]) {
+    await eventually(() => cell.current.status === "PAUSED" && cell.current.consumerStatus === "STOPPED");
+  }
+});
+
+test("a start clears FAILURE, and neither PAUSED nor STOPPED", async () => {
+  const name = newBucket();
+  {
+    await using one = await start(name);
+    one.cell.fail(CAUSE);
+    one.cell.command({ kind: "pause" });
+  }
+  {
+    await using again = await start(name);
+    expect(again.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "STARTED" });
+    expect(reasons(again)).toEqual(["restart"]);
+    again.cell.command({ kind: "stop" });
+  }
+  await using last = await start(name);
+  expect(last.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "STOPPED" });
+  expect(reasons(last)).toEqual([]);
+});
+
+test("a failure from before NATS was there is no failure from before the start, and a command counts until then", async () => {
+  const port = await freePort();
+  await using late = await startOn(openTestConnection(`nats://127.0.0.1:${port}`), "relay");
+  late.cell.fail(CAUSE);
+  late.cell.command({ kind: "pause" });
+  expect(late.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "FAILURE" });
+  await using server = await startNatsServer({ port });
+  expect(await late.cell.ready(AbortSignal.timeout(10_000))).toBe(true);
+  expect(late.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "FAILURE" });
+  await using other = await startOn(await connected(server.url), "relay");
+  await eventually(() => other.cell.current.status === "PAUSED");
+});
+
+test("declare() changes the status when the definition does, once for all relays, and not over a later command", async () => {
+  const name = newBucket();
+  await using one = await start(name);
+  await using other = await start(name);
+  one.cell.declare("PAUSED");
+  await eventually(() => other.cell.current.status === "PAUSED", WITHIN_A_SECOND);
+  other.cell.command({ kind: "resume", skip: false });
+  other.cell.declare("PAUSED");
+  expect(other.cell.current.status).toBe("ACCEPTED");
+  await eventually(() => one.cell.current.status === "ACCEPTED", WITHIN_A_SECOND);
+  one.cell.declare("PAUSED");
+  expect(one.open("PAUSED").current.status).toBe("ACCEPTED");
+  expect([reasons(one), reasons(other)]).toEqual([["configuration"], ["resume"]]);
+});
+
+test("end() is told by one relay, once for each time", async () => {
+  const name = newBucket();
+  await using one = await start(name);
+  await using other = await start(name);
+  const endingAt = new Date(1_800_000_000_000);
+  await Promise.all([one.cell.end(endingAt), other.cell.end(endingAt)]);
+  await eventually(() => reasons(one).length + reasons(other).length === 1);
+  for (const { cell } of [one, other]) await cell.end(endingAt);
+  expect([...reasons(one), ...reasons(other)]).toEqual(["end"]);
+});
+
+test("moved() names the new place everywhere, and nothing is skipped there; forget() leaves nothing", async () => {
+  const name = newBucket();
+  await using one = await start(name);
+  await using other = await start(name);
+  one.cell.fail(CAUSE);
+  one.cell.command({ kind: "resume", skip: true });
+  one.cell.moved("place-1");
+  await eventually(() => other.cell.place === "place-1", WITHIN_A_SECOND);
+  await eventually(() => !other.cell.isSkipped(MESSAGE), WITHIN_A_SECOND);
+  other.cell.command({ kind: "stop" });
+  other.cell.forget();
+  await eventually(() => one.cell.place === null && one.cell.current.consumerStatus === "STARTED");
+  expect(reasons(other)).toEqual(["stop", "deletion"]);
+});

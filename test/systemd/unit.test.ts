@@ -1,0 +1,16 @@
+// The unit says where the program is wherever it has to, and nothing that would stop it.
+
+import { expect, test } from "bun:test";
+import { toUnit } from "#systemd/unit.ts";
+
+const unit = toUnit({ binary: "/opt/bin/relay" });
+
+test("toUnit() starts, reloads and allows the program where it is", () => {
+  expect(unit).toContain("ExecStart=/opt/bin/relay run --config /etc/relay/relay.config.json\n");
+  expect(unit).toContain("ExecReload=/opt/bin/relay reload --config /etc/relay/relay.config.json\n");
+  expect(unit).toMatch(/^ExecPaths=\/opt\/bin\/relay /m);
+});
+
+test.each(["MemoryDenyWriteExecute", "LimitAS", "notify-reload"])("toUnit() does without %s", (setting) => {
+  expect(unit).not.toContain(setting);
+});
