@@ -18,6 +18,11 @@ test.each<[string, unknown, readonly string[]]>([
     [`${E}.contextPath: /api/x is one of Relay's own paths: /api`],
   ],
   [
+    "a context path where the page has its views",
+    withEntrypoint({ contextPath: "/page/hooks" }),
+    [`${E}.contextPath: /page/hooks is one of Relay's own paths: /page`],
+  ],
+  [
     "an id that makes such a path",
     withEntrypoint({ id: "metrics" }),
     [`${E}.id: /metrics is one of Relay's own paths: /metrics`],
