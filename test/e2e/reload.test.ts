@@ -10,6 +10,7 @@ import { eventually } from "../support/eventually.ts";
 import { isInState, readMetric } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { type RelayProcess, runRelay, startRelay, temporaryDirectory } from "../support/relay.ts";
 import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
 
@@ -249,6 +250,97 @@ test("only what changed begins anew; what is gone leaves nothing in the metrics"
     await eventually(() => receiver.names(path).includes("two"));
   }
 });
+
+const WORK_MS = 5;
+
+/** Holds each request until it is let go, but for the first of `retried`, which fails. Open, it works on each for a moment. */
+async function startHolding(retried: string) {
+  const receiver = await startReceiver();
+  const held: (() => void)[] = [];
+  let isOpen = false;
+  let inFlight = 0;
+  let most = 0;
+  const namesOf = () => receiver.requests.map(({ body }) => JSON.parse(body.toString()).name as string);
+
+  function letGo(count: number): void {
+    const chosen = held.splice(0, count);
+    inFlight -= chosen.length;
+    for (const resolve of chosen) resolve();
+  }
+
+  receiver.respond(async () => {
+    const names = namesOf();
+    if (names.at(-1) === retried && names.indexOf(retried) === names.length - 1) return 500;
+    inFlight += 1;
+    most = Math.max(most, inFlight);
+    if (!isOpen) return new Promise((resolve) => held.push(() => resolve(200)));
+    await Bun.sleep(WORK_MS);
+    inFlight -= 1;
+    return 200;
+  });
+  return {
+    url: receiver.url.href,
+    namesOf,
+    held,
+    letGo,
+    open() {
+      isOpen = true;
+      most = inFlight;
+      letGo(held.length);
+    },
+    close: () => (isOpen = false),
+    /** In flight at once, since it was opened last. */
+    most: () => most,
+    [Symbol.asyncDispose]: () => receiver[Symbol.asyncDispose](),
+  };
+}
+
+test.each(["AUTO", "NONE"] as const)(
+  "%s: a connection limit of 2 becomes 6, then 1: what is in flight and what waits for a retry stays, each comes once",
+  async (qos) => {
+    await using receiver = await startHolding("retried");
+    await using setup = await setUp();
+    const { relay, toConfig, write, reload, publish } = setup;
+    const limitTo = async (maxConcurrentConnections: number) => {
+      const basis = toConfig("a");
+      const [entrypoint] = basis["entrypoints"] as Json[];
+      const [sub] = basis["subscriptions"] as { configuration: Json }[];
+      const retry = { retryOption: "Retry On Fail", retryStrategy: "LINEAR", maxDelaySeconds: 1 };
+      const configuration = { http: { maxConcurrentConnections }, retry };
+      const callback = { ...sub?.configuration, callbackUrl: receiver.url };
+      await write({
+        ...basis,
+        entrypoints: [{ ...entrypoint, qos, configuration }],
+        subscriptions: [{ ...sub, configuration: callback }],
+      });
+      return reload();
+    };
+    await limitTo(2);
+    await eventually(() => isInState(relay, "sub", "consuming"));
+    const consuming = () => relay.logs.filter(({ message }) => message === "Consuming").length;
+    const consumed = consuming();
+    const names = ["retried", ...Array.from({ length: 99 }, (_, index) => `m${index}`)];
+    for (const name of names) await publish(name);
+    await eventually(() => receiver.namesOf().includes("retried") && receiver.held.length > 0);
+
+    expect(await limitTo(6)).toEqual(["Subscription sub changed, without a break"]);
+    await eventually(() => receiver.held.length === 6);
+    receiver.open();
+    await eventually(() => receiver.namesOf().length > 50);
+    receiver.close();
+    await eventually(() => receiver.held.length === 6);
+    expect(receiver.most()).toBe(6);
+
+    expect(await limitTo(1)).toEqual(["Subscription sub changed, without a break"]);
+    receiver.letGo(5);
+    receiver.open();
+    await eventually(() => receiver.namesOf().length === names.length + 1);
+    expect(receiver.most()).toBe(1);
+    expect(receiver.namesOf().toSorted()).toEqual([...names, "retried"].toSorted());
+    expect(consuming()).toBe(consumed);
+  },
+  20_000,
+);
 
 test("a removed subscription that comes back goes on where it was", async () => {
   await using setup = await setUp([subscription("leaving")]);
