@@ -17,6 +17,8 @@ export interface Listener {
 }
 
 const IDLE_TIMEOUT_SECONDS = 10;
+/** For the socket: Bun's `timeout()` does nothing there, though answers wait for callbacks and drains; its types know none. */
+const WITHOUT_IDLE_TIMEOUT: object = { idleTimeout: 0 };
 /** Bodies are limited where they are read, and wait unread at their sender's: a refusal can say why then. */
 const MAX_REQUEST_BYTES = Number.MAX_SAFE_INTEGER;
 /** The longest path that a socket address holds. */
@@ -85,10 +87,10 @@ export async function listenSocket(path: string, fetch: Fetch): Promise<Listener
     await removeSocket(path);
     const server = Bun.serve({
       unix: path,
-      fetch: (request, own) =>
-        fetch(request, { caller: { kind: "socket" }, keepOpen: () => own.timeout(request, 0) }),
+      fetch: (request) => fetch(request, { caller: { kind: "socket" }, keepOpen: () => {} }),
       error: answerFault,
       development: false,
+      ...WITHOUT_IDLE_TIMEOUT,
       maxRequestBodySize: MAX_REQUEST_BYTES,
     });
     await chmod(path, 0o660);

@@ -3,6 +3,11 @@
 export interface Session {
   readonly auth: "none" | "token" | "basic" | "jwt";
   readonly signedIn: boolean;
+  /** Null: nobody had to sign in. */
+  readonly identity:
+    | { readonly kind: "operator" }
+    | { readonly kind: "jwt"; readonly scopes: readonly string[] }
+    | null;
 }
 
 export interface RelayStatus {

@@ -9,6 +9,7 @@ import type { DeadLetter, DeadLetterPage } from "./letter-answers.ts";
 import { purge, replay } from "./letter-commands.ts";
 import { showLetter } from "./letter-details.ts";
 import { createPagedTable } from "./paged-table.ts";
+import { writeButton } from "./permission.ts";
 import { createReplays } from "./replays.ts";
 
 const REASONS = [
@@ -49,13 +50,8 @@ export function showDeadLetters(view: HTMLElement): void {
     { class: "bar" },
     note,
     h("button", { class: "button", onClick: () => void table.reload() }, "Refresh"),
-    h(
-      "button",
-      { class: "button primary", onClick: () => void replay(all(), started) },
-      "Replay all that match",
-    ),
-    h(
-      "button",
+    writeButton({ class: "button primary", onClick: replayAll }, "Replay all that match"),
+    writeButton(
       { class: "button danger", onClick: () => void purge(all(), changed) },
       "Purge all that match",
     ),
@@ -63,6 +59,11 @@ export function showDeadLetters(view: HTMLElement): void {
   fill(view, ...filters.elements, tools, replays.element, table.element);
   view.removeAttribute("aria-busy");
   changed();
+
+  function replayAll(): void {
+    const { subscription = null } = filters.values();
+    void replay(all(), { subscription, onStarted: started });
+  }
 
   function started(id: string, count: number): void {
     replays.expect(id, count);

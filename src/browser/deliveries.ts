@@ -47,7 +47,8 @@ export function showDeliveries(view: HTMLElement): void {
     onItems: table.prepend,
   });
   const refresh = h("button", { class: "button", onClick: () => void table.reload() }, "Refresh");
-  const tools = h("div", { class: "bar" }, following.element, refresh);
+  const file = h("a", { class: "button", download: "" }, "Export as CSV");
+  const tools = h("div", { class: "bar" }, following.element, refresh, file);
   fill(view, ...filters.elements, tools, table.element);
   view.removeAttribute("aria-busy");
   void reload(); // Never rejects.
@@ -55,6 +56,7 @@ export function showDeliveries(view: HTMLElement): void {
   if (opened !== null) void showDelivery(opened);
 
   async function reload(): Promise<void> {
+    file.href = withQuery("/api/deliveries/export", { ...filters.values(), format: "csv" });
     await table.reload();
     following.restart();
   }

@@ -28,10 +28,12 @@ export interface Question {
   /** What the button says. */
   readonly action: string;
   readonly isDangerous?: boolean;
+  /** To be set before the answer. */
+  readonly choice?: HTMLElement | null;
 }
 
 /** False: rather not. */
-export function ask({ title, text, action, isDangerous = false }: Question): Promise<boolean> {
+export function ask({ title, text, action, isDangerous = false, choice = null }: Question): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const confirm = h("button", {
     class: isDangerous ? "button danger" : "button primary",
@@ -42,7 +44,7 @@ export function ask({ title, text, action, isDangerous = false }: Question): Pro
   });
   confirm.textContent = action;
   const cancel = h("button", { class: "button", autofocus: true, onClick: () => dialog.close() }, "Cancel");
-  const content = h("div", {}, h("p", {}, text), h("div", { class: "actions end" }, cancel, confirm));
+  const content = h("div", {}, h("p", {}, text), choice, h("div", { class: "actions end" }, cancel, confirm));
   const dialog = openDialog({ title, style: "question", content });
   dialog.addEventListener("close", () => resolve(false));
   return promise;

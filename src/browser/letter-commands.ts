@@ -1,7 +1,9 @@
 // Replay and purge: counted first, asked about with that number, then done to no more than was counted.
 
-import { type Answer, call } from "./api.ts";
+import type { Subscription } from "./answers.ts";
+import { type Answer, call, type Page } from "./api.ts";
 import { ask } from "./dialog.ts";
+import { h } from "./dom.ts";
 import { formatCount } from "./format.ts";
 import type { PurgeOutcome, Selection, StartedReplay } from "./letter-answers.ts";
 import { notify } from "./notice.ts";
@@ -9,26 +11,38 @@ import { notify } from "./notice.ts";
 /** One count or purge may take its time. */
 const WITHIN_MS = 60_000;
 const MAX_CALLS = 1000;
+const MAX_ASKED = 1000;
 
 interface Counted {
   readonly matched: number;
   readonly start: string;
 }
 
-/** `onStarted` is told how many letters were counted. */
+export interface ReplayOptions {
+  /** Whose letters all of them are; null: of several, or not known. */
+  readonly subscription: string | null;
+  readonly onStarted: (id: string, matched: number) => void;
+}
+
 export async function replay(
   selection: Selection,
-  onStarted: (id: string, matched: number) => void,
+  { subscription, onStarted }: ReplayOptions,
 ): Promise<void> {
   const counted = await count(selection);
   if (counted === null) return;
+  const force = h("input", { type: "checkbox" });
+  const label =
+    "Also what may have reached a callback under AT_MOST_ONCE: such a message may arrive a second time";
+  const choice = h("label", { class: "choice" }, force, label);
   const isSure = await ask({
     title: "Replay",
     text: `${describe(counted.matched)} sent to their callbacks again, out of order with live messages. What is delivered leaves the dead letters, what fails again stays.`,
     action: "Replay",
+    choice: (await mayNeedForce(subscription)) ? choice : null,
   });
   if (!isSure) return;
-  const answer = await call<StartedReplay>("/api/replays", { method: "POST", body: selection });
+  const body = force.checked ? { ...selection, force: true } : selection;
+  const answer = await call<StartedReplay>("/api/replays", { method: "POST", body });
   if (answer.kind === "refused") return notify(answer.text, "bad");
   const { id, warnings } = answer.body;
   notify(["The replay has begun", ...warnings].join(". "));
@@ -48,6 +62,15 @@ export async function purge(selection: Selection, onDone: () => void): Promise<v
   const purged = "ids" in selection ? await purgeOnce(selection) : await purgeAll(selection, counted);
   if (purged > 0) notify(`${formatCount(purged)} purged`);
   onDone();
+}
+
+/** Where that is not known the choice is given. */
+async function mayNeedForce(subscription: string | null): Promise<boolean> {
+  const answer = await call<Page<Subscription>>(`/api/subscriptions?limit=${MAX_ASKED}`);
+  if (answer.kind === "refused" || answer.body.next !== null) return true;
+  return answer.body.items.some(
+    ({ id, qos }) => qos === "AT_MOST_ONCE" && (subscription === null || id === subscription),
+  );
 }
 
 function describe(count: number): string {

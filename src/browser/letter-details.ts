@@ -8,8 +8,9 @@ import { formatBytes, formatMoment } from "./format.ts";
 import type { DeadLetter, DeadLetterDetail } from "./letter-answers.ts";
 import { purge, replay } from "./letter-commands.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
+import { writeButton } from "./permission.ts";
 
-export function showLetter({ id, isForeign }: DeadLetter, onChanged: () => void): void {
+export function showLetter({ id, isForeign, subscription }: DeadLetter, onChanged: () => void): void {
   const { body, close } = openPanel({ title: "Dead letter" });
   const selection = { ids: [id] };
   const done = () => {
@@ -21,12 +22,14 @@ export function showLetter({ id, isForeign }: DeadLetter, onChanged: () => void)
     { class: "actions" },
     isForeign
       ? null
-      : h(
-          "button",
-          { class: "button primary", onClick: () => void replay(selection, done) },
+      : writeButton(
+          {
+            class: "button primary",
+            onClick: () => void replay(selection, { subscription, onStarted: done }),
+          },
           "Replay this one",
         ),
-    h("button", { class: "button danger", onClick: () => void purge(selection, done) }, "Purge this one"),
+    writeButton({ class: "button danger", onClick: () => void purge(selection, done) }, "Purge this one"),
     h("a", { class: "button", href: `${pathOf(id)}/payload`, download: "" }, "Download its body"),
   );
   fill(body, h("p", { class: "note" }, "Loading …"));

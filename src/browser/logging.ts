@@ -6,6 +6,7 @@ import type { EntrypointLogging, LoggingSettings, RecordSettings, Sampling } fro
 import { fill, h } from "./dom.ts";
 import { formatTime } from "./format.ts";
 import { notifyOf } from "./notice.ts";
+import { writeButton } from "./permission.ts";
 
 const PERIODS = [
   ["5", "5 minutes"],
@@ -81,8 +82,8 @@ function toCard(own: EntrypointLogging, reload: () => Promise<void>): HTMLElemen
       labelled("Of which messages", samples.type),
       labelled("Value", samples.value),
       labelled("For", period),
-      h("button", { class: "button primary", onClick: () => void apply() }, "Switch for a while"),
-      override === null ? null : h("button", { class: "button", onClick: () => void end() }, "End it now"),
+      writeButton({ class: "button primary", onClick: () => void apply() }, "Switch for a while"),
+      override === null ? null : writeButton({ class: "button", onClick: () => void end() }, "End it now"),
     ),
   );
   samples.show();

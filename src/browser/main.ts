@@ -8,6 +8,7 @@ import { showDeliveries } from "./deliveries.ts";
 import { byId, fill, h } from "./dom.ts";
 import { showLogging } from "./logging.ts";
 import { showOverview } from "./overview.ts";
+import { describePermission, learnPermission } from "./permission.ts";
 import { repeat } from "./repeat.ts";
 import { signIn, signOut } from "./sign-in.ts";
 
@@ -33,6 +34,7 @@ async function start(): Promise<void> {
     location.reload();
     return;
   }
+  learnPermission(session.body);
   watchCalls({ signedOut: () => location.reload(), reached: showReached });
   byId("views").hidden = false;
   if (auth !== "none") {
@@ -40,6 +42,8 @@ async function start(): Promise<void> {
   }
   repeat(showStatus, () => STATUS_EVERY_MS);
   const view = byId("view");
+  const limits = describePermission();
+  if (limits !== null) view.before(h("p", { class: "banner", role: "note" }, limits));
   VIEWS[document.documentElement.dataset["view"] ?? ""]?.(view);
 }
 

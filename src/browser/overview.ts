@@ -37,6 +37,8 @@ export function showOverview(view: HTMLElement): void {
       call<Page<Subscription>>(`/api/subscriptions?limit=${MAX_ASKED}`),
       call<Page<Activity>>(`/api/activity?limit=${MAX_ASKED}`),
     ]);
+    const refused = [subscriptions, minutes].find((answer) => answer.kind === "refused");
+    if (refused?.kind === "refused" && isFirst) fill(view, h("p", { class: "banner bad" }, refused.text));
     if (subscriptions.kind === "refused" || minutes.kind === "refused") return;
     known = subscriptions.body.items;
     activity = new Map(minutes.body.items.map((one) => [one.subscription, one]));
@@ -84,7 +86,9 @@ function troubleOf({ state, retrying }: Subscription): number {
   if (state === "failed") return 4;
   if (state === "waiting") return 3;
   if (retrying > 0) return 2;
-  return state === "consuming" ? 1 : 0;
+  // What somebody paused or stopped is easily forgotten among many that run.
+  if (state === "asleep" || state === "stopped") return 1;
+  return state === "consuming" ? 0 : -1;
 }
 
 const TILES = [

@@ -3,9 +3,10 @@
 import { call, type Page } from "./api.ts";
 import { badge, type Tone } from "./badge.ts";
 import { fill, h } from "./dom.ts";
-import { formatCount, formatSpan } from "./format.ts";
+import { formatCount, formatTime } from "./format.ts";
 import type { Replay } from "./letter-answers.ts";
 import { notifyOf } from "./notice.ts";
+import { writeButton } from "./permission.ts";
 import { repeat } from "./repeat.ts";
 
 export interface Replays {
@@ -87,7 +88,7 @@ function toCard(
   const about = [
     subscription === null ? "Replay" : `Replay of ${subscription}`,
     ...(ids === null ? [] : [`${formatCount(ids)} named`]),
-    `${formatSpan(Date.now() - Date.parse(startedAt))} ago`,
+    `begun ${formatTime(startedAt, new Date())}`,
   ];
   const passed = Object.entries(skipped).filter(([, count]) => count > 0);
   const counts = [
@@ -130,5 +131,5 @@ function toButton(id: string, command: keyof typeof LABELS, refresh: () => Promi
     notifyOf(answer, `Replay: ${command}`);
     await refresh();
   };
-  return h("button", { class: "button", onClick: () => void send() }, LABELS[command]);
+  return writeButton({ class: "button", onClick: () => void send() }, LABELS[command]);
 }

@@ -8,6 +8,7 @@ import { fill, h } from "./dom.ts";
 import { formatDuration } from "./format.ts";
 import { notifyOf } from "./notice.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
+import { writeButton } from "./permission.ts";
 
 export interface SubscriptionActions {
   readonly element: HTMLElement;
@@ -89,8 +90,7 @@ export function createSubscriptionActions(id: string, refresh: () => Promise<voi
 
   const buttons = ACTIONS.map((action) => ({
     action,
-    button: h(
-      "button",
+    button: writeButton(
       {
         class: action.label === "Resume" ? "button primary" : "button",
         "aria-label": `${action.label} ${id}`,
@@ -99,8 +99,7 @@ export function createSubscriptionActions(id: string, refresh: () => Promise<voi
       action.label,
     ),
   }));
-  const testButton = h(
-    "button",
+  const testButton = writeButton(
     { class: "button", "aria-label": `Test ${id}`, onClick: () => void test() },
     "Test",
   );

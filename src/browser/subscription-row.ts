@@ -22,7 +22,9 @@ interface State {
 export function createSubscriptionRow(id: string, refresh: () => Promise<void>): SubscriptionRow {
   const state = createBadge();
   const place = h("p", { class: "place" });
-  const cause = h("p", { class: "cause", hidden: true });
+  const why = h("span");
+  const failed = h("a", {}, "What failed");
+  const cause = h("p", { class: "cause", hidden: true }, why, " ", failed);
   const chart = createChart();
   const rate = createFigure("rate", "Attempts a second, over the last minute");
   const lag = createFigure("lag", "Messages in the stream that are not done with");
@@ -46,9 +48,11 @@ export function createSubscriptionRow(id: string, refresh: () => Promise<void>):
       element.classList.toggle("failed", tone === "bad");
       const { application, entrypoint, qos, callbackUrl, pending, ackPending } = subscription;
       setText(place, [callbackUrl, entrypoint, qos, application].filter(Boolean).join(" · "));
-      const why = describeTrouble(subscription, new Date());
-      cause.hidden = why === null;
-      setText(cause, why ?? "");
+      const trouble = describeTrouble(subscription, new Date());
+      cause.hidden = trouble === null;
+      setText(why, trouble ?? "");
+      failed.hidden = subscription.failureCause === null;
+      failed.setAttribute("href", toFailedDeliveries(subscription));
       lag.set(pending === null ? "–" : formatCount(pending + (ackPending ?? 0)));
       actions.update(subscription);
       const delivered = sum(activity.delivered);
@@ -77,6 +81,15 @@ function describeTrouble(subscription: Subscription, now: Date): string | null {
   if (state === "waiting" && reason !== null) return reason;
   if (retrying === 0) return null;
   return `${formatCount(retrying)} ${retrying === 1 ? "message waits" : "messages wait"} for a retry`;
+}
+
+/** The cause says what was answered; without an answer there is no status. */
+function toFailedDeliveries({ id, failureCause }: Subscription): string {
+  const [, hundreds] = /Callback answered (\d)\d\d/u.exec(failureCause ?? "") ?? [];
+  return withQuery("/page/deliveries", {
+    status: hundreds === undefined ? "0" : `${hundreds}xx`,
+    subscription: id,
+  });
 }
 
 function createFigure(label: string, title: string) {

@@ -39,8 +39,10 @@ export async function loadConfig(
 
 async function readText(path: string): Promise<string> {
   try {
-    const { size } = await stat(path);
-    if (size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
+    const found = await stat(path);
+    // A pipe would be waited for, and with it every reload after this one.
+    if (!found.isFile() && !found.isDirectory()) throw new Error("it is not a regular file");
+    if (found.size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
     return decodeText(await readFile(path));
   } catch (error) {
     throw new RelayError("config-invalid", `Cannot read ${path}: ${reasonOf(error)}`, { cause: error });

@@ -1,7 +1,8 @@
 // The delivery log: records are taken at once, written in batches, read while that goes on.
 //
 //   append -> queue -> write -> followers are woken
-//               |        \-> fault: counted, the file is opened anew, what waits is tried again
+//               |        |-> fault: counted, the file is opened anew, what waits is tried again
+//               |        \-> checkpoint due: what waits is written after it
 //               \-> full: dropped, counted
 //
 // Nothing here stops a delivery: no call of it throws, and none waits for the disk but in its own turn.
@@ -11,6 +12,7 @@ import { maskRecord } from "#delivery/record-mask.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { isBroken, moveAside } from "./broken-file.ts";
+import { type SyncFile, syncFile } from "./checkpoint.ts";
 import { BATCH_RECORDS, createQueue } from "./queue.ts";
 import type { StoredRecord } from "./row.ts";
 import { type Bounds, openStore, type Slice, type SliceQuery, type Store } from "./store.ts";
@@ -49,6 +51,7 @@ export interface DeliveryLogOptions {
   readonly bounds: Bounds;
   readonly mask: (text: string) => string;
   readonly logger: Logger;
+  readonly sync?: SyncFile;
 }
 
 const FLUSH_MS = 200;
@@ -59,7 +62,7 @@ const TRIM_AGAIN_MS = 100;
 
 /** Nothing has to be there; what cannot be opened is tried again. */
 export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
-  const { mask, logger } = options;
+  const { mask, logger, sync = syncFile } = options;
   const queue = createQueue();
   const waiters = createWaiters();
   let { bounds } = options;
@@ -72,17 +75,24 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   let warnedAt = -Infinity;
   let flushTimer: Timer | null = null;
   let isFlushDue = false;
+  let isCheckpointing = false;
   let isClosed = false;
 
+  /** Where it succeeds a fault is over. */
   function use<T>(work: (opened: Store) => T): Result<T> {
+    const result = tryWith(work);
+    if (result.kind === "unavailable" || fault === null) return result;
+    logger.info("Delivery log is usable again");
+    fault = null;
+    return result;
+  }
+
+  function tryWith<T>(work: (opened: Store) => T): Result<T> {
     if (isClosed) return { kind: "unavailable", reason: "the relay stops" };
     if (fault !== null && performance.now() < retryAt) return { kind: "unavailable", reason: fault };
     try {
-      store ??= openStore(path, bounds);
-      const value = work(store);
-      if (fault !== null) logger.info("Delivery log is usable again");
-      fault = null;
-      return { kind: "done", value };
+      store ??= openStore(path);
+      return { kind: "done", value: work(store) };
     } catch (error) {
       return { kind: "unavailable", reason: noteFault(error) };
     }
@@ -143,9 +153,30 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     isFlushDue = false;
     if (flushTimer !== null) clearTimeout(flushTimer);
     flushTimer = null;
-    if (queue.length === 0 || isClosed) return;
+    if (queue.length === 0 || isClosed || !mayWrite()) return;
     if (!writeBatch()) flushTimer = setTimeout(flush, RETRY_MS);
     else if (queue.length > 0) flushSoon();
+  }
+
+  /** False while a checkpoint goes on, which begins here when it is due. */
+  function mayWrite(): boolean {
+    if (isCheckpointing) return false;
+    tryWith((opened) => {
+      if (opened.isCheckpointDue(bounds)) void checkpoint(opened); // Never rejects.
+    });
+    return !isCheckpointing;
+  }
+
+  async function checkpoint(opened: Store): Promise<void> {
+    isCheckpointing = true;
+    try {
+      await opened.checkpoint(sync);
+    } catch (error) {
+      // What was closed meanwhile has nothing more to say.
+      if (opened === store) noteFault(error);
+    }
+    isCheckpointing = false;
+    flush();
   }
 
   function writeBatch(): boolean {
@@ -162,8 +193,8 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   }
 
   function trim(): void {
-    const result = use((opened) => opened.trim(bounds));
-    const hasMore = result.kind === "done" && result.value;
+    const result = mayWrite() ? use((opened) => opened.trim(bounds)) : null;
+    const hasMore = result === null || (result.kind === "done" && result.value);
     trimTimer = setTimeout(trim, hasMore ? TRIM_AGAIN_MS : TRIM_MS);
   }
 
@@ -183,10 +214,9 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     stats: () => ({ written, dropped, faults, fault }),
     setBounds(next) {
       bounds = next;
-      // Some of them count when the file is opened.
-      closeStore();
     },
     close() {
+      if (store !== null || queue.length > 0) tryWith((opened) => opened.finish());
       while (queue.length > 0 && writeBatch());
       isClosed = true;
       dropped += queue.length;

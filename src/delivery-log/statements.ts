@@ -89,8 +89,6 @@ export interface Statements {
   readonly freePages: Statement<{ readonly freelist_count: number }, []>;
   /** Gives back so many pages at the most. */
   readonly vacuum: Statement<unknown, []>;
-  /** Writes what is in the log of writes into the file, and empties it. */
-  readonly checkpoint: Statement<unknown, []>;
   /** Without it the file stays open. */
   finalize: () => void;
 }
@@ -127,7 +125,6 @@ export function prepare(database: Database): Statements {
     pages: statement("PRAGMA page_count"),
     freePages: statement("PRAGMA freelist_count"),
     vacuum: statement("PRAGMA incremental_vacuum(256)"),
-    checkpoint: statement("PRAGMA wal_checkpoint(TRUNCATE)"),
     finalize: () => prepared.forEach((made) => made.finalize()),
   };
 }

@@ -4,8 +4,9 @@ import { Database } from "bun:sqlite";
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
+import { type Checkpoints, openCheckpoints, type SyncFile, writesBytesOf } from "./checkpoint.ts";
 import { type StoredRecord, toStoredRecord, toValues } from "./row.ts";
-import { LAYOUT, LAYOUT_VERSION, prepare, type Value } from "./statements.ts";
+import { LAYOUT, LAYOUT_VERSION, prepare, type Statements, type Value } from "./statements.ts";
 
 export interface Bounds {
   readonly maxAgeMs: number;
@@ -38,6 +39,11 @@ export interface Store {
   readonly newestId: () => number;
   /** Deletes some of what is too old or too much. True: there is more of it. */
   trim: (bounds: Bounds) => boolean;
+  readonly isCheckpointDue: (bounds: Bounds) => boolean;
+  /** Nothing may be written or trimmed until it ends. Rejects with what the disk or SQLite says. */
+  checkpoint: (sync: SyncFile) => Promise<void>;
+  /** For the last writes, once no checkpoint is waited for any more: from now on SQLite waits for the disk. */
+  finish: () => void;
   close: () => void;
 }
 
@@ -54,7 +60,6 @@ const PAGE_BYTES = 4096;
 const SLICE_RECORDS = 2000;
 const DELETE_OLD = 500;
 const MAX_TRIM_STEPS = 4;
-const MAX_WAL_BYTES = 4 * 1024 * 1024;
 /** What one batch may add to the log of writes beyond its bound. */
 const BATCH_BYTES = 512 * 1024;
 /** Ids hold the time: so many can be given out in a millisecond before they run ahead of it. */
@@ -63,22 +68,29 @@ const IDS_PER_MS = 1024;
 const CLOCK_SKEW_MS = 300_000;
 const BUSY_MS = 50;
 
-export function openStore(path: string, { maxBytes }: Bounds): Store {
+export function openStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, "a", 0o600));
   chmodSync(path, 0o600);
   const database = new Database(path, { readwrite: true, create: false });
   try {
-    return createStore(database, maxBytes);
+    setUp(database);
+    return createStore(database, {
+      statements: prepare(database),
+      checkpoints: openCheckpoints(database, path),
+    });
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-function createStore(database: Database, maxBytes: number): Store {
-  setUp(database, maxBytes);
-  const statements = prepare(database);
+interface StoreParts {
+  readonly statements: Statements;
+  readonly checkpoints: Checkpoints;
+}
+
+function createStore(database: Database, { statements, checkpoints }: StoreParts): Store {
   let lastId = statements.newest.get()?.id ?? 0;
 
   const insert = database.transaction((records: readonly DeliveryRecord[], bounds: Bounds): number => {
@@ -111,12 +123,13 @@ function createStore(database: Database, maxBytes: number): Store {
 
   /** A file that was allowed to be larger gives its pages back. True: it has more. */
   function shrink(bounds: Bounds): boolean {
-    const isOversized = () => (statements.pages.get()?.page_count ?? 0) * PAGE_BYTES > roomFor(bounds);
+    const isOversized = () =>
+      (statements.pages.get()?.page_count ?? 0) * PAGE_BYTES > roomFor(bounds) &&
+      (statements.freePages.get()?.freelist_count ?? 0) > 0;
     if (!isOversized()) return false;
     statements.vacuum.all();
-    const hasMore = isOversized() && (statements.freePages.get()?.freelist_count ?? 0) > 0;
-    if (!hasMore) statements.checkpoint.all();
-    return hasMore;
+    if (!isOversized()) checkpoints.request();
+    return true;
   }
 
   function readSlice({ filter, from, direction, columns, limit }: SliceQuery): Slice {
@@ -147,23 +160,30 @@ function createStore(database: Database, maxBytes: number): Store {
       const isStillLarge = trimSize(bounds);
       return shrink(bounds) || isStillLarge || changes >= DELETE_OLD;
     },
+    isCheckpointDue: ({ maxBytes }) => checkpoints.isDue(maxBytes),
+    checkpoint: (sync) => checkpoints.run(sync),
+    finish: () => checkpoints.finish(),
     close() {
       statements.finalize();
-      database.close();
+      try {
+        checkpoints.finish();
+      } finally {
+        database.close();
+        checkpoints.close();
+      }
     },
   };
 }
 
 /** `auto_vacuum` and `page_size` count only before there is anything in the file. */
-function setUp(database: Database, maxBytes: number): void {
+function setUp(database: Database): void {
   const version = readVersion(database);
   database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
   database.run(`PRAGMA page_size = ${PAGE_BYTES}`);
   database.run("PRAGMA auto_vacuum = INCREMENTAL");
   database.run("PRAGMA journal_mode = WAL");
-  database.run("PRAGMA synchronous = NORMAL");
-  database.run(`PRAGMA wal_autocheckpoint = ${Math.floor(walBytesOf(maxBytes) / PAGE_BYTES)}`);
-  database.run(`PRAGMA journal_size_limit = ${walBytesOf(maxBytes)}`);
+  database.run("PRAGMA synchronous = OFF");
+  database.run("PRAGMA wal_autocheckpoint = 0");
   if (version === LAYOUT_VERSION) return;
   if (version !== 0) throw new LayoutError(version);
   database.transaction(() => {
@@ -177,13 +197,9 @@ function readVersion(database: Database): number {
   return row?.user_version ?? 0;
 }
 
-function walBytesOf(maxBytes: number): number {
-  return Math.min(MAX_WAL_BYTES, Math.floor(maxBytes / 8));
-}
-
 /** What records may take, so that the file and its log of writes stay below the bound together. */
 function roomFor({ maxBytes }: Bounds): number {
-  return maxBytes - 2 * walBytesOf(maxBytes) - BATCH_BYTES;
+  return maxBytes - 2 * writesBytesOf(maxBytes) - BATCH_BYTES;
 }
 
 function toId(timeMs: number): number {

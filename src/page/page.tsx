@@ -32,7 +32,8 @@ export function createPage(): Hono {
   const page = new Hono();
   for (const view of VIEWS) {
     page.get(view.path, (context) => {
-      const headers = { "content-security-policy": POLICY, "cache-control": "no-cache" };
+      // Not kept: who goes back after signing out is not to see what was there.
+      const headers = { "content-security-policy": POLICY, "cache-control": "no-store" };
       return context.html(html`<!doctype html>${<Shell view={view} />}`, 200, headers);
     });
   }

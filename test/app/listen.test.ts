@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { type Fetch, listenSocket, listenTcp } from "#app/listen.ts";
-import type { RelayError } from "#lib/errors.ts";
+import { messageOf, type RelayError } from "#lib/errors.ts";
+import { sleep } from "#lib/sleep.ts";
 import { createCertificates } from "../support/tls.ts";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
@@ -43,6 +44,22 @@ test("listenTcp() tells of the caller, and listenSocket() that it is the socket"
   expect(await (await fetch("http://127.0.0.1/", { unix: path })).json()).toEqual({ kind: "socket" });
   await Promise.all([tcp.close(0), unix.close(0)]);
 });
+
+test("listenSocket() leaves an answer its time, for a callback or a drain may be waited for", async () => {
+  await using directory = await openDirectory();
+  const path = join(directory.path, "relay.sock");
+  const listener = await listenSocket(path, async ({ signal }, { keepOpen }) => {
+    keepOpen();
+    await sleep(13_000, signal); // Bun ends what is silent for 10 s, within 3 s more.
+    return new Response("late");
+  });
+  const answer = await fetch("http://127.0.0.1/", { unix: path }).then(
+    (response) => response.text(),
+    messageOf,
+  );
+  await listener.close(0);
+  expect(answer).toBe("late");
+}, 20_000);
 
 test("listenTcp() speaks TLS, and nothing else then", async () => {
   await using directory = await openDirectory();

@@ -21,9 +21,9 @@ import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
 
 const OPTIONS = { mayResend: true, signal: NEVER };
 const ONCE = { mayResend: false, signal: NEVER };
-const TIMEOUT_MS = 200;
+const TIMEOUT_MS = 600;
 /** Timers of a busy machine. */
-const LATE_MS = 150;
+const LATE_MS = 500;
 /** Well before an idle connection is closed, or a fetch gives up. */
 const SOON = { withinMs: 1000 };
 const SECRET = "client+secret & ü";

@@ -46,6 +46,14 @@ test.each([
   expect(refusal).toContain(`${verb} ${join(home.path, file)}: it is no text in UTF-8`);
 });
 
+test("loadConfig() refuses a config that is a FIFO, and does not wait for a writer", async () => {
+  await using home = await directory();
+  const fifo = join(home.path, "relay.config.json");
+  await Bun.$`mkfifo ${fifo}`.quiet();
+  const refusal = await loadConfig(fifo, { env: {} }).catch(messageOf);
+  expect(refusal).toBe(`Cannot read ${fifo}: it is not a regular file`);
+});
+
 test("loadConfig() refuses a secret file that is a FIFO, and does not wait for a writer", async () => {
   await using home = await directory();
   const path = join(home.path, "relay.config.json");

@@ -221,7 +221,7 @@ test.concurrent("tokens that are forged, old or for others are refused, by an au
     await signToken(RSA, { aud: "other" }),
     await signToken(RSA, { exp: past }),
     await signToken(RSA, { exp: undefined }),
-    "x",
+    "a-token-that-is-none",
   ];
   for (const auth of [toSettings(authority), { type: "jwt", keyFile, issuer, audience }]) {
     await using guarded = await start({ auth });

@@ -226,10 +226,12 @@ describe.each(CASES.map((row) => [row.id, row] as const))("%s", (id, row) => {
     expect(await isThrough(strict)).toBe(false);
     const { ack_floor } = await manager.consumers.info("BAD", `relay-${strict}`);
     expect(ack_floor.consumer_seq).toBe(0);
-    const interruption = relay.logs.find(
-      ({ message, subscription }) => message === "Subscription interrupted" && subscription === strict,
+    const interruption = await eventually(() =>
+      relay.logs.find(
+        ({ message, subscription }) => message === "Subscription interrupted" && subscription === strict,
+      ),
     );
-    expect(String(interruption?.["cause"]).replace(/^Message \d+ of BAD \(bad\.[\w-]+\): /, "")).toMatch(
+    expect(String(interruption["cause"]).replace(/^Message \d+ of BAD \(bad\.[\w-]+\): /, "")).toMatch(
       row.error ?? /^$/,
     );
   });

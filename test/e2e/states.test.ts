@@ -200,7 +200,7 @@ test.each([...EVERY_QOS.map((qos) => [qos, 1] as const), ["AT_LEAST_ONCE", 2] as
     const publishing = (async () => {
       for (const name of range(1, count)) await publish(name);
     })();
-    for (let cycle = 0; cycle < 4; cycle += 1) {
+    for (let cycle = 0; cycle < 2; cycle += 1) {
       const enough = names().length + 10;
       await eventually(() => names().length >= Math.min(enough, count), { withinMs: 15_000 });
       await command(cycle % 2 === 0 ? "pause" : "stop");
@@ -248,7 +248,7 @@ test.each(EVERY_QOS)(
   },
 );
 
-test.each(EVERY_QOS)(
+test.concurrent.each(EVERY_QOS)(
   "%s: after a seek at either relay both go on there, whether it consumes, pauses or failed",
   async (qos) => {
     await using setup = await setUp({ qos });
@@ -257,13 +257,13 @@ test.each(EVERY_QOS)(
     const sequences: number[] = [];
     for (const name of range(1, 6)) sequences.push(await publish(name));
     await eventually(() => names().length === 6);
-    await seek(setup, sequences[3]);
+    await command("seek", { sequence: sequences[3] });
     await eventually(() => names().length >= 9);
     expect(inOrder(names().slice(6, 9), qos)).toEqual(range(4, 6));
 
     await command("pause");
     await areAll({ state: "asleep" });
-    await seek(setup, sequences[4]);
+    await command("seek", { sequence: sequences[4] });
     await areAll({ status: "PAUSED", state: "asleep" });
     const paused = names().length;
     await command("resume");
@@ -273,7 +273,7 @@ test.each(EVERY_QOS)(
     await publish("7", [500, 200]);
     await areFailed(setup);
     const sent = names().length;
-    await seek(setup, sequences[5]);
+    await command("seek", { sequence: sequences[5] });
     await areAll({ consumerStatus: "FAILURE", state: "failed" });
     await command("resume");
     await eventually(() => names().length >= sent + 2);
@@ -283,16 +283,11 @@ test.each(EVERY_QOS)(
   20_000,
 );
 
-/** The two relays may be in each other's way on nats-server 2.9, which is told: then it is to be asked for again. */
-async function seek({ command }: Setup, sequence: number | undefined): Promise<void> {
-  await eventually(() => command("seek", { sequence }));
-}
-
 async function areFailed({ hosts }: Setup): Promise<void> {
   for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "failed"));
 }
 
-test("without NATS a command is applied here at once, and reaches the others when NATS is back", async () => {
+test.concurrent("without NATS a command is applied here at once, and reaches the others when NATS is back", async () => {
   await using own = await startNatsServer();
   await using setup = await setUp({ server: own });
   const { hosts, publish, names, areAll } = setup;
@@ -314,33 +309,9 @@ test("without NATS a command is applied here at once, and reaches the others whe
   await eventually(() => names().length === 1);
 }, 20_000);
 
-test("startingAt and endingAt: what came before waits for the start, what comes after the end stays, CLOSED is told once", async () => {
-  const startingAt = new Date(Date.now() + 2500);
-  const endingAt = new Date(Date.now() + 4500);
-  const times = { startingAt: startingAt.toISOString(), endingAt: endingAt.toISOString() };
-  await using setup = await setUp({ subscription: times });
-  const { hosts, events, publish, names } = setup;
-  await publish("early");
-  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "asleep"));
-  expect(names()).toEqual([]);
-  await eventually(() => names().length === 1);
-  expect(Date.now()).toBeGreaterThanOrEqual(startingAt.getTime());
-  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "closed"));
-  expect(Date.now()).toBeGreaterThanOrEqual(endingAt.getTime());
-  await publish("late");
-  await eventually(() => events.length > 0);
-  expect((await hosts[0]?.api("GET", "/api/subscriptions/sub"))?.body).toMatchObject({ status: "CLOSED" });
-  expect(events).toMatchObject([{ data: { reason: "end", status: "CLOSED" } }]);
-  const logged = hosts.flatMap(({ relay }) =>
-    relay.logs.filter(({ message }) => message === "Subscription closed"),
-  );
-  expect(logged).toHaveLength(1);
-  expect(names()).toEqual(["early"]);
-}, 15_000);
-
 const PROBING = { resume: { strategy: "AUTO", initialDelaySeconds: 1, maxDelaySeconds: 1 } };
 
-test("a pause while a probe is under way: the probe ends, its delivery ends the failure, nothing else is sent until it is resumed", async () => {
+test.concurrent("a pause while a probe is under way: the probe ends, its delivery ends the failure, nothing else is sent until it is resumed", async () => {
   await using setup = await setUp({ relays: 1, entrypoint: PROBING, delayMs: 400 });
   const { hosts, publish, names, command, areAll } = setup;
   await areConsuming(setup);
@@ -360,7 +331,7 @@ test("a pause while a probe is under way: the probe ends, its delivery ends the 
   expect(names()).toEqual(["1", "1", "2"]);
 }, 15_000);
 
-test("a stop while a probe is under way that fails: it stays STOPPED, and a start sends the cause first", async () => {
+test.concurrent("a stop while a probe is under way that fails: it stays STOPPED, and a start sends the cause first", async () => {
   await using setup = await setUp({ relays: 1, entrypoint: PROBING, delayMs: 400 });
   const { publish, names, command, areAll } = setup;
   await areConsuming(setup);
@@ -373,6 +344,30 @@ test("a stop while a probe is under way that fails: it stays STOPPED, and a star
   await eventually(() => names().length === 4);
   expect(names()).toEqual(["1", "1", "1", "2"]);
   await areAll({ consumerStatus: "STARTED", state: "consuming" });
+}, 15_000);
+
+test("startingAt and endingAt: what came before waits for the start, what comes after the end stays, CLOSED is told once", async () => {
+  const startingAt = new Date(Date.now() + 2000);
+  const endingAt = new Date(Date.now() + 3000);
+  const times = { startingAt: startingAt.toISOString(), endingAt: endingAt.toISOString() };
+  await using setup = await setUp({ subscription: times });
+  const { hosts, events, publish, names } = setup;
+  await publish("early");
+  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "asleep"));
+  expect(names()).toEqual([]);
+  await eventually(() => names().length === 1);
+  expect(Date.now()).toBeGreaterThanOrEqual(startingAt.getTime());
+  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "closed"));
+  expect(Date.now()).toBeGreaterThanOrEqual(endingAt.getTime());
+  await publish("late");
+  await eventually(() => events.length > 0);
+  expect((await hosts[0]?.api("GET", "/api/subscriptions/sub"))?.body).toMatchObject({ status: "CLOSED" });
+  expect(events).toMatchObject([{ data: { reason: "end", status: "CLOSED" } }]);
+  const logged = hosts.flatMap(({ relay }) =>
+    relay.logs.filter(({ message }) => message === "Subscription closed"),
+  );
+  expect(logged).toHaveLength(1);
+  expect(names()).toEqual(["early"]);
 }, 15_000);
 
 interface Restarts extends AsyncDisposable {

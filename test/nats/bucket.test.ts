@@ -2,6 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 
+import { readdir, readFile } from "node:fs/promises";
+
 import { Kvm } from "@nats-io/kv";
 
 import { eventually } from "../support/eventually.ts";
@@ -205,11 +207,24 @@ describe("write()", () => {
     }
   });
 
+  test("write() refuses for good what is larger than the server takes, and stays connected", async () => {
+    await using server = await startNatsServer({ configText: "max_payload: 4096" });
+    await using connection = await connected(server.url);
+    await using bucket = await readyBucket(connection);
+    expect(await bucket.write("a", "x".repeat(4096), on(0))).toEqual({
+      kind: "refused",
+      reason: "4180 bytes, of 4096 that the server takes",
+    });
+    expect(await bucket.write("a", "x".repeat(3900), on(0))).toMatchObject({ kind: "written" });
+    expect(connection.status().reconnects).toBe(0);
+  });
+
   test("write() gives up in time when the server hangs, or when it is told to", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     await using bucket = await readyBucket(connection);
     server.signal("SIGSTOP");
+    await eventually(() => isStopped(server.pid));
     const before = performance.now();
     const told = { expectedRevision: 0, signal: AbortSignal.timeout(100) };
     expect(await bucket.write("a", "1", told)).toEqual({ kind: "unavailable", reason: "stopped" });
@@ -219,6 +234,13 @@ describe("write()", () => {
     server.signal("SIGCONT");
   });
 });
+
+/** A signal takes a moment to reach every thread. */
+async function isStopped(pid: number | null): Promise<boolean> {
+  const threads = `/proc/${pid}/task`;
+  const stats = (await readdir(threads)).map((thread) => readFile(`${threads}/${thread}/stat`, "utf8"));
+  return (await Promise.all(stats)).every((stat) => stat.includes(") T "));
+}
 
 describe("close()", () => {
   test("close() writes what is left, and leaves no consumer behind", async () => {

@@ -7,7 +7,7 @@ import { nanos, type NatsConnection } from "@nats-io/transport-node";
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import type { ConsumerSettings } from "#nats/consumer-config.ts";
-import { alignConsumer } from "#nats/consumer.ts";
+import { alignConsumer, moveConsumer } from "#nats/consumer.ts";
 import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
 import { readStream } from "#nats/stream.ts";
 
@@ -284,6 +284,31 @@ describe("alignConsumer()", () => {
     );
     await Promise.all(turned);
     expect((await manager.consumers.info("A11", "relay-billing")).config.ack_policy).toBe("none");
+  });
+});
+
+describe("moveConsumer()", () => {
+  test("moveConsumer() goes on elsewhere, and says once more what it was made with", async () => {
+    const { manager } = await freshStream("M1");
+    await alignConsumer(connection, wanted({ stream: "M1" }), null);
+    await consumeSome("M1", "relay-billing", 8);
+    await moveConsumer(connection, wanted({ stream: "M1" }), { kind: "start-sequence", sequence: 3 });
+    expect(await consumeSome("M1", "relay-billing", 1)).toEqual([3]);
+    const { config } = await manager.consumers.info("M1", "relay-billing");
+    expect(config.description).toBe("Relay subscription (deliver policy: all)");
+  });
+
+  test("moveConsumer() wins against other relays that make it again as soon as it is gone", async () => {
+    const { manager } = await freshStream("M2", { count: 40 });
+    const settings = wanted({ stream: "M2" });
+    await using other = await connected(server.url);
+    for (let sequence = 2; sequence <= 40; sequence += 1) {
+      const aligning = [connection, other].map((relay) => alignConsumer(relay, settings, null));
+      await moveConsumer(connection, settings, { kind: "start-sequence", sequence });
+      await Promise.all(aligning);
+      const { config } = await manager.consumers.info("M2", "relay-billing");
+      expect(config.opt_start_seq).toBe(sequence);
+    }
   });
 });
 
