@@ -103,11 +103,12 @@ test.concurrent.each([
     expect(sessions.map(({ body }) => body.signedIn)).toEqual([false, true]);
     expect((await owner("POST", "/api/subscriptions/sub/pause")).status).toBe(200);
     expect((await nobody("POST", "/api/subscriptions/sub/resume")).status).toBe(401);
-    for (let guess = 0; guess < 10; guess += 1) {
-      expect(await statusOf(await guarded.as(toWrong(`guess-${guess}`)))).toBe(401);
-    }
-    const throttled = await (await guarded.as(toWrong("guess-10")))("GET", "/api/status");
-    expect([throttled.status, throttled.headers.get("retry-after")]).toEqual([429, "1"]);
+    const guess = async (what: number) =>
+      fetch(`${guarded.url}/api/status`, { headers: toWrong(`guess-${what}`) });
+    for (let tried = 0; tried < 10; tried += 1) expect((await guess(tried)).status).toBe(401);
+    // A slow machine is given another try now and then: many at once are not.
+    const throttled = (await Promise.all(Array.from({ length: 20 }, (_, index) => guess(index)))).at(-1);
+    expect([throttled?.status, throttled?.headers.get("retry-after")]).toEqual([429, "1"]);
     expect(await statusOf(local)).toBe(200);
     const log = JSON.stringify(guarded.relay.logs);
     for (const secret of [SECRET, "guess-"]) expect(log).not.toContain(secret);
