@@ -57,9 +57,9 @@ async function setUp(qos: Qos, options: Partial<ConfigOptions> = {}): Promise<Se
   const directory = owned.use(await temporaryDirectory()).path;
   streams += 1;
   const stream = `RELOAD_${streams}`;
-  const client = await nats.connect();
-  await addStream(client, { name: stream, subjects: [`reload-${streams}`] });
   const subject = `reload-${streams}`;
+  const client = await nats.connect();
+  await addStream(client, { name: stream, subjects: [subject] });
   const secretFile = join(directory, "secret");
   const toConfig = ({ path, header, ackWaitSeconds = 5 }: Wanted) =>
     testConfig({
