@@ -35,10 +35,12 @@ function toRequestCapture(
 
 /** Access tokens are hidden at once: only the newest are known. */
 function toResponseCapture(response: Answer, logging: Logging): Capture {
+  const { body, truncated, maskTokens } = response;
+  const maskRead = truncated ? (text: string) => maskTokens(text, "cut") : maskTokens;
   return {
     headers: logging.responseHeaders ? toAnswerHeaders(response) : null,
-    body: logging.responseBody ? maskBody(response.body, response.maskTokens) : null,
-    isCut: logging.responseBody && response.truncated,
+    body: logging.responseBody ? maskBody(body, maskRead) : null,
+    isCut: logging.responseBody && truncated,
   };
 }
 

@@ -1,9 +1,9 @@
 // What must never be shown, as it grows: a secret stays hidden for as long as the relay runs.
 
-import { createMask } from "#lib/mask.ts";
+import { createMask, type Mask } from "#lib/mask.ts";
 
 export interface SecretMask {
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
   readonly hide: (secrets: readonly string[]) => void;
 }
 
@@ -11,7 +11,7 @@ export function createSecretMask(initial: readonly string[]): SecretMask {
   const secrets = new Set(initial);
   let mask = createMask([...secrets]);
   return {
-    mask: (text) => mask(text),
+    mask: (text, end) => mask(text, end),
     hide(more) {
       const before = secrets.size;
       for (const secret of more) secrets.add(secret);

@@ -29,8 +29,10 @@ export function showOverview(view: HTMLElement): void {
   let known: readonly Subscription[] = [];
   let activity: ReadonlyMap<string, Activity> = new Map();
   let isFirst = true;
+  let order: readonly string[] = [];
   const refreshing = repeat(refresh, () => (known.length > MANY ? EVERY_MANY_MS : EVERY_MS));
   find.addEventListener("input", show);
+  list.addEventListener("mouseleave", show);
 
   async function refresh(): Promise<void> {
     const [subscriptions, minutes] = await Promise.all([
@@ -54,7 +56,9 @@ export function showOverview(view: HTMLElement): void {
     const ids = new Set(known.map(({ id }) => id));
     for (const id of rows.keys()) if (!ids.has(id)) rows.delete(id);
     const matching = known.filter((one) => isFound(one, find.value.trim().toLowerCase()));
-    const sorted = matching.toSorted((left, right) => troubleOf(right) - troubleOf(left));
+    // Nothing moves away under a mouse that is about to press a button.
+    const sorted = list.matches(":hover") ? inOrder(matching, order) : byTrouble(matching);
+    order = sorted.map(({ id }) => id);
     const shown = sorted.slice(0, MAX_SHOWN);
     arrange(
       list,
@@ -79,6 +83,17 @@ function describeRest({ known, matching }: { known: number; matching: number }):
 
 function isFound({ id, callbackUrl, application }: Subscription, text: string): boolean {
   return [id, callbackUrl, application ?? ""].some((field) => field.toLowerCase().includes(text));
+}
+
+function byTrouble(subscriptions: readonly Subscription[]): readonly Subscription[] {
+  return subscriptions.toSorted((left, right) => troubleOf(right) - troubleOf(left));
+}
+
+/** Those that are new come last. */
+function inOrder(subscriptions: readonly Subscription[], order: readonly string[]): readonly Subscription[] {
+  const places = new Map(order.map((id, place) => [id, place]));
+  const placeOf = ({ id }: Subscription) => places.get(id) ?? order.length;
+  return subscriptions.toSorted((left, right) => placeOf(left) - placeOf(right));
 }
 
 /** The higher, the sooner somebody should look. */

@@ -28,6 +28,8 @@ export interface PagedTableOptions<T> {
 
 const PAGE_SIZE = "50";
 const MAX_FOLLOWED = 200;
+/** More at once are no news, and to fade them all would hold up the page. */
+const MAX_FRESH = 20;
 /** Pages one after the other: then the filters are the better way. */
 const MAX_ROWS = 2000;
 
@@ -114,7 +116,7 @@ export function createPagedTable<T>(options: PagedTableOptions<T>): PagedTable<T
       const added = items.filter((item) => !shown.has(keyOf(item))).slice(0, MAX_FOLLOWED);
       for (const item of added) shown.add(keyOf(item));
       const rows = added.map(toRow);
-      for (const row of rows) row.classList.add("fresh");
+      if (rows.length <= MAX_FRESH) for (const row of rows) row.classList.add("fresh");
       body.prepend(...rows);
       while (body.childElementCount > MAX_FOLLOWED) body.lastElementChild?.remove();
       if (shown.size > MAX_ROWS) shown = new Set(items.map(keyOf));

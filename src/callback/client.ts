@@ -16,7 +16,7 @@ import { createRequestBuilder } from "./request.ts";
 import { expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
-import { createTokenSource } from "./token-source.ts";
+import { createTokenSource, type TokenSource } from "./token-source.ts";
 
 export interface Exchange {
   readonly outcome: Outcome;
@@ -44,7 +44,7 @@ export interface Exchange {
     readonly body: Uint8Array;
     readonly truncated: boolean;
     /** Hides the newest access tokens, which the callback may repeat. */
-    readonly maskTokens: (text: string) => string;
+    readonly maskTokens: TokenSource["mask"];
   } | null;
 }
 

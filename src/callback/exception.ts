@@ -129,7 +129,9 @@ const MISPLACED: ReadonlySet<string> = new Set(["bad response", "bad upgrade"]);
 function isGarbage(error: unknown): boolean {
   const code = codeOf(error);
   if (code === "UND_ERR_SOCKET") return MISPLACED.has(messageOf(error));
-  return code === "UND_ERR_HEADERS_OVERFLOW" || (isParserError(error) && !isEarlyEnd(error));
+  // Undici's parser takes a status below 100, and the code behind it asserts that there is none.
+  if (code === "UND_ERR_HEADERS_OVERFLOW" || code === "ERR_ASSERTION") return true;
+  return isParserError(error) && !isEarlyEnd(error);
 }
 
 /** Undici 8 gives these no code. */

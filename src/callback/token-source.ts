@@ -1,7 +1,7 @@
 // The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
-import { createMask } from "#lib/mask.ts";
+import { createMask, type Mask } from "#lib/mask.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import type { AccessToken, TokenResult } from "./token-result.ts";
 
@@ -18,7 +18,7 @@ export interface TokenSource {
   /** The callback refused this token: it is not used again. */
   readonly discard: (token: AccessToken) => void;
   /** Hides the newest token and the one before it, which callbacks that were sent them may repeat. */
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
   /** Ends the waiting of all. */
   readonly close: () => void;
 }
@@ -80,7 +80,7 @@ export function createTokenSource({ auth, route, readTimeoutMs }: CallbackSettin
     discard(token) {
       if (token === held) held = null;
     },
-    mask: (text) => mask(text),
+    mask: (text, end) => mask(text, end),
     close: endpoint.close,
   };
 }

@@ -85,11 +85,25 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
       const text = `The relay at ${address} did not answer within ${lateMs / 1000} s`;
       return new RelayError("unavailable", text, { cause: error });
     }
-    const why = stopping.aborted ? "interrupted" : clean(messageOf(error));
+    const why = stopping.aborted ? "interrupted" : clean(reasonOf(error));
     return new RelayError("unavailable", `Cannot ask the relay at ${address}: ${why}`, { cause: error });
   }
 
   return { address, ask, open };
+}
+
+/** What Bun says of these is for those who program with it. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nobody listens",
+  ECONNRESET: "the connection broke before the answer was complete",
+  ENOENT: "it is not there",
+  ENOTFOUND: "name not found",
+  EPROTO: "it does not speak TLS",
+};
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return REASONS[code] ?? messageOf(error);
 }
 
 /** What is left of it is not read where the reader goes away. */

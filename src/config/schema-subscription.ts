@@ -46,7 +46,7 @@ export const subscriptionSchema = v.pipe(
       ),
     ),
     application: v.optional(name("Whose subscription it is")),
-    metadata: v.optional(strings("Free text, shown with the subscription")),
+    metadata: v.optional(strings("Texts by names of your own, shown with the subscription")),
     startingAt: v.optional(timestamp("It runs from this time on")),
     endingAt: v.optional(timestamp("It runs until this time")),
     status: v.optional(

@@ -11,6 +11,7 @@ import type { DeliveryRecord } from "#delivery/record.ts";
 import { maskRecord } from "#delivery/record-mask.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
+import type { Mask } from "#lib/mask.ts";
 import { isBroken, moveAside } from "./broken-file.ts";
 import { type SyncFile, syncFile } from "./checkpoint.ts";
 import { BATCH_RECORDS, createQueue } from "./queue.ts";
@@ -49,7 +50,7 @@ export interface DeliveryLogStats {
 
 export interface DeliveryLogOptions {
   readonly bounds: Bounds;
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
   readonly logger: Logger;
   readonly sync?: SyncFile;
 }

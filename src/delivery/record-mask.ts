@@ -1,5 +1,6 @@
 // What of a record may be kept: secrets hidden, texts and bodies cut.
 
+import type { Mask } from "#lib/mask.ts";
 import type { Header } from "./message.ts";
 import type { Capture, DeliveryRecord, RecordedAttempt } from "./record.ts";
 
@@ -14,7 +15,7 @@ const HIDDEN = "***";
 /** Their values are credentials, whoever set them. */
 const HIDDEN_HEADER = /^(?:authorization|cookie|set-cookie|proxy-.*|webhook-signature)$/i;
 
-export function maskRecord(record: DeliveryRecord, mask: (text: string) => string): DeliveryRecord {
+export function maskRecord(record: DeliveryRecord, mask: Mask): DeliveryRecord {
   const { error, callbackUrl, webhookId, request, response } = record;
   return {
     ...record,
@@ -32,8 +33,8 @@ function maskAttempt(attempt: RecordedAttempt, mask: (text: string) => string): 
   return error === null ? attempt : { ...attempt, error: cutText(mask(error), MAX_ATTEMPT_ERROR_LENGTH) };
 }
 
-function maskCapture({ headers, body, isCut }: Capture, mask: (text: string) => string): Capture {
-  const masked = body === null ? null : maskBody(body, mask);
+function maskCapture({ headers, body, isCut }: Capture, mask: Mask): Capture {
+  const masked = body === null ? null : maskBody(body, isCut ? (text) => mask(text, "cut") : mask);
   return {
     headers: headers === null ? null : headers.map((header) => maskHeader(header, mask)),
     body: masked === null ? null : cutBody(masked),

@@ -34,7 +34,10 @@ export interface Activity {
 
 const MINUTE_MS = 60_000;
 
-export function createActivity(now: () => number = Date.now): Activity {
+/** Where no clock is set it is that on the wall; a clock that is set neither empties a chart nor stops it. */
+const steadyTime = () => performance.timeOrigin + performance.now();
+
+export function createActivity(now: () => number = steadyTime): Activity {
   const kept = createBySubscription(() => createMinutes(now));
   return {
     observer: {
@@ -64,7 +67,7 @@ export function createActivityRoute(
     });
     if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail }, mask);
     const items = page.items.map(([subscription, minutes]) => ({ subscription, ...minutes.read() }));
-    const endsAt = new Date((Math.floor(Date.now() / MINUTE_MS) + 1) * MINUTE_MS).toISOString();
+    const endsAt = new Date(Date.now() + MINUTE_MS - (steadyTime() % MINUTE_MS)).toISOString();
     const answer: View<typeof activityPageSchema> = { items, next: page.next, endsAt };
     return context.json(answer);
   });

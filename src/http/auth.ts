@@ -29,6 +29,7 @@ export interface Auth {
 
 export interface AuthOptions extends Partial<TokenAuthOptions> {
   readonly logger: Logger;
+  /** In ms; never set back: whoever guessed would wait for ever. */
   readonly now?: () => number;
 }
 
@@ -36,7 +37,10 @@ const OPERATOR: Authentication = { kind: "identified", identity: { kind: "operat
 const BEARER_CHALLENGE = 'Bearer realm="relay"';
 const BASIC_CHALLENGE = 'Basic realm="relay", charset="UTF-8"';
 
-export function createAuth(settings: ServerAuth, { now = Date.now, ...options }: AuthOptions): Auth {
+export function createAuth(
+  settings: ServerAuth,
+  { now = () => performance.now(), ...options }: AuthOptions,
+): Auth {
   switch (settings.kind) {
     case "none":
       return { kind: settings.kind, authenticate: () => Promise.resolve(OPERATOR) };

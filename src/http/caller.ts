@@ -22,8 +22,12 @@ export interface Bindings {
   readonly keepOpen: () => void;
 }
 
-/** What a route finds in its context: `context.env.caller`, `context.get("access")`. */
+/** What a route finds in its context, as `context.env.caller` and `context.get("access")`. */
 export interface ServerEnv {
   readonly Bindings: Bindings;
-  readonly Variables: { access: Access };
+  readonly Variables: {
+    access: Access;
+    /** Whether the session or the credentials that it came with still hold: to be asked by an answer that lasts. */
+    isStillAdmitted: () => boolean;
+  };
 }

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { type Entry, LETTER_REASONS } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";
+import type { Mask } from "#lib/mask.ts";
 import type { FoundLetter } from "#nats/letter-find.ts";
 import type { LetterFault } from "#nats/letter-scan.ts";
 import type { LetterCounts } from "#nats/letters.ts";
@@ -88,8 +89,6 @@ export type DeadLetterDetail = View<typeof deadLetterDetailSchema>;
 export type PurgeOutcomeView = View<typeof purgeOutcomeSchema>;
 export type PayloadEncoding = (typeof PAYLOAD_ENCODINGS)[number];
 
-type Mask = (text: string) => string;
-
 export interface DeadLetterViewOptions {
   readonly mask: Mask;
   /** How often a letter of that subscription is replayed by itself; null: not at all. */
@@ -151,7 +150,9 @@ export function toDeadLetterDetail(
   const { mask } = options;
   const isWhole = encoding === "base64" || body.length <= MAX_SHOWN_BYTES;
   const shown = Buffer.from(isWhole ? body : body.subarray(0, MAX_SHOWN_BYTES));
-  const content = encoding === "text" ? mask(shown.toString("utf8")) : shown.toString(encoding);
+  const readable = new TextDecoder().decode(shown, { stream: !isWhole });
+  const content =
+    encoding === "text" ? mask(readable, isWhole ? undefined : "cut") : shown.toString(encoding);
   return {
     ...toDeadLetterView(entry, options),
     headers: headers.filter(isShown).map(([name, value]): [string, string] => [name, mask(value)]),

@@ -80,6 +80,7 @@ export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOption
       filter: toRecordFilter(query.output),
       after: lastId === "" ? newest.value : Number(lastId),
       mask,
+      isStillAdmitted: context.get("isStillAdmitted"),
       onBegun: () => (streams += 1),
       onEnded: () => (streams -= 1),
     });

@@ -16,6 +16,8 @@ export interface StreamOptions {
   /** Id of the record before the first one. */
   readonly after: number;
   readonly mask: (line: string) => string;
+  /** It ends soon after this is false. */
+  readonly isStillAdmitted: () => boolean;
   readonly onBegun: () => void;
   readonly onEnded: () => void;
 }
@@ -28,7 +30,7 @@ const RECONNECT_MS = 2000;
 /** Begins when it is first read. */
 export function streamDeliveries(
   log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
-  { filter, after, mask, onBegun, onEnded }: StreamOptions,
+  { filter, after, mask, isStillAdmitted, onBegun, onEnded }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const leaving = new AbortController();
@@ -69,7 +71,7 @@ export function streamDeliveries(
   /** null: there are no more. */
   async function next(): Promise<string | null> {
     const pingAt = performance.now() + PING_MS;
-    for (;;) {
+    while (isStillAdmitted()) {
       const events = await readEvents();
       if (events !== null) return events;
       const waitMs = Math.max(0, pingAt - performance.now());
@@ -78,6 +80,7 @@ export function streamDeliveries(
       if (how === "closed" || leaving.signal.aborted) return null;
       if (how === "aborted") return place();
     }
+    return null;
   }
 
   return new ReadableStream(

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import type { Capture } from "#delivery/record.ts";
 import { maskRecord, readText } from "#delivery/record-mask.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
+import type { Mask } from "#lib/mask.ts";
 import { count, date, pageSchema, text, textOrNull, type View, word } from "./view.ts";
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
@@ -59,7 +60,7 @@ export const deliveryDetailSchema = v.strictObject({
 export type DeliveryView = View<typeof deliverySchema>;
 export type DeliveryDetail = View<typeof deliveryDetailSchema>;
 
-export function toDeliveryView(record: StoredRecord, mask: (line: string) => string): DeliveryView {
+export function toDeliveryView(record: StoredRecord, mask: Mask): DeliveryView {
   const {
     request: _request,
     response: _response,
@@ -68,7 +69,7 @@ export function toDeliveryView(record: StoredRecord, mask: (line: string) => str
   return view;
 }
 
-export function toDeliveryDetail(stored: StoredRecord, mask: (line: string) => string): DeliveryDetail {
+export function toDeliveryDetail(stored: StoredRecord, mask: Mask): DeliveryDetail {
   const record = maskRecord(stored, mask);
   return {
     id: String(stored.id),

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import type { Exchange } from "#callback/client.ts";
 import { statusOf } from "#delivery/outcome.ts";
+import type { Mask } from "#lib/mask.ts";
 import { count, date, text, textOrNull, type View, word } from "./view.ts";
 
 const headers = v.pipe(
@@ -35,9 +36,9 @@ export const exchangeSchema = v.strictObject({
 
 export type ExchangeView = View<typeof exchangeSchema>;
 
-export function toExchangeView(exchange: Exchange, mask: (text: string) => string): ExchangeView {
+export function toExchangeView(exchange: Exchange, mask: Mask): ExchangeView {
   const { outcome, request, response } = exchange;
-  const maskAnswer = (line: string) => mask(response?.maskTokens(line) ?? line);
+  const maskAnswer: Mask = (line, end) => mask(response?.maskTokens(line, end) ?? line, end);
   return {
     outcome: outcome.kind,
     status: statusOf(outcome),
@@ -52,7 +53,10 @@ export function toExchangeView(exchange: Exchange, mask: (text: string) => strin
             headers: Object.entries(response.headers).flatMap(([name, value]) =>
               [value ?? []].flat().map((line): [string, string] => [name, maskAnswer(line)]),
             ),
-            body: maskAnswer(new TextDecoder().decode(response.body)),
+            body: maskAnswer(
+              new TextDecoder().decode(response.body, { stream: response.truncated }),
+              response.truncated ? "cut" : undefined,
+            ),
             truncated: response.truncated,
           },
   };

@@ -29,11 +29,17 @@ export interface GateOptions extends Places {
 type ServerContext = Context<ServerEnv>;
 
 type Admission =
-  | { readonly kind: "admitted"; readonly access: Access }
+  | { readonly kind: "admitted"; readonly access: Access; readonly isStillAdmitted: () => boolean }
   | { readonly kind: "refused"; readonly problem: Problem };
 
+interface Identified {
+  readonly kind: "identified";
+  readonly identity: Identity;
+  readonly isStillAdmitted: () => boolean;
+}
+
 const MAX_BODY_BYTES = 1_048_576;
-const EVERYTHING: Admission = { kind: "admitted", access: { kind: "all" } };
+const EVERYTHING: Admission = { kind: "admitted", access: { kind: "all" }, isStillAdmitted: () => true };
 
 /** Routes behind it find `access` in their context, and a body that has arrived whole. */
 export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
@@ -45,6 +51,7 @@ export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
     const admission = await admit(context, options);
     if (admission.kind === "refused") return admission.problem;
     context.set("access", admission.access);
+    context.set("isStillAdmitted", admission.isStillAdmitted);
     const { raw } = context.req;
     if (isReading(raw.method) || raw.body === null) return null;
     const result = await readBody(raw, { maxBytes: MAX_BODY_BYTES, withinMs: bodyWithinMs });
@@ -81,7 +88,8 @@ async function admit(context: ServerContext, options: GateOptions): Promise<Admi
   const found = await identify(context, { ...options, address: caller.address });
   if (found.kind === "refused") return found;
   const decision = decideAccess(found.identity, { method: raw.method, area });
-  if (decision.kind === "granted") return { kind: "admitted", access: decision.access };
+  const { isStillAdmitted } = found;
+  if (decision.kind === "granted") return { kind: "admitted", access: decision.access, isStillAdmitted };
   const challenge = `Bearer realm="relay", error="insufficient_scope", scope="${decision.scope}"`;
   return refuse({ status: 403, detail: decision.detail, headers: { "www-authenticate": challenge } });
 }
@@ -90,13 +98,17 @@ async function admit(context: ServerContext, options: GateOptions): Promise<Admi
 async function identify(
   context: ServerContext,
   { auth, sessions, address }: { auth: Auth; sessions: Sessions; address: string },
-): Promise<
-  { readonly kind: "identified"; readonly identity: Identity } | Extract<Admission, { kind: "refused" }>
-> {
+): Promise<Identified | Extract<Admission, { kind: "refused" }>> {
   const { headers } = context.req.raw;
   const session = headers.has("authorization") ? null : findSession(context, sessions);
-  if (session !== null) return { kind: "identified", identity: session.identity };
-  return await auth.authenticate(readCredentials(headers), address);
+  if (session !== null) {
+    const isStillAdmitted = () => findSession(context, sessions) !== null;
+    return { kind: "identified", identity: session.identity, isStillAdmitted };
+  }
+  const result = await auth.authenticate(readCredentials(headers), address);
+  if (result.kind === "refused") return result;
+  const endsAt = result.expiresAt ?? Infinity;
+  return { kind: "identified", identity: result.identity, isStillAdmitted: () => Date.now() < endsAt };
 }
 
 function refuse(problem: Problem): Extract<Admission, { kind: "refused" }> {

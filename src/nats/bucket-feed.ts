@@ -44,7 +44,6 @@ const NANOS_PER_MS = 1_000_000;
 const HEARTBEAT_MS = 700;
 /** Three heartbeats, nearly. */
 const SILENCE_MS = 2000;
-const LOOK_MS = 250;
 const INACTIVE_MS = 5000;
 const CREATE_MS = 2000;
 const DELETE_MS = 1000;
@@ -72,9 +71,13 @@ export async function openFeed(
   const subscription = client.subscribe(inbox, {
     callback: (error, msg) => (error === null ? take(msg) : end(error.message)),
   });
-  const timer = setInterval(() => {
-    if (performance.now() - heardAt > SILENCE_MS) end("no heartbeat from the server");
-  }, LOOK_MS);
+  let timer = setTimeout(checkSilence, SILENCE_MS);
+
+  function checkSilence(): void {
+    const leftMs = heardAt + SILENCE_MS - performance.now();
+    if (leftMs > 0) timer = setTimeout(checkSilence, leftMs);
+    else end("no heartbeat from the server");
+  }
 
   function take(msg: Msg): void {
     if (hasEnded) return;
@@ -117,7 +120,7 @@ export async function openFeed(
   function end(reason: string): void {
     if (hasEnded) return;
     hasEnded = true;
-    clearInterval(timer);
+    clearTimeout(timer);
     unsubscribe(subscription);
     ended.resolve(reason);
   }

@@ -40,10 +40,14 @@ async function attemptOnce(
 ): Promise<AttemptResult> {
   const { message } = held.received;
   const startedAt = new Date();
+  const startMs = performance.now();
   const exception = await callback.prepare(redeliverable);
   if (redeliverable.aborted) return { kind: "not-made" };
   const fault = exception ?? (await checkJournal(guard));
-  if (fault !== null) return { kind: "made", exchange: unsent(fault, startedAt, subscription) };
+  if (fault !== null) {
+    const durationMs = performance.now() - startMs;
+    return { kind: "made", exchange: unsent(fault, subscription, { startedAt, durationMs }) };
+  }
   if (!(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
   held.isRedeliverable = false;
   try {
@@ -69,11 +73,15 @@ function toJournalException(error: unknown): Exception {
   return { kind: "exception", code: "journal", error: `Cannot write the journal: ${messageOf(error)}` };
 }
 
-export function unsent(outcome: Exception, startedAt: Date, { callback }: Subscription): Exchange {
+export function unsent(
+  outcome: Exception,
+  { callback }: Subscription,
+  { startedAt, durationMs }: Pick<Exchange, "startedAt" | "durationMs">,
+): Exchange {
   return {
     outcome,
     startedAt,
-    durationMs: Date.now() - startedAt.getTime(),
+    durationMs,
     sent: false,
     aborted: false,
     resends: 0,

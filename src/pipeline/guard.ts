@@ -34,7 +34,7 @@ export interface Guard {
   close: () => Promise<void>;
 }
 
-const FLUSH_INTERVAL_MS = 250;
+const FLUSH_DELAY_MS = 250;
 const MAX_ENTRIES = 65_536;
 /** So many are dropped at once: the first of a Map is slow to find where one after the other is deleted. */
 const DROPPED_AT_ONCE = 4096;
@@ -95,27 +95,44 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
   let isClosed = false;
   let isFlushing = false;
   let isFlushWanted = false;
+  let flushTimer: Timer | null = null;
+
+  /** Nothing runs while there is nothing to write. */
+  function flushSoon(): void {
+    if (isClosed) return;
+    flushTimer ??= setTimeout(() => {
+      flushTimer = null;
+      void flush(); // Never rejects.
+    }, FLUSH_DELAY_MS);
+  }
+
+  /** What is not written now is tried again. */
+  function onFault(error: unknown): void {
+    warn(error);
+    flushSoon();
+  }
+
   async function flush(): Promise<void> {
     isFlushWanted = true;
     if (isFlushing) return;
     isFlushing = true;
     while (isFlushWanted) {
       isFlushWanted = false;
-      await persist({ isDurable: false }).catch(warn);
+      await persist({ isDurable: false }).catch(onFault);
     }
     isFlushing = false;
   }
-  const flushTimer = setInterval(() => void flush(), FLUSH_INTERVAL_MS); // Never rejects.
 
   async function save(next: JournalHead): Promise<void> {
     if (isClosed) return;
     head = next;
-    await rewrite(next).catch(warn);
+    await rewrite(next).catch(onFault);
   }
 
   function markDone({ sequence, timestampNanos }: Message): void {
     remember(sequence, timestampNanos);
     journal.append({ sequence, timestampNanos });
+    flushSoon();
   }
 
   function fits(consumer: AlignedConsumer, known: JournalHead): boolean {
@@ -175,7 +192,7 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
     },
     async close() {
       isClosed = true;
-      clearInterval(flushTimer);
+      if (flushTimer !== null) clearTimeout(flushTimer);
       await persist({ isDurable: false }).catch(warn);
       await journal.close().catch(warn);
     },

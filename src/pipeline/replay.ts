@@ -74,10 +74,14 @@ export async function replayMessage(
   async function attemptInTurn(own: Terms): Promise<Step> {
     const { qos } = own.subscription;
     const startedAt = new Date();
+    const startMs = performance.now();
     const isOnce = qos === "AT_MOST_ONCE";
     const exception = isOnce ? await own.callback.prepare(waiting) : null;
     if (waiting.aborted) return { kind: "stopped" };
-    if (exception !== null) return judge(own, unsent(exception, startedAt, own.subscription));
+    if (exception !== null) {
+      const durationMs = performance.now() - startMs;
+      return judge(own, unsent(exception, own.subscription, { startedAt, durationMs }));
+    }
     const claim = await order.claim(qos);
     if (claim === "gone") return { kind: "gone" };
     if (claim === "unavailable") return { kind: "again", delayMs: CLAIM_AGAIN_MS };

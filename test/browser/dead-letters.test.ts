@@ -109,6 +109,32 @@ test("a replay under way shows how far it is, is paused, and goes on", async () 
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
 
+test("what may have reached a callback under AT_MOST_ONCE is replayed only where that was chosen", async () => {
+  let isRepaired = false;
+  await using lab = await openPageLab({
+    qos: "AT_MOST_ONCE",
+    entrypoint: { interruptConsumptionOnServerError: false },
+    respond: () => (isRepaired ? 200 : 500),
+  });
+  await lab.publish("billing", "{}");
+  await lab.relay.logged("Message dead-lettered");
+  isRepaired = true;
+  const page = await lab.browser.open(`${lab.url}/page/dead-letters`);
+  const question = page.getByRole("dialog", { name: "Replay" });
+  await page.locator("tbody tr").waitFor();
+  await page.getByRole("button", { name: "Replay all that match" }).click();
+  await question.getByRole("button", { name: "Replay" }).click();
+  await page.getByText("1 skipped: may have arrived (AT_MOST_ONCE)").waitFor();
+  expect(lab.receiver.requests).toHaveLength(1);
+
+  await page.getByRole("button", { name: "Replay all that match" }).click();
+  await question.getByLabel("may arrive a second time").check();
+  await question.getByRole("button", { name: "Replay" }).click();
+  await page.getByText("There is no dead letter that matches.").waitFor();
+  expect(lab.receiver.requests).toHaveLength(2);
+  expect(lab.browser.faults).toEqual([]);
+}, 60_000);
+
 test.each([
   ["markup", MARKUP, MARKUP],
   ["a line of 64 KiB", "x".repeat(65_536), "x".repeat(65_536)],

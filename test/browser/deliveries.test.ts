@@ -12,7 +12,8 @@ test("two clicks lead from the overview to what a failing callback answered", as
   const broken = page.locator('[data-subscription="broken"]');
   await broken.getByText("Failure", { exact: true }).waitFor();
 
-  await broken.getByRole("link", { name: "Deliveries" }).click();
+  await broken.getByRole("link", { name: "What failed" }).click();
+  expect(new URL(page.url()).search).toBe("?status=5xx&subscription=broken");
   await page.locator(".table tbody tr").first().getByRole("button").click();
 
   const panel = page.getByRole("dialog", { name: "Delivery" });
@@ -57,6 +58,13 @@ test("filters are chips kept in the address, and the way back undoes them", asyn
 
   await page.goto(`${lab.url}/page/deliveries?callbackUrl=hooks/billing&application=shop`);
   await eventually(async () => (await rows.count()) === 1);
+  const [file] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("link", { name: "Export as CSV" }).click(),
+  ]);
+  const lines = (await Bun.file(await file.path()).text()).trimEnd().split("\r\n");
+  expect([file.suggestedFilename(), lines.length]).toEqual(["deliveries.csv", 2]);
+  expect(lines[1]).toContain(",billing,shop,");
   expect(await page.locator(".chip").count()).toBe(2);
   await page.goto(`${lab.url}/page/deliveries?status=0`);
   await page.getByText("Nothing is recorded that matches.").waitFor();

@@ -2,14 +2,19 @@
 
 import { expect, test } from "bun:test";
 import { DESKTOP, PHONE } from "../support/browser.ts";
+import { eventually } from "../support/eventually.ts";
 import { openPageLab } from "./page-lab.ts";
 
 const VIEWS = ["/", "/page/deliveries", "/page/dead-letters", "/page/logging"];
 
 test("no view scrolls sideways on a screen of 390 or 320 pixels, with its rows in it", async () => {
-  await using lab = await openPageLab();
-  await lab.publish("broken", `{"line":"${"x".repeat(500)}"}`);
-  await lab.publish("shipping", "{}");
+  await using lab = await openPageLab({ respond: () => ({ status: 422, body: "x".repeat(500) }) });
+  await lab.publish("shipping", `{"line":"${"x".repeat(500)}"}`);
+  await lab.relay.logged("Message dead-lettered");
+  await eventually(async () => {
+    const answer = await fetch(`${lab.url}/api/deliveries`);
+    return ((await answer.json()) as { items: unknown[] }).items.length === 1;
+  });
   const seen: unknown[] = [];
   for (const width of [390, 320]) {
     for (const path of VIEWS) {

@@ -71,3 +71,17 @@ test("the overview keeps the focus while it is brought up to date, and finds a s
   expect(await page.locator("[data-subscription]").count()).toBe(1);
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
+
+test("the overview moves nothing under the mouse, and puts who fails first when it has left", async () => {
+  await using lab = await openPageLab();
+  const page = await lab.browser.open(lab.url);
+  const first = page.locator("[data-subscription]").first();
+  await first.hover();
+  expect(await first.getAttribute("data-subscription")).toBe("billing");
+  await lab.publish("broken", "{}");
+  await page.getByText("Failure", { exact: true }).waitFor();
+  expect(await first.getAttribute("data-subscription")).toBe("billing");
+  await page.mouse.move(0, 0);
+  await eventually(async () => (await first.getAttribute("data-subscription")) === "broken");
+  expect(lab.browser.faults).toEqual([]);
+}, 60_000);

@@ -24,6 +24,7 @@ export type Name = "billing" | "shipping" | "broken";
 export interface PageLabOptions {
   /** At top level of the config. */
   readonly more?: Readonly<Record<string, unknown>>;
+  readonly qos?: "AUTO" | "AT_MOST_ONCE";
   /** `configuration` of the entrypoint; else all is logged. */
   readonly entrypoint?: Readonly<Record<string, unknown>>;
   readonly respond?: Respond;
@@ -37,13 +38,13 @@ const LOG_ALL = {
 };
 
 export async function openPageLab(options: PageLabOptions = {}): Promise<PageLab> {
-  const { more = {}, entrypoint = LOG_ALL, respond = answer } = options;
+  const { more = {}, qos = "AUTO", entrypoint = LOG_ALL, respond = answer } = options;
   await using stack = new AsyncDisposableStack();
   const nats = stack.use(await startNatsServer());
   const client = await nats.connect();
   await addStream(client);
   const receiver = stack.use(await startReceiver(respond));
-  const config = labConfig({ natsUrl: nats.url, receiver, entrypoint });
+  const config = labConfig({ natsUrl: nats.url, receiver, qos, entrypoint });
   const relay = stack.use(await startRelay({ config: { ...config, ...more } }));
   const url = await relay.url();
   const browser = stack.use(await startBrowser());
@@ -91,10 +92,12 @@ function answer({ path }: { readonly path: string }, index: number) {
 function labConfig({
   natsUrl,
   receiver,
+  qos,
   entrypoint,
 }: {
   natsUrl: string;
   receiver: Receiver;
+  qos: string;
   entrypoint: Readonly<Record<string, unknown>>;
 }) {
   const subscription = (id: Name, configuration: Readonly<Record<string, unknown>> = {}) => ({
@@ -117,6 +120,7 @@ function labConfig({
     entrypoints: [
       {
         type: "webhook",
+        qos,
         endpoint: "orders",
         dlq: { endpoint: "letters" },
         configuration: entrypoint,

@@ -45,7 +45,7 @@ test("with a user name and a password, by keyboard alone", async () => {
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
 
-test("with a token that was pasted: what it may not do is refused, and said", async () => {
+test("with a token that was pasted: what it may not do is off, and why is said", async () => {
   const key = await createKey("ES256");
   await using authority = await startAuthority(key);
   const { issuer, audience } = authority.settings;
@@ -55,7 +55,22 @@ test("with a token that was pasted: what it may not do is refused, and said", as
   await page.getByText("paste one").waitFor();
   await page.getByLabel("Token").fill(await signToken(key, { scope: "relay:read" }));
   await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: "Pause billing" }).click();
-  await page.getByText("The token lacks the scope relay:write").waitFor();
+  const missing = "Your token lacks the scope relay:write";
+  await page.getByText(`${missing}: nothing can be changed with it.`).waitFor();
+  for (const name of ["Pause billing", "Stop billing", "Test billing"]) {
+    const button = page.getByRole("button", { name });
+    await button.waitFor();
+    expect([await button.isDisabled(), await button.getAttribute("title")]).toEqual([true, missing]);
+  }
+  await page.goto(`${lab.url}/page/dead-letters`);
+  const purge = page.getByRole("button", { name: "Purge all that match" });
+  await purge.waitFor();
+  expect(await purge.isDisabled()).toBe(true);
+  expect(await page.getByRole("button", { name: "Refresh" }).isDisabled()).toBe(false);
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Token").fill(await signToken(key, { scope: "relay:subscribe", sub: "shop" }));
+  await page.keyboard.press("Enter");
+  await page.getByText("The token lacks the scope relay:read").waitFor();
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);

@@ -173,6 +173,7 @@ describe("broken answers", () => {
     ],
     ["garbage", afterRequest((socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n")), "bad-response"],
     ["a garbage status", afterRequest((socket) => socket.end("HTTP/1.1 abc OK\r\n\r\n")), "bad-response"],
+    ["a status below 100", afterRequest((socket) => socket.end("HTTP/1.1 099 OK\r\n\r\n")), "bad-response"],
     [
       "a garbage chunk",
       afterRequest((socket) => socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")),

@@ -216,5 +216,6 @@ test("open() rejects where the answer breaks off", async () => {
   };
   const { code, message } = await failure(read());
   expect(code).toBe("unavailable");
-  expect(message).toStartWith(`Cannot ask the relay at http://127.0.0.1:${listener.port}/: `);
+  const why = "the connection broke before the answer was complete";
+  expect(message).toBe(`Cannot ask the relay at http://127.0.0.1:${listener.port}/: ${why}`);
 });

@@ -100,8 +100,7 @@ async function setUp(options: Options = {}): Promise<Setup> {
     const relay = owned.use(await startRelay({ config }));
     return { relay, api: await openApi(await relay.url()) };
   };
-  const hosts: Host[] = [];
-  for (let count = 0; count < relays; count += 1) hosts.push(await start());
+  const hosts = await Promise.all(Array.from({ length: relays }, start));
   const js = jetstream(client);
   let commands = 0;
   const moved = owned.move();
@@ -196,7 +195,7 @@ test.each([...EVERY_QOS.map((qos) => [qos, 1] as const), ["AT_LEAST_ONCE", 2] as
     await using setup = await setUp({ qos, relays, delayMs: 1 });
     const { publish, names, command, areAll } = setup;
     await areConsuming(setup);
-    const count = 200;
+    const count = 120;
     const publishing = (async () => {
       for (const name of range(1, count)) await publish(name);
     })();
@@ -248,6 +247,9 @@ test.each(EVERY_QOS)(
   },
 );
 
+/** nats-server 2.9 may give what one of two relays gives back to a pull of the other that is over: it comes after the ack wait. */
+const AFTER_ACK_WAITS = { withinMs: 15_000 };
+
 test.concurrent.each(EVERY_QOS)(
   "%s: after a seek at either relay both go on there, whether it consumes, pauses or failed",
   async (qos) => {
@@ -258,7 +260,7 @@ test.concurrent.each(EVERY_QOS)(
     for (const name of range(1, 6)) sequences.push(await publish(name));
     await eventually(() => names().length === 6);
     await command("seek", { sequence: sequences[3] });
-    await eventually(() => names().length >= 9);
+    await eventually(() => names().length >= 9, AFTER_ACK_WAITS);
     expect(inOrder(names().slice(6, 9), qos)).toEqual(range(4, 6));
 
     await command("pause");
@@ -267,7 +269,7 @@ test.concurrent.each(EVERY_QOS)(
     await areAll({ status: "PAUSED", state: "asleep" });
     const paused = names().length;
     await command("resume");
-    await eventually(() => names().length >= paused + 2);
+    await eventually(() => names().length >= paused + 2, AFTER_ACK_WAITS);
     expect(inOrder(names().slice(paused), qos)).toEqual(range(5, 6));
 
     await publish("7", [500, 200]);
@@ -276,11 +278,11 @@ test.concurrent.each(EVERY_QOS)(
     await command("seek", { sequence: sequences[5] });
     await areAll({ consumerStatus: "FAILURE", state: "failed" });
     await command("resume");
-    await eventually(() => names().length >= sent + 2);
+    await eventually(() => names().length >= sent + 2, AFTER_ACK_WAITS);
     expect(inOrder(names().slice(sent), qos)).toEqual(range(6, 7));
     await areConsuming(setup);
   },
-  20_000,
+  40_000,
 );
 
 async function areFailed({ hosts }: Setup): Promise<void> {

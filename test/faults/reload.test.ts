@@ -191,7 +191,7 @@ test.each(EVERY_QOS)(
   async (qos) => {
     await using setup = await setUp(qos);
     const { relay, receiver, write, publish } = setup;
-    const count = 1000;
+    const count = 600;
     const publishing = publish(count);
     for (let change = 1; change <= 5; change += 1) {
       const target = (count * change) / 7;
@@ -247,7 +247,7 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
   async (qos) => {
     await using setup = await setUp(qos);
     const { relay, receiver, write, publish } = setup;
-    const count = 1000;
+    const count = 600;
     const publishing = publish(count);
     const answers: Promise<readonly string[]>[] = [];
     for (let change = 1; change <= 60; change += 1) {

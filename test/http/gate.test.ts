@@ -2,8 +2,12 @@
 
 import { connect } from "node:net";
 import { expect, test } from "bun:test";
+import { Hono } from "hono";
 import type { Identity } from "#http/access.ts";
 import type { Auth } from "#http/auth.ts";
+import type { ServerEnv } from "#http/caller.ts";
+import { createGate } from "#http/gate.ts";
+import { createSessions } from "#http/session.ts";
 import { BASIC, basic, bearer, type Gated, openGated, SECRET, testAuth, TOKEN } from "./gated.ts";
 
 const NONE = testAuth({ kind: "none" });
@@ -208,4 +212,42 @@ test("createGate() asks nothing of the control socket but JSON of a bounded size
   const large = await send({ method: "POST", body: " ".repeat(1_048_577), headers: JSON_TYPE });
   expect(large.status).toBe(413);
   expect((await fetch(`${gated.url}/livez`)).status).toBe(421);
+});
+
+test("createGate() tells an answer that lasts when its session, or its token, is over", async () => {
+  const sessions = createSessions();
+  const { value } = sessions.open({ identity: { kind: "operator" }, expiresAt: null });
+  const ended: Auth = {
+    kind: "jwt",
+    authenticate: () =>
+      Promise.resolve({ kind: "identified", identity: { kind: "operator" }, expiresAt: Date.now() - 1 }),
+  };
+  const server = new Hono<ServerEnv>();
+  server.use(
+    createGate({
+      auth: ended,
+      sessions,
+      listen: { host: "127.0.0.1", isLoopback: true },
+      openPaths: new Set(),
+      contextPaths: [],
+      mask: (text) => text,
+    }),
+  );
+  const admitted: (() => boolean)[] = [];
+  server.get("/api/lasting", (context) => {
+    admitted.push(context.get("isStillAdmitted"));
+    return context.text("");
+  });
+  const caller = { kind: "network", address: "127.0.0.1", port: 80, isSecure: false } as const;
+  const get = async (headers: Readonly<Record<string, string>>) =>
+    server.request(
+      "http://localhost/api/lasting",
+      { headers: { host: "localhost", ...headers } },
+      { caller, keepOpen: () => {} },
+    );
+  await get({ cookie: `relay-session-80=${value}` });
+  await get(bearer("a.b.c"));
+  expect(admitted.map((isStillAdmitted) => isStillAdmitted())).toEqual([true, false]);
+  sessions.close(value);
+  expect(admitted[0]?.()).toBe(false);
 });

@@ -1,0 +1,29 @@
+// Whether who looks at the page may change something: what would is switched off otherwise, and says why.
+
+import type { Session } from "./answers.ts";
+import { h } from "./dom.ts";
+
+const SCOPE = "relay:write";
+
+/** Null: everything may be changed. */
+let obstacle: string | null = null;
+
+/** To be told before a view is filled. */
+export function learnPermission({ identity }: Session): void {
+  const mayWrite = identity === null || identity.kind === "operator" || identity.scopes.includes(SCOPE);
+  obstacle = mayWrite ? null : `Your token lacks the scope ${SCOPE}`;
+}
+
+/** What to say on top of the page; null: nothing. */
+export function describePermission(): string | null {
+  return obstacle === null ? null : `${obstacle}: nothing can be changed with it.`;
+}
+
+/** A button that changes something in Relay. */
+export function writeButton(attributes: Parameters<typeof h>[1], label: string): HTMLButtonElement {
+  return h(
+    "button",
+    { ...attributes, ...(obstacle === null ? {} : { disabled: true, title: obstacle }) },
+    label,
+  );
+}

@@ -1,0 +1,92 @@
+// A checkpoint that the event loop does not wait for: the disk syncs beside it, and meanwhile nothing is written.
+//
+//   log of writes too long -> sync it -> copy it into the file -> sync the file -> empty it -> sync it -> write on
+//
+// SQLite itself syncs nothing until the end. At each step a power failure leaves a whole file: the log of writes is complete
+// on disk before the file is touched, stays until the file is complete, and is empty on disk before it is begun anew.
+
+import type { Database } from "bun:sqlite";
+import { closeSync, fstatSync, fsync, fsyncSync, openSync } from "node:fs";
+import { promisify } from "node:util";
+
+/** Resolves when the disk has what was written to the file. */
+export type SyncFile = (descriptor: number) => Promise<void>;
+
+export const syncFile: SyncFile = promisify(fsync);
+
+export interface Checkpoints {
+  readonly isDue: (maxBytes: number) => boolean;
+  /** The next one is due, however short the log of writes is. */
+  request: () => void;
+  /** Until it ends nothing may be written. Rejects with what the disk or SQLite says. */
+  run: (sync: SyncFile) => Promise<void>;
+  /** From now on SQLite syncs, and waits for it. */
+  finish: () => void;
+  /** After the database. */
+  close: () => void;
+}
+
+const MAX_WRITES_BYTES = 4 * 1024 * 1024;
+
+interface Copied {
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
+/** Of the database at `path`, which has a log of writes by now. The first one is due: nobody knows how the last relay ended. */
+export function openCheckpoints(database: Database, path: string): Checkpoints {
+  // Closed before the database, it would take SQLite's locks with it (POSIX).
+  const file = openSync(path, "r");
+  const writes = openWrites(path, file);
+  let isRequested = true;
+  let keptBytes = 0;
+  const writtenBytes = () => fstatSync(writes).size;
+
+  /** False: not all of it, for another process reads the file. */
+  function copyWrites(): boolean {
+    using copy = database.prepare<Copied, []>("PRAGMA wal_checkpoint(PASSIVE)");
+    const copied = copy.get();
+    return copied !== null && copied.log === copied.checkpointed;
+  }
+
+  return {
+    isDue: (maxBytes) => isRequested || writtenBytes() - keptBytes > writesBytesOf(maxBytes),
+    request() {
+      isRequested = true;
+    },
+    async run(sync) {
+      isRequested = false;
+      await sync(writes);
+      if (copyWrites()) {
+        await sync(file);
+        database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+        await sync(writes);
+      }
+      // Something, where another process reads the file: it is not tried again after each batch.
+      keptBytes = writtenBytes();
+    },
+    finish() {
+      fsyncSync(file);
+      database.run("PRAGMA synchronous = NORMAL");
+      database.run("PRAGMA wal_autocheckpoint = 1000");
+    },
+    close() {
+      closeSync(writes);
+      closeSync(file);
+    },
+  };
+}
+
+function openWrites(path: string, file: number): number {
+  try {
+    return openSync(`${path}-wal`, "r");
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+/** How long the log of writes may get, but for one batch. */
+export function writesBytesOf(maxBytes: number): number {
+  return Math.min(MAX_WRITES_BYTES, Math.floor(maxBytes / 8));
+}
