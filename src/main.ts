@@ -3,6 +3,7 @@
 import { writeSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { runCheck } from "#cli/check.ts";
+import { toCommandWords } from "#cli/command-words.ts";
 import { findConfig } from "#cli/config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "#cli/deliveries.ts";
 import { runDemo } from "#cli/demo.ts";
@@ -211,12 +212,6 @@ function createProgram(finish: (exitCode: number) => void): Command {
   return program;
 }
 
-/** `relay help a b` is `relay a b --help`. */
-function toArguments(argv: readonly string[]): string[] {
-  const [program = "", script = "", first, ...rest] = argv;
-  return first === "help" && rest.length > 0 ? [program, script, ...rest, "--help"] : [...argv];
-}
-
 function toCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1 || count > 1_000_000) {
@@ -225,10 +220,10 @@ function toCount(text: string): number {
   return count;
 }
 
-async function main(): Promise<number> {
+async function main(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   try {
-    await createProgram((code) => (exitCode = code)).parseAsync(toArguments(process.argv));
+    await createProgram((code) => (exitCode = code)).parseAsync(argv);
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
@@ -238,5 +233,6 @@ async function main(): Promise<number> {
   }
 }
 
-if (process.argv[2] === "run") useSmallHeap(process.argv, process.env);
-process.exit(await main());
+const argv = toCommandWords(process.argv);
+if (argv[2] === "run") useSmallHeap(argv, process.env);
+process.exit(await main(argv));

@@ -11,6 +11,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { Bucket, Condition } from "#nats/bucket.ts";
 import type { Sealer } from "#nats/sealing.ts";
 import { findForeign, findMasked, withApplication } from "./api-body.ts";
+import { findExcess } from "./api-limits.ts";
 
 export interface ApiSubscription {
   readonly subscription: Subscription;
@@ -133,6 +134,8 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     const masked = findMasked(ownBody);
     if (masked.length > 0) return { kind: "invalid", faults: masked };
     const { id } = parsed.subscription;
+    const excess = findExcess(parsed.subscription, { known, unusable: faults });
+    if (excess !== null) return { kind: "refused", reason: excess };
     const value = await pack(ownBody, parsed);
     if (value === null) return { kind: "invalid", faults: [{ path: "", message: NO_KEY }] };
     hide(parsed.hidden);

@@ -104,6 +104,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     const own = withFields(logger, { subscription: subscription.id });
     return {
       connected: connection.ready,
+      isConnected: () => connection.isConnected,
       lastContactAt: connection.lastContactAt,
       alignConsumer: (settings, position) => alignConsumer(connection, settings, position),
       async readAckFloor(settings) {
@@ -142,6 +143,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     endpoints: letterEndpoints,
     bucket,
     openLetters: (endpoint) => openReplayLetters(connection, endpoint),
+    onReconnect: connection.onReconnect,
     owner: nats.name,
     logger,
   });
@@ -169,18 +171,24 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     return applied;
   }
 
-  /** Another relay may make the consumer again before it hears of the deletion: it is looked for twice. */
   async function clearAway({ subscription, forget }: RunningSubscription): Promise<void> {
     await applyWanted().settled;
     forget();
-    const { id, source } = subscription;
+    await clearConsumer(subscription);
+    void clearAgain(subscription); // Never rejects; nobody is to wait for it.
+  }
+
+  /** Another relay may make the consumer again before it hears of the deletion. */
+  async function clearAgain(subscription: Subscription): Promise<void> {
+    if (await sleep(CLEAR_AGAIN_MS, closing.signal)) await clearConsumer(subscription);
+  }
+
+  async function clearConsumer({ id, source }: Subscription): Promise<void> {
+    if (runtime.find(id) !== null) return;
     const ref = { domain: source.domain, stream: source.stream, durable: durableName(id) };
-    for (const delayMs of [0, CLEAR_AGAIN_MS]) {
-      if (!(await sleep(delayMs, closing.signal)) || runtime.find(id) !== null) return;
-      await deleteConsumer(connection, ref).catch((error: unknown) => {
-        logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
-      });
-    }
+    await deleteConsumer(connection, ref).catch((error: unknown) => {
+      logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
+    });
   }
 
   /** Each relay has its own: another subscription of the same id is not to go on where this one was. */

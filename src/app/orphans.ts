@@ -1,4 +1,4 @@
-// Consumers that a relay made and that no subscription has, as the API shows them.
+// Consumers that a relay made, that no subscription has and nobody pulls from, as the API shows them.
 
 import { durableName } from "#delivery/subscription.ts";
 import type { Orphan } from "#http/orphans.ts";

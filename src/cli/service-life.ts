@@ -5,6 +5,7 @@
 //                                    a reload  v   |  taken or refused
 //                                            RELOADING
 
+import { startTicks } from "#lib/ticks.ts";
 import type { Notify } from "#systemd/notify.ts";
 
 export interface ServiceLifeOptions {
@@ -37,7 +38,7 @@ export function startServiceLife({ notify, watchdogMs, isMoving }: ServiceLifeOp
   let describe: () => string = () => "Starting";
   const feed = () => void (isMoving() && notify.send({ WATCHDOG: 1 }));
   const feeding = watchdogMs === null ? null : setInterval(feed, watchdogMs);
-  const telling = setInterval(tell, STATUS_INTERVAL_MS);
+  const endTelling = startTicks(STATUS_INTERVAL_MS, tell);
   tell();
 
   function tell(): void {
@@ -77,7 +78,7 @@ export function startServiceLife({ notify, watchdogMs, isMoving }: ServiceLifeOp
       notify.send({ ...fields, EXTEND_TIMEOUT_USEC: (limitMs + MARGIN_MS) * 1000 });
     },
     close() {
-      clearInterval(telling);
+      endTelling();
       if (feeding !== null) clearInterval(feeding);
       notify.close();
     },

@@ -19,7 +19,10 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     description: "list the subscriptions of the relay",
     options: [JSON_OPTION],
     examples: ["relay subscriptions list", "relay subscriptions list --json"],
-    note: "Orphans are consumers on the server that no subscription of this relay has any more.",
+    note: [
+      "Orphans are consumers on the server that no subscription of this relay has, and nobody pulls from.",
+      "One that another relay holds back, paused for example, is among them: look before you delete one.",
+    ].join("\n"),
     check: NOTHING,
     run: list,
   },

@@ -65,7 +65,7 @@ export async function watchConfig(
   const directory = createDirectoryWatch(dirname(file), lookSoon);
   const poll = setInterval(() => {
     void directory.attach(); // Never rejects.
-    lookSoon();
+    if (timer === null) void look(); // Never rejects.
   }, pollMs);
   await directory.attach();
   lookSoon(); // For what happened since the first look.

@@ -145,7 +145,7 @@ export const OPERATIONS: readonly Operation[] = [
     method: "get",
     path: "/api/orphans",
     id: "listOrphans",
-    summary: "Consumers of subscriptions that are no more, on the streams in use",
+    summary: "Consumers of no subscription of this relay, on the streams in use; nobody pulls from them",
     access: "read",
     parameters: PAGED,
     answers: [json("OrphanPage", "As last looked at")],

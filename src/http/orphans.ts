@@ -1,4 +1,4 @@
-// `/api/orphans`: consumers named like those of subscriptions, on the streams in use, that no subscription has.
+// `/api/orphans`: consumers named like those of subscriptions, on the streams in use, that nobody has or pulls from.
 
 import { Hono } from "hono";
 import * as v from "valibot";
@@ -18,7 +18,7 @@ export const orphanSchema = v.strictObject({
 
 export type Orphan = View<typeof orphanSchema>;
 
-/** They are left by subscriptions that were taken out of the file; another relay with another file may use them. */
+/** They are left by subscriptions that were taken out of the file, or are those of another relay that holds them back. */
 export function createOrphans(
   list: () => readonly Orphan[],
   mask: (text: string) => string,

@@ -15,15 +15,19 @@ export function sleep(delayMs: number, signal: AbortSignal): Promise<boolean> {
   });
 }
 
-/** The longest that a timer can wait at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Timers do not see that the clock on the wall was set, as it is on a host that started without one. */
+const LOOK_EVERY_MS = 10_000;
 
 /** Resolves at `time`, by the clock on the wall, or at once when `signal` aborts: then with false. Never rejects. */
-export async function sleepUntil(time: Date, signal: AbortSignal): Promise<boolean> {
+export async function sleepUntil(
+  time: Date,
+  signal: AbortSignal,
+  { lookEveryMs = LOOK_EVERY_MS } = {},
+): Promise<boolean> {
   for (;;) {
     const delayMs = time.getTime() - Date.now();
     if (signal.aborted) return false;
     if (delayMs <= 0) return true;
-    if (!(await sleep(Math.min(delayMs, MAX_TIMER_MS), signal))) return false;
+    if (!(await sleep(Math.min(delayMs, lookEveryMs), signal))) return false;
   }
 }

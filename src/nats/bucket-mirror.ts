@@ -28,6 +28,7 @@ export interface LocalChange {
 export interface Mirror {
   get: (key: string) => BucketEntry | null;
   list: (prefix: string) => readonly BucketEntry[];
+  count: () => number;
   onChange: (listener: BucketListener) => () => void;
   /** Covers what is stored. False: too many keys. */
   cover: (change: LocalChange) => boolean;
@@ -44,7 +45,8 @@ export interface Mirror {
   takeOldMarks: () => readonly StoredChange[];
 }
 
-export const MAX_KEYS = 10_000;
+/** The most subscriptions that the API makes, and as much again for their states. */
+export const MAX_KEYS = 20_000;
 export const MAX_VALUE_BYTES = 256 * 1024;
 const MAX_MARKS = 500;
 
@@ -79,6 +81,13 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
       .filter((key) => key.startsWith(prefix))
       .sort()
       .flatMap((key) => get(key) ?? []);
+  }
+
+  function count(): number {
+    let keys = 0;
+    for (const key of content.keys()) if (get(key) !== null) keys += 1;
+    for (const key of covers.keys()) if (!content.has(key) && get(key) !== null) keys += 1;
+    return keys;
   }
 
   /** Does it, and tells who listens what is different to them. */
@@ -182,6 +191,7 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
   return {
     get,
     list,
+    count,
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -120,7 +120,7 @@ export function openBucket(
     const obstacle = findObstacle(key, value);
     if (obstacle !== null) return { kind: "refused", reason: obstacle };
     const isAddition = value !== null && mirror.get(key) === null;
-    if (isAddition && mirror.list("").length >= MAX_KEYS)
+    if (isAddition && mirror.count() >= MAX_KEYS)
       return { kind: "refused", reason: `the bucket has ${MAX_KEYS} keys` };
     const stopped = AbortSignal.any([signal, ended.signal]);
     const result = await writeKey(connection, { bucket: name, key, value, expectedRevision }, stopped);

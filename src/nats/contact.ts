@@ -3,6 +3,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 
 import type { Logger } from "#lib/logger.ts";
+import { startTicks } from "#lib/ticks.ts";
 
 import type { AckSender } from "./ack-sender.ts";
 
@@ -28,19 +29,18 @@ interface Ping {
 export function createContact({ acks, logger }: { acks: AckSender; logger: Logger }): Contact {
   let client: NatsConnection | null = null;
   let outstanding: Ping | null = null;
-  let timer: ReturnType<typeof setInterval> | null = null;
+  let endTicks: () => void = () => undefined;
   let lastAt = Number.NEGATIVE_INFINITY;
 
   function start(connected: NatsConnection): void {
     stop();
     client = connected;
-    timer = setInterval(tick, INTERVAL_MS);
+    endTicks = startTicks(INTERVAL_MS, tick);
     pingNow();
   }
 
   function stop(): void {
-    if (timer !== null) clearInterval(timer);
-    timer = null;
+    endTicks();
     client = null;
     outstanding = null;
   }

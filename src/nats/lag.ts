@@ -20,7 +20,7 @@ export interface ConsumerLag {
   readonly redelivered: number;
 }
 
-/** A durable consumer that a relay made for a subscription, which this relay does not have. */
+/** A durable consumer that a relay made for a subscription, which this relay does not have: nobody pulls from it. */
 export interface Orphan extends StreamRef {
   readonly consumer: string;
   readonly lag: ConsumerLag;
@@ -52,11 +52,15 @@ interface Reading {
   readonly at: number;
   /** Those with a name that a relay gives, by name. */
   readonly consumers: ReadonlyMap<string, ConsumerLag>;
+  /** Those of them that somebody pulls from: this relay or another one. */
+  readonly pulled: ReadonlySet<string>;
 }
 
 /** Streams at once. */
 const BATCH = 8;
 const MAX_ORPHANS = 1000;
+/** A relay whose callbacks are slow does not pull while it holds as much as it may: it is given this long. */
+const HELD_MS = 3_600_000;
 const PREFIX = durableName("");
 
 /** Asks nothing while NATS is away. Never fails: what cannot be seen is not known. */
@@ -100,8 +104,14 @@ export function watchLag(
   async function read({ domain, stream }: StreamRef): Promise<void> {
     const key = keyOf({ domain, stream });
     try {
-      const consumers = await listConsumers(connection, { domain, stream });
-      readings.set(key, { stream: { domain, stream }, at: performance.now(), consumers: toLags(consumers) });
+      const found = await listConsumers(connection, { domain, stream });
+      const own = found.filter(({ name }) => name.startsWith(PREFIX));
+      readings.set(key, {
+        stream: { domain, stream },
+        at: performance.now(),
+        consumers: new Map(own.map((info) => [info.name, toLag(info)])),
+        pulled: new Set(own.filter((info) => isPulled(info, Date.now())).map(({ name }) => name)),
+      });
       faults.delete(key);
     } catch (error) {
       fault(key, error);
@@ -135,13 +145,10 @@ export function watchLag(
     orphans() {
       const owned = new Set(subscriptions().map(({ id, source }) => `${keyOf(source)} ${durableName(id)}`));
       return current()
-        .flatMap(({ stream, consumers }) =>
-          [...consumers].map(([consumer, lag]): Orphan => ({
-            domain: stream.domain,
-            stream: stream.stream,
-            consumer,
-            lag,
-          })),
+        .flatMap(({ stream: { domain, stream }, consumers, pulled }) =>
+          [...consumers].flatMap(([consumer, lag]): Orphan[] =>
+            pulled.has(consumer) ? [] : [{ domain, stream, consumer, lag }],
+          ),
         )
         .filter((orphan) => !owned.has(`${keyOf(orphan)} ${orphan.consumer}`))
         .slice(0, MAX_ORPHANS);
@@ -158,17 +165,16 @@ function keyOf({ domain, stream }: StreamRef): string {
   return `${domain ?? ""} ${stream}`;
 }
 
-function toLags(consumers: readonly ConsumerInfo[]): ReadonlyMap<string, ConsumerLag> {
-  return new Map(
-    consumers
-      .filter(({ name }) => name.startsWith(PREFIX))
-      .map((info) => [
-        info.name,
-        {
-          pending: info.num_pending,
-          ackPending: info.num_ack_pending,
-          redelivered: info.num_redelivered,
-        },
-      ]),
-  );
+function toLag(info: ConsumerInfo): ConsumerLag {
+  return {
+    pending: info.num_pending,
+    ackPending: info.num_ack_pending,
+    redelivered: info.num_redelivered,
+  };
+}
+
+function isPulled({ num_waiting, num_ack_pending, delivered }: ConsumerInfo, nowMs: number): boolean {
+  if (num_waiting > 0) return true;
+  // A time, whatever its type says; NaN where nothing was ever delivered.
+  return num_ack_pending > 0 && nowMs - Date.parse(String(delivered.last_active)) < HELD_MS;
 }

@@ -6,6 +6,7 @@
 import type { Msg } from "@nats-io/transport-node";
 
 import { messageOf } from "#lib/errors.ts";
+import { startTicks } from "#lib/ticks.ts";
 
 import { apiPrefix } from "./api.ts";
 import type { Connection } from "./connection.ts";
@@ -183,7 +184,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
 
   async function end(): Promise<void> {
     state = "ended";
-    clearInterval(watcher);
+    endWatch();
     pace.cancel();
     forget();
     endPull();
@@ -212,7 +213,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     await requestConsumerInfo(connection, { ...source, durable });
   }
 
-  const watcher = setInterval(watch, timing.watchMs);
+  const endWatch = startTicks(timing.watchMs, watch);
   const forget = connection.onReconnect(onConnect);
   onConnect();
 

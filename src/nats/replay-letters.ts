@@ -32,6 +32,7 @@ export interface ReplayLetters {
   /** The first letter at or after `sequence` whose subject matches `filter`. */
   next: (filter: string, sequence: number) => Promise<LetterRead>;
   newest: (subject: string) => Promise<LetterRead>;
+  at: (sequence: number) => Promise<LetterRead>;
   /** True if it is certainly not there any more. */
   remove: (sequence: number) => Promise<boolean>;
   /** With the first of `forms` that fits. */
@@ -118,6 +119,7 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
     lastSequence,
     next: (filter, sequence) => read({ seq: sequence, next_by_subj: filter }),
     newest: (subject) => read({ last_by_subj: subject }),
+    at: (sequence) => read({ seq: sequence }),
     remove,
     replace,
   };

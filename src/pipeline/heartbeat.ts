@@ -1,5 +1,7 @@
 // Keeps what is held from being given to another relay, and tells when that may have happened all the same.
 
+import { startTicks } from "#lib/ticks.ts";
+
 export interface HeartbeatOptions {
   readonly ackWaitMs: number;
   /** Tells the server that the messages are still being worked on. */
@@ -51,10 +53,10 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   }
 
   const renewals = setInterval(renew, intervalMs);
-  const checks = setInterval(check, CHECK_INTERVAL_MS);
+  const endChecks = startTicks(CHECK_INTERVAL_MS, check);
   function stop(): void {
     clearInterval(renewals);
-    clearInterval(checks);
+    endChecks();
   }
   return { isCurrent, stop };
 }

@@ -6,6 +6,7 @@ import type { FailureCause } from "#delivery/status.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
+import { startTicks } from "#lib/ticks.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { Position } from "#nats/consumer-start.ts";
@@ -197,11 +198,11 @@ function keepFloor(
     isReading = false;
   }
 
-  const timer = setInterval(() => void check(), FLOOR_CHECK_INTERVAL_MS); // Never rejects.
+  const endChecks = startTicks(FLOOR_CHECK_INTERVAL_MS, () => void check()); // Never rejects.
   return {
     stop() {
       isStopped = true;
-      clearInterval(timer);
+      endChecks();
     },
   };
 }

@@ -16,15 +16,16 @@ export interface Plan {
 export function reconcile(running: readonly Subscription[], wanted: readonly Subscription[]): Plan {
   const known = new Map(running.map((subscription) => [subscription.id, subscription]));
   const wantedIds = new Set(wanted.map(({ id }) => id));
-  const pairs = wanted.map((subscription) => ({ subscription, former: known.get(subscription.id) }));
-  const ofKind = (kind: Change) =>
-    pairs.filter(({ subscription, former }) => changeOf(former, subscription) === kind);
+  const changed = { none: [], new: [], terms: [], consuming: [] } as Record<Change, Subscription[]>;
+  for (const subscription of wanted) {
+    changed[changeOf(known.get(subscription.id), subscription)].push(subscription);
+  }
   return {
     stop: running.map(({ id }) => id).filter((id) => !wantedIds.has(id)),
-    start: ofKind("new").map(({ subscription }) => subscription),
-    update: ofKind("terms").map(({ subscription }) => subscription),
-    replace: ofKind("consuming").map(({ subscription }) => subscription),
-    keep: ofKind("none").map(({ subscription }) => subscription.id),
+    start: changed.new,
+    update: changed.terms,
+    replace: changed.consuming,
+    keep: changed.none.map(({ id }) => id),
   };
 }
 
@@ -32,7 +33,7 @@ type Change = "none" | "new" | "terms" | "consuming";
 
 function changeOf(former: Subscription | undefined, next: Subscription): Change {
   if (former === undefined) return "new";
-  if (isDeepStrictEqual(former, next)) return "none";
+  if (former === next || isDeepStrictEqual(former, next)) return "none";
   return isDeepStrictEqual(consumingOf(former), consumingOf(next)) ? "terms" : "consuming";
 }
 

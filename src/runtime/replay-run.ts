@@ -21,6 +21,7 @@ import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#nats/replay-letters.ts";
 import { createPace } from "./replay-pace.ts";
+import type { Removals } from "./replay-removals.ts";
 import { claimLetter, type FailedLetter, keepFailed, removeLetter } from "./replay-settle.ts";
 import { type Found, openReplaySource, type ReplaySource } from "./replay-source.ts";
 import type { RunningSubscription } from "./running.ts";
@@ -29,9 +30,9 @@ export interface ReplayRunParts {
   readonly find: (id: string) => RunningSubscription | null;
   readonly endpoints: readonly DeadLetterEndpoint[];
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
-  /** Letters under way, and those that were delivered before, by place and sequence: shared by all replays of this relay. */
+  /** Letters under way, by place and sequence, and those that were delivered before: shared by all replays of this relay. */
   readonly taken: Set<string>;
-  readonly delivered: { has: (key: string) => boolean; add: (key: string) => void };
+  readonly removals: Pick<Removals, "has" | "add">;
   /** False: another relay may be at it. */
   readonly isCurrent: () => boolean;
   /** Ends whatever waits. */
@@ -141,7 +142,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     if (!meetsFilter(letter.letter, filter)) return skip(null);
     if (parts.taken.has(keyOf(found))) return skip("gone");
     // Its removal was confirmed, and forgotten by a server that was killed.
-    if (parts.delivered.has(keyOf(found))) {
+    if (parts.removals.has(found.stored)) {
       await removeLetter(found.letters, found.stored.sequence, parts.ending);
       return skip("gone");
     }
@@ -201,7 +202,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
 
   async function settleDelivered(found: Found, { stored }: ReplayLetter): Promise<boolean> {
     failuresInARow = 0;
-    parts.delivered.add(keyOf(found));
+    for (const letter of [found.stored, stored]) parts.removals.add(letter, found.letters);
     const isRemoved = await removeLetter(found.letters, stored.sequence, parts.ending);
     if (isRemoved) delivered += 1;
     else parts.logger.warn("Delivered dead letter not removed", { subject: stored.subject });

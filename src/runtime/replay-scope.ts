@@ -1,10 +1,8 @@
-// Where a replay looks for letters, and which it must not send again.
+// Where a replay looks for letters.
 
 import type { ReplayRequest } from "#delivery/replay.ts";
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 import type { Runtime } from "./runtime.ts";
-
-const MAX_DELIVERED = 65_536;
 
 /** Those of the subscription that it is about, else all; each once. */
 export function endpointsFor(
@@ -18,17 +16,4 @@ export function endpointsFor(
     if (!distinct.has(key)) distinct.set(key, endpoint);
   }
   return [...distinct.values()];
-}
-
-/** The newest of what was delivered, for as long as the relay runs: a server that is killed may forget what was removed. */
-export function createDelivered(): { has: (key: string) => boolean; add: (key: string) => void } {
-  const keys = new Set<string>();
-  return {
-    has: (key) => keys.has(key),
-    add(key) {
-      keys.add(key);
-      const [oldest] = keys;
-      if (keys.size > MAX_DELIVERED && oldest !== undefined) keys.delete(oldest);
-    },
-  };
 }

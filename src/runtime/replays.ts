@@ -26,8 +26,9 @@ import {
   type RecordOutcome,
   type RecordsBucket,
 } from "./replay-records.ts";
+import { createRemovals, type RemovalsOptions } from "./replay-removals.ts";
 import { createSchedule } from "./replay-schedule.ts";
-import { createDelivered, endpointsFor } from "./replay-scope.ts";
+import { endpointsFor } from "./replay-scope.ts";
 import { type ReplayEnd, type ReplayRun, startReplayRun } from "./replay-run.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -52,6 +53,7 @@ export interface ReplaysParts {
   readonly endpoints: () => readonly DeadLetterEndpoint[];
   readonly bucket: RecordsBucket;
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
+  readonly onReconnect: RemovalsOptions["onReconnect"];
   /** How this relay is called in the records. */
   readonly owner: string;
   readonly logger: Logger;
@@ -73,8 +75,8 @@ export function startReplays(parts: ReplaysParts): Replays {
   const schedule = createSchedule(records.find);
   const working = new Map<string, Working>();
   const taken = new Set<string>();
-  const delivered = createDelivered();
   const stopping = new AbortController();
+  const removals = createRemovals({ ...parts, signal: stopping.signal });
   const expired = new AbortController();
   let waking = new AbortController();
   let lease: Lease | null = null;
@@ -152,7 +154,7 @@ export function startReplays(parts: ReplaysParts): Replays {
       endpoints: endpointsOf(record),
       openLetters: parts.openLetters,
       taken,
-      delivered,
+      removals,
       isCurrent: held.isCurrent,
       waiting: AbortSignal.any([halting.signal, held.lost, stopping.signal]),
       ending,
@@ -172,6 +174,7 @@ export function startReplays(parts: ReplaysParts): Replays {
     void run.finished.then(() => over.abort()); // Never rejects.
     while (await sleep(LOOK_MS, over.signal)) await save(id, { run, held, end: null });
     const end = await run.finished;
+    await removals.settled();
     await save(id, { run, held, end });
     working.delete(id);
     waking.abort();
@@ -210,6 +213,7 @@ export function startReplays(parts: ReplaysParts): Replays {
       records.change(id, (record) => commandReplay(record, command, new Date()), signal),
     async stop(graceMs) {
       forget();
+      removals.close();
       const timer = setTimeout(() => expired.abort(), graceMs);
       stopping.abort();
       await finished;

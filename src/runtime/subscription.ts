@@ -36,11 +36,14 @@ export interface SubscriptionParts extends ConsumeParts {
   readonly openGuard: (subscription: Subscription) => Promise<Guard>;
   readonly openCallback: (subscription: Subscription) => Callback;
   readonly status: StatusCell;
+  /** To NATS. */
+  readonly isConnected: () => boolean;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<void>;
 }
 
 const IDLE: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
+const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started" };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
 const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "What is in flight ends first" };
 /** What is in flight when a seek comes. */
@@ -66,7 +69,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     signal: stopping.signal,
   });
   let pipeline: Pipeline | null = null;
-  let state = NOT_CONNECTED;
+  let state = STARTING;
   /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */
   let graceMs: number | null = null;
   /** Ends what the turn waits for. */
@@ -109,7 +112,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     const rest = restNow();
     if (rest === null) {
       pace.reset();
-      state = NOT_CONNECTED;
+      state = STARTING;
       return consumeOnce(guard, false);
     }
     state = rest.state;
@@ -201,7 +204,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     get subscription() {
       return terms.current.subscription;
     },
-    state: () => state,
+    state: () => (state === STARTING && !parts.isConnected() ? NOT_CONNECTED : state),
     status: () => status.current,
     stats: () => pipeline?.stats() ?? IDLE,
     command: status.command,

@@ -1,4 +1,5 @@
-// Replays whose relay is killed with SIGKILL, again and again, or for good: another run, or another relay, goes on.
+// Replays whose relay is killed with SIGKILL, again and again, or for good: another run, or another relay, goes on. And whose
+// nats-server is killed, which then forgets what was removed a moment before.
 
 import { expect, test } from "bun:test";
 import { eventually } from "../support/eventually.ts";
@@ -76,6 +77,25 @@ test("of two relays one replays; when it is killed the other takes over", async 
   expect(await countLetters(setup, "DLQ")).toBe(0);
   expect(answered.size).toBe(LETTERS);
   expect(repeatedOf(answered)).toBeLessThanOrEqual(CONNECTIONS);
+}, 60_000);
+
+test("nats-server killed: what it forgot is removed again, nothing is sent twice but what was in flight", async () => {
+  const LETTERS = 600;
+  const MANY = 20;
+  await using setup = await setUp();
+  await using relay = await setup.start({ entrypoint: { http: { maxConcurrentConnections: MANY } } });
+  await makeLetters(setup, numbers(LETTERS));
+  const answered = countAnswered(setup);
+  const replays = await openReplays(relay);
+  const id = await replays.start();
+  await eventually(() => answered.size >= LETTERS / 2, { withinMs: 20_000 });
+  await setup.nats.kill();
+  await setup.nats.restart();
+  expect(await replays.ended(id)).toMatchObject({ state: "done", failed: 0 });
+  expect(await countLetters(setup, "DLQ")).toBe(0);
+  expect(answered.size).toBe(LETTERS);
+  expect(repeatedOf(answered)).toBeLessThanOrEqual(MANY);
+  expect(await relay.logged("NATS had forgotten removals")).toMatchObject({ letters: expect.any(Number) });
 }, 60_000);
 
 test("AT_MOST_ONCE: killed while it sends, nothing is sent a second time without force", async () => {

@@ -206,4 +206,27 @@ describe("orphans()", () => {
     await removeConsumer(manager, { stream: "ORDERS", durable: "relay-moved" });
     await eventually(() => lag.orphans().length === 0);
   });
+
+  test("orphans() are none that another relay pulls from, or holds messages of", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client);
+    await publishMany(client, "orders.a", 1);
+    await using connection = await connected(server.url);
+    const live = subscription({ id: "live", filterSubjects: ["orders.x"] });
+    await makeConsumers(connection, [live, subscription({ id: "held" }), subscription({ id: "gone" })]);
+    const inbox = client.subscribe("pulled.by.another");
+    const pull = JSON.stringify({ batch: 1, expires: 60_000_000_000 });
+    client.publish("$JS.API.CONSUMER.MSG.NEXT.ORDERS.relay-live", pull, { reply: "pulled.by.another" });
+    const held = await (await jetstream(client).consumers.get("ORDERS", "relay-held")).next();
+    using lag = watch(connection, [subscription({ id: "own" })]);
+    const names = () => lag.orphans().map(({ consumer }) => consumer);
+    await eventually(() => names().length > 0);
+    expect(names()).toEqual(["relay-gone"]);
+    inbox.unsubscribe();
+    await eventually(() => names().includes("relay-live"));
+    expect(names()).not.toContain("relay-held");
+    held?.ack();
+    await eventually(() => names().includes("relay-held"));
+  });
 });

@@ -125,6 +125,17 @@ describe("a disk that fails", () => {
     expect(copy.isDone(message(3))).toBe(true);
   });
 
+  test("is made up for once it works again, unasked", async () => {
+    const path = paths.next();
+    await using guard = await open(path);
+    await guard.align(CONSUMER);
+    const disk = await breakDisk(path);
+    await guard.align({ ...CONSUMER, ackFloor: 4 });
+    expect(await readFile(path, "latin1")).not.toContain('"floor":4');
+    await disk.repair();
+    await eventually(async () => (await readFile(path, "latin1")).includes('"floor":4'), { withinMs: 2000 });
+  });
+
   test("is made up for by a close", async () => {
     const path = paths.next();
     const guard = await open(path);

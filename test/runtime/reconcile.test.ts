@@ -75,3 +75,21 @@ test("reconcile() replaces where both kinds of settings change", () => {
   const next = toSubscription({ qos: "NONE", application: "shop" });
   expect(reconcile([toSubscription()], [next])).toEqual({ ...OF_ALL, replace: [next] });
 });
+
+test("reconcile() looks once at each that is another object, and never into one that is the same", () => {
+  let looks = 0;
+  const watched = (id: string): Subscription =>
+    Object.defineProperty(toSubscription({ id }), "source", {
+      enumerable: true,
+      get: () => {
+        looks += 1;
+        return source;
+      },
+    });
+  const all = Array.from({ length: 100 }, (_, index) => watched(`s${index}`));
+  expect(reconcile(all, all).keep).toHaveLength(100);
+  expect(looks).toBe(0);
+  const again = Array.from({ length: 100 }, (_, index) => watched(`s${index}`));
+  expect(reconcile(all, again).keep).toHaveLength(100);
+  expect(looks).toBeLessThanOrEqual(200);
+});

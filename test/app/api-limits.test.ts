@@ -1,0 +1,39 @@
+// findExcess(): how many subscriptions the API makes.
+
+import { expect, test } from "bun:test";
+import { findExcess, type Made } from "#app/api-limits.ts";
+
+const owned = (id: string, application: string | null = null) => ({ id, application });
+
+function made(count: number, application: string | null = null): Made {
+  const all = Array.from({ length: count }, (_, index) => owned(`s${index}`, application));
+  return { known: new Map(all.map((subscription) => [subscription.id, { subscription }])), unusable: new Map() };
+}
+
+test("findExcess() takes the thousandth of an application, and refuses the next", () => {
+  expect(findExcess(owned("more", "shop"), made(999, "shop"))).toBeNull();
+  expect(findExcess(owned("more", "shop"), made(1000, "shop"))).toBe(
+    "application shop has 1000 subscriptions made by API, allowed: no more",
+  );
+});
+
+test("findExcess() counts an application for itself, and leaves those of none to the limit of all", () => {
+  expect(findExcess(owned("more", "desk"), made(1000, "shop"))).toBeNull();
+  expect(findExcess(owned("more"), made(1000))).toBeNull();
+});
+
+test("findExcess() lets one of a full application be replaced, and none come from another one", () => {
+  expect(findExcess(owned("s7", "shop"), made(1000, "shop"))).toBeNull();
+  const full = made(1000, "shop");
+  const known = new Map([...full.known, ["other", { subscription: owned("other", "desk") }] as const]);
+  expect(findExcess(owned("other", "shop"), { ...full, known })).toStartWith("application shop has 1000 ");
+});
+
+test("findExcess() refuses the ten thousand and first, those that cannot run here included", () => {
+  const unusable = new Map([["bad", "It is encrypted"]]);
+  expect(findExcess(owned("more"), { ...made(9998), unusable })).toBeNull();
+  const full = { ...made(9999), unusable };
+  expect(findExcess(owned("more"), full)).toBe("there are 10000 subscriptions made by API, allowed: no more");
+  expect(findExcess(owned("s7"), full)).toBeNull();
+  expect(findExcess(owned("bad"), full)).toBeNull();
+});
