@@ -1,7 +1,7 @@
 // The records on disk: one SQLite file in WAL mode, kept below its bounds. Whatever SQLite cannot do is thrown.
 
 import { Database } from "bun:sqlite";
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
 import { type Checkpoints, openCheckpoints, type SyncFile, writesBytesOf } from "./checkpoint.ts";
@@ -78,6 +78,7 @@ export function openStore(path: string): Store {
     return createStore(database, {
       statements: prepare(database),
       checkpoints: openCheckpoints(database, path),
+      isInPlace: createPlaceCheck(path),
     });
   } catch (error) {
     database.close();
@@ -88,9 +89,17 @@ export function openStore(path: string): Store {
 interface StoreParts {
   readonly statements: Statements;
   readonly checkpoints: Checkpoints;
+  /** False: the path leads elsewhere now, and nobody would find what is written. */
+  readonly isInPlace: () => boolean;
 }
 
-function createStore(database: Database, { statements, checkpoints }: StoreParts): Store {
+function createPlaceCheck(path: string): () => boolean {
+  const inodeOf = () => statSync(path, { throwIfNoEntry: false })?.ino;
+  const opened = inodeOf();
+  return () => inodeOf() === opened;
+}
+
+function createStore(database: Database, { statements, checkpoints, isInPlace }: StoreParts): Store {
   let lastId = statements.newest.get()?.id ?? 0;
 
   const insert = database.transaction((records: readonly DeliveryRecord[], bounds: Bounds): number => {
@@ -146,6 +155,7 @@ function createStore(database: Database, { statements, checkpoints }: StoreParts
 
   return {
     write(records, bounds) {
+      if (!isInPlace()) throw new Error("its file was removed or replaced");
       lastId = insert.immediate(records, bounds);
       return lastId;
     },

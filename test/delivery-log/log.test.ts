@@ -2,7 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { readdir, stat, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { eventually } from "../support/eventually.ts";
 import { temporaryDirectory } from "../support/relay.ts";
@@ -49,6 +49,20 @@ test("readSlice() gives the newest first, and goes on where it ended", async () 
   const ids = first.records.map(({ id }) => id);
   expect(ids).toEqual(ids.toSorted((left, right) => right - left));
   expect(first.end).toBe(ids.at(-1) ?? null);
+});
+
+test("append() begins a new file where somebody removed it, and loses nothing of what waits", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  await using own = await openTestLog({ path });
+  own.log.append(toRecord());
+  await eventually(() => own.log.stats().written === 1);
+  await Promise.all(["", "-wal", "-shm"].map((end) => rm(`${path}${end}`)));
+  own.log.append(toRecord({ status: 204 }));
+  await eventually(() => own.log.stats().written === 2);
+  expect(own.log.stats()).toMatchObject({ faults: 1, dropped: 0, fault: null });
+  expect(newest(own.log).records.map(({ status }) => status)).toEqual([204]);
+  expect((await stat(path)).size).toBeGreaterThan(0);
 });
 
 test("close() writes what waits, and an opened log goes on above it", async () => {
