@@ -21,12 +21,14 @@ export function createSchedule(find: (id: string) => ReplayRecord | null): Sched
     const { id, replay } = subscription;
     if (replay.kind === "manual") return false;
     const recordId = PREFIX + id;
-    const lastLook = looked.get(recordId) ?? Date.now();
+    const lastLook = looked.get(recordId) ?? performance.now();
     looked.set(recordId, lastLook);
     const record = find(recordId);
     if (record !== null && !isEnded(record)) return false;
-    const lastStart = record === null ? 0 : Date.parse(record.startedAt);
-    const isTime = Date.now() - Math.max(lastLook, lastStart) >= replay.intervalMs;
+    // One that began in the future was begun by a clock that was set since, and says nothing.
+    const sinceStartMs = record === null ? Infinity : Date.now() - Date.parse(record.startedAt);
+    const isRecent = sinceStartMs >= 0 && sinceStartMs < replay.intervalMs;
+    const isTime = performance.now() - lastLook >= replay.intervalMs && !isRecent;
     const current = status();
     return isTime && current.status === "ACCEPTED" && current.consumerStatus === "STARTED";
   }
@@ -34,7 +36,7 @@ export function createSchedule(find: (id: string) => ReplayRecord | null): Sched
   return {
     due: (subscriptions) =>
       subscriptions.filter(isDue).flatMap(({ subscription }) => toRecord(subscription) ?? []),
-    lookedAt: (recordId) => void looked.set(recordId, Date.now()),
+    lookedAt: (recordId) => void looked.set(recordId, performance.now()),
   };
 }
 

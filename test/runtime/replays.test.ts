@@ -148,6 +148,13 @@ test.each<[string, Partial<Subscription>, Partial<SubscriptionStatus>, ReplayRec
     recordOf("scheduled-sub", { state: "failed", startedAt: "2026-01-01T00:00:00Z" }),
     true,
   ],
+  [
+    "once a clock that was far ahead was set",
+    {},
+    {},
+    recordOf("scheduled-sub", { state: "done", startedAt: "2999-01-01T00:00:00Z" }),
+    true,
+  ],
 ])("due() is %s", (_, changes, status, record, isDue) => {
   const schedule = createSchedule(() => record);
   const subscriptions = [
