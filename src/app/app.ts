@@ -28,6 +28,7 @@ import { isSameConfig, listFixedChanges } from "./reload.ts";
 import { createRecordObserver } from "./record-observer.ts";
 import type { SecretMask } from "./secret-mask.ts";
 import { toStatus } from "./status.ts";
+import { watchSockets } from "./watch-sockets.ts";
 
 export interface App {
   /** `http://host:port/`; null: there is no TCP listener. */
@@ -107,6 +108,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     secretMask,
     observer,
     progress,
+    check: watchSockets(listeners.sockets, { logger }),
     onStateChanged: metrics.stateChanged,
   });
 

@@ -68,6 +68,8 @@ export interface CoreOptions {
   readonly observer: Observer;
   readonly onStateChanged: (change: StateChange) => void;
   readonly progress: Progress;
+  /** Of what the relay needs beside NATS: null when it is there, else what is wrong. Never rejects. */
+  readonly check: () => Promise<string | null>;
 }
 
 const CLEAR_AGAIN_MS = 2000;
@@ -107,11 +109,8 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       isConnected: () => connection.isConnected,
       lastContactAt: connection.lastContactAt,
       alignConsumer: (settings, position) => alignConsumer(connection, settings, position),
-      async readAckFloor(settings) {
-        const { domain, stream } = settings.source;
-        const consumer = await readConsumer(connection, { domain, stream, durable: settings.durable });
-        return consumer?.ackFloor ?? null;
-      },
+      readConsumer: ({ source: { domain, stream }, durable }) =>
+        readConsumer(connection, { domain, stream, durable }),
       startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
       openGuard: ({ id, qos }) =>
         openGuard(join(state.directory, "journal", id), { isPrompt: isOrdered(qos), logger: own }),
@@ -135,7 +134,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   const runtime = startRuntime(config.subscriptions, {
     partsFor,
     isConnected: () => connection.isConnected,
-    deadLetterChecks: () => deadLetters.all().map((shared) => shared.check()),
+    checks: () => [options.check(), ...deadLetters.all().map((shared) => shared.check())],
   });
   const letterEndpoints = () => resolveLetterEndpoints(config.origin.file);
   const replays = startReplays({

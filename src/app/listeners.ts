@@ -8,6 +8,8 @@ import { listenRenewable } from "./listen-renewable.ts";
 export interface Listeners {
   /** `http://host:port/`; null: there is no TCP listener. */
   readonly url: string | null;
+  /** The paths of the control sockets. */
+  readonly sockets: readonly string[];
   /** Takes the certificate that the files hold now; false: it is the same. Rejects with a RelayError, and the former goes on. */
   readonly renewCertificate: () => Promise<boolean>;
   readonly close: () => Promise<void>;
@@ -22,15 +24,15 @@ export async function openListeners({ server, state }: Config, fetch: Fetch): Pr
   const close = async (graceMs: number) => {
     await Promise.all(opened.map((listener) => listener.close(graceMs)));
   };
+  // The one in the state directory is there in any case.
+  const sockets = [...new Set([join(state.directory, "relay.sock"), controlSocket])];
   try {
-    // The one in the state directory is there in any case.
-    for (const path of new Set([join(state.directory, "relay.sock"), controlSocket])) {
-      opened.push(await listenSocket(path, fetch));
-    }
+    for (const path of sockets) opened.push(await listenSocket(path, fetch));
     const tcp = listen === null ? null : await listenRenewable(listen, fetch, { tls });
     if (tcp !== null) opened.push(tcp);
     return {
       url: tcp?.address ?? null,
+      sockets,
       renewCertificate: async () => (await tcp?.renew()) ?? false,
       close: () => close(STOP_GRACE_MS),
     };

@@ -20,7 +20,8 @@ function countOptionsFirst(words: readonly string[]): number {
   let count = 0;
   for (let word = words[0]; word !== undefined; word = words[count]) {
     if (BEFORE_COMMAND.includes(word)) count += 2;
-    else if (BEFORE_COMMAND.some((option) => option.startsWith("--") && word.startsWith(`${option}=`))) count += 1;
+    else if (BEFORE_COMMAND.some((option) => option.startsWith("--") && word.startsWith(`${option}=`)))
+      count += 1;
     else break;
   }
   return count;

@@ -18,6 +18,8 @@ export interface Place {
 }
 
 const MAX_DEPTH = 100;
+/** Twice what ten thousand subscriptions with all settings have; each costs half a kilobyte of memory. */
+const MAX_VALUES = 500_000;
 const START: Place = { line: 1, column: 1 };
 
 interface Places {
@@ -27,8 +29,8 @@ interface Places {
 
 export function parseJson(text: string): JsonText {
   const source = text.startsWith("\uFEFF") ? ` ${text.slice(1)}` : text;
-  const deep = findTooDeep(source);
-  if (deep !== null) return toFailure(`nested deeper than ${MAX_DEPTH} levels`, placeAt(source, deep));
+  const excess = findExcess(source);
+  if (excess !== null) return toFailure(excess.message, placeAt(source, excess.offset));
   try {
     return read(parse(source, { mode: "json" }).body, source);
   } catch (error) {
@@ -128,14 +130,17 @@ function describeSyntaxError(error: unknown): readonly [message: string, place: 
   return [`not valid JSON: unexpected text${hint}`, place];
 }
 
-/** The offset at which the nesting gets too deep for a recursive reader, or null. */
-function findTooDeep(source: string): number | null {
+/** Where the nesting gets too deep for a recursive reader, or there are more values than memory is to be spent on. */
+function findExcess(source: string): { readonly offset: number; readonly message: string } | null {
   let depth = 0;
-  for (const match of source.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gsu)) {
+  let values = 1;
+  for (const match of source.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/gsu)) {
     const [token] = match;
+    if (token === ",") values += 1;
+    if (values > MAX_VALUES) return { offset: match.index, message: `more than ${MAX_VALUES} values` };
     if (token === "{" || token === "[") depth += 1;
     else if (token === "}" || token === "]") depth -= 1;
-    if (depth > MAX_DEPTH) return match.index;
+    if (depth > MAX_DEPTH) return { offset: match.index, message: `nested deeper than ${MAX_DEPTH} levels` };
   }
   return null;
 }

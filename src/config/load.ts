@@ -6,7 +6,7 @@ import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { RelayError } from "#lib/errors.ts";
 import { formatReport } from "./issue.ts";
-import { parseConfig } from "./parse.ts";
+import { parseConfig, type ParsedConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
 import { decodeText, reasonOf } from "./secrets.ts";
 
@@ -16,15 +16,26 @@ export interface LoadOptions {
   readonly withoutSecrets?: boolean;
 }
 
-const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+/** Ten thousand subscriptions with headers, credentials and stores are 10 MB, each setting on a line of its own. */
+const MAX_CONFIG_BYTES = 12 * 1024 * 1024;
 const MAX_SECRET_BYTES = 1024 * 1024;
 
 /** Rejects with a RelayError `config-invalid` if the file cannot be read or has faults. */
-export async function loadConfig(
-  path: string,
-  { env, withoutSecrets = false }: LoadOptions,
-): Promise<Config> {
-  const parsed = parseConfig(await readText(path), {
+export async function loadConfig(path: string, options: LoadOptions): Promise<Config> {
+  return toConfig(path, parseFile(await readText(path), { path, ...options }));
+}
+
+/** Throws as `loadConfig` rejects. */
+export function toConfig(path: string, parsed: ParsedConfig): Config {
+  if (parsed.kind === "valid") return parsed.config;
+  throw new RelayError("config-invalid", formatReport(path, parsed.issues));
+}
+
+export function parseFile(
+  text: string,
+  { path, env, withoutSecrets = false }: LoadOptions & { readonly path: string },
+): ParsedConfig {
+  return parseConfig(text, {
     env,
     directory: dirname(resolve(path)),
     readFile: (file) => decodeText(readSecretFile(file)),
@@ -33,11 +44,10 @@ export async function loadConfig(
     hostName: hostname(),
     withoutSecrets,
   });
-  if (parsed.kind === "valid") return parsed.config;
-  throw new RelayError("config-invalid", formatReport(path, parsed.issues));
 }
 
-async function readText(path: string): Promise<string> {
+/** Rejects with a RelayError. */
+export async function readText(path: string): Promise<string> {
   try {
     const found = await stat(path);
     // A pipe would be waited for, and with it every reload after this one.

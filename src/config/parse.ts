@@ -17,18 +17,26 @@ import { listWarnings } from "./warnings.ts";
 export type ParsedConfig =
   | { readonly kind: "valid"; readonly config: Config }
   /** In the order of the file; never empty. */
-  | { readonly kind: "invalid"; readonly issues: readonly Issue[] };
+  | {
+      readonly kind: "invalid";
+      readonly issues: readonly Issue[];
+      /** Whatever environment and files hold, the text is not valid. */
+      readonly isOfText: boolean;
+    };
 
 export function parseConfig(text: string, context: ConfigContext): ParsedConfig {
   const json = parseJson(text);
-  if (!json.hasValue) return { kind: "invalid", issues: json.issues };
+  if (!json.hasValue) return { kind: "invalid", issues: json.issues, isOfText: true };
   const validation = validate(json.value);
   const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;
   const secrets = resolveSecrets(sound, context);
   const stores = loadStores(sound, { context, secrets });
   const faults = listFaults({ validation, sound, secrets, stores, context });
   const issues = [...json.issues, ...locate(faults, json)];
-  if (validation.kind === "invalid" || issues.length > 0) return { kind: "invalid", issues: tidy(issues) };
+  if (validation.kind === "invalid" || issues.length > 0) {
+    const isOfText = validation.kind === "invalid" || json.issues.length > 0;
+    return { kind: "invalid", issues: tidy(issues), isOfText };
+  }
   const { file } = validation;
   const warnings = [...listWarnings(file, json.value), ...stores.warnings];
   const unused = listUnused(json.value);

@@ -5,6 +5,8 @@ import { _addIssue as addIssue } from "valibot";
 import { unknownKeyMessage } from "./nearest.ts";
 
 const MAX_SHOWN_LENGTH = 40;
+/** Of one object, one by one. */
+const MAX_UNKNOWN_KEYS = 100;
 
 /** What was found, without anything that may be a secret: a string only where it looks like a number or a flag. */
 export function describeFound(input: unknown): string {
@@ -33,8 +35,8 @@ export const variantMessage = (issue: v.VariantIssue): string => {
 };
 
 /**
- * A strict object. Unlike valibot's it names every unknown key at once, takes no array for an object, and knows names
- * such as `constructor` for unknown.
+ * A strict object. Unlike valibot's it names all unknown keys at once, a hundred at most, takes no array for an object, and
+ * knows names such as `constructor` for unknown.
  */
 export function object<const Entries extends v.ObjectEntries>(entries: Entries) {
   const known = Object.keys(entries);
@@ -52,8 +54,12 @@ export function object<const Entries extends v.ObjectEntries>(entries: Entries) 
       }
       const output = open["~run"](dataset, config) as unknown as ReturnType<(typeof base)["~run"]>;
       const given = { ...input };
-      for (const [key, value] of Object.entries(given)) {
-        if (known.includes(key)) continue;
+      const unknown = Object.entries(given).filter(([key]) => !known.includes(key));
+      const rest = unknown.length - MAX_UNKNOWN_KEYS;
+      if (rest > 0) {
+        addIssue(base, "key", output, config, { expected: "never", message: `${rest} more unknown keys` });
+      }
+      for (const [key, value] of unknown.slice(0, MAX_UNKNOWN_KEYS)) {
         addIssue(base, "key", output, config, {
           input: key,
           expected: "never",
@@ -145,12 +151,17 @@ export function list<const Item extends v.GenericSchema>(
     Array.isArray(issue.input)
       ? `found a list of ${issue.input.length}, allowed: ${allowed}`
       : `found ${describeFound(issue.input)}, allowed: ${allowed}`;
-  return v.pipe(
-    v.array(item, message),
-    v.minLength(min, message),
-    v.maxLength(max, message),
-    v.description(description),
-  );
+  const base = v.array(item, message);
+  const bounded: typeof base = {
+    ...base,
+    "~run": (dataset, config) => {
+      if (!Array.isArray(dataset.value) || dataset.value.length <= max) return base["~run"](dataset, config);
+      // What is in too long a list is not looked at: each entry might be a fault.
+      addIssue(base, "type", dataset, config);
+      return dataset as unknown as ReturnType<(typeof base)["~run"]>;
+    },
+  };
+  return v.pipe(bounded, v.minLength(min, message), v.maxLength(max, message), v.description(description));
 }
 
 /** An object of strings under any names. Unlike valibot's record it takes no array for one. */

@@ -22,7 +22,7 @@ export interface WatchOptions {
 
 const POLL_MS = 2000;
 const SETTLE_MS = 200;
-const MAX_READ_BYTES = 16 * 1024 * 1024;
+const MAX_READ_BYTES = 12 * 1024 * 1024;
 /** File systems keep times as coarse as this: an older file has not been written since unnoticed. */
 const COARSEST_TIME_MS = 2000;
 

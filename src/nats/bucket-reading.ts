@@ -1,6 +1,6 @@
 // Reads a bucket into its mirror for ever: all of it, then each change, and all of it again when a change may be missing.
 //
-//   opening --no such bucket--> made --> opening
+//   opening --no such bucket--> made, filled with what was known --> opening
 //   opening --consumer made--> reading --everything told--> following --gap, silence, reconnect--> opening
 //   opening --refused, no answer--> waiting --backoff, reconnect--> opening
 
@@ -85,14 +85,22 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
 
   async function make(): Promise<string | null> {
     try {
-      const obstacle = await makeBucketStream(connection, bucket, await options.replicas());
-      if (obstacle !== null) return obstacle;
-      logger.info("Made the bucket", { bucket });
+      const made = await makeBucketStream(connection, bucket, await options.replicas());
+      if (made.kind === "impossible") return made.reason;
+      if (made.isUnused) fill();
       bell.ring();
       return null;
     } catch (error) {
       return `the number of its replicas is not known: ${messageOf(error)}`;
     }
+  }
+
+  /** A pause is not to end because somebody deleted the bucket. Into an unused one only: nobody's change is undone by that. */
+  function fill(): void {
+    const known = mirror.list("");
+    for (const { key, value } of known) mirror.cover({ key, value });
+    if (known.length === 0) logger.info("Made the bucket", { bucket });
+    else logger.warn("The bucket was deleted: made anew with what was known", { bucket, keys: known.length });
   }
 
   function take(change: StoredChange): void {

@@ -15,21 +15,26 @@ export function subjectOfKey(bucket: string, key: string): string {
   return `$KV.${bucket}.${key}`;
 }
 
-/** null: it is there now, by whosever hand; else why not. */
+/** `there`: now, by whosever hand; `isUnused`: nothing was ever written to it. */
+export type MadeBucket =
+  | { readonly kind: "there"; readonly isUnused: boolean }
+  | { readonly kind: "impossible"; readonly reason: string };
+
 export async function makeBucketStream(
   connection: Connection,
   bucket: string,
   replicas: number,
-): Promise<string | null> {
+): Promise<MadeBucket> {
   const stream = streamOfBucket(bucket);
   const answer = await requestApi<StreamInfo>(connection, {
     domain: null,
     call: `STREAM.CREATE.${stream}`,
     body: toStreamConfig(bucket, Math.min(Math.max(1, replicas), MAX_REPLICAS)),
   });
-  if (answer.kind === "ok") return null;
+  if (answer.kind === "ok") return { kind: "there", isUnused: answer.value.state.last_seq === 0 };
   const isThere = answer.kind === "refused" && answer.code === API_ERRORS.streamNameInUse;
-  return isThere ? null : `stream ${stream} cannot be created: ${answer.reason}`;
+  if (isThere) return { kind: "there", isUnused: false };
+  return { kind: "impossible", reason: `stream ${stream} cannot be created: ${answer.reason}` };
 }
 
 /** As the KV clients of NATS make it, so that they can be used on it. */

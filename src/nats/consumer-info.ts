@@ -14,6 +14,7 @@ export interface ConsumerRef extends StreamRef {
 
 export interface ConsumerReading {
   readonly consumerCreated: string;
+  readonly hasAcks: boolean;
   /** As `floorOf` says. */
   readonly ackFloor: number;
   readonly deliveredSequence: number;
@@ -43,6 +44,7 @@ export async function readConsumer(
   if (info === null) return null;
   return {
     consumerCreated: info.created,
+    hasAcks: info.config.ack_policy !== "none",
     ackFloor: floorOf(info, 0),
     deliveredSequence: info.delivered.stream_seq,
     pending: info.num_pending,

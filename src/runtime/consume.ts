@@ -9,6 +9,8 @@ import { sleep } from "#lib/sleep.ts";
 import { startTicks } from "#lib/ticks.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
+import type { ConsumerReading } from "#nats/consumer-info.ts";
+import { refusal } from "#nats/consumer-put.ts";
 import type { Position } from "#nats/consumer-start.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
@@ -25,8 +27,10 @@ export interface ConsumeParts {
   readonly connected: (signal: AbortSignal) => Promise<boolean>;
   readonly lastContactAt: () => number;
   readonly alignConsumer: (settings: ConsumerSettings, position: Position | null) => Promise<AlignedConsumer>;
-  /** The server's acknowledgement floor; null: there is no such consumer. */
-  readonly readAckFloor: (settings: ConsumerSettings) => Promise<number | null>;
+  /** null: there is no such consumer. */
+  readonly readConsumer: (
+    settings: ConsumerSettings,
+  ) => Promise<Pick<ConsumerReading, "ackFloor" | "hasAcks"> | null>;
   readonly startPump: (
     settings: ConsumerSettings,
     handlers: PumpHandlers & { onLost: (reason: string) => void },
@@ -62,6 +66,8 @@ export type ConsumeEnd =
   | { readonly kind: "stopped" };
 
 const ALIGN_BACKOFF = { initialMs: 500, maxMs: 30_000 };
+/** Between two times that the consumer is made anew, where another relay wants it with other acks. */
+const CONTEST_MS = 30_000;
 const FLOOR_CHECK_INTERVAL_MS = 1000;
 const FLOOR_REFRESH_MS = 15_000;
 /** The floor is read earlier when the guard has this many entries. */
@@ -119,6 +125,12 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   return end;
 }
 
+interface AlignOptions extends Pick<ConsumeOptions, "guard" | "onWaiting"> {
+  readonly signal: AbortSignal;
+  /** When the consumer was made anew here the last time. */
+  readonly madeAnewAt: number;
+}
+
 /** Keeps a pump running on an aligned consumer until `signal` aborts. */
 async function superviseConsumer(
   pipeline: Pipeline,
@@ -127,14 +139,17 @@ async function superviseConsumer(
 ): Promise<void> {
   const { logger } = parts;
   const settings = toConsumerSettings(terms.current.subscription);
+  let madeAnewAt = Number.NEGATIVE_INFINITY;
   for (;;) {
-    if (!(await alignConsumer(settings, { guard, onWaiting, signal }, parts))) return;
+    const change = await alignConsumer(settings, { guard, onWaiting, signal, madeAnewAt }, parts);
+    if (change === null) return;
+    if (change === "recreated") madeAnewAt = performance.now();
     onConsuming();
     const lost = Promise.withResolvers<string | null>();
     const onAbort = () => lost.resolve(null);
     signal.addEventListener("abort", onAbort);
     pipeline.pull((handlers) => parts.startPump(settings, { ...handlers, onLost: lost.resolve }));
-    const floor = keepFloor(guard, () => parts.readAckFloor(settings), logger);
+    const floor = keepFloor(settings, { ...parts, guard, onLost: lost.resolve });
     const reason = await lost.promise;
     floor.stop();
     signal.removeEventListener("abort", onAbort);
@@ -143,40 +158,58 @@ async function superviseConsumer(
   }
 }
 
-/** Tries for ever; logs when the reason changes, not per try. False: `signal` aborted. */
+/** Tries for ever; logs when the reason changes, not per try. Null: `signal` aborted. */
 async function alignConsumer(
   settings: ConsumerSettings,
-  { guard, onWaiting, signal }: { guard: Guard; onWaiting: (reason: string) => void; signal: AbortSignal },
-  { connected, alignConsumer: align, logger }: ConsumeParts,
-): Promise<boolean> {
+  { guard, onWaiting, signal, madeAnewAt }: AlignOptions,
+  { connected, readConsumer, alignConsumer: align, logger }: ConsumeParts,
+): Promise<AlignedConsumer["change"] | null> {
   let lastReason: string | null = null;
   for (let tryNumber = 1; ; tryNumber += 1) {
-    if (!(await connected(signal))) return false;
+    if (!(await connected(signal))) return null;
     try {
+      const isContest =
+        performance.now() - madeAnewAt < CONTEST_MS && hasOtherAcks(await readConsumer(settings), settings);
+      if (isContest) throw refusal(settings, "another relay wants it with another quality of service");
       const aligned = await align(settings, guard.position());
       await guard.align(aligned);
       const { stream } = settings.source;
       logger.info("Consuming", { stream, consumer: settings.durable, change: aligned.change });
       for (const note of aligned.notes) logger.warn(note, { consumer: settings.durable });
-      return !signal.aborted;
+      return signal.aborted ? null : aligned.change;
     } catch (error) {
       const reason = messageOf(error);
       onWaiting(reason);
       if (reason !== lastReason) logger.warn("Subscription waits", { reason });
       lastReason = reason;
       const delayMs = repeatDelayMs(tryNumber, { ...ALIGN_BACKOFF, random: Math.random() });
-      if (!(await sleep(delayMs, signal))) return false;
+      if (!(await sleep(delayMs, signal))) return null;
     }
   }
 }
 
-/** Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. */
+function hasOtherAcks(
+  consumer: Pick<ConsumerReading, "hasAcks"> | null,
+  { acks }: ConsumerSettings,
+): boolean {
+  return consumer !== null && consumer.hasAcks !== acks;
+}
+
+/**
+ * Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. Looks whether the acks
+ * are those wanted too: while no message is asked for, nobody tells that the consumer was made anew.
+ */
 function keepFloor(
-  guard: Guard,
-  readAckFloor: () => Promise<number | null>,
-  logger: Logger,
+  settings: ConsumerSettings,
+  {
+    guard,
+    readConsumer,
+    onLost,
+    logger,
+  }: Pick<ConsumeParts, "readConsumer" | "logger"> & { guard: Guard; onLost: (reason: string) => void },
 ): { stop: () => void } {
-  let readAt = performance.now();
+  // The first time soon: who else has just started may want other acks.
+  let readAt = Number.NEGATIVE_INFINITY;
   let isReading = false;
   let isStopped = false;
 
@@ -188,9 +221,11 @@ function keepFloor(
     if (isReading || !isDue) return;
     isReading = true;
     try {
-      const floor = await readAckFloor();
+      const consumer = await readConsumer(settings);
+      if (hasOtherAcks(consumer, settings))
+        onLost(`it was made anew ${settings.acks ? "without" : "with"} acks`);
       // Once stopped, the guard may be about another stream.
-      if (floor !== null && !isStopped) await guard.advance(floor);
+      else if (consumer !== null && !isStopped) await guard.advance(consumer.ackFloor);
     } catch (error) {
       logger.debug("Cannot read the acknowledgement floor", { error: messageOf(error) });
     }

@@ -33,7 +33,7 @@ type Change = "none" | "new" | "terms" | "consuming";
 
 function changeOf(former: Subscription | undefined, next: Subscription): Change {
   if (former === undefined) return "new";
-  if (former === next || isDeepStrictEqual(former, next)) return "none";
+  if (isDeepStrictEqual(former, next)) return "none";
   return isDeepStrictEqual(consumingOf(former), consumingOf(next)) ? "terms" : "consuming";
 }
 

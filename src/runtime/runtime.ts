@@ -10,8 +10,8 @@ import { startSubscription, type SubscriptionParts } from "./subscription.ts";
 export interface RuntimeOptions {
   readonly partsFor: (subscription: Subscription) => SubscriptionParts;
   readonly isConnected: () => boolean;
-  /** Checks each distinct list of dead-letter endpoints: null when it is usable, else why not. Never rejects. */
-  readonly deadLetterChecks: () => readonly Promise<string | null>[];
+  /** Checks each distinct list of dead-letter endpoints, and more: null when it is usable, else why not. Never rejects. */
+  readonly checks: () => readonly Promise<string | null>[];
 }
 
 /** Whether this relay can do its job; `reasons` name no URL and no secret. */
@@ -51,7 +51,7 @@ const CHECK_INTERVAL_MS = 2000;
 
 export function startRuntime(wanted: readonly Subscription[], options: RuntimeOptions): Runtime {
   const places = new Map<string, Place>();
-  let deadLetterFaults: readonly string[] = [];
+  let faults: readonly string[] = [];
   let isChecking = false;
   let isStopped = false;
   for (const subscription of wanted) start(subscription);
@@ -114,15 +114,15 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     return [...places.values()].map(({ running }) => running);
   }
 
-  async function checkDeadLetters(): Promise<void> {
+  async function check(): Promise<void> {
     if (isChecking || !options.isConnected()) return;
     isChecking = true;
-    const results = await Promise.all(options.deadLetterChecks());
-    deadLetterFaults = results.filter((reason) => reason !== null);
+    const results = await Promise.all(options.checks());
+    faults = results.filter((reason) => reason !== null);
     isChecking = false;
   }
 
-  const timer = setInterval(() => void checkDeadLetters(), CHECK_INTERVAL_MS); // Checks never reject.
+  const timer = setInterval(() => void check(), CHECK_INTERVAL_MS); // Checks never reject.
 
   return {
     get subscriptions() {
@@ -134,7 +134,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
       const subscriptions = runningNow();
       const reasons = new Set([
         ...(options.isConnected() ? [] : ["NATS is not connected"]),
-        ...deadLetterFaults,
+        ...faults,
         ...subscriptions.flatMap(faultsOf),
       ]);
       return { isReady: reasons.size === 0, reasons: [...reasons], idle: subscriptions.flatMap(idleOf) };

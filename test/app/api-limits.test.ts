@@ -7,7 +7,10 @@ const owned = (id: string, application: string | null = null) => ({ id, applicat
 
 function made(count: number, application: string | null = null): Made {
   const all = Array.from({ length: count }, (_, index) => owned(`s${index}`, application));
-  return { known: new Map(all.map((subscription) => [subscription.id, { subscription }])), unusable: new Map() };
+  return {
+    known: new Map(all.map((subscription) => [subscription.id, { subscription }])),
+    unusable: new Map(),
+  };
 }
 
 test("findExcess() takes the thousandth of an application, and refuses the next", () => {

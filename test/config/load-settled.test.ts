@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadConfig } from "#config/load.ts";
 import { loadSettledConfig } from "#config/load-settled.ts";
 import { eventually } from "../support/eventually.ts";
 import { FILE, withDelivery } from "./parse-for-test.ts";
@@ -59,4 +60,35 @@ test("loadSettledConfig() reports the first faults at once when it is aborted", 
     code: "config-invalid",
     message: expect.stringContaining("not valid JSON"),
   });
+});
+
+test("loadSettledConfig() looks up what the file names again where the text stays, and is not wrong in itself", async () => {
+  await using file = await openFile(HALF);
+  const { env, looked } = createEnvironment();
+  const found: string[] = [];
+  const watched = {
+    get HALF() {
+      return env.HALF ?? found[0];
+    },
+  };
+  const loading = loadSettledConfig(file.path, { env: watched, signal, retryMs: 200 });
+  await eventually(looked);
+  found.push("http://127.0.0.1/");
+  expect((await loading).subscriptions).toHaveLength(1);
+});
+
+test("loadSettledConfig() parses a text that is wrong in itself once", async () => {
+  await using file = await openFile(HALF.replace("{", '{"log":{},'));
+  let looks = 0;
+  const env = {
+    get HALF() {
+      looks += 1;
+      return undefined;
+    },
+  };
+  const parsed = await loadConfig(file.path, { env }).catch(String);
+  const looksOfOne = looks;
+  looks = 0;
+  const settled = await loadSettledConfig(file.path, { env, signal, retryMs: 10 }).catch(String);
+  expect([looksOfOne > 0, looks, settled]).toEqual([true, looksOfOne, parsed]);
 });

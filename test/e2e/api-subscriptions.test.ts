@@ -159,6 +159,39 @@ test("two relays run it together, and both let go of it with all that it had whe
   expect(sentTo("shared").at(-1)?.body.toString()).toBe("anew");
 });
 
+test("an idle one is gone as soon as its deletion is answered, within a second", async () => {
+  await using started = await start({ bucket: newBucket() });
+  const { api } = started;
+  const created = await api("POST", "/api/subscriptions", { body: body("idle") });
+  expect(created.body.reason).toBe("It is being started");
+  await isConsuming(api, "idle");
+  const startedAt = performance.now();
+  expect((await api("DELETE", "/api/subscriptions/idle")).status).toBe(204);
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+  expect(await hasConsumer("idle")).toBe(false);
+});
+
+test("one more than an application may have is refused, and another application may go on", async () => {
+  const bucket = newBucket();
+  await using started = await start({ bucket });
+  const { api } = started;
+  const owned = (id: string, application: string) => ({ ...body(id), application, status: "PAUSED" });
+  const ids = Array.from({ length: 1000 }, (_, index) => `owned-${index}`);
+  const store = (id: string) =>
+    jetstream(client).publish(
+      `$KV.${bucket}.subscription.${id}`,
+      JSON.stringify({ entry: owned(id, "shop") }),
+    );
+  await Promise.all(ids.map(store));
+  await eventually(async () => (await stateOf(api, "owned-999")) !== undefined);
+  const refused = await api("POST", "/api/subscriptions", { body: owned("more", "shop") });
+  expect([refused.status, refused.body.detail]).toEqual([
+    422,
+    "It cannot be kept: application shop has 1000 subscriptions made by API, allowed: no more",
+  ]);
+  expect((await api("POST", "/api/subscriptions", { body: owned("more", "desk") })).status).toBe(201);
+});
+
 test("a replacement takes effect in both relays, under the revision that was looked at", async () => {
   const bucket = newBucket();
   await using first = await start({ bucket });

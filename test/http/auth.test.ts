@@ -1,12 +1,15 @@
 // Tokens and passwords: what is right, what is wrong, and how often one may guess.
 
-import { expect, test } from "bun:test";
+import { afterEach, expect, setSystemTime, test } from "bun:test";
 import { createAuth, type Credentials, readCredentials } from "#http/auth.ts";
+import { eventually } from "../support/eventually.ts";
 import { BASIC, basic, bearer, SECRET, testLogger, TOKEN } from "./gated.ts";
 
 const HERE = "192.0.2.1";
 const token = (text: string): Credentials => ({ kind: "bearer", token: text });
 const pair = (username: string, password: string): Credentials => ({ kind: "basic", username, password });
+
+afterEach(() => void setSystemTime());
 
 async function statusOf(auth: ReturnType<typeof createAuth>, credentials: Credentials | null, from = HERE) {
   const result = await auth.authenticate(credentials, from);
@@ -52,6 +55,13 @@ test("createAuth() lets an address guess ten times, then once a second, and nobo
   expect(await statusOf(auth, token("guess-12"))).toBe(429);
   now += 1000;
   expect(await statusOf(auth, token(SECRET))).toBe(200);
+});
+
+test("createAuth() lets an address try again after a second, though the clock was set back by a day", async () => {
+  const auth = createAuth(TOKEN, { logger: testLogger() });
+  for (let guess = 0; guess < 10; guess += 1) expect(await statusOf(auth, token(`guess-${guess}`))).toBe(401);
+  setSystemTime(Date.now() - 86_400_000);
+  await eventually(async () => (await statusOf(auth, token(SECRET))) === 200);
 });
 
 test("createAuth() does not count the same wrong token twice", async () => {

@@ -70,19 +70,49 @@ describe("after a loss", () => {
     expect(told.sort()).toEqual(["a 2", "b removed", "c removed"]);
   });
 
-  test("a deleted bucket is made anew, and what it held is gone", async () => {
+  test("a deleted bucket is made anew with what it held", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
     await using bucket = await readyBucket(connection);
     for (let i = 0; i < 20; i += 1) bucket.put("state.a", String(i));
     bucket.put("state.b", "1");
+    bucket.put("state.c", "1");
+    bucket.remove("state.c");
     await eventually(() => (bucket.get("state.b")?.revision ?? 0) > 0);
+    const told: string[] = [];
+    bucket.onChange((key) => told.push(key));
     const manager = await jetstreamManager(client);
     await manager.streams.delete("KV_relay");
-    await eventually(() => bucket.list("").length === 0, { withinMs: 4000 });
-    expect(await bucket.write("state.b", "2", on(0))).toEqual({ kind: "written", revision: 1 });
-    expect(await storedValue(client, "state.b")).toBe("2");
+    await eventually(async () => (await storedValue(client, "state.b")) === "1", { withinMs: 4000 });
+    expect(await storedValue(client, "state.a")).toBe("19");
+    await eventually(() => bucket.get("state.b")?.revision === 2);
+    expect(await bucket.write("state.b", "2", on(2))).toEqual({ kind: "written", revision: 3 });
+    expect(bucket.list("").map(({ key, value }) => `${key} ${value}`)).toEqual(["state.a 19", "state.b 2"]);
+    expect(told).toEqual(["state.b"]);
+    const warning = connection.logger.lines.find(({ message }) =>
+      message.startsWith("The bucket was deleted"),
+    );
+    expect(warning).toMatchObject({ level: "warn", fields: { bucket: "relay", keys: 2 } });
+  });
+
+  test("a bucket that is deleted under two relays holds the same for both again", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await using here = await connected(server.url);
+    await using there = await connected(server.url);
+    await using one = await readyBucket(here);
+    await using two = await readyBucket(there);
+    for (let i = 0; i < 20; i += 1) (i % 2 === 0 ? one : two).put(`state.s${i}`, "PAUSED");
+    const isWhole = (bucket: typeof one) =>
+      bucket.list("").filter(({ value, revision }) => value === "PAUSED" && revision > 0).length === 20;
+    await eventually(() => isWhole(one) && isWhole(two));
+    const manager = await jetstreamManager(client);
+    await manager.streams.delete("KV_relay");
+    const stored = async () =>
+      (await manager.streams.info("KV_relay").catch(() => null))?.state.messages ?? 0;
+    await eventually(async () => (await stored()) === 20, { withinMs: 5000 });
+    await eventually(() => isWhole(one) && isWhole(two), { withinMs: 5000 });
   });
 
   test("a bucket that another relay made anew is followed, though its revisions begin again", async () => {

@@ -140,17 +140,27 @@ describe("endReading()", () => {
 });
 
 describe("bounds", () => {
+  test("count() is of the keys that list() gives, removed and covered ones too", () => {
+    const mirror = mirrorOf(stored("a", "1", 1), stored("b", "1", 2), stored("c", "1", 3));
+    mirror.take(stored("b", null, 4));
+    mirror.cover({ key: "c", value: null });
+    mirror.cover({ key: "a", value: "2" });
+    mirror.cover({ key: "d", value: "1" });
+    expect(mirror.list("").map(({ key }) => key)).toEqual(["a", "d"]);
+    expect(mirror.count()).toBe(2);
+  });
+
   test("take() leaves out what is too much, and logs it once", () => {
     const mirror = mirrorOf();
     mirror.take(stored("large", "x".repeat(262_145), 1));
-    for (let i = 0; i < 10_600; i += 1) mirror.take(stored(`k${i}`, "1", i + 2));
-    expect(mirror.list("")).toHaveLength(10_500);
+    for (let i = 0; i < 20_600; i += 1) mirror.take(stored(`k${i}`, "1", i + 2));
+    expect(mirror.list("")).toHaveLength(20_500);
     expect(mirror.messages()).toEqual(["An entry of the bucket is left out"]);
   });
 
   test("cover() refuses more keys than a bucket may have", () => {
     const mirror = mirrorOf();
-    for (let i = 0; i < 10_000; i += 1) mirror.cover({ key: `k${i}`, value: "1" });
+    for (let i = 0; i < 20_000; i += 1) mirror.cover({ key: `k${i}`, value: "1" });
     expect(mirror.cover(MINE)).toBe(false);
     expect(mirror.cover({ key: "k1", value: "2" })).toBe(true);
   });
