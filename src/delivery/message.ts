@@ -30,9 +30,19 @@ export function toWebhookId(message: Message): string {
 /** The time as NATS writes it in `Nats-Time-Stamp`: Go's RFC3339Nano, which cuts trailing zeros. */
 export function toNatsTimestamp(timestampNanos: bigint): string {
   const digits = timestampNanos.toString().padStart(10, "0");
-  const seconds = new Date(Number(digits.slice(0, -9)) * 1000).toISOString().slice(0, 19);
+  const seconds = formatSeconds(digits.slice(0, -9));
   const fraction = digits.slice(-9);
   return fraction === "000000000" ? `${seconds}Z` : `${seconds}.${fraction.replace(TRAILING_ZEROS, "")}Z`;
+}
+
+let latest = { digits: "", text: "" };
+
+/** Messages that follow each other share their second: formatting it took longer than all else of the header. */
+function formatSeconds(digits: string): string {
+  if (digits !== latest.digits) {
+    latest = { digits, text: new Date(Number(digits) * 1000).toISOString().slice(0, 19) };
+  }
+  return latest.text;
 }
 
 const TRAILING_ZEROS = /0+$/;

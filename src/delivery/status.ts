@@ -118,12 +118,17 @@ export type KeptStatus = Readonly<Record<StatusPart, string | null>>;
 
 export function parseStatus(kept: KeptStatus, declared: OperatorStatus): SubscriptionStatus {
   const initial = initialStatus(parseOperator(kept)?.status ?? declared);
-  const skip = parseRef(parseJson(kept.skip));
+  const skip = parseSkip(kept.skip);
   if (toFields(parseJson(kept.consumer))["status"] === "STOPPED") {
     return { ...initial, consumerStatus: "STOPPED", skip };
   }
   const failure = parseFailure(parseJson(kept.failure));
   return failure === null ? { ...initial, skip } : { ...initial, consumerStatus: "FAILURE", failure, skip };
+}
+
+/** The kept part that is asked for by itself, for each message. */
+export function parseSkip(kept: string | null): MessageRef | null {
+  return parseRef(parseJson(kept));
 }
 
 /** What the definition said when the operator's part was written; null: nobody knows. */

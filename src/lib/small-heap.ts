@@ -15,7 +15,8 @@ export function useSmallHeap(
 ): void {
   const isCompiled = argv[1]?.startsWith("/$bunfs/") ?? false;
   if (!isCompiled || env[SMALL_HEAP_OPTION] !== undefined || process.execve === undefined) return;
-  process.execve(process.execPath, [argv[0] ?? "relay", ...argv.slice(2)], {
+  // A compiled binary knows itself as "bun": `ps` and the kernel's messages are to show its path.
+  process.execve(process.execPath, [process.execPath, ...argv.slice(2)], {
     ...env,
     [SMALL_HEAP_OPTION]: SMALL_HEAP_BYTES,
   });

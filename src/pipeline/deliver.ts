@@ -10,7 +10,7 @@ import { attempt } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
-import type { Ending, Observer } from "./observer.ts";
+import type { Attempted, Ending, Observer } from "./observer.ts";
 import type { Settler } from "./settle.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
@@ -44,6 +44,12 @@ const NEVER_SENT: Failure = {
   error: "The relay stopped before the request was sent",
 };
 
+interface Decision {
+  readonly action: Action;
+  /** Null: nothing was sent. */
+  readonly report: Attempted | null;
+}
+
 export function createDeliver(options: DeliverOptions): Deliver {
   const { terms, hasAcks, deadLetters, settler, observer, turns } = options;
   const { closing, redeliverable, final, letters } = options.signals;
@@ -58,12 +64,16 @@ export function createDeliver(options: DeliverOptions): Deliver {
     for (;;) {
       const waiting = !held.isRedeliverable && held.attempts === 0 ? final : closing;
       if (!(await turns.begin(waiting))) return abandon(held, failure);
-      const action = await attemptInSlot(held);
-      switch (action?.kind) {
-        case undefined:
-          return options.giveBack(held);
+      const decision = await attemptInSlot(held);
+      if (decision === null) return options.giveBack(held);
+      const { action, report } = decision;
+      if (action.kind === "ack") {
+        settler.complete(held);
+        await Promise.resolve(); // The ack leaves before anybody is told.
+      }
+      if (report !== null) observer.attempted(report);
+      switch (action.kind) {
         case "ack":
-          settler.complete(held);
           return { kind: "delivered" };
         case "dead-letter":
           return storeLetter(held, action.failure);
@@ -89,26 +99,27 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */
-  async function attemptInSlot(held: Held): Promise<Action | null> {
+  async function attemptInSlot(held: Held): Promise<Decision | null> {
     const own = terms.begin();
     try {
       if (held.isRedeliverable && !options.isCurrent()) return null;
       const result = await attempt(held, own, options);
       if (result.kind === "not-made") return null;
-      const action: Action =
+      const decision: Decision =
         result.kind === "unrecorded"
-          ? { kind: "interrupt", failure: result.exception }
+          ? { action: { kind: "interrupt", failure: result.exception }, report: null }
           : decideAbout(held, own, result.exchange);
+      const { action } = decision;
       if (action.kind === "interrupt") interrupt(held, action.failure);
       if (action.kind === "retry") turns.hold(action.holdMs);
-      return action;
+      return decision;
     } finally {
       terms.end(own);
       turns.end();
     }
   }
 
-  function decideAbout(held: Held, { subscription, policy }: Terms, exchange: Exchange): Action {
+  function decideAbout(held: Held, { subscription, policy }: Terms, exchange: Exchange): Decision {
     held.attempts += 1;
     const action = decide(exchange.outcome, policy, {
       attempt: held.attempts,
@@ -116,8 +127,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
       random: Math.random(),
     });
     const { message } = held.received;
-    observer.attempted({ key: held, subscription, message, attempt: held.attempts, exchange, action });
-    return action;
+    const report = { key: held, subscription, message, attempt: held.attempts, exchange, action };
+    return { action, report };
   }
 
   async function waitForRetry(delayMs: number): Promise<void> {

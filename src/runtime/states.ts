@@ -13,6 +13,7 @@ import {
   type MessageRef,
   type OperatorStatus,
   parseDeclared,
+  parseSkip,
   parseStatus,
   recover,
   STATUS_PARTS,
@@ -111,6 +112,9 @@ export function createStates(
     let declared = initiallyDeclared;
     let isSettled = false;
     let hasFailed = false;
+    const skipKey = keyOf("skip");
+    let skipText: string | null = null;
+    let skip: MessageRef | null = null;
 
     function keep(): KeptStatus {
       return {
@@ -184,7 +188,8 @@ export function createStates(
         return read();
       },
       isSkipped(message) {
-        const { skip } = read();
+        const text = bucket.get(skipKey)?.value ?? null;
+        if (text !== skipText) [skipText, skip] = [text, parseSkip(text)];
         return skip !== null && isSameMessage(skip, message);
       },
       command: (command) => change((from) => applyCommand(from, command), command.kind),
