@@ -53,7 +53,10 @@ export function showDeliveries(view: HTMLElement): void {
   view.removeAttribute("aria-busy");
   void reload(); // Never rejects.
   const opened = new URLSearchParams(location.hash.slice(1)).get("delivery");
-  if (opened !== null) void showDelivery(opened);
+  if (opened !== null) {
+    history.replaceState(null, "", `${location.pathname}${location.search}`); // Where the panel leads back to.
+    void showDelivery(opened);
+  }
 
   async function reload(): Promise<void> {
     file.href = withQuery("/api/deliveries/export", { ...filters.values(), format: "csv" });

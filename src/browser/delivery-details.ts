@@ -10,11 +10,7 @@ import { facts, headerTable, notCaptured, payload, section } from "./payload.ts"
 
 /** While it is open the address names it. */
 export async function showDelivery(id: string): Promise<void> {
-  const { body } = openPanel({
-    title: "Delivery",
-    onClosed: () => history.replaceState(null, "", `${location.pathname}${location.search}`),
-  });
-  history.replaceState(null, "", `#delivery=${encodeURIComponent(id)}`);
+  const { body } = openPanel({ title: "Delivery", hash: `delivery=${encodeURIComponent(id)}` });
   fill(body, h("p", { class: "note" }, "Loading …"));
   const answer = await call<DeliveryDetail>(`/api/deliveries/${encodeURIComponent(id)}`);
   if (answer.kind === "refused") fill(body, h("p", { class: "banner bad" }, answer.text));

@@ -1,4 +1,5 @@
-// What lies over the page for a while: a panel with details, a question. Escape, the cross and a click beside it close it.
+// What lies over the page for a while: a panel with details, a question. Escape, the cross, a click beside it and the
+// browser's Back close it.
 
 import { byId, h } from "./dom.ts";
 
@@ -9,16 +10,22 @@ export interface Panel {
 
 export interface PanelOptions {
   readonly title: string;
-  readonly onClosed?: () => void;
+  /** In the address while it is open, without `#`; default: nothing. */
+  readonly hash?: string;
 }
 
 let titles = 0;
 
 /** At the side; on a small screen all of it. The focus goes in, and back where it was. */
-export function openPanel({ title, onClosed }: PanelOptions): Panel {
+export function openPanel({ title, hash = "" }: PanelOptions): Panel {
   const body = h("div", { class: "panel-body" });
   const dialog = openDialog({ title, style: "panel", content: body });
-  dialog.addEventListener("close", () => onClosed?.());
+  let isLeft = false;
+  history.pushState(null, "", `${location.pathname}${location.search}${hash === "" ? "" : `#${hash}`}`);
+  addEventListener("popstate", () => (isLeft = true), { once: true });
+  dialog.addEventListener("close", () => {
+    if (!isLeft) history.back();
+  });
   return { body, close: () => dialog.close() };
 }
 
@@ -71,7 +78,10 @@ function openDialog({
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
+  const onBack = () => dialog.close();
+  addEventListener("popstate", onBack);
   dialog.addEventListener("close", () => {
+    removeEventListener("popstate", onBack);
     document.body.append(byId("toasts"));
     dialog.remove();
   });

@@ -30,6 +30,7 @@ export function createFilters(fields: readonly FilterField[], onChanged: () => v
     ...fields.map(({ name, label }) => h("label", {}, label, inputs.get(name) ?? null)),
     h("button", { class: "button", type: "submit" }, "Filter"),
   );
+  let shown = "";
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Filters in use" });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -39,6 +40,7 @@ export function createFilters(fields: readonly FilterField[], onChanged: () => v
     if (event.target instanceof HTMLSelectElement) form.requestSubmit();
   });
   addEventListener("popstate", () => {
+    if (location.search === shown) return; // A panel was closed.
     show();
     onChanged();
   });
@@ -62,6 +64,7 @@ export function createFilters(fields: readonly FilterField[], onChanged: () => v
 
   function show(): void {
     const current = values();
+    shown = location.search;
     for (const field of fields) writeInput(field, inputs.get(field.name), current[field.name] ?? "");
     fill(
       chips,

@@ -24,7 +24,7 @@ export const loggingSchema = v.pipe(
   v.description("What a record holds besides the facts"),
 );
 
-const DURATION = String.raw`P(?=[\dT])(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?`;
+const DURATION = String.raw`P(?=.*[1-9])(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?`;
 
 const count = text("Every n-th message", { pattern: /^[1-9]\d{0,8}$/u, allowed: 'a count such as "100"' });
 const share = text("Share of the messages", {

@@ -10,7 +10,7 @@ export type ExportFormat = "jsonl" | "csv";
 
 export const EXPORT_TYPES: Readonly<Record<ExportFormat, string>> = {
   jsonl: "application/jsonl",
-  csv: "text/csv",
+  csv: "text/csv; charset=utf-8",
 };
 
 /** With bodies, that is some megabytes at once. */

@@ -71,6 +71,35 @@ test("filters are chips kept in the address, and the way back undoes them", asyn
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
 
+test("an opened delivery has an address of its own, and Back closes it and keeps the list", async () => {
+  await using lab = await openPageLab();
+  await lab.publish("shipping", "{}");
+  const page = await lab.browser.open(`${lab.url}/page/deliveries?status=4xx`);
+  const rows = page.locator(".table tbody tr");
+  await eventually(async () => {
+    await page.getByRole("button", { name: "Refresh" }).click();
+    return (await rows.count()) === 1;
+  });
+  const dialog = page.getByRole("dialog");
+  await rows.first().getByRole("button").click();
+  await dialog.getByText("Request headers").waitFor();
+  const address = page.url();
+  expect(address).toContain("?status=4xx#delivery=");
+  await page.goBack();
+  await dialog.waitFor({ state: "detached" });
+  expect([new URL(page.url()).hash, await rows.count()]).toEqual(["", 1]);
+
+  await page.goto("about:blank");
+  await page.goto(address);
+  await dialog.getByText("Request headers").waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await eventually(() => page.url() === address.replace(/#.*/, ""));
+  await page.goBack();
+  expect(page.url()).toBe("about:blank");
+  expect(lab.browser.faults).toEqual([]);
+}, 60_000);
+
 test("what is followed live comes by itself, newest first, and never fills more than 200 rows", async () => {
   await using lab = await openPageLab();
   const page = await lab.browser.open(`${lab.url}/page/deliveries?subscription=billing`);

@@ -32,6 +32,17 @@ test.each([
   expect(toSampling(v.parse(samplingSchema, file))).toEqual(expected as never);
 });
 
+test.each([
+  { type: "TEMPORAL", value: "PT0S" },
+  { type: "TEMPORAL", value: "P0DT0H0.000S" },
+  { type: "TEMPORAL", value: "P1DT" },
+  { type: "TEMPORAL", value: "PT" },
+  { type: "WINDOWED_COUNT", value: "1/PT0M" },
+  { type: "WINDOWED_COUNT", value: "0/PT1M" },
+])("%j is refused", (file) => {
+  expect(v.safeParse(samplingSchema, file).success).toBe(false);
+});
+
 test("toLogging() keeps nothing unless it is enabled", () => {
   const asked = { request: { headers: true, payload: false }, response: { headers: false, payload: true } };
   const none = { requestHeaders: false, requestBody: false, responseHeaders: false, responseBody: false };

@@ -124,6 +124,7 @@ test("GET /api/deliveries/export gives CSV that no spreadsheet takes for formula
     toRecord({ subscription: "=1+1", application: "@SUM(A1)", entrypoint: 'a "b", c', error: "-1\r\nx" }),
   ]);
   const response = await own.get("/export?format=csv");
+  expect(response.headers.get("content-type")).toBe("text/csv; charset=utf-8");
   expect(response.headers.get("content-disposition")).toBe('attachment; filename="deliveries.csv"');
   const [head = "", ...rest] = (await response.text()).split("\r\n");
   expect(head).toStartWith("id,date,entrypoint,subscription,application,");
