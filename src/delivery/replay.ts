@@ -102,12 +102,45 @@ export const NO_FILTER: ReplayFilter = {
   error: null,
 };
 
-export const NO_COUNTS: ReplayCounts = {
+/** Every letter, into the subscription it came from, as fast as that takes it. */
+export const REPLAY_ALL: ReplayRequest = {
+  filter: NO_FILTER,
+  ids: null,
+  to: null,
+  rate: null,
+  concurrency: null,
+  max: null,
+  force: false,
+  dryRun: false,
+};
+
+const NO_COUNTS: ReplayCounts = {
   delivered: 0,
   failed: 0,
   matching: 0,
   skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 },
 };
+
+/** As it begins. */
+export function newReplay(
+  id: string,
+  request: ReplayRequest,
+  { maxReplays, now }: { readonly maxReplays: number | null; readonly now: Date },
+): ReplayRecord {
+  return {
+    id,
+    request,
+    maxReplays,
+    state: "running",
+    reason: null,
+    startedAt: now.toISOString(),
+    endedAt: null,
+    owner: null,
+    counts: NO_COUNTS,
+    places: null,
+    cursors: [],
+  };
+}
 
 const STATES: ReadonlySet<unknown> = new Set(["running", "paused", "stopped", "done", "failed"]);
 

@@ -1,6 +1,6 @@
 // Replays that nobody asks for: each subscription whose entrypoint wants so, once in an interval.
 
-import { isEnded, NO_COUNTS, NO_FILTER, type ReplayRecord } from "#delivery/replay.ts";
+import { isEnded, newReplay, NO_FILTER, REPLAY_ALL, type ReplayRecord } from "#delivery/replay.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { RunningSubscription } from "./running.ts";
 
@@ -42,26 +42,6 @@ export function createSchedule(find: (id: string) => ReplayRecord | null): Sched
 
 function toRecord({ id, replay }: Subscription): ReplayRecord | null {
   if (replay.kind === "manual") return null;
-  return {
-    id: PREFIX + id,
-    request: {
-      filter: { ...NO_FILTER, subscription: id },
-      ids: null,
-      to: null,
-      rate: null,
-      concurrency: null,
-      max: null,
-      force: false,
-      dryRun: false,
-    },
-    maxReplays: replay.maxReplays,
-    state: "running",
-    reason: null,
-    startedAt: new Date().toISOString(),
-    endedAt: null,
-    owner: null,
-    counts: NO_COUNTS,
-    places: null,
-    cursors: [],
-  };
+  const request = { ...REPLAY_ALL, filter: { ...NO_FILTER, subscription: id } };
+  return newReplay(PREFIX + id, request, { maxReplays: replay.maxReplays, now: new Date() });
 }

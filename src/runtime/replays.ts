@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import {
   commandReplay,
   isEnded,
-  NO_COUNTS,
+  newReplay,
   type ReplayCommand,
   type ReplayRecord,
   type ReplayRequest,
@@ -207,7 +207,7 @@ export function startReplays(parts: ReplaysParts): Replays {
       if (records.list().filter((record) => !isEnded(record)).length >= MAX_UNFINISHED)
         return { kind: "too-many" };
       const id = randomUUID().slice(0, 8);
-      return records.create(toRecord(id, request), signal);
+      return records.create(newReplay(id, request, { maxReplays: null, now: new Date() }), signal);
     },
     command: (id, command, signal) =>
       records.change(id, (record) => commandReplay(record, command, new Date()), signal),
@@ -220,22 +220,6 @@ export function startReplays(parts: ReplaysParts): Replays {
       clearTimeout(timer);
       expired.abort();
     },
-  };
-}
-
-function toRecord(id: string, request: ReplayRequest): ReplayRecord {
-  return {
-    id,
-    request,
-    maxReplays: null,
-    state: "running",
-    reason: null,
-    startedAt: new Date().toISOString(),
-    endedAt: null,
-    owner: null,
-    counts: NO_COUNTS,
-    places: null,
-    cursors: [],
   };
 }
 

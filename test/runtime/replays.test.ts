@@ -1,7 +1,7 @@
 // What the replays of a cluster share, in a real bucket: the lease, the records; and when a scheduled one is due.
 
 import { expect, test } from "bun:test";
-import { NO_COUNTS, NO_FILTER, type ReplayRecord } from "#delivery/replay.ts";
+import { newReplay, REPLAY_ALL, type ReplayRecord } from "#delivery/replay.ts";
 import { initialStatus, type SubscriptionStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { type Bucket, openBucket } from "#nats/bucket.ts";
@@ -35,29 +35,7 @@ async function setUp() {
 }
 
 function recordOf(id: string, changes: Partial<ReplayRecord> = {}): ReplayRecord {
-  return {
-    id,
-    request: {
-      filter: NO_FILTER,
-      ids: null,
-      to: null,
-      rate: null,
-      concurrency: null,
-      max: null,
-      force: false,
-      dryRun: false,
-    },
-    maxReplays: null,
-    state: "running",
-    reason: null,
-    startedAt: new Date().toISOString(),
-    endedAt: null,
-    owner: null,
-    counts: NO_COUNTS,
-    places: null,
-    cursors: [],
-    ...changes,
-  };
+  return { ...newReplay(id, REPLAY_ALL, { maxReplays: null, now: new Date() }), ...changes };
 }
 
 test("take() gives the lease to one relay, and to the other once it is released", async () => {
