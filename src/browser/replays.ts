@@ -32,7 +32,7 @@ const SKIPPED: Readonly<Record<string, string>> = {
   exhausted: "replayed as often as the schedule allows",
   needsForce: "may have arrived (AT_MOST_ONCE)",
   noSubscription: "without a subscription",
-  gone: "gone meanwhile",
+  gone: "not there (any more)",
 };
 
 /** `onEnded`: one has ended since the last look. */

@@ -10,7 +10,7 @@ const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   exhausted: "were replayed as often as the schedule allows",
   noSubscription: "have no subscription here",
   foreign: "were not written by Relay",
-  gone: "were gone meanwhile",
+  gone: "were not there (any more)",
 };
 
 /** Whether something was meant and lies there still. */

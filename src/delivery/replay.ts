@@ -46,7 +46,7 @@ export interface SkippedCounts {
   readonly needsForce: number;
   /** Its subscription is none of this relay's, or its time is over. */
   readonly noSubscription: number;
-  /** Delivered, replaced or purged meanwhile. */
+  /** Not there: delivered, replaced or purged meanwhile, or an id of none. */
   readonly gone: number;
 }
 

@@ -79,7 +79,7 @@ export const replaySchema = v.strictObject({
     exhausted: count("Letters that were replayed as often as the schedule allows"),
     needsForce: count("Letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
     noSubscription: count("Letters whose subscription is not there, or closed"),
-    gone: count("Letters that were delivered, replaced or purged meanwhile"),
+    gone: count("Letters that are not there: delivered, replaced or purged meanwhile, or never were"),
   }),
 });
 

@@ -23,7 +23,7 @@ import type { ReplayLetters } from "#nats/replay-letters.ts";
 import { createPace } from "./replay-pace.ts";
 import type { Removals } from "./replay-removals.ts";
 import { claimLetter, type FailedLetter, keepFailed, removeLetter } from "./replay-settle.ts";
-import { type Found, openReplaySource, type ReplaySource } from "./replay-source.ts";
+import { type Found, keyOf, openReplaySource, type ReplaySource } from "./replay-source.ts";
 import type { RunningSubscription } from "./running.ts";
 
 export interface ReplayRunParts {
@@ -73,13 +73,14 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
   const pace = createPace(request.rate);
   let { delivered, failed, matching } = record.counts;
   const skipped: Record<keyof SkippedCounts, number> = { ...record.counts.skipped };
+  const onMissing = () => (skipped.gone += 1);
   let source: ReplaySource | null = null;
   let failuresInARow = 0;
   let failure: string | null = null;
   let started = delivered + failed + matching;
 
   async function run(): Promise<ReplayEnd> {
-    source = await openReplaySource(record, { ...parts, signal: waiting });
+    source = await openReplaySource(record, { ...parts, signal: waiting, onMissing });
     if (source === null) return { kind: "stopped" };
     await Promise.all(Array.from({ length: workers() }, work));
     if (failure !== null) return { kind: "failed", reason: failure };
@@ -243,8 +244,4 @@ interface Taken {
 
 function skip(reason: keyof SkippedCounts | null): Judged {
   return { kind: "skip", reason };
-}
-
-function keyOf({ place, stored }: Found): string {
-  return `${place.domain ?? ""}/${place.stream}/${stored.sequence}`;
 }

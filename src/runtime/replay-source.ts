@@ -15,6 +15,11 @@ export interface Found {
   readonly pass: () => void;
 }
 
+/** The same for the same letter of the same stream. */
+export function keyOf({ place, stored }: Found): string {
+  return `${place.domain ?? ""}/${place.stream}/${stored.sequence}`;
+}
+
 export interface ReplaySource {
   readonly places: readonly ReplayPlace[];
   /** One call after the other. Null: there is no more, or `signal` aborted. */
@@ -34,10 +39,13 @@ export async function openReplaySource(
   {
     endpoints,
     openLetters,
+    onMissing,
     signal,
   }: {
     endpoints: readonly DeadLetterEndpoint[];
     openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
+    /** Told of each id that names no letter. */
+    onMissing: () => void;
     signal: AbortSignal;
   },
 ): Promise<ReplaySource | null> {
@@ -51,6 +59,7 @@ export async function openReplaySource(
   const open = new Set<Position>();
   /** Of the id at the cursor, the places that were looked at. */
   let placesTried = 0;
+  let isMissing = true;
   let lane = 0;
 
   function found(stored: WholeLetter, index: number, position: Position): Found | null {
@@ -87,8 +96,10 @@ export async function openReplaySource(
       const place = places?.[placesTried];
       const letters = shelves[placesTried];
       if (place === undefined || letters === undefined) {
+        if (isMissing) onMissing();
         cursors[0] = at + 1;
         placesTried = 0;
+        isMissing = true;
         continue;
       }
       const parsed = parseLetterId(id);
@@ -98,6 +109,7 @@ export async function openReplaySource(
       const stored = await untilKnown(() => letters.newest(subject), stopping);
       if (stored === null) return null;
       if (stored !== "none" && stored.sequence <= place.last) {
+        isMissing = false;
         return found(stored, placesTried - 1, { lane: 0, at });
       }
     }

@@ -52,7 +52,7 @@ test("formatEnd() names why something was skipped, and quotes a reason without i
     [
       "Replay 3f2a91c0 is failed: no \\u001b[2J; 3 delivered, 10 failed and stay",
       "  2 skipped: they may have arrived already and need --force",
-      "  1 skipped: they were gone meanwhile",
+      "  1 skipped: they were not there (any more)",
       "",
     ].join("\n"),
   );

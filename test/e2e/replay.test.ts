@@ -176,7 +176,11 @@ test("a dry run counts, max limits, ids name, a filter chooses", async () => {
   expect(few).toMatchObject({ state: "done", delivered: 1 });
   const { items } = (await replays.call("GET", "/api/dead-letters?status=404")).body;
   const ids = [items[0].id, "sub.ORDERS.99-abc"];
-  expect(await replays.ended(await replays.start({ ids }))).toMatchObject({ delivered: 1, ids: 2 });
+  expect(await replays.ended(await replays.start({ ids }))).toMatchObject({
+    delivered: 1,
+    ids: 2,
+    skipped: { gone: 1 },
+  });
   const [limited, named, ...others] = receiver.requests.slice(6).map(({ body }) => Number(body.toString()));
   expect(limited).toBeGreaterThan(2);
   expect(named).toBe(items[0].sequence);
