@@ -1,6 +1,7 @@
 // From the command line to a command; the only place that ends the process.
 
 import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
 import { Command, CommanderError } from "commander";
 import { runCheck } from "#cli/check.ts";
 import { toCommandWords } from "#cli/command-words.ts";
@@ -21,6 +22,7 @@ import { runSchema } from "#cli/schema.ts";
 import { SERVICE_COMMANDS } from "#cli/service.ts";
 import { STATUS_COMMAND } from "#cli/status.ts";
 import { SUBSCRIPTION_COMMANDS } from "#cli/subscriptions.ts";
+import { refuseUnknownCommand } from "#cli/unknown-command.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { createLineWriter } from "#lib/line-writer.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
@@ -47,9 +49,11 @@ function crash(error: unknown): never {
 const FLUSH_MS = 1000;
 
 const stopping = new AbortController();
+let isSignalled = false;
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.on(signal, () => {
-    if (stopping.signal.aborted) process.exit(EXIT.failure);
+    if (isSignalled) process.exit(EXIT.failure);
+    isSignalled = true;
     stopping.abort(signal);
   });
 }
@@ -63,13 +67,17 @@ function forJournal(fd: 1 | 2, text: string, priority: Priority): string {
 
 const io: Output = { stdout: (content) => print(1, content), stderr: (text) => print(2, text) };
 
-/** What nobody reads any more, as in `relay schema | head -1`, is no error, and an end. */
+/** Only of these is EIO no fault of a disk: they were closed. */
+const terminals: ReadonlySet<number> = new Set([1, 2].filter(isatty));
+
+/** What nobody reads any more, as in `relay schema | head -1` or on a terminal that was closed, is no error, and an end. */
 function print(fd: 1 | 2, content: string | Uint8Array): void {
   try {
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
     for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EPIPE" && !(code === "EIO" && terminals.has(fd))) throw error;
     stopping.abort(NOBODY_READS);
   }
 }
@@ -89,7 +97,8 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .exitOverride()
     .enablePositionalOptions()
-    .showHelpAfterError("(relay --help shows what there is)");
+    .showHelpAfterError("(relay --help shows what there is)")
+    .addHelpText("beforeAll", refuseUnknownCommand);
   const withConfig = (command: Command) =>
     command.option(
       "-c, --config <file>",
@@ -146,6 +155,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .description("show all of it in a minute, with a nats-server and a receiver of its own")
     .option("-n, --count <number>", "end after this many messages (default: on Ctrl-C)", toCount)
     .action(async ({ count }: { count?: number }) => {
+      onHangup = () => stopping.abort(NOBODY_READS);
       finish(await runDemo({ count: count ?? null, stopping: stopping.signal, env: process.env }, io));
     });
   const addRemote = (parent: Command, remote: RemoteCommand) => {

@@ -38,6 +38,11 @@ export interface ApiSubscriptionsOptions {
   readonly origin: () => ConfigOrigin;
   /** Those of the file, which no other can have. */
   readonly fileIds: () => ReadonlySet<string>;
+  /** A former one of this id is not cleared away yet. */
+  readonly isEnding: (id: string) => boolean;
+  /** It is about to be deleted; `onKept`: it was not, after all. */
+  readonly onRemoval: (id: string) => void;
+  readonly onKept: (id: string) => void;
   readonly logger: Logger;
   /** What must never be shown from now on. */
   readonly hide: (secrets: readonly string[]) => void;
@@ -50,10 +55,11 @@ type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
 const PREFIX = "subscription.";
 const NO_KEY = "It holds secrets, and there is no state.key to encrypt them with";
 const TAKEN: WriteOutcome = { kind: "taken", reason: "There is a subscription of this id already" };
+const ENDING: WriteOutcome = { kind: "taken", reason: "A subscription of this id is still being deleted" };
 const MAX_UNUSABLE = 1000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
-  const { bucket, sealer, origin, fileIds, logger, hide, onChanged } = options;
+  const { bucket, sealer, origin, fileIds, logger, hide, isEnding, onChanged } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
   let reading: Promise<void> = Promise.resolve();
@@ -134,6 +140,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     const masked = findMasked(ownBody);
     if (masked.length > 0) return { kind: "invalid", faults: masked };
     const { id } = parsed.subscription;
+    if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
     const excess = findExcess(parsed.subscription, { known, unusable: faults });
     if (excess !== null) return { kind: "refused", reason: excess };
     const value = await pack(ownBody, parsed);
@@ -175,8 +182,12 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     async remove(id, own) {
       const condition = conditionOf(id, own);
       if ("kind" in condition) return condition;
+      options.onRemoval(id);
       const result = await bucket.erase(PREFIX + id, condition);
-      if (result.kind !== "written") return result;
+      if (result.kind !== "written") {
+        options.onKept(id);
+        return result;
+      }
       logger.info("Subscription deleted by API", { subscription: id });
       await readSoon([id]);
       return { kind: "written", id, revision: result.revision, isNew: false };

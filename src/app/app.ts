@@ -14,6 +14,7 @@ import { createOverrides } from "#delivery-log/overrides.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ConsumerLag } from "#nats/lag.ts";
+import { readLastSequence } from "#nats/stream.ts";
 import { createPage } from "#page/page.tsx";
 import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import { createProgress } from "#runtime/progress.ts";
@@ -140,6 +141,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       deliveryLog,
       overrides,
       lagOf,
+      lastSequenceOf: ({ source }) => readLastSequence(running().connection, source),
       status: () =>
         toStatus(running(), {
           startedAt,

@@ -4,16 +4,14 @@ import { join } from "node:path";
 import { openCallback } from "#callback/client.ts";
 import type { Config } from "#config/resolve.ts";
 import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
-import { concurrencyOf, durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
+import { concurrencyOf, isOrdered, type Subscription } from "#delivery/subscription.ts";
 import type { Registry } from "#http/registry.ts";
-import { messageOf } from "#lib/errors.ts";
 import { type Logger, withFields } from "#lib/logger.ts";
-import { sleep } from "#lib/sleep.ts";
 import { openBucket } from "#nats/bucket.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
 import { alignConsumer, moveConsumer } from "#nats/consumer.ts";
-import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
-import { openDeadLetters } from "#nats/dead-letters.ts";
+import { readConsumer } from "#nats/consumer-info.ts";
+import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
 import { type Lag, watchLag } from "#nats/lag.ts";
 import { type Letters, openLetters } from "#nats/letters.ts";
@@ -21,17 +19,18 @@ import { startPump } from "#nats/pump.ts";
 import { openReplayLetters } from "#nats/replay-letters.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { createSealer } from "#nats/sealing.ts";
-import { openGuard, removeGuard } from "#pipeline/guard.ts";
+import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Progress } from "#runtime/progress.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import { type Replays, startReplays } from "#runtime/replays.ts";
-import type { RunningSubscription } from "#runtime/running.ts";
 import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createApiSubscriptions } from "./api-subscriptions.ts";
+import { createClearAway } from "./clear-away.ts";
+import { followDeadLetters } from "./follow-dead-letters.ts";
 import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry } from "./registry.ts";
 import type { SecretMask } from "./secret-mask.ts";
@@ -72,7 +71,6 @@ export interface CoreOptions {
   readonly check: () => Promise<string | null>;
 }
 
-const CLEAR_AGAIN_MS = 2000;
 /** Who asked for a reload hears of it by then. */
 const ANSWER_MS = 5000;
 
@@ -102,6 +100,17 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   const openCallbacks = createOpenCallbacks();
   const deadLetters = shareDeadLetters((endpoints) => openDeadLetters(connection, endpoints, { logger }));
 
+  const guardPath = (id: string) => join(state.directory, "journal", id);
+  const clearAway = createClearAway({
+    connection,
+    bucket,
+    runtime: () => runtime,
+    guardPath,
+    graceMs: () => config.shutdown.graceMs,
+    logger,
+    signal: closing.signal,
+  });
+
   function partsFor(subscription: Subscription): SubscriptionParts {
     const own = withFields(logger, { subscription: subscription.id });
     return {
@@ -112,8 +121,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       readConsumer: ({ source: { domain, stream }, durable }) =>
         readConsumer(connection, { domain, stream, durable }),
       startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
-      openGuard: ({ id, qos }) =>
-        openGuard(join(state.directory, "journal", id), { isPrompt: isOrdered(qos), logger: own }),
+      openGuard: ({ id, qos }) => openGuard(guardPath(id), { isPrompt: isOrdered(qos), logger: own }),
       openCallback: (wanted) =>
         openCallbacks.keep(
           wanted.id,
@@ -125,16 +133,26 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       createPipeline,
       status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED"),
       moveConsumer: (settings, start) => moveConsumer(connection, settings, start),
-      deadLetters: deadLetters.of(subscription),
+      deadLetters: lettersOf(subscription),
       observer,
       logger: own,
     };
   }
 
+  function lettersOf(subscription: Subscription): DeadLetters | null {
+    const first = deadLetters.of(subscription);
+    if (first === null) return null;
+    return followDeadLetters(first, () => deadLetters.of(runtime.wanted(subscription.id) ?? subscription));
+  }
+
   const runtime = startRuntime(config.subscriptions, {
     partsFor,
+    onDrained: clearAway.drained,
     isConnected: () => connection.isConnected,
-    checks: () => [options.check(), ...deadLetters.all().map((shared) => shared.check())],
+    checks: (subscriptions) => [
+      options.check(),
+      ...deadLetters.inUse(subscriptions).map((shared) => shared.check()),
+    ],
   });
   const letterEndpoints = () => resolveLetterEndpoints(config.origin.file);
   const replays = startReplays({
@@ -158,7 +176,13 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
     logger,
     hide: secretMask.hide,
-    onChanged: (removed) => void removeGuards(removed, applyWanted()), // Never rejects.
+    isEnding: clearAway.isUnderWay,
+    onRemoval: clearAway.begin,
+    onKept: clearAway.end,
+    onChanged(removed) {
+      clearAway.removed(removed);
+      applyWanted();
+    },
   });
   /** What was applied while a config is being taken; null: none is. */
   let taken: Applied[] | null = null;
@@ -170,33 +194,9 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     return applied;
   }
 
-  async function clearAway({ subscription, forget }: RunningSubscription): Promise<void> {
+  async function endRemoval(id: string): Promise<void> {
     await applyWanted().settled;
-    forget();
-    await clearConsumer(subscription);
-    void clearAgain(subscription); // Never rejects; nobody is to wait for it.
-  }
-
-  /** Another relay may make the consumer again before it hears of the deletion. */
-  async function clearAgain(subscription: Subscription): Promise<void> {
-    if (await sleep(CLEAR_AGAIN_MS, closing.signal)) await clearConsumer(subscription);
-  }
-
-  async function clearConsumer({ id, source }: Subscription): Promise<void> {
-    if (runtime.find(id) !== null) return;
-    const ref = { domain: source.domain, stream: source.stream, durable: durableName(id) };
-    await deleteConsumer(connection, ref).catch((error: unknown) => {
-      logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
-    });
-  }
-
-  /** Each relay has its own: another subscription of the same id is not to go on where this one was. */
-  async function removeGuards(ids: readonly string[], { settled }: Applied): Promise<void> {
-    if (ids.length === 0) return;
-    await settled;
-    for (const id of ids) {
-      if (runtime.find(id) === null) await removeGuard(join(state.directory, "journal", id));
-    }
+    clearAway.end(id);
   }
 
   return {
@@ -207,7 +207,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       api,
       config: () => config,
       mask: secretMask.mask,
-      clearAway,
+      endRemoval,
     }),
     lag,
     openCallbacks,

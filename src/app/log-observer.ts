@@ -38,11 +38,15 @@ export function createLogObserver(logger: Logger): Observer {
           break;
         }
         case "dead-lettered":
-          logger.info("Message dead-lettered", {
-            ...fields,
-            reason: describeOutcome(ending.failure),
-            endpoint: ending.endpoint,
-          });
+        case "failed-again":
+          logger.info(
+            ending.kind === "dead-lettered" ? "Message dead-lettered" : "Dead letter failed again",
+            {
+              ...fields,
+              reason: describeOutcome(ending.failure),
+              endpoint: ending.endpoint,
+            },
+          );
           break;
         case "skipped":
           logger.warn("Message skipped", fields);

@@ -85,7 +85,7 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
         request: trail?.last.request ?? null,
         response: trail?.last.response ?? null,
         error: trail?.last.error ?? (failure === null ? null : describeOutcome(failure)),
-        deadLettered: ending.kind === "dead-lettered",
+        deadLettered: ending.kind === "dead-lettered" || ending.kind === "failed-again",
       }),
     );
   }

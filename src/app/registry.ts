@@ -16,12 +16,12 @@ export interface RegistryOptions {
   readonly api: ApiSubscriptions;
   readonly config: () => Config;
   readonly mask: (text: string) => string;
-  /** What is left of a subscription that was deleted: its consumer, its state. Never rejects. */
-  readonly clearAway: (running: RunningSubscription) => Promise<void>;
+  /** Resolves when nothing is left of a subscription that was deleted. Never rejects. */
+  readonly endRemoval: (id: string) => Promise<void>;
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { runtime, api, config, mask, clearAway } = options;
+  const { runtime, api, config, mask, endRemoval } = options;
 
   function findMade(id: string): Registered | null {
     const made = api.known.get(id);
@@ -60,9 +60,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     create: api.create,
     replace: api.replace,
     async remove(id, condition) {
-      const running = runtime.find(id);
       const outcome = await api.remove(id, condition);
-      if (outcome.kind === "written" && running !== null) await clearAway(running);
+      if (outcome.kind === "written") await endRemoval(id);
       return outcome;
     },
     command: (id, command) => void get(id).command(command),

@@ -5,7 +5,8 @@ import type { DeadLetters } from "#nats/dead-letters.ts";
 
 export interface SharedDeadLetters {
   of: (subscription: Subscription) => DeadLetters | null;
-  all: () => readonly DeadLetters[];
+  /** What these have; anything else is forgotten. */
+  inUse: (subscriptions: readonly Subscription[]) => readonly DeadLetters[];
 }
 
 export function shareDeadLetters(
@@ -15,11 +16,19 @@ export function shareDeadLetters(
   return {
     of({ deadLetters: endpoints }) {
       if (endpoints.length === 0) return null;
-      const key = JSON.stringify(endpoints);
+      const key = keyOf(endpoints);
       const known = shared.get(key) ?? open(endpoints);
       shared.set(key, known);
       return known;
     },
-    all: () => [...shared.values()],
+    inUse(subscriptions) {
+      const keys = new Set(subscriptions.map(({ deadLetters }) => keyOf(deadLetters)));
+      for (const key of shared.keys()) if (!keys.has(key)) shared.delete(key);
+      return [...shared.values()];
+    },
   };
+}
+
+function keyOf(endpoints: Subscription["deadLetters"]): string {
+  return JSON.stringify(endpoints);
 }

@@ -93,7 +93,10 @@ export function createRequestBuilder(
   return { build, fixedHeaders };
 }
 
-/** By lower-case name, the last of a name counts. Whoever has an `auth` has no `Authorization` of another origin. */
+/**
+ * By lower-case name, the last of a name counts. Whoever has an `auth` has no `Authorization` of another origin. One that
+ * no header can hold, which the config was to see, stays all the same: undici refuses it, and nothing is sent without it.
+ */
 function toFixedFields({
   headers,
   auth,
@@ -101,9 +104,9 @@ function toFixedFields({
   const own =
     auth.kind === "none" ? headers : headers.filter(([name]) => name.toLowerCase() !== "authorization");
   return new Map(
-    [...own, ...fixedAuthorization(auth)]
-      .filter(isSendable)
-      .map((header) => [header[0].toLowerCase(), header] as const),
+    [...own.filter(isSendable), ...fixedAuthorization(auth)].map(
+      (header) => [header[0].toLowerCase(), header] as const,
+    ),
   );
 }
 

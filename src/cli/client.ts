@@ -99,6 +99,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "it is not there",
   ENOTFOUND: "name not found",
   EPROTO: "it does not speak TLS",
+  Malformed_HTTP_Response: "it does not speak HTTP",
 };
 
 function reasonOf(error: unknown): string {

@@ -193,6 +193,7 @@ function createShow(io: Io): Show {
         break;
       case "suppressed":
       case "skipped":
+      case "failed-again":
       case "returned":
         break;
     }
@@ -206,6 +207,7 @@ function createShow(io: Io): Show {
         onEnding = () => {
           if (counts.delivered + counts.deadLetters + counts.missing >= count) resolve();
         };
+        if (signal.aborted) resolve();
         signal.addEventListener("abort", () => resolve(), { once: true });
         onEnding();
       });

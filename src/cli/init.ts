@@ -1,8 +1,9 @@
 // `relay init`: a first config file, small enough to be read at once.
 
 import { writeFile } from "node:fs/promises";
-import { messageOf, RelayError } from "#lib/errors.ts";
+import { RelayError } from "#lib/errors.ts";
 import type { Output } from "./output.ts";
+import { toWriteFault } from "./write-fault.ts";
 
 export interface InitOptions {
   readonly path: string;
@@ -75,8 +76,10 @@ export async function runInit({ path, force, print }: InitOptions, io: Output): 
 }
 
 function toWriteError(path: string, error: unknown): RelayError {
-  const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
-  return isThere
-    ? new RelayError("usage", `Cannot write ${path}: it is there already, and --force replaces it`)
-    : new RelayError("unavailable", `Cannot write ${path}: ${messageOf(error)}`, { cause: error });
+  if (path === "") return new RelayError("usage", "Cannot write '': it names no file");
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "EEXIST") {
+    return new RelayError("usage", `Cannot write ${path}: it is there already, and --force replaces it`);
+  }
+  return toWriteFault(path, error);
 }

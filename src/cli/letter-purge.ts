@@ -46,9 +46,10 @@ export async function purgeLetters({ client, args, flags, io, nowMs, confirm }: 
   const isJson = flags["json"] === true;
   const write = (purged: number, text: string) =>
     io.stdout(isJson ? toSafeJson({ matched: found.matched, purged }) : text);
-  if (found.matched === 0 || flags["dryRun"] === true) {
-    write(0, `${nameOf(found.matched)} would go\n`);
-    return 0;
+  const hasAll = choice.kind === "filter" || found.matched >= choice.ids.length;
+  if (flags["dryRun"] === true || found.matched === 0) {
+    write(0, flags["dryRun"] === true ? `${nameOf(found.matched)} would go\n` : "There is none to purge\n");
+    return hasAll ? 0 : 1;
   }
   if (flags["yes"] !== true) {
     const what = nameOf(found.matched);
@@ -61,7 +62,7 @@ export async function purgeLetters({ client, args, flags, io, nowMs, confirm }: 
   const purged =
     choice.kind === "ids" ? await purgeIds(client, choice.ids) : await purgeFilter(client, choice, found);
   write(purged, `${nameOf(purged)} purged\n`);
-  return 0;
+  return hasAll ? 0 : 1;
 }
 
 /** How many there are now. Foreign entries are counted only where they are named. */

@@ -13,9 +13,10 @@ const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   gone: "were not there (any more)",
 };
 
-/** Whether something was meant and lies there still. */
-export function isIncomplete({ state, failed, skipped }: ReplayView): boolean {
-  const { gone: _gone, ...stay } = skipped;
+/** Whether something was meant and lies there still, or was named and is not there. */
+export function isIncomplete({ state, failed, skipped, ids }: ReplayView): boolean {
+  const { gone, ...stay } = skipped;
+  if (ids !== null && gone > 0) return true;
   return state !== "done" || failed > 0 || Object.values(stay).some((count) => count > 0);
 }
 

@@ -1,9 +1,9 @@
 // Puts what a relay sends where the operator wants it: into a file, whole or not at all, or on standard output.
 
 import { open, rename, rm, stat } from "node:fs/promises";
-import { messageOf, RelayError } from "#lib/errors.ts";
+import { RelayError } from "#lib/errors.ts";
 import type { Output } from "./output.ts";
-import { clean } from "./terminal.ts";
+import { toWriteFault } from "./write-fault.ts";
 
 /** `path`: null for standard output. Resolves with how many bytes it were. Rejects with a RelayError. */
 export async function save(
@@ -39,6 +39,6 @@ async function saveToFile(chunks: AsyncIterable<Uint8Array>, path: string): Prom
   } catch (error) {
     if (isPlain) await rm(part, { force: true });
     if (error instanceof RelayError) throw error;
-    throw new RelayError("unavailable", `Cannot write ${clean(path)}: ${messageOf(error)}`, { cause: error });
+    throw toWriteFault(path, error);
   }
 }

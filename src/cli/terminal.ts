@@ -11,18 +11,20 @@ export interface Screen {
 export type Style = "red" | "green" | "yellow" | "dim" | "bold";
 
 const MIN_WIDTH = 20;
+/** Where a terminal does not know its own: a serial console says 0. */
+const DEFAULT_WIDTH = 80;
 /** Control characters, and what turns the direction of a line or breaks it. */
 const HOSTILE = /[\p{Cc}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu;
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
 export function toScreen(
-  { isTTY, columns }: { isTTY?: boolean; columns?: number },
+  { isTTY, columns = 0 }: { isTTY?: boolean; columns?: number },
   env: Readonly<Record<string, string | undefined>>,
 ): Screen {
   if (isTTY !== true) return { width: null, isColoured: false };
   const isColoured = (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
-  return { width: Math.max(columns ?? 80, MIN_WIDTH), isColoured };
+  return { width: Math.max(columns === 0 ? DEFAULT_WIDTH : columns, MIN_WIDTH), isColoured };
 }
 
 /** One line, whatever it holds: it ends no line, colours nothing and moves no cursor. */

@@ -38,7 +38,7 @@ const REFUSED_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /** What a field value may hold: RFC 9110, 5.5. */
-const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
+export const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
 
 export function checkCallback(
   part: CallbackPart,
@@ -54,8 +54,11 @@ export function checkCallback(
 
 /** Checks a URL that Relay calls; the message holds nothing of it, for it may be a secret. */
 export function checkUrl(url: string, path: Path): Fault[] {
-  if (!/^https?:\/\//iu.test(url) || !URL.canParse(url) || /[\s\p{Cc}]/u.test(url)) {
+  if (!/^https?:\/\//iu.test(url)) {
     return [{ path, message: "allowed: a URL that begins with http:// or https://" }];
+  }
+  if (!URL.canParse(url) || /[\s\p{Cc}]/u.test(url)) {
+    return [{ path, message: "allowed: a URL with a host, a port up to 65535, and without blanks" }];
   }
   const { username, password } = new URL(url);
   if (username === "" && password === "") return [];

@@ -4,6 +4,7 @@ import { isOverlapping } from "#delivery/subject.ts";
 import type { Fault, Path } from "./issue.ts";
 import { unknownNameMessage } from "./nearest.ts";
 import type { SoundEndpoint } from "./references.ts";
+import { isOnCalendar } from "./schema-parts.ts";
 import type { SoundFile } from "./validate.ts";
 
 export function checkEndpoints(file: SoundFile): Fault[] {
@@ -57,7 +58,7 @@ export function checkStartTime(policy: unknown, path: Path): Fault[] {
 }
 
 export function checkTime(time: unknown, path: Path): Fault[] {
-  if (typeof time !== "string" || !Number.isNaN(Date.parse(time))) return [];
+  if (typeof time !== "string" || isOnCalendar(time)) return [];
   return [{ path, message: "there is no such time" }];
 }
 

@@ -1,8 +1,9 @@
 // Faults of a subscription's `auth`, `ssl` and `signature` that their schemas cannot see.
 
-import { type CallbackScope, checkUrl } from "./check-callback.ts";
+import { type CallbackScope, checkUrl, HEADER_VALUE } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";
 import type { SoundConfiguration } from "./references.ts";
+import type { Secret } from "./schema-secret.ts";
 
 interface Place {
   readonly pathOf: (key: string) => Path;
@@ -19,7 +20,15 @@ export function checkCallbackSecurity(security: Security, { pathOf, scope }: Pla
   ];
 }
 
-function checkAuth(auth: Security["auth"], { path, scope }: { path: Path; scope: CallbackScope }): Fault[] {
+interface AuthPlace {
+  readonly path: Path;
+  readonly scope: CallbackScope;
+}
+
+function checkAuth(auth: Security["auth"], { path, scope }: AuthPlace): Fault[] {
+  if (auth?.type === "basic") return checkBasic(auth.basic ?? {}, { path: [...path, "basic"], scope });
+  if (auth?.type === "token")
+    return checkToken(auth.token?.value, { path: [...path, "token", "value"], scope });
   if (auth?.type === "oauth2") {
     const endpoint = auth.oauth2?.endpoint;
     const url = endpoint === undefined ? undefined : scope.valueOf(endpoint);
@@ -48,6 +57,34 @@ function checkAuth(auth: Security["auth"], { path, scope }: { path: Path; scope:
     faults.push({ path: [...at, "keySource"], message: `${jwt.keySource} is for RSA only, allowed: INLINE` });
   }
   return faults;
+}
+
+interface BasicPart {
+  readonly username?: Secret | undefined;
+  readonly password?: Secret | undefined;
+}
+
+/** RFC 7617, 2: neither holds control characters, and the first colon ends the user name. */
+function checkBasic(basic: BasicPart, { path, scope }: AuthPlace): Fault[] {
+  const { username, password } = basic;
+  const faults: Fault[] = [];
+  if (username !== undefined && /[:\p{Cc}]/u.test(scope.valueOf(username) ?? "")) {
+    const message = "allowed: a user name without colons, line breaks and other control characters";
+    faults.push({ path: [...path, "username"], message });
+  }
+  if (password !== undefined && /\p{Cc}/u.test(scope.valueOf(password) ?? "")) {
+    const message = "allowed: a password without line breaks and other control characters";
+    faults.push({ path: [...path, "password"], message });
+  }
+  return faults;
+}
+
+function checkToken(token: Secret | undefined, { path, scope }: AuthPlace): Fault[] {
+  const value = token === undefined ? undefined : scope.valueOf(token);
+  if (value === undefined || (HEADER_VALUE.test(value) && value.trim() !== "")) return [];
+  const message =
+    "allowed: a token that is not empty, of Latin-1 characters without line breaks and other control characters";
+  return [{ path, message }];
 }
 
 /** Exactly one of each "or". */

@@ -141,6 +141,17 @@ export function timestamp(description: string) {
   });
 }
 
+/** Whether the calendar has this `timestamp`: `Date.parse` takes the 31st of February for a day in March. */
+export function isOnCalendar(time: string): boolean {
+  const day = time.slice(0, "2026-01-31".length);
+  return !Number.isNaN(Date.parse(time)) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
+}
+
+/** A `timestamp` that the calendar has. */
+export function moment(description: string) {
+  return v.pipe(timestamp(description), v.check(isOnCalendar, "allowed: a time that exists"));
+}
+
 /** At most `max` entries, `min` at least. */
 export function list<const Item extends v.GenericSchema>(
   item: Item,

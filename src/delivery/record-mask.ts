@@ -42,7 +42,8 @@ function maskCapture({ headers, body, isCut }: Capture, mask: Mask): Capture {
   };
 }
 
-function maskHeader([name, value]: Header, mask: (text: string) => string): Header {
+/** As it may be shown. */
+export function maskHeader([name, value]: Header, mask: (text: string) => string): Header {
   return [mask(name), HIDDEN_HEADER.test(name) ? HIDDEN : mask(value)];
 }
 

@@ -6,6 +6,10 @@ export const LITERAL_SUBJECT = /^(?=.{1,255}$)[^\s.*>\p{Cc}]+(?:\.[^\s.*>\p{Cc}]
 /** A filter: `*` stands for one token, `>` at the end for one or more. */
 export const SUBJECT_FILTER = /^(?=.{1,255}$)(?:(?:[^\s.*>\p{Cc}]+|\*)\.)*(?:[^\s.*>\p{Cc}]+|\*|>)$/u;
 
+export function hasWildcard(filter: string): boolean {
+  return filter.split(".").some((token) => token === "*" || token === ">");
+}
+
 /** Whether every subject that `inner` matches is matched by `outer` too. */
 export function isWithin(inner: string, outer: string): boolean {
   const innerTokens = inner.split(".");

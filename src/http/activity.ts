@@ -62,8 +62,7 @@ export function createActivityRoute(
   routes.get("/", (context) => {
     const page = pageOf(activity.list(subscriptions()), {
       keyOf: ([subscription]) => subscription,
-      limit: context.req.query("limit"),
-      cursor: context.req.query("cursor"),
+      query: context.req.query(),
     });
     if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail }, mask);
     const items = page.items.map(([subscription, minutes]) => ({ subscription, ...minutes.read() }));

@@ -1,7 +1,7 @@
 // Which dead letters a request means: the filters of a query or a body, and how a purge is asked for.
 
 import * as v from "valibot";
-import { choice, flag, integer, list, object, text, timestamp } from "#config/schema-parts.ts";
+import { choice, flag, integer, list, moment, object, text } from "#config/schema-parts.ts";
 import { EVERY_LETTER, LETTER_REASONS, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
 import type { Problem } from "./problem.ts";
 
@@ -11,11 +11,6 @@ const MAX_IDS = 1000;
 
 const some = { pattern: /^[^\p{Cc}]{1,256}$/u, allowed: "1 to 256 characters without control characters" };
 const word = { pattern: /^[A-Za-z0-9_-]{1,4096}$/u, allowed: "what an answer gave" };
-const moment = (description: string) =>
-  v.pipe(
-    timestamp(description),
-    v.check((value) => !Number.isNaN(Date.parse(value)), "allowed: a time that exists"),
-  );
 
 const FILTERS = {
   subscription: v.optional(text("Id of the subscription", some)),

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { type Entry, LETTER_REASONS } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";
+import { maskHeader } from "#delivery/record-mask.ts";
 import type { Mask } from "#lib/mask.ts";
 import type { FoundLetter } from "#nats/letter-find.ts";
 import type { LetterFault } from "#nats/letter-scan.ts";
@@ -155,7 +156,7 @@ export function toDeadLetterDetail(
     encoding === "text" ? mask(readable, isWhole ? undefined : "cut") : shown.toString(encoding);
   return {
     ...toDeadLetterView(entry, options),
-    headers: headers.filter(isShown).map(([name, value]): [string, string] => [name, mask(value)]),
+    headers: headers.filter(isShown).map((header) => maskHeader(header, mask)),
     payload: { encoding, content, isCut: !isWhole },
   };
 }

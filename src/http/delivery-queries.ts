@@ -1,7 +1,7 @@
 // Which records a request means: the filters of its query.
 
 import * as v from "valibot";
-import { choice, object, text, timestamp } from "#config/schema-parts.ts";
+import { choice, moment, object, text } from "#config/schema-parts.ts";
 import { parseStatusFilter } from "#delivery/letter.ts";
 import type { RecordFilter } from "#delivery/record.ts";
 
@@ -9,11 +9,6 @@ const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;
 
 const some = { pattern: /^[^\p{Cc}]{1,2048}$/u, allowed: "1 to 2048 characters without control characters" };
-const moment = (description: string) =>
-  v.pipe(
-    timestamp(description),
-    v.check((value) => !Number.isNaN(Date.parse(value)), "allowed: a time that exists"),
-  );
 const limitAllowed = `allowed: a whole number from 1 to ${MAX_LIMIT}`;
 
 const FILTERS = {

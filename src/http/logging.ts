@@ -61,8 +61,7 @@ export function createLoggingRoutes({ entrypoints, overrides, mask }: LoggingRou
   routes.get("/", (context) => {
     const page = pageOf(entrypoints, {
       keyOf: ({ id }) => id,
-      limit: context.req.query("limit"),
-      cursor: context.req.query("cursor"),
+      query: context.req.query(),
     });
     if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
     return context.json({ items: page.items.map(toView), next: page.next });

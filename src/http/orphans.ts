@@ -27,8 +27,7 @@ export function createOrphans(
   routes.get("/", (context) => {
     const page = pageOf(list(), {
       keyOf: ({ domain, stream, consumer }) => [domain ?? "", stream, consumer].join(" "),
-      limit: context.req.query("limit"),
-      cursor: context.req.query("cursor"),
+      query: context.req.query(),
     });
     if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail }, mask);
     return context.json({ items: page.items, next: page.next });

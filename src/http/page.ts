@@ -14,12 +14,13 @@ const MAX_LIMIT = 1000;
 
 export function pageOf<T>(
   list: readonly T[],
-  {
-    keyOf,
-    limit: limitText,
-    cursor,
-  }: { keyOf: (item: T) => string; limit: string | undefined; cursor: string | undefined },
+  { keyOf, query }: { keyOf: (item: T) => string; query: Readonly<Record<string, string>> },
 ): Page<T> {
+  const { limit: limitText, cursor, ...unknown } = query;
+  const [name] = Object.keys(unknown);
+  if (name !== undefined) {
+    return { kind: "invalid", detail: `${JSON.stringify(name)} is not known, but limit and cursor are` };
+  }
   const limit = Number(limitText ?? DEFAULT_LIMIT);
   if (!/^\d+$/u.test(limitText ?? "0") || limit < 1 || limit > MAX_LIMIT) {
     return { kind: "invalid", detail: `limit takes a whole number from 1 to ${MAX_LIMIT}` };

@@ -39,8 +39,7 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
   routes.get("/", (context) => {
     const page = pageOf(replays().list(), {
       keyOf: newestFirst,
-      limit: context.req.query("limit"),
-      cursor: context.req.query("cursor"),
+      query: context.req.query(),
     });
     if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
     return context.json({

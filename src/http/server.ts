@@ -2,6 +2,7 @@
 
 import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";
+import type { Subscription } from "#delivery/subscription.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
@@ -34,6 +35,8 @@ export interface ServerOptions
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
   readonly registry: () => Registry;
   readonly lagOf: (id: string) => Lag | null;
+  /** Of its stream. Rejects with a RelayError. */
+  readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   readonly status: () => Status;
   readonly activity: Activity;
   readonly orphans: () => readonly Orphan[];

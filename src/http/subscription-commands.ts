@@ -2,19 +2,24 @@
 
 import type { Hono } from "hono";
 import * as v from "valibot";
+import type { BodyFault } from "#config/parse-subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import type { Problem } from "./problem.ts";
-import type { Registry } from "./registry.ts";
-import { resumeSchema, seekSchema, toDeliverPolicy } from "./subscription-bodies.ts";
-import { NOT_FOUND, NOT_JSON, readJson, type Reach, type ServerContext } from "./subscription-reach.ts";
+import { findSeekFault, resumeSchema, seekSchema, toDeliverPolicy } from "./subscription-bodies.ts";
+import {
+  NOT_FOUND,
+  NOT_JSON,
+  readJson,
+  type Reach,
+  type ServerContext,
+  type SubscriptionsOptions,
+} from "./subscription-reach.ts";
 
-export interface CommandsOptions {
-  readonly registry: () => Registry;
+export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "mask"> {
   readonly reach: Reach;
-  readonly mask: (text: string) => string;
 }
 
 /** A move ends only when what is in flight has ended. */
@@ -25,7 +30,7 @@ const MAX_TESTS = 10;
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, view, refuse }, mask }: CommandsOptions,
+  { registry, reach: { find, view, refuse }, lastSequenceOf, mask }: CommandsOptions,
 ): void {
   let tests = 0;
 
@@ -73,8 +78,12 @@ export function addSubscriptionCommands(
     const parsed = v.safeParse(seekSchema, body);
     if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
     context.env.keepOpen();
+    const start = toDeliverPolicy(parsed.output);
     return refuseFault(async () => {
-      await endsInTime(registry().seek(found.subscription.id, toDeliverPolicy(parsed.output)));
+      const lastSequence = await lastSequenceOf(found.subscription);
+      const fault = findSeekFault(start, { lastSequence, now: new Date() });
+      if (fault !== null) return refuse(toFaultsProblem([fault]));
+      await endsInTime(registry().seek(found.subscription.id, start));
       return context.json(view(found));
     });
   });
@@ -116,6 +125,11 @@ async function readOptionalJson(context: ServerContext): Promise<unknown> {
 }
 
 function toBodyProblem(issues: readonly v.BaseIssue<unknown>[]): Problem {
-  const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
+  return toFaultsProblem(
+    issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message })),
+  );
+}
+
+function toFaultsProblem(errors: readonly BodyFault[]): Problem {
   return { status: 422, detail: "The body has faults", errors };
 }

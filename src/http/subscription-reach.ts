@@ -1,6 +1,7 @@
 // Which subscriptions a request reaches: by where its route is mounted, and by whose it may see.
 
 import type { Context } from "hono";
+import type { Subscription } from "#delivery/subscription.ts";
 import { isVisible } from "./access.ts";
 import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
@@ -10,6 +11,8 @@ import { type Lag, type SubscriptionView, toSubscriptionView } from "./subscript
 export interface SubscriptionsOptions {
   readonly registry: () => Registry;
   readonly lagOf: (id: string) => Lag | null;
+  /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
+  readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   readonly mask: (text: string) => string;
   /** Null: those of all entrypoints. */
   readonly entrypoint: string | null;

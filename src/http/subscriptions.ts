@@ -45,8 +45,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
   routes.get("/", (context) => {
     const page = pageOf(reach.list(context), {
       keyOf: ({ subscription }) => subscription.id,
-      limit: context.req.query("limit"),
-      cursor: context.req.query("cursor"),
+      query: context.req.query(),
     });
     if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
     return context.json({ items: page.items.map(view), next: page.next });
@@ -83,7 +82,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
     return outcome.kind === "written" ? context.body(null, 204) : refuse(toProblem(outcome, context));
   });
 
-  addSubscriptionCommands(routes, { registry, reach, mask: options.mask });
+  addSubscriptionCommands(routes, { ...options, reach });
   return routes;
 }
 

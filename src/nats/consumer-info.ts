@@ -16,7 +16,7 @@ export interface ConsumerReading {
   readonly consumerCreated: string;
   readonly hasAcks: boolean;
   /** As `floorOf` says. */
-  readonly ackFloor: number;
+  readonly ackFloor: number | null;
   readonly deliveredSequence: number;
   /** Not delivered yet. */
   readonly pending: number;
@@ -25,6 +25,8 @@ export interface ConsumerReading {
 }
 
 const FLUSH_MS = 1000;
+/** Servers 2.9 and 2.10 shift a consumer's `created` by up to 0.2 ms when they restart. */
+const CREATED_TOLERANCE_MS = 1000;
 /** Of 256 consumers each. */
 const MAX_PAGES = 64;
 const OVERTAKEN_ERRORS: ReadonlySet<number> = new Set([
@@ -56,15 +58,26 @@ export async function readConsumer(
 /**
  * Everything of the stream up to it is done, or was never asked for; without acks: delivered. Before its first ack a
  * consumer reports 0, wherever it started: then its start counts, or what it delivered if none of that waits for its ack,
- * or `lastSequence`, which the stream had before `info` was read, if nothing was left to deliver by then. 0: not known.
+ * or `lastSequence`, which the stream had before `info` was read, if nothing was left to deliver by then. 0: the very
+ * start; null: not known.
  */
-export function floorOf(info: ConsumerInfo, lastSequence: number): number {
+export function floorOf(info: ConsumerInfo, lastSequence: number): number | null {
   const { config, delivered } = info;
   const isAllAcked = config.ack_policy === "none" || info.num_ack_pending === 0;
   const reported = isAllAcked ? delivered.stream_seq : info.ack_floor.stream_seq;
   const start = Math.max(0, (config.opt_start_seq ?? 1) - 1);
   const isUntouched = delivered.consumer_seq === 0 && info.num_pending === 0;
-  return Math.max(reported, start, isUntouched ? lastSequence : 0);
+  const floor = Math.max(reported, start, isUntouched ? lastSequence : 0);
+  return floor > 0 || isAllAcked || startsAtSequence(config) ? floor : null;
+}
+
+function startsAtSequence({ deliver_policy: policy }: ConsumerInfo["config"]): boolean {
+  return policy === "all" || policy === "by_start_sequence";
+}
+
+/** By their times of creation, as the server wrote them. */
+export function isSameConsumer(left: string, right: string): boolean {
+  return Math.abs(Date.parse(left) - Date.parse(right)) <= CREATED_TOLERANCE_MS;
 }
 
 /** True only if the server says so; never rejects. */

@@ -2,12 +2,13 @@
 
 import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
 
-import { isOverlapping } from "#delivery/subject.ts";
+import { hasWildcard, isOverlapping } from "#delivery/subject.ts";
 
 import {
   changedDeliverPolicy,
   type ConsumerSettings,
   differences,
+  filtersOf,
   hasRightAckPolicy,
 } from "./consumer-config.ts";
 import { floorOf } from "./consumer-info.ts";
@@ -33,8 +34,14 @@ export type ConsumerPlan =
       readonly fields: readonly string[];
       readonly notes: readonly string[];
     }
-  /** The ack policy is for ever: it is deleted, and made anew after `sequence`, up to which it was done. */
-  | { readonly kind: "recreate"; readonly planned: PlannedStart; readonly sequence: number };
+  /** It cannot be changed in place: it is deleted, and made anew after `sequence`, up to which it was done; null: not known. */
+  | {
+      readonly kind: "recreate";
+      readonly planned: PlannedStart;
+      readonly sequence: number | null;
+      /** Why, for people. */
+      readonly reason: string;
+    };
 
 /** `position` is what Relay itself knows to be done; null: nothing. */
 export function planConsumer(
@@ -48,16 +55,31 @@ export function planConsumer(
   if (consumer.config.deliver_subject !== undefined) {
     return { kind: "refuse", reason: "a push consumer has that name" };
   }
-  if (!hasRightAckPolicy(consumer.config, settings)) {
+  const obstacle = findObstacle({ stream, consumer }, settings);
+  if (obstacle !== null) {
     const sequence = floorOf(consumer, stream.state.last_seq);
     const planned = planStart(stream, settings, { streamCreated: stream.created, sequence });
-    return { kind: "recreate", planned, sequence };
+    return { kind: "recreate", planned, sequence, reason: obstacle };
   }
   const notes = notesOf(consumer, settings);
   const fields = differences(consumer.config, settings);
   return fields.length === 0
     ? { kind: "keep", consumer, notes }
     : { kind: "update", consumer, fields, notes };
+}
+
+/** What keeps a consumer from being changed in place; null: nothing. */
+function findObstacle(
+  { stream, consumer: { config } }: { stream: StreamInfo; consumer: ConsumerInfo },
+  settings: ConsumerSettings,
+): string | null {
+  if (!hasRightAckPolicy(config, settings)) return "acks cannot be changed in place";
+  const gainsWildcard =
+    settings.source.filterSubjects.some(hasWildcard) && !filtersOf(config).some(hasWildcard);
+  // Such a server goes on comparing letter by letter, and passes over all that comes.
+  return gainsWildcard && !takesSeveralFilters(stream)
+    ? "nats-server before 2.10 takes over no wildcard in place"
+    : null;
 }
 
 function notesOf(consumer: ConsumerInfo, settings: ConsumerSettings): readonly string[] {

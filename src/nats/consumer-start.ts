@@ -7,10 +7,10 @@ import { type ConsumerSettings, describePolicy, type Start } from "./consumer-co
 /** Times of creation that differ by this much are the same one, written again by a restart. */
 const SAME_TIME_MS = 1;
 
-/** Everything up to and including `sequence` of the stream that was created then is done. */
+/** Everything up to and including `sequence` of the stream that was created then is done; null: not known. */
 export interface Position {
   readonly streamCreated: string;
-  readonly sequence: number;
+  readonly sequence: number | null;
 }
 
 export interface PlannedStart {
@@ -32,8 +32,7 @@ export function planStart(
     const note = `Stream ${source.stream} was made anew: consumer ${durable} starts with deliver policy ${start}`;
     return { start: { kind: "policy" }, notes: [note], isKnown: false };
   }
-  // Nothing was acked yet: only under `all` does that mean the beginning.
-  if (position.sequence === 0 && source.deliverPolicy.kind !== "all") {
+  if (position.sequence === null) {
     const start = describePolicy(source.deliverPolicy);
     const note = `Nothing is known to be done of ${source.stream}: consumer ${durable} starts with deliver policy ${start} again`;
     return { start: { kind: "policy" }, notes: [note], isKnown: false };

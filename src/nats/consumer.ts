@@ -26,8 +26,8 @@ export interface AlignedConsumer {
   readonly streamCreated: string;
   /** Of the stream. */
   readonly lastSequence: number;
-  /** Everything of the stream up to it is done; without acks: delivered. */
-  readonly ackFloor: number;
+  /** Everything of the stream up to it is done; without acks: delivered; null: not known. */
+  readonly ackFloor: number | null;
   readonly change: "kept" | "created" | "updated" | "recreated";
   /** For people: what could not be done as asked, or was done in another way. */
   readonly notes: readonly string[];
@@ -92,33 +92,35 @@ async function lookOnce(alignment: Alignment, isLast: boolean): Promise<Look> {
   }
 }
 
-/** Makes the consumer anew at another place. Throws RelayError `nats-unavailable` or `consumer-refused`. */
+/** Makes the consumer anew at another place. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
 export async function moveConsumer(
   connection: Connection,
   settings: ConsumerSettings,
   start: DeliverPolicy,
-): Promise<void> {
+): Promise<AlignedConsumer> {
+  const stream = await readSource(connection, settings);
   for (let looks = 1; ; looks += 1) {
-    if (await moveOnce(connection, settings, { start, isLast: looks === MAX_LOOKS })) return;
+    const info = await moveOnce(connection, settings, { start, isLast: looks === MAX_LOOKS });
+    if (info !== null) return toAligned(stream, info, { change: "created", notes: [] });
     await pauseAfter(looks);
   }
 }
 
-/** False: another relay was quicker to make it at its old place. */
+/** null: another relay was quicker to make it at its old place. */
 async function moveOnce(
   connection: Connection,
   settings: ConsumerSettings,
   { start, isLast }: { start: DeliverPolicy; isLast: boolean },
-): Promise<boolean> {
-  if (!(await removeOnce(connection, settings, isLast))) return false;
+): Promise<ConsumerInfo | null> {
+  if (!(await removeOnce(connection, settings, isLast))) return null;
   const config = toMovedConfig(settings, start);
   const answer = await requestPut(connection, { settings, config, action: "create" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return true;
+    return answer.value;
   }
   if (isLast || !(await isPresent(connection, settings))) throw toError(settings, answer);
-  return false;
+  return null;
 }
 
 /** False: there is one, which may be another than was to be removed. */
@@ -202,25 +204,27 @@ async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"r
   const { settings } = alignment;
   if (!(await removeOnce(alignment.connection, settings, isLast))) return { kind: "look-again" };
   const { start, notes } = plan.planned;
-  const note = `Consumer ${settings.durable} was made anew after sequence ${plan.sequence}: acks cannot be changed in place`;
+  const place = plan.sequence === null ? "" : ` after sequence ${plan.sequence}`;
+  const note = `Consumer ${settings.durable} was made anew${place}: ${plan.reason}`;
   return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });
 }
 
-function aligned(
+function aligned(...told: Parameters<typeof toAligned>): Look {
+  return { kind: "aligned", aligned: toAligned(...told) };
+}
+
+function toAligned(
   stream: StreamInfo,
   info: ConsumerInfo,
   { change, notes }: Pick<AlignedConsumer, "change" | "notes">,
-): Look {
+): AlignedConsumer {
   return {
-    kind: "aligned",
-    aligned: {
-      consumerCreated: info.created,
-      streamCreated: stream.created,
-      lastSequence: stream.state.last_seq,
-      ackFloor: floorOf(info, stream.state.last_seq),
-      change,
-      notes,
-    },
+    consumerCreated: info.created,
+    streamCreated: stream.created,
+    lastSequence: stream.state.last_seq,
+    ackFloor: floorOf(info, stream.state.last_seq),
+    change,
+    notes,
   };
 }
 

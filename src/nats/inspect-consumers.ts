@@ -122,8 +122,8 @@ function describePlan(
       return [{ level: "note", message: `${consumer} will be made, ${start}` }];
     }
     case "recreate": {
-      const why = "acks cannot be changed in place";
-      const message = `${consumer} will be made anew after sequence ${plan.sequence}: ${why}`;
+      const place = plan.sequence === null ? "" : ` after sequence ${plan.sequence}`;
+      const message = `${consumer} will be made anew${place}: ${plan.reason}`;
       return [{ level: "warning", message }];
     }
   }

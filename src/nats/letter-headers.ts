@@ -34,7 +34,7 @@ function appendIfPossible(result: MsgHdrs, name: string, value: string): void {
 }
 
 /** `NATS/1.0`, a line for each value, and an empty line. */
-function encodedLength(letter: MsgHdrs): number {
+export function encodedLength(letter: MsgHdrs): number {
   let length = "NATS/1.0\r\n\r\n".length;
   for (const [name, values] of letter) {
     for (const value of values) length += name.length + Buffer.byteLength(value) + ": \r\n".length;

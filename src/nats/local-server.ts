@@ -31,9 +31,15 @@ export function findNatsServer(path: string): string | null {
 
 /** Rejects with a RelayError if the program does not come up. */
 export async function startLocalServer(program: string, directory: string): Promise<LocalServer> {
+  // Detached: Ctrl-C on a terminal is for the relay, which ends it last.
   const child = Bun.spawn(
     [program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", directory, "--ports_file_dir", directory],
-    { stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(directory, "nats-server.log")) },
+    {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: Bun.file(join(directory, "nats-server.log")),
+      detached: true,
+    },
   );
   async function stop(): Promise<void> {
     child.kill("SIGTERM");

@@ -20,6 +20,8 @@ export interface PumpStats {
 export interface PumpOptions {
   readonly source: StreamRef & { readonly ackWaitMs: number };
   readonly durable: string;
+  /** As the server wrote it: another one of that name is not pulled from. */
+  readonly consumerCreated: string;
   /** False: nothing is redelivered, so pulls are short and their end is waited for. */
   readonly acks: boolean;
   /** Of the consumer; 1: the next message waits for the ack of this one. */
@@ -27,7 +29,7 @@ export interface PumpOptions {
   readonly capacity: number;
   /** Must return at once. */
   readonly onMessage: (received: Received) => void;
-  /** Called once: the consumer or its stream is gone, and the pump has ended. */
+  /** Called once: the consumer or its stream is gone, or another one took its place, and the pump has ended. */
   readonly onLost: (reason: string) => void;
   readonly logger: Logger;
 }

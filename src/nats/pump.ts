@@ -1,7 +1,10 @@
 // Pulls messages for one subscription: as many as there is room for, one pull at a time.
 //
 //   idle --room--> pulling --filled, expired, refused, silent, server lost--> idle
-//   any --consumer gone--> ended, onLost;  any --stop--> stopping --pull over--> ended
+//   any --consumer gone or another--> ended, onLost;  any --stop--> stopping --pull over--> ended
+//
+// After a lost connection or a silence nothing is pulled until the consumer is known to be the same: another relay may have
+// moved it.
 
 import type { Msg } from "@nats-io/transport-node";
 
@@ -10,7 +13,8 @@ import { startTicks } from "#lib/ticks.ts";
 
 import { apiPrefix } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import { isConsumerGone, requestConsumerInfo } from "./consumer-info.ts";
+import { requestConsumerInfo } from "./consumer-info.ts";
+import { createConsumerProof } from "./consumer-proof.ts";
 import { createDemand } from "./demand.ts";
 import { openPullInbox } from "./pull-inbox.ts";
 import type { PumpOptions, PumpStats } from "./pump-options.ts";
@@ -54,6 +58,13 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const requests = createPullRequests(timing);
   const inbox = openPullInbox(connection, { onMsg, onError: (error) => lose(error.message) });
   const pace = createPullPace(pullNow);
+  const proof = createConsumerProof(connection, {
+    ref: { ...source, durable },
+    consumerCreated: options.consumerCreated,
+    onProven: pullNow,
+    onLost: lose,
+    logger,
+  });
   const counts = { pulls: 0, received: 0, silences: 0 };
   let state: "running" | "stopping" | "ended" = "running";
   let pull: Pull | null = null;
@@ -126,7 +137,8 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
         return pace.later(SHORT_PULL_MS);
       case "nobody":
         nobodiesInARow += 1;
-        if (nobodiesInARow % NOBODY_LIMIT === 0) void check();
+        // Servers before 2.10 do not answer a pull of a consumer that is gone.
+        if (nobodiesInARow % NOBODY_LIMIT === 0) proof.doubt();
         return pace.later(NOBODY_MS);
       case "lost":
         return lose(verdict.reason);
@@ -136,6 +148,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function pullNow(): void {
     pace.cancel();
     if (state !== "running" || pull !== null || !inbox.isOpen || !connection.isConnected) return;
+    if (proof.isNeeded) return proof.ask();
     const batch = Math.min(demand.room(), isNextUnbounded ? 1 : requests.maxBatch);
     if (batch <= 0) return;
     counts.pulls += 1;
@@ -163,13 +176,8 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     if (performance.now() - lastHeardAt < timing.silenceMs) return;
     counts.silences += 1;
     endPull();
-    void check();
+    proof.doubt();
     pullNow();
-  }
-
-  /** Servers before 2.10 do not answer a pull of a consumer that is gone. */
-  async function check(): Promise<void> {
-    if (await isConsumerGone(connection, { ...source, durable })) lose("consumer not found");
   }
 
   function lose(reason: string): void {
@@ -214,7 +222,10 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   }
 
   const endWatch = startTicks(timing.watchMs, watch);
-  const forget = connection.onReconnect(onConnect);
+  const forget = connection.onReconnect(() => {
+    proof.doubt();
+    onConnect();
+  });
   onConnect();
 
   return {

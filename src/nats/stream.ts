@@ -27,6 +27,14 @@ export async function readStream(connection: Connection, ref: StreamRef): Promis
   throw new RelayError("nats-unavailable", `Cannot read stream ${ref.stream}: ${answer.reason}`);
 }
 
+/** Throws RelayError `nats-unavailable` if it cannot be known, `unavailable` if there is no such stream. */
+export async function readLastSequence(connection: Connection, ref: StreamRef): Promise<number> {
+  const info = await readStream(connection, ref);
+  if (info === null)
+    throw new RelayError("unavailable", `Cannot read stream ${ref.stream}: stream not found`);
+  return info.state.last_seq;
+}
+
 /** Servers since 2.10 put the time into the info; the version of the server we are connected to may be another one's. */
 export function takesSeveralFilters(info: StreamInfo): boolean {
   return info.ts !== undefined;

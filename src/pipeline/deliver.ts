@@ -4,7 +4,6 @@ import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide } from "#delivery/policy.ts";
-import { sleep } from "#lib/sleep.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import { attempt } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
@@ -133,7 +132,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function waitForRetry(delayMs: number): Promise<void> {
     retrying += 1;
-    await sleep(delayMs, closing);
+    await turns.wait(delayMs, closing);
     retrying -= 1;
   }
 
@@ -158,7 +157,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     const signals = held.isRedeliverable
       ? { repeating: closing, trying: redeliverable }
       : { repeating: letters, trying: letters };
-    const result = await settler.storeLetter(held, failure, { deadLetters, ...signals });
+    const result = await settler.storeLetter(held, failure, { deadLetters, closing, ...signals });
     if (result.kind === "stored") {
       settler.complete(held);
       return { kind: "dead-lettered", failure, endpoint: result.endpoint };

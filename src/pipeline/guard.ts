@@ -1,14 +1,15 @@
 // The replay guard: remembers what was completed, so that a server which forgot an acknowledgement causes no second request.
 //
 // It may cause a duplicate, never a loss. So its floor is the server's word and never computed here; an entry counts only for
-// the very message it was made for (sequence and time: a server that lost its tail gives a sequence out again); and whatever does
-// not fit the stream or the consumer any more makes it forget everything.
+// the very message it was made for (sequence and time: a server that lost its tail gives a sequence out again); what the stream
+// lost is forgotten, and a stream or a consumer that is another one makes it forget everything.
 
 import { rm } from "node:fs/promises";
 import { type Logger } from "#lib/logger.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Message } from "#delivery/message.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
+import { isSameConsumer } from "#nats/consumer-info.ts";
 import type { Position } from "#nats/consumer-start.ts";
 import { type JournalHead, openJournal } from "./journal.ts";
 
@@ -24,8 +25,8 @@ export interface Guard {
   markDoneDurably: (message: Message) => Promise<void>;
   /** Does nothing where the file is sound; else writes it anew, or rejects with the file system's error. */
   repair: () => Promise<void>;
-  /** The server's acknowledgement floor: what lies below it needs no entry of its own. */
-  advance: (floor: number) => Promise<void>;
+  /** The server's acknowledgement floor: what lies below it needs no entry of its own. null: not known. */
+  advance: (floor: number | null) => Promise<void>;
   /** Nothing counts as done any more, and the place is not known: for a consumer that was moved on purpose. */
   forget: () => Promise<void>;
   /** Entries above the floor. */
@@ -38,8 +39,6 @@ const FLUSH_DELAY_MS = 250;
 const MAX_ENTRIES = 65_536;
 /** So many are dropped at once: the first of a Map is slow to find where one after the other is deleted. */
 const DROPPED_AT_ONCE = 4096;
-/** Servers 2.9 and 2.10 shift a consumer's `created` by up to 0.2 ms when they restart. */
-const CREATED_TOLERANCE_MS = 1000;
 const WARNING_INTERVAL_MS = 60_000;
 /** No consumer was made then: the next one that is aligned does not fit. */
 const NEVER = new Date(0).toISOString();
@@ -136,33 +135,48 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
   }
 
   function fits(consumer: AlignedConsumer, known: JournalHead): boolean {
-    if (consumer.streamCreated !== known.streamCreated || consumer.lastSequence < highest) return false;
-    const shiftMs = Math.abs(Date.parse(consumer.consumerCreated) - Date.parse(known.consumerCreated));
-    return consumer.change === "recreated" || shiftMs <= CREATED_TOLERANCE_MS;
+    if (consumer.streamCreated !== known.streamCreated) return false;
+    return consumer.change === "recreated" || isSameConsumer(consumer.consumerCreated, known.consumerCreated);
   }
 
-  async function advance(floor: number): Promise<void> {
-    if (head === null || floor <= head.floor) return;
+  /**
+   * The stream lost its tail, and what it has by now may have sequences of that: what was completed is told by its time
+   * from it, but the place only by the server.
+   */
+  function withoutTail(known: JournalHead, { lastSequence, ackFloor }: AlignedConsumer): JournalHead {
+    for (const sequence of done.keys()) if (sequence > lastSequence) done.delete(sequence);
+    highest = lastSequence;
+    return { ...known, place: ackFloor, floor: Math.min(known.floor, lastSequence) };
+  }
+
+  async function advance(ackFloor: number | null): Promise<void> {
+    if (head === null || ackFloor === null) return;
+    const place = Math.max(head.place ?? 0, ackFloor);
+    const floor = Math.max(head.floor, ackFloor);
+    if (place === head.place && floor === head.floor) return;
     let { floorTimestampNanos } = head;
     for (const [sequence, timestampNanos] of done) {
-      if (sequence > floor) continue;
+      // Not the floor, which may be that of a lost tail: what has its sequences now counts alone.
+      if (sequence > ackFloor) continue;
       done.delete(sequence);
       if (timestampNanos > floorTimestampNanos) floorTimestampNanos = timestampNanos;
     }
-    await save({ ...head, floor, floorTimestampNanos });
+    await save({ ...head, place, floor, floorTimestampNanos });
   }
 
   return {
-    position: () => (head === null ? null : { streamCreated: head.streamCreated, sequence: head.floor }),
+    position: () => (head === null ? null : { streamCreated: head.streamCreated, sequence: head.place }),
     async align(consumer) {
       const { streamCreated, consumerCreated, ackFloor } = consumer;
       if (head === null || !fits(consumer, head)) {
         done.clear();
-        highest = ackFloor;
-        await save({ streamCreated, consumerCreated, floor: ackFloor, floorTimestampNanos: 0n });
+        const floor = ackFloor ?? 0;
+        highest = floor;
+        await save({ streamCreated, consumerCreated, place: ackFloor, floor, floorTimestampNanos: 0n });
         return;
       }
-      await save({ ...head, consumerCreated });
+      const known = consumer.lastSequence < highest ? withoutTail(head, consumer) : head;
+      await save({ ...known, consumerCreated });
       await advance(ackFloor);
     },
     isDone({ sequence, timestampNanos }) {
@@ -185,7 +199,8 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
     async forget() {
       done.clear();
       highest = 0;
-      if (head !== null) await save({ ...head, consumerCreated: NEVER, floor: 0, floorTimestampNanos: 0n });
+      const nothing = { consumerCreated: NEVER, place: null, floor: 0, floorTimestampNanos: 0n };
+      if (head !== null) await save({ ...head, ...nothing });
     },
     get size() {
       return done.size;

@@ -15,7 +15,9 @@ export interface JournalHead {
   readonly streamCreated: string;
   /** `created` of the durable consumer. */
   readonly consumerCreated: string;
-  /** Everything up to and including this sequence is acknowledged, by the server's word. */
+  /** Where a lost consumer goes on: what comes up to here is acknowledged, by the server's word; null: not known. */
+  readonly place: number | null;
+  /** What was completed up to and including this sequence has no entry any more. */
   readonly floor: number;
   /** The newest message at or below the floor that this relay completed; 0n: none. */
   readonly floorTimestampNanos: bigint;

@@ -19,7 +19,7 @@ export interface Attempted {
 
 /**
  * How the relay was done with a message. `suppressed`: completed before, acknowledged without a request. `skipped`: the
- * same, by command. `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it
+ * same, by command. `failed-again`: the letter that was replayed stays one. `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it
  * again.
  */
 export type Ending =
@@ -27,6 +27,7 @@ export type Ending =
   | { readonly kind: "suppressed" }
   | { readonly kind: "skipped" }
   | { readonly kind: "dead-lettered"; readonly failure: Failure; readonly endpoint: string }
+  | { readonly kind: "failed-again"; readonly failure: Failure; readonly endpoint: string }
   | { readonly kind: "dropped"; readonly failure: Failure }
   | { readonly kind: "lost"; readonly failure: Failure }
   | { readonly kind: "returned" };

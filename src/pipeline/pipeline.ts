@@ -88,7 +88,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const deliver = createDeliver({
     ...options,
     hasAcks,
-    settler: createSettler({ terms, guard, logger, onBlocked }),
+    settler: createSettler({ terms, turns, guard, logger, onBlocked }),
     signals: ending.signals,
     isCurrent: () => heartbeat?.isCurrent() ?? true,
     interrupt,

@@ -8,7 +8,6 @@ import type { Exchange } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Failure } from "#delivery/outcome.ts";
 import { type Action, decide, type Qos } from "#delivery/policy.ts";
-import { sleep } from "#lib/sleep.ts";
 import { unsent } from "./attempt.ts";
 import type { Observer } from "./observer.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
@@ -68,7 +67,7 @@ export async function replayMessage(
       parts.turns.end();
     }
     if (step.kind !== "again") return settle(own, step);
-    if (!(await sleep(step.delayMs, waiting))) return { kind: "stopped" };
+    if (!(await parts.turns.wait(step.delayMs, waiting))) return { kind: "stopped" };
   }
 
   async function attemptInTurn(own: Terms): Promise<Step> {
@@ -135,7 +134,7 @@ export async function replayMessage(
     }
     if (result.kind === "failed") {
       const { failure } = result;
-      const ending = { kind: "dead-lettered", failure, endpoint: order.endpoint } as const;
+      const ending = { kind: "failed-again", failure, endpoint: order.endpoint } as const;
       parts.observer.settled({ key: order, subscription, message, attempts, ending });
     }
     return result;

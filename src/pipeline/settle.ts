@@ -4,18 +4,26 @@ import { toDeadLetter } from "#delivery/dead-letter.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Failure } from "#delivery/outcome.ts";
 import type { Logger } from "#lib/logger.ts";
-import { sleep } from "#lib/sleep.ts";
 import type { DeadLetters, StoreResult } from "#nats/dead-letters.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
 import type { TermsHolder } from "./terms.ts";
+import type { Turns } from "./turns.ts";
 
 export interface SettlerOptions {
   readonly terms: TermsHolder;
+  readonly turns: Turns;
   readonly guard: Guard;
   readonly logger: Logger;
   /** Told when no endpoint takes dead letters, with the reason, and with null when one does again. */
   readonly onBlocked: (reason: string | null) => void;
+}
+
+export interface StoreOptions {
+  readonly deadLetters: DeadLetters;
+  readonly closing: AbortSignal;
+  readonly repeating: AbortSignal;
+  readonly trying: AbortSignal;
 }
 
 export interface Settler {
@@ -23,18 +31,16 @@ export interface Settler {
   complete: (held: Held) => void;
   /**
    * Stores the letter of a message; while no endpoint takes it, tries again until `repeating` aborts, then the last result
-   * is returned. `trying` ends a try under way. Does not complete the message. Never rejects.
+   * is returned. When `closing` aborts it tries at once, and more often from then on: the time is limited. `trying` ends a
+   * try under way. Does not complete the message. Never rejects.
    */
-  storeLetter: (
-    held: Held,
-    failure: Failure,
-    options: { deadLetters: DeadLetters; repeating: AbortSignal; trying: AbortSignal },
-  ) => Promise<StoreResult>;
+  storeLetter: (held: Held, failure: Failure, options: StoreOptions) => Promise<StoreResult>;
 }
 
 const REPEAT = { initialMs: 250, maxMs: 30_000 };
+const REPEAT_CLOSING = { initialMs: 250, maxMs: 1000 };
 
-export function createSettler({ terms, guard, logger, onBlocked }: SettlerOptions): Settler {
+export function createSettler({ terms, turns, guard, logger, onBlocked }: SettlerOptions): Settler {
   let blocked = 0;
 
   function block(reason: string): void {
@@ -56,7 +62,7 @@ export function createSettler({ terms, guard, logger, onBlocked }: SettlerOption
       if (held.isRedeliverable) held.received.ack();
       guard.markDone(held.received.message);
     },
-    async storeLetter(held, failure, { deadLetters, repeating, trying }) {
+    async storeLetter(held, failure, { deadLetters, closing, repeating, trying }) {
       const { subscription } = terms.current;
       const letter = toDeadLetter(held.received.message, failure, {
         subscription: subscription.id,
@@ -69,9 +75,11 @@ export function createSettler({ terms, guard, logger, onBlocked }: SettlerOption
       if (result.kind !== "unavailable" || repeating.aborted) return result;
       block(result.reason);
       for (let tryNumber = 1; result.kind === "unavailable"; tryNumber += 1) {
-        const delayMs = repeatDelayMs(tryNumber, { ...REPEAT, random: Math.random() });
-        if (!(await sleep(delayMs, repeating))) break;
+        const [repeat, waiting] = closing.aborted ? [REPEAT_CLOSING, repeating] : [REPEAT, closing];
+        await turns.wait(repeatDelayMs(tryNumber, { ...repeat, random: Math.random() }), waiting);
+        if (repeating.aborted) break;
         result = await deadLetters.store(letter, trying);
+        if (result.kind === "unavailable") onBlocked(result.reason);
       }
       unblock(result);
       return result;

@@ -12,6 +12,10 @@ export interface Turns {
   end: () => void;
   /** Nothing begins during the next `holdMs`. */
   hold: (holdMs: number) => void;
+  /** One message waits by itself: false when `signal` aborts first. Never rejects. */
+  wait: (delayMs: number, signal: AbortSignal) => Promise<boolean>;
+  /** All pauses are over: somebody has changed what they were for. */
+  wake: () => void;
   /** So many slots from now on; what has begun goes on. */
   resize: (places: number) => void;
   readonly taken: number;
@@ -22,6 +26,12 @@ const LINES = { live: 0, replay: 1 };
 export function createTurns(places: number): Turns {
   const slots = createLimiter(places, { lines: 2 });
   let holdUntil = 0;
+  let waking = new AbortController();
+
+  async function wait(delayMs: number, signal: AbortSignal): Promise<boolean> {
+    await sleep(delayMs, AbortSignal.any([signal, waking.signal]));
+    return !signal.aborted;
+  }
 
   async function begin(signal: AbortSignal, line: "live" | "replay" = "live"): Promise<boolean> {
     for (;;) {
@@ -29,7 +39,7 @@ export function createTurns(places: number): Turns {
       const holdMs = holdUntil - performance.now();
       if (holdMs <= 0) return true;
       slots.release();
-      if (!(await sleep(holdMs, signal))) return false;
+      if (!(await wait(holdMs, signal))) return false;
     }
   }
 
@@ -38,6 +48,12 @@ export function createTurns(places: number): Turns {
     end: slots.release,
     resize: slots.resize,
     hold: (holdMs) => (holdUntil = Math.max(holdUntil, performance.now() + holdMs)),
+    wait,
+    wake() {
+      holdUntil = 0;
+      waking.abort();
+      waking = new AbortController();
+    },
     get taken() {
       return slots.taken;
     },

@@ -14,6 +14,7 @@ import { refusal } from "#nats/consumer-put.ts";
 import type { Position } from "#nats/consumer-start.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
+import type { PumpOptions } from "#nats/pump-options.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import type { Pipeline } from "#pipeline/pipeline.ts";
@@ -33,7 +34,7 @@ export interface ConsumeParts {
   ) => Promise<Pick<ConsumerReading, "ackFloor" | "hasAcks"> | null>;
   readonly startPump: (
     settings: ConsumerSettings,
-    handlers: PumpHandlers & { onLost: (reason: string) => void },
+    handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "onLost">,
   ) => Pump;
   readonly createPipeline: (options: PipelineOptions) => Pipeline;
   /** Null: the subscription has no dead letters. */
@@ -141,14 +142,17 @@ async function superviseConsumer(
   const settings = toConsumerSettings(terms.current.subscription);
   let madeAnewAt = Number.NEGATIVE_INFINITY;
   for (;;) {
-    const change = await alignConsumer(settings, { guard, onWaiting, signal, madeAnewAt }, parts);
-    if (change === null) return;
-    if (change === "recreated") madeAnewAt = performance.now();
+    const aligned = await alignConsumer(settings, { guard, onWaiting, signal, madeAnewAt }, parts);
+    if (aligned === null) return;
+    if (aligned.change === "recreated") madeAnewAt = performance.now();
     onConsuming();
     const lost = Promise.withResolvers<string | null>();
     const onAbort = () => lost.resolve(null);
     signal.addEventListener("abort", onAbort);
-    pipeline.pull((handlers) => parts.startPump(settings, { ...handlers, onLost: lost.resolve }));
+    const { consumerCreated } = aligned;
+    pipeline.pull((handlers) =>
+      parts.startPump(settings, { ...handlers, consumerCreated, onLost: lost.resolve }),
+    );
     const floor = keepFloor(settings, { ...parts, guard, onLost: lost.resolve });
     const reason = await lost.promise;
     floor.stop();
@@ -163,7 +167,7 @@ async function alignConsumer(
   settings: ConsumerSettings,
   { guard, onWaiting, signal, madeAnewAt }: AlignOptions,
   { connected, readConsumer, alignConsumer: align, logger }: ConsumeParts,
-): Promise<AlignedConsumer["change"] | null> {
+): Promise<AlignedConsumer | null> {
   let lastReason: string | null = null;
   for (let tryNumber = 1; ; tryNumber += 1) {
     if (!(await connected(signal))) return null;
@@ -176,7 +180,7 @@ async function alignConsumer(
       const { stream } = settings.source;
       logger.info("Consuming", { stream, consumer: settings.durable, change: aligned.change });
       for (const note of aligned.notes) logger.warn(note, { consumer: settings.durable });
-      return signal.aborted ? null : aligned.change;
+      return signal.aborted ? null : aligned;
     } catch (error) {
       const reason = messageOf(error);
       onWaiting(reason);
@@ -215,7 +219,7 @@ function keepFloor(
 
   async function check(): Promise<void> {
     // Until the first floor is known, a lost consumer could not be made again at its place.
-    const isFirst = guard.size > 0 && guard.position()?.sequence === 0;
+    const isFirst = guard.size > 0 && (guard.position()?.sequence ?? 0) === 0;
     const isDue =
       isFirst || guard.size >= FLOOR_REFRESH_ENTRIES || performance.now() - readAt > FLOOR_REFRESH_MS;
     if (isReading || !isDue) return;

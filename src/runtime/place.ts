@@ -2,6 +2,7 @@
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { sleep } from "#lib/sleep.ts";
+import type { AlignedConsumer } from "#nats/consumer.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -17,7 +18,7 @@ export interface Place {
 export interface PlaceOptions {
   readonly status: Pick<StatusCell, "place" | "moved">;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
-  readonly moveConsumer: (start: DeliverPolicy) => Promise<void>;
+  readonly moveConsumer: (start: DeliverPolicy) => Promise<AlignedConsumer>;
   readonly signal: AbortSignal;
 }
 
@@ -44,8 +45,9 @@ export function createPlace({ status, moveConsumer, signal }: PlaceOptions): Pla
       // Before too: what another relay did until then it would take for done, and acknowledge unsent.
       tell();
       await sleep(NOTICE_MS, signal);
-      await moveConsumer(start);
+      const moved = await moveConsumer(start);
       await guard.forget();
+      await guard.align(moved);
       tell();
     },
   };

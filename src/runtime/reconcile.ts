@@ -37,7 +37,7 @@ function changeOf(former: Subscription | undefined, next: Subscription): Change 
   return isDeepStrictEqual(consumingOf(former), consumingOf(next)) ? "terms" : "consuming";
 }
 
-/** Everything but the terms of delivery. */
+/** Everything but the terms of delivery; where dead letters go is one of them, whether there are any is not. */
 function consumingOf(subscription: Subscription): unknown {
   const {
     callback: _callback,
@@ -49,7 +49,8 @@ function consumingOf(subscription: Subscription): unknown {
     interruptOnException: _exception,
     application: _application,
     isPaused: _isPaused,
+    deadLetters,
     ...consuming
   } = subscription;
-  return consuming;
+  return { ...consuming, hasDeadLetters: deadLetters.length > 0 };
 }

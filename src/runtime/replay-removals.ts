@@ -5,10 +5,10 @@
 import type { WholeLetter } from "#delivery/replay-letter.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ReplayLetters } from "#nats/replay-letters.ts";
-import { removeLetter, repeat } from "./replay-settle.ts";
+import { readLetter, removeLetter } from "./replay-settle.ts";
 
-/** Where a letter lies: of a stream made anew another one may have its sequence. */
-export type LetterPlace = Pick<WholeLetter, "domain" | "stream" | "sequence" | "subject">;
+/** Which letter it is: in a stream made anew another one, of the same message even, may have its sequence. */
+export type LetterPlace = Pick<WholeLetter, "domain" | "stream" | "sequence" | "subject" | "storedAtNanos">;
 
 export interface Removals {
   has: (letter: LetterPlace) => boolean;
@@ -68,21 +68,18 @@ export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions)
 
   /** True: it was there. */
   async function removeAgain({ letters, ...place }: Removal): Promise<boolean> {
-    const { sequence, subject } = place;
-    const read = await repeat(async () => {
-      const answer = await letters.at(sequence);
-      return answer.kind === "unavailable" ? null : answer;
-    }, signal);
-    if (read?.kind !== "found" || read.letter.subject !== subject) return false;
+    const stored = await readLetter(letters, place.sequence, signal);
+    if (stored === null || keyOf(stored) !== keyOf(place)) return false;
     add(place, letters);
-    return removeLetter(letters, sequence, signal);
+    return removeLetter(letters, place.sequence, signal);
   }
 
   function add(place: LetterPlace, letters: ReplayLetters): void {
-    const { domain, stream, sequence, subject } = place;
+    const { domain, stream, sequence, subject, storedAtNanos } = place;
     const key = keyOf(place);
     removals.delete(key);
-    removals.set(key, { domain, stream, sequence, subject, letters, at: performance.now() });
+    const at = performance.now();
+    removals.set(key, { domain, stream, sequence, subject, storedAtNanos, letters, at });
     const [oldest] = removals.keys();
     if (removals.size > MAX_REMOVALS && oldest !== undefined) removals.delete(oldest);
   }
@@ -95,6 +92,6 @@ export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions)
   };
 }
 
-function keyOf({ domain, stream, sequence, subject }: LetterPlace): string {
-  return `${domain ?? ""}/${stream}/${sequence}/${subject}`;
+function keyOf({ domain, stream, sequence, subject, storedAtNanos }: LetterPlace): string {
+  return `${domain ?? ""}/${stream}/${sequence}/${storedAtNanos}/${subject}`;
 }

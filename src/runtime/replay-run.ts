@@ -10,19 +10,15 @@ import {
   toLetterFilter,
 } from "#delivery/replay.ts";
 import { type ReplayLetter, toReplayLetter } from "#delivery/replay-letter.ts";
-import {
-  concurrencyOf,
-  type DeadLetterEndpoint,
-  isOrdered,
-  type Subscription,
-} from "#delivery/subscription.ts";
-import { createLimiter, type Limiter } from "#lib/limiter.ts";
+import { concurrencyOf, type DeadLetterEndpoint, type Subscription } from "#delivery/subscription.ts";
+import { createLimiter } from "#lib/limiter.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#nats/replay-letters.ts";
+import { createOrder } from "./replay-order.ts";
 import { createPace } from "./replay-pace.ts";
 import type { Removals } from "./replay-removals.ts";
-import { claimLetter, type FailedLetter, keepFailed, removeLetter } from "./replay-settle.ts";
+import { claimLetter, type FailedLetter, keepFailed, readLetter, removeLetter } from "./replay-settle.ts";
 import { type Found, keyOf, openReplaySource, type ReplaySource } from "./replay-source.ts";
 import type { RunningSubscription } from "./running.ts";
 
@@ -68,7 +64,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
   const filter = toLetterFilter(request.filter);
   const halting = new AbortController();
   const waiting = AbortSignal.any([parts.waiting, halting.signal]);
-  const orders = new Map<string, Limiter>();
+  const queueUp = createOrder(waiting);
   const taking = createLimiter(1);
   const pace = createPace(request.rate);
   let { delivered, failed, matching } = record.counts;
@@ -154,14 +150,6 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     return { kind: "send", letter, target: target.subscription };
   }
 
-  /** Letters of an ordered subscription go one after the other, retries included. Null: told to stop. */
-  async function queueUp({ id, qos }: Subscription): Promise<{ release: () => void } | null> {
-    if (!isOrdered(qos)) return { release: () => undefined };
-    const line = orders.get(id) ?? createLimiter(1);
-    orders.set(id, line);
-    return (await line.acquire(waiting)) ? line : null;
-  }
-
   /** True: the letter is done with. */
   async function send({ found, letter, target }: Taken): Promise<boolean> {
     let current = letter;
@@ -173,8 +161,10 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
           const isMarking = qos === "AT_MOST_ONCE";
           const claimed = await claimLetter(found.letters, current, { ...parts, isMarking });
           if (typeof claimed === "string") return claimed;
-          current = claimed;
-          return "claimed";
+          if (claimed.kind === "unmarkable")
+            fail(`Cannot mark ${current.stored.subject} before it is sent: ${claimed.reason}`);
+          else current = claimed.letter;
+          return claimed.kind === "claimed" ? "claimed" : "unavailable";
         },
         endpoint: found.place.name,
         waiting,
@@ -191,7 +181,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
           return true;
         case "stopped":
         case undefined:
-          if (running?.state().kind === "closed") {
+          if (running === null || running.state().kind === "closed") {
             skipped.noSubscription += 1;
             return true;
           }
@@ -201,9 +191,17 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     }
   }
 
+  function fail(reason: string): void {
+    failure ??= reason;
+    halting.abort();
+  }
+
   async function settleDelivered(found: Found, { stored }: ReplayLetter): Promise<boolean> {
     failuresInARow = 0;
-    for (const letter of [found.stored, stored]) parts.removals.add(letter, found.letters);
+    parts.removals.add(found.stored, found.letters);
+    const isMarked = stored.sequence !== found.stored.sequence;
+    const marked = isMarked ? await readLetter(found.letters, stored.sequence, parts.ending) : null;
+    if (marked !== null) parts.removals.add(marked, found.letters);
     const isRemoved = await removeLetter(found.letters, stored.sequence, parts.ending);
     if (isRemoved) delivered += 1;
     else parts.logger.warn("Delivered dead letter not removed", { subject: stored.subject });
@@ -212,10 +210,8 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
 
   async function settleFailed(found: Found, how: FailedLetter): Promise<boolean> {
     failuresInARow = how.failure.kind === "rejected" ? 0 : failuresInARow + 1;
-    if (failuresInARow >= MAX_FAILURES_IN_A_ROW && failure === null) {
-      failure = `Stopped after ${MAX_FAILURES_IN_A_ROW} server errors or exceptions in a row`;
-      halting.abort();
-    }
+    if (failuresInARow >= MAX_FAILURES_IN_A_ROW)
+      fail(`Stopped after ${MAX_FAILURES_IN_A_ROW} server errors or exceptions in a row`);
     const isSettled = await keepFailed(found.letters, how, parts.ending);
     if (isSettled) failed += 1;
     return isSettled;

@@ -2,7 +2,12 @@
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Failure } from "#delivery/outcome.ts";
-import { headersAfterFailure, headersWithMark, type ReplayLetter } from "#delivery/replay-letter.ts";
+import {
+  headersAfterFailure,
+  headersWithMark,
+  type ReplayLetter,
+  type WholeLetter,
+} from "#delivery/replay-letter.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#nats/replay-letters.ts";
 import type { Claim } from "#pipeline/replay.ts";
@@ -23,23 +28,51 @@ export interface ClaimOptions {
 
 const BACKOFF = { initialMs: 250, maxMs: 5000 };
 
+export type Claimed =
+  | Exclude<Claim, "claimed">
+  | { readonly kind: "claimed"; readonly letter: ReplayLetter }
+  /** Nor will it be before something changes. */
+  | { readonly kind: "unmarkable"; readonly reason: string };
+
 /** The letter as it lies there then, if it may be sent. Never rejects. */
 export async function claimLetter(
   letters: ReplayLetters,
   letter: ReplayLetter,
   { isMarking, isCurrent, waiting }: ClaimOptions,
-): Promise<Exclude<Claim, "claimed"> | ReplayLetter> {
+): Promise<Claimed> {
   if (!isCurrent() || waiting.aborted) return "unavailable";
   const { stored } = letter;
   if (!isMarking) {
     const read = await letters.newest(stored.subject);
     if (read.kind === "unavailable" || !isCurrent()) return "unavailable";
-    return read.kind === "found" && read.letter.sequence === stored.sequence ? letter : "gone";
+    const isThere = read.kind === "found" && read.letter.sequence === stored.sequence;
+    return isThere ? { kind: "claimed", letter } : "gone";
   }
   // Where it is not known whether the mark was stored, the next try finds it: `gone`, and it is not sent.
   const marked = await letters.replace(stored, headersWithMark(letter, new Date()));
-  if (marked.kind !== "replaced") return marked.kind === "gone" ? "gone" : "unavailable";
-  return { ...letter, stored: { ...stored, sequence: marked.sequence } };
+  switch (marked.kind) {
+    case "gone":
+    case "unavailable":
+      return marked.kind;
+    case "full":
+    case "too-large":
+      return { kind: "unmarkable", reason: marked.reason };
+    case "replaced":
+      return { kind: "claimed", letter: { ...letter, stored: { ...stored, sequence: marked.sequence } } };
+  }
+}
+
+/** Null: it is not there, or `signal` aborted. Never rejects. */
+export async function readLetter(
+  letters: ReplayLetters,
+  sequence: number,
+  signal: AbortSignal,
+): Promise<WholeLetter | null> {
+  const read = await repeat(async () => {
+    const answer = await letters.at(sequence);
+    return answer.kind === "unavailable" ? null : answer;
+  }, signal);
+  return read?.kind === "found" ? read.letter : null;
 }
 
 /** False: `signal` aborted before it was certain. Never rejects. */

@@ -9,9 +9,11 @@ import { startSubscription, type SubscriptionParts } from "./subscription.ts";
 
 export interface RuntimeOptions {
   readonly partsFor: (subscription: Subscription) => SubscriptionParts;
+  /** Whatever follows it waits for this. Never rejects. */
+  readonly onDrained: (running: RunningSubscription) => Promise<void>;
   readonly isConnected: () => boolean;
   /** Checks each distinct list of dead-letter endpoints, and more: null when it is usable, else why not. Never rejects. */
-  readonly checks: () => readonly Promise<string | null>[];
+  readonly checks: (subscriptions: readonly Subscription[]) => readonly Promise<string | null>[];
 }
 
 /** Whether this relay can do its job; `reasons` name no URL and no secret. */
@@ -31,6 +33,8 @@ export interface Applied {
 export interface Runtime {
   readonly subscriptions: readonly RunningSubscription[];
   find: (id: string) => RunningSubscription | null;
+  /** What is to run, though something else may still drain; null: nothing. */
+  wanted: (id: string) => Subscription | null;
   /** Brings the subscriptions to what is wanted: those that go or change are drained, those that only have new terms go on. */
   apply: (wanted: readonly Subscription[], options: { readonly graceMs: number }) => Applied;
   readiness: () => Readiness;
@@ -84,6 +88,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
 
   async function drain(id: string, place: Place, graceMs: number): Promise<void> {
     await place.running.stop(graceMs);
+    await options.onDrained(place.running);
     place.draining = null;
     if (place.wanted === null) {
       places.delete(id);
@@ -117,7 +122,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   async function check(): Promise<void> {
     if (isChecking || !options.isConnected()) return;
     isChecking = true;
-    const results = await Promise.all(options.checks());
+    const results = await Promise.all(options.checks(runningNow().map(({ subscription }) => subscription)));
     faults = results.filter((reason) => reason !== null);
     isChecking = false;
   }
@@ -129,6 +134,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
       return runningNow();
     },
     find: (id) => places.get(id)?.running ?? null,
+    wanted: (id) => places.get(id)?.wanted ?? null,
     apply: (next, { graceMs }) => apply(next, graceMs),
     readiness() {
       const subscriptions = runningNow();

@@ -17,6 +17,7 @@ import type { Callback } from "#callback/client.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import { concurrencyOf, type DeliverPolicy, type Subscription } from "#delivery/subscription.ts";
 import { sleep, sleepUntil } from "#lib/sleep.ts";
+import type { AlignedConsumer } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
@@ -39,7 +40,7 @@ export interface SubscriptionParts extends ConsumeParts {
   /** To NATS. */
   readonly isConnected: () => boolean;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
-  readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<void>;
+  readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<AlignedConsumer>;
 }
 
 const IDLE: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
@@ -103,6 +104,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     turn = new AbortController();
     const signal = AbortSignal.any([turn.signal, stopping.signal]);
     const move = moves.take();
+    if (move !== null) turns.wake();
     if (move !== null) return carryOut(move, (start) => place.move(start, guard));
     if (place.isMovedElsewhere) {
       // What was done before may come again, and is to be sent again.
@@ -118,22 +120,24 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     state = rest.state;
     if (state.kind === "failed") {
       const { resume } = terms.current.subscription;
-      if (await pace.wait(state.cause, { resume, signal })) await consumeOnce(guard, true);
-      return;
-    }
-    if (rest.until === null) await sleep(MAX_TIMER_MS, signal);
+      if (await pace.wait(state.cause, { resume, signal })) return consumeOnce(guard, true);
+    } else if (rest.until === null) await sleep(MAX_TIMER_MS, signal);
     else await sleepUntil(rest.until, signal);
+    // Somebody takes it up again: what the callback asked for before does not hold it back.
+    turns.wake();
   }
 
   async function consumeOnce(guard: Guard, isProbe: boolean): Promise<void> {
     const own = new AbortController();
     halting = own;
+    let isRecovering = isProbe;
     if (!stopping.signal.aborted) graceMs = null;
 
     /** A failure in another relay ends the consuming here too, save that of a probe. */
     function watch(): void {
       const rest = restNow();
-      const isInTheWay = rest !== null && !(isProbe && rest.state.kind === "failed");
+      if (rest === null) isRecovering = false;
+      const isInTheWay = rest !== null && !(isRecovering && rest.state.kind === "failed");
       if (isInTheWay || moves.isAsked || place.isMovedElsewhere) own.abort();
       if (rest !== null) state = rest.state;
       else if (own.signal.aborted) state = LAST_ENDING;
@@ -221,6 +225,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     update(next) {
       terms.replace(next);
       turns.resize(concurrencyOf(next));
+      turns.wake();
       pipeline?.resize();
       status.recover("configuration");
       turn.abort();

@@ -6,7 +6,9 @@ import { createRequestBuilder } from "#callback/request.ts";
 import { createSigner } from "#callback/signature.ts";
 import type { CallbackAuth, SignatureKey } from "#delivery/callback.ts";
 import type { Header, Message } from "#delivery/message.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { toCallbackSettings } from "../support/subscription.ts";
+import { NEVER, openTestCallback } from "./setup.ts";
 
 const NOW = new Date("2026-03-01T12:00:00.900Z");
 const OWN_NAMES = new Set([
@@ -329,10 +331,18 @@ describe("createRequestBuilder() and auth", () => {
   });
 
   test.each(["a\r\nX-Evil: 1", "a\nb", "a\0b", "\u20ac"])(
-    "createRequestBuilder() sends no token that would break the request: %j",
-    (value) => {
-      const { pairs } = build({ auth: { kind: "token", value }, own: CONFIGURED });
-      expect(pairs.at(-1)).toEqual(["X-A", "1"]);
+    "createRequestBuilder() with a token that no header can hold lets no request out: %j",
+    async (value) => {
+      await using receiver = await startReceiver();
+      const auth: CallbackAuth = { kind: "token", value };
+      await using callback = openTestCallback(receiver.url, { auth });
+      const exception = { kind: "exception", error: expect.stringContaining("UND_ERR_INVALID_ARG") };
+      expect(await callback.prepare(NEVER)).toMatchObject(exception);
+      expect(await callback.send(toMessage(), { mayResend: true, signal: NEVER })).toMatchObject({
+        outcome: exception,
+        sent: false,
+      });
+      expect(receiver.requests).toEqual([]);
     },
   );
 });

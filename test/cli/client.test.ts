@@ -6,6 +6,7 @@ import { type Asking, createClient, type Opened } from "#cli/client.ts";
 import { findRelay, type Whereabouts } from "#cli/find-relay.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { freePort } from "../support/nats-server.ts";
+import { startTcpReceiver } from "../support/receiver.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 
 const NEVER = new AbortController().signal;
@@ -139,6 +140,14 @@ test("ask() waits for the end of a body no longer either, and takes no endless o
     () => new Response(new ReadableStream({ pull: (it) => it.enqueue(mebibyte) })),
   );
   expect((await failure(ask(endless.url))).message).toContain("the answer is larger than 16777216 bytes");
+});
+
+test("ask() says of what speaks first, as NATS does, that it does not speak HTTP", async () => {
+  await using server = await startTcpReceiver((socket) => {
+    socket.once("data", () => socket.end("INFO {}\r\n-ERR 'Unknown Protocol Operation'\r\n"));
+  });
+  const url = `http://127.0.0.1:${server.port}`;
+  expect((await failure(ask(url))).message).toBe(`Cannot ask the relay at ${url}/: it does not speak HTTP`);
 });
 
 test("findRelay() says where nobody is", async () => {

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runCheck } from "#cli/check.ts";
 import { findConfig } from "#cli/config-path.ts";
 import { runInit } from "#cli/init.ts";
@@ -48,6 +48,24 @@ test("runInit() replaces a file only if it is forced", async () => {
   expect(await readFile(path, "utf8")).toBe("mine");
   expect(await runInit({ path, force: true, print: false }, io)).toBe(0);
   expect(await readFile(path, "utf8")).toContain('"Retry On Fail"');
+});
+
+test.each<[string, (file: string) => string, string]>([
+  ["a directory", (file) => dirname(file), "it is a directory"],
+  ["a file in a directory that is not there", (file) => `${file}/a/b`, "its directory is not there"],
+])("runInit() says why it cannot replace %s", async (_, toPath, reason) => {
+  await using place = await workplace();
+  const path = toPath(place.path);
+  expect(
+    await runInit({ path, force: true, print: false }, place.io).catch((error: unknown) => error),
+  ).toMatchObject({ code: "unavailable", message: `Cannot write ${path}: ${reason}` });
+});
+
+test("runInit() refuses a path that is empty", async () => {
+  await using place = await workplace();
+  expect(
+    await runInit({ path: "", force: false, print: false }, place.io).catch((error: unknown) => error),
+  ).toMatchObject({ code: "usage", message: "Cannot write '': it names no file" });
 });
 
 test("runInit() prints instead of writing", async () => {

@@ -61,6 +61,7 @@ test("formatEnd() names why something was skipped, and quotes a reason without i
 test.each([
   [{ state: "done", delivered: 3 }, false],
   [{ state: "done", skipped: { ...NOTHING, gone: 2 } }, false],
+  [{ state: "done", ids: 3, skipped: { ...NOTHING, gone: 2 } }, true],
   [{ state: "done", failed: 1 }, true],
   [{ state: "done", skipped: { ...NOTHING, foreign: 1 } }, true],
   [{ state: "stopped" }, true],

@@ -45,6 +45,7 @@ test.each([
   [{}, {}, { width: null, isColoured: false }],
   [{ isTTY: true, columns: 120 }, {}, { width: 120, isColoured: true }],
   [{ isTTY: true }, {}, { width: 80, isColoured: true }],
+  [{ isTTY: true, columns: 0 }, {}, { width: 80, isColoured: true }],
   [{ isTTY: true, columns: 3 }, {}, { width: 20, isColoured: true }],
   [{ isTTY: true, columns: 80 }, { NO_COLOR: "1" }, { width: 80, isColoured: false }],
   [{ isTTY: true, columns: 80 }, { NO_COLOR: "" }, { width: 80, isColoured: true }],

@@ -6,6 +6,8 @@ import { faultsOf, withDelivery, withSettings } from "./parse-for-test.ts";
 const D = "subscriptions[0].configuration";
 const VALUE_FAULT = "allowed: Latin-1 characters without line breaks and other control characters";
 
+const UNUSABLE = "allowed: a URL with a host, a port up to 65535, and without blanks";
+
 const BREAKING = ["a\r\nX-Evil: b", "a\nb", "a\rb", "a\0b", "a\u007fb", "\u20ac"];
 
 test.each(BREAKING)("checkCallback() refuses a header value that would break the request: %j", (value) => {
@@ -39,3 +41,13 @@ test.each(["caf\u00e9", "", "a\tb", "tab and space "])(
     expect(faultsOf(withDelivery({ headers: [{ name: "X-A", value }] }))).toEqual([]);
   },
 );
+
+test.each<[string, string]>([
+  ["x:9000/", "allowed: a URL that begins with http:// or https://"],
+  ["http://x:99999/", UNUSABLE],
+  ["http://", UNUSABLE],
+  ["https://x y/", UNUSABLE],
+  ["http://x/\n", UNUSABLE],
+])("checkCallback() says what is wrong with the URL %j", (callbackUrl, fault) => {
+  expect(faultsOf(withDelivery({ callbackUrl }))).toEqual([`${D}.callbackUrl: ${fault}`]);
+});

@@ -86,3 +86,22 @@ test.each<[string, unknown, readonly string[]]>([
 ])("checkEndpoints() reports %s", (_, file, expected) => {
   expect(faultsOf(file)).toEqual([...expected]);
 });
+
+const startingAt = (startTime: string) =>
+  endpoints({ ...SOURCE, consumer: { stream: "ORDERS", deliverPolicy: { startTime } } });
+
+test.each(["2020-02-31T00:00:00Z", "2021-02-29T12:00:00+01:00", "2020-04-31T00:00Z", "2020-13-01T00:00:00Z"])(
+  "checkEndpoints() refuses %s, which the calendar does not have",
+  (startTime) => {
+    expect(faultsOf(startingAt(startTime))).toEqual([
+      "endpoints[0].consumer.deliverPolicy.startTime: there is no such time",
+    ]);
+  },
+);
+
+test.each(["2020-02-29T23:59:59.5-12:00", "2020-12-31T00:00+14:00"])(
+  "checkEndpoints() takes %s",
+  (startTime) => {
+    expect(faultsOf(startingAt(startTime))).toEqual([]);
+  },
+);

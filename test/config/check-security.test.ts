@@ -16,11 +16,33 @@ const jwt = (more: Json) =>
     ...more,
   });
 
+const USERNAME_FAULT = "allowed: a user name without colons, line breaks and other control characters";
+const TOKEN_FAULT =
+  "allowed: a token that is not empty, of Latin-1 characters without line breaks and other control characters";
+
 test.each<[string, unknown, readonly string[]]>([
   [
     "a token endpoint that is no URL",
     auth("oauth2", { endpoint: "auth.example.com", clientId: "c", clientSecret: "s" }),
     [`${D}.auth.oauth2.endpoint: allowed: a URL that begins with http:// or https://`],
+  ],
+  [
+    "a token endpoint without a host",
+    auth("oauth2", { endpoint: "https://", clientId: "c", clientSecret: "s" }),
+    [`${D}.auth.oauth2.endpoint: allowed: a URL with a host, a port up to 65535, and without blanks`],
+  ],
+  [
+    "a user name with a colon",
+    auth("basic", { username: "hunter2:", password: "" }),
+    [`${D}.auth.basic.username: ${USERNAME_FAULT}`],
+  ],
+  [
+    "a user name and a password with control characters",
+    auth("basic", { username: "hunter2\n", password: "hunter2\u007f" }),
+    [
+      `${D}.auth.basic.username: ${USERNAME_FAULT}`,
+      `${D}.auth.basic.password: allowed: a password without line breaks and other control characters`,
+    ],
   ],
   [
     "a keystore for an HMAC",
@@ -57,4 +79,27 @@ test.each<[string, unknown, readonly string[]]>([
   ],
 ])("checkCallbackSecurity() reports %s", (_, file, expected) => {
   expect(faultsOf(file)).toEqual([...expected]);
+});
+
+test.each(["", " ", "hunter2\n", "a\r\nX-Evil: 1", "a\0b", "a\u007fb", "tok\u20acn"])(
+  "checkCallbackSecurity() refuses the token %j, wherever it comes from",
+  (value) => {
+    const fault = `${D}.auth.token.value: ${TOKEN_FAULT}`;
+    expect(faultsOf(auth("token", { value }))).toEqual([fault]);
+    expect(faultsOf(auth("token", { value: { env: "T" } }), { env: { T: value } })).toEqual([fault]);
+    const readFile = () => `${value}\n`;
+    expect(faultsOf(auth("token", { value: { file: "/t" } }), { readFile })).toEqual([fault]);
+  },
+);
+
+test("checkCallbackSecurity() takes a token that is not known", () => {
+  expect(faultsOf(auth("token", { value: { env: "T" } }), { withoutSecrets: true })).toEqual([]);
+});
+
+test.each<[string, Json]>([
+  ["token", { value: "abc.def==" }],
+  ["basic", { username: "caf\u00e9", password: "a:\u20ac" }],
+  ["basic", { username: "key", password: "" }],
+])("checkCallbackSecurity() takes the %s %p", (type, more) => {
+  expect(faultsOf(auth(type, more))).toEqual([]);
 });

@@ -80,6 +80,11 @@ test("lists show what their place reaches, page by page", async () => {
   for (const limit of ["0", "1001", "x", "", "1e1", "0x1", "-1"]) {
     expect((await api("GET", `/api/subscriptions?limit=${limit}`)).status).toBe(400);
   }
+  const unknown = await api("GET", "/api/subscriptions?application=shop");
+  expect([unknown.status, unknown.body.detail]).toEqual([
+    400,
+    '"application" is not known, but limit and cursor are',
+  ]);
 });
 
 test("one is shown with its definition, and without a secret", async () => {
@@ -204,6 +209,24 @@ test("seek goes on where it is told to, and says what it can be told", async () 
   ] as const) {
     expect((await api("POST", "/api/subscriptions/sub/seek", { body })).status).toBe(status);
   }
+});
+
+test("seek past the end of the stream is refused, and moves nothing", async () => {
+  const { created } = await manager.consumers.info("ORDERS", "relay-sub");
+  const { last_seq: last } = (await manager.streams.info("ORDERS")).state;
+  for (const [path, value] of [
+    ["sequence", last + 2],
+    ["time", new Date(Date.now() + 60_000).toISOString()],
+  ] as const) {
+    const body = { [path]: value };
+    const { status, body: problem } = await api("POST", "/api/subscriptions/sub/seek", { body });
+    const message = expect.stringContaining(`the stream ends at ${last}`);
+    expect([status, problem.errors]).toEqual([422, [{ path, message }]]);
+  }
+  expect((await manager.consumers.info("ORDERS", "relay-sub")).created).toBe(created);
+  const next = { sequence: last + 1 };
+  expect((await api("POST", "/api/subscriptions/sub/seek", { body: next })).status).toBe(200);
+  expect((await manager.consumers.info("ORDERS", "relay-sub")).created).not.toBe(created);
 });
 
 test("test sends a marked sample with all that is configured, past the stream, paused or not", async () => {

@@ -2,7 +2,7 @@
 
 import { jetstream, jetstreamManager, type ConsumerInfo } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
-import { readFile } from "node:fs/promises";
+import { cp, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ConfigOptions, RETRY_ON_FAIL, testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
@@ -170,6 +170,33 @@ test("nor when nats-server is killed with it, and has forgotten that the message
   const expected = ["first", ...victims.map(({ name }) => name), "stuck", "next"];
   expect(receiver.names("/sub")).toEqual(expected);
 });
+
+test("nor when nats-server comes back without the last message and the acknowledgements before it", async () => {
+  await using setup = await setUp();
+  await using receiver = await startScriptedReceiver();
+  const names = ["first", "second", "third", "tail"];
+  await setup.publish({ name: "first" });
+  await using relay = await setup.start(`${receiver.url}/sub`);
+  await eventually(() => isThrough(setup));
+  relay.signal("SIGTERM");
+  expect(await relay.exited).toBe(0);
+  await setup.publish({ name: "second" }, { name: "third" });
+  await setup.nats.kill();
+  const store = join(setup.nats.directory, "store");
+  await cp(store, `${store}-before`, { recursive: true });
+  await setup.nats.restart();
+  await eventually(() => setup.publish({ name: "tail" }).then(() => true));
+  await using again = await setup.start(`${receiver.url}/sub`);
+  await eventually(() => receiver.names("/sub").length === names.length);
+  await Promise.all([setup.nats.kill(), killed(again)]);
+  await rm(store, { recursive: true });
+  await rename(`${store}-before`, store);
+  await setup.nats.restart();
+  await using last = await setup.start(`${receiver.url}/sub`);
+  await last.logged("Consuming");
+  await eventually(() => isThrough(setup), { withinMs: 15_000 });
+  expect(receiver.names("/sub")).toEqual(names);
+}, 30_000);
 
 async function killed(relay: RelayProcess): Promise<void> {
   relay.signal("SIGKILL");

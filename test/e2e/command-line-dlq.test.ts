@@ -236,9 +236,15 @@ describe("what is purged", () => {
       "--yes",
       "--json",
     );
-    expect(exitCode).toBe(0);
+    expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toEqual({ matched: 1, purged: 1 });
-    await lettersOf("purge", 1);
+    const [last] = await lettersOf("purge", 1);
+    expect(await run("purge", newest?.id ?? "", "--yes")).toEqual({
+      exitCode: 1,
+      stdout: "There is none to purge\n",
+      stderr: "",
+    });
+    expect((await run("purge", last?.id ?? "", "--yes")).exitCode).toBe(0);
   });
 });
 
@@ -272,6 +278,7 @@ describe("what is replayed", () => {
     expect(screen).toContain("[>                   ] 0/1  0 delivered, 0 failed, 0 skipped");
     expect(screen).toMatch(/Replay \w+ is done; 0 delivered, 1 failed and stay\n$/);
     expect(exitCode).toBe(1);
+    expect((await run("replay", "replay.ORDERS.99-abc")).exitCode).toBe(1);
     expect(await list("--subscription", "replay")).toMatchObject([{ replays: 1 }]);
     expect((await run("list", "--subscription", "replay")).stdout).toMatch(/REPLAYS[^\n]*\n.* 1 /);
   });

@@ -239,6 +239,11 @@ describe("what is commanded", () => {
       exitCode: 0,
     });
     await eventually(() => receiver.names("/billing").filter((name) => name === "again").length === 2);
+    const tooFar = await run("subscriptions", "seek", "billing", "--sequence", "9999");
+    expect([tooFar.exitCode, tooFar.stdout]).toEqual([1, ""]);
+    expect(tooFar.stderr).toMatch(
+      /^Cannot seek billing: .*sequence: found 9999, allowed: up to (\d+), for the stream ends at \d+\n$/su,
+    );
     expect((await run("subscriptions", "seek", "billing")).exitCode).toBe(2);
     expect((await run("subscriptions", "seek", "billing", "--to", "new", "--sequence", "1")).exitCode).toBe(
       2,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type Api, openApi } from "../support/api.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
-import { isInState, readMetric } from "../support/metrics.ts";
+import { isInState, readMetric, readReadiness } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { startReceiver } from "../support/receiver.ts";
@@ -417,4 +417,23 @@ test("SIGTERM while a reload drains: what is in flight ends, nothing is started 
   );
   expect(consuming).toHaveLength(1);
   expect(relay.logs.at(-1)?.message).toBe("Relay stopped");
+});
+
+test("dead-letter endpoints that no subscription has any more are not asked for", async () => {
+  await using setup = await setUp();
+  const whole = setup.toConfig("a");
+  const stream = `MISSING-${setup.prefix}`;
+  const letters = { name: "letters", type: "jetstream", producer: { stream, subject: stream } };
+  const [entrypoint] = whole["entrypoints"] as Json[];
+  await setup.write({
+    ...whole,
+    endpoints: [...(whole["endpoints"] as Json[]), letters],
+    entrypoints: [{ ...entrypoint, dlq: { endpoint: "letters" } }],
+  });
+  await setup.reload();
+  const reasons = async () => (await readReadiness(setup.relay)).reasons;
+  await eventually(async () => (await reasons()).includes(`Dead-letter stream ${stream}: not found`));
+  await setup.write(whole);
+  await setup.reload();
+  await eventually(async () => (await reasons()).length === 0);
 });

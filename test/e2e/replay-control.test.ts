@@ -1,9 +1,12 @@
 // What a replay waits for, what ends it, and how it is commanded.
 
 import { expect, test } from "bun:test";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
 import { addLetterStream, countLetters, setUpLetters } from "../support/letters.ts";
 import { isInState, readMetric } from "../support/metrics.ts";
+import { temporaryDirectory } from "../support/relay.ts";
 import { makeLetters, numbers, openReplays } from "../support/replays.ts";
 
 async function setUp() {
@@ -133,4 +136,51 @@ test("what is purged meanwhile is not sent, though it was read before", async ()
   await replays.call("DELETE", "/api/dead-letters", { body: { ids } });
   expect(await replays.ended(id)).toMatchObject({ state: "done", delivered: 1, skipped: { gone: 1 } });
   expect(receiver.requests).toHaveLength(11);
+});
+
+test("it ends where its subscription is removed while it runs, and the letters stay", async () => {
+  await using setup = await setUp();
+  const { receiver } = setup;
+  await using home = await temporaryDirectory();
+  await using relay = await setup.start({
+    qos: "AT_LEAST_ONCE",
+    directory: home.path,
+    others: { spare: receiver.url.href },
+    more: { shutdown: { graceSeconds: 1 } },
+  });
+  await makeLetters(setup, numbers(3));
+  const gate = Promise.withResolvers<number>();
+  receiver.respond(() => gate.promise);
+  const replays = await openReplays(relay);
+  const id = await replays.start();
+  await eventually(() => receiver.requests.length === 4);
+  const path = join(home.path, "relay.config.json");
+  const config = JSON.parse(await readFile(path, "utf8")) as { subscriptions: readonly { id: string }[] };
+  const subscriptions = config.subscriptions.filter((subscription) => subscription.id !== "sub");
+  await writeFile(path, JSON.stringify({ ...config, subscriptions }));
+  const replay = await replays.ended(id);
+  gate.resolve(200);
+  expect(replay).toMatchObject({ state: "done", delivered: 0, failed: 0, skipped: { noSubscription: 3 } });
+  expect(await countLetters(setup, "DLQ")).toBe(3);
+}, 20_000);
+
+test("AT_MOST_ONCE: it fails with the reason where a full stream cannot take the mark, and sends nothing", async () => {
+  await using setup = await setUp();
+  const { receiver, manager } = setup;
+  await using relay = await setup.start({ qos: "AT_MOST_ONCE" });
+  await makeLetters(setup, ["a", "b"]);
+  receiver.respond(() => 200);
+  const { bytes } = (await manager.streams.info("DLQ")).state;
+  const limits = { max_msgs_per_subject: 1, discard: "new" } as const;
+  await manager.streams.update("DLQ", { ...limits, max_bytes: bytes + 10 });
+  const replays = await openReplays(relay);
+  const replay = await replays.ended(await replays.start());
+  expect(replay).toMatchObject({ state: "failed", delivered: 0, failed: 0 });
+  expect(replay.reason).toMatch(
+    /^Cannot mark dlq\.sub\.ORDERS\.1-\w+ before it is sent: Dead-letter stream DLQ is full$/,
+  );
+  expect(receiver.requests).toHaveLength(2);
+  expect(await countLetters(setup, "DLQ")).toBe(2);
+  await manager.streams.update("DLQ", { ...limits, max_bytes: bytes * 2 });
+  expect(await replays.ended(await replays.start())).toMatchObject({ state: "done", delivered: 2 });
 });

@@ -1,6 +1,7 @@
 // How an interrupted subscription comes back: by itself with one message as a probe, or not at all; the others do not notice.
 
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
@@ -154,6 +155,23 @@ test("a second interruption after a delivery starts again with the shortest dela
   const gap = (sentAt[4] ?? 0) - (sentAt[3] ?? 0);
   expect(gap).toBeGreaterThanOrEqual(1000);
   expect(gap).toBeLessThan(1000 * 1.1 + SLACK_MS);
+});
+
+test("whoever recovered by a probe stops like all others where another relay fails later", async () => {
+  await using started = await start("AUTO");
+  const { relay, publish, names } = started;
+  await publish("auto", "cause", [500, 200]);
+  await eventually(() => names("auto").length === 2);
+  await eventually(() => isInState(relay, "auto", "consuming"));
+  const bucket = await new Kvm(await nats.connect()).open("relay");
+  const failure = { text: "Message 7 of another relay", at: new Date().toISOString(), message: null };
+  const failedAt = performance.now();
+  await bucket.put("state.auto.failure", JSON.stringify(failure));
+  await eventually(() => isInState(relay, "auto", "failed"));
+  await publish("auto", "next");
+  await eventually(() => names("auto").length === 3);
+  // As a probe, after its delay.
+  expect(performance.now() - failedAt).toBeGreaterThanOrEqual(1000);
 });
 
 test("NONE: the cause is lost and named, a probe takes the next message, and the rest follows", async () => {

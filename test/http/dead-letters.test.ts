@@ -51,6 +51,7 @@ async function setUp() {
     ) {
       const own = headers();
       own.append("X-Key", `key ${SECRET}`);
+      own.append("Authorization", "Basic dXNlcjpvdGhlcg==");
       own.append("Relay-Reason", reason);
       own.append("Relay-Error", `Callback said ${SECRET}`);
       await jetstream(client).publish(`dlq.sub.ORDERS.${n}-abc`, body, { headers: own });
@@ -78,6 +79,7 @@ test("GET / gives pages, newest first, and refuses what it does not know", async
     "reason=x",
     "status=4",
     "from=today",
+    "from=2026-02-31T00:00:00Z",
     "unknown=1",
     "cursor=%20",
   ]) {
@@ -113,6 +115,7 @@ test("GET /:id shows a letter in each form, its secrets masked but in its bytes"
   const shown = (await setup.call(`/${id(1)}`)).body;
   expect(shown.payload).toEqual({ encoding: "text", content: "a ***", isCut: false });
   expect(shown.headers).toContainEqual(["X-Key", "key ***"]);
+  expect(shown.headers).toContainEqual(["Authorization", "***"]);
   expect((await setup.call(`/${id(2)}?payload=hex`)).body.payload.content).toBe("00ff");
   expect((await setup.call(`/${id(2)}?payload=base64`)).body.payload.content).toBe("AP8=");
   expect((await setup.call(`/${id(3)}`)).body.payload).toMatchObject({ isCut: true });

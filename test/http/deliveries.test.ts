@@ -65,6 +65,7 @@ test.each([
   "?limit=1001",
   "?cursor=a",
   "?from=yesterday",
+  "?from=2026-02-31T00:00:00Z",
   "?other=1",
 ])("GET /api/deliveries%s is refused", async (query) => {
   await using own = await serve([]);

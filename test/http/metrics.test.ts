@@ -45,21 +45,27 @@ describe("createMetrics()", () => {
       ending: { kind: "dead-lettered", failure: rejected, endpoint: "letters" },
     });
     count(metrics, one, { outcome: refused, ending: { kind: "returned" } });
+    // A letter that was replayed is no new one.
+    count(metrics, one, {
+      outcome: rejected,
+      ending: { kind: "failed-again", failure: rejected, endpoint: "letters" },
+    });
     expect(await valuesOf(metrics, "relay_attempts_total")).toEqual({
       "one delivered": 2,
-      "one rejected": 1,
+      "one rejected": 2,
       "one exception": 1,
     });
     expect(await valuesOf(metrics, "relay_messages_total")).toEqual({
       "one delivered": 2,
       "one dead-lettered": 1,
+      "one failed-again": 1,
       "one returned": 1,
     });
     expect(await valuesOf(metrics, "relay_dead_letters_total")).toEqual({ "one rejected": 1 });
     expect(await valuesOf(metrics, "relay_exceptions_total")).toEqual({ "one connect": 1 });
-    expect(await valuesOf(metrics, "relay_state_changes_total")).toEqual({ "one failure": 4 });
-    expect(await valuesOf(metrics, "relay_resends_total")).toEqual({ one: 4 });
-    expect(await valuesOf(metrics, "relay_dropped_headers_total")).toEqual({ one: 4 });
+    expect(await valuesOf(metrics, "relay_state_changes_total")).toEqual({ "one failure": 5 });
+    expect(await valuesOf(metrics, "relay_resends_total")).toEqual({ one: 5 });
+    expect(await valuesOf(metrics, "relay_dropped_headers_total")).toEqual({ one: 5 });
   });
 
   test("createMetrics() counts the same again in the next scrape, and what came since", async () => {

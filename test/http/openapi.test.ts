@@ -45,6 +45,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     replays: notCalled,
     findSubscription: notCalled,
     lagOf: notCalled,
+    lastSequenceOf: notCalled,
     status: notCalled,
     orphans: notCalled,
     activity: createActivity(),

@@ -159,6 +159,24 @@ describe("alignConsumer()", () => {
     expect(await consumeSome("A4", "relay-billing", 1)).toEqual([5]);
   });
 
+  test.each([
+    [["a9.x"], ["a9.>"]],
+    [["a9.x"], []],
+    [["a9.y"], ["a9.x"]],
+    [["a9.>"], ["a9.*"]],
+    [["a9.>"], ["a9.x"]],
+    [["a9.*"], []],
+    [[], ["a9.*"]],
+    [[], ["a9.x"]],
+  ])("alignConsumer() makes filters %j into %j, and what comes is delivered", async (before, after) => {
+    await freshStream("A9", { count: 0 });
+    await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: before }), null);
+    await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: after }), null);
+    const { seq } = await jetstream(client).publish("a9.x", "after");
+    const consumer = await jetstream(client).consumers.get("A9", "relay-billing");
+    expect((await consumer.next({ expires: 2000 }))?.seq).toBe(seq);
+  });
+
   test("alignConsumer() says that a changed deliver policy affects new consumers only", async () => {
     await freshStream("A5");
     await alignConsumer(connection, wanted({ stream: "A5" }), null);
@@ -192,6 +210,45 @@ describe("alignConsumer()", () => {
     const settings = wanted({ stream: "A12", deliverPolicy: { kind: "new" } });
     expect((await alignConsumer(connection, settings, null)).ackFloor).toBe(10);
     expect((await alignConsumer(connection, settings, null)).ackFloor).toBe(10);
+  });
+
+  test.each([
+    ["new", { count: 0, next: 1 }],
+    ["new", { count: 3, next: 4 }],
+    ["last", { count: 0, next: 1 }],
+    ["last", { count: 1, next: 1 }],
+    ["last", { count: 3, next: 3 }],
+  ] as const)(
+    "alignConsumer() re-creates one of %s that nobody acked where it was: %j",
+    async (kind, expected) => {
+      const stream = `A13-${kind}-${expected.count}`;
+      const { created } = await freshStream(stream, { count: expected.count });
+      const filterSubjects = [`${stream.toLowerCase()}.new`];
+      const settings = wanted({ stream, deliverPolicy: { kind }, filterSubjects });
+      const made = await alignConsumer(connection, settings, null);
+      expect(made).toMatchObject({ change: "created", ackFloor: expected.next - 1 });
+      await publishMany(client, `${stream.toLowerCase()}.new`, 5);
+      await deleteConsumer(connection, { domain: null, stream, durable: "relay-billing" });
+      const again = await alignConsumer(connection, settings, {
+        streamCreated: created,
+        sequence: made.ackFloor,
+      });
+      expect(again).toMatchObject({ change: "recreated", notes: [] });
+      expect(await consumeSome(stream, "relay-billing", 1)).toEqual([expected.next]);
+    },
+  );
+
+  test("alignConsumer() does not know where one of new messages was made that has delivered and is not acked", async () => {
+    const { created, manager } = await freshStream("A14", { count: 0 });
+    const settings = wanted({ stream: "A14", deliverPolicy: { kind: "new" } });
+    await alignConsumer(connection, settings, null);
+    await publishMany(client, "a14.new", 2);
+    await (await jetstream(client).consumers.get("A14", "relay-billing")).next({ expires: 1000 });
+    expect((await alignConsumer(connection, settings, null)).ackFloor).toBeNull();
+    await manager.consumers.delete("A14", "relay-billing");
+    const again = await alignConsumer(connection, settings, { streamCreated: created, sequence: null });
+    expect(again.change).toBe("created");
+    expect(again.notes.join()).toContain("starts with deliver policy new again");
   });
 
   test("alignConsumer() starts by its policy, and says so, when the stream was made anew", async () => {
@@ -292,7 +349,9 @@ describe("moveConsumer()", () => {
     const { manager } = await freshStream("M1");
     await alignConsumer(connection, wanted({ stream: "M1" }), null);
     await consumeSome("M1", "relay-billing", 8);
-    await moveConsumer(connection, wanted({ stream: "M1" }), { kind: "start-sequence", sequence: 3 });
+    const start = { kind: "start-sequence", sequence: 3 } as const;
+    const moved = await moveConsumer(connection, wanted({ stream: "M1" }), start);
+    expect(moved).toMatchObject({ change: "created", lastSequence: 10, ackFloor: 2 });
     expect(await consumeSome("M1", "relay-billing", 1)).toEqual([3]);
     const { config } = await manager.consumers.info("M1", "relay-billing");
     expect(config.description).toBe("Relay subscription (deliver policy: all)");

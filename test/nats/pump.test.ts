@@ -32,8 +32,11 @@ interface Wanted {
   readonly domain?: string | null;
 }
 
+/** Of the consumer that was aligned last over a connection. */
+const createdTimes = new WeakMap<TestConnection, string>();
+
 async function align(connection: TestConnection, { acks, maxAckPending, ackWaitMs, domain }: Wanted = {}) {
-  return alignConsumer(
+  const aligned = await alignConsumer(
     connection,
     {
       durable: DURABLE,
@@ -49,6 +52,8 @@ async function align(connection: TestConnection, { acks, maxAckPending, ackWaitM
     },
     null,
   );
+  createdTimes.set(connection, aligned.consumerCreated);
+  return aligned;
 }
 
 /** Keeps what it receives; with `onMessage`, that decides. */
@@ -58,6 +63,7 @@ function pumpTo(connection: TestConnection, changes: Partial<PumpOptions> = {}):
   const pump = startPump(connection, {
     source: SOURCE,
     durable: DURABLE,
+    consumerCreated: createdTimes.get(connection) ?? "",
     acks: true,
     maxAckPending: 100,
     capacity: 5,
@@ -152,6 +158,23 @@ describe("startPump()", () => {
     await eventually(async () => (await readConsumer(connection, REF))?.ackFloor === 100);
     expect(pump.lost).toEqual([]);
   }, 30_000);
+
+  test("startPump() takes nothing from another consumer of that name when it was cut off", async () => {
+    await using server = await serverWith(3);
+    const client = await server.connect();
+    await using connection = await connected(server.url);
+    await align(connection);
+    await using pump = ackingPump(connection, { consumerCreated: new Date(0).toISOString() });
+    await eventually(async () => (await readConsumer(connection, REF))?.ackFloor === 3);
+    const cut = connection.client();
+    const closing = cut?.close();
+    await publishMany(client, "orders.new", 2);
+    await closing;
+    await eventually(() => connection.isConnected && connection.client() !== cut);
+    await eventually(() => pump.lost.length === 1);
+    expect(pump.lost).toEqual(["it was made anew"]);
+    expect(pump.received.length).toBe(3);
+  });
 
   test("ack() while the server is away reaches it later: nothing comes twice", async () => {
     await using server = await serverWith(5);

@@ -97,8 +97,6 @@ describe("align()", () => {
     ["a consumer that was changed in place", { change: "updated" }, true],
     ["a stream that goes on", { lastSequence: 5000 }, true],
     ["a stream that ends with the last completed message", { lastSequence: 20 }, true],
-    ["a stream that lost its tail", { lastSequence: 19 }, false],
-    ["an empty stream", { lastSequence: 0 }, false],
     ["a stream made anew", { streamCreated: "2024-05-06T07:08:09.123456788Z" }, false],
     [
       "a stream made anew, and its consumer by Relay",
@@ -114,11 +112,6 @@ describe("align()", () => {
       "a consumer that Relay made anew where it was",
       { consumerCreated: shifted(60_000), change: "recreated" },
       true,
-    ],
-    [
-      "one that Relay made anew on a stream without its tail",
-      { change: "recreated", lastSequence: 19 },
-      false,
     ],
     ["a consumer with a time that is none", { consumerCreated: "" }, false],
   ])("with %s", async (_, change, isKept) => {
@@ -157,6 +150,72 @@ describe("align()", () => {
     expect(isDoneFor(guard, [1, 2, 3, 4])).toEqual([true, true, true, false]);
   });
 
+  test.each<[what: string, change: Partial<AlignedConsumer>, done: readonly number[]]>([
+    ["only its last message", { lastSequence: 19 }, [4, 8, 9]],
+    ["all above the floor", { lastSequence: 8 }, [4, 8]],
+    ["messages below the floor", { lastSequence: 7 }, [4]],
+    ["all", { lastSequence: 0, ackFloor: 0 }, []],
+    [
+      "its last message, when Relay has made the consumer anew",
+      { lastSequence: 19, change: "recreated" },
+      [4, 8, 9],
+    ],
+  ])("keeps what is left of a stream that lost %s", async (_, change, done) => {
+    const path = paths.next();
+    for (const isReopened of [false, true]) {
+      await rm(path, { force: true });
+      const first = await openAligned(path);
+      for (const sequence of [4, 8, 9, 20]) first.markDone(message(sequence));
+      await first.advance(8);
+      if (isReopened) await first.close();
+      await using guard = isReopened ? await open(path) : first;
+      const rolledBack = { ...CONSUMER, ackFloor: 2, ...change };
+      await guard.align(rolledBack);
+      expect([4, 8, 9, 20].filter((sequence) => guard.isDone(message(sequence)))).toEqual([...done]);
+      // The server gives the sequences out again, later.
+      const later = (sequence: number) => guard.isDone(message(sequence, START_NANOS + 999n));
+      expect([4, 8, 9, 20].filter(later)).toEqual([]);
+      expect(guard.position()?.sequence).toBe(rolledBack.ackFloor);
+      await guard.align({ ...rolledBack, lastSequence: 1000 });
+      expect(guard.isDone(message(20))).toBe(false);
+    }
+  });
+
+  test("takes nothing for done of what a stream has instead of its lost tail", async () => {
+    await using guard = await openAligned(paths.next());
+    for (const sequence of [5, 6, 7, 8]) guard.markDone(message(sequence));
+    await guard.advance(8);
+    await guard.align({ ...CONSUMER, ackFloor: 4, lastSequence: 7 });
+    guard.markDone(message(7, START_NANOS + 900n));
+    await guard.advance(5);
+    expect(guard.isDone(message(6, START_NANOS + 800n))).toBe(false);
+    expect(guard.isDone(message(7, START_NANOS + 900n))).toBe(true);
+  });
+
+  test("knows no place where the server tells none, until it does", async () => {
+    const path = paths.next();
+    const first = await openAligned(path, { ackFloor: null });
+    expect(first.position()).toEqual({ streamCreated: CONSUMER.streamCreated, sequence: null });
+    await first.close();
+    await using guard = await open(path);
+    await guard.align({ ...CONSUMER, ackFloor: null });
+    expect(guard.position()?.sequence).toBeNull();
+    await guard.advance(0);
+    expect(guard.position()?.sequence).toBe(0);
+    await guard.advance(null);
+    expect(guard.position()?.sequence).toBe(0);
+  });
+
+  test("knows no place after forget(), and then the one of the consumer that was moved", async () => {
+    await using guard = await openAligned(paths.next(), { ackFloor: 7 });
+    guard.markDone(message(9));
+    await guard.forget();
+    expect(guard.position()?.sequence).toBeNull();
+    await guard.align({ ...CONSUMER, ackFloor: 3, change: "created" });
+    expect(guard.position()?.sequence).toBe(3);
+    expect(guard.isDone(message(9))).toBe(false);
+  });
+
   test("takes a floor for something that the stream had", async () => {
     const path = paths.next();
     for (const isReopened of [false, true]) {
@@ -167,8 +226,9 @@ describe("align()", () => {
       first.markDone(message(30));
       if (isReopened) await first.close();
       await using guard = isReopened ? await open(path) : first;
-      await guard.align({ ...consumer, lastSequence: 49 });
-      expect(isDoneFor(guard, [30])).toEqual([false]);
+      await guard.align({ ...consumer, ackFloor: 20, lastSequence: 49 });
+      expect(isDoneFor(guard, [30])).toEqual([true]);
+      expect(guard.position()?.sequence).toBe(20);
     }
   });
 

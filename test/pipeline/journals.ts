@@ -14,6 +14,7 @@ export interface Paths extends AsyncDisposable {
 export const HEAD: JournalHead = {
   streamCreated: "2024-05-06T07:08:09.123456789Z",
   consumerCreated: "2024-05-06T07:08:10.5Z",
+  place: 7,
   floor: 7,
   floorTimestampNanos: 1_700_000_000_000_000_007n,
 };

@@ -110,7 +110,7 @@ test.each([
     Array.from({ length: attempts }, (_value, index) => index + 1),
   );
   expect(own.attempts.at(-1)?.action.kind).toBe("dead-letter");
-  expect(own.endings).toMatchObject([{ attempts, ending: { kind: "dead-lettered", endpoint: "letters" } }]);
+  expect(own.endings).toMatchObject([{ attempts, ending: { kind: "failed-again", endpoint: "letters" } }]);
 });
 
 test("replayMessage() claims the letter before each attempt, and leaves what is gone", async () => {

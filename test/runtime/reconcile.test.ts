@@ -71,6 +71,15 @@ test.each(CONSUMING)("reconcile() replaces where this changes: %s", (_what, chan
   expect(reconcile([toSubscription()], [next])).toEqual({ ...OF_ALL, replace: [next] });
 });
 
+test("reconcile() only updates where dead letters go elsewhere, and replaces where there are none any more", () => {
+  const letters = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
+  const running = toSubscription({ deadLetters: [letters] });
+  const elsewhere = toSubscription({ deadLetters: [{ ...letters, stream: "OTHER" }] });
+  const none = toSubscription({ deadLetters: [] });
+  expect(reconcile([running], [elsewhere])).toEqual({ ...OF_ALL, update: [elsewhere] });
+  expect(reconcile([running], [none])).toEqual({ ...OF_ALL, replace: [none] });
+});
+
 test("reconcile() replaces where both kinds of settings change", () => {
   const next = toSubscription({ qos: "NONE", application: "shop" });
   expect(reconcile([toSubscription()], [next])).toEqual({ ...OF_ALL, replace: [next] });

@@ -1,0 +1,92 @@
+// What is left of a subscription made by API that was deleted is cleared away once it has drained, before another of its id begins.
+//
+// Each relay forgets what it knew of its messages. The one that deletes it clears its state and its consumer too, and marks that
+// in the bucket until it is done: so long every relay refuses a new one of this id.
+
+import { durableName, type Subscription } from "#delivery/subscription.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { sleep } from "#lib/sleep.ts";
+import type { Bucket } from "#nats/bucket.ts";
+import type { Connection } from "#nats/connection.ts";
+import { deleteConsumer } from "#nats/consumer-info.ts";
+import { removeGuard } from "#pipeline/guard.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
+import type { Runtime } from "#runtime/runtime.ts";
+
+export interface ClearAway {
+  /** One of this id still drains here, or is being deleted by some relay. */
+  isUnderWay: (id: string) => boolean;
+  /** This relay deletes it, from now until `end`. */
+  begin: (id: string) => void;
+  end: (id: string) => void;
+  /** Some relay has deleted them: to be told before they drain. */
+  removed: (ids: readonly string[]) => void;
+  /** To be called when it has drained, and before another of its id begins. Never rejects. */
+  drained: (running: RunningSubscription) => Promise<void>;
+}
+
+export interface ClearAwayOptions {
+  readonly connection: Connection;
+  readonly bucket: Pick<Bucket, "get" | "put" | "remove">;
+  readonly runtime: () => Pick<Runtime, "find" | "wanted">;
+  readonly guardPath: (id: string) => string;
+  /** How long it may drain. */
+  readonly graceMs: () => number;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+const PREFIX = "deleting.";
+/** What a deletion may take beside the draining; the mark of a relay that died counts no longer than that. */
+const MARK_MS = 15_000;
+const CLEAR_AGAIN_MS = 2000;
+
+export function createClearAway(options: ClearAwayOptions): ClearAway {
+  const { connection, bucket, runtime, guardPath, graceMs, logger, signal } = options;
+  /** Being deleted by this relay. */
+  const own = new Set<string>();
+  /** Deleted by some relay, and not drained yet. */
+  const gone = new Set<string>();
+
+  async function clearConsumer({ id, source }: Subscription): Promise<void> {
+    const ref = { domain: source.domain, stream: source.stream, durable: durableName(id) };
+    await deleteConsumer(connection, ref).catch((error: unknown) => {
+      logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
+    });
+  }
+
+  /** Another relay may make the consumer again before it hears of the deletion. */
+  async function clearAgain(subscription: Subscription): Promise<void> {
+    if (!(await sleep(CLEAR_AGAIN_MS, signal))) return;
+    if (runtime().find(subscription.id) === null) await clearConsumer(subscription);
+  }
+
+  function isMarked(id: string): boolean {
+    return Date.parse(bucket.get(PREFIX + id)?.value ?? "") > Date.now();
+  }
+
+  return {
+    isUnderWay: (id) =>
+      own.has(id) || isMarked(id) || (runtime().find(id) !== null && runtime().wanted(id) === null),
+    begin(id) {
+      own.add(id);
+      bucket.put(PREFIX + id, new Date(Date.now() + graceMs() + MARK_MS).toISOString());
+    },
+    end(id) {
+      own.delete(id);
+      bucket.remove(PREFIX + id);
+    },
+    removed(ids) {
+      for (const id of ids) gone.add(id);
+    },
+    async drained({ subscription, forget }) {
+      const { id } = subscription;
+      if (gone.delete(id)) await removeGuard(guardPath(id));
+      if (!own.has(id)) return;
+      forget();
+      await clearConsumer(subscription);
+      void clearAgain(subscription); // Never rejects; nobody is to wait for it.
+    },
+  };
+}

@@ -1,0 +1,19 @@
+// Why a file could not be written, in words.
+
+import { messageOf, RelayError } from "#lib/errors.ts";
+import { clean } from "./terminal.ts";
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EISDIR: "it is a directory",
+  ENOENT: "its directory is not there",
+  ENOSPC: "no space is left",
+  ENOTDIR: "its directory is a file",
+  EROFS: "the file system is read-only",
+};
+
+export function toWriteFault(path: string, error: unknown): RelayError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = REASONS[code] ?? messageOf(error);
+  return new RelayError("unavailable", `Cannot write ${clean(path)}: ${reason}`, { cause: error });
+}
