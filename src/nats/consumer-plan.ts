@@ -57,9 +57,10 @@ export function planConsumer(
   }
   const obstacle = findObstacle({ stream, consumer }, settings);
   if (obstacle !== null) {
-    const sequence = floorOf(consumer, stream.state.last_seq);
-    const planned = planStart(stream, settings, { streamCreated: stream.created, sequence });
-    return { kind: "recreate", planned, sequence, reason: obstacle };
+    const told = { streamCreated: stream.created, sequence: floorOf(consumer, stream.state.last_seq) };
+    const known = told.sequence === null && position !== null ? position : told;
+    const planned = planStart(stream, settings, known);
+    return { kind: "recreate", planned, sequence: known.sequence, reason: obstacle };
   }
   const notes = notesOf(consumer, settings);
   const fields = differences(consumer.config, settings);

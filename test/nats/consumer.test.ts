@@ -177,6 +177,18 @@ describe("alignConsumer()", () => {
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(seq);
   });
 
+  test("alignConsumer() makes anew at the own place a consumer whose place the server does not tell", async () => {
+    const { created } = await freshStream("A10", { count: 0 });
+    const before = wanted({ stream: "A10", acks: true, deliverPolicy: { kind: "new" } });
+    await alignConsumer(connection, before, null);
+    await publishMany(client, "a10.new", 2);
+    const consumer = await jetstream(client).consumers.get("A10", "relay-billing");
+    expect((await consumer.next({ expires: 2000 }))?.seq).toBe(1); // And not acknowledged.
+    const after = { ...before, acks: false };
+    await alignConsumer(connection, after, { streamCreated: created, sequence: 0 });
+    expect((await consumer.next({ expires: 2000 }))?.seq).toBe(1);
+  });
+
   test("alignConsumer() says that a changed deliver policy affects new consumers only", async () => {
     await freshStream("A5");
     await alignConsumer(connection, wanted({ stream: "A5" }), null);
