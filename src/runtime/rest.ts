@@ -1,7 +1,8 @@
-// What keeps a subscription from consuming. Pure.
+// What keeps a subscription from consuming, and when that ends.
 
 import type { SubscriptionStatus } from "#delivery/status.ts";
 import type { SubscriptionState } from "./running.ts";
+import type { StatusCell } from "./states.ts";
 
 export interface Rest {
   readonly state: Extract<SubscriptionState, { kind: "asleep" | "failed" }>;
@@ -22,4 +23,18 @@ export function restOf(
     return { state: { kind: "asleep", reason: `Starts at ${startingAt.toISOString()}` }, until: startingAt };
   }
   return consumerStatus === "FAILURE" ? { state: { kind: "failed", cause: failure }, until: null } : null;
+}
+
+/** Tells when it rests no more. Returns how to end that. */
+export function onTakenUp(
+  status: Pick<StatusCell, "onChange">,
+  isResting: () => boolean,
+  listener: () => void,
+): () => void {
+  let wasResting = isResting();
+  return status.onChange(() => {
+    const hasRested = wasResting;
+    wasResting = isResting();
+    if (hasRested && !wasResting) listener();
+  });
 }

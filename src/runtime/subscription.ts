@@ -29,7 +29,7 @@ import { openGuardForEver } from "./open-guard.ts";
 import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
-import { restOf } from "./rest.ts";
+import { onTakenUp, restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -78,6 +78,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   /** Ends the consuming of the turn. */
   let halting = new AbortController();
   const unfollow = status.onChange(() => turn.abort());
+  // Whoever takes it up again is not held back by what the callback asked for before.
+  const unwatchRest = onTakenUp(status, () => restNow() !== null, turns.wake);
   const finished = run();
 
   /** Never rejects. */
@@ -123,8 +125,6 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       if (await pace.wait(state.cause, { resume, signal })) return consumeOnce(guard, true);
     } else if (rest.until === null) await sleep(MAX_TIMER_MS, signal);
     else await sleepUntil(rest.until, signal);
-    // Somebody takes it up again: what the callback asked for before does not hold it back.
-    turns.wake();
   }
 
   async function consumeOnce(guard: Guard, isProbe: boolean): Promise<void> {
@@ -201,6 +201,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     if (grace !== null) void pipeline?.close({ graceMs: grace });
     await Promise.all([finished, replaying.close(grace ?? MAX_TIMER_MS)]);
     unfollow();
+    unwatchRest();
     await terms.close(0);
   }
 

@@ -39,11 +39,10 @@ test.concurrent.each<[string, "AUTO" | "AT_LEAST_ONCE", Act]>([
     },
   ],
   [
-    "pause and resume",
+    "pause and resume at once",
     "AUTO",
     async (api) => {
       await command(api, "pause");
-      await asleep(api);
       await command(api, "resume");
     },
   ],
