@@ -5,7 +5,7 @@ const INTERVAL_MS = 10;
 /** Repeats `probe` until it neither throws nor returns false or undefined, and returns what it returned. */
 export async function eventually<T>(
   probe: () => T | Promise<T>,
-  { withinMs = 10_000, what = probe.toString() }: { withinMs?: number; what?: string } = {},
+  { withinMs = 20_000, what = probe.toString() }: { withinMs?: number; what?: string } = {},
 ): Promise<Exclude<T, false | undefined>> {
   const deadline = performance.now() + withinMs;
   for (;;) {
