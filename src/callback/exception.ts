@@ -1,6 +1,6 @@
 // Why a callback gave no answer, in words for people: neither the path, the query nor the user of its URL appear.
 
-import { messageOf } from "#lib/errors.ts";
+import { codeOf, messageOf } from "#lib/errors.ts";
 import type { Proxy } from "#delivery/callback.ts";
 import type { Exception, ExceptionCode } from "#delivery/outcome.ts";
 
@@ -157,8 +157,4 @@ function garbageReason(error: unknown): string {
 function reasonOf(error: unknown): string {
   const code = codeOf(error);
   return code === "" ? "unknown reason" : code;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -1,6 +1,6 @@
 // Asks a running relay, within a time and a size; what it answers is what the API documents.
 
-import { messageOf, RelayError } from "#lib/errors.ts";
+import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
 import type { RelayPlace } from "./find-relay.ts";
 import { clean, cleanLines } from "./terminal.ts";
 
@@ -103,7 +103,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   return REASONS[code] ?? messageOf(error);
 }
 

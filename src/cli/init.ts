@@ -1,7 +1,7 @@
 // `relay init`: a first config file, small enough to be read at once.
 
 import { writeFile } from "node:fs/promises";
-import { RelayError } from "#lib/errors.ts";
+import { codeOf, RelayError } from "#lib/errors.ts";
 import type { Output } from "./output.ts";
 import { toWriteFault } from "./write-fault.ts";
 
@@ -77,7 +77,7 @@ export async function runInit({ path, force, print }: InitOptions, io: Output): 
 
 function toWriteError(path: string, error: unknown): RelayError {
   if (path === "") return new RelayError("usage", "Cannot write '': it names no file");
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code === "EEXIST") {
     return new RelayError("usage", `Cannot write ${path}: it is there already, and --force replaces it`);
   }

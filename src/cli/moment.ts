@@ -1,10 +1,10 @@
 // A moment as people type it: a time, a date, or how long ago.
 
+import { isOnCalendar, TIMESTAMP } from "#config/schema-parts.ts";
 import { RelayError } from "#lib/errors.ts";
 import { type Flags, textOf } from "./remote-command.ts";
 import { clean } from "./terminal.ts";
 
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/u;
 const DATE = /^\d{4}-\d\d-\d\d$/u;
 const AGO = /^(\d{1,6})(s|min|m|h|d|w)$/u;
 const UNITS_MS: Readonly<Record<string, number>> = {
@@ -37,9 +37,6 @@ function toDate(text: string, nowMs: number): Date | null {
 
 /** A date that the calendar does not have would silently be another one. */
 function toTime(text: string): number {
-  if (!TIME.test(text) && !DATE.test(text)) return Number.NaN;
-  const day = text.slice(0, "2026-11-21".length);
-  const midnight = new Date(`${day}T00:00:00Z`);
-  const isReal = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
-  return isReal ? Date.parse(text) : Number.NaN;
+  const isTime = TIMESTAMP.test(text) || DATE.test(text);
+  return isTime && isOnCalendar(text) ? Date.parse(text) : Number.NaN;
 }

@@ -1,6 +1,6 @@
 // Why a file could not be written, in words.
 
-import { messageOf, RelayError } from "#lib/errors.ts";
+import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
 import { clean } from "./terminal.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 export function toWriteFault(path: string, error: unknown): RelayError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   const reason = REASONS[code] ?? messageOf(error);
   return new RelayError("unavailable", `Cannot write ${clean(path)}: ${reason}`, { cause: error });
 }

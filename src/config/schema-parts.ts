@@ -134,14 +134,17 @@ export function host(description: string) {
   });
 }
 
+/** RFC 3339, the seconds left out if one likes. */
+export const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/u;
+
 export function timestamp(description: string) {
   return text(description, {
-    pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/u,
+    pattern: TIMESTAMP,
     allowed: "a time such as 2026-01-31T12:00:00Z",
   });
 }
 
-/** Whether the calendar has this `timestamp`: `Date.parse` takes the 31st of February for a day in March. */
+/** Whether the calendar has this `timestamp`, or date: `Date.parse` takes the 31st of February for a day in March. */
 export function isOnCalendar(time: string): boolean {
   const day = time.slice(0, "2026-01-31".length);
   return !Number.isNaN(Date.parse(time)) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);

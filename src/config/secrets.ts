@@ -1,7 +1,7 @@
 // Secrets: where references lead, and how their values are kept out of sight.
 
 import { isAbsolute, join, resolve } from "node:path";
-import { messageOf } from "#lib/errors.ts";
+import { codeOf, messageOf } from "#lib/errors.ts";
 import { hiddenLines, isOrigin } from "./hidden-parts.ts";
 import type { Fault, Path } from "./issue.ts";
 import { isSecret, type Secret, type SecretSource } from "./schema-secret.ts";
@@ -108,8 +108,8 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** The reason why a file cannot be read, in few words and without its path. */
 export function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : null;
-  return code === null ? messageOf(error) : (REASONS[code] ?? code);
+  const code = codeOf(error);
+  return code === "" ? messageOf(error) : (REASONS[code] ?? code);
 }
 
 interface FoundSecret {

@@ -1,11 +1,10 @@
 // A file, or a subscription of it, as it may be shown: with the defaults of its schema, and without its secrets.
 
+import { MASK } from "#lib/mask.ts";
 import type { ConfigFile, SubscriptionEntry } from "./schema.ts";
 import { isSecret, type Secret } from "./schema-secret.ts";
 
 export type Shown = string | number | boolean | null | readonly Shown[] | { readonly [key: string]: Shown };
-
-const HIDDEN = "***";
 
 /**
  * In the shape of the file, which takes it again: secrets are `***`, references are shown as they are, of URLs the query
@@ -26,9 +25,9 @@ function show(value: unknown, mask: (text: string) => string): Shown {
 
 function showSecret({ source, isPublic }: Secret, mask: (text: string) => string): Shown {
   if (source.kind !== "inline") return { [source.kind]: source.name };
-  return isPublic ? showText(source.value, mask) : HIDDEN;
+  return isPublic ? showText(source.value, mask) : MASK;
 }
 
 function showText(text: string, mask: (text: string) => string): string {
-  return mask(text).replaceAll(/(https?:\/\/[^\s?#]*[?#])\S+/giu, `$1${HIDDEN}`);
+  return mask(text).replaceAll(/(https?:\/\/[^\s?#]*[?#])\S+/giu, `$1${MASK}`);
 }

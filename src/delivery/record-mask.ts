@@ -1,6 +1,6 @@
 // What of a record may be kept: secrets hidden, texts and bodies cut.
 
-import type { Mask } from "#lib/mask.ts";
+import { type Mask, MASK } from "#lib/mask.ts";
 import type { Header } from "./message.ts";
 import type { Capture, DeliveryRecord, RecordedAttempt } from "./record.ts";
 
@@ -11,7 +11,6 @@ export const CAPTURED_BODY_BYTES = MAX_BODY_BYTES + 16 * 1024;
 const MAX_ERROR_LENGTH = 1024;
 const MAX_ATTEMPT_ERROR_LENGTH = 200;
 const MAX_TEXT_LENGTH = 2048;
-const HIDDEN = "***";
 /** Their values are credentials, whoever set them. */
 const HIDDEN_HEADER = /^(?:authorization|cookie|set-cookie|proxy-.*|webhook-signature)$/i;
 
@@ -44,7 +43,7 @@ function maskCapture({ headers, body, isCut }: Capture, mask: Mask): Capture {
 
 /** As it may be shown. */
 export function maskHeader([name, value]: Header, mask: (text: string) => string): Header {
-  return [mask(name), HIDDEN_HEADER.test(name) ? HIDDEN : mask(value)];
+  return [mask(name), HIDDEN_HEADER.test(name) ? MASK : mask(value)];
 }
 
 /** Bytes that are no text are searched as Latin-1, which keeps each of them. */

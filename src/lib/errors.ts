@@ -33,3 +33,8 @@ export function messageOf(error: unknown): string {
   if (error.message !== "") return error.message;
   return "code" in error ? String(error.code) : error.name;
 }
+
+/** The code of a system error, such as `ENOENT`; empty: it has none. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

@@ -1,6 +1,7 @@
 // Secrets kept out of texts, in whatever usual form they stand there.
 
-const MASK = "***";
+/** What stands for a secret. */
+export const MASK = "***";
 const MIN_MASKED_LENGTH = 8;
 
 /** `end` `cut`: there was more of the text, so its end may be the beginning of a secret. */

@@ -81,7 +81,7 @@ export function isSameConsumer(left: string, right: string): boolean {
 }
 
 /** True only if the server says so; never rejects. */
-export async function isConsumerGone(connection: Connection, ref: ConsumerRef): Promise<boolean> {
+async function isConsumerGone(connection: Connection, ref: ConsumerRef): Promise<boolean> {
   const answer = await requestConsumerInfo(connection, ref);
   return answer.kind === "refused" && isMissing(answer.code);
 }
