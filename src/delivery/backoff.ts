@@ -16,18 +16,12 @@ const JITTER = 0.1;
 
 /**
  * The delay before retry `retryNumber` (1 is the first): linear or exponential up to the maximum, then up to 10 % on
- * top of it. A longer `retryAfterMs` that the callback asked for is obeyed up to the maximum.
- * `random` is in [0, 1).
+ * top of it. `random` is in [0, 1).
  */
-export function retryDelayMs(
-  retry: ActiveRetry,
-  retryNumber: number,
-  { retryAfterMs, random }: { retryAfterMs: number | null; random: number },
-): number {
+export function retryDelayMs(retry: ActiveRetry, retryNumber: number, random: number): number {
   const factor = retry.kind === "linear" ? retryNumber : 2 ** (retryNumber - 1);
   const base = Math.min(retry.maxDelayMs, retry.initialDelayMs * factor);
-  const asked = Math.min(retry.maxDelayMs, retryAfterMs ?? 0);
-  return Math.max(Math.round(base * (1 + JITTER * random)), asked);
+  return Math.round(base * (1 + JITTER * random));
 }
 
 /** The delay before try `tryNumber` (1 is the first) of something repeated for ever: doubling, with ±25 % of jitter. */

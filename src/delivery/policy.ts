@@ -12,10 +12,18 @@ export interface Policy {
   readonly interruptOnException: boolean;
 }
 
+/** How long a message waits for its retry: each of these, at the same time. */
+export interface RetryPause {
+  readonly delayMs: number;
+  /** What its callback asked for, for this message. */
+  readonly askedMs: number;
+  /** What its callback asked for, for the whole subscription: nothing of it is sent meanwhile. */
+  readonly holdMs: number;
+}
+
 export type Action =
   | { readonly kind: "ack" }
-  /** Try again after `delayMs`; nothing of the subscription is sent during the next `holdMs`. */
-  | { readonly kind: "retry"; readonly failure: Failure; readonly delayMs: number; readonly holdMs: number }
+  | (RetryPause & { readonly kind: "retry"; readonly failure: Failure })
   | { readonly kind: "dead-letter"; readonly failure: Failure }
   | { readonly kind: "drop"; readonly failure: Failure }
   | { readonly kind: "interrupt"; readonly failure: Failure };
@@ -23,19 +31,23 @@ export type Action =
 const RETRIED_REJECTIONS: ReadonlySet<number> = new Set([408, 425, 429]);
 const HOLDING_STATUSES: ReadonlySet<number> = new Set([429, 503]);
 
-/**
- * Decides about attempt `attempt` (1 is the first). `mayRetry` is false where the message may not be sent again.
- * `random` is in [0, 1).
- */
-export function decide(
-  outcome: Outcome,
-  policy: Policy,
-  { attempt, mayRetry, random }: { attempt: number; mayRetry: boolean; random: number },
-): Action {
+export interface Circumstances {
+  /** 1 is the first. */
+  readonly attempt: number;
+  /** False where the message may not be sent again. */
+  readonly mayRetry: boolean;
+  /** False where somebody has changed meanwhile what the callback asked a pause for. */
+  readonly heedsRetryAfter: boolean;
+  /** In [0, 1). */
+  readonly random: number;
+}
+
+export function decide(outcome: Outcome, policy: Policy, circumstances: Circumstances): Action {
   if (outcome.kind === "delivered") return { kind: "ack" };
   const { retry } = policy;
+  const { attempt, mayRetry } = circumstances;
   if (mayRetry && retry.kind !== "none" && attempt <= retry.maxAttempts && isRetried(outcome)) {
-    return toRetry(outcome, retry, { attempt, random });
+    return { kind: "retry", failure: outcome, ...toPause(outcome, retry, circumstances) };
   }
   if (isInterrupting(outcome, policy)) return { kind: "interrupt", failure: outcome };
   return policy.hasDeadLetters
@@ -47,23 +59,15 @@ function isRetried(failure: Failure): boolean {
   return failure.kind !== "rejected" || RETRIED_REJECTIONS.has(failure.status);
 }
 
-function toRetry(
+function toPause(
   failure: Failure,
   retry: ActiveRetry,
-  { attempt, random }: { attempt: number; random: number },
-): Action {
-  if (failure.kind === "exception") {
-    const delayMs = retryDelayMs(retry, attempt, { retryAfterMs: null, random });
-    return { kind: "retry", failure, delayMs, holdMs: 0 };
-  }
-  const { retryAfterMs, status } = failure;
-  const holds = retryAfterMs !== null && HOLDING_STATUSES.has(status);
-  return {
-    kind: "retry",
-    failure,
-    delayMs: retryDelayMs(retry, attempt, { retryAfterMs, random }),
-    holdMs: holds ? Math.min(retryAfterMs, retry.maxDelayMs) : 0,
-  };
+  { attempt, heedsRetryAfter, random }: Circumstances,
+): RetryPause {
+  const delayMs = retryDelayMs(retry, attempt, random);
+  if (failure.kind === "exception" || !heedsRetryAfter) return { delayMs, askedMs: 0, holdMs: 0 };
+  const askedMs = Math.min(retry.maxDelayMs, Math.max(0, failure.retryAfterMs ?? 0));
+  return { delayMs, askedMs, holdMs: HOLDING_STATUSES.has(failure.status) ? askedMs : 0 };
 }
 
 function isInterrupting(failure: Failure, policy: Policy): boolean {

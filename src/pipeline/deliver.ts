@@ -3,7 +3,7 @@
 import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Failure } from "#delivery/outcome.ts";
-import { type Action, decide } from "#delivery/policy.ts";
+import { type Action, decide, type RetryPause } from "#delivery/policy.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import { attempt } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
@@ -83,7 +83,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
           return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
         case "retry":
           failure = action.failure;
-          await waitForRetry(action.delayMs);
+          await waitForRetry(action);
       }
     }
   }
@@ -100,6 +100,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */
   async function attemptInSlot(held: Held): Promise<Decision | null> {
     const own = terms.begin();
+    const { wakes } = turns;
     try {
       if (held.isRedeliverable && !options.isCurrent()) return null;
       const result = await attempt(held, own, options);
@@ -107,7 +108,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       const decision: Decision =
         result.kind === "unrecorded"
           ? { action: { kind: "interrupt", failure: result.exception }, report: null }
-          : decideAbout(held, own, result.exchange);
+          : decideAbout(held, own, result.exchange, { heedsRetryAfter: turns.wakes === wakes });
       const { action } = decision;
       if (action.kind === "interrupt") interrupt(held, action.failure);
       if (action.kind === "retry") turns.hold(action.holdMs);
@@ -118,11 +119,17 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
   }
 
-  function decideAbout(held: Held, { subscription, policy }: Terms, exchange: Exchange): Decision {
+  function decideAbout(
+    held: Held,
+    { subscription, policy }: Terms,
+    exchange: Exchange,
+    { heedsRetryAfter }: { heedsRetryAfter: boolean },
+  ): Decision {
     held.attempts += 1;
     const action = decide(exchange.outcome, policy, {
       attempt: held.attempts,
       mayRetry: held.isRedeliverable || !hasAcks,
+      heedsRetryAfter,
       random: Math.random(),
     });
     const { message } = held.received;
@@ -130,9 +137,9 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return { action, report };
   }
 
-  async function waitForRetry(delayMs: number): Promise<void> {
+  async function waitForRetry(pause: RetryPause): Promise<void> {
     retrying += 1;
-    await turns.wait(delayMs, closing);
+    await turns.waitForRetry(pause, closing);
     retrying -= 1;
   }
 

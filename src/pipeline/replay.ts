@@ -7,7 +7,7 @@
 import type { Exchange } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Failure } from "#delivery/outcome.ts";
-import { type Action, decide, type Qos } from "#delivery/policy.ts";
+import { type Action, decide, type Qos, type RetryPause } from "#delivery/policy.ts";
 import { unsent } from "./attempt.ts";
 import type { Observer } from "./observer.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
@@ -43,9 +43,10 @@ export interface ReplayParts {
   readonly running: (signal: AbortSignal) => Promise<boolean>;
 }
 
-type Step = ReplayResult | { readonly kind: "again"; readonly delayMs: number };
+type Step = ReplayResult | { readonly kind: "again"; readonly pause: RetryPause };
 
-const CLAIM_AGAIN_MS = 500;
+const AT_ONCE: RetryPause = { delayMs: 0, askedMs: 0, holdMs: 0 };
+const CLAIM_AGAIN: RetryPause = { ...AT_ONCE, delayMs: 500 };
 
 /** Never changes the state of the subscription. Never rejects. */
 export async function replayMessage(
@@ -55,11 +56,13 @@ export async function replayMessage(
 ): Promise<ReplayResult> {
   const { waiting } = order;
   let attempts = 0;
+  let wakes = 0;
   for (;;) {
     if (!(await parts.running(waiting))) return { kind: "stopped" };
     if (!(await parts.turns.begin(waiting, "replay"))) return { kind: "stopped" };
     const own = parts.terms.begin();
-    let step: Step = { kind: "again", delayMs: 0 };
+    wakes = parts.turns.wakes;
+    let step: Step = { kind: "again", pause: AT_ONCE };
     try {
       if (parts.isRunning()) step = await attemptInTurn(own);
     } finally {
@@ -67,7 +70,7 @@ export async function replayMessage(
       parts.turns.end();
     }
     if (step.kind !== "again") return settle(own, step);
-    if (!(await parts.turns.wait(step.delayMs, waiting))) return { kind: "stopped" };
+    if (!(await parts.turns.waitForRetry(step.pause, waiting))) return { kind: "stopped" };
   }
 
   async function attemptInTurn(own: Terms): Promise<Step> {
@@ -83,7 +86,7 @@ export async function replayMessage(
     }
     const claim = await order.claim(qos);
     if (claim === "gone") return { kind: "gone" };
-    if (claim === "unavailable") return { kind: "again", delayMs: CLAIM_AGAIN_MS };
+    if (claim === "unavailable") return { kind: "again", pause: CLAIM_AGAIN };
     const exchange = await own.callback.send(message, { mayResend: !isOnce, signal: order.ending });
     if (exchange.aborted && !isOnce) return { kind: "stopped" };
     return judge(own, exchange, { mayRetry: !isOnce });
@@ -101,6 +104,7 @@ export async function replayMessage(
     const action = decide(exchange.outcome, policy, {
       attempt: attempts,
       mayRetry,
+      heedsRetryAfter: parts.turns.wakes === wakes,
       random: Math.random(),
     });
     parts.observer.attempted({
@@ -120,7 +124,7 @@ export async function replayMessage(
         return { kind: "delivered" };
       case "retry":
         parts.turns.hold(action.holdMs);
-        return { kind: "again", delayMs: action.delayMs };
+        return { kind: "again", pause: action };
       case "dead-letter":
       case "drop":
       case "interrupt":

@@ -1,5 +1,6 @@
 // The connection slots of a subscription, which live messages and replayed ones take in turns, and the pauses that its callback asks for.
 
+import type { RetryPause } from "#delivery/policy.ts";
 import { createLimiter } from "#lib/limiter.ts";
 import { sleep } from "#lib/sleep.ts";
 
@@ -12,10 +13,14 @@ export interface Turns {
   end: () => void;
   /** Nothing begins during the next `holdMs`. */
   hold: (holdMs: number) => void;
-  /** One message waits by itself: false when `signal` aborts first. Never rejects. */
+  /** One message waits by itself, until `wake`: false when `signal` aborts first. Never rejects. */
   wait: (delayMs: number, signal: AbortSignal) => Promise<boolean>;
+  /** One message waits for its retry; `wake` ends what its callback asked for, not the delay. As `wait` else. */
+  waitForRetry: (pause: RetryPause, signal: AbortSignal) => Promise<boolean>;
   /** All pauses are over: somebody has changed what they were for. */
   wake: () => void;
+  /** How often that was: of an attempt which began before, no pause is obeyed. */
+  readonly wakes: number;
   /** So many slots from now on; what has begun goes on. */
   resize: (places: number) => void;
   readonly taken: number;
@@ -27,6 +32,7 @@ export function createTurns(places: number): Turns {
   const slots = createLimiter(places, { lines: 2 });
   let holdUntil = 0;
   let waking = new AbortController();
+  let wakes = 0;
 
   async function wait(delayMs: number, signal: AbortSignal): Promise<boolean> {
     await sleep(delayMs, AbortSignal.any([signal, waking.signal]));
@@ -49,10 +55,18 @@ export function createTurns(places: number): Turns {
     resize: slots.resize,
     hold: (holdMs) => (holdUntil = Math.max(holdUntil, performance.now() + holdMs)),
     wait,
+    async waitForRetry({ delayMs, askedMs }, signal) {
+      await Promise.all([sleep(delayMs, signal), wait(askedMs, signal)]);
+      return !signal.aborted;
+    },
     wake() {
+      wakes += 1;
       holdUntil = 0;
       waking.abort();
       waking = new AbortController();
+    },
+    get wakes() {
+      return wakes;
     },
     get taken() {
       return slots.taken;

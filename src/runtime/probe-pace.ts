@@ -29,7 +29,7 @@ export function createProbePace(): ProbePace {
         return false;
       }
       const retry = { ...resume, kind: "exponential", maxAttempts: Infinity } as const;
-      return sleep(retryDelayMs(retry, failures, { retryAfterMs: null, random: Math.random() }), signal);
+      return sleep(retryDelayMs(retry, failures, Math.random()), signal);
     },
     reset: () => (failures = 0),
   };

@@ -23,11 +23,12 @@ interface Case {
   readonly interruptOnException?: boolean;
   readonly attempt?: number;
   readonly mayRetry?: boolean;
+  readonly heedsRetryAfter?: boolean;
   readonly random?: number;
 }
 
 function decideFor(failure: Failure, options: Case): Action {
-  const { attempt = 1, mayRetry = true, random = 0, ...settings } = options;
+  const { attempt = 1, mayRetry = true, heedsRetryAfter = true, random = 0, ...settings } = options;
   const policy: Policy = {
     retry: { kind: "none" },
     hasDeadLetters: false,
@@ -35,7 +36,7 @@ function decideFor(failure: Failure, options: Case): Action {
     interruptOnException: true,
     ...settings,
   };
-  return decide(failure, policy, { attempt, mayRetry, random });
+  return decide(failure, policy, { attempt, mayRetry, heedsRetryAfter, random });
 }
 
 function status(code: number, retryAfterMs: number | null = null): Failure {
@@ -89,7 +90,8 @@ test("decide() acks what was delivered, whatever the settings are", () => {
         interruptOnException: true,
       };
       const outcome = { kind: "delivered", status: 204 } as const;
-      expect(decide(outcome, policy, { attempt: 1, mayRetry, random: 0 })).toEqual({ kind: "ack" });
+      const circumstances = { attempt: 1, mayRetry, heedsRetryAfter: true, random: 0 };
+      expect(decide(outcome, policy, circumstances)).toEqual({ kind: "ack" });
     }
   }
 });
@@ -110,6 +112,7 @@ describe("decide() on retries", () => {
       kind: "retry",
       failure: EXCEPTION,
       delayMs: 2000,
+      askedMs: 0,
       holdMs: 0,
     });
   });
@@ -143,28 +146,32 @@ describe("decide() on retries", () => {
 describe("decide() on Retry-After", () => {
   const AT_ONCE = 0;
   test.each([
-    // status, asked, delay, hold
-    [503, null, 1000, 0],
-    [503, AT_ONCE, 1000, 0],
-    [503, 400, 1000, 400],
+    // status, Retry-After, for the message, for the subscription
+    [503, null, 0, 0],
+    [503, AT_ONCE, 0, 0],
+    [503, -5000, 0, 0],
+    [503, 400, 400, 400],
     [503, 5000, 5000, 5000],
     [503, 60_000, 60_000, 60_000],
     [503, 3_600_000, 60_000, 60_000],
     [429, 5000, 5000, 5000],
     [429, 3_600_000, 60_000, 60_000],
-    [429, null, 1000, 0],
+    [429, null, 0, 0],
     [408, 5000, 5000, 0],
     [425, 5000, 5000, 0],
     [500, 5000, 5000, 0],
     [502, 3_600_000, 60_000, 0],
-    [504, 400, 1000, 0],
-  ])("%d that asks for %p ms: delay %d, hold %d", (code, retryAfterMs, delayMs, holdMs) => {
+    [504, 400, 400, 0],
+  ])("%d that asks for %p ms: %d for the message, %d for all", (code, retryAfterMs, askedMs, holdMs) => {
     const failure = status(code, retryAfterMs);
-    expect(decideFor(failure, { retry: RETRY })).toEqual({ kind: "retry", failure, delayMs, holdMs });
+    const retried = { kind: "retry", failure, delayMs: 1000 } as const;
+    expect(decideFor(failure, { retry: RETRY })).toEqual({ ...retried, askedMs, holdMs });
+    const unheeded = decideFor(failure, { retry: RETRY, heedsRetryAfter: false });
+    expect(unheeded).toEqual({ ...retried, askedMs: 0, holdMs: 0 });
   });
 });
 
 test("decide() passes chance on to the backoff", () => {
   const action = decideFor(SERVER_ERROR, { retry: RETRY, random: 0.5 });
-  expect(action).toEqual({ kind: "retry", failure: SERVER_ERROR, delayMs: 1050, holdMs: 0 });
+  expect(action).toEqual({ kind: "retry", failure: SERVER_ERROR, delayMs: 1050, askedMs: 0, holdMs: 0 });
 });

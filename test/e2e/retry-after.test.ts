@@ -92,3 +92,33 @@ test.concurrent.each<[string, "AUTO" | "AT_LEAST_ONCE", Act]>([
   },
   30_000,
 );
+
+test.concurrent("a pause that the former callback asks for after a reload holds nothing", async () => {
+  await using nats = await startNatsServer();
+  await using receiver = await startReceiver();
+  await using home = await temporaryDirectory();
+  const answer = Promise.withResolvers<void>();
+  receiver.respond(async ({ path }) => {
+    if (path === "/repaired") return 200;
+    await answer.promise;
+    return { status: 503, headers: { "retry-after": String(DAY) } };
+  });
+  const client = await nats.connect();
+  await addStream(client);
+  const toConfig = (path: string) =>
+    testConfig({
+      natsUrl: nats.url,
+      callbackUrl: new URL(path, receiver.url).href,
+      entrypoint: { interruptConsumptionOnServerError: false },
+      subscription: { retry: { ...RETRY_ON_FAIL, maxDelaySeconds: DAY } },
+      more: { server: { listen: "127.0.0.1:0" }, logs: { level: "info" } },
+    });
+  await using relay = await startRelay({ config: toConfig("/sub"), directory: home.path });
+  await jetstream(client).publish("orders.a", "1");
+  await eventually(() => receiver.requests.length === 1);
+  await Bun.write(join(home.path, "relay.config.json"), JSON.stringify(toConfig("/repaired")));
+  await relay.logged("Config reloaded");
+  answer.resolve();
+  await eventually(() => receiver.requests.length === 2);
+  expect(receiver.requests.map(({ path }) => path)).toEqual(["/sub", "/repaired"]);
+}, 30_000);
