@@ -117,7 +117,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       connected: connection.ready,
       isConnected: () => connection.isConnected,
       lastContactAt: connection.lastContactAt,
-      alignConsumer: (settings, position) => alignConsumer(connection, settings, position),
+      alignConsumer: (settings, options) => alignConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>
         readConsumer(connection, { domain, stream, durable }),
       startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),

@@ -41,6 +41,8 @@ export type ConsumerPlan =
       readonly sequence: number | null;
       /** Why, for people. */
       readonly reason: string;
+      /** It has other acks: somebody else may want them so. */
+      readonly takesAcks: boolean;
     };
 
 /** `position` is what Relay itself knows to be done; null: nothing. */
@@ -60,7 +62,8 @@ export function planConsumer(
     const told = { streamCreated: stream.created, sequence: floorOf(consumer, stream.state.last_seq) };
     const known = told.sequence === null && position !== null ? position : told;
     const planned = planStart(stream, settings, known);
-    return { kind: "recreate", planned, sequence: known.sequence, reason: obstacle };
+    const takesAcks = !hasRightAckPolicy(consumer.config, settings);
+    return { kind: "recreate", planned, sequence: known.sequence, reason: obstacle, takesAcks };
   }
   const notes = notesOf(consumer, settings);
   const fields = differences(consumer.config, settings);

@@ -40,10 +40,16 @@ const LOOK_AGAIN_MS = 50;
 /** One look came to an end, or found that the ground had moved. */
 type Look = { readonly kind: "aligned"; readonly aligned: AlignedConsumer } | { readonly kind: "look-again" };
 
-interface Alignment {
+export interface AlignOptions {
+  /** What Relay itself knows to be done; null: nothing. A consumer that is gone starts after it. */
+  readonly position: Position | null;
+  /** Asked when a consumer with other acks is about to be deleted, which may be that of another relay. */
+  readonly mayTakeAcks: () => boolean;
+}
+
+interface Alignment extends AlignOptions {
   readonly connection: Connection;
   readonly settings: ConsumerSettings;
-  readonly position: Position | null;
 }
 
 interface Planned<Kind extends ConsumerPlan["kind"]> {
@@ -54,15 +60,14 @@ interface Planned<Kind extends ConsumerPlan["kind"]> {
 
 /**
  * Makes the consumer, or changes it in place, or makes it anew at its last position where JetStream cannot change it.
- * `position` is what Relay itself knows to be done: a consumer that is gone starts after it.
  * Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`.
  */
 export async function alignConsumer(
   connection: Connection,
   settings: ConsumerSettings,
-  position: Position | null,
+  { position = null, mayTakeAcks = () => true }: Partial<AlignOptions> = {},
 ): Promise<AlignedConsumer> {
-  const alignment = { connection, settings, position };
+  const alignment = { connection, settings, position, mayTakeAcks };
   for (let looks = 1; looks <= MAX_LOOKS; looks += 1) {
     const look = await lookOnce(alignment, looks === MAX_LOOKS);
     if (look.kind === "aligned") return look.aligned;
@@ -201,7 +206,10 @@ async function update(
 }
 
 async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"recreate">): Promise<Look> {
-  const { settings } = alignment;
+  const { settings, mayTakeAcks } = alignment;
+  if (plan.takesAcks && !mayTakeAcks()) {
+    throw refusal(settings, "another relay wants it with another quality of service");
+  }
   if (!(await removeOnce(alignment.connection, settings, isLast))) return { kind: "look-again" };
   const { start, notes } = plan.planned;
   const place = plan.sequence === null ? "" : ` after sequence ${plan.sequence}`;

@@ -7,11 +7,9 @@ import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { startTicks } from "#lib/ticks.ts";
-import type { AlignedConsumer } from "#nats/consumer.ts";
+import type { AlignedConsumer, AlignOptions } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { ConsumerReading } from "#nats/consumer-info.ts";
-import { refusal } from "#nats/consumer-put.ts";
-import type { Position } from "#nats/consumer-start.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { PumpOptions } from "#nats/pump-options.ts";
@@ -27,7 +25,7 @@ export interface ConsumeParts {
   /** Resolves with false when `signal` aborts before NATS is connected. */
   readonly connected: (signal: AbortSignal) => Promise<boolean>;
   readonly lastContactAt: () => number;
-  readonly alignConsumer: (settings: ConsumerSettings, position: Position | null) => Promise<AlignedConsumer>;
+  readonly alignConsumer: (settings: ConsumerSettings, options: AlignOptions) => Promise<AlignedConsumer>;
   /** null: there is no such consumer. */
   readonly readConsumer: (
     settings: ConsumerSettings,
@@ -67,7 +65,7 @@ export type ConsumeEnd =
   | { readonly kind: "stopped" };
 
 const ALIGN_BACKOFF = { initialMs: 500, maxMs: 30_000 };
-/** Between two times that the consumer is made anew, where another relay wants it with other acks. */
+/** Between two times that the consumer is taken from another relay, which wants it with other acks. */
 const CONTEST_MS = 30_000;
 const FLOOR_CHECK_INTERVAL_MS = 1000;
 const FLOOR_REFRESH_MS = 15_000;
@@ -126,10 +124,8 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   return end;
 }
 
-interface AlignOptions extends Pick<ConsumeOptions, "guard" | "onWaiting"> {
+interface Aligning extends Pick<ConsumeOptions, "guard" | "onWaiting">, Pick<AlignOptions, "mayTakeAcks"> {
   readonly signal: AbortSignal;
-  /** When the consumer was made anew here the last time. */
-  readonly madeAnewAt: number;
 }
 
 /** Keeps a pump running on an aligned consumer until `signal` aborts. */
@@ -140,11 +136,15 @@ async function superviseConsumer(
 ): Promise<void> {
   const { logger } = parts;
   const settings = toConsumerSettings(terms.current.subscription);
-  let madeAnewAt = Number.NEGATIVE_INFINITY;
+  let takenAt = Number.NEGATIVE_INFINITY;
+  const mayTakeAcks = () => {
+    const isContest = performance.now() - takenAt < CONTEST_MS;
+    if (!isContest) takenAt = performance.now();
+    return !isContest;
+  };
   for (;;) {
-    const aligned = await alignConsumer(settings, { guard, onWaiting, signal, madeAnewAt }, parts);
+    const aligned = await alignConsumer(settings, { guard, onWaiting, signal, mayTakeAcks }, parts);
     if (aligned === null) return;
-    if (aligned.change === "recreated") madeAnewAt = performance.now();
     onConsuming();
     const lost = Promise.withResolvers<string | null>();
     const onAbort = () => lost.resolve(null);
@@ -165,17 +165,14 @@ async function superviseConsumer(
 /** Tries for ever; logs when the reason changes, not per try. Null: `signal` aborted. */
 async function alignConsumer(
   settings: ConsumerSettings,
-  { guard, onWaiting, signal, madeAnewAt }: AlignOptions,
-  { connected, readConsumer, alignConsumer: align, logger }: ConsumeParts,
+  { guard, onWaiting, signal, mayTakeAcks }: Aligning,
+  { connected, alignConsumer: align, logger }: ConsumeParts,
 ): Promise<AlignedConsumer | null> {
   let lastReason: string | null = null;
   for (let tryNumber = 1; ; tryNumber += 1) {
     if (!(await connected(signal))) return null;
     try {
-      const isContest =
-        performance.now() - madeAnewAt < CONTEST_MS && hasOtherAcks(await readConsumer(settings), settings);
-      if (isContest) throw refusal(settings, "another relay wants it with another quality of service");
-      const aligned = await align(settings, guard.position());
+      const aligned = await align(settings, { position: guard.position(), mayTakeAcks });
       await guard.align(aligned);
       const { stream } = settings.source;
       logger.info("Consuming", { stream, consumer: settings.durable, change: aligned.change });
@@ -190,13 +187,6 @@ async function alignConsumer(
       if (!(await sleep(delayMs, signal))) return null;
     }
   }
-}
-
-function hasOtherAcks(
-  consumer: Pick<ConsumerReading, "hasAcks"> | null,
-  { acks }: ConsumerSettings,
-): boolean {
-  return consumer !== null && consumer.hasAcks !== acks;
 }
 
 /**
@@ -226,7 +216,7 @@ function keepFloor(
     isReading = true;
     try {
       const consumer = await readConsumer(settings);
-      if (hasOtherAcks(consumer, settings))
+      if (consumer !== null && consumer.hasAcks !== settings.acks)
         onLost(`it was made anew ${settings.acks ? "without" : "with"} acks`);
       // Once stopped, the guard may be about another stream.
       else if (consumer !== null && !isStopped) await guard.advance(consumer.ackFloor);

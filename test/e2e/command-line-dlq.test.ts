@@ -84,7 +84,10 @@ describe("what is shown", () => {
       stdout: "There are no such dead letters.\n",
       stderr: "",
     });
-    await publish("list", ["one", "two", "three"]);
+    for (const [before, name] of ["one", "two", "three"].entries()) {
+      await publish("list", [name]);
+      await lettersOf("list", before + 1);
+    }
     const letters = await lettersOf("list", 3);
     expect(letters.map(({ sequence }) => sequence)).toEqual([3, 2, 1]);
     const { stdout } = await run("list", "--subscription", "list");

@@ -93,7 +93,7 @@ describe("alignConsumer()", () => {
   test("alignConsumer() creates what is missing, then keeps it", async () => {
     const { manager, created } = await freshStream("A1");
     const settings = wanted({ stream: "A1", filterSubjects: ["a1.new"], maxAckPending: 7, ackWaitMs: 5000 });
-    const first = await alignConsumer(connection, settings, null);
+    const first = await alignConsumer(connection, settings);
     expect(first).toMatchObject({
       change: "created",
       streamCreated: created,
@@ -112,7 +112,7 @@ describe("alignConsumer()", () => {
       deliver_policy: "all",
       num_replicas: 0,
     });
-    expect(await alignConsumer(connection, settings, null)).toMatchObject({ change: "kept", notes: [] });
+    expect(await alignConsumer(connection, settings)).toMatchObject({ change: "kept", notes: [] });
   });
 
   test.each([
@@ -124,37 +124,37 @@ describe("alignConsumer()", () => {
   ] as const)("alignConsumer() starts with deliver policy %s", async (name, deliverPolicy, first) => {
     const stream = `A2-${name.replaceAll(" ", "-")}`;
     await freshStream(stream);
-    await alignConsumer(connection, wanted({ stream, deliverPolicy }), null);
+    await alignConsumer(connection, wanted({ stream, deliverPolicy }));
     await publishMany(client, `${stream.toLowerCase()}.new`, 1);
     expect(await consumeSome(stream, "relay-billing", 1)).toEqual([first]);
   });
 
   test("alignConsumer() updates in place what can be, and undoes what others set", async () => {
     const { manager } = await freshStream("A3");
-    await alignConsumer(connection, wanted({ stream: "A3" }), null);
+    await alignConsumer(connection, wanted({ stream: "A3" }));
     await consumeSome("A3", "relay-billing", 3);
     await manager.consumers.update("A3", "relay-billing", { max_deliver: 3 });
     const changed = wanted({ stream: "A3", filterSubjects: ["a3.new"], maxAckPending: 1, ackWaitMs: 9000 });
-    const after = await alignConsumer(connection, changed, null);
+    const after = await alignConsumer(connection, changed);
     expect(after).toMatchObject({ change: "updated", ackFloor: 3 });
     const { config } = await manager.consumers.info("A3", "relay-billing");
     expect(config).toMatchObject({ max_deliver: -1, max_ack_pending: 1, filter_subject: "a3.new" });
-    expect(await alignConsumer(connection, changed, null)).toMatchObject({ change: "kept" });
-    const back = await alignConsumer(connection, wanted({ stream: "A3" }), null);
+    expect(await alignConsumer(connection, changed)).toMatchObject({ change: "kept" });
+    const back = await alignConsumer(connection, wanted({ stream: "A3" }));
     expect(back.change).toBe("updated");
     expect((await manager.consumers.info("A3", "relay-billing")).config.filter_subject ?? "").toBe("");
   });
 
   test("alignConsumer() makes it anew at its last position when acks are turned off, and on again", async () => {
     await freshStream("A4");
-    await alignConsumer(connection, wanted({ stream: "A4" }), null);
+    await alignConsumer(connection, wanted({ stream: "A4" }));
     await consumeSome("A4", "relay-billing", 3);
-    const off = await alignConsumer(connection, wanted({ stream: "A4", acks: false }), null);
+    const off = await alignConsumer(connection, wanted({ stream: "A4", acks: false }));
     expect(off.change).toBe("recreated");
     expect(off.notes.join()).toContain("after sequence 3");
     const consumer = await jetstream(client).consumers.get("A4", "relay-billing");
     expect((await consumer.next())?.seq).toBe(4);
-    const on = await alignConsumer(connection, wanted({ stream: "A4" }), null);
+    const on = await alignConsumer(connection, wanted({ stream: "A4" }));
     expect(on).toMatchObject({ change: "recreated", ackFloor: 4 });
     expect(await consumeSome("A4", "relay-billing", 1)).toEqual([5]);
   });
@@ -170,8 +170,8 @@ describe("alignConsumer()", () => {
     [[], ["a9.x"]],
   ])("alignConsumer() makes filters %j into %j, and what comes is delivered", async (before, after) => {
     await freshStream("A9", { count: 0 });
-    await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: before }), null);
-    await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: after }), null);
+    await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: before }));
+    await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: after }));
     const { seq } = await jetstream(client).publish("a9.x", "after");
     const consumer = await jetstream(client).consumers.get("A9", "relay-billing");
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(seq);
@@ -180,23 +180,19 @@ describe("alignConsumer()", () => {
   test("alignConsumer() makes anew at the own place a consumer whose place the server does not tell", async () => {
     const { created } = await freshStream("A10", { count: 0 });
     const before = wanted({ stream: "A10", acks: true, deliverPolicy: { kind: "new" } });
-    await alignConsumer(connection, before, null);
+    await alignConsumer(connection, before);
     await publishMany(client, "a10.new", 2);
     const consumer = await jetstream(client).consumers.get("A10", "relay-billing");
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(1); // And not acknowledged.
     const after = { ...before, acks: false };
-    await alignConsumer(connection, after, { streamCreated: created, sequence: 0 });
+    await alignConsumer(connection, after, { position: { streamCreated: created, sequence: 0 } });
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(1);
   });
 
   test("alignConsumer() says that a changed deliver policy affects new consumers only", async () => {
     await freshStream("A5");
-    await alignConsumer(connection, wanted({ stream: "A5" }), null);
-    const changed = await alignConsumer(
-      connection,
-      wanted({ stream: "A5", deliverPolicy: { kind: "new" } }),
-      null,
-    );
+    await alignConsumer(connection, wanted({ stream: "A5" }));
+    const changed = await alignConsumer(connection, wanted({ stream: "A5", deliverPolicy: { kind: "new" } }));
     expect(changed.change).toBe("kept");
     expect(changed.notes.join()).toContain("made with all");
   });
@@ -210,7 +206,7 @@ describe("alignConsumer()", () => {
     const stream = `A6-${sequence}`;
     const { created } = await freshStream(stream);
     const position = { streamCreated: created, sequence };
-    const aligned = await alignConsumer(connection, wanted({ stream }), position);
+    const aligned = await alignConsumer(connection, wanted({ stream }), { position });
     expect(aligned.change).toBe("recreated");
     expect(aligned.ackFloor).toBe(next - 1);
     await publishMany(client, `${stream.toLowerCase()}.new`, 1);
@@ -220,8 +216,8 @@ describe("alignConsumer()", () => {
   test("alignConsumer() knows where a consumer of new messages is before its first ack", async () => {
     await freshStream("A12");
     const settings = wanted({ stream: "A12", deliverPolicy: { kind: "new" } });
-    expect((await alignConsumer(connection, settings, null)).ackFloor).toBe(10);
-    expect((await alignConsumer(connection, settings, null)).ackFloor).toBe(10);
+    expect((await alignConsumer(connection, settings)).ackFloor).toBe(10);
+    expect((await alignConsumer(connection, settings)).ackFloor).toBe(10);
   });
 
   test.each([
@@ -237,13 +233,15 @@ describe("alignConsumer()", () => {
       const { created } = await freshStream(stream, { count: expected.count });
       const filterSubjects = [`${stream.toLowerCase()}.new`];
       const settings = wanted({ stream, deliverPolicy: { kind }, filterSubjects });
-      const made = await alignConsumer(connection, settings, null);
+      const made = await alignConsumer(connection, settings);
       expect(made).toMatchObject({ change: "created", ackFloor: expected.next - 1 });
       await publishMany(client, `${stream.toLowerCase()}.new`, 5);
       await deleteConsumer(connection, { domain: null, stream, durable: "relay-billing" });
       const again = await alignConsumer(connection, settings, {
-        streamCreated: created,
-        sequence: made.ackFloor,
+        position: {
+          streamCreated: created,
+          sequence: made.ackFloor,
+        },
       });
       expect(again).toMatchObject({ change: "recreated", notes: [] });
       expect(await consumeSome(stream, "relay-billing", 1)).toEqual([expected.next]);
@@ -253,12 +251,14 @@ describe("alignConsumer()", () => {
   test("alignConsumer() does not know where one of new messages was made that has delivered and is not acked", async () => {
     const { created, manager } = await freshStream("A14", { count: 0 });
     const settings = wanted({ stream: "A14", deliverPolicy: { kind: "new" } });
-    await alignConsumer(connection, settings, null);
+    await alignConsumer(connection, settings);
     await publishMany(client, "a14.new", 2);
     await (await jetstream(client).consumers.get("A14", "relay-billing")).next({ expires: 1000 });
-    expect((await alignConsumer(connection, settings, null)).ackFloor).toBeNull();
+    expect((await alignConsumer(connection, settings)).ackFloor).toBeNull();
     await manager.consumers.delete("A14", "relay-billing");
-    const again = await alignConsumer(connection, settings, { streamCreated: created, sequence: null });
+    const again = await alignConsumer(connection, settings, {
+      position: { streamCreated: created, sequence: null },
+    });
     expect(again.change).toBe("created");
     expect(again.notes.join()).toContain("starts with deliver policy new again");
   });
@@ -267,7 +267,7 @@ describe("alignConsumer()", () => {
     const { created } = await freshStream("A7");
     await freshStream("A7", { count: 2 });
     const position = { streamCreated: created, sequence: 8 };
-    const aligned = await alignConsumer(connection, wanted({ stream: "A7" }), position);
+    const aligned = await alignConsumer(connection, wanted({ stream: "A7" }), { position });
     expect(aligned.change).toBe("created");
     expect(aligned.notes.join()).toContain("made anew");
     expect(await consumeSome("A7", "relay-billing", 1)).toEqual([1]);
@@ -276,10 +276,10 @@ describe("alignConsumer()", () => {
   test("alignConsumer() re-creates a consumer of a work queue", async () => {
     const { created } = await freshStream("A8", { retention: "workqueue" });
     const settings = wanted({ stream: "A8" });
-    await alignConsumer(connection, settings, null);
+    await alignConsumer(connection, settings);
     await consumeSome("A8", "relay-billing", 3);
     await deleteConsumer(connection, { domain: null, stream: "A8", durable: "relay-billing" });
-    await alignConsumer(connection, settings, { streamCreated: created, sequence: 3 });
+    await alignConsumer(connection, settings, { position: { streamCreated: created, sequence: 3 } });
     expect(await consumeSome("A8", "relay-billing", 1)).toEqual([4]);
   });
 
@@ -304,7 +304,7 @@ describe("alignConsumer()", () => {
     ],
   ] as const)("alignConsumer() refuses %s", async (_, config, settings, reason) => {
     await freshStream("A9", { ...config });
-    const error = await alignConsumer(connection, settings, null).catch((thrown: unknown) => thrown);
+    const error = await alignConsumer(connection, settings).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "consumer-refused" });
     expect(String(error)).toContain("Cannot consume A9 as relay-billing: ");
     expect(String(error)).toContain(reason);
@@ -314,7 +314,7 @@ describe("alignConsumer()", () => {
     const { manager } = await freshStream("A10");
     const settings = wanted({ stream: "A10", filterSubjects: ["a10.b", "a10.a"] });
     const isOld = (connection.status().serverVersion ?? "").startsWith("2.9.");
-    const result = await alignConsumer(connection, settings, null).catch((thrown: unknown) => thrown);
+    const result = await alignConsumer(connection, settings).catch((thrown: unknown) => thrown);
     if (isOld) {
       expect(result).toMatchObject({ code: "consumer-refused" });
       expect(String(result)).toContain("2.10 or newer");
@@ -325,19 +325,17 @@ describe("alignConsumer()", () => {
       "a10.a",
       "a10.b",
     ]);
-    expect(await alignConsumer(connection, settings, null)).toMatchObject({ change: "kept" });
+    expect(await alignConsumer(connection, settings)).toMatchObject({ change: "kept" });
     const fewer = wanted({ stream: "A10", filterSubjects: ["a10.a"] });
-    expect(await alignConsumer(connection, fewer, null)).toMatchObject({ change: "updated" });
+    expect(await alignConsumer(connection, fewer)).toMatchObject({ change: "updated" });
   });
 
   test("alignConsumer() tells a missing stream from an absent server", async () => {
-    const missing = alignConsumer(connection, wanted({ stream: "NONE" }), null).catch(
-      (thrown: unknown) => thrown,
-    );
+    const missing = alignConsumer(connection, wanted({ stream: "NONE" })).catch((thrown: unknown) => thrown);
     expect(await missing).toMatchObject({ code: "stream-missing" });
     expect(String(await missing)).toContain("Cannot consume NONE as relay-billing: stream not found");
     await using absent = openTestConnection("nats://127.0.0.1:1");
-    const unreachable = alignConsumer(absent, wanted(), null).catch((thrown: unknown) => thrown);
+    const unreachable = alignConsumer(absent, wanted()).catch((thrown: unknown) => thrown);
     expect(await unreachable).toMatchObject({ code: "nats-unavailable" });
   });
 
@@ -345,11 +343,11 @@ describe("alignConsumer()", () => {
     const { manager, created } = await freshStream("A11");
     await using other = await connected(server.url);
     const run = (sequence: number, using: TestConnection) =>
-      alignConsumer(using, wanted({ stream: "A11" }), { streamCreated: created, sequence });
+      alignConsumer(using, wanted({ stream: "A11" }), { position: { streamCreated: created, sequence } });
     const all = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => run(n, n % 2 === 0 ? connection : other)));
     expect(new Set(all.map(({ consumerCreated }) => consumerCreated)).size).toBe(1);
     const turned = [1, 2, 3, 4].map((n) =>
-      alignConsumer(n % 2 === 0 ? connection : other, wanted({ stream: "A11", acks: false }), null),
+      alignConsumer(n % 2 === 0 ? connection : other, wanted({ stream: "A11", acks: false })),
     );
     await Promise.all(turned);
     expect((await manager.consumers.info("A11", "relay-billing")).config.ack_policy).toBe("none");
@@ -359,7 +357,7 @@ describe("alignConsumer()", () => {
 describe("moveConsumer()", () => {
   test("moveConsumer() goes on elsewhere, and says once more what it was made with", async () => {
     const { manager } = await freshStream("M1");
-    await alignConsumer(connection, wanted({ stream: "M1" }), null);
+    await alignConsumer(connection, wanted({ stream: "M1" }));
     await consumeSome("M1", "relay-billing", 8);
     const start = { kind: "start-sequence", sequence: 3 } as const;
     const moved = await moveConsumer(connection, wanted({ stream: "M1" }), start);
@@ -374,7 +372,7 @@ describe("moveConsumer()", () => {
     const settings = wanted({ stream: "M2" });
     await using other = await connected(server.url);
     for (let sequence = 2; sequence <= 40; sequence += 1) {
-      const aligning = [connection, other].map((relay) => alignConsumer(relay, settings, null));
+      const aligning = [connection, other].map((relay) => alignConsumer(relay, settings));
       await moveConsumer(connection, settings, { kind: "start-sequence", sequence });
       await Promise.all(aligning);
       const { config } = await manager.consumers.info("M2", "relay-billing");
@@ -386,7 +384,7 @@ describe("moveConsumer()", () => {
 describe("readConsumer()", () => {
   test("readConsumer() reads where it is; null for what is not there", async () => {
     await freshStream("R1");
-    await alignConsumer(connection, wanted({ stream: "R1" }), null);
+    await alignConsumer(connection, wanted({ stream: "R1" }));
     await consumeSome("R1", "relay-billing", 4);
     const ref = { domain: null, stream: "R1", durable: "relay-billing" };
     const reading = await readConsumer(connection, ref);

@@ -38,7 +38,7 @@ const foundHere = (subscriptions: readonly Subscription[]) =>
   found(subscriptions, natsSettings([server.url]));
 
 function align(wanted: Wanted): Promise<unknown> {
-  return alignConsumer(connection, toConsumerSettings(subscription(wanted)), null);
+  return alignConsumer(connection, toConsumerSettings(subscription(wanted)));
 }
 
 describe("inspectNats() about subscriptions", () => {

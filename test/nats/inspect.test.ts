@@ -115,7 +115,7 @@ test("inspectNats() asks, and changes nothing", async () => {
   await addStream(observer, { name: "S", subjects: ["s.>"] });
   await using other = await connected(fresh.url);
   const before = subscription({ id: "changed", stream: "S" });
-  await alignConsumer(other, toConsumerSettings(before), null);
+  await alignConsumer(other, toConsumerSettings(before));
   const requests: string[] = [];
   observer.subscribe("$JS.API.>", { callback: (_, msg) => void requests.push(msg.subject) });
   await observer.flush();

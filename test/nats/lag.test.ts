@@ -31,7 +31,7 @@ function watch(
 }
 
 async function makeConsumers(connection: TestConnection, all: readonly Subscription[]): Promise<void> {
-  for (const one of all) await alignConsumer(connection, toConsumerSettings(one), null);
+  for (const one of all) await alignConsumer(connection, toConsumerSettings(one));
 }
 
 /** Requests to the JetStream API from now on, without those of `client` itself. */

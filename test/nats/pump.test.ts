@@ -36,22 +36,18 @@ interface Wanted {
 const createdTimes = new WeakMap<TestConnection, string>();
 
 async function align(connection: TestConnection, { acks, maxAckPending, ackWaitMs, domain }: Wanted = {}) {
-  const aligned = await alignConsumer(
-    connection,
-    {
-      durable: DURABLE,
-      acks: acks ?? true,
-      maxAckPending: maxAckPending ?? 100,
-      source: {
-        domain: domain ?? null,
-        stream: "ORDERS",
-        filterSubjects: [],
-        deliverPolicy: { kind: "all" },
-        ackWaitMs: ackWaitMs ?? 30_000,
-      },
+  const aligned = await alignConsumer(connection, {
+    durable: DURABLE,
+    acks: acks ?? true,
+    maxAckPending: maxAckPending ?? 100,
+    source: {
+      domain: domain ?? null,
+      stream: "ORDERS",
+      filterSubjects: [],
+      deliverPolicy: { kind: "all" },
+      ackWaitMs: ackWaitMs ?? 30_000,
     },
-    null,
-  );
+  });
   createdTimes.set(connection, aligned.consumerCreated);
   return aligned;
 }
