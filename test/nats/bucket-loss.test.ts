@@ -41,7 +41,7 @@ describe("after a loss", () => {
     await eventually(async () => (await storedValue(client, "state.b")) === "2", WITHIN_A_SECOND);
     await eventually(async () => (await storedValue(client, "subscription.a")) === null, WITHIN_A_SECOND);
     expect(bucket.list("").map(({ value }) => value)).toEqual(["2", "4"]);
-    expect(bucket.fault()).toBeNull();
+    await eventually(() => bucket.fault() === null, WITHIN_A_SECOND);
     await using later = await connected(server.url);
     await using other = await readyBucket(later);
     expect(other.list("")).toEqual([...bucket.list("")]);
