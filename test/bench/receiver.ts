@@ -1,6 +1,7 @@
 // The receiver of the benchmark, in a process of its own: counts what comes and how long it was on its way.
 //
-// A body starts with the time of its publishing, in milliseconds since 1970. `GET /` answers with what came so far.
+// A body starts with the time of its publishing, in milliseconds since 1970. `GET /` answers with what came so far, `DELETE /` begins anew and
+// answers with how many came before.
 
 const latencies: number[] = [];
 let firstAt = 0;
@@ -23,9 +24,10 @@ const server = Bun.serve({
         });
       },
       DELETE: () => {
+        const count = latencies.length;
         latencies.length = 0;
         firstAt = 0;
-        return new Response();
+        return Response.json({ count });
       },
       POST: async (request) => {
         const body = await request.text();

@@ -355,6 +355,7 @@ describe("a reload", () => {
 describe("on a terminal", () => {
   test("colours, and lines that fit; no colours where NO_COLOR says so", async () => {
     await create("longer-than-the-others");
+    await eventually(async () => (await shown("longer-than-the-others")).state === "consuming");
     const { screen } = await runOnTerminal(["subscriptions", "list"]);
     expect(screen).toContain("\u001b[32mconsuming\u001b[39m");
     const plain = await runOnTerminal(["subscriptions", "list"], { env: { NO_COLOR: "1" } });
