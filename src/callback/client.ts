@@ -148,6 +148,7 @@ export function openCallback(
     }
     watch(signal);
     busy += 1;
+    let place: number | null = null;
     return new Promise((resolve) => {
       const sending = startSending({
         line,
@@ -156,14 +157,14 @@ export function openCallback(
         mayResend,
         signal,
         onEnd: (end, ended) => {
-          inFlight.delete(ended);
+          if (place !== null) inFlight.remove(place);
           resends += ended.resends;
           leave();
           const isAborted = end.kind === "failed" && end.exception === interrupted;
           resolve(toExchange(attempt, { end, isAborted, sending: ended }));
         },
       });
-      if (!sending.hasEnded) inFlight.add(sending);
+      if (!sending.hasEnded) place = inFlight.add(sending);
     });
   }
 

@@ -1,43 +1,44 @@
 // One timer for everything that has the same time limit: set anew when it fires, not for each.
 
+import { createSlab } from "#lib/slab.ts";
+
 export interface Deadlines<T> extends Iterable<T> {
-  /** Its time runs from now. */
-  add: (entry: T) => void;
-  delete: (entry: T) => void;
+  /** Its time runs from now. Returns what it is removed by. */
+  add: (entry: T) => number;
+  remove: (place: number) => void;
   /** No timer is left running. */
   stop: () => void;
 }
 
-/** `onExpired` is called for each entry that was not deleted within `limitMs`; it is expected to delete it. */
+/** `onExpired` is called for each entry that was not removed within `limitMs`; it is expected to remove it. */
 export function createDeadlines<T>(limitMs: number, onExpired: (entry: T) => void): Deadlines<T> {
-  /** In the order of their deadlines, since all have the same limit. */
-  const deadlines = new Map<T, number>();
+  const running = createSlab<{ readonly entry: T; readonly deadline: number }>();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
   function arm(): void {
-    const [first] = deadlines.values();
-    timer = first === undefined ? null : setTimeout(sweep, Math.max(0, first - performance.now()));
+    const delayMs = Math.min(...Array.from(running, ({ deadline }) => deadline)) - performance.now();
+    timer = running.size === 0 ? null : setTimeout(sweep, Math.max(0, delayMs));
   }
 
   function sweep(): void {
     const now = performance.now();
-    for (const [entry, deadline] of deadlines) {
-      if (deadline > now) break;
-      onExpired(entry);
-    }
+    for (const { entry, deadline } of running) if (deadline <= now) onExpired(entry);
     arm();
   }
 
   return {
     add(entry) {
-      deadlines.set(entry, performance.now() + limitMs);
+      const place = running.add({ entry, deadline: performance.now() + limitMs });
       if (timer === null) arm();
+      return place;
     },
-    delete: (entry) => void deadlines.delete(entry),
+    remove: running.remove,
     stop() {
       if (timer !== null) clearTimeout(timer);
       timer = null;
     },
-    [Symbol.iterator]: () => deadlines.keys(),
+    *[Symbol.iterator]() {
+      for (const { entry } of running) yield entry;
+    },
   };
 }

@@ -21,7 +21,7 @@ interface Waiting {
 export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: number } = {}): Limiter {
   let places = initialPlaces;
   let taken = 0;
-  const queues = Array.from({ length: lines }, () => new Set<Waiting>());
+  const queues: Waiting[][] = Array.from({ length: lines }, () => []);
   /** Whose turn comes after all others. */
   let lastServed = 0;
   /** One listener for each signal, not for each wait: this is on the way of every message. */
@@ -35,7 +35,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
       return Promise.resolve(true);
     }
     watch(signal);
-    return new Promise((resolve) => queues[line]?.add({ signal, resolve }));
+    return new Promise((resolve) => queues[line]?.push({ signal, resolve }));
   }
 
   function watch(signal: AbortSignal): void {
@@ -45,13 +45,10 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
   }
 
   function giveUp(signal: AbortSignal): void {
-    for (const queue of queues) for (const waiting of queue) leave(queue, { waiting, signal });
-  }
-
-  function leave(queue: Set<Waiting>, { waiting, signal }: { waiting: Waiting; signal: AbortSignal }): void {
-    if (waiting.signal !== signal) return;
-    queue.delete(waiting);
-    waiting.resolve(false);
+    for (const [line, queue] of queues.entries()) {
+      queues[line] = queue.filter((waiting) => waiting.signal !== signal);
+      for (const waiting of queue) if (waiting.signal === signal) waiting.resolve(false);
+    }
   }
 
   /** Without a moment in between in which a newcomer could take what is free. */
@@ -68,11 +65,9 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
   function takeNext(): Waiting | null {
     for (let step = 1; step <= lines; step += 1) {
       const line = (lastServed + step) % lines;
-      const queue = queues[line];
-      const [next] = queue ?? [];
-      if (queue === undefined || next === undefined) continue;
+      const next = queues[line]?.shift();
+      if (next === undefined) continue;
       lastServed = line;
-      queue.delete(next);
       return next;
     }
     return null;
@@ -92,7 +87,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
       return taken;
     },
     get waiting() {
-      return queues.reduce((sum, { size }) => sum + size, 0);
+      return queues.reduce((sum, { length }) => sum + length, 0);
     },
   };
 }

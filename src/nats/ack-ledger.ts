@@ -2,6 +2,8 @@
 
 /** An acknowledged message whose ack is lost comes again, so losing the oldest of too many costs a duplicate only. */
 const LIMIT = 10_000;
+/** So many are dropped at once, by a share of the limit: an array is slow to lose one after the other. */
+const DROPPED_SHARE = 0.1;
 
 export interface AckLedger {
   add: (ackSubject: string) => void;
@@ -16,40 +18,30 @@ export interface AckLedger {
 }
 
 export function createAckLedger(limit: number = LIMIT): AckLedger {
-  const unconfirmed = new Map<string, number>();
-  let counter = 0;
+  const unconfirmed: string[] = [];
+  /** Of all that were ever added. */
+  let gone = 0;
   let sent = 0;
 
-  function add(ackSubject: string): void {
-    counter += 1;
-    unconfirmed.delete(ackSubject);
-    unconfirmed.set(ackSubject, counter);
-    if (unconfirmed.size <= limit) return;
-    const [oldest] = unconfirmed.keys();
-    if (oldest !== undefined) unconfirmed.delete(oldest);
-  }
-
-  function confirm(mark: number): void {
-    for (const [ackSubject, added] of unconfirmed) {
-      if (added > mark) return;
-      unconfirmed.delete(ackSubject);
-    }
-  }
-
-  function repeat(publish: (ackSubject: string) => void): void {
-    for (const ackSubject of unconfirmed.keys()) publish(ackSubject);
+  function drop(count: number): void {
+    if (count <= 0) return;
+    unconfirmed.splice(0, count);
+    gone += count;
   }
 
   return {
-    add,
+    add(ackSubject) {
+      unconfirmed.push(ackSubject);
+      if (unconfirmed.length > limit) drop(Math.ceil(limit * DROPPED_SHARE));
+    },
     markSent: () => {
-      sent = counter;
+      sent = gone + unconfirmed.length;
     },
     mark: () => sent,
-    confirm,
-    repeat,
+    confirm: (mark) => drop(mark - gone),
+    repeat: (publish) => unconfirmed.forEach(publish),
     get size() {
-      return unconfirmed.size;
+      return unconfirmed.length;
     },
   };
 }

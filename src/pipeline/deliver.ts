@@ -59,10 +59,16 @@ export function createDeliver(options: DeliverOptions): Deliver {
       settler.complete(held);
       return { kind: "suppressed" };
     }
-    let failure: Failure | null = null;
+    const waiting = held.isRedeliverable ? closing : final;
+    return (await turns.begin(waiting)) ? deliver(held) : abandon(held, null);
+  }
+
+  /**
+   * From its first turn on. A function of its own for the garbage collector: the frame of one that has waited long is old,
+   * and whatever it comes to hold is kept until the next full collection.
+   */
+  async function deliver(held: Held): Promise<Ending> {
     for (;;) {
-      const waiting = !held.isRedeliverable && held.attempts === 0 ? final : closing;
-      if (!(await turns.begin(waiting))) return abandon(held, failure);
       const decision = await attemptInSlot(held);
       if (decision === null) return options.giveBack(held);
       const { action, report } = decision;
@@ -82,8 +88,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
         case "interrupt":
           return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
         case "retry":
-          failure = action.failure;
           await waitForRetry(action);
+          if (!(await turns.begin(closing))) return abandon(held, action.failure);
       }
     }
   }

@@ -10,6 +10,7 @@
 
 import type { Message } from "#delivery/message.ts";
 import { messageOf } from "#lib/errors.ts";
+import { createSlab } from "#lib/slab.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
 import { capacityOf } from "./capacity.ts";
@@ -59,12 +60,15 @@ interface Entry extends Held {
   readonly receivedAt: number;
 }
 
+const NOWHERE = -1;
+
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { terms, turns, guard, observer, logger } = options;
   const { qos, source } = terms.current.subscription;
   const hasAcks = qos !== "NONE";
-  const held = new Set<Entry>();
-  const newest = new Map<number, Entry>();
+  const held = createSlab<Entry>();
+  /** By sequence, the place of the newest message of it. */
+  const newest = new Map<number, number>();
   const ending = createClosing();
   const { closing } = ending.signals;
   let pump: Pump | null = null;
@@ -79,7 +83,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const heartbeat = hasAcks
     ? startHeartbeat({
         ackWaitMs: source.ackWaitMs,
-        renew: () => held.forEach(({ isRedeliverable, received }) => isRedeliverable && received.working()),
+        renew: () => {
+          for (const { isRedeliverable, received } of held) if (isRedeliverable) received.working();
+        },
         lastContactAt: options.lastContactAt,
         isHolding: () => held.size > 0,
         onExpired: options.onExpired,
@@ -111,7 +117,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function accept(received: Received, release: () => void): void {
     const { message } = received;
-    const known = newest.get(message.sequence);
+    const known = held.get(newest.get(message.sequence) ?? NOWHERE);
     if (known?.received.message.timestampNanos === message.timestampNanos) {
       known.release();
       known.release = release;
@@ -127,11 +133,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
     const isRedeliverable = hasAcks;
     const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
-    held.add(entry);
-    newest.set(message.sequence, entry);
+    const place = held.add(entry);
+    newest.set(message.sequence, place);
     void deliver.run(entry).then(
-      (ending) => finish(entry, ending),
-      (error: unknown) => failInternally(entry, error),
+      (ending) => finish(entry, { place, ending }),
+      (error: unknown) => failInternally(entry, { place, error }),
     );
   }
 
@@ -149,16 +155,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   /** A bug interrupts the subscription and loses nothing that can be given back. */
-  function failInternally(entry: Entry, error: unknown): void {
+  function failInternally(entry: Entry, { place, error }: { place: number; error: unknown }): void {
     logger.error("A message could not be processed", { error: messageOf(error) });
     interrupt(entry, `Internal error: ${messageOf(error)}`);
-    finish(entry, giveBack(entry));
+    finish(entry, { place, ending: giveBack(entry) });
   }
 
-  function finish(entry: Entry, ending: Ending): void {
+  function finish(entry: Entry, { place, ending }: { place: number; ending: Ending }): void {
     const { message } = entry.received;
-    held.delete(entry);
-    if (newest.get(message.sequence) === entry) newest.delete(message.sequence);
+    held.remove(place);
+    if (newest.get(message.sequence) === place) newest.delete(message.sequence);
     entry.release();
     report(message, { key: entry, attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
@@ -221,9 +227,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       held: held.size,
       inFlight: turns.taken,
       retrying: deliver.retrying,
-      oldestHeldAt: held.values().next().value?.receivedAt ?? null,
+      oldestHeldAt: oldestOf(held),
       blocked,
     }),
     close,
   };
+}
+
+function oldestOf(held: Iterable<Entry>): number | null {
+  let oldest: number | null = null;
+  for (const { receivedAt } of held) oldest = Math.min(oldest ?? receivedAt, receivedAt);
+  return oldest;
 }

@@ -1,6 +1,7 @@
 // Whether the relay gets on. Waiting is progress; a call of a callback that is far past its own deadline is none.
 
 import type { Callback } from "#callback/client.ts";
+import { createSlab } from "#lib/slab.ts";
 
 export interface Progress {
   /** The same callback, each call of it expected to end within `limitMs`. */
@@ -9,19 +10,15 @@ export interface Progress {
   readonly lateMs: () => number;
 }
 
-interface Call {
-  readonly dueAt: number;
-}
-
 /** `now`: milliseconds that never go back. */
 export function createProgress({ now }: { readonly now: () => number }): Progress {
-  const calls = new Set<Call>();
+  /** When each is due. */
+  const calls = createSlab<number>();
 
   /** Its own promise: nobody waits longer for being watched. */
   function watched<T>(limitMs: number, run: () => Promise<T>): Promise<T> {
-    const call = { dueAt: now() + limitMs };
-    const end = () => calls.delete(call);
-    calls.add(call);
+    const place = calls.add(now() + limitMs);
+    const end = () => calls.remove(place);
     const result = run();
     result.then(end, end);
     return result;
@@ -36,7 +33,7 @@ export function createProgress({ now }: { readonly now: () => number }): Progres
     lateMs() {
       const time = now();
       let latest = 0;
-      for (const { dueAt } of calls) latest = Math.max(latest, time - dueAt);
+      for (const dueAt of calls) latest = Math.max(latest, time - dueAt);
       return latest;
     },
   };

@@ -1,0 +1,36 @@
+// What comes and goes quickly, each in a place of its own until it is removed.
+//
+// A Set or a Map outgrows its table again and again, and a table left behind keeps what was in it until the next full
+// collection. For what is on the way of every message that was half of the garbage collector's work.
+
+export interface Slab<T> extends Iterable<T> {
+  /** Returns its place, which another gets once it is removed. */
+  add: (item: T) => number;
+  get: (place: number) => T | undefined;
+  remove: (place: number) => void;
+  readonly size: number;
+}
+
+export function createSlab<T>(): Slab<T> {
+  const items: (T | undefined)[] = [];
+  const free: number[] = [];
+
+  return {
+    add(item) {
+      const place = free.pop() ?? items.length;
+      items[place] = item;
+      return place;
+    },
+    get: (place) => items[place],
+    remove(place) {
+      items[place] = undefined;
+      free.push(place);
+    },
+    get size() {
+      return items.length - free.length;
+    },
+    *[Symbol.iterator]() {
+      for (const item of items) if (item !== undefined) yield item;
+    },
+  };
+}

@@ -1,0 +1,53 @@
+// Which acks are repeated: those that no ping has confirmed.
+
+import { expect, test } from "bun:test";
+
+import { type AckLedger, createAckLedger } from "#nats/ack-ledger.ts";
+
+function repeated(ledger: AckLedger): readonly string[] {
+  const acks: string[] = [];
+  ledger.repeat((ack) => acks.push(ack));
+  return acks;
+}
+
+function add(ledger: AckLedger, ...acks: readonly string[]): void {
+  for (const ack of acks) ledger.add(ack);
+}
+
+test("createAckLedger() keeps what was sent after the mark, and what was not sent", () => {
+  const ledger = createAckLedger();
+  add(ledger, "a", "b");
+  ledger.markSent();
+  const mark = ledger.mark();
+  add(ledger, "c");
+  expect(ledger.mark()).toBe(mark);
+  ledger.markSent();
+  add(ledger, "d");
+  ledger.confirm(mark);
+  expect(repeated(ledger)).toEqual(["c", "d"]);
+  ledger.confirm(ledger.mark());
+  expect(repeated(ledger)).toEqual(["d"]);
+  ledger.confirm(mark);
+  expect(repeated(ledger)).toEqual(["d"]);
+});
+
+test("createAckLedger() drops the oldest of too many, and still confirms the right ones", () => {
+  const ledger = createAckLedger(10);
+  add(ledger, ...Array.from({ length: 11 }, (_, index) => String(index + 1)));
+  expect(repeated(ledger)).toEqual(["2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
+  ledger.markSent();
+  add(ledger, "12");
+  ledger.confirm(ledger.mark());
+  expect(repeated(ledger)).toEqual(["12"]);
+  expect(ledger.size).toBe(1);
+});
+
+test("createAckLedger() forgets none twice where a mark is older than what was dropped", () => {
+  const ledger = createAckLedger(10);
+  add(ledger, "1", "2");
+  ledger.markSent();
+  const mark = ledger.mark();
+  add(ledger, ...Array.from({ length: 11 }, (_, index) => String(index + 3)));
+  ledger.confirm(mark);
+  expect(repeated(ledger)[0]).toBe("4");
+});
