@@ -6,6 +6,8 @@ export interface Limiter {
    * with false when `signal` aborts first. Never rejects.
    */
   acquire: (signal: AbortSignal, line?: number) => Promise<boolean>;
+  /** The same without waiting: false where none is free. */
+  tryAcquire: (line?: number) => boolean;
   release: () => void;
   /** So many from now on; of more that are taken none is given again until there are fewer. */
   resize: (places: number) => void;
@@ -29,13 +31,16 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
 
   function acquire(signal: AbortSignal, line = 0): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
-    if (taken < places) {
-      taken += 1;
-      lastServed = line;
-      return Promise.resolve(true);
-    }
+    if (tryAcquire(line)) return Promise.resolve(true);
     watch(signal);
     return new Promise((resolve) => queues[line]?.push({ signal, resolve }));
+  }
+
+  function tryAcquire(line = 0): boolean {
+    if (taken >= places) return false;
+    taken += 1;
+    lastServed = line;
+    return true;
   }
 
   function watch(signal: AbortSignal): void {
@@ -75,6 +80,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
 
   return {
     acquire,
+    tryAcquire,
     release() {
       taken -= 1;
       passOn();

@@ -22,11 +22,13 @@ export interface AttemptOptions {
 }
 
 /** Never rejects. */
-export async function attempt(held: Held, terms: Terms, options: AttemptOptions): Promise<AttemptResult> {
+export function attempt(held: Held, terms: Terms, options: AttemptOptions): Promise<AttemptResult> {
   if (terms.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, terms, options);
   const signal = held.isRedeliverable ? options.signals.redeliverable : options.signals.final;
-  const exchange = await terms.callback.send(held.received.message, { mayResend: true, signal });
-  return exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange };
+  const sending = terms.callback.send(held.received.message, { mayResend: true, signal });
+  return sending.then((exchange) =>
+    exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange },
+  );
 }
 
 /**

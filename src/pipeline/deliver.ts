@@ -60,7 +60,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
       return { kind: "suppressed" };
     }
     const waiting = held.isRedeliverable ? closing : final;
-    return (await turns.begin(waiting)) ? deliver(held) : abandon(held, null);
+    const begun = turns.begin(waiting);
+    return begun === true || (await begun) ? deliver(held) : abandon(held, null);
   }
 
   /**

@@ -6,10 +6,10 @@ import { sleep } from "#lib/sleep.ts";
 
 export interface Turns {
   /**
-   * Waits for a slot outside of any pause: true, and the caller owes one `end`. False when `signal` aborts first. Never
-   * rejects.
+   * Waits for a slot outside of any pause: true, and the caller owes one `end`; at once where one is free. False when
+   * `signal` aborts first. Never rejects.
    */
-  begin: (signal: AbortSignal, line?: "live" | "replay") => Promise<boolean>;
+  begin: (signal: AbortSignal, line?: "live" | "replay") => true | Promise<boolean>;
   end: () => void;
   /** Nothing begins during the next `holdMs`. */
   hold: (holdMs: number) => void;
@@ -39,7 +39,12 @@ export function createTurns(places: number): Turns {
     return !signal.aborted;
   }
 
-  async function begin(signal: AbortSignal, line: "live" | "replay" = "live"): Promise<boolean> {
+  function begin(signal: AbortSignal, line: "live" | "replay" = "live"): true | Promise<boolean> {
+    const isFree = !signal.aborted && performance.now() >= holdUntil && slots.tryAcquire(LINES[line]);
+    return isFree || waitForSlot(signal, line);
+  }
+
+  async function waitForSlot(signal: AbortSignal, line: "live" | "replay"): Promise<boolean> {
     for (;;) {
       if (!(await slots.acquire(signal, LINES[line]))) return false;
       const holdMs = holdUntil - performance.now();
