@@ -2,7 +2,10 @@
 
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { Observer } from "#pipeline/observer.ts";
+import type { Ending, Observer } from "#pipeline/observer.ts";
+
+/** Nothing went missing. */
+const QUIET: ReadonlySet<Ending["kind"]> = new Set(["delivered", "suppressed", "returned"]);
 
 export function createLogObserver(logger: Logger): Observer {
   return {
@@ -21,6 +24,7 @@ export function createLogObserver(logger: Logger): Observer {
       });
     },
     settled({ subscription, message, attempts, ending }) {
+      if (QUIET.has(ending.kind) && !logger.isEnabled("debug")) return;
       const fields = {
         subscription: subscription.id,
         stream: message.stream,

@@ -19,14 +19,20 @@ export interface RequestBuilder {
   readonly fixedHeaders: readonly string[];
 }
 
+const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
+const PERCENT = 0x25;
+
 interface OwnField {
   readonly name: string;
   readonly value: (message: Message, now: Date) => string;
 }
 
+const streamText = withMemory(toHeaderText);
+const subjectText = withMemory(toHeaderText);
+
 const OWN_FIELDS: readonly OwnField[] = [
-  { name: "Nats-Stream", value: (message) => toHeaderText(message.stream) },
-  { name: "Nats-Subject", value: (message) => toHeaderText(message.subject) },
+  { name: "Nats-Stream", value: (message) => streamText(message.stream) },
+  { name: "Nats-Subject", value: (message) => subjectText(message.subject) },
   { name: "Nats-Sequence", value: (message) => String(message.sequence) },
   { name: "Nats-Time-Stamp", value: (message) => toNatsTimestamp(message.timestampNanos) },
   { name: "webhook-id", value: webhookId },
@@ -148,8 +154,14 @@ function isSendable([name, value]: Header): boolean {
   return isValidHeader(name, value) && !FRAMING.has(name.toLowerCase());
 }
 
-const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
-const PERCENT = 0x25;
+/** Messages that follow each other share their stream, and often their subject. */
+function withMemory(toText: (text: string) => string): (text: string) => string {
+  let last = { text: "", result: toText("") };
+  return (text) => {
+    if (text !== last.text) last = { text, result: toText(text) };
+    return last.result;
+  };
+}
 
 /**
  * As it is where it consists of visible ASCII. Else its UTF-8 bytes, those outside of visible ASCII and `%` as `%XX`:

@@ -8,7 +8,6 @@
 //
 // A pipeline is closed once and for good: a resumed subscription gets a new one.
 
-import type { Message } from "#delivery/message.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createSlab } from "#lib/slab.ts";
 import type { Pump } from "#nats/pump.ts";
@@ -18,7 +17,7 @@ import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import type { Held } from "./held.ts";
-import type { Ending } from "./observer.ts";
+import type { Ending, Settled } from "./observer.ts";
 import type { PipelineOptions, PumpHandlers } from "./pipeline-options.ts";
 import { createReturns } from "./returns.ts";
 import { createSettler } from "./settle.ts";
@@ -147,11 +146,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   ): void {
     if (hasAcks) received.ack();
     release();
-    report(received.message, { key: received, attempts: 0, ending: how });
+    report(received, { message: received.message, attempts: 0, ending: how });
   }
 
-  function report(message: Message, how: { key: object; attempts: number; ending: Ending }): void {
-    observer.settled({ subscription: terms.current.subscription, message, ...how });
+  function report(
+    key: object,
+    { message, attempts, ending: how }: Pick<Settled, "message" | "attempts" | "ending">,
+  ): void {
+    observer.settled({ key, subscription: terms.current.subscription, message, attempts, ending: how });
   }
 
   /** A bug interrupts the subscription and loses nothing that can be given back. */
@@ -166,7 +168,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     held.remove(place);
     if (newest.get(message.sequence) === place) newest.delete(message.sequence);
     entry.release();
-    report(message, { key: entry, attempts: entry.attempts, ending });
+    report(entry, { message, attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
     if (held.size === 0) onEmpty();
   }
