@@ -70,6 +70,11 @@ const ABOUT_MESSAGE = [
 ];
 const OF_SUBSCRIPTION = ["X-Own", "X-Layer", "Authorization"];
 
+/** It may hold any word by chance. */
+function withoutSignature(head: string): string {
+  return head.replace(/^webhook-signature: .*$/im, "");
+}
+
 function fieldsOf({ headers }: RawRequest): readonly (readonly [string, string])[] {
   return headers.filter(([name]) => !FRAMING.has(name.toLowerCase()));
 }
@@ -208,7 +213,7 @@ test("hostile headers never reach it: no line of theirs, no host, no length, no 
     ...ABOUT_MESSAGE,
     ...OF_SUBSCRIPTION,
   ]);
-  expect(head).not.toMatch(/evil|stolen|Injected|999|chunked|h2c/i);
+  expect(withoutSignature(head)).not.toMatch(/evil|stolen|Injected|: 999\r|chunked|: h2c/i);
   expect(head.replaceAll("\r\n", "")).toMatch(/^[\t\x20-\x7e]*$/);
   expect(headers.filter(([name]) => name.toLowerCase() === "host")).toHaveLength(1);
   expect(valuesOf(request, "content-length")).toEqual(["2"]);
@@ -241,7 +246,7 @@ test.each([
     ...ABOUT_MESSAGE,
     ...OF_SUBSCRIPTION,
   ]);
-  expect(request.head).not.toMatch(/Injected|evil|: 999\r/);
+  expect(withoutSignature(request.head)).not.toMatch(/Injected|evil|: 999\r/);
   expect(request.head.replaceAll("\r\n", "")).toMatch(/^[\t\x20-\x7e]*$/);
   expect(valuesOf(request, "nats-subject")).toEqual(["orders.unreadable"]);
   expect(request.body.toString()).toBe("{}");
