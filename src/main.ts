@@ -23,7 +23,7 @@ import { SERVICE_COMMANDS } from "#cli/service.ts";
 import { STATUS_COMMAND } from "#cli/status.ts";
 import { SUBSCRIPTION_COMMANDS } from "#cli/subscriptions.ts";
 import { refuseUnknownCommand } from "#cli/unknown-command.ts";
-import { messageOf, RelayError } from "#lib/errors.ts";
+import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
 import { createLineWriter } from "#lib/line-writer.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
@@ -76,7 +76,7 @@ function print(fd: 1 | 2, content: string | Uint8Array): void {
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
     for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = codeOf(error);
     if (code !== "EPIPE" && !(code === "EIO" && terminals.has(fd))) throw error;
     stopping.abort(NOBODY_READS);
   }

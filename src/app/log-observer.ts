@@ -2,10 +2,7 @@
 
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { Ending, Observer } from "#pipeline/observer.ts";
-
-/** Nothing went missing. */
-const QUIET: ReadonlySet<Ending["kind"]> = new Set(["delivered", "suppressed", "returned"]);
+import type { Observer, Settled } from "#pipeline/observer.ts";
 
 export function createLogObserver(logger: Logger): Observer {
   return {
@@ -23,20 +20,14 @@ export function createLogObserver(logger: Logger): Observer {
         action: action.kind,
       });
     },
-    settled({ subscription, message, attempts, ending }) {
-      if (QUIET.has(ending.kind) && !logger.isEnabled("debug")) return;
-      const fields = {
-        subscription: subscription.id,
-        stream: message.stream,
-        sequence: message.sequence,
-        attempts,
-      };
+    settled(report) {
+      const { ending } = report;
       switch (ending.kind) {
         case "lost":
         case "dropped": {
           const text = ending.kind === "lost" ? "Message lost" : "Message dropped";
           logger[ending.kind === "lost" ? "error" : "warn"](text, {
-            ...fields,
+            ...fieldsOf(report),
             reason: describeOutcome(ending.failure),
           });
           break;
@@ -46,20 +37,27 @@ export function createLogObserver(logger: Logger): Observer {
           logger.info(
             ending.kind === "dead-lettered" ? "Message dead-lettered" : "Dead letter failed again",
             {
-              ...fields,
+              ...fieldsOf(report),
               reason: describeOutcome(ending.failure),
               endpoint: ending.endpoint,
             },
           );
           break;
         case "skipped":
-          logger.warn("Message skipped", fields);
+          logger.warn("Message skipped", fieldsOf(report));
           break;
         case "delivered":
         case "suppressed":
         case "returned":
-          logger.debug("Message settled", { ...fields, ending: ending.kind });
+          // Of every message: nothing is made that is not logged.
+          if (logger.isEnabled("debug")) {
+            logger.debug("Message settled", { ...fieldsOf(report), ending: ending.kind });
+          }
       }
     },
   };
+}
+
+function fieldsOf({ subscription, message, attempts }: Settled): Record<string, unknown> {
+  return { subscription: subscription.id, stream: message.stream, sequence: message.sequence, attempts };
 }

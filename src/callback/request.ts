@@ -2,6 +2,7 @@
 
 import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
+import { withMemory } from "#lib/memory.ts";
 import { isValidHeader, pickMessageHeaders } from "./message-headers.ts";
 import { createSigner } from "./signature.ts";
 
@@ -19,14 +20,12 @@ export interface RequestBuilder {
   readonly fixedHeaders: readonly string[];
 }
 
-const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
-const PERCENT = 0x25;
-
 interface OwnField {
   readonly name: string;
   readonly value: (message: Message, now: Date) => string;
 }
 
+/** Messages that follow each other share their stream, and often their subject. */
 const streamText = withMemory(toHeaderText);
 const subjectText = withMemory(toHeaderText);
 
@@ -154,14 +153,8 @@ function isSendable([name, value]: Header): boolean {
   return isValidHeader(name, value) && !FRAMING.has(name.toLowerCase());
 }
 
-/** Messages that follow each other share their stream, and often their subject. */
-function withMemory(toText: (text: string) => string): (text: string) => string {
-  let last = { text: "", result: toText("") };
-  return (text) => {
-    if (text !== last.text) last = { text, result: toText(text) };
-    return last.result;
-  };
-}
+const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
+const PERCENT = 0x25;
 
 /**
  * As it is where it consists of visible ASCII. Else its UTF-8 bytes, those outside of visible ASCII and `%` as `%XX`:

@@ -1,5 +1,7 @@
 // A message as JetStream stored it, and the one id it keeps for ever.
 
+import { withMemory } from "#lib/memory.ts";
+
 export type Header = readonly [name: string, value: string];
 
 export interface Message {
@@ -35,14 +37,7 @@ export function toNatsTimestamp(timestampNanos: bigint): string {
   return fraction === "000000000" ? `${seconds}Z` : `${seconds}.${fraction.replace(TRAILING_ZEROS, "")}Z`;
 }
 
-let latest = { digits: "", text: "" };
-
 /** Messages that follow each other share their second: formatting it took longer than all else of the header. */
-function formatSeconds(digits: string): string {
-  if (digits !== latest.digits) {
-    latest = { digits, text: new Date(Number(digits) * 1000).toISOString().slice(0, 19) };
-  }
-  return latest.text;
-}
+const formatSeconds = withMemory((digits) => new Date(Number(digits) * 1000).toISOString().slice(0, 19));
 
 const TRAILING_ZEROS = /0+$/;

@@ -2,7 +2,6 @@
 
 import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";
-import type { Subscription } from "#delivery/subscription.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
@@ -17,11 +16,10 @@ import { problemOf, toProblemResponse } from "./problem.ts";
 import type { Reload } from "./reload.ts";
 import { createReload } from "./reload.ts";
 import { createReplayRoutes, type ReplayRoutesOptions } from "./replays.ts";
-import type { Registry } from "./registry.ts";
 import { createSignIn } from "./sign-in.ts";
 import type { Status } from "./status.ts";
+import type { SubscriptionsOptions } from "./subscription-reach.ts";
 import { createSubscriptions } from "./subscriptions.ts";
-import type { Lag } from "./subscription-view.ts";
 
 export interface ServerOptions
   extends
@@ -29,14 +27,11 @@ export interface ServerOptions
     DeadLetterRoutesOptions,
     DeliveryRoutesOptions,
     LoggingRoutesOptions,
-    ReplayRoutesOptions {
+    ReplayRoutesOptions,
+    Pick<SubscriptionsOptions, "registry" | "lagOf" | "lastSequenceOf"> {
   readonly readiness: () => Readiness;
   /** The exposition in Prometheus' text format, with its content type. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
-  readonly registry: () => Registry;
-  readonly lagOf: (id: string) => Lag | null;
-  /** Of its stream. Rejects with a RelayError. */
-  readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   readonly status: () => Status;
   readonly activity: Activity;
   readonly orphans: () => readonly Orphan[];

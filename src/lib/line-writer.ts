@@ -3,6 +3,8 @@
 import { write } from "node:fs";
 import { promisify } from "node:util";
 
+import { codeOf } from "./errors.ts";
+
 export interface LineWriter {
   /** Queued; dropped, and counted in a later line, while more than a mebibyte waits. */
   write: (line: string) => void;
@@ -53,7 +55,7 @@ export function createLineWriter(fd: number, toNotice: (dropped: number) => stri
         offset += bytesWritten;
       }
     } catch (error) {
-      isGone = (error as NodeJS.ErrnoException).code !== "EAGAIN";
+      isGone = codeOf(error) !== "EAGAIN";
       queued = "";
     }
   }

@@ -45,6 +45,14 @@ export type ConsumerPlan =
       readonly takesAcks: boolean;
     };
 
+/** In words, after "made". */
+export function describeRecreation({
+  sequence,
+  reason,
+}: Extract<ConsumerPlan, { kind: "recreate" }>): string {
+  return sequence === null ? `anew: ${reason}` : `anew after sequence ${sequence}: ${reason}`;
+}
+
 /** `position` is what Relay itself knows to be done; null: nothing. */
 export function planConsumer(
   { stream, consumer }: Sight,

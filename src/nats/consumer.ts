@@ -16,7 +16,7 @@ import {
   toUpdatedConfig,
 } from "./consumer-config.ts";
 import { floorOf, requestConsumerInfo, requestDelete, wasOvertaken } from "./consumer-info.ts";
-import { type ConsumerPlan, planConsumer, type Sight } from "./consumer-plan.ts";
+import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "./consumer-plan.ts";
 import { cannot, checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
 import type { Position } from "./consumer-start.ts";
 import { readStream } from "./stream.ts";
@@ -212,8 +212,7 @@ async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"r
   }
   if (!(await removeOnce(alignment.connection, settings, isLast))) return { kind: "look-again" };
   const { start, notes } = plan.planned;
-  const place = plan.sequence === null ? "" : ` after sequence ${plan.sequence}`;
-  const note = `Consumer ${settings.durable} was made anew${place}: ${plan.reason}`;
+  const note = `Consumer ${settings.durable} was made ${describeRecreation(plan)}`;
   return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });
 }
 

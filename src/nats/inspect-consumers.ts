@@ -9,7 +9,7 @@ import type { Connection } from "./connection.ts";
 import { type ConsumerSettings, describePolicy, filtersOf, toConsumerSettings } from "./consumer-config.ts";
 import { foreseeRefusal, type Neighbour } from "./consumer-foresight.ts";
 import { listConsumers } from "./consumer-info.ts";
-import { type ConsumerPlan, planConsumer, type Sight } from "./consumer-plan.ts";
+import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "./consumer-plan.ts";
 import { lookAtConsumer } from "./consumer.ts";
 import { refusal } from "./consumer-put.ts";
 import type { Finding } from "./finding.ts";
@@ -121,11 +121,8 @@ function describePlan(
       const start = `with deliver policy ${policy}, or after what this host has done of it before`;
       return [{ level: "note", message: `${consumer} will be made, ${start}` }];
     }
-    case "recreate": {
-      const place = plan.sequence === null ? "" : ` after sequence ${plan.sequence}`;
-      const message = `${consumer} will be made anew${place}: ${plan.reason}`;
-      return [{ level: "warning", message }];
-    }
+    case "recreate":
+      return [{ level: "warning", message: `${consumer} will be made ${describeRecreation(plan)}` }];
   }
 }
 

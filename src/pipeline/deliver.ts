@@ -107,7 +107,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */
   async function attemptInSlot(held: Held): Promise<Decision | null> {
     const own = terms.begin();
-    const { wakes } = turns;
+    const { waking } = turns;
     try {
       if (held.isRedeliverable && !options.isCurrent()) return null;
       const result = await attempt(held, own, options);
@@ -115,7 +115,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       const decision: Decision =
         result.kind === "unrecorded"
           ? { action: { kind: "interrupt", failure: result.exception }, report: null }
-          : decideAbout(held, own, result.exchange, { heedsRetryAfter: turns.wakes === wakes });
+          : decideAbout(held, own, result.exchange, { heedsRetryAfter: !waking.aborted });
       const { action } = decision;
       if (action.kind === "interrupt") interrupt(held, action.failure);
       if (action.kind === "retry") turns.hold(action.holdMs);

@@ -3,6 +3,7 @@
 import { writeSync } from "node:fs";
 import { mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { codeOf } from "#lib/errors.ts";
 
 export interface JournalEntry {
   readonly sequence: number;
@@ -189,7 +190,7 @@ async function readIfThere(path: string): Promise<string> {
   try {
     return await readFile(path, "latin1");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    if (codeOf(error) === "ENOENT") return "";
     throw error;
   }
 }

@@ -59,8 +59,6 @@ interface Entry extends Held {
   readonly receivedAt: number;
 }
 
-const NOWHERE = -1;
-
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { terms, turns, guard, observer, logger } = options;
   const { qos, source } = terms.current.subscription;
@@ -116,7 +114,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function accept(received: Received, release: () => void): void {
     const { message } = received;
-    const known = held.get(newest.get(message.sequence) ?? NOWHERE);
+    const newestPlace = newest.get(message.sequence);
+    const known = newestPlace === undefined ? undefined : held.get(newestPlace);
     if (known?.received.message.timestampNanos === message.timestampNanos) {
       known.release();
       known.release = release;

@@ -56,12 +56,10 @@ export async function replayMessage(
 ): Promise<ReplayResult> {
   const { waiting } = order;
   let attempts = 0;
-  let wakes = 0;
   for (;;) {
     if (!(await parts.running(waiting))) return { kind: "stopped" };
     if (!(await parts.turns.begin(waiting, "replay"))) return { kind: "stopped" };
     const own = parts.terms.begin();
-    wakes = parts.turns.wakes;
     let step: Step = { kind: "again", pause: AT_ONCE };
     try {
       if (parts.isRunning()) step = await attemptInTurn(own);
@@ -75,6 +73,7 @@ export async function replayMessage(
 
   async function attemptInTurn(own: Terms): Promise<Step> {
     const { qos } = own.subscription;
+    const { waking } = parts.turns;
     const startedAt = new Date();
     const startMs = performance.now();
     const isOnce = qos === "AT_MOST_ONCE";
@@ -89,10 +88,10 @@ export async function replayMessage(
     if (claim === "unavailable") return { kind: "again", pause: CLAIM_AGAIN };
     const exchange = await own.callback.send(message, { mayResend: !isOnce, signal: order.ending });
     if (exchange.aborted && !isOnce) return { kind: "stopped" };
-    return judge(own, exchange, { mayRetry: !isOnce });
+    return judge(own, exchange, { mayRetry: !isOnce, heedsRetryAfter: !waking.aborted });
   }
 
-  function judge(own: Terms, exchange: Exchange, { mayRetry = true } = {}): Step {
+  function judge(own: Terms, exchange: Exchange, { mayRetry = true, heedsRetryAfter = true } = {}): Step {
     attempts += 1;
     // It is a dead letter already: what fails stays one.
     const policy = {
@@ -104,7 +103,7 @@ export async function replayMessage(
     const action = decide(exchange.outcome, policy, {
       attempt: attempts,
       mayRetry,
-      heedsRetryAfter: parts.turns.wakes === wakes,
+      heedsRetryAfter,
       random: Math.random(),
     });
     parts.observer.attempted({

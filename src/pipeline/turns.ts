@@ -19,8 +19,8 @@ export interface Turns {
   waitForRetry: (pause: RetryPause, signal: AbortSignal) => Promise<boolean>;
   /** All pauses are over: somebody has changed what they were for. */
   wake: () => void;
-  /** How often that was: of an attempt which began before, no pause is obeyed. */
-  readonly wakes: number;
+  /** Aborts at the next `wake`: what an attempt is answered after that asks for no pause any more. */
+  readonly waking: AbortSignal;
   /** So many slots from now on; what has begun goes on. */
   resize: (places: number) => void;
   readonly taken: number;
@@ -32,7 +32,6 @@ export function createTurns(places: number): Turns {
   const slots = createLimiter(places, { lines: 2 });
   let holdUntil = 0;
   let waking = new AbortController();
-  let wakes = 0;
 
   async function wait(delayMs: number, signal: AbortSignal): Promise<boolean> {
     await sleep(delayMs, AbortSignal.any([signal, waking.signal]));
@@ -65,13 +64,12 @@ export function createTurns(places: number): Turns {
       return !signal.aborted;
     },
     wake() {
-      wakes += 1;
       holdUntil = 0;
       waking.abort();
       waking = new AbortController();
     },
-    get wakes() {
-      return wakes;
+    get waking() {
+      return waking.signal;
     },
     get taken() {
       return slots.taken;

@@ -436,4 +436,5 @@ test("dead-letter endpoints that no subscription has any more are not asked for"
   await setup.write(whole);
   await setup.reload();
   await eventually(async () => (await reasons()).length === 0);
+  expect((await readReadiness(setup.relay)).status).toBe(200);
 });
