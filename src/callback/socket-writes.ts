@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 
 /** Above it a second write costs less than the copy and its garbage. */
-const MAX_COPIED_BYTES = 8192;
+const MAX_COPIED_BYTES = 65_536;
 
 type Chunk = { readonly chunk: unknown; readonly encoding: BufferEncoding };
 type Done = (error?: Error | null) => void;
