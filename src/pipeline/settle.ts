@@ -58,9 +58,10 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
 
   return {
     complete(held) {
-      // The ack first: under AT_LEAST_ONCE the next message waits for it, and not for the journal.
-      if (held.isRedeliverable) held.received.ack();
-      guard.markDone(held.received.message);
+      const { message, ack } = held.received;
+      if (held.isRedeliverable) ack();
+      // The ack leaves first, at the end of this turn: under AT_LEAST_ONCE the next message waits for it.
+      queueMicrotask(() => guard.markDone(message));
     },
     async storeLetter(held, failure, { deadLetters, closing, repeating, trying }) {
       const { subscription } = terms.current;

@@ -51,7 +51,7 @@ const WARM_UP_SHARE = 1 / 3;
 const SHAPES = [
   { qos: "NONE", connections: 20, messages: { 256: 60_000, 16_384: 30_000 }, rounds: 1 },
   { qos: "AUTO", connections: 20, messages: { 256: 300_000, 16_384: 75_000 }, rounds: 3 },
-  { qos: "AT_LEAST_ONCE", connections: 1, messages: { 256: 60_000, 16_384: 30_000 }, rounds: 3 },
+  { qos: "AT_LEAST_ONCE", connections: 1, messages: { 256: 60_000, 16_384: 60_000 }, rounds: 5 },
   { qos: "AT_MOST_ONCE", connections: 1, messages: { 256: 5000, 16_384: 2500 }, rounds: 1 },
 ] as const;
 const SIZES = [256, 16_384] as const;
