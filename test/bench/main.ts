@@ -1,38 +1,42 @@
-// `npm run bench`: Relay against a bare loop, in one run, as ratios: the machine's noise hits both.
+// `npm run bench`: Relay against a bare loop, in one run, as ratios.
 //
-// `--quick`: a tenth of the messages. `--qos AUTO`: only that. `--log`: AUTO with and without a record of each message. `--soak N`: N messages under AUTO, for the memory.
+// Both run all the time, and deliver in turns of a second or so, one at rest while the other is at it: what the neighbours of the
+// machine do hits both alike, and both are warm.
+//
+// `--quick`: fewer turns. `--qos AUTO`: only that. `--log`: AUTO with and without a record of each message. `--soak N`: N messages under AUTO, for the memory.
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { BINARY, startRelay } from "../support/relay.ts";
 import { readProcess } from "./process.ts";
 
 type Qos = "NONE" | "AUTO" | "AT_MOST_ONCE" | "AT_LEAST_ONCE";
 
-interface Figures {
-  readonly perSecond: number;
-  readonly cpuMicros: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly residentMb: number;
-  readonly peakMb: number;
-}
-
 interface Subject extends AsyncDisposable {
   readonly pid: number;
 }
 
-interface Case {
+interface Shape {
   readonly qos: Qos;
   readonly connections: number;
-  readonly messages: number;
   readonly bytes: number;
   /** More of the entrypoint's `configuration`. */
   readonly entrypoint?: Readonly<Record<string, unknown>>;
+}
+
+interface Rate {
+  readonly perSecond: number;
+  readonly cpuMicros: number;
+}
+
+interface Receipts {
+  readonly firstAt: number;
+  readonly lastAt: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 const { values } = parseArgs({
@@ -43,16 +47,16 @@ const { values } = parseArgs({
     soak: { type: "string" },
   },
 });
-const SHARE = values.quick ? 0.1 : 1;
 const PACED_PER_SECOND = 500;
 const PACED_SECONDS = values.quick ? 2 : 6;
-/** Of the messages of a run, first: while the compilers of both are at it, nothing is measured. */
-const WARM_UP_SHARE = 1 / 3;
-const SHAPES = [
-  { qos: "NONE", connections: 20, messages: { 256: 60_000, 16_384: 30_000 }, rounds: 1 },
-  { qos: "AUTO", connections: 20, messages: { 256: 300_000, 16_384: 75_000 }, rounds: 3 },
-  { qos: "AT_LEAST_ONCE", connections: 1, messages: { 256: 60_000, 16_384: 60_000 }, rounds: 5 },
-  { qos: "AT_MOST_ONCE", connections: 1, messages: { 256: 5000, 16_384: 2500 }, rounds: 1 },
+/** Nothing is measured in the first turns, while the compilers of both are at it. */
+const WARM_UP_TURNS = values.quick ? 2 : 8;
+/** How many messages are a turn, by their size, and how many turns are measured. */
+const CASES = [
+  { qos: "NONE", connections: 20, turn: { 256: 10_000, 16_384: 5000 }, turns: 5 },
+  { qos: "AUTO", connections: 20, turn: { 256: 15_000, 16_384: 10_000 }, turns: 15 },
+  { qos: "AT_LEAST_ONCE", connections: 1, turn: { 256: 3000, 16_384: 2500 }, turns: 15 },
+  { qos: "AT_MOST_ONCE", connections: 1, turn: { 256: 500, 16_384: 500 }, turns: 5 },
 ] as const;
 const SIZES = [256, 16_384] as const;
 
@@ -72,7 +76,7 @@ async function startReceiver(): Promise<{ url: string } & AsyncDisposable> {
   };
 }
 
-function startBareLoop(nats: NatsServer, receiverUrl: string, { qos, connections }: Case): Subject {
+function startBareLoop(nats: NatsServer, receiverUrl: string, { qos, connections }: Shape): Subject {
   const script = new URL("bare-loop.ts", import.meta.url).pathname;
   const acks = qos === "NONE" ? "no-acks" : "acks";
   const child = Bun.spawn(["bun", script, nats.url, receiverUrl, acks, String(connections)], {
@@ -91,7 +95,7 @@ function startBareLoop(nats: NatsServer, receiverUrl: string, { qos, connections
 function startRelayFor(
   nats: NatsServer,
   receiverUrl: string,
-  { qos, connections, entrypoint = {} }: Case,
+  { qos, connections, entrypoint = {} }: Shape,
 ): Promise<Subject> {
   return startRelay({
     config: {
@@ -115,7 +119,7 @@ function bodyOf(bytes: number): string {
   return String(performance.timeOrigin + performance.now()).padEnd(bytes, " ");
 }
 
-async function publishAll(client: NatsConnection, { messages, bytes }: Case): Promise<void> {
+async function publishAll(client: NatsConnection, messages: number, bytes: number): Promise<void> {
   const js = jetstream(client);
   const batch = 500;
   for (let sent = 0; sent < messages; sent += batch) {
@@ -124,133 +128,153 @@ async function publishAll(client: NatsConnection, { messages, bytes }: Case): Pr
   }
 }
 
-async function publishPaced(client: NatsConnection, bytes: number): Promise<number> {
+async function publishPaced(client: NatsConnection, messages: number, bytes: number): Promise<void> {
   const js = jetstream(client);
-  const total = PACED_PER_SECOND * PACED_SECONDS;
   const startedAt = performance.now();
-  for (let sent = 0; sent < total; sent += 1) {
+  for (let sent = 0; sent < messages; sent += 1) {
     const dueMs = startedAt + (sent * 1000) / PACED_PER_SECOND - performance.now();
     if (dueMs > 1) await Bun.sleep(dueMs);
     void js.publish("bench", bodyOf(bytes));
   }
-  return total;
 }
 
-interface Receipts {
-  readonly count: number;
-  readonly firstAt: number;
-  readonly lastAt: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
-async function received(url: string, count: number): Promise<Receipts> {
-  return eventually(
-    async () => {
-      const receipts = (await (await fetch(url)).json()) as Receipts;
-      return receipts.count >= count && receipts;
-    },
-    { withinMs: 600_000, what: `${count} messages received` },
-  );
-}
-
-/** From now on the receiver counts anew. Returns how many came before. */
-async function countAnew(url: string): Promise<number> {
-  const { count } = (await (await fetch(url, { method: "DELETE" })).json()) as Pick<Receipts, "count">;
-  return count;
-}
-
-/** First a full stream as fast as it goes, then a slow one for the time on the way. */
-async function measure(
-  run: Case,
-  start: (nats: NatsServer, url: string) => Subject | Promise<Subject>,
-): Promise<Figures> {
-  await using nats = await startNatsServer();
-  await using receiver = await startReceiver();
-  const client = await connect({ servers: nats.url });
-  const manager = await jetstreamManager(client);
-  await manager.streams.add({ name: "BENCH", subjects: ["bench"] });
-  await publishAll(client, run);
-  await using subject = await start(nats, receiver.url);
-  await received(receiver.url, run.messages * WARM_UP_SHARE);
-  const before = await readProcess(subject.pid);
-  const messages = run.messages - (await countAnew(receiver.url));
-  const full = await received(receiver.url, messages);
-  const { cpuMicros } = await readProcess(subject.pid);
-  await countAnew(receiver.url);
-  const paced = await publishPaced(client, run.bytes);
-  const slow = await received(receiver.url, paced);
-  const { residentBytes, peakBytes } = await readProcess(subject.pid);
-  await client.close();
-  return {
-    perSecond: (messages - 1) / ((full.lastAt - full.firstAt) / 1000),
-    cpuMicros: (cpuMicros - before.cpuMicros) / messages,
-    p50Ms: slow.p50Ms,
-    p99Ms: slow.p99Ms,
-    residentMb: residentBytes / 1e6,
-    peakMb: peakBytes / 1e6,
-  };
-}
-
-function toRow(run: Case, who: string, figures: Figures): string {
-  return [
-    run.qos.padEnd(13),
-    `${run.bytes} B`.padStart(8),
-    who.padEnd(5),
-    String(Math.round(figures.perSecond)).padStart(8),
-    figures.cpuMicros.toFixed(1).padStart(8),
-    figures.p50Ms.toFixed(2).padStart(7),
-    figures.p99Ms.toFixed(2).padStart(7),
-    figures.residentMb.toFixed(0).padStart(7),
-    figures.peakMb.toFixed(0).padStart(7),
-  ].join(" ");
+/** One that delivers, with a nats-server and a receiver of its own. */
+interface Lane extends AsyncDisposable {
+  /** Fills the stream while the subject is stopped, then lets it deliver: nothing else is at work meanwhile. */
+  readonly turn: (messages: number) => Promise<Rate>;
+  /** Messages that come slowly, for the time from publish to receipt. */
+  readonly pace: () => Promise<Receipts>;
+  readonly pid: number;
 }
 
 interface Contender {
   readonly who: string;
-  readonly run: Case;
+  readonly shape: Shape;
   readonly start: (nats: NatsServer, url: string) => Subject | Promise<Subject>;
 }
 
-const relayFor = (run: Case, who = "relay"): Contender => ({
-  who,
-  run,
-  start: (nats, url) => startRelayFor(nats, url, run),
-});
-const bareLoopFor = (run: Case): Contender => ({
-  who: "bare",
-  run,
-  start: (nats, url) => startBareLoop(nats, url, run),
-});
+/** `maxMessages`: older ones leave the stream, so that the disk holds it. */
+async function openLane({ shape, start }: Contender, maxMessages: number): Promise<Lane> {
+  await using stack = new AsyncDisposableStack();
+  const nats = stack.use(await startNatsServer());
+  const receiver = stack.use(await startReceiver());
+  const client = stack.adopt(await connect({ servers: nats.url }), (opened) => opened.close());
+  const manager = await jetstreamManager(client);
+  await manager.streams.add({ name: "BENCH", subjects: ["bench"], max_msgs: maxMessages });
+  const { pid } = stack.use(await start(nats, receiver.url));
+  const owned = stack.move();
 
-/** Both in turn, again and again: what the machine does meanwhile hits both. Returns the median of the ratios of their rates. */
-async function race(limit: Contender, contender: Contender, rounds: number): Promise<number> {
-  const ratios: number[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const base = await rateOf(limit);
-    ratios.push((await rateOf(contender)) / base);
+  async function receive(messages: number): Promise<Receipts> {
+    return (await (await fetch(`${receiver.url}${messages}`)).json()) as Receipts;
   }
-  return median(ratios);
+
+  return {
+    pid,
+    async turn(messages) {
+      process.kill(pid, "SIGSTOP");
+      await publishAll(client, messages, shape.bytes);
+      const before = await readProcess(pid);
+      process.kill(pid, "SIGCONT");
+      const { firstAt, lastAt } = await receive(messages);
+      const { cpuMicros } = await readProcess(pid);
+      return {
+        perSecond: (messages - 1) / ((lastAt - firstAt) / 1000),
+        cpuMicros: (cpuMicros - before.cpuMicros) / messages,
+      };
+    },
+    async pace() {
+      const messages = PACED_PER_SECOND * PACED_SECONDS;
+      const [receipts] = await Promise.all([receive(messages), publishPaced(client, messages, shape.bytes)]);
+      return receipts;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
-async function rateOf({ who, run, start }: Contender): Promise<number> {
-  const figures = await measure(run, start);
-  console.log(toRow(run, who, figures));
-  return figures.perSecond;
+const relayFor = (shape: Shape, who = "relay"): Contender => ({
+  who,
+  shape,
+  start: (nats, url) => startRelayFor(nats, url, shape),
+});
+const bareLoopFor = (shape: Shape): Contender => ({
+  who: "bare",
+  shape,
+  start: (nats, url) => startBareLoop(nats, url, shape),
+});
+
+/** Both in turn, again and again. Returns the ratios of their rates. */
+async function race(
+  limit: Contender,
+  contender: Contender,
+  { turn, turns }: { turn: number; turns: number },
+): Promise<number[]> {
+  const maxMessages = turn * WARM_UP_TURNS;
+  await using base = await openLane(limit, maxMessages);
+  await using lane = await openLane(contender, maxMessages);
+  await base.turn(maxMessages);
+  await lane.turn(maxMessages);
+  const rates: (readonly [Rate, Rate])[] = [];
+  for (let index = 0; index < turns; index += 1) {
+    rates.push([await base.turn(turn), await lane.turn(turn)]);
+  }
+  console.log(await toRow(limit, base, { rates: rates.map(([rate]) => rate) }));
+  console.log(await toRow(contender, lane, { rates: rates.map(([, rate]) => rate) }));
+  return rates.map(([first, second]) => second.perSecond / first.perSecond);
 }
 
-function median(figures: readonly number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? NaN;
+async function toRow(
+  { who, shape }: Contender,
+  lane: Lane,
+  { rates }: { rates: readonly Rate[] },
+): Promise<string> {
+  const { p50Ms, p99Ms } = await lane.pace();
+  const { residentBytes, peakBytes } = await readProcess(lane.pid);
+  return [
+    shape.qos.padEnd(13),
+    `${shape.bytes} B`.padStart(8),
+    who.padEnd(5),
+    quantile(
+      rates.map((rate) => rate.perSecond),
+      0.5,
+    )
+      .toFixed(0)
+      .padStart(8),
+    quantile(
+      rates.map((rate) => rate.cpuMicros),
+      0.5,
+    )
+      .toFixed(1)
+      .padStart(8),
+    p50Ms.toFixed(2).padStart(7),
+    p99Ms.toFixed(2).padStart(7),
+    (residentBytes / 1e6).toFixed(0).padStart(7),
+    (peakBytes / 1e6).toFixed(0).padStart(7),
+  ].join(" ");
+}
+
+function quantile(figures: readonly number[], share: number): number {
+  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length * share)] ?? Number.NaN;
+}
+
+/** The median, and between what the middle half of the turns was. */
+function describeRatios(ratios: readonly number[]): string {
+  const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(ratios, share).toFixed(2));
+  return `${middle} (${low} to ${high} in half of ${ratios.length} turns)`;
 }
 
 async function compare(): Promise<void> {
   console.log(`${cpus()[0]?.model ?? "?"}, ${cpus().length} cores\n`);
   console.log("QoS               size who        /s  CPU us   p50 ms  p99 ms  RSS MB peak MB");
   for (const bytes of SIZES) {
-    for (const { rounds, ...shape } of SHAPES.filter(({ qos }) => qos === (values.qos ?? qos))) {
-      const run: Case = { ...shape, bytes, messages: Math.round(shape.messages[bytes] * SHARE) };
-      const ratio = await race(bareLoopFor(run), relayFor(run), rounds);
-      console.log(`${shape.qos}, ${bytes} B: ${ratio.toFixed(2)} of the bare loop\n`);
+    for (const { qos, connections, turn, turns } of CASES.filter(
+      (one) => one.qos === (values.qos ?? one.qos),
+    )) {
+      const shape: Shape = { qos, connections, bytes };
+      const ratios = await race(bareLoopFor(shape), relayFor(shape), {
+        turn: turn[bytes],
+        turns: values.quick ? 3 : turns,
+      });
+      console.log(`${qos}, ${bytes} B: ${describeRatios(ratios)} of the bare loop\n`);
     }
   }
 }
@@ -276,20 +300,25 @@ async function measureStart(): Promise<void> {
   }
   const megabytes = (Bun.file(BINARY).size / 1e6).toFixed(0);
   console.log(
-    `\nConnected ${median(times).toFixed(0)} ms after its start (median of 10); binary ${megabytes} MB`,
+    `\nConnected ${quantile(times, 0.5).toFixed(0)} ms after its start (median of 10); binary ${megabytes} MB`,
   );
 }
 
 /** AUTO with the whole delivery log against AUTO with what is recorded anyway. */
 async function compareLog(): Promise<void> {
-  const run: Case = { qos: "AUTO", connections: 20, messages: Math.round(100_000 * SHARE), bytes: 256 };
-  const everything: Case = { ...run, entrypoint: { sampling: { type: "ALL" } } };
-  const ratio = await race(relayFor(run), relayFor(everything, "log"), 3);
-  console.log(`AUTO with log ALL: ${ratio.toFixed(2)} of its rate without`);
+  const shape: Shape = { qos: "AUTO", connections: 20, bytes: 256 };
+  const everything: Shape = { ...shape, entrypoint: { sampling: { type: "ALL" } } };
+  const ratios = await race(relayFor(shape), relayFor(everything, "log"), {
+    turn: 15_000,
+    turns: values.quick ? 3 : 15,
+  });
+  console.log(`AUTO with log ALL: ${describeRatios(ratios)} of its rate without`);
 }
 
 async function soak(messages: number): Promise<void> {
-  await rateOf(relayFor({ qos: "AUTO", connections: 20, messages, bytes: 256 }));
+  const contender = relayFor({ qos: "AUTO", connections: 20, bytes: 256 });
+  await using lane = await openLane(contender, messages);
+  console.log(await toRow(contender, lane, { rates: [await lane.turn(messages)] }));
 }
 
 if (values.log) {
