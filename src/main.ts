@@ -1,15 +1,14 @@
 // From the command line to a command; the only place that ends the process.
+//
+// What only one command needs is loaded by it: loading all of it takes three times as long as any other command does.
 
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { Command, CommanderError } from "commander";
-import { runCheck } from "#cli/check.ts";
 import { toCommandWords } from "#cli/command-words.ts";
 import { findConfig } from "#cli/config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "#cli/deliveries.ts";
-import { runDemo } from "#cli/demo.ts";
 import { EXIT, toExitCode } from "#cli/exit-codes.ts";
-import { runInit } from "#cli/init.ts";
 import { NOBODY_READS, type Output } from "#cli/output.ts";
 import { LETTER_COMMANDS } from "#cli/letters.ts";
 import { runReference } from "#cli/reference.ts";
@@ -17,8 +16,6 @@ import { RELOAD_COMMAND } from "#cli/reload.ts";
 import { runRemote } from "#cli/remote.ts";
 import { type Flags, type RemoteCommand, toHelp } from "#cli/remote-command.ts";
 import { REPLAY_COMMANDS } from "#cli/replays.ts";
-import { run } from "#cli/run.ts";
-import { runSchema } from "#cli/schema.ts";
 import { SERVICE_COMMANDS } from "#cli/service.ts";
 import { STATUS_COMMAND } from "#cli/status.ts";
 import { SUBSCRIPTION_COMMANDS } from "#cli/subscriptions.ts";
@@ -113,6 +110,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
       );
       const isJournalled = isJournal(1, process.env);
       try {
+        const { run } = await import("#cli/run.ts");
         const exitCode = await run({
           configPath: findConfig(config),
           env: process.env,
@@ -135,12 +133,16 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .action(async ({ config, ...flags }: CheckFlags) => {
       const { withoutSecrets = false, connect = false, json = false } = flags;
       const options = { withoutSecrets, connect, json, env: process.env, stopping: stopping.signal };
+      const { runCheck } = await import("#cli/check.ts");
       finish(await runCheck({ path: findConfig(config), ...options }, io));
     });
   program
     .command("schema")
     .description("print the JSON Schema of the config file")
-    .action(() => finish(runSchema(io)));
+    .action(async () => {
+      const { runSchema } = await import("#cli/schema.ts");
+      finish(runSchema(io));
+    });
   program
     .command("init")
     .description("write a first config file")
@@ -148,6 +150,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option("--force", "replace a file that is there")
     .option("--print", "print it instead")
     .action(async (file: string, { force, print }: { force?: boolean; print?: boolean }) => {
+      const { runInit } = await import("#cli/init.ts");
       finish(await runInit({ path: file, force: force ?? false, print: print ?? false }, io));
     });
   program
@@ -156,6 +159,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option("-n, --count <number>", "end after this many messages (default: on Ctrl-C)", toCount)
     .action(async ({ count }: { count?: number }) => {
       onHangup = () => stopping.abort(NOBODY_READS);
+      const { runDemo } = await import("#cli/demo.ts");
       finish(await runDemo({ count: count ?? null, stopping: stopping.signal, env: process.env }, io));
     });
   const addRemote = (parent: Command, remote: RemoteCommand) => {
