@@ -47,8 +47,8 @@ const { values } = parseArgs({
     soak: { type: "string" },
   },
 });
-const PACED_PER_SECOND = 500;
-const PACED_SECONDS = values.quick ? 2 : 6;
+const PACED_PER_SECOND = 200;
+const PACED_SECONDS = values.quick ? 2 : 10;
 /** Nothing is measured in the first turns, while the compilers of both are at it. */
 const WARM_UP_TURNS = values.quick ? 2 : 12;
 /** How many messages are a turn, by their size, and how many turns are measured. */
@@ -59,6 +59,7 @@ const CASES = [
   { qos: "AT_MOST_ONCE", connections: 1, turn: { 256: 500, 16_384: 500 }, turns: 5 },
 ] as const;
 const SOAK_TURN = 20_000;
+const REST_MS = 20_000;
 const SIZES = [256, 16_384] as const;
 
 async function startReceiver(): Promise<{ url: string } & AsyncDisposable> {
@@ -323,6 +324,9 @@ async function soak(messages: number): Promise<void> {
   for (let left = messages; left > 0; left -= SOAK_TURN)
     rates.push(await lane.turn(Math.min(left, SOAK_TURN)));
   console.log(await toRow(contender, lane, { rates }));
+  await Bun.sleep(REST_MS);
+  const { residentBytes } = await readProcess(lane.pid);
+  console.log(`${(residentBytes / 1e6).toFixed(0)} MB after ${REST_MS / 1000} s of rest`);
 }
 
 if (values.log) {
