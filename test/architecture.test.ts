@@ -40,7 +40,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "@humanwhocodes/momoa": ["config"],
   "fastest-levenshtein": ["config"],
   "prom-client": ["http"],
-  commander: ["main.ts"],
+  commander: ["cli", "main.ts"],
   "bun:sqlite": ["delivery-log"],
   "bun:ffi": ["systemd"],
 };

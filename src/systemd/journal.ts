@@ -6,6 +6,14 @@ import { fstatSync } from "node:fs";
 export const PRIORITY = { critical: 2, error: 3, warn: 4, info: 6, debug: 7 } as const;
 export type Priority = keyof typeof PRIORITY;
 
+/** How text for `fd` is to be written: as it is, unless the journal reads it. */
+export function forJournal(
+  fd: 1 | 2,
+  env: Readonly<Record<string, string | undefined>>,
+): (text: string, priority: Priority) => string {
+  return isJournal(fd, env) ? withPriority : String;
+}
+
 /** True: what is written to `fd` goes to the journal itself, not to somebody that a journal was given to. */
 export function isJournal(fd: number, env: Readonly<Record<string, string | undefined>>): boolean {
   const wanted = env["JOURNAL_STREAM"];

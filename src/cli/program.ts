@@ -1,0 +1,193 @@
+// The commands, with what each takes: the tree that commander reads, and that the manual page is made from.
+//
+// What only one command needs is loaded by it: loading all of it takes three times as long as any other command does.
+
+import { Command } from "commander";
+import { RelayError } from "#lib/errors.ts";
+import { createLineWriter } from "#lib/line-writer.ts";
+import { COMMIT, VERSION } from "#lib/version.ts";
+import { forJournal } from "#systemd/journal.ts";
+import { openNotify } from "#systemd/notify.ts";
+import { watchdogIntervalMs } from "#systemd/watchdog.ts";
+import { findConfig } from "./config-path.ts";
+import { DELIVERY_COMMANDS, LOGS_COMMAND } from "./deliveries.ts";
+import { LETTER_COMMANDS } from "./letters.ts";
+import { NOBODY_READS, type Output } from "./output.ts";
+import { runReference } from "./reference.ts";
+import { RELOAD_COMMAND } from "./reload.ts";
+import { runRemote } from "./remote.ts";
+import { type Flags, type RemoteCommand, toHelp } from "./remote-command.ts";
+import { REPLAY_COMMANDS } from "./replays.ts";
+import { SERVICE_COMMANDS } from "./service.ts";
+import { STATUS_COMMAND } from "./status.ts";
+import { SUBSCRIPTION_COMMANDS } from "./subscriptions.ts";
+import { refuseUnknownCommand } from "./unknown-command.ts";
+
+export interface ProgramOptions {
+  readonly io: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whoever aborts it ends the command; its reason is the name of the signal. */
+  readonly stopping: AbortController;
+  /** What a SIGHUP does from now on. */
+  readonly onHangup: (listener: () => void) => void;
+  /** Told the exit code of the command. */
+  readonly finish: (exitCode: number) => void;
+}
+
+/** How long the last log lines may take. */
+const FLUSH_MS = 1000;
+
+interface CheckFlags {
+  readonly config?: string;
+  readonly withoutSecrets?: boolean;
+  readonly connect?: boolean;
+  readonly json?: boolean;
+}
+
+export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOptions): Command {
+  const program = new Command("relay")
+    .description("Pushes NATS JetStream messages to HTTP callbacks")
+    .version(`relay ${VERSION} (${COMMIT})`)
+    .helpCommand("help [command]", "show the help of a command")
+    .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
+    .exitOverride()
+    .enablePositionalOptions()
+    .showHelpAfterError("(relay --help shows what there is)")
+    .addHelpText("beforeAll", refuseUnknownCommand);
+  const withConfig = (command: Command) =>
+    command.option(
+      "-c, --config <file>",
+      "the config file (default: ./relay.config.json, then /etc/relay/relay.config.json)",
+    );
+
+  withConfig(program.command("run"))
+    .description("run the relay until SIGTERM or Ctrl-C")
+    .action(async ({ config }: { config?: string }) => {
+      const toLine = forJournal(1, env);
+      const log = createLineWriter(1, (dropped) =>
+        toLine(JSON.stringify({ level: "warn", message: "Log lines lost", dropped }), "warn"),
+      );
+      try {
+        const { run } = await import("./run.ts");
+        const exitCode = await run({
+          configPath: findConfig(config),
+          env,
+          stopping: stopping.signal,
+          onHangup,
+          write: (line, level) => log.write(toLine(line, level)),
+          notify: openNotify(env),
+          watchdogMs: watchdogIntervalMs(env, { pid: process.pid }),
+        });
+        finish(exitCode);
+      } finally {
+        await log.flush(FLUSH_MS);
+      }
+    });
+  withConfig(program.command("check"))
+    .description("check the config file, and say every fault of it")
+    .option("--without-secrets", "take references to secrets as given, for use in CI")
+    .option("--connect", "ask NATS too what would become of it; nothing is changed there")
+    .option("--json", "print the findings as JSON")
+    .action(async ({ config, ...flags }: CheckFlags) => {
+      const { withoutSecrets = false, connect = false, json = false } = flags;
+      const options = { withoutSecrets, connect, json, env, stopping: stopping.signal };
+      const { runCheck } = await import("./check.ts");
+      finish(await runCheck({ path: findConfig(config), ...options }, io));
+    });
+  program
+    .command("schema")
+    .description("print the JSON Schema of the config file")
+    .action(async () => {
+      const { runSchema } = await import("./schema.ts");
+      finish(runSchema(io));
+    });
+  program
+    .command("init")
+    .description("write a first config file")
+    .argument("[file]", "where to", "relay.config.json")
+    .option("--force", "replace a file that is there")
+    .option("--print", "print it instead")
+    .action(async (file: string, { force, print }: { force?: boolean; print?: boolean }) => {
+      const { runInit } = await import("./init.ts");
+      finish(await runInit({ path: file, force: force ?? false, print: print ?? false }, io));
+    });
+  program
+    .command("demo")
+    .description("show all of it in a minute, with a nats-server and a receiver of its own")
+    .option("-n, --count <number>", "end after this many messages (default: on Ctrl-C)", toCount)
+    .action(async ({ count }: { count?: number }) => {
+      onHangup(() => stopping.abort(NOBODY_READS));
+      const { runDemo } = await import("./demo.ts");
+      finish(await runDemo({ count: count ?? null, stopping: stopping.signal, env }, io));
+    });
+  const addRemote = (parent: Command, remote: RemoteCommand) => {
+    const command = withConfig(parent.command(remote.usage))
+      .description(remote.description)
+      .option("--url <url>", "the relay at this URL, with the token in RELAY_TOKEN, instead of the one here")
+      .addHelpText("after", toHelp(remote));
+    for (const { flags, description } of remote.options) command.option(flags, description);
+    command.action(async () => {
+      const options = { args: command.args, flags: command.opts<Flags>(), env };
+      finish(await runRemote(remote, { ...options, stopping: stopping.signal }, io));
+    });
+    return command;
+  };
+  const addGroup = (
+    group: Command,
+    { about, remotes }: { about: string; remotes: typeof LETTER_COMMANDS },
+  ) => {
+    group.description(about).helpCommand("help [command]", "show the help of a command");
+    for (const remote of remotes) addRemote(group, remote);
+    return group;
+  };
+  addRemote(program, STATUS_COMMAND);
+  addRemote(program, RELOAD_COMMAND);
+  addGroup(program.command("subscriptions"), {
+    about: "list, show and command the subscriptions of the running relay",
+    remotes: SUBSCRIPTION_COMMANDS,
+  });
+  addGroup(addRemote(program, LOGS_COMMAND).enablePositionalOptions(), {
+    about: LOGS_COMMAND.description,
+    remotes: DELIVERY_COMMANDS,
+  });
+  const letters = addGroup(program.command("dlq"), {
+    about: "list, show, replay and purge the dead letters of the running relay",
+    remotes: LETTER_COMMANDS,
+  });
+  addGroup(letters.command("replays"), {
+    about: "list, show and command the replays of dead letters",
+    remotes: REPLAY_COMMANDS,
+  });
+  const service = program
+    .command("service")
+    .description("print, install or uninstall the systemd service")
+    .helpCommand("help [command]", "show the help of a command");
+  for (const { usage, description, changes, run } of SERVICE_COMMANDS) {
+    const command = service.command(usage).description(description);
+    if (changes) command.option("--dry-run", "say what would be done, and do nothing");
+    command.action(async ({ dryRun }: { dryRun?: boolean }) =>
+      finish(await run({ isDryRun: dryRun ?? false, binary: process.execPath }, io)),
+    );
+  }
+  program
+    .command("reference")
+    .argument("[format]", "man, bash, zsh or fish", "man")
+    .description("print the manual page, or the completions of a shell")
+    .action((format: string) => finish(runReference(program, format, io)));
+  program
+    .command("version")
+    .description("print the version and the commit")
+    .action(() => {
+      io.stdout(`relay ${VERSION} (${COMMIT})\n`);
+      finish(0);
+    });
+  return program;
+}
+
+function toCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 1_000_000) {
+    throw new RelayError("usage", `--count takes a whole number from 1 to 1000000, found "${text}"`);
+  }
+  return count;
+}
