@@ -56,7 +56,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function run(held: Held): Promise<Ending> {
     if (mayHaveLetter(held) && (await isLetterStored(held))) {
-      settler.complete(held);
+      await settler.complete(held);
       return { kind: "suppressed" };
     }
     const waiting = held.isRedeliverable ? closing : final;
@@ -73,10 +73,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       const decision = await attemptInSlot(held);
       if (decision === null) return options.giveBack(held);
       const { action, report } = decision;
-      if (action.kind === "ack") {
-        settler.complete(held);
-        await Promise.resolve(); // The ack leaves before anybody is told.
-      }
+      if (action.kind === "ack") await settler.complete(held);
       if (report !== null) observer.attempted(report);
       switch (action.kind) {
         case "ack":
@@ -84,7 +81,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
         case "dead-letter":
           return storeLetter(held, action.failure);
         case "drop":
-          settler.complete(held);
+          await settler.complete(held);
           return { kind: "dropped", failure: action.failure };
         case "interrupt":
           return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
@@ -173,7 +170,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       : { repeating: letters, trying: letters };
     const result = await settler.storeLetter(held, failure, { deadLetters, closing, ...signals });
     if (result.kind === "stored") {
-      settler.complete(held);
+      await settler.complete(held);
       return { kind: "dead-lettered", failure, endpoint: result.endpoint };
     }
     if (result.kind === "too-large") {

@@ -27,8 +27,8 @@ export interface StoreOptions {
 }
 
 export interface Settler {
-  /** The message is done with: remembered, and acknowledged unless that has been done. */
-  complete: (held: Held) => void;
+  /** The message is done with: acknowledged, unless that has been done, then remembered. */
+  complete: (held: Held) => Promise<void>;
   /**
    * Stores the letter of a message; while no endpoint takes it, tries again until `repeating` aborts, then the last result
    * is returned. When `closing` aborts it tries at once, and more often from then on: the time is limited. `trying` ends a
@@ -57,11 +57,12 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
   }
 
   return {
-    complete(held) {
+    async complete(held) {
       const { message, ack } = held.received;
       if (held.isRedeliverable) ack();
-      // The ack leaves first, at the end of this turn: under AT_LEAST_ONCE the next message waits for it.
-      queueMicrotask(() => guard.markDone(message));
+      // The ack leaves first: under AT_LEAST_ONCE the next message waits for it, and not for the journal.
+      await Promise.resolve();
+      guard.markDone(message);
     },
     async storeLetter(held, failure, { deadLetters, closing, repeating, trying }) {
       const { subscription } = terms.current;

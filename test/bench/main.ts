@@ -219,12 +219,13 @@ async function race(
   for (let index = 0; index < turns; index += 1) {
     rates.push([await base.turn(turn), await lane.turn(turn)]);
   }
-  console.log(await toRow(limit, base, { rates: rates.map(([rate]) => rate) }));
-  console.log(await toRow(contender, lane, { rates: rates.map(([, rate]) => rate) }));
+  console.log(await measureRow(limit, base, { rates: rates.map(([rate]) => rate) }));
+  console.log(await measureRow(contender, lane, { rates: rates.map(([, rate]) => rate) }));
   return rates.map(([first, second]) => second.perSecond / first.perSecond);
 }
 
-async function toRow(
+/** Its row, once its messages have come slowly too. */
+async function measureRow(
   { who, shape }: Contender,
   lane: Lane,
   { rates }: { rates: readonly Rate[] },
@@ -235,16 +236,10 @@ async function toRow(
     shape.qos.padEnd(13),
     `${shape.bytes} B`.padStart(8),
     who.padEnd(5),
-    quantile(
-      rates.map((rate) => rate.perSecond),
-      0.5,
-    )
+    median(rates.map((rate) => rate.perSecond))
       .toFixed(0)
       .padStart(8),
-    quantile(
-      rates.map((rate) => rate.cpuMicros),
-      0.5,
-    )
+    median(rates.map((rate) => rate.cpuMicros))
       .toFixed(1)
       .padStart(8),
     p50Ms.toFixed(2).padStart(7),
@@ -256,6 +251,10 @@ async function toRow(
 
 function quantile(figures: readonly number[], share: number): number {
   return figures.toSorted((a, b) => a - b)[Math.floor(figures.length * share)] ?? Number.NaN;
+}
+
+function median(figures: readonly number[]): number {
+  return quantile(figures, 0.5);
 }
 
 /** The median, and between what the middle half of the turns was. */
@@ -302,7 +301,7 @@ async function measureStart(): Promise<void> {
   }
   const megabytes = (Bun.file(BINARY).size / 1e6).toFixed(0);
   console.log(
-    `\nConnected ${quantile(times, 0.5).toFixed(0)} ms after its start (median of 10); binary ${megabytes} MB`,
+    `\nConnected ${median(times).toFixed(0)} ms after its start (median of 10); binary ${megabytes} MB`,
   );
 }
 
@@ -323,7 +322,7 @@ async function soak(messages: number): Promise<void> {
   const rates: Rate[] = [];
   for (let left = messages; left > 0; left -= SOAK_TURN)
     rates.push(await lane.turn(Math.min(left, SOAK_TURN)));
-  console.log(await toRow(contender, lane, { rates }));
+  console.log(await measureRow(contender, lane, { rates }));
   await Bun.sleep(REST_MS);
   const { residentBytes } = await readProcess(lane.pid);
   console.log(`${(residentBytes / 1e6).toFixed(0)} MB after ${REST_MS / 1000} s of rest`);
