@@ -1,8 +1,10 @@
 // Ticks come together, at their interval, until they are stopped.
 
-import { expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, jest, test } from "bun:test";
 import { startTicks } from "#lib/ticks.ts";
-import { eventually } from "../support/eventually.ts";
+
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
 
 /** When each tick came. */
 function startWatched(intervalMs: number): { readonly at: number[] } & Disposable {
@@ -10,30 +12,26 @@ function startWatched(intervalMs: number): { readonly at: number[] } & Disposabl
   return { at, [Symbol.dispose]: startTicks(intervalMs, () => at.push(performance.now())) };
 }
 
-test("startTicks() ticks at multiples of its interval, together with those of a multiple of it", async () => {
+test("startTicks() ticks at multiples of its interval, together with those of a multiple of it", () => {
   using first = startWatched(50);
-  await eventually(() => first.at.length >= 1);
+  jest.advanceTimersByTime(67);
   using second = startWatched(50);
+  jest.advanceTimersByTime(17);
   using slow = startWatched(100);
-  await eventually(() => slow.at.length >= 3);
-  expect(second.at.length).toBeGreaterThanOrEqual(4);
-  for (const ticks of [second, slow])
-    for (const at of ticks.at) expect(distanceTo(at, first.at)).toBeLessThan(10);
-  const [start = 0, ...rest] = first.at;
-  expect(((first.at.at(-1) ?? 0) - start) / rest.length).toBeWithin(45, 70);
+  jest.advanceTimersByTime(236);
+  expect(first.at).toEqual([51, 101, 151, 201, 251, 301]);
+  expect(second.at).toEqual([101, 151, 201, 251, 301]);
+  expect(slow.at).toEqual([101, 201, 301]);
 });
 
-function distanceTo(at: number, others: readonly number[]): number {
-  return Math.min(...others.map((other) => Math.abs(other - at)));
-}
-
-test("startTicks() ends with what it returns, also from within", async () => {
+test("startTicks() ends with what it returns, also from within", () => {
   using clock = startWatched(20);
   let ticks = 0;
   const stop = startTicks(20, () => {
     ticks += 1;
     stop();
   });
-  await eventually(() => clock.at.length >= 4);
+  jest.advanceTimersByTime(100);
+  expect(clock.at).toHaveLength(4);
   expect(ticks).toBe(1);
 });
