@@ -21,6 +21,7 @@ import type { PumpOptions, PumpStats } from "./pump-options.ts";
 import { createPullPace } from "./pull-pace.ts";
 import { createPullRequests, pullTiming } from "./pull-request.ts";
 import { judgePullStatus, type PullVerdict, readPullStatus } from "./pull-status.ts";
+import { createPull, isOverdue, isSilent, type Pull } from "./pull.ts";
 import { type Received, toReceived } from "./received.ts";
 import { settlesWithin } from "./settles-within.ts";
 
@@ -32,13 +33,6 @@ export interface Pump {
   /** No further pull; resolves when nothing can come any more (bounded). What still comes is handed over. */
   stop: () => Promise<void>;
   stats: () => PumpStats;
-}
-
-interface Pull {
-  readonly id: number;
-  readonly sentAt: number;
-  left: number;
-  hasDelivered: boolean;
 }
 
 const NOBODY_MS = 200;
@@ -68,7 +62,6 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const counts = { pulls: 0, received: 0, silences: 0 };
   let state: "running" | "stopping" | "ended" = "running";
   let pull: Pull | null = null;
-  let lastHeardAt = 0;
   let nobodiesInARow = 0;
   let isNextUnbounded = false;
   let lastStatus: string | null = null;
@@ -82,7 +75,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   }
 
   function onMsg(msg: Msg): void {
-    lastHeardAt = performance.now();
+    if (pull !== null) pull.heardAt = performance.now();
     try {
       const received = toReceived(msg, connection, { isAckUrgent });
       if (received === null) onStatus(msg);
@@ -123,7 +116,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function follow(verdict: Exclude<PullVerdict, { kind: "alive" }>, ended: Pull): void {
     switch (verdict.kind) {
       case "again": {
-        const wasShort = lastHeardAt - ended.sentAt < SHORT_PULL_MS && !ended.hasDelivered;
+        const wasShort = ended.heardAt - ended.sentAt < SHORT_PULL_MS && !ended.hasDelivered;
         return wasShort ? pace.later(SHORT_PULL_MS) : pullNow();
       }
       case "too-small":
@@ -145,15 +138,14 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     }
   }
 
-  function pullNow(): void {
+  function pullNow(heardAt = performance.now()): void {
     pace.cancel();
     if (state !== "running" || pull !== null || !inbox.isOpen || !connection.isConnected) return;
     if (proof.isNeeded) return proof.ask();
     const batch = Math.min(demand.room(), isNextUnbounded ? 1 : requests.maxBatch);
     if (batch <= 0) return;
     counts.pulls += 1;
-    pull = { id: counts.pulls, sentAt: performance.now(), left: batch, hasDelivered: false };
-    lastHeardAt = pull.sentAt;
+    pull = createPull({ id: counts.pulls, batch, expiresMs: requests.expiresMs, heardAt });
     connection.publish(pullSubject, requests.body(batch, isNextUnbounded), { reply: inbox.subject(pull.id) });
     isNextUnbounded = false;
   }
@@ -173,11 +165,16 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function watch(): void {
     if (!connection.isConnected) return;
     if (pull === null) return pullSoon();
-    if (performance.now() - lastHeardAt < timing.silenceMs) return;
-    counts.silences += 1;
-    endPull();
-    proof.doubt();
-    pullNow();
+    if (isSilent(pull, timing)) {
+      counts.silences += 1;
+      endPull();
+      proof.doubt();
+      pullNow();
+    } else if (isOverdue(pull)) {
+      const { heardAt } = pull;
+      endPull();
+      pullNow(heardAt);
+    }
   }
 
   function lose(reason: string): void {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { connect as connectSocket } from "node:net";
 
 import { jetstreamManager } from "@nats-io/jetstream";
-import { headers } from "@nats-io/transport-node";
+import { headers, type SubscriptionOptions } from "@nats-io/transport-node";
 
 import { alignConsumer } from "#nats/consumer.ts";
 import { readConsumer } from "#nats/consumer-info.ts";
@@ -88,6 +88,33 @@ function ackingPump(connection: TestConnection, changes: Partial<PumpOptions> = 
 
 function bodies(pump: TestPump): string[] {
   return pump.received.map(({ message }) => Buffer.from(message.body).toString());
+}
+
+/** The first pull that runs out does so without a word, as with nats-server 2.9.10 that has a message just then. */
+function withoutFirstTimeout(connection: TestConnection): TestConnection & { readonly swallowed: number } {
+  let swallowed = 0;
+  function client() {
+    const real = connection.client();
+    if (real === null) return null;
+    return new Proxy(real, {
+      get(target, name) {
+        if (name !== "subscribe") return Reflect.get(target, name, target) as unknown;
+        return (subject: string, options: SubscriptionOptions) =>
+          target.subscribe(subject, {
+            ...options,
+            callback: (error, msg) => {
+              if (msg.headers?.code === 408 && swallowed === 0) swallowed += 1;
+              else void options.callback?.(error, msg);
+            },
+          });
+      },
+    });
+  }
+  return Object.defineProperties({} as TestConnection & { readonly swallowed: number }, {
+    ...Object.getOwnPropertyDescriptors(connection),
+    client: { value: client },
+    swallowed: { get: () => swallowed },
+  });
 }
 
 async function serverWith(count: number, configText = ""): Promise<NatsServer> {
@@ -279,6 +306,22 @@ describe("startPump()", () => {
     await publishMany(client, "orders.new", 1);
     expect((await readConsumer(connection, REF))?.deliveredSequence).toBe(3);
   });
+
+  test.each([{ acks: true }, { acks: false }])(
+    "startPump() pulls again when the end of a pull is not told: %p",
+    async ({ acks }) => {
+      await using server = await serverWith(0);
+      const client = await server.connect();
+      await using connection = await connected(server.url);
+      await align(connection, { acks });
+      const deaf = withoutFirstTimeout(connection);
+      await using pump = pumpTo(deaf, { acks, source: { ...SOURCE, ackWaitMs: 1000 } });
+      await eventually(() => deaf.swallowed === 1);
+      await publishMany(client, "orders.new", 1);
+      await eventually(() => pump.received.length === 1);
+      expect(pump.stats()).toMatchObject({ pulls: 2, silences: 0 });
+    },
+  );
 
   test("startPump() goes on within seconds when the leader of a cluster steps down", async () => {
     await using cluster = await startNatsCluster(3);
