@@ -12,7 +12,7 @@ import { openFullBacklog } from "./setup.ts";
 
 const NEXT_AFTER_MS = 250;
 /** Timers of a busy machine. */
-const LATE_MS = 100;
+const LATE_MS = 1000;
 
 /** The address that was connected to; the connection is closed. */
 function addressOf(end: TcpEnd): string | undefined {
@@ -27,12 +27,10 @@ describe("connectToFirst()", () => {
     await using receiver = await startTcpReceiver((socket) => socket.resume());
     const startMs = performance.now();
     const sockets = createOpenedSockets();
-    const end = await connectToFirst(["127.0.0.2", "127.0.0.3", "127.0.0.1"], {
-      port: receiver.port,
-      sockets,
-    });
+    const refusing = Array.from({ length: 5 }, (_, index) => `127.0.0.${index + 2}`);
+    const end = await connectToFirst([...refusing, "127.0.0.1"], { port: receiver.port, sockets });
     expect(addressOf(end)).toBe("127.0.0.1");
-    expect(performance.now() - startMs).toBeLessThan(NEXT_AFTER_MS - LATE_MS);
+    expect(performance.now() - startMs).toBeLessThan(refusing.length * NEXT_AFTER_MS - 250);
   });
 
   test("connectToFirst() tries the next address beside one that does not answer", async () => {

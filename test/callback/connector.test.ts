@@ -12,8 +12,8 @@ import { toRoute } from "../support/subscription.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
 
-const TIMEOUT_MS = 150;
-const LATE_MS = 100;
+const TIMEOUT_MS = 400;
+const LATE_MS = 390;
 const TLS = { key: TEST_KEY, cert: TEST_CERT };
 
 function dial(url: URL, changes: Partial<Route> = {}): Promise<Dialled> {

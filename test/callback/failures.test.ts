@@ -10,9 +10,9 @@ import { findDeadPort, startReceiver, startTcpReceiver } from "../support/receiv
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 
 const OPTIONS = { mayResend: true, signal: NEVER };
-const TIMEOUT_MS = 150;
+const TIMEOUT_MS = 400;
 /** Timers of a busy machine. */
-const LATE_MS = 100;
+const LATE_MS = 390;
 
 const OK_HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
 

@@ -22,9 +22,9 @@ import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
 const OPTIONS = { mayResend: true, signal: NEVER };
 const TLS = { key: TEST_KEY, cert: TEST_CERT };
 const CREDENTIALS = { username: "relay", password: "pass-word" };
-const TIMEOUT_MS = 150;
+const TIMEOUT_MS = 400;
 /** Timers of a busy machine. */
-const LATE_MS = 100;
+const LATE_MS = 390;
 const HTTPS = new URL("https://callback.test/hook?secret=1");
 const HTTP = new URL("http://callback.test/hook?secret=1");
 

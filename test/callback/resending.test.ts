@@ -8,9 +8,9 @@ import { startReceiver, startTcpReceiver } from "../support/receiver.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 
 const OPTIONS = { mayResend: true, signal: NEVER };
-const TIMEOUT_MS = 150;
+const TIMEOUT_MS = 400;
 /** Timers of a busy machine. */
-const LATE_MS = 100;
+const LATE_MS = 390;
 
 describe("resending", () => {
   const BREAKS: [string, (socket: Socket) => void][] = [

@@ -294,8 +294,10 @@ test("other pages, other names, other types and too much are refused", async () 
 });
 
 test("status, config, metrics and orphans are as the document says, and hold no secret", async () => {
-  await eventually(async () => (await api("GET", "/readyz")).status === 200);
-  const status = await api("GET", "/api/status");
+  const status = await eventually(async () => {
+    const shown = await api("GET", "/api/status");
+    return shown.body.subscriptions.consuming === 2 && shown;
+  });
   expect(status.body).toMatchObject({
     version: expect.stringMatching(/^\d+\.\d+\.\d+/u),
     config: { path: join(directory, "relay.config.json"), refused: null },

@@ -195,7 +195,7 @@ test("createTokenAuth() goes on with keys that are too old while no others can b
 
 test("createTokenAuth() waits for a silent authority once, not with each token that it knows the key of", async () => {
   await using authority = await startAuthority(RSA);
-  const authenticate = authOf(authority, { maxAgeMs: 0, retryMs: 0, timeoutMs: 400 });
+  const authenticate = authOf(authority, { maxAgeMs: 0, retryMs: 0, timeoutMs: 800 });
   const token = await signToken(RSA);
   expect(await authenticate(token)).toMatchObject({ kind: "valid" });
   authority.answer(null);
@@ -203,7 +203,7 @@ test("createTokenAuth() waits for a silent authority once, not with each token t
   expect(await authenticate(token)).toMatchObject({ kind: "valid" });
   const start = performance.now();
   for (let time = 0; time < 5; time += 1) expect(await authenticate(token)).toMatchObject({ kind: "valid" });
-  expect(performance.now() - start).toBeLessThan(300);
+  expect(performance.now() - start).toBeLessThan(700);
 });
 
 test("createTokenAuth() does not wait long for an authority that is silent, or stalls", async () => {

@@ -1,10 +1,8 @@
 // Renewals, and the end of the lease.
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 
 import { type Heartbeat, startHeartbeat } from "#pipeline/heartbeat.ts";
-
-import { eventually } from "../support/eventually.ts";
 
 interface Watched extends Heartbeat, Disposable {
   /** When each renewal was made, since the start. */
@@ -33,13 +31,13 @@ function start(
 }
 
 describe("startHeartbeat()", () => {
-  test("renews every third of the ack wait", async () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  test("renews every third of the ack wait", () => {
     using heartbeat = start(1500, { isInContact: true });
-    await eventually(() => heartbeat.renewals.length >= 2);
-    const [first = 0, second = 0] = heartbeat.renewals;
-    expect(first).toBeGreaterThan(490);
-    expect(first).toBeLessThan(740);
-    expect(second).toBeGreaterThan(990);
+    jest.advanceTimersByTime(1600);
+    expect(heartbeat.renewals).toEqual([500, 1000, 1500]);
     expect(heartbeat.isCurrent()).toBe(true);
     expect(heartbeat.expiries).toEqual([]);
   });
@@ -49,66 +47,67 @@ describe("startHeartbeat()", () => {
     expect(heartbeat.isCurrent()).toBe(true);
   });
 
-  test("ends after two thirds of the ack wait without contact, is told once, and stays ended", async () => {
+  test("ends after two thirds of the ack wait without contact, is told once, and stays ended", () => {
     using heartbeat = start(900, { isInContact: false });
-    await eventually(() => !heartbeat.isCurrent());
-    await eventually(() => heartbeat.expiries.length > 0);
-    expect(heartbeat.expiries[0]).toBeGreaterThan(590);
-    expect(heartbeat.expiries[0]).toBeLessThan(2000);
-    const renewals = heartbeat.renewals.length;
-    const later = performance.now() + 700;
-    heartbeat.contactAt = later;
+    jest.advanceTimersByTime(599);
+    expect(heartbeat.isCurrent()).toBe(true);
+    jest.advanceTimersByTime(1);
     expect(heartbeat.isCurrent()).toBe(false);
-    await eventually(() => performance.now() > later);
+    jest.advanceTimersByTime(500);
+    expect(heartbeat.expiries).toHaveLength(1);
+    const renewals = heartbeat.renewals.length;
+    heartbeat.contactAt = performance.now();
+    expect(heartbeat.isCurrent()).toBe(false);
+    jest.advanceTimersByTime(2000);
     expect(heartbeat.expiries).toHaveLength(1);
     expect(heartbeat.renewals).toHaveLength(renewals);
   });
 
   // Each end was logged, and followed by a new start: without NATS the log grew although nothing was at stake.
-  test("does not end while nothing is held that another relay could take over, however long the silence", async () => {
+  test("does not end while nothing is held that another relay could take over, however long the silence", () => {
     using heartbeat = start(300, { isInContact: false, isHolding: false });
-    await eventually(() => !heartbeat.isCurrent());
-    const later = performance.now() + 1200;
-    await eventually(() => performance.now() > later);
+    jest.advanceTimersByTime(3_600_000);
     expect(heartbeat.expiries).toEqual([]);
     expect(heartbeat.isCurrent()).toBe(false);
     heartbeat.isHolding = true;
-    await eventually(() => heartbeat.expiries.length > 0, { withinMs: 2000 });
+    jest.advanceTimersByTime(3_600_000);
     expect(heartbeat.expiries).toHaveLength(1);
   });
 
-  test("is current again when NATS is back and nothing was held meanwhile", async () => {
+  test("is current again when NATS is back and nothing was held meanwhile", () => {
     using heartbeat = start(300, { isInContact: false, isHolding: false });
-    await eventually(() => !heartbeat.isCurrent());
-    heartbeat.contactAt = performance.now() + 10_000;
+    jest.advanceTimersByTime(60_000);
+    expect(heartbeat.isCurrent()).toBe(false);
+    heartbeat.contactAt = performance.now();
     expect(heartbeat.isCurrent()).toBe(true);
     expect(heartbeat.expiries).toEqual([]);
   });
 
-  test("lasts for two thirds of the ack wait from the last contact on", async () => {
+  test("lasts for two thirds of the ack wait from the last contact on", () => {
     using heartbeat = start(3000, { isInContact: false });
-    heartbeat.contactAt = performance.now() + 500;
-    await eventually(() => !heartbeat.isCurrent());
-    expect(performance.now()).toBeGreaterThan(heartbeat.contactAt + 1990);
-    expect(performance.now()).toBeLessThan(heartbeat.contactAt + 2700);
+    jest.advanceTimersByTime(500);
+    heartbeat.contactAt = performance.now();
+    jest.advanceTimersByTime(1999);
+    expect(heartbeat.isCurrent()).toBe(true);
+    jest.advanceTimersByTime(1);
+    expect(heartbeat.isCurrent()).toBe(false);
   });
 
-  test("renews at once when a lost contact is back", async () => {
+  test("renews at once when a lost contact is back", () => {
     using heartbeat = start(30_000, { isInContact: false });
-    const startedAt = performance.now();
-    heartbeat.contactAt = startedAt + 1000;
-    await eventually(() => performance.now() > startedAt + 700);
+    jest.advanceTimersByTime(1000);
+    heartbeat.contactAt = performance.now();
+    jest.advanceTimersByTime(1600);
     expect(heartbeat.renewals).toEqual([]);
-    heartbeat.contactAt = startedAt + 2600;
-    await eventually(() => heartbeat.renewals.length > 0, { withinMs: 2000 });
+    heartbeat.contactAt = performance.now();
+    jest.advanceTimersByTime(600);
     expect(heartbeat.renewals).toHaveLength(1);
   });
 
-  test("stop() ends renewals and checks", async () => {
+  test("stop() ends renewals and checks", () => {
     const heartbeat = start(150, { isInContact: false });
     heartbeat.stop();
-    const later = performance.now() + 700;
-    await eventually(() => performance.now() > later);
+    jest.advanceTimersByTime(60_000);
     expect(heartbeat.renewals).toEqual([]);
     expect(heartbeat.expiries).toEqual([]);
   });
