@@ -18,7 +18,7 @@ export interface PullTiming {
 export function pullTiming({ acks, ackWaitMs }: { acks: boolean; ackWaitMs: number }): PullTiming {
   return acks
     ? { expiresMs: Math.min(30_000, ackWaitMs), heartbeatMs: 2500, silenceMs: 5500, watchMs: 1000 }
-    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: 3500, watchMs: 250 };
+    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: 2500, watchMs: 250 };
 }
 
 export interface PullRequests {
