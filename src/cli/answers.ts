@@ -2,6 +2,7 @@
 
 import type { ExchangeView } from "#http/exchange-view.ts";
 import type { Orphan } from "#http/orphans.ts";
+import type { Reloaded } from "#http/reload.ts";
 import type { Status } from "#http/status.ts";
 import type { SubscriptionView } from "#http/subscription-view.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -92,9 +93,9 @@ export function toExchange(value: unknown): ExchangeView {
   return exchange;
 }
 
-export function toReloaded(value: unknown): { changes: readonly string[]; warnings: readonly string[] } {
-  expectLike(value, { changes: [""], warnings: [""] });
-  return value as ReturnType<typeof toReloaded>;
+export function toReloaded(value: unknown): Reloaded {
+  expectLike(value, { changes: [""], warnings: [""], loadedAt: "" });
+  return value as Reloaded;
 }
 
 /** Throws a RelayError where it is not. */

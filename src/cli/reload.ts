@@ -2,6 +2,7 @@
 
 import { toReloaded } from "./answers.ts";
 import { expectDone, PATIENT_MS } from "./client.ts";
+import { toRelative } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
 import { clean, toSafeJson } from "./terminal.ts";
 
@@ -20,7 +21,7 @@ export const RELOAD_COMMAND: RemoteCommand = {
 
 const REFUSED = 422;
 
-async function reload({ client, flags, io }: RemoteCall): Promise<number> {
+async function reload({ client, flags, io, nowMs }: RemoteCall): Promise<number> {
   // A relay that hangs says nothing to this either; a drain may take its time.
   expectDone(await client.ask("GET", "api/status"), "reload the config");
   const answer = await client.ask("POST", "api/reload", { limitMs: PATIENT_MS });
@@ -30,12 +31,14 @@ async function reload({ client, flags, io }: RemoteCall): Promise<number> {
     return 1;
   }
   const value = expectDone(answer, "reload the config");
-  const { changes, warnings } = toReloaded(value);
+  const { changes, warnings, loadedAt } = toReloaded(value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
     return 0;
   }
-  const lines = changes.length === 0 ? ["Nothing changed"] : changes;
+  // The relay may have seen the file change before it was asked.
+  const same = `Nothing changed: the config that runs was loaded ${toRelative(loadedAt, nowMs)}`;
+  const lines = changes.length === 0 ? [same] : changes;
   io.stdout(
     [...lines, ...warnings.map((text) => `  warning: ${text}`)].map((line) => `${clean(line)}\n`).join(""),
   );

@@ -4,12 +4,15 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import type { ServerEnv } from "./caller.ts";
 import { toProblemResponse } from "./problem.ts";
-import { texts } from "./view.ts";
+import { date, texts } from "./view.ts";
 
 export const reloadSchema = v.strictObject({
   changes: texts("A line for each thing that changed; empty: nothing did"),
   warnings: texts("What `relay check` warns of"),
+  loadedAt: date("When the config that runs was loaded: before this request, if nothing changed"),
 });
+
+export type Reloaded = v.InferOutput<typeof reloadSchema>;
 
 export type ReloadOutcome =
   /** `changes`: a line for each thing that changed; empty: nothing did. */
@@ -19,14 +22,25 @@ export type ReloadOutcome =
 
 export type Reload = () => Promise<ReloadOutcome>;
 
-export function createReload(reload: Reload, mask: (text: string) => string): Hono<ServerEnv> {
+export interface ReloadOptions {
+  readonly reload: Reload;
+  /** RFC 3339. */
+  readonly loadedAt: () => string;
+  readonly mask: (text: string) => string;
+}
+
+export function createReload({ reload, loadedAt, mask }: ReloadOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.post("/", async (context) => {
     context.env.keepOpen(); // What is in flight may take its time to end.
     const outcome = await reload();
     if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report }, mask);
     const { changes, warnings } = outcome;
-    return context.json({ changes: changes.map(mask), warnings: warnings.map(mask) });
+    return context.json({
+      changes: changes.map(mask),
+      warnings: warnings.map(mask),
+      loadedAt: loadedAt(),
+    } satisfies Reloaded);
   });
   return routes;
 }

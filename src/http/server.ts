@@ -76,7 +76,10 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     );
   server.route("/api/activity", createActivityRoute(options.activity, { subscriptions, mask }));
   server.get("/api/config", (context) => context.json(options.config()));
-  server.route("/api/reload", createReload(options.reload, mask));
+  server.route(
+    "/api/reload",
+    createReload({ reload: options.reload, loadedAt: () => options.status().config.loadedAt, mask }),
+  );
   server.route("/api/orphans", createOrphans(options.orphans, mask));
   server.route("/api/deliveries", createDeliveryRoutes(options));
   server.route("/api/logging", createLoggingRoutes(options));

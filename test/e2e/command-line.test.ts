@@ -325,12 +325,15 @@ describe("a test of a callback", () => {
 
 describe("a reload", () => {
   test("taken: a line for each change, exit 0", async () => {
-    expect(await run("reload")).toEqual({ exitCode: 0, stdout: "Nothing changed\n", stderr: "" });
+    const same = expect.stringMatching(
+      /^Nothing changed: the config that runs was loaded \d+ (s|min) ago\n$/,
+    );
+    expect(await run("reload")).toEqual({ exitCode: 0, stdout: same, stderr: "" });
     await writeFile(word, "the-second-secret-word");
     const { exitCode, stdout } = await run("reload");
     expect(exitCode).toBe(0);
     expect(stdout).toStartWith("Subscription billing changed");
-    expect(JSON.parse((await run("reload", "--json")).stdout)).toEqual({ changes: [], warnings: [] });
+    expect(JSON.parse((await run("reload", "--json")).stdout)).toMatchObject({ changes: [], warnings: [] });
   });
 
   test("refused: what relay check says, exit 1, and the config before goes on", async () => {
