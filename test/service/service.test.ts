@@ -52,7 +52,7 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
   async function untilDelivered(count: number, name: string): Promise<void> {
     const wanted = Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
     const hasAll = () => new Set(wanted).isSubsetOf(received());
-    await eventually(hasAll, { what: `all of ${name}`, withinMs: 60_000 });
+    await eventually(hasAll, { what: `all of ${name}`, withinMs: 25_000 });
   }
 
   async function dropIn(name: string, setting: string): Promise<void> {
