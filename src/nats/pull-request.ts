@@ -6,7 +6,7 @@ export interface PullTiming {
   readonly expiresMs: number;
   /** 0: none. */
   readonly heartbeatMs: number;
-  /** A pull of which nothing was heard for so long is dead. */
+  /** A pull of which nothing was heard for so long is dead; without heartbeats its end tells. */
   readonly silenceMs: number;
   readonly watchMs: number;
 }
@@ -18,7 +18,7 @@ export interface PullTiming {
 export function pullTiming({ acks, ackWaitMs }: { acks: boolean; ackWaitMs: number }): PullTiming {
   return acks
     ? { expiresMs: Math.min(30_000, ackWaitMs), heartbeatMs: 2500, silenceMs: 5500, watchMs: 1000 }
-    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: 2500, watchMs: 250 };
+    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: Number.POSITIVE_INFINITY, watchMs: 250 };
 }
 
 export interface PullRequests {

@@ -138,14 +138,14 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     }
   }
 
-  function pullNow(heardAt = performance.now()): void {
+  function pullNow(): void {
     pace.cancel();
     if (state !== "running" || pull !== null || !inbox.isOpen || !connection.isConnected) return;
     if (proof.isNeeded) return proof.ask();
     const batch = Math.min(demand.room(), isNextUnbounded ? 1 : requests.maxBatch);
     if (batch <= 0) return;
     counts.pulls += 1;
-    pull = createPull({ id: counts.pulls, batch, expiresMs: requests.expiresMs, heardAt });
+    pull = createPull({ id: counts.pulls, batch, expiresMs: requests.expiresMs });
     connection.publish(pullSubject, requests.body(batch, isNextUnbounded), { reply: inbox.subject(pull.id) });
     isNextUnbounded = false;
   }
@@ -165,16 +165,12 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function watch(): void {
     if (!connection.isConnected) return;
     if (pull === null) return pullSoon();
-    if (isSilent(pull, timing)) {
-      counts.silences += 1;
-      endPull();
-      proof.doubt();
-      pullNow();
-    } else if (isOverdue(pull)) {
-      const { heardAt } = pull;
-      endPull();
-      pullNow(heardAt);
-    }
+    if (!isSilent(pull, timing) && !isOverdue(pull)) return;
+    counts.silences += 1;
+    endPull();
+    // What is on its way comes before the answer, and is held by then: no more than there is room for is asked for.
+    proof.doubt();
+    pullNow();
   }
 
   function lose(reason: string): void {

@@ -98,7 +98,8 @@ function withoutFirstTimeout(connection: TestConnection): TestConnection & { rea
     if (real === null) return null;
     return new Proxy(real, {
       get(target, name) {
-        if (name !== "subscribe") return Reflect.get(target, name, target) as unknown;
+        const own = Reflect.get(target, name, target) as unknown;
+        if (name !== "subscribe") return typeof own === "function" ? (own.bind(target) as unknown) : own;
         return (subject: string, options: SubscriptionOptions) =>
           target.subscribe(subject, {
             ...options,
@@ -313,15 +314,37 @@ describe("startPump()", () => {
       await using server = await serverWith(0);
       const client = await server.connect();
       await using connection = await connected(server.url);
-      await align(connection, { acks });
+      const { consumerCreated } = await align(connection, { acks });
       const deaf = withoutFirstTimeout(connection);
-      await using pump = pumpTo(deaf, { acks, source: { ...SOURCE, ackWaitMs: 1000 } });
+      await using pump = pumpTo(deaf, { acks, consumerCreated, source: { ...SOURCE, ackWaitMs: 1000 } });
       await eventually(() => deaf.swallowed === 1);
       await publishMany(client, "orders.new", 1);
       await eventually(() => pump.received.length === 1);
-      expect(pump.stats()).toMatchObject({ pulls: 2, silences: 0 });
+      expect(pump.stats()).toMatchObject({ pulls: 2, silences: 1 });
     },
   );
+
+  test("startPump() without acks holds no more than it may after a time in which it could read nothing", async () => {
+    await using server = await serverWith(0);
+    await using connection = await connected(server.url);
+    await align(connection, { acks: false });
+    await using pump = pumpTo(connection, { acks: false });
+    await eventually(() => pump.stats().pulls === 1);
+    const publish = `
+      import { connect } from "@nats-io/transport-node";
+      const client = await connect({ servers: "${server.url}" });
+      for (let n = 1; n <= 10; n += 1) client.publish("orders.new", String(n));
+      await client.drain();
+      await Bun.sleep(1600);`;
+    const child = Bun.spawnSync([process.execPath, "-e", publish], {
+      cwd: import.meta.dirname,
+      stderr: "inherit",
+    });
+    expect(child.exitCode).toBe(0);
+    await eventually(() => pump.received.length >= 5);
+    await pump.stop();
+    expect(bodies(pump)).toEqual(["1", "2", "3", "4", "5"]);
+  });
 
   test("startPump() goes on within seconds when the leader of a cluster steps down", async () => {
     await using cluster = await startNatsCluster(3);
