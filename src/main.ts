@@ -1,16 +1,20 @@
 // From the command line to a command; the only place that ends the process.
 
 import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { CommanderError } from "commander";
 import { toCommandWords } from "#cli/command-words.ts";
 import { EXIT, toExitCode } from "#cli/exit-codes.ts";
 import { NOBODY_READS, type Output } from "#cli/output.ts";
+import { createPrint } from "#cli/print.ts";
 import { createProgram } from "#cli/program.ts";
-import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { forJournal } from "#systemd/journal.ts";
+
+const argv = toCommandWords(process.argv);
+// Before signals are listened for: one that was heard would be lost with the program that is replaced.
+if (argv[2] === "run") useSmallHeap(argv, process.env);
 
 // A compiled binary goes on after an error that nobody caught: it must not.
 process.on("uncaughtException", crash);
@@ -38,22 +42,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 let onHangup: () => void = () => undefined;
 process.on("SIGHUP", () => onHangup());
 
+const print = createPrint(() => stopping.abort(NOBODY_READS));
 const io: Output = { stdout: (content) => print(1, content), stderr: (text) => print(2, text) };
-
-/** Only of these is EIO no fault of a disk: they were closed. */
-const terminals: ReadonlySet<number> = new Set([1, 2].filter(isatty));
-
-/** What nobody reads any more, as in `relay schema | head -1` or on a terminal that was closed, is no error, and an end. */
-function print(fd: 1 | 2, content: string | Uint8Array): void {
-  try {
-    const bytes = typeof content === "string" ? Buffer.from(content) : content;
-    for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
-  } catch (error) {
-    const code = codeOf(error);
-    if (code !== "EPIPE" && !(code === "EIO" && terminals.has(fd))) throw error;
-    stopping.abort(NOBODY_READS);
-  }
-}
 
 async function main(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
@@ -75,6 +65,4 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-const argv = toCommandWords(process.argv);
-if (argv[2] === "run") useSmallHeap(argv, process.env);
 process.exit(await main(argv));

@@ -13,7 +13,12 @@ export interface LineWriter {
 }
 
 const MAX_QUEUED_LENGTH = 1024 * 1024;
+/** Nobody will read any more: the pipe or the terminal was closed. */
+const GONE: ReadonlySet<string> = new Set(["EPIPE", "EIO", "EBADF"]);
+/** A pipe or a disk that is full may have room again. */
+const RETRY_MS = 200;
 const writeTo = promisify(write);
+const wait = promisify(setTimeout);
 
 /** `toNotice` makes the line that says how many were dropped. */
 export function createLineWriter(fd: number, toNotice: (dropped: number) => string): LineWriter {
@@ -47,16 +52,17 @@ export function createLineWriter(fd: number, toNotice: (dropped: number) => stri
     writing = null;
   }
 
-  /** Nobody reads any more: nothing is kept for them. */
+  /** Never rejects. */
   async function writeAll(bytes: Buffer): Promise<void> {
-    try {
-      for (let offset = 0; offset < bytes.length;) {
+    for (let offset = 0; offset < bytes.length && !isGone;) {
+      try {
         const { bytesWritten } = await writeTo(fd, bytes, offset);
         offset += bytesWritten;
+      } catch (error) {
+        isGone = GONE.has(codeOf(error));
+        if (isGone) queued = "";
+        else await wait(RETRY_MS);
       }
-    } catch (error) {
-      isGone = codeOf(error) !== "EAGAIN";
-      queued = "";
     }
   }
 

@@ -84,12 +84,20 @@ test("a hangup ends it, and a SIGTERM after that does not cut the end short", as
   const env = { PATH: process.env["PATH"] ?? "", TMPDIR: directory.path };
   const child = Bun.spawn([BINARY, "demo"], { env, stdout: "pipe", stderr: "inherit" });
   stack.defer(() => end(child));
+  const signals = [
+    ["delivered", "SIGHUP"],
+    [" lost", "SIGTERM"],
+  ] as const;
   let output = "";
+  let sent = 0;
   for await (const chunk of child.stdout) {
     output += new TextDecoder().decode(chunk);
-    if (output.includes(" lost")) child.kill("SIGTERM");
-    else if (output.includes("delivered")) child.kill("SIGHUP");
+    const [word, signal] = signals[sent] ?? [];
+    if (word === undefined || !output.includes(word)) continue;
+    child.kill(signal);
+    sent += 1;
   }
+  expect(sent).toBe(2);
   await eventually(() => child.exitCode !== null);
   expect(child.exitCode).toBe(0);
   expect(await readdir(directory.path)).toEqual([]);

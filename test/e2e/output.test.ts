@@ -2,6 +2,7 @@
 
 import { jetstream } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { testConfig } from "../support/config.ts";
@@ -44,3 +45,47 @@ test.each(["stalls", "leaves"])("a log reader that %s does not hold up deliverie
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
 });
+
+test.each(["schema", "--help", "reference man", "version"])(
+  "what %s prints onto a full disk is a fault that is told",
+  async (command) => {
+    const child = Bun.spawn([BINARY, ...command.split(" ")], {
+      stdout: Bun.file("/dev/full"),
+      stderr: "pipe",
+    });
+    expect(await child.stderr.text()).toBe("Cannot write to stdout: no space is left\n");
+    expect(await child.exited).toBe(1);
+  },
+);
+
+test("what is printed into a pipe that does not wait for its reader is whole all the same", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "pipe");
+  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const nonBlocking = "fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK) and exec @ARGV";
+  const child = Bun.spawn(["perl", "-MFcntl", "-e", nonBlocking, BINARY, "schema"], {
+    stdout: Bun.file(path),
+    stderr: "pipe",
+  });
+  let text = "";
+  await eventually(() => {
+    text += readSome(fd);
+    return child.exitCode !== null;
+  });
+  for (let rest = readSome(fd); rest !== ""; rest = readSome(fd)) text += rest;
+  closeSync(fd);
+  expect([await child.stderr.text(), child.exitCode]).toEqual(["", 0]);
+  expect(text.length).toBeGreaterThan(100_000);
+  expect(JSON.parse(text)).toHaveProperty("$schema");
+});
+
+/** Less than fits in a pipe. */
+function readSome(fd: number): string {
+  try {
+    const bytes = Buffer.alloc(8192);
+    return bytes.toString("latin1", 0, readSync(fd, bytes));
+  } catch {
+    return "";
+  }
+}

@@ -195,19 +195,21 @@ test.each(EVERY_QOS)(
     await using setup = await setUp(qos);
     const { relay, receiver, write, publishWhile } = setup;
     const count = 600;
+    const consuming = () => relay.logs.filter(({ message }) => message === "Consuming").length;
     const publishing = publishWhile((n) => n <= count);
     for (let change = 1; change <= 5; change += 1) {
       const target = (count * change) / 7;
       await eventually(() => receiver.requests.length >= target, { withinMs: 15_000 });
       await write({ ...FIRST, ackWaitSeconds: 5 + (change % 2) });
       await reload(relay);
+      await eventually(() => consuming() === change + 1);
     }
     await publishing;
     await eventually(() => receiver.requests.length >= count, { withinMs: 15_000 });
     expectEachOnce(receiver.requests, { qos, count });
     const changes = changesOf(relay).filter((line) => line !== "nothing changed");
     expect(changes).toEqual(range(5).map(() => "Subscription sub changed, started anew"));
-    expect(relay.logs.filter(({ message }) => message === "Consuming")).toHaveLength(6);
+    expect(consuming()).toBe(6);
   },
   30_000,
 );
