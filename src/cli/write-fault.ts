@@ -1,4 +1,4 @@
-// Why a file could not be written, in words.
+// Why something could not be written, in words.
 
 import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
 import { clean } from "./terminal.ts";
@@ -12,8 +12,9 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
 };
 
-export function toWriteFault(path: string, error: unknown): RelayError {
+/** `target`: a path, or `to stdout`. */
+export function toWriteFault(target: string, error: unknown): RelayError {
   const code = codeOf(error);
   const reason = REASONS[code] ?? messageOf(error);
-  return new RelayError("unavailable", `Cannot write ${clean(path)}: ${reason}`, { cause: error });
+  return new RelayError("unavailable", `Cannot write ${clean(target)}: ${reason}`, { cause: error });
 }

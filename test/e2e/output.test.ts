@@ -2,11 +2,12 @@
 
 import { jetstream } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
+import { makePipe, readSome } from "../support/pipe.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream } from "../support/nats.ts";
 import { BINARY, temporaryDirectory } from "../support/relay.ts";
@@ -60,8 +61,7 @@ test.each(["schema", "--help", "reference man", "version"])(
 
 test("what is printed into a pipe that does not wait for its reader is whole all the same", async () => {
   await using directory = await temporaryDirectory();
-  const path = join(directory.path, "pipe");
-  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  const path = makePipe(directory.path);
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const nonBlocking = "fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK) and exec @ARGV";
   const child = Bun.spawn(["perl", "-MFcntl", "-e", nonBlocking, BINARY, "schema"], {
@@ -79,13 +79,3 @@ test("what is printed into a pipe that does not wait for its reader is whole all
   expect(text.length).toBeGreaterThan(100_000);
   expect(JSON.parse(text)).toHaveProperty("$schema");
 });
-
-/** Less than fits in a pipe. */
-function readSome(fd: number): string {
-  try {
-    const bytes = Buffer.alloc(8192);
-    return bytes.toString("latin1", 0, readSync(fd, bytes));
-  } catch {
-    return "";
-  }
-}

@@ -1,18 +1,18 @@
 // Log lines, onto what is full for a while, slow, or closed.
 
-import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { createLineWriter } from "#lib/line-writer.ts";
 import { eventually } from "../support/eventually.ts";
+import { makePipe, readSome } from "../support/pipe.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 
 const noticeOf = (dropped: number) => `dropped ${dropped}`;
 
 test("createLineWriter() writes each line whole into a pipe that was full", async () => {
   await using directory = await temporaryDirectory();
-  const path = join(directory.path, "pipe");
-  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  const path = makePipe(directory.path);
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   const lines = Array.from({ length: 3000 }, (_, index) => `${index} ${"x".repeat(90)}`);
   const writer = createLineWriter(fd, noticeOf);
@@ -62,12 +62,3 @@ test("createLineWriter() keeps nothing for a reader that has left", async () => 
   expect(readFileSync(path, "utf8")).toBe("end");
   closeSync(fd);
 });
-
-function readSome(fd: number): string {
-  try {
-    const bytes = Buffer.alloc(8192);
-    return bytes.toString("latin1", 0, readSync(fd, bytes));
-  } catch {
-    return "";
-  }
-}
