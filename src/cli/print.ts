@@ -40,11 +40,7 @@ function writeAll(fd: number, bytes: Uint8Array): void {
       if (codeOf(error) !== "EAGAIN") throw error;
       if (performance.now() - progressAt > STALLED_MS)
         throw new RelayError("unavailable", "Cannot write to stdout: nobody reads it", { cause: error });
-      pause(RETRY_MS);
+      Bun.sleepSync(RETRY_MS);
     }
   }
-}
-
-function pause(durationMs: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }

@@ -11,7 +11,7 @@ import { isInState, readMetric, readReadiness } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { startReceiver } from "../support/receiver.ts";
-import { type RelayProcess, runRelay, startRelay, temporaryDirectory } from "../support/relay.ts";
+import { changesOf, type RelayProcess, runRelay, startRelay, temporaryDirectory } from "../support/relay.ts";
 import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -97,12 +97,6 @@ async function setUp(subscriptions: readonly Json[] = []): Promise<Setup> {
       js.publish(`${prefix}.${token}`, JSON.stringify({ name, answers })),
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
-}
-
-/** What each reload changed, of those that changed something. */
-function changesOf({ logs }: RelayProcess): readonly (readonly string[])[] {
-  const all = logs.filter(({ message }) => message === "Config reloaded");
-  return all.map(({ changes }) => changes as string[]).filter(([first]) => first !== "nothing changed");
 }
 
 function subscription(id: string, changes: Json = {}): Json {

@@ -141,3 +141,9 @@ async function readLines(stream: ReadableStream<Uint8Array>, take: (line: string
   }
   if (rest !== "") take(rest);
 }
+
+/** What each reload changed, of those that changed something. */
+export function changesOf({ logs }: RelayProcess): readonly (readonly string[])[] {
+  const all = logs.filter(({ message }) => message === "Config reloaded");
+  return all.map(({ changes }) => changes as string[]).filter(([first]) => first !== "nothing changed");
+}
