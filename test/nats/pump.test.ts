@@ -347,7 +347,7 @@ describe("startPump()", () => {
   });
 
   test("startPump() goes on within seconds when the leader of a cluster steps down", async () => {
-    await using cluster = await startNatsCluster(3);
+    await using cluster = await startNatsCluster();
     const [first] = cluster.servers;
     if (first === undefined) throw new Error("no server");
     const client = await first.connect();

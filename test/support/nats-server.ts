@@ -34,18 +34,36 @@ export interface NatsServerOptions {
   readonly jetstream?: boolean;
   readonly name?: string;
   readonly port?: number;
-  /** The program; else `NATS_SERVER`, else what Debian installs. */
+  /** The program; else that of `findNatsServer`. */
   readonly binary?: string;
 }
 
 const FURTHER_PLACES = "/usr/local/sbin:/usr/sbin:/sbin";
 
+/**
+ * What `NATS_SERVER` names: a path, a version, or `newest`; else what Debian installs, the oldest version that Relay
+ * supports. Throws if it cannot be had.
+ */
 export function findNatsServer(): string {
-  const wanted = process.env["NATS_SERVER"];
-  if (wanted !== undefined && wanted !== "") return wanted;
+  const wanted = process.env["NATS_SERVER"] ?? "";
+  if (wanted === "newest") return fetchNatsServer();
+  if (/^\d+\.\d+\.\d+$/.test(wanted)) return fetchNatsServer(wanted);
+  if (wanted !== "") return wanted;
   const found = Bun.which("nats-server", { PATH: `${process.env["PATH"] ?? ""}:${FURTHER_PLACES}` });
   if (found === null) throw new Error("nats-server is not installed");
   return found;
+}
+
+/** Fetched once, into a cache; the newest version unless told otherwise. Throws if it cannot be had. */
+export function fetchNatsServer(version?: string): string {
+  const script = new URL("../../.ci/nats-server", import.meta.url).pathname;
+  const { exitCode, stdout, stderr } = Bun.spawnSync([
+    "sh",
+    script,
+    ...(version === undefined ? [] : [version]),
+  ]);
+  if (exitCode === 0) return stdout.toString().trim();
+  throw new Error(`Cannot fetch nats-server ${version ?? "(newest)"}: ${stderr.toString().trim()}`);
 }
 
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
@@ -113,14 +131,18 @@ export interface NatsCluster extends AsyncDisposable {
   readonly urls: readonly string[];
 }
 
-/** With a JetStream meta leader. */
-export async function startNatsCluster(size = 3): Promise<NatsCluster> {
+/** With a JetStream meta leader; of three unless told otherwise. */
+export async function startNatsCluster({
+  size = 3,
+  binary = findNatsServer(),
+}: { size?: number; binary?: string } = {}): Promise<NatsCluster> {
   const routePorts = await Promise.all(Array.from({ length: size }, () => freePort()));
   const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(", ");
   const servers = await Promise.all(
     routePorts.map((port, index) =>
       startNatsServer({
         name: `n${index + 1}`,
+        binary,
         configText: `cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }`,
       }),
     ),
