@@ -17,6 +17,8 @@ export interface HeartbeatOptions {
 export interface Heartbeat {
   /** False once another relay may have taken over: no attempt may start. */
   isCurrent: () => boolean;
+  /** Something is held from now on. It rests by itself once nothing is. */
+  begin: () => void;
   stop: () => void;
 }
 
@@ -29,19 +31,21 @@ const CONTACT_GAP_MS = 1500;
  * last renewal that NATS heard may be one interval older than the last contact, so the lease ends after two thirds of the
  * ack wait without contact.
  */
-export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { ackWaitMs, renew, lastContactAt, isHolding, onExpired } = options;
   const intervalMs = ackWaitMs / 3;
   let contactAt = performance.now();
   let isExpired = false;
+  /** Null: it rests. */
+  let rest: (() => void) | null = null;
 
   function isCurrent(): boolean {
     return !isExpired && performance.now() - Math.max(lastContactAt(), contactAt) < ackWaitMs - intervalMs;
   }
 
   function check(): void {
+    if (!isHolding()) return stop();
     if (!isCurrent()) {
-      if (!isHolding()) return;
       isExpired = true;
       stop();
       onExpired();
@@ -52,11 +56,21 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     if (contactAt - before > CONTACT_GAP_MS) renew();
   }
 
-  const renewals = setInterval(renew, intervalMs);
-  const endChecks = startTicks(CHECK_INTERVAL_MS, check);
-  function stop(): void {
-    clearInterval(renewals);
-    endChecks();
+  function begin(): void {
+    if (rest !== null || isExpired) return;
+    contactAt = Math.max(lastContactAt(), contactAt);
+    const renewals = setInterval(renew, intervalMs);
+    const endChecks = startTicks(CHECK_INTERVAL_MS, check);
+    rest = () => {
+      clearInterval(renewals);
+      endChecks();
+    };
   }
-  return { isCurrent, stop };
+
+  function stop(): void {
+    rest?.();
+    rest = null;
+  }
+
+  return { isCurrent, begin, stop };
 }

@@ -15,7 +15,7 @@ import type { Received } from "#nats/received.ts";
 import { capacityOf } from "./capacity.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
-import { startHeartbeat } from "./heartbeat.ts";
+import { createHeartbeat } from "./heartbeat.ts";
 import type { Held } from "./held.ts";
 import type { Ending, Settled } from "./observer.ts";
 import type { PipelineOptions, PumpHandlers } from "./pipeline-options.ts";
@@ -78,7 +78,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const returns = createReturns({ cause: () => cause, canReturn: () => !isExpired });
 
   const heartbeat = hasAcks
-    ? startHeartbeat({
+    ? createHeartbeat({
         ackWaitMs: source.ackWaitMs,
         renew: () => {
           for (const { isRedeliverable, received } of held) if (isRedeliverable) received.working();
@@ -133,6 +133,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
     const place = held.add(entry);
     newest.set(message.sequence, place);
+    heartbeat?.begin();
     void deliver.run(entry).then(
       (ending) => finish(entry, { place, ending }),
       (error: unknown) => failInternally(entry, { place, error }),

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 
-import { type Heartbeat, startHeartbeat } from "#pipeline/heartbeat.ts";
+import { createHeartbeat, type Heartbeat } from "#pipeline/heartbeat.ts";
 
 interface Watched extends Heartbeat, Disposable {
   /** When each renewal was made, since the start. */
@@ -20,17 +20,18 @@ function start(
   const startedAt = performance.now();
   const since = () => performance.now() - startedAt;
   const state = { renewals: [] as number[], expiries: [] as number[], contactAt: -Infinity, isHolding };
-  const heartbeat = startHeartbeat({
+  const heartbeat = createHeartbeat({
     ackWaitMs,
     renew: () => state.renewals.push(since()),
     lastContactAt: () => (isInContact ? performance.now() : state.contactAt),
     isHolding: () => state.isHolding,
     onExpired: () => state.expiries.push(since()),
   });
+  if (isHolding) heartbeat.begin();
   return Object.assign(state, heartbeat, { [Symbol.dispose]: heartbeat.stop });
 }
 
-describe("startHeartbeat()", () => {
+describe("createHeartbeat()", () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
 
@@ -70,6 +71,7 @@ describe("startHeartbeat()", () => {
     expect(heartbeat.expiries).toEqual([]);
     expect(heartbeat.isCurrent()).toBe(false);
     heartbeat.isHolding = true;
+    heartbeat.begin();
     jest.advanceTimersByTime(3_600_000);
     expect(heartbeat.expiries).toHaveLength(1);
   });
@@ -102,6 +104,19 @@ describe("startHeartbeat()", () => {
     heartbeat.contactAt = performance.now();
     jest.advanceTimersByTime(600);
     expect(heartbeat.renewals).toHaveLength(1);
+  });
+
+  test("rests while nothing is held, and renews again from the next message on", () => {
+    using heartbeat = start(1500, { isInContact: true });
+    heartbeat.isHolding = false;
+    jest.advanceTimersByTime(60_000);
+    expect(heartbeat.renewals).toEqual([500]);
+    expect(jest.getTimerCount()).toBe(0);
+    heartbeat.isHolding = true;
+    heartbeat.begin();
+    jest.advanceTimersByTime(600);
+    expect(heartbeat.renewals).toHaveLength(2);
+    expect(heartbeat.expiries).toEqual([]);
   });
 
   test("stop() ends renewals and checks", () => {
