@@ -1,4 +1,4 @@
-// Where pulled messages arrive: a subscription that is made anew after each reconnect, and drained in the end.
+// Where pulled messages arrive: a subscription that is made anew where pulls must be told apart, and drained in the end.
 
 import type { Msg, Subscription } from "@nats-io/transport-node";
 
@@ -7,8 +7,8 @@ import { settlesWithin } from "./settles-within.ts";
 
 export interface PullInbox {
   /**
-   * Takes a new subject, so that a pull that the server still has for the old one does not add to the next; what is on
-   * its way to the old one is still handed over. False: not possible now.
+   * Takes a new subject, so that what former pulls still bring does not count for the next one: it is on its way to the
+   * old subject, and is still handed over. A pull that the server still has for the old one ends. False: not possible now.
    */
   renew: () => boolean;
   /** The subject for the answers to pull number `id`. */
@@ -18,13 +18,16 @@ export interface PullInbox {
   close: () => Promise<void>;
 }
 
+export interface PullInboxOptions {
+  /** `isFormer`: it came to a former subject. Must not throw. */
+  readonly onMsg: (msg: Msg, isFormer: boolean) => void;
+  /** The server refuses the subscription. Must not throw. */
+  readonly onError: (error: Error) => void;
+}
+
 const DRAIN_MS = 2000;
 
-/** `onError`: the server refuses the subscription. Both callbacks must not throw. */
-export function openPullInbox(
-  connection: Connection,
-  { onMsg, onError }: { onMsg: (msg: Msg) => void; onError: (error: Error) => void },
-): PullInbox {
+export function openPullInbox(connection: Connection, { onMsg, onError }: PullInboxOptions): PullInbox {
   let prefix = "";
   let subscription: Subscription | null = null;
 
@@ -32,9 +35,10 @@ export function openPullInbox(
     const client = connection.client();
     if (client === null || client.isClosed() || client.isDraining()) return false;
     const old = subscription;
-    prefix = connection.newInbox();
-    subscription = client.subscribe(`${prefix}.*`, {
-      callback: (error, msg) => (error === null ? onMsg(msg) : onError(error)),
+    const own = connection.newInbox();
+    prefix = own;
+    subscription = client.subscribe(`${own}.*`, {
+      callback: (error, msg) => (error === null ? onMsg(msg, prefix !== own) : onError(error)),
     });
     if (old !== null) void drain(old);
     return true;

@@ -8,8 +8,10 @@ export interface PullTiming {
   readonly heartbeatMs: number;
   /** A pull of which nothing was heard for so long is dead; without heartbeats its end tells. */
   readonly silenceMs: number;
-  readonly watchMs: number;
 }
+
+/** A pull that tells soon whether the consumer can be used. */
+const PROBE: PullTiming = { expiresMs: 1000, heartbeatMs: 250, silenceMs: 900 };
 
 /**
  * Without acks nothing is redelivered, so a pull is soon over and its end can be waited for. With them it lasts no longer
@@ -17,17 +19,28 @@ export interface PullTiming {
  */
 export function pullTiming({ acks, ackWaitMs }: { acks: boolean; ackWaitMs: number }): PullTiming {
   return acks
-    ? { expiresMs: Math.min(30_000, ackWaitMs), heartbeatMs: 2500, silenceMs: 5500, watchMs: 1000 }
-    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: Number.POSITIVE_INFINITY, watchMs: 250 };
+    ? { expiresMs: Math.min(30_000, ackWaitMs), heartbeatMs: 2500, silenceMs: 3000 }
+    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: Number.POSITIVE_INFINITY };
+}
+
+/** `usual`; `probe`: it tells soon whether the consumer can be used; `large`: one message, however large. */
+export type PullPurpose = "usual" | "probe" | "large";
+
+export interface PullRequest {
+  readonly batch: number;
+  /** Infinity: no limit. */
+  readonly maxBytes: number;
+  readonly expiresMs: number;
+  readonly silenceMs: number;
+  readonly body: string;
 }
 
 export interface PullRequests {
   /** Takes in that the consumer allows less than was asked for. */
   limit: (verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>) => void;
-  readonly maxBatch: number;
+  /** Of `room` messages at most. */
+  next: (room: number, purpose: PullPurpose) => PullRequest;
   readonly expiresMs: number;
-  /** The body of a pull; `isUnbounded`: one message, however large. */
-  body: (batch: number, isUnbounded: boolean) => string;
 }
 
 /** Below the 64 MB after which a server takes a client for too slow. */
@@ -46,24 +59,30 @@ export function createPullRequests(timing: PullTiming): PullRequests {
     else maxBytes = Math.min(maxBytes, verdict.most);
   }
 
-  function body(batch: number, isUnbounded: boolean): string {
-    const heartbeatMs = Math.min(timing.heartbeatMs, Math.floor(expiresMs / 2));
-    return JSON.stringify({
+  function next(room: number, purpose: PullPurpose): PullRequest {
+    const wanted = purpose === "probe" ? PROBE : timing;
+    const expires = Math.min(wanted.expiresMs, expiresMs);
+    const heartbeatMs = Math.min(wanted.heartbeatMs, Math.floor(expires / 2));
+    const batch = Math.min(room, purpose === "large" ? 1 : maxBatch);
+    return {
       batch,
-      expires: expiresMs * NANOS_PER_MS,
-      ...(heartbeatMs > 0 ? { idle_heartbeat: heartbeatMs * NANOS_PER_MS } : {}),
-      ...(isUnbounded ? {} : { max_bytes: maxBytes }),
-    });
+      maxBytes: purpose === "large" ? Number.POSITIVE_INFINITY : maxBytes,
+      expiresMs: expires,
+      silenceMs: wanted.silenceMs,
+      body: JSON.stringify({
+        batch,
+        expires: expires * NANOS_PER_MS,
+        ...(heartbeatMs > 0 ? { idle_heartbeat: heartbeatMs * NANOS_PER_MS } : {}),
+        ...(purpose === "large" ? {} : { max_bytes: maxBytes }),
+      }),
+    };
   }
 
   return {
     limit,
-    get maxBatch() {
-      return maxBatch;
-    },
+    next,
     get expiresMs() {
       return expiresMs;
     },
-    body,
   };
 }

@@ -6,6 +6,8 @@ export interface PullStatus {
   readonly code: number;
   /** In lower case. */
   readonly description: string;
+  /** `Nats-Pending-Messages`: how many of the pull will never come; null: not told. */
+  readonly pending: number | null;
 }
 
 export type PullVerdict =
@@ -13,9 +15,13 @@ export type PullVerdict =
   | { readonly kind: "alive" }
   /** The pull has ended as it should. */
   | { readonly kind: "again" }
+  /** All that the pull asked for has been assigned to it. A replicated consumer says so before it sends the messages. */
+  | { readonly kind: "filled" }
   /** The next message is larger than what the pull allows, or than what is left of it. */
   | { readonly kind: "too-small" }
   | { readonly kind: "later"; readonly delayMs: number }
+  /** Another server leads the consumer: what the former one still sends is not known. */
+  | { readonly kind: "moved"; readonly delayMs: number }
   /** The consumer does not allow so much: the next pull asks for this much at most. */
   | { readonly kind: "limit"; readonly field: "batch" | "bytes"; readonly most: number }
   | { readonly kind: "limit-expires" }
@@ -25,9 +31,10 @@ export type PullVerdict =
   | { readonly kind: "lost"; readonly reason: string };
 
 const LEADER_CHANGE_MS = 50;
-const EXCEEDED_MS = 1000;
+const REFUSED_MS = 1000;
 
-export function judgePullStatus({ code, description }: PullStatus): PullVerdict {
+/** Of nats-server 2.9 to 2.15 (`server/consumer.go`, `server/jetstream.go`). */
+export function judgePullStatus({ code, description }: Omit<PullStatus, "pending">): PullVerdict {
   switch (code) {
     case 100:
       return { kind: "alive" };
@@ -41,14 +48,17 @@ export function judgePullStatus({ code, description }: PullStatus): PullVerdict 
     case 409:
       return judgeConflict(description);
     default:
-      return { kind: "later", delayMs: LEADER_CHANGE_MS };
+      return { kind: "later", delayMs: REFUSED_MS };
   }
 }
 
 function judgeConflict(description: string): PullVerdict {
+  if (description.includes("batch completed")) return { kind: "filled" };
   if (description.includes("exceeds maxbytes")) return { kind: "too-small" };
   if (/consumer deleted|stream deleted|push based/.test(description))
     return { kind: "lost", reason: description };
+  if (/leadership change|server shutdown/.test(description))
+    return { kind: "moved", delayMs: LEADER_CHANGE_MS };
   const limit = /exceeded maxrequest(batch|maxbytes) of (\d+)/.exec(description);
   if (limit !== null) {
     return {
@@ -58,13 +68,22 @@ function judgeConflict(description: string): PullVerdict {
     };
   }
   if (description.includes("exceeded maxrequestexpires")) return { kind: "limit-expires" };
-  return { kind: "later", delayMs: description.includes("exceeded") ? EXCEEDED_MS : LEADER_CHANGE_MS };
+  return { kind: "later", delayMs: REFUSED_MS };
 }
 
 export function readPullStatus(msg: Msg): PullStatus {
   try {
-    return { code: msg.headers?.code ?? 0, description: (msg.headers?.description ?? "").toLowerCase() };
+    const { headers } = msg;
+    return {
+      code: headers?.code ?? 0,
+      description: (headers?.description ?? "").toLowerCase(),
+      pending: toCount(headers?.get("Nats-Pending-Messages") ?? ""),
+    };
   } catch {
-    return { code: 0, description: "unreadable status" };
+    return { code: 0, description: "unreadable status", pending: null };
   }
+}
+
+function toCount(text: string): number | null {
+  return /^\d+$/.test(text) ? Number(text) : null;
 }

@@ -1,28 +1,55 @@
 // A pull that is out, and whether it is still worth waiting for.
 
+import type { PullRequest } from "./pull-request.ts";
+
 export interface Pull {
   readonly id: number;
   readonly sentAt: number;
   readonly expiresMs: number;
+  readonly silenceMs: number;
   /** When anything came last, or the pull was sent. */
   heardAt: number;
+  /** How many may still come. */
   left: number;
+  /** How much they may take, as the server counts it. */
+  bytesLeft: number;
   hasDelivered: boolean;
+  /** The server has said that it is over: what is left is on its way. */
+  isOver: boolean;
 }
 
 const OVERDUE_MS = 300;
+/** Until what is on its way has come: a replicated consumer sends it when most servers have noted it. */
+const ON_ITS_WAY_MS = 1000;
 
-export function createPull({ id, batch, expiresMs }: { id: number; batch: number; expiresMs: number }): Pull {
+export function createPull(id: number, { batch, maxBytes, expiresMs, silenceMs }: PullRequest): Pull {
   const now = performance.now();
-  return { id, expiresMs, sentAt: now, heardAt: now, left: batch, hasDelivered: false };
+  return {
+    id,
+    expiresMs,
+    silenceMs,
+    sentAt: now,
+    heardAt: now,
+    left: batch,
+    bytesLeft: maxBytes,
+    hasDelivered: false,
+    isOver: false,
+  };
 }
 
-/** Its end should have been told: nats-server 2.9.10 drops a pull without a word if a message finds it run out. */
-export function isOverdue({ sentAt, expiresMs }: Pull): boolean {
-  return performance.now() - sentAt >= expiresMs + OVERDUE_MS;
+/** One of its messages has come. */
+export function countDelivered(pull: Pull, bytes: number): void {
+  pull.hasDelivered = true;
+  pull.bytesLeft -= bytes;
+  // The server ends a pull whose bytes are used up exactly without a word.
+  pull.left = pull.bytesLeft === 0 ? 0 : pull.left - 1;
 }
 
-/** Not even a heartbeat came. */
-export function isSilent({ heardAt }: Pull, { silenceMs }: { silenceMs: number }): boolean {
-  return performance.now() - heardAt >= silenceMs;
+/** Nothing more can be expected of it, though the messages that are left have not come. */
+export function isGivenUp({ sentAt, heardAt, expiresMs, silenceMs, isOver }: Pull): boolean {
+  const now = performance.now();
+  if (isOver) return now - heardAt >= ON_ITS_WAY_MS;
+  // Not even a heartbeat came; or its end was not told: nats-server 2.9.10 drops a pull without a word if a message finds it
+  // run out.
+  return now - heardAt >= silenceMs || now - sentAt >= expiresMs + OVERDUE_MS;
 }

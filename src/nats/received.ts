@@ -24,6 +24,8 @@ export interface Received {
   working: () => void;
   /** Messages of the consumer still to come after this one. */
   readonly pending: number;
+  /** What it takes of the `max_bytes` of a pull: subject, ack subject, headers and body. */
+  readonly bytes: number;
 }
 
 const CONFIRM_MS = 2000;
@@ -56,6 +58,7 @@ export function toReceived(
     nak: () => connection.publish(reply, "-NAK"),
     working: () => connection.publish(reply, "+WPI"),
     pending,
+    bytes: (msg as Msg & { size: () => number }).size(),
   };
 }
 

@@ -3,6 +3,7 @@
 import type { Message } from "#delivery/message.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import type { Logger } from "#lib/logger.ts";
+import type { Capacity } from "#nats/credit.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Received } from "#nats/received.ts";
 import type { Guard } from "./guard.ts";
@@ -11,7 +12,9 @@ import type { TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
 
 export interface PumpHandlers {
-  readonly capacity: number;
+  readonly capacity: Capacity;
+  /** So many are held from the pump before: each is released by this one. */
+  readonly held: number;
   readonly onMessage: (received: Received) => void;
 }
 

@@ -10,9 +10,10 @@
 
 import { messageOf } from "#lib/errors.ts";
 import { createSlab } from "#lib/slab.ts";
+import type { Capacity } from "#nats/credit.ts";
 import type { Pump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
-import { capacityOf } from "./capacity.ts";
+import { capacityOf, exactly } from "./capacity.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
 import { createHeartbeat } from "./heartbeat.ts";
@@ -41,8 +42,10 @@ export interface CloseOptions {
 }
 
 export interface Pipeline {
-  /** Starts to pull, in place of a pump that is lost. */
+  /** Starts to pull. Throws while another pump pulls, and once the pipeline closes: two would hold twice what may be held. */
   pull: (startPump: (handlers: PumpHandlers) => Pump) => void;
+  /** Ends the pump, if there is one; resolves when nothing can come of it any more. What it delivered stays held. */
+  stopPull: () => Promise<void>;
   /** Holds as many messages as the current terms allow; of more that are held none is given back. */
   resize: () => void;
   stats: () => PipelineStats;
@@ -54,8 +57,6 @@ export interface Pipeline {
 }
 
 interface Entry extends Held {
-  /** Tells the pump that delivered it that there is room again. */
-  release: () => void;
   readonly receivedAt: number;
 }
 
@@ -98,9 +99,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     giveBack,
   });
 
-  function capacity(): number {
-    if (blocked !== null && !hasAcks) return 0;
-    return isProbing ? 1 : capacityOf(terms.current.subscription);
+  function capacity(): Capacity {
+    if (blocked !== null && !hasAcks) return exactly(0);
+    return isProbing ? exactly(1) : capacityOf(terms.current.subscription);
   }
 
   function resize(): void {
@@ -112,25 +113,28 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     resize();
   }
 
-  function accept(received: Received, release: () => void): void {
+  /** Whichever pump delivered it: the one that pulls now counts all that is held. */
+  function release(): void {
+    pump?.release();
+  }
+
+  function accept(received: Received): void {
     const { message } = received;
     const newestPlace = newest.get(message.sequence);
     const known = newestPlace === undefined ? undefined : held.get(newestPlace);
     if (known?.received.message.timestampNanos === message.timestampNanos) {
-      known.release();
-      known.release = release;
       known.received = received;
-      return;
+      return release();
     }
     // A stream made anew gives sequences out again: what is answered for the old message would count for this one.
     if (known !== undefined) known.isRedeliverable = false;
-    if (guard.isDone(message)) return endAtOnce(received, { release, ending: { kind: "suppressed" } });
+    if (guard.isDone(message)) return endAtOnce(received, { kind: "suppressed" });
     if (options.isSkipped(message)) {
       guard.markDone(message);
-      return endAtOnce(received, { release, ending: { kind: "skipped" } });
+      return endAtOnce(received, { kind: "skipped" });
     }
     const isRedeliverable = hasAcks;
-    const entry: Entry = { received, release, attempts: 0, isRedeliverable, receivedAt: performance.now() };
+    const entry: Entry = { received, attempts: 0, isRedeliverable, receivedAt: performance.now() };
     const place = held.add(entry);
     newest.set(message.sequence, place);
     heartbeat?.begin();
@@ -140,10 +144,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     );
   }
 
-  function endAtOnce(
-    received: Received,
-    { release, ending: how }: { release: () => void; ending: Ending },
-  ): void {
+  function endAtOnce(received: Received, how: Ending): void {
     if (hasAcks) received.ack();
     release();
     report(received, { message: received.message, attempts: 0, ending: how });
@@ -167,7 +168,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const { message } = entry.received;
     held.remove(place);
     if (newest.get(message.sequence) === place) newest.delete(message.sequence);
-    entry.release();
+    release();
     report(entry, { message, attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
     if (held.size === 0) onEmpty();
@@ -198,9 +199,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return { kind: "returned" };
   }
 
+  async function stopPull(): Promise<void> {
+    const stopping = pump;
+    await stopping?.stop();
+    // Until then what it delivers is held, and released to it.
+    if (pump === stopping) pump = null;
+  }
+
   async function drain(): Promise<void> {
     ending.begin();
-    await pump?.stop();
+    await stopPull();
     returns.flush();
     if (held.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
     heartbeat?.stop();
@@ -218,12 +226,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   return {
     pull(startPump) {
-      const started: Pump = startPump({
-        capacity: capacity(),
-        onMessage: (received) => accept(received, () => started.release()),
-      });
-      pump = started;
+      if (pump !== null) throw new Error("A pump is already running");
+      if (closing.aborted) throw new Error("The pipeline is closing");
+      pump = startPump({ capacity: capacity(), held: held.size, onMessage: accept });
     },
+    stopPull,
     resize,
     stats: () => ({
       held: held.size,

@@ -1,4 +1,8 @@
 // One stretch of consuming: a pipeline, and the pump that feeds it, replaced whenever its consumer is lost.
+//
+//   aligning --consumer aligned--> pulling --unusable--> waiting --usable--> pulling
+//      ^                              '--consumer lost--> its pump is stopped, then a pause that doubles from loss to loss
+//      '----------------------------------------------------------------------------'
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Message } from "#delivery/message.ts";
@@ -11,8 +15,7 @@ import type { AlignedConsumer, AlignOptions } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { ConsumerReading } from "#nats/consumer-info.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
-import type { Pump } from "#nats/pump.ts";
-import type { PumpOptions } from "#nats/pump-options.ts";
+import type { Pump, PumpOptions } from "#nats/pump.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import type { Pipeline } from "#pipeline/pipeline.ts";
@@ -32,7 +35,7 @@ export interface ConsumeParts {
   ) => Promise<Pick<ConsumerReading, "ackFloor" | "hasAcks"> | null>;
   readonly startPump: (
     settings: ConsumerSettings,
-    handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "onLost">,
+    handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "onUsable" | "onLost">,
   ) => Pump;
   readonly createPipeline: (options: PipelineOptions) => Pipeline;
   /** Null: the subscription has no dead letters. */
@@ -65,6 +68,11 @@ export type ConsumeEnd =
   | { readonly kind: "stopped" };
 
 const ALIGN_BACKOFF = { initialMs: 500, maxMs: 30_000 };
+/** A consumer that could be used for so long was of use, though no message came. */
+const OF_USE_MS = 10_000;
+/** A consumer that is lost is found or made again within this time, or the subscription waits for it. */
+const FIND_AGAIN_MS = 2000;
+const MAX_REASONS = 16;
 /** Between two times that the consumer is taken from another relay, which wants it with other acks. */
 const CONTEST_MS = 30_000;
 const FLOOR_CHECK_INTERVAL_MS = 1000;
@@ -103,7 +111,18 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   });
   options.onPipeline(pipeline);
   if (stopping.aborted) onStop();
-  const supervision = superviseConsumer(pipeline, { ...options, signal: ending.signal }, parts);
+  const supervision = superviseConsumer(pipeline, { ...options, signal: ending.signal }, parts).catch(
+    (error: unknown) => {
+      // A bug interrupts the subscription and loses nothing that can be given back.
+      logger.error("The consumer could not be supervised", { error: messageOf(error) });
+      finish({ kind: "interrupted" });
+      options.onInterrupted({
+        text: `Internal error: ${messageOf(error)}`,
+        at: new Date(),
+        message: null,
+      });
+    },
+  );
   const end = await ended.promise;
   await supervision;
   stopping.removeEventListener("abort", onStop);
@@ -124,10 +143,6 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   return end;
 }
 
-interface Aligning extends Pick<ConsumeOptions, "guard" | "onWaiting">, Pick<AlignOptions, "mayTakeAcks"> {
-  readonly signal: AbortSignal;
-}
-
 /** Keeps a pump running on an aligned consumer until `signal` aborts. */
 async function superviseConsumer(
   pipeline: Pipeline,
@@ -136,56 +151,146 @@ async function superviseConsumer(
 ): Promise<void> {
   const { logger } = parts;
   const settings = toConsumerSettings(terms.current.subscription);
+  const { source, durable } = settings;
+  const waiting = createWaiting({ onWaiting, onConsuming, logger });
   let takenAt = Number.NEGATIVE_INFINITY;
   const mayTakeAcks = () => {
     const isContest = performance.now() - takenAt < CONTEST_MS;
     if (!isContest) takenAt = performance.now();
     return !isContest;
   };
+  /** In a row, each but the first of a consumer that was of no use. */
+  let losses = 0;
   for (;;) {
-    const aligned = await alignConsumer(settings, { guard, onWaiting, signal, mayTakeAcks }, parts);
-    if (aligned === null) return;
-    onConsuming();
-    const lost = Promise.withResolvers<string | null>();
-    const onAbort = () => lost.resolve(null);
-    signal.addEventListener("abort", onAbort);
-    const { consumerCreated } = aligned;
-    pipeline.pull((handlers) =>
-      parts.startPump(settings, { ...handlers, consumerCreated, onLost: lost.resolve }),
-    );
-    const floor = keepFloor(settings, { ...parts, guard, onLost: lost.resolve });
-    const reason = await lost.promise;
-    floor.stop();
-    signal.removeEventListener("abort", onAbort);
-    if (reason === null) return;
-    logger.warn("Consumer lost", { consumer: settings.durable, reason });
+    const aligned = await alignConsumer(settings, { guard, waiting, signal, mayTakeAcks, losses }, parts);
+    if (aligned === null || signal.aborted) return;
+    if (losses === 0) onConsuming();
+    const lost = await pullUntilLost(pipeline, { settings, aligned, guard, waiting, signal }, parts);
+    if (lost === null) return;
+    await pipeline.stopPull();
+    losses = lost.wasOfUse ? 1 : losses + 1;
+    if (losses === 1) {
+      logger.warn("Consumer lost", { consumer: durable, reason: lost.reason });
+      continue;
+    }
+    waiting.because(`Cannot consume ${source.stream} as ${durable}: ${lost.reason}`);
+    const delayMs = repeatDelayMs(losses - 1, { ...ALIGN_BACKOFF, random: Math.random() });
+    if (!(await sleep(delayMs, signal))) return;
   }
 }
 
-/** Tries for ever; logs when the reason changes, not per try. Null: `signal` aborted. */
+interface Loss {
+  readonly reason: string;
+  /** A message came, or it could be used for some time. */
+  readonly wasOfUse: boolean;
+}
+
+/** One pump, from its start until its consumer is lost, when it may still run. Null: `signal` aborted. */
+async function pullUntilLost(
+  pipeline: Pipeline,
+  {
+    settings,
+    aligned: { consumerCreated },
+    guard,
+    waiting,
+    signal,
+  }: Pick<Aligning, "guard" | "waiting" | "signal"> & {
+    settings: ConsumerSettings;
+    aligned: AlignedConsumer;
+  },
+  parts: ConsumeParts,
+): Promise<Loss | null> {
+  const lost = Promise.withResolvers<string | null>();
+  const onAbort = () => lost.resolve(null);
+  signal.addEventListener("abort", onAbort);
+  let received = 0;
+  let usableAt = Number.POSITIVE_INFINITY;
+  pipeline.pull(({ onMessage, ...handlers }) =>
+    parts.startPump(settings, {
+      ...handlers,
+      consumerCreated,
+      onMessage(message) {
+        received += 1;
+        onMessage(message);
+      },
+      onUsable(obstacle) {
+        usableAt = obstacle === null ? performance.now() : Number.POSITIVE_INFINITY;
+        if (obstacle === null) waiting.end();
+        else waiting.because(obstacle);
+      },
+      onLost: lost.resolve,
+    }),
+  );
+  const floor = keepFloor(settings, { ...parts, guard, onLost: lost.resolve });
+  const reason = await lost.promise;
+  floor.stop();
+  signal.removeEventListener("abort", onAbort);
+  if (reason === null) return null;
+  return { reason, wasOfUse: received > 0 || performance.now() - usableAt >= OF_USE_MS };
+}
+
+interface Waiting {
+  because: (reason: string) => void;
+  /** It consumes: the same reasons are news again. */
+  end: () => void;
+}
+
+/** Tells each reason, and logs it once until the wait has ended. */
+function createWaiting({
+  onWaiting,
+  onConsuming,
+  logger,
+}: Pick<ConsumeOptions, "onWaiting" | "onConsuming"> & { logger: Logger }): Waiting {
+  const logged = new Set<string>();
+  return {
+    because(reason) {
+      onWaiting(reason);
+      if (logged.has(reason)) return;
+      if (logged.size >= MAX_REASONS) logged.clear();
+      logged.add(reason);
+      logger.warn("Subscription waits", { reason });
+    },
+    end() {
+      logged.clear();
+      onConsuming();
+    },
+  };
+}
+
+interface Aligning extends Pick<ConsumeOptions, "guard">, Pick<AlignOptions, "mayTakeAcks"> {
+  readonly waiting: Waiting;
+  readonly losses: number;
+  readonly signal: AbortSignal;
+}
+
+/** Tries for ever. Null: `signal` aborted. */
 async function alignConsumer(
   settings: ConsumerSettings,
-  { guard, onWaiting, signal, mayTakeAcks }: Aligning,
+  { guard, waiting, losses, signal, mayTakeAcks }: Aligning,
   { connected, alignConsumer: align, logger }: ConsumeParts,
 ): Promise<AlignedConsumer | null> {
-  let lastReason: string | null = null;
+  const { durable, source } = settings;
   for (let tryNumber = 1; ; tryNumber += 1) {
     if (!(await connected(signal))) return null;
+    const overdue = setTimeout(
+      () => waiting.because(`Cannot consume ${source.stream} as ${durable}: JetStream does not answer`),
+      FIND_AGAIN_MS,
+    );
     try {
       const aligned = await align(settings, { position: guard.position(), mayTakeAcks });
       await guard.align(aligned);
-      const { stream } = settings.source;
-      logger.info("Consuming", { stream, consumer: settings.durable, change: aligned.change });
-      for (const note of aligned.notes) logger.warn(note, { consumer: settings.durable });
+      if (losses <= 1 || aligned.change !== "kept") {
+        logger.info("Consuming", { stream: source.stream, consumer: durable, change: aligned.change });
+        for (const note of aligned.notes) logger.warn(note, { consumer: durable });
+      }
       return signal.aborted ? null : aligned;
     } catch (error) {
-      const reason = messageOf(error);
-      onWaiting(reason);
-      if (reason !== lastReason) logger.warn("Subscription waits", { reason });
-      lastReason = reason;
-      const delayMs = repeatDelayMs(tryNumber, { ...ALIGN_BACKOFF, random: Math.random() });
-      if (!(await sleep(delayMs, signal))) return null;
+      waiting.because(messageOf(error));
+    } finally {
+      clearTimeout(overdue);
     }
+    const delayMs = repeatDelayMs(tryNumber, { ...ALIGN_BACKOFF, random: Math.random() });
+    if (!(await sleep(delayMs, signal))) return null;
   }
 }
 

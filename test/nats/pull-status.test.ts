@@ -1,17 +1,19 @@
 // What the server may answer to a pull, in the words of its versions.
 
+import { type Msg, MsgHdrsImpl } from "@nats-io/transport-node";
 import { expect, test } from "bun:test";
 
 import { createPullRequests, pullTiming } from "#nats/pull-request.ts";
-import { judgePullStatus } from "#nats/pull-status.ts";
+import { judgePullStatus, readPullStatus } from "#nats/pull-status.ts";
 
 test.each([
   [100, "idle heartbeat", { kind: "alive" }],
   [404, "no messages", { kind: "again" }],
   [408, "request timeout", { kind: "again" }],
   [409, "message size exceeds maxbytes", { kind: "too-small" }],
-  [409, "leadership change", { kind: "later", delayMs: 50 }],
-  [409, "server shutdown", { kind: "later", delayMs: 50 }],
+  [409, "batch completed", { kind: "filled" }],
+  [409, "leadership change", { kind: "moved", delayMs: 50 }],
+  [409, "server shutdown", { kind: "moved", delayMs: 50 }],
   [409, "exceeded maxwaiting", { kind: "later", delayMs: 1000 }],
   [409, "exceeded maxrequestbatch of 2", { kind: "limit", field: "batch", most: 2 }],
   [409, "exceeded maxrequestmaxbytes of 1024", { kind: "limit", field: "bytes", most: 1024 }],
@@ -19,10 +21,30 @@ test.each([
   [409, "consumer deleted", { kind: "lost", reason: "consumer deleted" }],
   [409, "consumer is push based", { kind: "lost", reason: "consumer is push based" }],
   [400, "bad request", { kind: "lost", reason: "bad request" }],
-  [423, "nats-pin-id mismatch", { kind: "later", delayMs: 50 }],
+  [409, "stream deleted", { kind: "lost", reason: "stream deleted" }],
+  [
+    400,
+    "bad request - priority group missing",
+    { kind: "lost", reason: "bad request - priority group missing" },
+  ],
+  [404, "requests pending", { kind: "again" }],
+  [408, "interest expired", { kind: "again" }],
+  [408, "requests pending", { kind: "again" }],
+  [412, "required api level", { kind: "later", delayMs: 1000 }],
+  [423, "nats-pin-id mismatch", { kind: "later", delayMs: 1000 }],
+  [423, "nats-wrong-pin-id", { kind: "later", delayMs: 1000 }],
+  [0, "", { kind: "later", delayMs: 1000 }],
   [503, "", { kind: "nobody" }],
 ] as const)("judgePullStatus() of %d %s", (code, description, verdict) => {
   expect(judgePullStatus({ code, description })).toEqual(verdict);
+});
+
+test.each([
+  ["NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 7\r\nNats-Pending-Bytes: 0\r\n\r\n", 7],
+  ["NATS/1.0 408 Request Timeout\r\n\r\n", null],
+])("readPullStatus() of %j", (block, pending) => {
+  const status = readPullStatus({ headers: MsgHdrsImpl.decode(Buffer.from(block)) } as unknown as Msg);
+  expect(status).toEqual({ code: 408, description: "request timeout", pending });
 });
 
 test("createPullRequests() asks for less once it was told to", () => {
@@ -30,11 +52,13 @@ test("createPullRequests() asks for less once it was told to", () => {
   requests.limit({ kind: "limit", field: "batch", most: 2 });
   requests.limit({ kind: "limit", field: "bytes", most: 1024 });
   for (let i = 0; i < 20; i += 1) requests.limit({ kind: "limit-expires" });
-  expect(requests.maxBatch).toBe(2);
-  expect(JSON.parse(requests.body(2, false))).toEqual({
+  const { batch, body } = requests.next(5, "usual");
+  expect(batch).toBe(2);
+  expect(JSON.parse(body)).toEqual({
     batch: 2,
     expires: 100_000_000,
     idle_heartbeat: 50_000_000,
     max_bytes: 1024,
   });
+  expect(JSON.parse(requests.next(5, "large").body)).not.toHaveProperty("max_bytes");
 });

@@ -8,12 +8,14 @@ import { headers, type SubscriptionOptions } from "@nats-io/transport-node";
 
 import { alignConsumer } from "#nats/consumer.ts";
 import { readConsumer } from "#nats/consumer-info.ts";
-import type { PumpOptions } from "#nats/pump-options.ts";
-import { type Pump, startPump } from "#nats/pump.ts";
+import { createLimiter } from "#lib/limiter.ts";
+import type { Capacity } from "#nats/credit.ts";
+import { type Pump, type PumpOptions, startPump } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
 
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsCluster, startNatsServer } from "../support/nats-server.ts";
+import { startSlowLink } from "../support/slow-link.ts";
 import { addStream, connected, publishMany, type TestConnection, removeConsumer } from "../support/nats.ts";
 
 const SOURCE = { domain: null, stream: "ORDERS", ackWaitMs: 30_000 };
@@ -23,6 +25,8 @@ const REF = { ...SOURCE, durable: DURABLE };
 interface TestPump extends Pump, AsyncDisposable {
   readonly received: Received[];
   readonly lost: string[];
+  /** What it told about whether the consumer can be used. */
+  readonly obstacles: (string | null)[];
 }
 
 interface Wanted {
@@ -52,30 +56,40 @@ async function align(connection: TestConnection, { acks, maxAckPending, ackWaitM
   return aligned;
 }
 
+type Changes = Partial<Omit<PumpOptions, "capacity"> & { readonly capacity: number | Capacity }>;
+
+function exactly(count: number): Capacity {
+  return { usual: count, most: count };
+}
+
 /** Keeps what it receives; with `onMessage`, that decides. */
-function pumpTo(connection: TestConnection, changes: Partial<PumpOptions> = {}): TestPump {
+function pumpTo(connection: TestConnection, changes: Changes = {}): TestPump {
+  const { capacity = 5 } = changes;
   const received: Received[] = [];
   const lost: string[] = [];
+  const obstacles: (string | null)[] = [];
   const pump = startPump(connection, {
     source: SOURCE,
     durable: DURABLE,
     consumerCreated: createdTimes.get(connection) ?? "",
     acks: true,
     maxAckPending: 100,
-    capacity: 5,
+    held: 0,
+    onUsable: (obstacle) => obstacles.push(obstacle),
     onLost: (reason) => lost.push(reason),
     logger: connection.logger,
     ...changes,
+    capacity: typeof capacity === "number" ? exactly(capacity) : capacity,
     onMessage: (message) => {
       received.push(message);
       changes.onMessage?.(message);
     },
   });
-  return { ...pump, received, lost, [Symbol.asyncDispose]: pump.stop };
+  return { ...pump, received, lost, obstacles, [Symbol.asyncDispose]: pump.stop };
 }
 
 /** Acks and releases each at once. */
-function ackingPump(connection: TestConnection, changes: Partial<PumpOptions> = {}): TestPump {
+function ackingPump(connection: TestConnection, changes: Changes = {}): TestPump {
   const pump: TestPump = pumpTo(connection, {
     ...changes,
     onMessage: (message) => {
@@ -137,7 +151,7 @@ describe("startPump()", () => {
     pump.received[0]?.ack();
     pump.release();
     await eventually(() => pump.received.length === 4);
-    pump.setCapacity(10);
+    pump.setCapacity(exactly(10));
     await eventually(() => pump.received.length === 11);
     expect(bodies(pump)).toEqual(Array.from({ length: 11 }, (_, i) => String(i + 1)));
     expect(pump.received.at(-1)?.pending).toBe(9);
@@ -278,6 +292,19 @@ describe("startPump()", () => {
     expect(pump.received.map(({ message }) => message.sequence)).toEqual([1, 2, 3, 4, 5]);
   }, 20_000);
 
+  test("startPump() goes on at once after a pull whose bytes are used up exactly, which no status tells", async () => {
+    await using server = await serverWith(9);
+    await using connection = await connected(server.url);
+    const manager = await jetstreamManager(await server.connect());
+    await align(connection);
+    const bytes = "orders.new".length + "$JS.ACK.ORDERS.relay-billing.1.1.1.1234567890123456789.8".length + 1;
+    await manager.consumers.update("ORDERS", DURABLE, { max_bytes: 2 * bytes });
+    await using pump = ackingPump(connection);
+    await eventually(() => pump.received.length === 9);
+    expect(pump.received[0]?.bytes).toBe(bytes);
+    expect(pump.stats()).toMatchObject({ silences: 0 });
+  });
+
   test("stop() takes no more, and what nobody acked can be had again", async () => {
     await using server = await serverWith(5);
     await using connection = await connected(server.url);
@@ -344,6 +371,40 @@ describe("startPump()", () => {
     await eventually(() => pump.received.length >= 5);
     await pump.stop();
     expect(bodies(pump)).toEqual(["1", "2", "3", "4", "5"]);
+  });
+
+  // It asked for as many as were free, and waited for them: 48 messages a second where 423 were possible.
+  test.each<[what: string, roundTripMs: number, pulls: number]>([
+    ["far away it asks ahead", 150, 25],
+    ["near by it holds what it can work on", 0, 400],
+  ])("startPump() without acks: %s, and never holds more than its bound", async (_, roundTripMs, pulls) => {
+    await using server = await serverWith(400);
+    await using link = await startSlowLink(server.port, roundTripMs);
+    await using connection = await connected(link.url);
+    await align(connection, { acks: false });
+    const capacity = { usual: 10, most: 100 };
+    let held = 0;
+    let mostHeld = 0;
+    // 10 at a time, 10 ms each.
+    const slots = createLimiter(10, { lines: 1 });
+    await using pump = pumpTo(connection, {
+      acks: false,
+      capacity,
+      onMessage: () => {
+        mostHeld = Math.max(mostHeld, (held += 1));
+        void (async () => {
+          await slots.acquire(new AbortController().signal, 0);
+          await Bun.sleep(10);
+          slots.release();
+          held -= 1;
+          pump.release();
+        })();
+      },
+    });
+    await eventually(() => pump.received.length === 400);
+    expect(bodies(pump)).toEqual(Array.from({ length: 400 }, (_, i) => String(i + 1)));
+    expect(mostHeld).toBeLessThanOrEqual(roundTripMs === 0 ? 40 : capacity.most);
+    expect(pump.stats().pulls).toBeLessThan(pulls);
   });
 
   test("startPump() goes on within seconds when the leader of a cluster steps down", async () => {
