@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openCallback } from "#callback/client.ts";
 import type { Config } from "#config/resolve.ts";
 import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
-import { concurrencyOf, isOrdered, type Subscription } from "#delivery/subscription.ts";
+import { concurrencyOf, durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
 import type { Registry } from "#http/registry.ts";
 import { type Logger, withFields } from "#lib/logger.ts";
 import { openBucket } from "#nats/bucket.ts";
@@ -15,6 +15,7 @@ import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
 import { type Lag, watchLag } from "#nats/lag.ts";
 import { type Letters, openLetters } from "#nats/letters.ts";
+import { watchMajority } from "#nats/majority.ts";
 import { startPump } from "#nats/pump.ts";
 import { openReplayLetters } from "#nats/replay-letters.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
@@ -145,8 +146,19 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     return followDeadLetters(first, () => deadLetters.of(runtime.wanted(subscription.id) ?? subscription));
   }
 
+  const majority = watchMajority(connection, {
+    consumers: () =>
+      runtime.subscriptions
+        .filter(({ state }) => state().kind === "consuming")
+        .map(({ subscription: { id, source } }) => ({
+          domain: source.domain,
+          stream: source.stream,
+          durable: durableName(id),
+        })),
+  });
   const runtime = startRuntime(config.subscriptions, {
     partsFor,
+    clusterFaults: majority.faults,
     onDrained: clearAway.drained,
     isConnected: () => connection.isConnected,
     checks: (subscriptions) => [
@@ -228,6 +240,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     async stop(graceMs) {
       api.close();
       lag.close();
+      majority.close();
       await Promise.all([replays.stop(graceMs), runtime.stop(graceMs)]);
       states.close();
       await bucket.close();

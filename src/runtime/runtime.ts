@@ -14,6 +14,8 @@ export interface RuntimeOptions {
   readonly isConnected: () => boolean;
   /** Checks each distinct list of dead-letter endpoints, and more: null when it is usable, else why not. Never rejects. */
   readonly checks: (subscriptions: readonly Subscription[]) => readonly Promise<string | null>[];
+  /** Of the servers of replicated streams. */
+  readonly clusterFaults: () => readonly string[];
 }
 
 /** Whether this relay can do its job; `reasons` name no URL and no secret. */
@@ -141,6 +143,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
       const reasons = new Set([
         ...(options.isConnected() ? [] : ["NATS is not connected"]),
         ...faults,
+        ...options.clusterFaults(),
         ...subscriptions.flatMap(faultsOf),
       ]);
       return { isReady: reasons.size === 0, reasons: [...reasons], idle: subscriptions.flatMap(idleOf) };

@@ -1,0 +1,80 @@
+// Whether replicated consumers still have a majority of their servers: a leader that has lost it goes on answering pulls for
+// some 10 s and more, though no ack and no message is stored any more.
+
+import type { ConsumerInfo } from "@nats-io/jetstream";
+
+import { startTicks } from "#lib/ticks.ts";
+
+import { requestApi } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import type { ConsumerRef } from "./consumer-info.ts";
+
+export interface MajorityWatch {
+  /** For people; of the streams that `consumers` named last. */
+  faults: () => readonly string[];
+  /** Nothing is asked any more. */
+  close: () => void;
+}
+
+/** A fault must be known within 5 s. */
+const INTERVAL_MS = 1500;
+const ANSWER_MS = 1000;
+/** Servers of a group hear of each other each second. */
+const SILENT_NANOS = 2_500_000_000;
+/** Streams at once; of more each gets its turn. */
+const BATCH = 20;
+
+/** Asks one of the consumers of each stream, where the server is one of a cluster. */
+export function watchMajority(
+  connection: Connection,
+  { consumers }: { readonly consumers: () => readonly ConsumerRef[] },
+): MajorityWatch {
+  let faults = new Map<string, string>();
+  let isAsking = false;
+  let turn = 0;
+
+  async function ask(): Promise<void> {
+    if (isAsking || !connection.isConnected) return;
+    const isClustered = connection.client()?.info?.cluster !== undefined;
+    const refs = firstOfEach(consumers().filter(({ domain }) => isClustered || domain !== null));
+    faults = new Map([...faults].filter(([key]) => refs.has(key)));
+    const all = [...refs];
+    const due = Array.from({ length: Math.min(BATCH, all.length) }, () => all[turn++ % all.length]);
+    isAsking = true;
+    await Promise.all(due.map(async (entry) => (entry === undefined ? undefined : look(...entry))));
+    isAsking = false;
+  }
+
+  async function look(key: string, { domain, stream, durable }: ConsumerRef): Promise<void> {
+    const call = `CONSUMER.INFO.${stream}.${durable}`;
+    const answer = await requestApi<Partial<ConsumerInfo> | null>(connection, {
+      domain,
+      call,
+      timeoutMs: ANSWER_MS,
+    });
+    // Without an answer it has no leader, which its pulls tell.
+    if (answer.kind !== "ok") return;
+    const silent = missingOfMajority(answer.value?.cluster);
+    if (silent === null) faults.delete(key);
+    else faults.set(key, `Stream ${stream} has no majority of its servers: ${silent.join(", ")} are silent`);
+  }
+
+  const endTicks = startTicks(INTERVAL_MS, () => void ask()); // Never rejects.
+  return { faults: () => [...faults.values()], close: endTicks };
+}
+
+function firstOfEach(refs: readonly ConsumerRef[]): ReadonlyMap<string, ConsumerRef> {
+  const first = new Map<string, ConsumerRef>();
+  for (const ref of refs) {
+    const key = `${ref.domain ?? ""} ${ref.stream}`;
+    if (!first.has(key)) first.set(key, ref);
+  }
+  return first;
+}
+
+/** The names of the servers that are silent, where these are too many; null: the others are enough. */
+export function missingOfMajority(cluster: ConsumerInfo["cluster"]): readonly string[] | null {
+  const replicas = cluster?.replicas ?? [];
+  const silent = replicas.filter(({ active, offline }) => offline || active > SILENT_NANOS);
+  return silent.length * 2 >= replicas.length + 1 ? silent.map(({ name }) => name) : null;
+}
