@@ -88,6 +88,8 @@ const SECOND_SIGN_MS = 950;
 /** While there is no room for a pull, the consumer is asked for so often, and its answer must come so soon. */
 const ASK_MS = 2000;
 const ANSWER_MS = 1500;
+/** The connection pings each second: an answer that takes longer says that NATS, or this host, is slow just now. */
+const CONTACT_MS = 2500;
 
 export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
@@ -99,7 +101,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const requests = createPullRequests(pullTiming({ acks: options.acks, ackWaitMs: source.ackWaitMs }));
   const inbox = openPullInbox(connection, { onMsg, onError: (error) => lose(error.message) });
   const pace = createPullPace(pullNow);
-  const liveness = createLiveness({ tell: tellUsable, canHear: () => connection.isConnected });
+  const liveness = createLiveness({ tell: tellUsable, canHear });
   const identity = createIdentityCheck(connection, {
     ref: { ...source, durable },
     consumerCreated: options.consumerCreated,
@@ -265,6 +267,12 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     liveness.expect(SECOND_SIGN_MS, refusalOf(connection.status().lastError) ?? unanswered);
     if (wasUsable) pullNow();
     else pace.later(NOBODY_MS);
+  }
+
+  /** False: nothing is heard because the whole connection is slow or lost, which is told by itself. */
+  function canHear(): boolean {
+    if (state === "ended") return true;
+    return connection.isConnected && performance.now() - connection.lastContactAt() < CONTACT_MS;
   }
 
   /** The server tells it to the connection, not to the pull. */
