@@ -4,13 +4,14 @@
 //   up, down --given up by the client library (bad credentials, for one)--> connecting
 //   any --close--> closed
 
-import { connect, createInbox, type NatsConnection } from "@nats-io/transport-node";
+import { connect, createInbox, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { createContact } from "./contact.ts";
+import { createRequests, type Requests } from "./requests.ts";
 import { type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "./settles-within.ts";
 
@@ -46,6 +47,10 @@ export interface Connection {
   newInbox: () => string;
   /** For this room only. Sends an ack, soon or after the next connect, until the server is known to have it. */
   publishAck: AckSender["send"];
+  /** For this room only. Of a message with its headers, in bytes. */
+  readonly maxPayload: number;
+  /** For this room only. Never rejects; it fails at once while NATS does not answer. */
+  request: Requests["send"];
   /** For this room only. Sends now or never. */
   publish: (subject: string, payload: string, options?: { reply: string }) => void;
 }
@@ -64,6 +69,11 @@ export function openConnection(
   const options = toConnectionOptions(settings);
   const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
   const contact = createContact({ acks, logger });
+  const newInbox = () => createInbox(settings.inboxPrefix);
+  const requests = createRequests({
+    client: () => (isUp && !contact.isSilent() ? client : null),
+    newInbox,
+  });
   const listeners = new Set<() => void>();
   const ended = new AbortController();
   let client: NatsConnection | null = null;
@@ -119,8 +129,14 @@ export function openConnection(
       if (held !== client) return;
       if (change.type === "disconnect") goDown(lastError ?? "connection lost");
       else if (change.type === "reconnect") goUp(held);
-      else if (change.type === "error") tellRefused(messageOf(change.error));
+      else if (change.type === "error") onError(change.error);
     }
+  }
+
+  function onError(error: Error): void {
+    if (error instanceof PermissionViolationError && error.operation === "publish")
+      requests.refuse(error.subject, error.message);
+    tellRefused(error.message);
   }
 
   function goUp(held: NatsConnection): void {
@@ -140,6 +156,7 @@ export function openConnection(
   function goDown(reason: string): void {
     contact.stop();
     isUp = false;
+    requests.failAll("connection to NATS lost");
     if (!ended.signal.aborted) tellDown(reason);
   }
 
@@ -214,6 +231,7 @@ export function openConnection(
     contact.stop();
     if (client !== null && wasUp) await settlesWithin(client.drain(), CLOSE_MS);
     isUp = false;
+    requests.failAll("the connection to NATS is closed");
     if (client !== null) void settlesWithin(client.close(), CLOSE_MS);
     if (wasUp) logger.info("Closed the connection to NATS", { server: `nats://${server ?? ""}` });
   }
@@ -237,7 +255,11 @@ export function openConnection(
       return acks.unconfirmed;
     },
     client: () => client,
-    newInbox: () => createInbox(settings.inboxPrefix),
+    newInbox,
+    get maxPayload() {
+      return client?.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    },
+    request: requests.send,
     publishAck: (ackSubject, urgency) => {
       acks.send(ackSubject, urgency);
       if (isUp && acks.unconfirmed > EARLY_PING_ACKS) contact.pingNow();

@@ -12,6 +12,7 @@ import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
 
+const { signal: NEVER } = new AbortController();
 const CREATE: DeadLetterStreamSettings = { maxAgeMs: 3_600_000, maxBytes: 1_000_000, replicas: 1 };
 
 function endpoint(stream: string, create: DeadLetterStreamSettings | null = null): DeadLetterEndpoint {
@@ -54,10 +55,10 @@ describe("store()", () => {
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
     await using connection = await connected(server.url);
     const letters = lettersOf(connection, endpoint("DLQ"));
-    expect(await letters.has("billing.ORDERS.1-abc")).toBe(false);
+    expect(await letters.has(letterOf(), NEVER)).toBe(false);
     expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
     expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
-    expect(await letters.has("billing.ORDERS.1-abc")).toBe(true);
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
     const { count, message } = await stored(client, "DLQ");
     expect(count).toBe(1);
     expect(message?.subject).toBe("dlq.billing.ORDERS.1-abc");
@@ -176,8 +177,8 @@ describe("store()", () => {
   test("store() says that it cannot know without a server", async () => {
     await using absent = openTestConnection("nats://127.0.0.1:1");
     expect(await store(lettersOf(absent, endpoint("DLQ")))).toMatchObject({ kind: "unavailable" });
-    expect(await lettersOf(absent, endpoint("DLQ")).has("x")).toBe(false);
-    expect(await lettersOf(absent, endpoint("DLQ")).check()).toContain("not connected");
+    expect(await lettersOf(absent, endpoint("DLQ")).has(letterOf(), NEVER)).toBe(false);
+    expect(await lettersOf(absent, endpoint("DLQ")).check(NEVER)).toContain("not connected");
   });
 });
 
@@ -189,10 +190,14 @@ describe("check()", () => {
     await addStream(client, { name: "FULL", subjects: ["full.>"], max_msgs: 1, discard: "new" });
     await jetstream(client).publish("full.x", "x");
     await using connection = await connected(server.url);
-    expect(await lettersOf(connection, endpoint("NONE")).check()).toBe("Dead-letter stream NONE: not found");
-    expect(await lettersOf(connection, endpoint("FULL")).check()).toBe("Dead-letter stream FULL: it is full");
-    expect(await lettersOf(connection, endpoint("OTHER")).check()).toContain("does not store other.>");
-    expect(await lettersOf(connection, endpoint("NONE"), endpoint("DLQ", CREATE)).check()).toBeNull();
+    expect(await lettersOf(connection, endpoint("NONE")).check(NEVER)).toBe(
+      "Dead-letter stream NONE: not found",
+    );
+    expect(await lettersOf(connection, endpoint("FULL")).check(NEVER)).toBe(
+      "Dead-letter stream FULL: it is full",
+    );
+    expect(await lettersOf(connection, endpoint("OTHER")).check(NEVER)).toContain("does not store other.>");
+    expect(await lettersOf(connection, endpoint("NONE"), endpoint("DLQ", CREATE)).check(NEVER)).toBeNull();
   });
 
   test("check() leaves a stream that is there as it is", async () => {
@@ -202,7 +207,7 @@ describe("check()", () => {
     const manager = await jetstreamManager(client);
     const before = (await manager.streams.info("DLQ")).config;
     await using connection = await connected(server.url);
-    expect(await lettersOf(connection, endpoint("DLQ", CREATE)).check()).toBeNull();
+    expect(await lettersOf(connection, endpoint("DLQ", CREATE)).check(NEVER)).toBeNull();
     expect((await manager.streams.info("DLQ")).config).toEqual(before);
   });
 
@@ -211,7 +216,7 @@ describe("check()", () => {
     await using one = await connected(server.url);
     await using two = await connected(server.url);
     const reasons = await Promise.all(
-      [one, two, one, two].map((connection) => lettersOf(connection, endpoint("DLQ", CREATE)).check()),
+      [one, two, one, two].map((connection) => lettersOf(connection, endpoint("DLQ", CREATE)).check(NEVER)),
     );
     expect(reasons).toEqual([null, null, null, null]);
   });
