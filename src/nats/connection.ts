@@ -1,10 +1,17 @@
 // The connection to NATS: made once, held for ever, the same object over every reconnect.
 //
 //   connecting --connected--> up --server lost--> down --connected again--> up
+//   up --server silent--> down, and another server comes first
 //   up, down --given up by the client library (bad credentials, for one)--> connecting
 //   any --close--> closed
 
-import { connect, createInbox, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
+import {
+  connect,
+  createInbox,
+  type NatsConnection,
+  PermissionViolationError,
+  type Server,
+} from "@nats-io/transport-node";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -59,6 +66,10 @@ const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;
 const CLOSE_MS = 2000;
 const EARLY_PING_ACKS = 2000;
+/** A connection whose send buffer is full cannot be left in an orderly way: it is closed for good then. */
+const LEAVE_MS = 1000;
+/** For so long a server that was silent is dialled only where there is no other. */
+const AVOID_MS = 30_000;
 const SAME_REASON_SILENCE_MS = 60_000;
 
 /** Starts to connect at once; an absent server is no error, it is waited for. `signal` ends it as `close` does. */
@@ -66,9 +77,9 @@ export function openConnection(
   settings: NatsSettings,
   { logger, signal }: { logger: Logger; signal: AbortSignal },
 ): Connection {
-  const options = toConnectionOptions(settings);
+  const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
   const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
-  const contact = createContact({ acks, logger });
+  const contact = createContact({ acks, logger, onDead: () => client !== null && leave(client) });
   const newInbox = () => createInbox(settings.inboxPrefix);
   const requests = createRequests({
     client: () => (isUp && !contact.isSilent() ? client : null),
@@ -80,12 +91,17 @@ export function openConnection(
   let isUp = false;
   let hasBeenUp = false;
   let reconnects = 0;
+  /** How often the library told that the connection was lost or made again. */
+  let changes = 0;
   let server: string | null = null;
   let serverVersion: string | null = null;
   let lastError: string | null = null;
   let logged: { readonly reason: string; readonly at: number } | null = null;
   let refusedAt = Number.NEGATIVE_INFINITY;
   let closing: Promise<void> | null = null;
+  let avoided = { server: "", until: 0 };
+  /** Other servers of the cluster, when the library was made to give up. */
+  let discovered: readonly string[] = [];
 
   /** Connects, stays connected by the library's own means, and starts anew when the library has given up. */
   async function run(): Promise<void> {
@@ -106,7 +122,7 @@ export function openConnection(
 
   async function dial(): Promise<NatsConnection | null> {
     try {
-      return await connect(options);
+      return await connect({ ...options, servers: [...settings.servers, ...discovered] });
     } catch (error) {
       tellDown(messageOf(error));
       return null;
@@ -124,9 +140,30 @@ export function openConnection(
     goDown(reason instanceof Error ? reason.message : "connection closed");
   }
 
+  /** The server may be well, and only the connection to it dead: where there is no other, it is dialled again. */
+  function leave(held: NatsConnection): void {
+    const seen = changes;
+    avoided = { server: held.getServer(), until: performance.now() + AVOID_MS };
+    goDown("no answer to pings");
+    void settlesWithin(held.reconnect(), LEAVE_MS);
+    setTimeout(() => {
+      if (changes !== seen || held !== client) return;
+      const others = held.getServers().filter(({ gossiped }) => gossiped);
+      discovered = others.map(({ listen }) => listen);
+      void settlesWithin(held.close(), CLOSE_MS);
+    }, LEAVE_MS);
+  }
+
+  /** Null: as the library likes. */
+  function choose(servers: readonly Server[]): Server | null {
+    const isAvoided = servers[0]?.listen === avoided.server && performance.now() < avoided.until;
+    return isAvoided ? (servers.find(({ listen }) => listen !== avoided.server) ?? null) : null;
+  }
+
   async function follow(held: NatsConnection): Promise<void> {
     for await (const change of held.status()) {
       if (held !== client) return;
+      if (change.type === "disconnect" || change.type === "reconnect") changes += 1;
       if (change.type === "disconnect") goDown(lastError ?? "connection lost");
       else if (change.type === "reconnect") goUp(held);
       else if (change.type === "error") onError(change.error);
