@@ -115,9 +115,7 @@ export function createContact({ acks, logger, onDead }: ContactOptions): Contact
   }
 
   function isSilent(): boolean {
-    return (
-      outstanding !== null && performance.now() - Math.max(outstanding.sentAt, heardAt) > SILENCE_MS
-    );
+    return outstanding !== null && performance.now() - Math.max(outstanding.sentAt, heardAt) > SILENCE_MS;
   }
 
   return { start, stop, pingNow, lastAt: () => lastAt, isSilent };

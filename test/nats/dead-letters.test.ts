@@ -3,14 +3,22 @@
 import { describe, expect, test } from "bun:test";
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { headers as createHeaders, type NatsConnection } from "@nats-io/transport-node";
 
 import type { DeadLetter } from "#delivery/dead-letter.ts";
 import type { DeadLetterEndpoint, DeadLetterStreamSettings } from "#delivery/subscription.ts";
 import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 
-import { startNatsServer } from "../support/nats-server.ts";
-import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
+import { eventually } from "../support/eventually.ts";
+import { fetchNatsServer, startNatsServer } from "../support/nats-server.ts";
+import {
+  addStream,
+  connected,
+  leaveMarkers,
+  MARKER_CONFIG,
+  openTestConnection,
+  type TestConnection,
+} from "../support/nats.ts";
 
 const { signal: NEVER } = new AbortController();
 const CREATE: DeadLetterStreamSettings = { maxAgeMs: 3_600_000, maxBytes: 1_000_000, replicas: 1 };
@@ -179,6 +187,139 @@ describe("store()", () => {
     expect(await store(lettersOf(absent, endpoint("DLQ")))).toMatchObject({ kind: "unavailable" });
     expect(await lettersOf(absent, endpoint("DLQ")).has(letterOf(), NEVER)).toBe(false);
     expect(await lettersOf(absent, endpoint("DLQ")).check(NEVER)).toContain("not connected");
+  });
+});
+
+// The subject of a letter is its own, but not all that lies there is that letter.
+describe("what lies on the subject of a letter", () => {
+  const SUBJECT = "dlq.billing.ORDERS.1-abc";
+
+  test("a delete marker is no letter, and the letter takes its place", async () => {
+    await using server = await startNatsServer({ binary: fetchNatsServer() });
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1, ...MARKER_CONFIG });
+    await leaveMarkers(client, "DLQ", [SUBJECT]);
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has(letterOf(), NEVER)).toBe(false);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).message?.string()).toBe("body");
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
+    expect((await stored(client, "DLQ")).count).toBe(1);
+  });
+
+  test("somebody else's message is no letter, and the letter takes its place", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    await jetstream(client).publish(SUBJECT, "of somebody else");
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has(letterOf(), NEVER)).toBe(false);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).message?.string()).toBe("body");
+  });
+
+  test("a letter that a replay has changed is that letter", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    const replayed = createHeaders();
+    replayed.set("Relay-Replays", "3");
+    await jetstream(client).publish(SUBJECT, "body", { headers: replayed });
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).message?.header.get("Relay-Replays")).toBe("3");
+  });
+
+  test("a letter that was purged can be stored again", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    const manager = await jetstreamManager(client);
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    for (const sequence of [1, 2]) {
+      expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+      await manager.streams.deleteMessage("DLQ", sequence, false);
+    }
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).count).toBe(1);
+  });
+});
+
+// A domain behind a broken line answers nothing, and says so to nobody.
+describe("an endpoint that does not answer", () => {
+  /** Whatever is asked of its domain, or published below its subject, is heard and not answered. */
+  async function setUpSilent() {
+    await using stack = new AsyncDisposableStack();
+    const server = stack.use(await startNatsServer());
+    const client = await server.connect();
+    for (const subject of ["$JS.far.API.>", "far.>"])
+      client.subscribe(subject, { callback: () => undefined });
+    await client.flush();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    const connection = stack.use(await connected(server.url));
+    const far: DeadLetterEndpoint = { ...endpoint("FAR"), domain: "far" };
+    await eventually(() => connection.lastContactAt() > 0);
+    const owned = stack.move();
+    return { client, connection, far, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  }
+
+  async function timed<T>(run: () => Promise<T>): Promise<{ result: T; tookMs: number }> {
+    const startMs = performance.now();
+    return { result: await run(), tookMs: performance.now() - startMs };
+  }
+
+  test("has() waits for it once, and then goes on without it", async () => {
+    await using setup = await setUpSilent();
+    const letters = lettersOf(setup.connection, setup.far, endpoint("DLQ"));
+    expect(await timed(() => letters.has(letterOf(), NEVER))).toMatchObject({ result: false });
+    const asked = Array.from({ length: 100 }, () => letters.has(letterOf(), NEVER));
+    const { tookMs } = await timed(() => Promise.all(asked));
+    expect(tookMs).toBeLessThan(1000);
+    await store(letters);
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
+  });
+
+  test("store() tries it last from then on, until it answers a check", async () => {
+    await using setup = await setUpSilent();
+    const letters = lettersOf(setup.connection, setup.far, endpoint("DLQ"));
+    const first = await timed(() => store(letters));
+    expect(first.result).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect(first.tookMs).toBeGreaterThan(4900);
+    const second = await timed(() => store(letters, { subjectSuffix: "billing.ORDERS.2-abc" }));
+    expect(second.result).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect(second.tookMs).toBeLessThan(1000);
+    let published = 0;
+    setup.client.subscribe("far.>", { callback: () => void (published += 1) });
+    setup.client.subscribe("$JS.far.API.STREAM.INFO.FAR", {
+      callback: (_, msg) =>
+        void msg.respond(JSON.stringify({ error: { code: 500, description: "on fire" } })),
+    });
+    await setup.client.flush();
+    expect(await letters.check(NEVER)).toBeNull();
+    const stopping = new AbortController();
+    const storing = letters.store(letterOf({ subjectSuffix: "billing.ORDERS.3-abc" }), stopping.signal);
+    await eventually(() => published === 1);
+    stopping.abort();
+    await storing;
+  }, 30_000);
+
+  test.each<[string, (letters: DeadLetters, signal: AbortSignal) => Promise<unknown>]>([
+    ["has()", (letters, signal) => letters.has(letterOf(), signal)],
+    ["store()", (letters, signal) => letters.store(letterOf(), signal)],
+    ["check()", (letters, signal) => letters.check(signal)],
+  ])("%s ends with its signal", async (_, ask) => {
+    await using setup = await setUpSilent();
+    const letters = lettersOf(setup.connection, setup.far);
+    const stopping = new AbortController();
+    const asking = timed(() => ask(letters, stopping.signal));
+    await setup.client.flush();
+    stopping.abort();
+    expect((await asking).tookMs).toBeLessThan(1000);
   });
 });
 
