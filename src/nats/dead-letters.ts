@@ -46,7 +46,7 @@ const PUBLISH_MS = 5000;
 const LOOK_MS = 2000;
 /** With their interval below the 5 s within which readiness tells. */
 const CHECK_MS = 3000;
-/** The checks of readiness find out sooner that an endpoint answers again. */
+/** After that it is tried again. */
 const SILENCE_MS = 10_000;
 /** Somebody else may write to the same subject at the same time. */
 const MAX_TRIES = 3;
@@ -56,21 +56,10 @@ export function openDeadLetters(
   endpoints: readonly DeadLetterEndpoint[],
   { logger }: { logger: Logger },
 ): DeadLetters {
-  /** By endpoint, when its silence was noticed. */
-  const silent = new Map<DeadLetterEndpoint, number>();
-
-  function isSilent(endpoint: DeadLetterEndpoint): boolean {
-    return performance.now() - (silent.get(endpoint) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS;
-  }
-
-  /** Where NATS itself did not answer meanwhile, that says nothing about the endpoint. */
-  function note(
-    endpoint: DeadLetterEndpoint,
-    { wasInVain, since }: { wasInVain: boolean; since: number },
-  ): void {
-    if (!wasInVain) silent.delete(endpoint);
-    else if (connection.lastContactAt() >= since) silent.set(endpoint, performance.now());
-  }
+  // A stream may be asked about in vain and take letters, and the other way about.
+  const looks = createSilence(connection);
+  const stores = createSilence(connection);
+  const isSilent = (endpoint: DeadLetterEndpoint) => looks.isOf(endpoint) || stores.isOf(endpoint);
 
   async function store(letter: DeadLetter, signal: AbortSignal): Promise<StoreResult> {
     const results: StoreResult[] = [];
@@ -79,7 +68,7 @@ export function openDeadLetters(
       const since = performance.now();
       const result = await storeAt(connection, endpoint, { letter, signal });
       if (signal.aborted && result.kind !== "stored") return { kind: "unavailable", reason: "stopped" };
-      note(endpoint, { wasInVain: result.kind === "silent", since });
+      stores.note(endpoint, { wasInVain: result.kind === "silent", since });
       if (result.kind === "stored") return result;
       logger.debug("Dead letter not stored", { endpoint: endpoint.name, reason: result.reason });
       results.push(result.kind === "silent" ? { ...result, kind: "unavailable" } : result);
@@ -91,17 +80,17 @@ export function openDeadLetters(
     { subjectSuffix, body }: Pick<DeadLetter, "subjectSuffix" | "body">,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const looks = endpoints
-      .filter((endpoint) => !isSilent(endpoint))
+    const asked = endpoints
+      .filter((endpoint) => !looks.isOf(endpoint))
       .map(async (endpoint) => {
         const since = performance.now();
         const which = { last_by_subj: `${endpoint.subject}.${subjectSuffix}` };
         const read = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: LOOK_MS });
         const wasInVain = read.kind === "unavailable" && read.reason === NO_ANSWER;
-        if (!signal.aborted) note(endpoint, { wasInVain, since });
+        if (!signal.aborted) looks.note(endpoint, { wasInVain, since });
         return read.kind === "found" && isSame(read.message.body, body);
       });
-    return (await Promise.all(looks)).includes(true);
+    return (await Promise.all(asked)).includes(true);
   }
 
   async function check(signal: AbortSignal): Promise<string | null> {
@@ -109,7 +98,7 @@ export function openDeadLetters(
       endpoints.map(async (endpoint) => {
         const since = performance.now();
         const fault = await checkDeadLetterStream(connection, endpoint, { signal, timeoutMs: CHECK_MS });
-        note(endpoint, { wasInVain: fault?.isSilence ?? false, since });
+        looks.note(endpoint, { wasInVain: fault?.isSilence ?? false, since });
         return fault?.reason ?? null;
       }),
     );
@@ -117,6 +106,26 @@ export function openDeadLetters(
   }
 
   return { store, has, check };
+}
+
+interface Silence {
+  isOf: (endpoint: DeadLetterEndpoint) => boolean;
+  /** Takes in how a request ended that began at `since`. */
+  note: (endpoint: DeadLetterEndpoint, how: { wasInVain: boolean; since: number }) => void;
+}
+
+/** Which endpoints lately let a request run out of time. */
+function createSilence({ lastContactAt }: Connection): Silence {
+  const noticedAt = new Map<DeadLetterEndpoint, number>();
+  return {
+    isOf: (endpoint) =>
+      performance.now() - (noticedAt.get(endpoint) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS,
+    note(endpoint, { wasInVain, since }) {
+      if (!wasInVain) noticedAt.delete(endpoint);
+      // Where NATS itself did not answer meanwhile, that says nothing about the endpoint.
+      else if (lastContactAt() >= since) noticedAt.set(endpoint, performance.now());
+    },
+  };
 }
 
 function noEndpoint(): StoreResult {
