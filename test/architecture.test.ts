@@ -35,7 +35,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   jose: ["http", "callback", "nats", "config"],
   "node-forge": ["keystore"],
   "jks-js": ["keystore"],
-  valibot: ["config", "http"],
+  valibot: ["config", "http", "nats"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
   "fastest-levenshtein": ["config"],

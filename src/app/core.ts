@@ -163,7 +163,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     isConnected: () => connection.isConnected,
     checks: (subscriptions) => [
       options.check(),
-      ...deadLetters.inUse(subscriptions).map((shared) => shared.check()),
+      ...deadLetters.inUse(subscriptions).map((shared) => shared.check(closing.signal)),
     ],
   });
   const letterEndpoints = () => resolveLetterEndpoints(config.origin.file);

@@ -7,7 +7,7 @@ export function followDeadLetters(first: DeadLetters, current: () => DeadLetters
   const now = () => current() ?? first;
   return {
     store: (letter, signal) => now().store(letter, signal),
-    has: (subjectSuffix) => now().has(subjectSuffix),
-    check: () => now().check(),
+    has: (letter, signal) => now().has(letter, signal),
+    check: (signal) => now().check(signal),
   };
 }

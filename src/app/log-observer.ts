@@ -47,6 +47,7 @@ export function createLogObserver(logger: Logger): Observer {
           logger.warn("Message skipped", fieldsOf(report));
           break;
         case "delivered":
+        case "marker":
         case "suppressed":
         case "returned":
           // Of every message: nothing is made that is not logged.

@@ -34,6 +34,7 @@ interface Trail {
 
 type Exchange = Attempted["exchange"];
 
+const UNRECORDED: ReadonlySet<Ending["kind"]> = new Set(["delivered", "marker", "suppressed", "skipped"]);
 const NO_ATTEMPTS: readonly RecordedAttempt[] = [];
 
 export function createRecordObserver({ append, overrides }: RecordObserverOptions): Observer {
@@ -72,7 +73,7 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
 
   function settled({ key, subscription, message, ending }: Settled): void {
     // Recorded when it was attempted, or never sent.
-    if (ending.kind === "delivered" || ending.kind === "suppressed" || ending.kind === "skipped") return;
+    if (UNRECORDED.has(ending.kind)) return;
     const trail = trails.get(key);
     if (trail !== undefined) trails.delete(key);
     const failure = failureOf(ending);

@@ -191,6 +191,7 @@ function createShow(io: Io): Show {
       case "lost":
         counts.missing += 1;
         break;
+      case "marker":
       case "suppressed":
       case "skipped":
       case "failed-again":

@@ -19,6 +19,14 @@ export interface Message {
   readonly body: Uint8Array;
 }
 
+/**
+ * A mark that nats-server 2.11 and newer leaves where the last message of a subject was deleted for its age
+ * (`subject_delete_marker_ttl`, NATS ADR-43): no message. The server writes it without a body.
+ */
+export function isDeleteMarker(headers: readonly Header[], bodySize: number): boolean {
+  return bodySize === 0 && headers.some(([name]) => name === "Nats-Marker-Reason");
+}
+
 /** The time in base 36, which tells a message from one that a re-created stream stored under the same sequence. */
 export function timeToken(message: Message): string {
   return message.timestampNanos.toString(36);

@@ -73,7 +73,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     if (!isPayloadEncoding(encoding)) {
       return refuse({ status: 400, detail: "payload takes text, hex or base64" });
     }
-    const found = await letters().find(context.req.param("id"));
+    const found = await letters().find(context.req.param("id"), context.req.raw.signal);
     if (found.kind === "missing") return refuse(NOT_FOUND);
     if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
     return context.json(toDeadLetterDetail(found.letter, { ...shown, encoding }));
@@ -82,7 +82,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
   /** The bytes as they are: no browser may take them for a page. */
   routes.get("/:id/payload", async (context) => {
     const id = context.req.param("id");
-    const found = await letters().find(id);
+    const found = await letters().find(id, context.req.raw.signal);
     if (found.kind === "missing") return refuse(NOT_FOUND);
     if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
     return context.body(new Uint8Array(found.letter.body), 200, {

@@ -27,14 +27,27 @@ export function parseAckSubject(subject: string): AckSubject | null {
   const time = tokens[first + 5];
   const deliveryCount = toCount(tokens[first + 2]);
   const sequence = toCount(tokens[first + 3]);
-  const pending = toCount(tokens[first + 6]);
-  if (stream === undefined || consumer === undefined || time === undefined || !DIGITS.test(time)) return null;
-  if (deliveryCount === null || sequence === null || pending === null) return null;
-  return { stream, consumer, deliveryCount, sequence, timestampNanos: BigInt(time), pending };
+  const pending = tokens[first + 6];
+  if (stream === undefined || consumer === undefined || time === undefined || !NANOS.test(time)) return null;
+  if (pending === undefined || !DIGITS.test(pending)) return null;
+  if (deliveryCount === null || sequence === null || deliveryCount === 0 || sequence === 0) return null;
+  return {
+    stream,
+    consumer,
+    deliveryCount,
+    sequence,
+    timestampNanos: BigInt(time),
+    // A server that counts below 0 writes 2^64 less something, of a message that is well all the same.
+    pending: Math.min(Number(pending), Number.MAX_SAFE_INTEGER),
+  };
 }
 
 const DIGITS = /^\d+$/;
+/** Below 2^53: whoever may publish to an inbox may write anything there. */
+const COUNT = /^\d{1,15}$/;
+/** Until the year 2286. */
+const NANOS = /^\d{1,19}$/;
 
 function toCount(text: string | undefined): number | null {
-  return text !== undefined && DIGITS.test(text) ? Number(text) : null;
+  return text !== undefined && COUNT.test(text) ? Number(text) : null;
 }

@@ -3,20 +3,24 @@
 // The library's own manager is not used: it gates features by the version of the server it is connected to, which is
 // the wrong one where JetStream lives behind a leaf node.
 
-import { NoRespondersError, RequestError } from "@nats-io/transport-node";
+import * as v from "valibot";
 
-import { messageOf } from "#lib/errors.ts";
-
+import { apiFailure, type PubAck, pubAck } from "./answers.ts";
 import type { Connection } from "./connection.ts";
+import type { Reply, RequestOptions } from "./requests.ts";
 
 export type ApiAnswer<T> =
   | { readonly kind: "ok"; readonly value: T }
   /** The server said no: `code` is its error code (10059: stream not found). */
   | { readonly kind: "refused"; readonly code: number; readonly reason: string }
-  /** Nothing is known: not connected, no answer in time, or JetStream not running there. */
+  /** Nothing is known: not connected, no answer in time, one that cannot be read, or JetStream not running there. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 const API_TIMEOUT_MS = 5000;
+/** The reason where an answer was waited for in vain. */
+export const NO_ANSWER = "no answer from JetStream in time";
+/** Of what somebody else wrote. */
+const MAX_REASON_LENGTH = 300;
 
 /** Error codes of the JetStream API (`server/errors.json` of nats-server). */
 export const API_ERRORS = {
@@ -36,6 +40,15 @@ export const API_ERRORS = {
   wrongLastSequenceUnknown: 10164,
 } as const;
 
+/** True if the last message of the subject is not the one that was expected. */
+export function isConflict(answer: { readonly kind: string; readonly code?: number }): boolean {
+  const { wrongLastSequence, wrongLastSequenceUnknown } = API_ERRORS;
+  return (
+    answer.kind === "refused" &&
+    (answer.code === wrongLastSequence || answer.code === wrongLastSequenceUnknown)
+  );
+}
+
 /** The part of an error code that says "not now": what HTTP calls 503. */
 const STATUS_UNAVAILABLE = 503;
 
@@ -44,49 +57,80 @@ export function apiPrefix(domain: string | null): string {
   return domain === null ? "$JS.API" : `$JS.${domain}.API`;
 }
 
-export async function requestApi<T>(
+export interface ApiRequest<T> {
+  readonly domain: string | null;
+  readonly call: string;
+  /** Of the answer. */
+  readonly schema: v.GenericSchema<unknown, T>;
+  readonly body?: object;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Never rejects. */
+export async function requestApi<T>(connection: Connection, request: ApiRequest<T>): Promise<ApiAnswer<T>> {
+  const { domain, call, body, schema, timeoutMs = API_TIMEOUT_MS, signal } = request;
+  const payload = body === undefined ? "" : JSON.stringify(body);
+  const subject = `${apiPrefix(domain)}.${call}`;
+  const answer = toAnswer(await connection.request(subject, { payload, timeoutMs, signal }), schema);
+  if (answer.kind !== "nobody") return answer;
+  const place = domain === null ? "JetStream" : `JetStream domain ${domain}`;
+  return { kind: "unavailable", reason: `${place} does not answer` };
+}
+
+/** A message for a stream. `nobody`: no stream takes it. Never rejects. */
+export async function publishToStream(
   connection: Connection,
-  request: { domain: string | null; call: string; body?: object; timeoutMs?: number },
-): Promise<ApiAnswer<T>> {
-  const client = connection.client();
-  if (client === null || !connection.isConnected)
-    return { kind: "unavailable", reason: "not connected to NATS" };
+  subject: string,
+  options: RequestOptions,
+): Promise<ApiAnswer<PubAck> | { readonly kind: "nobody" }> {
+  return toAnswer(await connection.request(subject, options), pubAck);
+}
+
+function toAnswer<T>(
+  reply: Reply,
+  schema: v.GenericSchema<unknown, T>,
+): ApiAnswer<T> | { readonly kind: "nobody" } {
+  switch (reply.kind) {
+    case "answered":
+      return parseApiAnswer(reply.data, schema);
+    case "nobody":
+      return reply;
+    case "late":
+      return { kind: "unavailable", reason: NO_ANSWER };
+    case "failed":
+      return { kind: "unavailable", reason: reply.reason };
+  }
+}
+
+/** Whoever may publish to the inbox can have sent it. */
+function parseApiAnswer<T>(data: Uint8Array, schema: v.GenericSchema<unknown, T>): ApiAnswer<T> {
+  let parsed: unknown;
   try {
-    const subject = `${apiPrefix(request.domain)}.${request.call}`;
-    const payload = request.body === undefined ? "" : JSON.stringify(request.body);
-    const timeout = request.timeoutMs ?? API_TIMEOUT_MS;
-    const answer = await client.request(subject, payload, { timeout });
-    return parseApiAnswer<T>(answer.data);
-  } catch (error) {
-    return { kind: "unavailable", reason: describeRequestError(error, request.domain) };
+    parsed = JSON.parse(new TextDecoder().decode(data));
+  } catch {
+    return unreadable("it is not JSON");
   }
+  if (typeof parsed === "object" && parsed !== null && "error" in parsed) return parseFailure(parsed);
+  const result = v.safeParse(schema, parsed, { abortEarly: true });
+  return result.success ? { kind: "ok", value: result.output } : unreadable(describeIssue(result.issues[0]));
 }
 
-/** Takes the answer's own word for its shape: it comes from the server's API, whose types `T` describes. */
-export function parseApiAnswer<T>(data: Uint8Array): ApiAnswer<T> {
-  const parsed = JSON.parse(new TextDecoder().decode(data)) as T & { error?: ApiError };
-  const { error } = parsed;
-  if (error === undefined) return { kind: "ok", value: parsed };
-  const reason = error.description ?? `error ${error.err_code ?? error.code}`;
-  if (error.code === STATUS_UNAVAILABLE) return { kind: "unavailable", reason };
-  return { kind: "refused", code: error.err_code ?? 0, reason };
+function parseFailure(parsed: object): Exclude<ApiAnswer<never>, { kind: "ok" }> {
+  const result = v.safeParse(apiFailure, parsed, { abortEarly: true });
+  if (!result.success) return unreadable(describeIssue(result.issues[0]));
+  const { code, err_code: errorCode, description } = result.output.error;
+  const reason = description?.slice(0, MAX_REASON_LENGTH) ?? `error ${errorCode === 0 ? code : errorCode}`;
+  if (code === STATUS_UNAVAILABLE) return { kind: "unavailable", reason };
+  return { kind: "refused", code: errorCode, reason };
 }
 
-interface ApiError {
-  readonly code: number;
-  readonly err_code?: number;
-  readonly description?: string;
+function describeIssue(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue);
+  return `${path === null ? "" : `${path}: `}${issue.message}`;
 }
 
-/** True if nobody listens on the subject of a request, so that it certainly had no effect. */
-export function isNoResponders(error: unknown): boolean {
-  return error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
-}
-
-function describeRequestError(error: unknown, domain: string | null): string {
-  if (isNoResponders(error)) {
-    return domain === null ? "JetStream does not answer" : `JetStream domain ${domain} does not answer`;
-  }
-  const message = messageOf(error);
-  return message === "timeout" ? "no answer from JetStream in time" : message;
+function unreadable(reason: string): Extract<ApiAnswer<never>, { kind: "unavailable" }> {
+  const text = `unreadable answer from JetStream: ${reason}`.slice(0, MAX_REASON_LENGTH);
+  return { kind: "unavailable", reason: text };
 }

@@ -3,10 +3,11 @@
 // Numbered by the server, so that a gap is seen; with heartbeats, so that silence is. Neither is repaired: the feed ends,
 // and the next one begins with the whole content again.
 
-import type { ConsumerConfig, ConsumerInfo } from "@nats-io/jetstream";
+import type { ConsumerConfig } from "@nats-io/jetstream";
 import type { Msg, Subscription } from "@nats-io/transport-node";
 
 import { parseAckSubject } from "./ack-subject.ts";
+import { consumerInfo, deletion } from "./answers.ts";
 import { API_ERRORS, requestApi } from "./api.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
@@ -128,15 +129,16 @@ export async function openFeed(
   async function close(): Promise<void> {
     end("closed");
     const call = `CONSUMER.DELETE.${stream}.${consumer}`;
-    await requestApi(connection, { domain: null, call, timeoutMs: DELETE_MS });
+    await requestApi(connection, { domain: null, call, timeoutMs: DELETE_MS, schema: deletion });
   }
 
   const filter = subjectOfKey(bucket, ">");
-  const answer = await requestApi<ConsumerInfo>(connection, {
+  const answer = await requestApi(connection, {
     domain: null,
     call: `CONSUMER.CREATE.${stream}.${consumer}.${filter}`,
     body: { stream_name: stream, config: toConsumerConfig(consumer, { inbox, filter }), action: "create" },
     timeoutMs: CREATE_MS,
+    schema: consumerInfo,
   });
   if (answer.kind !== "ok") {
     // An answer that did not come in time says nothing: it may be there.

@@ -1,5 +1,6 @@
 // One message of a bucket's stream, asked for by itself.
 
+import { storedMessage } from "./answers.ts";
 import { requestApi } from "./api.ts";
 import { streamOfBucket } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
@@ -19,14 +20,17 @@ export async function readBucketMessage(
   bucket: string,
   which: { last_by_subj: string } | { seq: number },
 ): Promise<BucketMessage | null> {
-  const answer = await requestApi<{ message: { subject: string; seq: number; hdrs?: string } }>(connection, {
+  const answer = await requestApi(connection, {
     domain: null,
     call: `STREAM.MSG.GET.${streamOfBucket(bucket)}`,
     body: which,
     timeoutMs: READ_MS,
+    schema: storedMessage,
   });
   if (answer.kind !== "ok") return null;
-  const { subject, seq, hdrs = "" } = answer.value.message;
-  const isRemoval = /^(?:KV-Operation: *(?:DEL|PURGE)|Nats-Marker-Reason:)/imu.test(atob(hdrs));
+  const { subject, seq, hdrs } = answer.value.message;
+  const isRemoval = /^(?:KV-Operation: *(?:DEL|PURGE)|Nats-Marker-Reason:)/imu.test(
+    Buffer.from(hdrs, "base64").toString(),
+  );
   return { subject, revision: seq, isRemoval };
 }

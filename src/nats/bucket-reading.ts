@@ -8,6 +8,7 @@ import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 
+import { deletion } from "./answers.ts";
 import { requestApi } from "./api.ts";
 import { createBell } from "./bucket-bell.ts";
 import { type Feed, openFeed, type StoredChange } from "./bucket-feed.ts";
@@ -118,7 +119,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
       if (mark === null || !mark.isRemoval || mark.subject !== subjectOfKey(bucket, key)) continue;
       const call = `STREAM.MSG.DELETE.${streamOfBucket(bucket)}`;
       const body = { seq: revision, no_erase: true };
-      const answer = await requestApi(connection, { domain: null, call, body });
+      const answer = await requestApi(connection, { domain: null, call, body, schema: deletion });
       if (answer.kind === "unavailable" || ended.signal.aborted) return;
     }
   }

@@ -1,7 +1,8 @@
 // The stream under a KV bucket (NATS ADR-8): its names, and how it is made where it is missing. Never changed.
 
-import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
+import type { StreamConfig } from "@nats-io/jetstream";
 
+import { streamInfo } from "./answers.ts";
 import { API_ERRORS, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 
@@ -26,10 +27,11 @@ export async function makeBucketStream(
   replicas: number,
 ): Promise<MadeBucket> {
   const stream = streamOfBucket(bucket);
-  const answer = await requestApi<StreamInfo>(connection, {
+  const answer = await requestApi(connection, {
     domain: null,
     call: `STREAM.CREATE.${stream}`,
     body: toStreamConfig(bucket, Math.min(Math.max(1, replicas), MAX_REPLICAS)),
+    schema: streamInfo,
   });
   if (answer.kind === "ok") return { kind: "there", isUnused: answer.value.state.last_seq === 0 };
   const isThere = answer.kind === "refused" && answer.code === API_ERRORS.streamNameInUse;

@@ -1,11 +1,9 @@
 // One change of a key of a bucket, stored by the server or not; on a condition where one is given.
 
-import type { PubAck } from "@nats-io/jetstream";
 import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node";
 
-import { messageOf } from "#lib/errors.ts";
-
-import { API_ERRORS, type ApiAnswer, isNoResponders, parseApiAnswer } from "./api.ts";
+import type { PubAck } from "./answers.ts";
+import { API_ERRORS, type ApiAnswer, NO_ANSWER, publishToStream } from "./api.ts";
 import { readBucketMessage } from "./bucket-message.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
@@ -49,8 +47,6 @@ export async function writeKey(
   return result;
 }
 
-const NO_ANSWER = "no answer from JetStream in time";
-
 async function writeOrCompare(
   connection: Connection,
   change: KeyChange,
@@ -58,7 +54,7 @@ async function writeOrCompare(
 ): Promise<WriteResult> {
   let { expectedRevision } = change;
   for (let tries = 1; tries <= MAX_TRIES && !stopped.aborted; tries += 1) {
-    const result = judge(await publish(connection, { ...change, expectedRevision }), change.bucket);
+    const result = judge(await publish(connection, { ...change, expectedRevision }, stopped), change.bucket);
     if (result.kind !== "conflict") return result;
     const subject = subjectOfKey(change.bucket, change.key);
     const last = await readBucketMessage(connection, change.bucket, { last_by_subj: subject });
@@ -71,22 +67,25 @@ async function writeOrCompare(
   return { kind: "conflict", revision: null };
 }
 
-async function publish(connection: Connection, change: KeyChange): Promise<ApiAnswer<PubAck>> {
-  const client = connection.client();
-  if (client === null || !connection.isConnected)
-    return { kind: "unavailable", reason: "not connected to NATS" };
-  try {
-    const subject = subjectOfKey(change.bucket, change.key);
-    const headers = toHeaders(change);
-    const body = Buffer.from(change.value ?? "");
-    const excess = findExcess(headers, body, client.info?.max_payload ?? Number.POSITIVE_INFINITY);
-    // The client would only throw, the server would only disconnect.
-    if (excess !== null) return { kind: "refused", code: API_ERRORS.messageTooLarge, reason: excess };
-    const msg = await client.request(subject, body, { timeout: WRITE_MS, headers });
-    return parseApiAnswer<PubAck>(msg.data);
-  } catch (error) {
-    return { kind: "unavailable", reason: describe(error, change.bucket) };
-  }
+async function publish(
+  connection: Connection,
+  change: KeyChange,
+  signal: AbortSignal,
+): Promise<ApiAnswer<PubAck>> {
+  const subject = subjectOfKey(change.bucket, change.key);
+  const headers = toHeaders(change);
+  const payload = Buffer.from(change.value ?? "");
+  const excess = findExcess(headers, payload, connection.maxPayload);
+  // The client would only throw, the server would only disconnect.
+  if (excess !== null) return { kind: "refused", code: API_ERRORS.messageTooLarge, reason: excess };
+  const answer = await publishToStream(connection, subject, {
+    payload,
+    headers,
+    timeoutMs: WRITE_MS,
+    signal,
+  });
+  if (answer.kind !== "nobody") return answer;
+  return { kind: "unavailable", reason: `stream ${streamOfBucket(change.bucket)} does not answer` };
 }
 
 function toHeaders({ bucket, value, expectedRevision }: KeyChange): MsgHdrs {
@@ -110,14 +109,7 @@ function judge(answer: ApiAnswer<PubAck>, bucket: string): WriteResult {
         return { kind: "unavailable", reason: answer.reason };
     }
   }
-  const { stream, seq } = answer.value as Partial<PubAck>;
-  if (seq === undefined || stream !== streamOfBucket(bucket))
-    return { kind: "unavailable", reason: "something else answered" };
+  const { stream, seq } = answer.value;
+  if (stream !== streamOfBucket(bucket)) return { kind: "unavailable", reason: "something else answered" };
   return { kind: "written", revision: seq };
-}
-
-function describe(error: unknown, bucket: string): string {
-  if (isNoResponders(error)) return `stream ${streamOfBucket(bucket)} does not answer`;
-  const message = messageOf(error);
-  return message === "timeout" ? NO_ANSWER : message;
 }

@@ -1,16 +1,24 @@
 // The connection to NATS: made once, held for ever, the same object over every reconnect.
 //
 //   connecting --connected--> up --server lost--> down --connected again--> up
+//   up --server silent--> down, and another server comes first
 //   up, down --given up by the client library (bad credentials, for one)--> connecting
 //   any --close--> closed
 
-import { connect, createInbox, type NatsConnection } from "@nats-io/transport-node";
+import {
+  connect,
+  createInbox,
+  type NatsConnection,
+  PermissionViolationError,
+  type Server,
+} from "@nats-io/transport-node";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { createContact } from "./contact.ts";
+import { createRequests, type Requests } from "./requests.ts";
 import { type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "./settles-within.ts";
 
@@ -46,6 +54,10 @@ export interface Connection {
   newInbox: () => string;
   /** For this room only. Sends an ack, soon or after the next connect, until the server is known to have it. */
   publishAck: AckSender["send"];
+  /** For this room only. Of a message with its headers, in bytes. */
+  readonly maxPayload: number;
+  /** For this room only. Never rejects; it fails at once while NATS does not answer. */
+  request: Requests["send"];
   /** For this room only. Sends now or never. */
   publish: (subject: string, payload: string, options?: { reply: string }) => void;
 }
@@ -54,6 +66,10 @@ const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;
 const CLOSE_MS = 2000;
 const EARLY_PING_ACKS = 2000;
+/** A connection whose send buffer is full cannot be left in an orderly way: it is closed for good then. */
+const LEAVE_MS = 1000;
+/** For so long a server that was silent is dialled only where there is no other. */
+const AVOID_MS = 30_000;
 const SAME_REASON_SILENCE_MS = 60_000;
 
 /** Starts to connect at once; an absent server is no error, it is waited for. `signal` ends it as `close` does. */
@@ -61,21 +77,31 @@ export function openConnection(
   settings: NatsSettings,
   { logger, signal }: { logger: Logger; signal: AbortSignal },
 ): Connection {
-  const options = toConnectionOptions(settings);
+  const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
   const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
-  const contact = createContact({ acks, logger });
+  const contact = createContact({ acks, logger, onDead: () => client !== null && leave(client) });
+  const newInbox = () => createInbox(settings.inboxPrefix);
+  const requests = createRequests({
+    client: () => (isUp && !contact.isSilent() ? client : null),
+    newInbox,
+  });
   const listeners = new Set<() => void>();
   const ended = new AbortController();
   let client: NatsConnection | null = null;
   let isUp = false;
   let hasBeenUp = false;
   let reconnects = 0;
+  /** How often the library told that the connection was lost or made again. */
+  let changes = 0;
   let server: string | null = null;
   let serverVersion: string | null = null;
   let lastError: string | null = null;
   let logged: { readonly reason: string; readonly at: number } | null = null;
   let refusedAt = Number.NEGATIVE_INFINITY;
   let closing: Promise<void> | null = null;
+  let avoided = { server: "", until: 0 };
+  /** Other servers of the cluster, when the library was made to give up. */
+  let discovered: readonly string[] = [];
 
   /** Connects, stays connected by the library's own means, and starts anew when the library has given up. */
   async function run(): Promise<void> {
@@ -96,7 +122,7 @@ export function openConnection(
 
   async function dial(): Promise<NatsConnection | null> {
     try {
-      return await connect(options);
+      return await connect({ ...options, servers: [...settings.servers, ...discovered] });
     } catch (error) {
       tellDown(messageOf(error));
       return null;
@@ -114,13 +140,40 @@ export function openConnection(
     goDown(reason instanceof Error ? reason.message : "connection closed");
   }
 
+  /** The server may be well, and only the connection to it dead: where there is no other, it is dialled again. */
+  function leave(held: NatsConnection): void {
+    const seen = changes;
+    avoided = { server: held.getServer(), until: performance.now() + AVOID_MS };
+    goDown("no answer to pings");
+    void settlesWithin(held.reconnect(), LEAVE_MS);
+    setTimeout(() => {
+      if (changes !== seen || held !== client) return;
+      const others = held.getServers().filter(({ gossiped }) => gossiped);
+      discovered = others.map(({ listen }) => listen);
+      void settlesWithin(held.close(), CLOSE_MS);
+    }, LEAVE_MS);
+  }
+
+  /** Null: as the library likes. */
+  function choose(servers: readonly Server[]): Server | null {
+    const isAvoided = servers[0]?.listen === avoided.server && performance.now() < avoided.until;
+    return isAvoided ? (servers.find(({ listen }) => listen !== avoided.server) ?? null) : null;
+  }
+
   async function follow(held: NatsConnection): Promise<void> {
     for await (const change of held.status()) {
       if (held !== client) return;
+      if (change.type === "disconnect" || change.type === "reconnect") changes += 1;
       if (change.type === "disconnect") goDown(lastError ?? "connection lost");
       else if (change.type === "reconnect") goUp(held);
-      else if (change.type === "error") tellRefused(messageOf(change.error));
+      else if (change.type === "error") onError(change.error);
     }
+  }
+
+  function onError(error: Error): void {
+    if (error instanceof PermissionViolationError && error.operation === "publish")
+      requests.refuse(error.subject, error.message);
+    tellRefused(error.message);
   }
 
   function goUp(held: NatsConnection): void {
@@ -140,6 +193,7 @@ export function openConnection(
   function goDown(reason: string): void {
     contact.stop();
     isUp = false;
+    requests.failAll("connection to NATS lost");
     if (!ended.signal.aborted) tellDown(reason);
   }
 
@@ -214,6 +268,7 @@ export function openConnection(
     contact.stop();
     if (client !== null && wasUp) await settlesWithin(client.drain(), CLOSE_MS);
     isUp = false;
+    requests.failAll("the connection to NATS is closed");
     if (client !== null) void settlesWithin(client.close(), CLOSE_MS);
     if (wasUp) logger.info("Closed the connection to NATS", { server: `nats://${server ?? ""}` });
   }
@@ -237,7 +292,11 @@ export function openConnection(
       return acks.unconfirmed;
     },
     client: () => client,
-    newInbox: () => createInbox(settings.inboxPrefix),
+    newInbox,
+    get maxPayload() {
+      return client?.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    },
+    request: requests.send,
     publishAck: (ackSubject, urgency) => {
       acks.send(ackSubject, urgency);
       if (isUp && acks.unconfirmed > EARLY_PING_ACKS) contact.pingNow();

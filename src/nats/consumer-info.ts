@@ -1,9 +1,10 @@
 // What a consumer says about itself, and its end.
 
-import type { ConsumerInfo } from "@nats-io/jetstream";
+import * as v from "valibot";
 
 import { RelayError } from "#lib/errors.ts";
 
+import { type ConsumerInfo, consumerInfo, consumerList, deletion, noConsumerInfo } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { StreamRef } from "./stream.ts";
@@ -108,7 +109,7 @@ export async function requestDelete(
   const { domain, stream, durable } = ref;
   await connection.flush(FLUSH_MS);
   const call = `CONSUMER.DELETE.${stream}.${durable}`;
-  const answer = await requestApi<{ success: boolean }>(connection, { domain, call });
+  const answer = await requestApi(connection, { domain, call, schema: deletion });
   if (answer.kind === "unavailable") return answer;
   const wasThere = answer.kind === "ok" || !isMissing(answer.code);
   const isLeft = answer.kind === "refused" && wasThere && !(await isConsumerGone(connection, ref));
@@ -125,18 +126,16 @@ export async function requestConsumerInfo(
   { domain, stream, durable }: ConsumerRef,
 ): Promise<ApiAnswer<ConsumerInfo>> {
   const call = `CONSUMER.INFO.${stream}.${durable}`;
-  return toConsumerAnswer(await requestApi<Partial<ConsumerInfo>>(connection, { domain, call }));
+  return toConsumerAnswer(await requestApi(connection, { domain, call, schema: consumerAnswer }));
 }
 
-/** What a server says of a consumer that somebody deleted while it was asked holds no config: it is gone. */
-export function toConsumerAnswer(answer: ApiAnswer<Partial<ConsumerInfo>>): ApiAnswer<ConsumerInfo> {
+/** Of what shows, makes or changes a consumer. null: somebody deleted it meanwhile. */
+export const consumerAnswer = v.union([consumerInfo, noConsumerInfo]);
+
+export function toConsumerAnswer(answer: ApiAnswer<ConsumerInfo | null>): ApiAnswer<ConsumerInfo> {
   if (answer.kind !== "ok") return answer;
-  if (isWhole(answer.value)) return { kind: "ok", value: answer.value };
+  if (answer.value !== null) return { kind: "ok", value: answer.value };
   return { kind: "refused", code: API_ERRORS.consumerNotFound, reason: "somebody else deleted it" };
-}
-
-function isWhole(info: Partial<ConsumerInfo>): info is ConsumerInfo {
-  return info.config !== undefined;
 }
 
 /** All consumers of a stream. Throws RelayError `stream-missing`, or `nats-unavailable` if they cannot be seen. */
@@ -146,14 +145,12 @@ export async function listConsumers(
 ): Promise<readonly ConsumerInfo[]> {
   const consumers: ConsumerInfo[] = [];
   for (let page = 1; page <= MAX_PAGES; page += 1) {
-    const answer = await requestApi<{ total: number; consumers: readonly ConsumerInfo[] | null }>(
-      connection,
-      {
-        domain,
-        call: `CONSUMER.LIST.${stream}`,
-        body: { offset: consumers.length },
-      },
-    );
+    const answer = await requestApi(connection, {
+      domain,
+      call: `CONSUMER.LIST.${stream}`,
+      body: { offset: consumers.length },
+      schema: consumerList,
+    });
     if (answer.kind !== "ok") {
       const isGone = answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound;
       const code = isGone ? "stream-missing" : "nats-unavailable";

@@ -1,9 +1,8 @@
 // What is to be done about the durable consumer of a subscription, given what there is. Pure.
 
-import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
-
 import { hasWildcard, isOverlapping } from "#delivery/subject.ts";
 
+import type { ConsumerInfo, StreamInfo } from "./answers.ts";
 import {
   changedDeliverPolicy,
   type ConsumerSettings,

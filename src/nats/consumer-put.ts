@@ -1,13 +1,12 @@
 // One request that makes or changes a durable consumer, and what is said when it cannot be done.
 
-import type { ConsumerInfo } from "@nats-io/jetstream";
-
 import { RelayError } from "#lib/errors.ts";
 
+import { type ConsumerInfo } from "./answers.ts";
 import { type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { type ConsumerSettings, differences, hasRightAckPolicy } from "./consumer-config.ts";
-import { toConsumerAnswer } from "./consumer-info.ts";
+import { consumerAnswer, toConsumerAnswer } from "./consumer-info.ts";
 
 /** Servers before 2.10 ignore it. */
 type ConsumerAction = "create" | "update";
@@ -20,10 +19,11 @@ export async function requestPut(
   const { domain, stream } = put.settings.source;
   const { filter_subject: filter } = put.config;
   const call = `CONSUMER.CREATE.${stream}.${put.settings.durable}`;
-  const answer = await requestApi<Partial<ConsumerInfo>>(connection, {
+  const answer = await requestApi(connection, {
     domain,
     call: filter === undefined ? call : `${call}.${filter}`,
     body: { stream_name: stream, config: put.config, action: put.action },
+    schema: consumerAnswer,
   });
   return toConsumerAnswer(answer);
 }

@@ -1,7 +1,6 @@
 // Where a consumer that is made starts: after what is known to be done, else as configured. Pure.
 
-import type { StreamInfo } from "@nats-io/jetstream";
-
+import type { StreamInfo } from "./answers.ts";
 import { type ConsumerSettings, describePolicy, type Start } from "./consumer-config.ts";
 
 /** Times of creation that differ by this much are the same one, written again by a restart. */

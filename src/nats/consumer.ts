@@ -1,11 +1,10 @@
 // The durable consumer of a subscription: brought to what the subscription asks for, without losing its place.
 
-import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
-
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 
+import type { ConsumerInfo, StreamInfo } from "./answers.ts";
 import { API_ERRORS } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import {

@@ -1,4 +1,4 @@
-// Contact with the server: a ping each second, whose answer confirms every ack sent before it.
+// Contact with the server: a ping each second, whose answer confirms every ack sent before it; without answers, its end.
 
 import type { NatsConnection } from "@nats-io/transport-node";
 
@@ -14,20 +14,39 @@ export interface Contact {
   pingNow: () => void;
   /** `performance.now()` of the sending of the last ping that was answered; -Infinity: never. */
   lastAt: () => number;
-  /** True while a ping has waited too long for its answer. */
+  /** True while a ping has waited too long for its answer, and nothing else came either. */
   isSilent: () => boolean;
+}
+
+export interface ContactOptions {
+  readonly acks: AckSender;
+  readonly logger: Logger;
+  /** The connection is worth nothing any more. Told once for each. */
+  readonly onDead: () => void;
 }
 
 const INTERVAL_MS = 1000;
 const SILENCE_MS = 4000;
+/** Ticks and not time, so that a relay that was stopped for a while does not blame the server. */
+const FIRST_PATIENCE = 5;
+/** A server that is only slow gets more time with each connection that it loses. */
+const MAX_PATIENCE = 40;
+/** A connection that has held so long makes the next one start with the first patience. */
+const CALM_MS = 60_000;
 
 interface Ping {
   readonly sentAt: number;
   isLate: boolean;
 }
 
-export function createContact({ acks, logger }: { acks: AckSender; logger: Logger }): Contact {
+export function createContact({ acks, logger, onDead }: ContactOptions): Contact {
   let client: NatsConnection | null = null;
+  let startedAt = 0;
+  let patience = FIRST_PATIENCE;
+  /** In a row, without a byte from the server while a ping was out. */
+  let silentTicks = 0;
+  let bytes = 0;
+  let heardAt = Number.NEGATIVE_INFINITY;
   let outstanding: Ping | null = null;
   let endTicks: () => void = () => undefined;
   let lastAt = Number.NEGATIVE_INFINITY;
@@ -35,6 +54,9 @@ export function createContact({ acks, logger }: { acks: AckSender; logger: Logge
   function start(connected: NatsConnection): void {
     stop();
     client = connected;
+    startedAt = heardAt = performance.now();
+    silentTicks = 0;
+    bytes = receivedBytes(connected);
     endTicks = startTicks(INTERVAL_MS, tick);
     pingNow();
   }
@@ -46,11 +68,27 @@ export function createContact({ acks, logger }: { acks: AckSender; logger: Logge
   }
 
   function tick(): void {
+    listen();
     if (outstanding !== null && isSilent() && !outstanding.isLate) {
       outstanding.isLate = true;
       logger.warn("NATS does not answer", { sinceMs: Math.round(performance.now() - outstanding.sentAt) });
     }
+    if (silentTicks >= patience && isSilent()) return die();
     pingNow();
+  }
+
+  /** The answer to a ping may stand behind much else on a slow line. */
+  function listen(): void {
+    const now = client === null ? bytes : receivedBytes(client);
+    silentTicks = outstanding === null || now !== bytes ? 0 : silentTicks + 1;
+    if (now !== bytes) heardAt = performance.now();
+    bytes = now;
+  }
+
+  function die(): void {
+    patience = Math.min(MAX_PATIENCE, patience * (1.5 + Math.random()));
+    stop();
+    onDead();
   }
 
   function pingNow(): void {
@@ -71,13 +109,24 @@ export function createContact({ acks, logger }: { acks: AckSender; logger: Logge
     if (outstanding !== ping) return;
     outstanding = null;
     lastAt = ping.sentAt;
+    if (lastAt - startedAt > CALM_MS) patience = FIRST_PATIENCE;
     acks.confirm(mark);
     if (ping.isLate) logger.info("NATS answers again");
   }
 
   function isSilent(): boolean {
-    return outstanding !== null && performance.now() - outstanding.sentAt > SILENCE_MS;
+    return outstanding !== null && performance.now() - Math.max(outstanding.sentAt, heardAt) > SILENCE_MS;
   }
 
   return { start, stop, pingNow, lastAt: () => lastAt, isSilent };
+}
+
+/** What the library keeps to itself: its socket, which counts also what has come of a message that is not whole yet. */
+interface ClientInternals {
+  readonly protocol?: { readonly transport?: { readonly socket?: { readonly bytesRead?: number } } };
+}
+
+function receivedBytes(client: NatsConnection): number {
+  const { protocol } = client as ClientInternals;
+  return protocol?.transport?.socket?.bytesRead ?? client.stats().inBytes;
 }

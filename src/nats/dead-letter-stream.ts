@@ -1,40 +1,62 @@
 // The stream of a dead-letter endpoint: looked at, and made where the endpoint allows it. Never changed.
 
-import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
+import type { StreamConfig } from "@nats-io/jetstream";
 
 import { isWithin } from "#delivery/subject.ts";
 import type { DeadLetterEndpoint, DeadLetterStreamSettings } from "#delivery/subscription.ts";
 
-import { API_ERRORS, requestApi } from "./api.ts";
+import { type StreamInfo, streamInfo } from "./answers.ts";
+import { API_ERRORS, NO_ANSWER, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { requestStreamInfo } from "./stream.ts";
 
 const NANOS_PER_MS = 1_000_000;
 
-/** null: it takes letters; else why not. Makes it if it is missing and `create` is set. */
+/** Why a stream takes no letters. */
+export interface StreamFault {
+  readonly reason: string;
+  /** Nothing is known of it: no answer came in time. */
+  readonly isSilence: boolean;
+}
+
+interface CheckOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+/** null: it takes letters. Makes it if it is missing and `create` is set. Never rejects. */
 export async function checkDeadLetterStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-): Promise<string | null> {
-  const answer = await requestStreamInfo(connection, endpoint);
-  if (answer.kind === "ok") return findObstacle(answer.value, endpoint);
-  const isMissing = answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound;
-  if (!isMissing) return about(endpoint, answer.reason);
-  return endpoint.create === null
-    ? about(endpoint, "not found")
-    : makeStream(connection, endpoint, endpoint.create);
+  { signal, timeoutMs }: CheckOptions,
+): Promise<StreamFault | null> {
+  const answer = await requestStreamInfo(connection, endpoint, { signal, timeoutMs });
+  const obstacle = await findObstacle(answer);
+  return obstacle === null
+    ? null
+    : { reason: obstacle, isSilence: answer.kind === "unavailable" && answer.reason === NO_ANSWER };
+
+  async function findObstacle(found: typeof answer): Promise<string | null> {
+    if (found.kind === "ok") return findStreamObstacle(found.value, endpoint);
+    const isMissing = found.kind === "refused" && found.code === API_ERRORS.streamNotFound;
+    if (!isMissing) return about(endpoint, found.reason);
+    if (endpoint.create === null) return about(endpoint, "not found");
+    return makeStream(connection, endpoint, { settings: endpoint.create, signal });
+  }
 }
 
-/** null: it is there now, by whosever hand; else why not. */
+/** null: it is there now, by whosever hand; else why not. Never rejects. */
 export async function makeStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  settings: DeadLetterStreamSettings,
+  { settings, signal }: { settings: DeadLetterStreamSettings; signal: AbortSignal },
 ): Promise<string | null> {
-  const answer = await requestApi<StreamInfo>(connection, {
+  const answer = await requestApi(connection, {
     domain: endpoint.domain,
     call: `STREAM.CREATE.${endpoint.stream}`,
     body: toStreamConfig(endpoint, settings),
+    schema: streamInfo,
+    signal,
   });
   if (answer.kind === "ok") return null;
   const isThere = answer.kind === "refused" && answer.code === API_ERRORS.streamNameInUse;
@@ -63,10 +85,9 @@ function toStreamConfig(
   };
 }
 
-function findObstacle({ config, state }: StreamInfo, endpoint: DeadLetterEndpoint): string | null {
+function findStreamObstacle({ config, state }: StreamInfo, endpoint: DeadLetterEndpoint): string | null {
   const letters = `${endpoint.subject}.>`;
-  const { subjects = [] } = config as Partial<StreamConfig>;
-  if (!subjects.some((subject) => isWithin(letters, subject))) {
+  if (!config.subjects.some((subject) => isWithin(letters, subject))) {
     return about(endpoint, `it does not store ${letters}`);
   }
   if (config.sealed) return about(endpoint, "it is sealed");

@@ -1,16 +1,17 @@
 // Stores dead letters: in the first endpoint of the group that takes one, once for each message, for ever.
 
-import type { PubAck } from "@nats-io/jetstream";
+import type { MsgHdrs } from "@nats-io/transport-node";
 
 import { type DeadLetter, letterHeaderForms } from "#delivery/dead-letter.ts";
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
-import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 
-import { API_ERRORS, isNoResponders, parseApiAnswer, requestApi } from "./api.ts";
+import type { PubAck } from "./answers.ts";
+import { API_ERRORS, type ApiAnswer, isConflict, NO_ANSWER, publishToStream } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { checkDeadLetterStream, makeStream } from "./dead-letter-stream.ts";
-import { findExcess, toLetterHeaders } from "./letter-headers.ts";
+import { expectLast, findExcess, toLetterHeaders } from "./letter-headers.ts";
+import { readLetterMessage } from "./letter-message.ts";
 
 export type StoreResult =
   | { readonly kind: "stored"; readonly endpoint: string }
@@ -20,49 +21,86 @@ export type StoreResult =
   | { readonly kind: "unavailable"; readonly reason: string };
 
 export interface DeadLetters {
-  /** One try at each endpoint, in order. A letter that is stored already is stored. Never rejects. */
+  /**
+   * One try at each endpoint, in order; one that lately did not answer comes last. A letter that is stored already is
+   * stored. `signal` ends the try under way: the letter may have been stored nevertheless. Never rejects.
+   */
   store: (letter: DeadLetter, signal: AbortSignal) => Promise<StoreResult>;
-  /** True if some endpoint holds the letter; false also if that cannot be known. */
-  has: (subjectSuffix: string) => Promise<boolean>;
+  /**
+   * True if some endpoint holds the letter; false also if that cannot be known within 2 s, or at an endpoint that lately
+   * did not answer. Never rejects.
+   */
+  has: (letter: Pick<DeadLetter, "subjectSuffix" | "body">, signal: AbortSignal) => Promise<boolean>;
   /** null: some endpoint takes letters; else why none does. Makes missing streams where that is wanted. */
-  check: () => Promise<string | null>;
+  check: (signal: AbortSignal) => Promise<string | null>;
 }
 
-/** Of one form of a letter at one endpoint. */
-type PublishResult = StoreResult | { readonly kind: "missing" };
+/** Of a letter at one endpoint. */
+type PublishResult =
+  | StoreResult
+  | { readonly kind: "missing" }
+  /** No answer came in time. */
+  | { readonly kind: "silent"; readonly reason: string };
 
 const PUBLISH_MS = 5000;
+const LOOK_MS = 2000;
+/** With their interval below the 5 s within which readiness tells. */
+const CHECK_MS = 3000;
+/** After that it is tried again. */
+const SILENCE_MS = 10_000;
+/** Somebody else may write to the same subject at the same time. */
+const MAX_TRIES = 3;
 
 export function openDeadLetters(
   connection: Connection,
   endpoints: readonly DeadLetterEndpoint[],
   { logger }: { logger: Logger },
 ): DeadLetters {
+  // A stream may be asked about in vain and take letters, and the other way about.
+  const looks = createSilence(connection);
+  const stores = createSilence(connection);
+  const isSilent = (endpoint: DeadLetterEndpoint) => looks.isOf(endpoint) || stores.isOf(endpoint);
+
   async function store(letter: DeadLetter, signal: AbortSignal): Promise<StoreResult> {
     const results: StoreResult[] = [];
-    for (const endpoint of endpoints) {
-      if (signal.aborted) return { kind: "unavailable", reason: "stopped" };
-      const result = await storeAt(connection, endpoint, letter);
+    const inOrder = [...endpoints.filter((one) => !isSilent(one)), ...endpoints.filter(isSilent)];
+    for (const endpoint of inOrder) {
+      const since = performance.now();
+      const result = await storeAt(connection, endpoint, { letter, signal });
+      if (signal.aborted && result.kind !== "stored") return { kind: "unavailable", reason: "stopped" };
+      stores.note(endpoint, { wasInVain: result.kind === "silent", since });
       if (result.kind === "stored") return result;
       logger.debug("Dead letter not stored", { endpoint: endpoint.name, reason: result.reason });
-      results.push(result);
+      results.push(result.kind === "silent" ? { ...result, kind: "unavailable" } : result);
     }
     return results.find(({ kind }) => kind === "unavailable") ?? results[0] ?? noEndpoint();
   }
 
-  async function has(subjectSuffix: string): Promise<boolean> {
-    for (const { domain, stream, subject } of endpoints) {
-      const call = `STREAM.MSG.GET.${stream}`;
-      const body = { last_by_subj: `${subject}.${subjectSuffix}` };
-      const answer = await requestApi<object>(connection, { domain, call, body });
-      if (answer.kind === "ok") return true;
-    }
-    return false;
+  async function has(
+    { subjectSuffix, body }: Pick<DeadLetter, "subjectSuffix" | "body">,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const asked = endpoints
+      .filter((endpoint) => !looks.isOf(endpoint))
+      .map(async (endpoint) => {
+        const since = performance.now();
+        const which = { last_by_subj: `${endpoint.subject}.${subjectSuffix}` };
+        const read = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: LOOK_MS });
+        const wasInVain = read.kind === "unavailable" && read.reason === NO_ANSWER;
+        if (!signal.aborted) looks.note(endpoint, { wasInVain, since });
+        return read.kind === "found" && isSame(read.message.body, body);
+      });
+    return (await Promise.all(asked)).includes(true);
   }
 
-  async function check(): Promise<string | null> {
+  async function check(signal: AbortSignal): Promise<string | null> {
     const reasons = await Promise.all(
-      endpoints.map((endpoint) => checkDeadLetterStream(connection, endpoint)),
+      endpoints.map(async (endpoint) => {
+        const since = performance.now();
+        const fault = await checkDeadLetterStream(connection, endpoint, { signal, timeoutMs: CHECK_MS });
+        looks.note(endpoint, { wasInVain: fault?.isSilence ?? false, since });
+        return fault?.reason ?? null;
+      }),
     );
     return reasons.includes(null) || reasons.length === 0 ? null : reasons.join("; ");
   }
@@ -70,25 +108,50 @@ export function openDeadLetters(
   return { store, has, check };
 }
 
+interface Silence {
+  isOf: (endpoint: DeadLetterEndpoint) => boolean;
+  /** Takes in how a request ended that began at `since`. */
+  note: (endpoint: DeadLetterEndpoint, how: { wasInVain: boolean; since: number }) => void;
+}
+
+/** Which endpoints lately let a request run out of time. */
+function createSilence({ lastContactAt }: Connection): Silence {
+  const noticedAt = new Map<DeadLetterEndpoint, number>();
+  return {
+    isOf: (endpoint) =>
+      performance.now() - (noticedAt.get(endpoint) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS,
+    note(endpoint, { wasInVain, since }) {
+      if (!wasInVain) noticedAt.delete(endpoint);
+      // Where NATS itself did not answer meanwhile, that says nothing about the endpoint.
+      else if (lastContactAt() >= since) noticedAt.set(endpoint, performance.now());
+    },
+  };
+}
+
 function noEndpoint(): StoreResult {
   return { kind: "unavailable", reason: "no dead-letter endpoint" };
+}
+
+interface Storing {
+  readonly letter: DeadLetter;
+  readonly signal: AbortSignal;
 }
 
 async function storeAt(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  letter: DeadLetter,
-): Promise<StoreResult> {
-  const first = await storeSmaller(connection, endpoint, letter);
+  storing: Storing,
+): Promise<Exclude<PublishResult, { kind: "missing" }>> {
+  const first = await storeSmaller(connection, endpoint, storing);
   if (first.kind !== "missing") return first;
-  const missing: StoreResult = {
-    kind: "unavailable",
-    reason: `Dead-letter stream ${endpoint.stream}: not found`,
-  };
+  const missing: StoreResult = { kind: "unavailable", reason: about(endpoint, "not found") };
   if (endpoint.create === null) return missing;
-  const obstacle = await makeStream(connection, endpoint, endpoint.create);
+  const obstacle = await makeStream(connection, endpoint, {
+    settings: endpoint.create,
+    signal: storing.signal,
+  });
   if (obstacle !== null) return { kind: "unavailable", reason: obstacle };
-  const second = await storeSmaller(connection, endpoint, letter);
+  const second = await storeSmaller(connection, endpoint, storing);
   return second.kind === "missing" ? missing : second;
 }
 
@@ -96,65 +159,86 @@ async function storeAt(
 async function storeSmaller(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  letter: DeadLetter,
+  { letter, signal }: Storing,
 ): Promise<PublishResult> {
   let result: PublishResult = { kind: "too-large", reason: "" };
   for (const form of letterHeaderForms(letter)) {
-    const client = connection.client();
-    if (client === null || !connection.isConnected)
-      return { kind: "unavailable", reason: "not connected to NATS" };
     const headers = toLetterHeaders(form, endpoint.stream);
-    const maxPayload = client.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    const excess = findExcess(headers, letter.body, maxPayload);
+    const excess = findExcess(headers, letter.body, connection.maxPayload);
     result =
       excess === null
-        ? await publish(connection, endpoint, { letter, headers })
-        : { kind: "too-large", reason: `Dead-letter stream ${endpoint.stream}: ${excess}` };
+        ? await publish(connection, endpoint, { letter, headers, signal })
+        : { kind: "too-large", reason: about(endpoint, excess) };
     if (result.kind !== "too-large") return result;
   }
   return result;
 }
 
+/**
+ * Where something lies on the subject already, it is looked at: the letter itself, or what only looks so. A deletion leaves a
+ * marker, others may publish there, and a server of a cluster refuses what comes while another is under way.
+ */
 async function publish(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  { letter, headers }: { letter: DeadLetter; headers: ReturnType<typeof toLetterHeaders> },
+  { letter, headers, signal }: Storing & { headers: MsgHdrs },
 ): Promise<PublishResult> {
-  const client = connection.client();
-  if (client === null) return { kind: "unavailable", reason: "not connected to NATS" };
   const subject = `${endpoint.subject}.${letter.subjectSuffix}`;
-  try {
-    const msg = await client.request(subject, letter.body, { timeout: PUBLISH_MS, headers });
-    return judgePubAck(msg.data, endpoint);
-  } catch (error) {
-    if (isNoResponders(error)) return { kind: "missing" };
-    const message = messageOf(error);
-    const reason = message === "timeout" ? `not stored within ${PUBLISH_MS / 1000} s` : message;
-    return { kind: "unavailable", reason: `Dead-letter stream ${endpoint.stream}: ${reason}` };
+  for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+    const options = { payload: letter.body, headers, timeoutMs: PUBLISH_MS, signal };
+    const answer = await publishToStream(connection, subject, options);
+    if (answer.kind === "nobody") return { kind: "missing" };
+    if (!isConflict(answer)) return judge(answer, endpoint);
+    const which = { last_by_subj: subject };
+    const last = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: PUBLISH_MS });
+    if (last.kind === "unavailable") return toUnavailable(last.reason, endpoint);
+    if (last.kind === "found" && isSame(last.message.body, letter.body))
+      return { kind: "stored", endpoint: endpoint.name };
+    expectLast(headers, toSequence(last));
+  }
+  return { kind: "unavailable", reason: about(endpoint, `somebody else writes to ${subject}`) };
+}
+
+function toSequence(
+  last: Exclude<Awaited<ReturnType<typeof readLetterMessage>>, { kind: "unavailable" }>,
+): number {
+  switch (last.kind) {
+    case "found":
+      return last.message.sequence;
+    case "marker":
+      return last.sequence;
+    case "missing":
+      return 0;
   }
 }
 
-function judgePubAck(data: Uint8Array, { name, stream, domain }: DeadLetterEndpoint): PublishResult {
-  const answer = parseApiAnswer<PubAck>(data);
-  const about = `Dead-letter stream ${stream}`;
-  if (answer.kind === "unavailable") return { kind: "unavailable", reason: `${about}: ${answer.reason}` };
+/** Whatever a replay did to its headers: a letter keeps the body of its message. */
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
+function judge(answer: ApiAnswer<PubAck>, endpoint: DeadLetterEndpoint): PublishResult {
+  if (answer.kind === "unavailable") return toUnavailable(answer.reason, endpoint);
   if (answer.kind === "refused") {
-    switch (answer.code) {
-      case API_ERRORS.wrongLastSequence:
-      case API_ERRORS.wrongLastSequenceUnknown:
-        return { kind: "stored", endpoint: name };
-      case API_ERRORS.headersTooLarge:
-      case API_ERRORS.messageTooLarge:
-        return { kind: "too-large", reason: `${about}: ${answer.reason}` };
-      default:
-        return { kind: "unavailable", reason: `${about}: ${answer.reason}` };
-    }
+    const isTooLarge =
+      answer.code === API_ERRORS.headersTooLarge || answer.code === API_ERRORS.messageTooLarge;
+    return { kind: isTooLarge ? "too-large" : "unavailable", reason: about(endpoint, answer.reason) };
   }
-  const { stream: actualStream, domain: actualDomain } = answer.value as Partial<PubAck>;
-  if (actualStream === undefined) return { kind: "unavailable", reason: `${about}: something else answered` };
+  const { name, stream, domain } = endpoint;
+  const { stream: actualStream, domain: actualDomain } = answer.value;
   if (actualStream !== stream || (domain !== null && actualDomain !== undefined && actualDomain !== domain)) {
     const place = actualDomain === undefined ? actualStream : `${actualStream} of domain ${actualDomain}`;
-    return { kind: "unavailable", reason: `${about}: the letter was stored in ${place} instead` };
+    return { kind: "unavailable", reason: about(endpoint, `the letter was stored in ${place} instead`) };
   }
   return { kind: "stored", endpoint: name };
+}
+
+function toUnavailable(reason: string, endpoint: DeadLetterEndpoint): PublishResult {
+  return reason === NO_ANSWER
+    ? { kind: "silent", reason: about(endpoint, `not stored within ${PUBLISH_MS / 1000} s`) }
+    : { kind: "unavailable", reason: about(endpoint, reason) };
+}
+
+function about({ stream }: DeadLetterEndpoint, reason: string): string {
+  return `Dead-letter stream ${stream}: ${reason}`;
 }

@@ -29,6 +29,15 @@ export function readHeaderBlock(msg: Msg): HeaderBlock {
     : parseHeaderBlock(bytes.subarray(0, hdr));
 }
 
+/** The status that a server sends in place of a message; 0: it is none. */
+export function readStatusCode(msg: Msg): number {
+  try {
+    return msg.headers?.code ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** `NATS/1.0`, maybe a status, then a header in each line; names and values as the library would give them. */
 export function parseHeaderBlock(block: Uint8Array): HeaderBlock {
   const headers: Header[] = [];

@@ -1,7 +1,6 @@
 // Whether the bucket of states keeps what relays put there. Where all is well, or it is yet to be made, nothing is said.
 
-import type { StreamConfig } from "@nats-io/jetstream";
-
+import { type StreamConfig, streamNames } from "./answers.ts";
 import { API_ERRORS, requestApi } from "./api.ts";
 import { MAX_VALUE_BYTES } from "./bucket-mirror.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
@@ -53,10 +52,11 @@ function findObstacle(config: StreamConfig, bucket: string): string | null {
 /** What the server would say to making it; null: nothing against it. */
 async function foreseeMaking(connection: Connection, bucket: string): Promise<string | null> {
   const subject = subjectOfKey(bucket, ">");
-  const answer = await requestApi<{ streams: readonly string[] | null }>(connection, {
+  const answer = await requestApi(connection, {
     domain: null,
     call: "STREAM.NAMES",
     body: { subject },
+    schema: streamNames,
   });
   const owner = answer.kind === "ok" ? answer.value.streams?.[0] : undefined;
   return owner === undefined

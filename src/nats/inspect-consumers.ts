@@ -1,10 +1,9 @@
 // What would become of the consumer of each subscription, without touching it.
 
-import type { ConsumerInfo } from "@nats-io/jetstream";
-
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 
+import type { ConsumerInfo } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { type ConsumerSettings, describePolicy, filtersOf, toConsumerSettings } from "./consumer-config.ts";
 import { foreseeRefusal, type Neighbour } from "./consumer-foresight.ts";

@@ -1,9 +1,8 @@
 // Whether dead-letter endpoints take letters, and keep them. Nothing is made or changed.
 
-import type { StreamInfo } from "@nats-io/jetstream";
-
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 
+import { type StreamInfo, streamNames } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { checkDeadLetterStream } from "./dead-letter-stream.ts";
@@ -18,6 +17,7 @@ type Verdict =
   | { readonly kind: "usable"; readonly remarks: readonly Remark[] };
 
 const NANOS_PER_MS = 1_000_000;
+const LOOK_MS = 5000;
 
 /** Of every endpoint that some subscription names, once. */
 export async function inspectDeadLetters(
@@ -46,13 +46,15 @@ export async function inspectDeadLetters(
 async function judge(connection: Connection, endpoint: DeadLetterEndpoint): Promise<Verdict> {
   const answer = await requestStreamInfo(connection, endpoint);
   if (isMissing(answer) && endpoint.create !== null) return foreseeMaking(connection, endpoint);
-  const obstacle = await checkDeadLetterStream(connection, { ...endpoint, create: null });
-  if (obstacle !== null) return { kind: "unusable", reason: obstacle };
+  const { signal } = new AbortController(); // An inspection ends with its connection.
+  const looking = { signal, timeoutMs: LOOK_MS };
+  const fault = await checkDeadLetterStream(connection, { ...endpoint, create: null }, looking);
+  if (fault !== null) return { kind: "unusable", reason: fault.reason };
   if (answer.kind !== "ok") return { kind: "unusable", reason: answer.reason };
   const { config, state } = answer.value;
   const about = `Dead-letter stream ${config.name}`;
   const note = `${about} takes ${endpoint.subject}.>, and holds ${count(state.messages, "message")}`;
-  const maxPayload = connection.client()?.info?.max_payload ?? 0;
+  const maxPayload = connection.maxPayload;
   return {
     kind: "usable",
     remarks: [
@@ -72,10 +74,11 @@ async function judge(connection: Connection, endpoint: DeadLetterEndpoint): Prom
 /** What the server would say to making it. */
 async function foreseeMaking(connection: Connection, endpoint: DeadLetterEndpoint): Promise<Verdict> {
   const { domain, stream, subject, create } = endpoint;
-  const answer = await requestApi<{ streams: readonly string[] | null }>(connection, {
+  const answer = await requestApi(connection, {
     domain,
     call: "STREAM.NAMES",
     body: { subject: `${subject}.>` },
+    schema: streamNames,
   });
   const owner = answer.kind === "ok" ? answer.value.streams?.[0] : undefined;
   if (owner !== undefined) {

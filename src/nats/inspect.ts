@@ -3,6 +3,7 @@
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Logger } from "#lib/logger.ts";
 
+import { accountInfo } from "./answers.ts";
 import { requestApi } from "./api.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import type { Finding } from "./finding.ts";
@@ -76,7 +77,7 @@ async function inspectParts(
 
 /** Why JetStream of `domain` cannot be used at all; null: it can, or who asks may not know. */
 async function findSilence(connection: Connection, domain: string | null): Promise<string | null> {
-  const answer = await requestApi<object>(connection, { domain, call: "INFO" });
+  const answer = await requestApi(connection, { domain, call: "INFO", schema: accountInfo });
   if (answer.kind !== "unavailable" || /permissions violation/iu.test(answer.reason)) return null;
   return answer.reason;
 }

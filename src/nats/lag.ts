@@ -1,12 +1,11 @@
 // How far behind the consumers of this relay are, and which consumers are nobody's: one list of each stream, now and then.
 
-import type { ConsumerInfo } from "@nats-io/jetstream";
-
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 
+import type { ConsumerInfo } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { listConsumers } from "./consumer-info.ts";
 import type { StreamRef } from "./stream.ts";

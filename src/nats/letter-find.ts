@@ -23,7 +23,7 @@ export type FindResult =
 export async function findLetter(
   connection: Connection,
   places: readonly LetterPlace[],
-  id: string,
+  { id, signal }: { id: string; signal: AbortSignal },
 ): Promise<FindResult> {
   const parsed = parseLetterId(id);
   if (parsed === null) return { kind: "missing" };
@@ -36,7 +36,7 @@ export async function findLetter(
       parsed.kind === "letter"
         ? { last_by_subj: `${place.subject}.${parsed.subjectSuffix}` }
         : { seq: parsed.sequence };
-    const result = await readLetterMessage(connection, place, which);
+    const result = await readLetterMessage(connection, place, { which, signal });
     const letter = result.kind === "found" ? toFound(result.message, { place, id }) : null;
     if (letter !== null) return { kind: "found", letter };
     if (result.kind === "unavailable") obstacle ??= `${place.name}: ${result.reason}`;

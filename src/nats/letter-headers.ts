@@ -12,8 +12,13 @@ export function toLetterHeaders(letter: readonly Header[], stream: string): MsgH
   const result = headers();
   for (const [name, value] of letter) appendIfPossible(result, name, value);
   result.set("Nats-Expected-Stream", stream);
-  result.set("Nats-Expected-Last-Subject-Sequence", "0");
+  expectLast(result, 0);
   return result;
+}
+
+/** The letter is stored only if this is the sequence of the last message of its subject; 0: if there is none. */
+export function expectLast(letter: MsgHdrs, sequence: number): void {
+  letter.set("Nats-Expected-Last-Subject-Sequence", String(sequence));
 }
 
 /** null: they fit; else why not. */

@@ -111,7 +111,7 @@ export async function removeByIds(
     if (signal.aborted || obstacle !== null) break;
     let seen = false;
     for (let copies = 0; copies < places.length && obstacle === null; copies += 1) {
-      const result = await findLetter(connection, places, id);
+      const result = await findLetter(connection, places, { id, signal });
       if (result.kind === "unavailable") ({ reason: obstacle } = result);
       if (result.kind !== "found") break;
       seen = true;
@@ -150,7 +150,7 @@ async function removeAll(
       const place = places.find(({ name }) => name === entry.endpoint);
       if (place === undefined) continue;
       const ref = { domain: place.domain, stream: place.stream, sequence: entry.position };
-      const result = await removeLetterMessage(connection, ref);
+      const result = await removeLetterMessage(connection, ref, signal);
       if (result.kind === "removed") purged += 1;
       if (result.kind === "unavailable") obstacle = result.reason;
     }

@@ -55,6 +55,7 @@ export async function scanLetters(
         before: positionOf(request.start, place),
         subscription: filter.subscription,
         wanted: request.wanted,
+        signal,
       }),
     ),
   );

@@ -1,7 +1,7 @@
 // The entries of one place, newest first: read in windows of sequences that grow where little is found.
 
-import type { StreamConfig } from "@nats-io/jetstream";
 import { type Entry, toEntry } from "#delivery/letter.ts";
+import type { StreamConfig } from "./answers.ts";
 import { API_ERRORS } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { isOfPlace, type LetterPlace } from "./letter-places.ts";
@@ -28,6 +28,7 @@ export interface SourceOptions {
   readonly subscription: string | null;
   /** Entries that are wanted first. */
   readonly wanted: number;
+  readonly signal: AbortSignal;
 }
 
 export type OpenedSource =
@@ -45,7 +46,7 @@ export async function openSource(
   place: LetterPlace,
   options: SourceOptions,
 ): Promise<OpenedSource> {
-  const answer = await requestStreamInfo(connection, place);
+  const answer = await requestStreamInfo(connection, place, { signal: options.signal });
   if (answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound) return { kind: "missing" };
   if (answer.kind !== "ok") return { kind: "unavailable", reason: answer.reason };
   const { config, state } = answer.value;
@@ -66,18 +67,19 @@ export async function openSource(
       before: Math.min(options.before ?? newest, newest),
       above: options.before === null ? 0 : null,
       wanted: options.wanted,
+      signal: options.signal,
     }),
   };
 }
 
 /** null: what is wanted is all of the stream. */
 function toFilter(
-  { subjects }: Partial<StreamConfig>,
+  { subjects }: StreamConfig,
   { subject }: LetterPlace,
   subscription: string | null,
 ): string | null {
   if (subscription !== null) return `${subject}.${subscription}.>`;
-  return subjects?.length === 1 && subjects[0] === `${subject}.>` ? null : `${subject}.>`;
+  return subjects.length === 1 && subjects[0] === `${subject}.>` ? null : `${subject}.>`;
 }
 
 function createSource(
@@ -89,6 +91,7 @@ function createSource(
     before: start,
     above: aboveStart,
     wanted,
+    signal,
   }: {
     place: LetterPlace;
     filter: string | null;
@@ -96,6 +99,7 @@ function createSource(
     before: number;
     above: number | null;
     wanted: number;
+    signal: AbortSignal;
   },
 ): LetterSource {
   let before = start;
@@ -109,7 +113,8 @@ function createSource(
     if (taken < buffer.length) return null;
     while (before > first) {
       const from = Math.max(first, before - span);
-      const window = await readWindow(connection, place, { from, before, filter, above, most: MAX_ENTRIES });
+      const request = { from, before, filter, above, most: MAX_ENTRIES, signal };
+      const window = await readWindow(connection, place, request);
       if (window.kind === "missing") return "the stream is gone";
       if (window.kind === "unavailable") return window.reason;
       if (window.kind === "too-many" && span > MIN_SPAN) {

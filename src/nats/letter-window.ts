@@ -3,14 +3,17 @@
 // Measured on nats-server 2.9 with 100,000 letters of 2 KB: 1000 of them take 10 ms so, and 64 ms (with their bodies)
 // asked for one by one.
 
-import type { ConsumerConfig, ConsumerInfo } from "@nats-io/jetstream";
+import type { ConsumerConfig } from "@nats-io/jetstream";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { StoredLetter } from "#delivery/letter.ts";
+import { isDeleteMarker } from "#delivery/message.ts";
 import { parseAckSubject } from "./ack-subject.ts";
-import { API_ERRORS, apiPrefix, requestApi } from "./api.ts";
+import { consumerInfo, deletion } from "./answers.ts";
+import { API_ERRORS, apiPrefix, NO_ANSWER, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { readHeaderBlock } from "./header-block.ts";
 import type { LetterPlace } from "./letter-places.ts";
+import { readPullStatus } from "./pull-status.ts";
 
 export interface WindowRequest {
   readonly from: number;
@@ -22,6 +25,7 @@ export interface WindowRequest {
   readonly above: number | null;
   /** More than that are not read at once. */
   readonly most: number;
+  readonly signal: AbortSignal;
 }
 
 export type WindowResult =
@@ -54,10 +58,12 @@ export async function readWindow(
 ): Promise<WindowResult> {
   const { domain, stream } = place;
   const consumer = READER_PREFIX + crypto.randomUUID();
-  const answer = await requestApi<ConsumerInfo>(connection, {
+  const answer = await requestApi(connection, {
     domain,
     call: `CONSUMER.CREATE.${stream}.${consumer}${request.filter === null ? "" : `.${request.filter}`}`,
     body: { stream_name: stream, config: toConsumerConfig(consumer, request), action: "create" },
+    schema: consumerInfo,
+    signal: request.signal,
   });
   if (answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound) return { kind: "missing" };
   if (answer.kind === "refused") return { kind: "unavailable", reason: answer.reason };
@@ -73,6 +79,7 @@ export async function readWindow(
       domain,
       call: `CONSUMER.DELETE.${stream}.${consumer}`,
       timeoutMs: DELETE_MS,
+      schema: deletion,
     });
   }
 }
@@ -98,12 +105,11 @@ async function readAll(
     const left = request.above === null ? before - next : pending - request.above + 1;
     const batch = Math.max(1, Math.min(left, before - next, pending, MAX_BATCH));
     const inbox = connection.newInbox();
-    const pull = await pullBatch(client, { place, consumer, batch, inbox });
-    if (pull.kind === "silent") return { kind: "unavailable", reason: "no answer from JetStream in time" };
-    if (pull.kind === "refused") return { kind: "unavailable", reason: pull.reason };
+    const pull = await pullBatch(client, { place, consumer, batch, inbox, signal: request.signal });
+    if (pull.kind === "failed") return { kind: "unavailable", reason: pull.reason };
     for (const { letter } of pull.pulled) {
       next = letter.sequence + 1;
-      if (letter.sequence < before) letters.push(letter);
+      if (letter.sequence < before && !isDeleteMarker(letter.headers, letter.size)) letters.push(letter);
     }
     const last = pull.pulled.at(-1);
     pending = last === undefined || pull.isEnd ? 0 : last.pending;
@@ -118,13 +124,18 @@ interface Pulled {
 
 type Pull =
   | { readonly kind: "pulled"; readonly pulled: readonly Pulled[]; readonly isEnd: boolean }
-  | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "silent" };
+  | { readonly kind: "failed"; readonly reason: string };
 
 /** What the server has of the batch now. */
 async function pullBatch(
   client: NatsConnection,
-  { place, consumer, batch, inbox }: { place: LetterPlace; consumer: string; batch: number; inbox: string },
+  {
+    place,
+    consumer,
+    batch,
+    inbox,
+    signal,
+  }: { place: LetterPlace; consumer: string; batch: number; inbox: string; signal: AbortSignal },
 ): Promise<Pull> {
   const { domain, stream } = place;
   const { promise, resolve } = Promise.withResolvers<Pull>();
@@ -132,20 +143,24 @@ async function pullBatch(
   const subscription = client.subscribe(inbox, {
     callback: (error, msg) => {
       timer.refresh();
-      if (error !== null) return resolve({ kind: "refused", reason: error.message });
+      if (error !== null) return resolve({ kind: "failed", reason: error.message });
       const one = toPulled(msg, place);
       if (one === null) return resolve(toEnd(msg, pulled));
       pulled.push(one);
       if (pulled.length === batch) resolve({ kind: "pulled", pulled, isEnd: false });
     },
   });
-  const timer = setTimeout(() => resolve({ kind: "silent" }), SILENCE_MS);
+  const timer = setTimeout(() => resolve({ kind: "failed", reason: NO_ANSWER }), SILENCE_MS);
+  const onAbort = () => resolve({ kind: "failed", reason: "stopped" });
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
   try {
     const subject = `${apiPrefix(domain)}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     client.publish(subject, JSON.stringify({ batch, no_wait: true }), { reply: inbox });
     return await promise;
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
     if (!subscription.isClosed()) subscription.unsubscribe();
   }
 }
@@ -163,15 +178,15 @@ function toPulled(msg: Msg, { domain, stream }: LetterPlace): Pulled | null {
     subject: msg.subject,
     storedAtNanos: position.timestampNanos,
     headers,
-    size: Number(size ?? 0),
+    size: /^\d{1,15}$/.test(size ?? "") ? Number(size) : 0,
   };
   return { letter, pending: position.pending };
 }
 
 function toEnd(msg: Msg, pulled: readonly Pulled[]): Pull {
-  const { code, description } = msg.headers ?? { code: 0, description: "" };
+  const { code, description } = readPullStatus(msg);
   const isEnd = code === 404 || code === 408;
-  return isEnd ? { kind: "pulled", pulled, isEnd } : { kind: "refused", reason: `${code} ${description}` };
+  return isEnd ? { kind: "pulled", pulled, isEnd } : { kind: "failed", reason: `${code} ${description}` };
 }
 
 function toConsumerConfig(name: string, { from, filter }: WindowRequest): Partial<ConsumerConfig> {

@@ -20,7 +20,7 @@ export interface Letters {
   readonly list: (request: ListRequest) => Promise<LetterPage>;
   /** Of all that is there; as it was some seconds ago at most. */
   readonly counts: () => Promise<LetterCounts>;
-  readonly find: (id: string) => Promise<FindResult>;
+  readonly find: (id: string, signal: AbortSignal) => Promise<FindResult>;
   /** Letters only, of those that a dry run showed. */
   readonly purge: (request: PurgeRequest) => Promise<PurgeOutcome>;
   /** Whatever it is, letter or not. */
@@ -159,7 +159,7 @@ export function openLetters(connection: Connection, endpoints: () => readonly De
   return {
     list,
     counts,
-    find: (id) => findLetter(connection, toPlaces(endpoints()), id),
+    find: (id, signal) => findLetter(connection, toPlaces(endpoints()), { id, signal }),
     purge: (request) => purgeLetters(connection, { scan, places: toPlaces(endpoints()), request }),
     remove: (ids, options) => removeByIds(connection, { places: toPlaces(endpoints()), ids, ...options }),
   };

@@ -1,10 +1,9 @@
 // Whether replicated consumers still have a majority of their servers: a leader that has lost it goes on answering pulls for
 // some 10 s and more, though no ack and no message is stored any more.
 
-import type { ConsumerInfo } from "@nats-io/jetstream";
-
 import { startTicks } from "#lib/ticks.ts";
 
+import { type ConsumerCluster, consumerCluster } from "./answers.ts";
 import { requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { ConsumerRef } from "./consumer-info.ts";
@@ -47,14 +46,15 @@ export function watchMajority(
 
   async function look(key: string, { domain, stream, durable }: ConsumerRef): Promise<void> {
     const call = `CONSUMER.INFO.${stream}.${durable}`;
-    const answer = await requestApi<Partial<ConsumerInfo> | null>(connection, {
+    const answer = await requestApi(connection, {
       domain,
       call,
+      schema: consumerCluster,
       timeoutMs: ANSWER_MS,
     });
     // Without an answer it has no leader, which its pulls tell.
     if (answer.kind !== "ok") return;
-    const silent = missingOfMajority(answer.value?.cluster);
+    const silent = missingOfMajority(answer.value.cluster);
     if (silent === null) faults.delete(key);
     else faults.set(key, `Stream ${stream} has no majority of its servers: ${silent.join(", ")} are silent`);
   }
@@ -73,7 +73,7 @@ function firstOfEach(refs: readonly ConsumerRef[]): ReadonlyMap<string, Consumer
 }
 
 /** The names of the servers that are silent, where these are too many; null: the others are enough. */
-export function missingOfMajority(cluster: ConsumerInfo["cluster"]): readonly string[] | null {
+export function missingOfMajority(cluster: ConsumerCluster): readonly string[] | null {
   const replicas = cluster?.replicas ?? [];
   const silent = replicas.filter(({ active, offline }) => offline || active > SILENT_NANOS);
   return silent.length * 2 >= replicas.length + 1 ? silent.map(({ name }) => name) : null;

@@ -7,7 +7,6 @@ import type { Message } from "#delivery/message.ts";
 import { parseAckSubject } from "./ack-subject.ts";
 import type { Connection } from "./connection.ts";
 import { readHeaderBlock } from "./header-block.ts";
-import { settlesWithin } from "./settles-within.ts";
 
 export interface Received {
   readonly message: Message;
@@ -62,9 +61,7 @@ export function toReceived(
   };
 }
 
-function confirmAck(reply: string, connection: Connection, signal: AbortSignal): Promise<boolean> {
-  const client = connection.client();
-  if (client === null || !connection.isConnected) return Promise.resolve(false);
-  const request = client.request(reply, "+ACK", { timeout: CONFIRM_MS });
-  return settlesWithin(request, CONFIRM_MS, { signal });
+async function confirmAck(reply: string, connection: Connection, signal: AbortSignal): Promise<boolean> {
+  const answer = await connection.request(reply, { payload: "+ACK", timeoutMs: CONFIRM_MS, signal });
+  return answer.kind === "answered";
 }

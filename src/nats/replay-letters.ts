@@ -1,18 +1,23 @@
 // A dead-letter stream as a replay works on it: reads letters one after the other, removes them, replaces them in place.
 
-import type { PubAck, StreamInfo } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
 
 import type { Header } from "#delivery/message.ts";
 import type { WholeLetter } from "#delivery/replay-letter.ts";
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
-import { messageOf } from "#lib/errors.ts";
 import { createLimiter } from "#lib/limiter.ts";
 
-import { API_ERRORS, type ApiAnswer, parseApiAnswer, requestApi } from "./api.ts";
+import type { PubAck, StreamInfo } from "./answers.ts";
+import { API_ERRORS, type ApiAnswer, isConflict, publishToStream } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import { parseHeaderBlock } from "./header-block.ts";
-import { encodedLength, findExcess, toLetterHeaders } from "./letter-headers.ts";
+import { encodedLength, expectLast, findExcess, toLetterHeaders } from "./letter-headers.ts";
+import {
+  type LetterMessage,
+  readLetterMessage,
+  type ReadResult,
+  removeLetterMessage,
+  type WhichMessage,
+} from "./letter-message.ts";
 import { requestStreamInfo } from "./stream.ts";
 
 export type LetterRead =
@@ -29,68 +34,71 @@ export type LetterReplaced =
   | { readonly kind: "full"; readonly reason: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
+/** Of none of them a promise rejects. When `signal` aborts nothing more is known, and nothing more is waited for. */
 export interface ReplayLetters {
   readonly endpoint: DeadLetterEndpoint;
   /** The last sequence that the stream has given out, 0 where there is no stream. null: not known now. */
-  lastSequence: () => Promise<number | null>;
+  lastSequence: (signal: AbortSignal) => Promise<number | null>;
   /** The first letter at or after `sequence` whose subject matches `filter`. */
-  next: (filter: string, sequence: number) => Promise<LetterRead>;
-  newest: (subject: string) => Promise<LetterRead>;
-  at: (sequence: number) => Promise<LetterRead>;
+  next: (filter: string, sequence: number, signal: AbortSignal) => Promise<LetterRead>;
+  newest: (subject: string, signal: AbortSignal) => Promise<LetterRead>;
+  at: (sequence: number, signal: AbortSignal) => Promise<LetterRead>;
   /** True if it is certainly not there any more. */
-  remove: (sequence: number) => Promise<boolean>;
+  remove: (sequence: number, signal: AbortSignal) => Promise<boolean>;
   /** With the first of `forms` that fits. */
-  replace: (letter: WholeLetter, forms: readonly (readonly Header[])[]) => Promise<LetterReplaced>;
+  replace: (
+    letter: WholeLetter,
+    forms: readonly (readonly Header[])[],
+    signal: AbortSignal,
+  ) => Promise<LetterReplaced>;
 }
 
 const PUBLISH_MS = 5000;
 const READ_MS = 10_000;
-const NANOS_PER_MS = 1_000_000n;
 /** Beside subject, headers and body, of a letter in a file; in memory less. */
 const RECORD_BYTES = 34;
 /** How servers refuse what a stream has no room for. */
 const FULL = /^maximum (bytes|messages) exceeded$/;
 
-/** Of none of them a promise rejects. */
 export function openReplayLetters(connection: Connection, endpoint: DeadLetterEndpoint): ReplayLetters {
-  const { domain, stream } = endpoint;
+  const { stream } = endpoint;
+  const full = { kind: "full", reason: `Dead-letter stream ${stream} is full` } as const;
   /** Two at once could take the same room. */
   const replacing = createLimiter(1);
-  /** Each that goes before has limits of its own. */
-  const { signal: never } = new AbortController();
 
-  function readRaw(body: object): Promise<ApiAnswer<{ message: RawLetter }>> {
-    return requestApi(connection, { domain, call: `STREAM.MSG.GET.${stream}`, body, timeoutMs: READ_MS });
+  function read(which: WhichMessage, signal: AbortSignal): Promise<ReadResult> {
+    return readLetterMessage(connection, endpoint, { which, signal, timeoutMs: READ_MS });
   }
 
-  async function read(body: object): Promise<LetterRead> {
-    const answer = await readRaw(body);
-    if (answer.kind === "ok") return { kind: "found", letter: toWholeLetter(answer.value.message, endpoint) };
-    return answer.kind === "refused" && isAbsence(answer.code) ? { kind: "none" } : toUnavailable(answer);
-  }
-
-  async function lastSequence(): Promise<number | null> {
-    const answer: ApiAnswer<StreamInfo> = await requestStreamInfo(connection, endpoint);
+  async function lastSequence(signal: AbortSignal): Promise<number | null> {
+    const answer = await requestStreamInfo(connection, endpoint, { signal });
     if (answer.kind === "refused" && isAbsence(answer.code)) return 0;
     return answer.kind === "ok" ? answer.value.state.last_seq : null;
   }
 
-  async function remove(sequence: number): Promise<boolean> {
-    const call = `STREAM.MSG.DELETE.${stream}`;
-    const body = { seq: sequence, no_erase: true };
-    const answer = await requestApi<object>(connection, { domain, call, body });
-    if (answer.kind === "ok") return true;
-    if (answer.kind === "unavailable") return false;
-    return (await read({ seq: sequence })).kind === "none";
+  async function next(filter: string, sequence: number, signal: AbortSignal): Promise<LetterRead> {
+    for (let from = sequence; ;) {
+      const result = await read({ seq: from, next_by_subj: filter }, signal);
+      if (result.kind !== "marker") return toLetterRead(result);
+      // Nobody but a server that counts backwards makes this endless.
+      if (result.sequence < from) return { kind: "unavailable", reason: "unreadable answer from JetStream" };
+      from = result.sequence + 1;
+    }
+  }
+
+  async function remove(sequence: number, signal: AbortSignal): Promise<boolean> {
+    const { kind } = await removeLetterMessage(connection, { ...endpoint, sequence }, signal);
+    return kind !== "unavailable";
   }
 
   async function replace(
     letter: WholeLetter,
     forms: readonly (readonly Header[])[],
+    signal: AbortSignal,
   ): Promise<LetterReplaced> {
-    await replacing.acquire(never);
+    if (!(await replacing.acquire(signal))) return { kind: "unavailable", reason: "stopped" };
     try {
-      return await replaceInTurn(letter, forms);
+      return await replaceInTurn(letter, forms, signal);
     } finally {
       replacing.release();
     }
@@ -99,118 +107,98 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
   async function replaceInTurn(
     letter: WholeLetter,
     forms: readonly (readonly Header[])[],
+    signal: AbortSignal,
   ): Promise<LetterReplaced> {
-    const answer = await requestStreamInfo(connection, endpoint);
+    const answer = await requestStreamInfo(connection, endpoint, { signal });
     if (answer.kind !== "ok") return toFault(answer);
     let result: LetterReplaced = { kind: "too-large", reason: "" };
     for (const form of forms) {
-      result = await publish(letter, { form, info: answer.value });
+      result = await publish(letter, { form, info: answer.value, signal });
       if (result.kind !== "too-large") break;
     }
-    if (result.kind === "replaced" && !isKeepingOne(answer.value)) await remove(letter.sequence);
+    if (result.kind === "replaced" && !isKeepingOne(answer.value)) await remove(letter.sequence, signal);
     return result;
   }
 
   /**
-   * Null: there is room. A server (2.9) takes the larger letter although the stream discards new ones, because its
-   * subject has its one already, and then makes room: the oldest letter goes, whoever's it is.
+   * Null: there is room. A server before 2.10 takes the larger letter although the stream discards new ones, because its
+   * subject has its one already, and then makes room: the oldest letter goes, whoever's it is. Later ones refuse what does
+   * not fit beside its former self.
    */
   async function findFullness(
     letter: WholeLetter,
-    { headers, info }: { headers: MsgHdrs; info: StreamInfo },
+    { headers, info, signal }: { headers: MsgHdrs; info: StreamInfo; signal: AbortSignal },
   ): Promise<Exclude<LetterReplaced, { kind: "replaced" }> | null> {
     const { max_bytes: maxBytes, max_msgs: maxLetters } = info.config;
-    const full = { kind: "full", reason: `Dead-letter stream ${stream} is full` } as const;
     if (!isKeepingOne(info) && maxLetters > 0 && info.state.messages >= maxLetters) return full;
     const content = encodedLength(headers) + letter.body.length;
     const free = maxBytes > 0 ? maxBytes - info.state.bytes : Number.POSITIVE_INFINITY;
     if (content + Buffer.byteLength(letter.subject) + RECORD_BYTES <= free) return null;
     if (!isKeepingOne(info)) return full;
-    const former = await readRaw({ seq: letter.sequence });
-    if (former.kind !== "ok") return toFault(former);
-    return content - contentOf(former.value.message) <= free ? null : full;
+    const former = await read({ seq: letter.sequence }, signal);
+    switch (former.kind) {
+      case "found":
+        return content - contentOf(former.message) <= free ? null : full;
+      case "marker":
+      case "missing":
+        return { kind: "gone" };
+      case "unavailable":
+        return former;
+    }
   }
 
   async function publish(
     letter: WholeLetter,
-    { form, info }: { form: readonly Header[]; info: StreamInfo },
+    { form, info, signal }: { form: readonly Header[]; info: StreamInfo; signal: AbortSignal },
   ): Promise<LetterReplaced> {
-    const client = connection.client();
-    if (client === null || !connection.isConnected)
-      return { kind: "unavailable", reason: "not connected to NATS" };
     const headers = toLetterHeaders(form, stream);
-    headers.set("Nats-Expected-Last-Subject-Sequence", String(letter.sequence));
-    const excess = findExcess(headers, letter.body, client.info?.max_payload ?? Number.POSITIVE_INFINITY);
+    expectLast(headers, letter.sequence);
+    const excess = findExcess(headers, letter.body, connection.maxPayload);
     if (excess !== null) return { kind: "too-large", reason: excess };
-    const obstacle = await findFullness(letter, { headers, info });
+    const obstacle = await findFullness(letter, { headers, info, signal });
     if (obstacle !== null) return obstacle;
-    try {
-      const msg = await client.request(letter.subject, letter.body, { timeout: PUBLISH_MS, headers });
-      return judge(parseApiAnswer<PubAck>(msg.data), stream);
-    } catch (error) {
-      return { kind: "unavailable", reason: messageOf(error) };
+    const options = { payload: letter.body, headers, timeoutMs: PUBLISH_MS, signal };
+    return judge(await publishToStream(connection, letter.subject, options));
+  }
+
+  function judge(answer: ApiAnswer<PubAck> | { readonly kind: "nobody" }): LetterReplaced {
+    if (answer.kind === "nobody")
+      return { kind: "unavailable", reason: `Dead-letter stream ${stream}: not found` };
+    if (answer.kind === "ok") {
+      const { stream: actual, seq } = answer.value;
+      return actual === stream
+        ? { kind: "replaced", sequence: seq }
+        : { kind: "unavailable", reason: "something else answered" };
     }
+    if (FULL.test(answer.reason)) return full;
+    if (isConflict(answer)) return { kind: "gone" };
+    const isTooLarge =
+      answer.kind === "refused" &&
+      (answer.code === API_ERRORS.headersTooLarge || answer.code === API_ERRORS.messageTooLarge);
+    return { kind: isTooLarge ? "too-large" : "unavailable", reason: answer.reason };
   }
 
   return {
     endpoint,
     lastSequence,
-    next: (filter, sequence) => read({ seq: sequence, next_by_subj: filter }),
-    newest: (subject) => read({ last_by_subj: subject }),
-    at: (sequence) => read({ seq: sequence }),
+    next,
+    newest: async (subject, signal) => toLetterRead(await read({ last_by_subj: subject }, signal)),
+    at: async (sequence, signal) => toLetterRead(await read({ seq: sequence }, signal)),
     remove,
     replace,
   };
 }
 
-function judge(answer: ApiAnswer<PubAck>, stream: string): LetterReplaced {
-  if (answer.kind === "unavailable")
-    return FULL.test(answer.reason) ? { kind: "full", reason: answer.reason } : answer;
-  if (answer.kind === "ok") {
-    const { stream: actual, seq } = answer.value as Partial<PubAck>;
-    if (actual === stream && seq !== undefined) return { kind: "replaced", sequence: seq };
-    return { kind: "unavailable", reason: "something else answered" };
+function toLetterRead(result: ReadResult): LetterRead {
+  switch (result.kind) {
+    case "found":
+      return { kind: "found", letter: result.message };
+    case "marker":
+    case "missing":
+      return { kind: "none" };
+    case "unavailable":
+      return result;
   }
-  switch (answer.code) {
-    case API_ERRORS.wrongLastSequence:
-    case API_ERRORS.wrongLastSequenceUnknown:
-      return { kind: "gone" };
-    case API_ERRORS.headersTooLarge:
-    case API_ERRORS.messageTooLarge:
-      return { kind: "too-large", reason: answer.reason };
-    default:
-      return { kind: "unavailable", reason: answer.reason };
-  }
-}
-
-interface RawLetter {
-  readonly subject: string;
-  readonly seq: number;
-  /** RFC 3339. */
-  readonly time: string;
-  /** Both in base 64. */
-  readonly hdrs?: string;
-  readonly data?: string;
-}
-
-function toWholeLetter(
-  { subject, seq, time, hdrs, data }: RawLetter,
-  { domain, stream }: DeadLetterEndpoint,
-): WholeLetter {
-  const { headers, unreadable } =
-    hdrs === undefined ? { headers: [], unreadable: 0 } : parseHeaderBlock(Buffer.from(hdrs, "base64"));
-  const body = Buffer.from(data ?? "", "base64");
-  return {
-    domain,
-    stream,
-    sequence: seq,
-    subject,
-    storedAtNanos: BigInt(Date.parse(time)) * NANOS_PER_MS,
-    headers,
-    size: body.length,
-    unreadableHeaders: unreadable,
-    body,
-  };
 }
 
 /** A stream that Relay did not make may keep the former ones of a subject too. */
@@ -218,8 +206,8 @@ function isKeepingOne({ config }: StreamInfo): boolean {
   return config.max_msgs_per_subject === 1;
 }
 
-function contentOf({ hdrs = "", data = "" }: RawLetter): number {
-  return Buffer.byteLength(hdrs, "base64") + Buffer.byteLength(data, "base64");
+function contentOf({ headerBytes, size }: LetterMessage): number {
+  return headerBytes + size;
 }
 
 function isAbsence(code: number): boolean {
@@ -232,8 +220,4 @@ function toFault(
   return answer.kind === "refused" && isAbsence(answer.code)
     ? { kind: "gone" }
     : { kind: "unavailable", reason: answer.reason };
-}
-
-function toUnavailable(answer: { readonly reason: string }): LetterRead {
-  return { kind: "unavailable", reason: answer.reason };
 }

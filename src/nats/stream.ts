@@ -1,9 +1,8 @@
 // What Relay reads of a stream.
 
-import type { StreamInfo } from "@nats-io/jetstream";
-
 import { RelayError } from "#lib/errors.ts";
 
+import { type StreamInfo, streamInfo } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 
@@ -15,8 +14,9 @@ export interface StreamRef {
 export function requestStreamInfo(
   connection: Connection,
   { domain, stream }: StreamRef,
+  options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<ApiAnswer<StreamInfo>> {
-  return requestApi<StreamInfo>(connection, { domain, call: `STREAM.INFO.${stream}` });
+  return requestApi(connection, { domain, call: `STREAM.INFO.${stream}`, schema: streamInfo, ...options });
 }
 
 /** null: there is no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */

@@ -98,7 +98,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
-    return (await deadLetters?.has(letterSuffix(terms.current.subscription.id, message))) ?? false;
+    const subjectSuffix = letterSuffix(terms.current.subscription.id, message);
+    return (await deadLetters?.has({ subjectSuffix, body: message.body }, closing)) ?? false;
   }
 
   /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */

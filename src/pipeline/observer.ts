@@ -18,12 +18,13 @@ export interface Attempted {
 }
 
 /**
- * How the relay was done with a message. `suppressed`: completed before, acknowledged without a request. `skipped`: the
- * same, by command. `failed-again`: the letter that was replayed stays one. `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it
- * again.
+ * How the relay was done with a message. `marker`: it was none, but what the server left of one. `suppressed`: completed
+ * before, acknowledged without a request. `skipped`: the same, by command. `failed-again`: the letter that was replayed stays
+ * one. `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
  */
 export type Ending =
   | { readonly kind: "delivered" }
+  | { readonly kind: "marker" }
   | { readonly kind: "suppressed" }
   | { readonly kind: "skipped" }
   | { readonly kind: "dead-lettered"; readonly failure: Failure; readonly endpoint: string }

@@ -1,6 +1,7 @@
 // What happens to the messages of one subscription, from being received to being settled.
 //
-//   received -> suppressed                              completed before: acknowledged again
+//   received -> marker                                  no message: acknowledged
+//            -> suppressed                              completed before: acknowledged again
 //            -> waiting for a slot -> attempt -> ack | dead-letter | drop
 //                    ^                  |  \-> interrupt: the pipeline closes, the cause goes back first
 //                    '-- waiting for its retry
@@ -8,6 +9,7 @@
 //
 // A pipeline is closed once and for good: a resumed subscription gets a new one.
 
+import { isDeleteMarker } from "#delivery/message.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createSlab } from "#lib/slab.ts";
 import type { Capacity } from "#nats/credit.ts";
@@ -128,6 +130,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
     // A stream made anew gives sequences out again: what is answered for the old message would count for this one.
     if (known !== undefined) known.isRedeliverable = false;
+    if (isDeleteMarker(message.headers, message.body.byteLength))
+      return endAtOnce(received, { kind: "marker" });
     if (guard.isDone(message)) return endAtOnce(received, { kind: "suppressed" });
     if (options.isSkipped(message)) {
       guard.markDone(message);

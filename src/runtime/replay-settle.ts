@@ -24,6 +24,8 @@ export interface ClaimOptions {
   /** False: another relay may be at it. */
   readonly isCurrent: () => boolean;
   readonly waiting: AbortSignal;
+  /** Ends the marking: one that was cut short leaves a letter that looks as if it was sent. */
+  readonly ending: AbortSignal;
 }
 
 const BACKOFF = { initialMs: 250, maxMs: 5000 };
@@ -38,18 +40,18 @@ export type Claimed =
 export async function claimLetter(
   letters: ReplayLetters,
   letter: ReplayLetter,
-  { isMarking, isCurrent, waiting }: ClaimOptions,
+  { isMarking, isCurrent, waiting, ending }: ClaimOptions,
 ): Promise<Claimed> {
   if (!isCurrent() || waiting.aborted) return "unavailable";
   const { stored } = letter;
   if (!isMarking) {
-    const read = await letters.newest(stored.subject);
+    const read = await letters.newest(stored.subject, waiting);
     if (read.kind === "unavailable" || !isCurrent()) return "unavailable";
     const isThere = read.kind === "found" && read.letter.sequence === stored.sequence;
     return isThere ? { kind: "claimed", letter } : "gone";
   }
   // Where it is not known whether the mark was stored, the next try finds it: `gone`, and it is not sent.
-  const marked = await letters.replace(stored, headersWithMark(letter, new Date()));
+  const marked = await letters.replace(stored, headersWithMark(letter, new Date()), ending);
   switch (marked.kind) {
     case "gone":
     case "unavailable":
@@ -69,7 +71,7 @@ export async function readLetter(
   signal: AbortSignal,
 ): Promise<WholeLetter | null> {
   const read = await repeat(async () => {
-    const answer = await letters.at(sequence);
+    const answer = await letters.at(sequence, signal);
     return answer.kind === "unavailable" ? null : answer;
   }, signal);
   return read?.kind === "found" ? read.letter : null;
@@ -81,7 +83,9 @@ export async function removeLetter(
   sequence: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  return (await repeat(async () => ((await letters.remove(sequence)) ? true : null), signal)) ?? false;
+  return (
+    (await repeat(async () => ((await letters.remove(sequence, signal)) ? true : null), signal)) ?? false
+  );
 }
 
 /** With one more replay; what cannot take the newest error stays as it is. False: `signal` aborted. Never rejects. */
@@ -92,7 +96,7 @@ export async function keepFailed(
 ): Promise<boolean> {
   const forms = headersAfterFailure(letter, how);
   const replaced = await repeat(async () => {
-    const { kind } = await letters.replace(letter.stored, forms);
+    const { kind } = await letters.replace(letter.stored, forms, signal);
     return kind === "unavailable" ? null : kind;
   }, signal);
   return replaced !== null;

@@ -77,7 +77,8 @@ export async function openReplaySource(
       if (place === undefined || letters === undefined) return null;
       const subjects = `${place.subject}.${filter.subscription === null ? ">" : `${filter.subscription}.>`}`;
       const at = cursors[lane] ?? 1;
-      const stored = at > place.last ? "none" : await untilKnown(() => letters.next(subjects, at), stopping);
+      const stored =
+        at > place.last ? "none" : await untilKnown(() => letters.next(subjects, at, stopping), stopping);
       if (stored === null) return null;
       if (stored !== "none" && stored.sequence <= place.last) {
         cursors[lane] = stored.sequence + 1;
@@ -106,7 +107,7 @@ export async function openReplaySource(
       placesTried += 1;
       if (parsed?.kind !== "letter") continue;
       const subject = `${place.subject}.${parsed.subjectSuffix}`;
-      const stored = await untilKnown(() => letters.newest(subject), stopping);
+      const stored = await untilKnown(() => letters.newest(subject, stopping), stopping);
       if (stored === null) return null;
       if (stored !== "none" && stored.sequence <= place.last) {
         isMissing = false;
@@ -136,7 +137,7 @@ async function lookAt(
   for (const endpoint of endpoints) {
     const { name, domain, stream, subject } = endpoint;
     const letters = openLetters(endpoint);
-    const last = await repeat(() => letters.lastSequence(), signal);
+    const last = await repeat(() => letters.lastSequence(signal), signal);
     if (last === null) return null;
     places.push({ name, domain, stream, subject, last });
   }

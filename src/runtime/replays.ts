@@ -130,7 +130,9 @@ export function startReplays(parts: ReplaysParts): Replays {
       const reads = [endpoint, ...others].map(async (one) =>
         one === undefined
           ? null
-          : parts.openLetters(one).next(`${one.subject}.${record.request.filter.subscription ?? "*"}.>`, 1),
+          : parts
+              .openLetters(one)
+              .next(`${one.subject}.${record.request.filter.subscription ?? "*"}.>`, 1, stopping.signal),
       );
       const found = await Promise.all(reads);
       if (found.some((read) => read?.kind === "found")) due.push(record);

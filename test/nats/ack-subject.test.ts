@@ -27,6 +27,16 @@ test.each([
   ["too few tokens", "$JS.ACK.ORDERS.relay-billing.2.71"],
   ["ten tokens", `$JS.ACK.hub.${TAIL}`],
   ["a word for a number", "$JS.ACK.ORDERS.relay-billing.2.x.5.1.42"],
+  ["a negative number", "$JS.ACK.ORDERS.relay-billing.2.-7.5.1.42"],
+  ["no delivery", "$JS.ACK.ORDERS.relay-billing.0.7.5.1.42"],
+  ["no sequence", "$JS.ACK.ORDERS.relay-billing.1.0.5.1.42"],
+  ["a sequence past 2^53", "$JS.ACK.ORDERS.relay-billing.1.9007199254740993.5.1.42"],
+  ["a time that no date can be", "$JS.ACK.ORDERS.relay-billing.1.7.5.99999999999999999999.42"],
 ])("parseAckSubject() refuses %s", (_, subject) => {
   expect(parseAckSubject(subject)).toBeNull();
+});
+
+test("parseAckSubject() reads a message of a server that has counted below 0", () => {
+  const parsed = parseAckSubject("$JS.ACK.ORDERS.relay-billing.1.7.5.1.18446744073709551615");
+  expect(parsed).toMatchObject({ sequence: 7, pending: Number.MAX_SAFE_INTEGER });
 });

@@ -2,9 +2,10 @@
 
 import { describe, expect, test } from "bun:test";
 
-import { startNatsServer } from "../support/nats-server.ts";
+import { startNatsCluster, startNatsServer } from "../support/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { connected, openTestConnection } from "../support/nats.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 describe("openConnection()", () => {
   test("openConnection() connects and tells where it is", async () => {
@@ -109,4 +110,71 @@ describe("publishAck()", () => {
     expect(connection.unconfirmedAcks).toBe(1);
     await eventually(() => connection.unconfirmedAcks === 0);
   });
+});
+
+// Nobody tells a client that a firewall has forgotten its connection, or that its server hangs.
+describe("a connection on which nothing comes any more", () => {
+  test("is given up for another server of the cluster, which nobody had to name", async () => {
+    await using cluster = await startNatsCluster({ size: 2 });
+    const [first, second] = cluster.servers;
+    if (first === undefined || second === undefined) throw new Error("No cluster");
+    await using connection = await connected(first.url);
+    first.signal("SIGSTOP");
+    await eventually(() => connection.status().server === `127.0.0.1:${second.port}`, { withinMs: 15_000 });
+    expect(connection.isConnected).toBe(true);
+    first.signal("SIGCONT");
+  }, 40_000);
+
+  test("is given up for a new one to the only server there is, and what may be lost is sent again", async () => {
+    await using server = await startNatsServer();
+    const observer = await server.connect();
+    const acks: string[] = [];
+    observer.subscribe("$JS.ACK.>", { callback: (_, msg) => void acks.push(msg.subject) });
+    await observer.flush();
+    await using proxy = await startTcpProxy(server.port);
+    await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);
+    proxy.freeze();
+    connection.publishAck("$JS.ACK.S.c.1.1.1.1.0", { isUrgent: true });
+    await eventually(() => !connection.isConnected, { withinMs: 10_000 });
+    await eventually(() => connection.isConnected, { withinMs: 10_000 });
+    await eventually(() => acks.length === 1 && connection.unconfirmedAcks === 0);
+    expect(connection.status().reconnects).toBe(1);
+    expect(proxy.connections).toBe(2);
+  }, 40_000);
+
+  test("is given up too where what is to be sent fills it to the brim", async () => {
+    await using server = await startNatsServer();
+    await using proxy = await startTcpProxy(server.port);
+    await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);
+    const before = connection.client();
+    proxy.freeze();
+    for (let i = 0; i < 40; i += 1) connection.publish("large", "x".repeat(900_000));
+    await eventually(() => !connection.isConnected, { withinMs: 10_000 });
+    await eventually(() => connection.isConnected, { withinMs: 15_000 });
+    expect(connection.client()).not.toBe(before);
+  }, 40_000);
+
+  test("is kept while anything comes, however slowly", async () => {
+    await using server = await startNatsServer();
+    await using proxy = await startTcpProxy(server.port);
+    await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);
+    const other = await server.connect();
+    connection.client()?.subscribe("large", { callback: () => undefined });
+    await connection.client()?.flush();
+    const before = performance.now();
+    proxy.drip(300);
+    other.publish("large", "x".repeat(10_000));
+    await eventually(() => performance.now() - before > 12_000, { withinMs: 20_000 });
+    expect(connection.isConnected).toBe(true);
+    expect(proxy.connections).toBe(1);
+  }, 40_000);
+
+  test("is a matter of the requests under way: they end with it", async () => {
+    await using server = await startNatsServer();
+    await using proxy = await startTcpProxy(server.port);
+    await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);
+    proxy.freeze();
+    const reply = await connection.request("nobody.knows", { timeoutMs: 60_000 });
+    expect(reply).toEqual({ kind: "failed", reason: "connection to NATS lost" });
+  }, 40_000);
 });

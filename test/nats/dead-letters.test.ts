@@ -3,15 +3,24 @@
 import { describe, expect, test } from "bun:test";
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { headers as createHeaders, type NatsConnection } from "@nats-io/transport-node";
 
 import type { DeadLetter } from "#delivery/dead-letter.ts";
 import type { DeadLetterEndpoint, DeadLetterStreamSettings } from "#delivery/subscription.ts";
 import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 
-import { startNatsServer } from "../support/nats-server.ts";
-import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
+import { eventually } from "../support/eventually.ts";
+import { fetchNatsServer, startNatsServer } from "../support/nats-server.ts";
+import {
+  addStream,
+  connected,
+  leaveMarkers,
+  MARKER_CONFIG,
+  openTestConnection,
+  type TestConnection,
+} from "../support/nats.ts";
 
+const { signal: NEVER } = new AbortController();
 const CREATE: DeadLetterStreamSettings = { maxAgeMs: 3_600_000, maxBytes: 1_000_000, replicas: 1 };
 
 function endpoint(stream: string, create: DeadLetterStreamSettings | null = null): DeadLetterEndpoint {
@@ -54,10 +63,10 @@ describe("store()", () => {
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
     await using connection = await connected(server.url);
     const letters = lettersOf(connection, endpoint("DLQ"));
-    expect(await letters.has("billing.ORDERS.1-abc")).toBe(false);
+    expect(await letters.has(letterOf(), NEVER)).toBe(false);
     expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
     expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
-    expect(await letters.has("billing.ORDERS.1-abc")).toBe(true);
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
     const { count, message } = await stored(client, "DLQ");
     expect(count).toBe(1);
     expect(message?.subject).toBe("dlq.billing.ORDERS.1-abc");
@@ -176,8 +185,141 @@ describe("store()", () => {
   test("store() says that it cannot know without a server", async () => {
     await using absent = openTestConnection("nats://127.0.0.1:1");
     expect(await store(lettersOf(absent, endpoint("DLQ")))).toMatchObject({ kind: "unavailable" });
-    expect(await lettersOf(absent, endpoint("DLQ")).has("x")).toBe(false);
-    expect(await lettersOf(absent, endpoint("DLQ")).check()).toContain("not connected");
+    expect(await lettersOf(absent, endpoint("DLQ")).has(letterOf(), NEVER)).toBe(false);
+    expect(await lettersOf(absent, endpoint("DLQ")).check(NEVER)).toContain("not connected");
+  });
+});
+
+// The subject of a letter is its own, but not all that lies there is that letter.
+describe("what lies on the subject of a letter", () => {
+  const SUBJECT = "dlq.billing.ORDERS.1-abc";
+
+  test("a delete marker is no letter, and the letter takes its place", async () => {
+    await using server = await startNatsServer({ binary: fetchNatsServer() });
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1, ...MARKER_CONFIG });
+    await leaveMarkers(client, "DLQ", [SUBJECT]);
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has(letterOf(), NEVER)).toBe(false);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).message?.string()).toBe("body");
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
+    expect((await stored(client, "DLQ")).count).toBe(1);
+  });
+
+  test("somebody else's message is no letter, and the letter takes its place", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    await jetstream(client).publish(SUBJECT, "of somebody else");
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has(letterOf(), NEVER)).toBe(false);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).message?.string()).toBe("body");
+  });
+
+  test("a letter that a replay has changed is that letter", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    const replayed = createHeaders();
+    replayed.set("Relay-Replays", "3");
+    await jetstream(client).publish(SUBJECT, "body", { headers: replayed });
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).message?.header.get("Relay-Replays")).toBe("3");
+  });
+
+  test("a letter that was purged can be stored again", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    const manager = await jetstreamManager(client);
+    await using connection = await connected(server.url);
+    const letters = lettersOf(connection, endpoint("DLQ"));
+    for (const sequence of [1, 2]) {
+      expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+      await manager.streams.deleteMessage("DLQ", sequence, false);
+    }
+    expect(await store(letters)).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect((await stored(client, "DLQ")).count).toBe(1);
+  });
+});
+
+// A domain behind a broken line answers nothing, and says so to nobody.
+describe("an endpoint that does not answer", () => {
+  /** Whatever is asked of its domain, or published below its subject, is heard and not answered. */
+  async function setUpSilent() {
+    await using stack = new AsyncDisposableStack();
+    const server = stack.use(await startNatsServer());
+    const client = await server.connect();
+    for (const subject of ["$JS.far.API.>", "far.>"])
+      client.subscribe(subject, { callback: () => undefined });
+    await client.flush();
+    await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
+    const connection = stack.use(await connected(server.url));
+    const far: DeadLetterEndpoint = { ...endpoint("FAR"), domain: "far" };
+    await eventually(() => connection.lastContactAt() > 0);
+    const owned = stack.move();
+    return { client, connection, far, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  }
+
+  async function timed<T>(run: () => Promise<T>): Promise<{ result: T; tookMs: number }> {
+    const startMs = performance.now();
+    return { result: await run(), tookMs: performance.now() - startMs };
+  }
+
+  test("has() waits for it once, and then goes on without it until it answers a check", async () => {
+    await using setup = await setUpSilent();
+    const letters = lettersOf(setup.connection, setup.far, endpoint("DLQ"));
+    expect(await timed(() => letters.has(letterOf(), NEVER))).toMatchObject({ result: false });
+    const looks = Array.from({ length: 100 }, () => letters.has(letterOf(), NEVER));
+    const { tookMs } = await timed(() => Promise.all(looks));
+    expect(tookMs).toBeLessThan(1000);
+    await store(letters);
+    expect(await letters.has(letterOf(), NEVER)).toBe(true);
+    const asked: string[] = [];
+    setup.client.subscribe("$JS.far.API.>", {
+      callback: (_, msg) => {
+        asked.push(msg.subject);
+        msg.respond(
+          JSON.stringify({ error: { code: 404, err_code: 10059, description: "stream not found" } }),
+        );
+      },
+    });
+    await setup.client.flush();
+    expect(await letters.check(NEVER)).toBeNull();
+    await letters.has(letterOf(), NEVER);
+    expect(asked).toEqual(["$JS.far.API.STREAM.INFO.FAR", "$JS.far.API.STREAM.MSG.GET.FAR"]);
+  });
+
+  test("store() tries it last from then on", async () => {
+    await using setup = await setUpSilent();
+    const letters = lettersOf(setup.connection, setup.far, endpoint("DLQ"));
+    const first = await timed(() => store(letters));
+    expect(first.result).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect(first.tookMs).toBeGreaterThan(4900);
+    const second = await timed(() => store(letters, { subjectSuffix: "billing.ORDERS.2-abc" }));
+    expect(second.result).toEqual({ kind: "stored", endpoint: "dlq" });
+    expect(second.tookMs).toBeLessThan(1000);
+  }, 30_000);
+
+  test.each<[string, (letters: DeadLetters, signal: AbortSignal) => Promise<unknown>]>([
+    ["has()", (letters, signal) => letters.has(letterOf(), signal)],
+    ["store()", (letters, signal) => letters.store(letterOf(), signal)],
+    ["check()", (letters, signal) => letters.check(signal)],
+  ])("%s ends with its signal", async (_, ask) => {
+    await using setup = await setUpSilent();
+    const letters = lettersOf(setup.connection, setup.far);
+    const stopping = new AbortController();
+    const asking = timed(() => ask(letters, stopping.signal));
+    await setup.client.flush();
+    stopping.abort();
+    expect((await asking).tookMs).toBeLessThan(1000);
   });
 });
 
@@ -189,10 +331,14 @@ describe("check()", () => {
     await addStream(client, { name: "FULL", subjects: ["full.>"], max_msgs: 1, discard: "new" });
     await jetstream(client).publish("full.x", "x");
     await using connection = await connected(server.url);
-    expect(await lettersOf(connection, endpoint("NONE")).check()).toBe("Dead-letter stream NONE: not found");
-    expect(await lettersOf(connection, endpoint("FULL")).check()).toBe("Dead-letter stream FULL: it is full");
-    expect(await lettersOf(connection, endpoint("OTHER")).check()).toContain("does not store other.>");
-    expect(await lettersOf(connection, endpoint("NONE"), endpoint("DLQ", CREATE)).check()).toBeNull();
+    expect(await lettersOf(connection, endpoint("NONE")).check(NEVER)).toBe(
+      "Dead-letter stream NONE: not found",
+    );
+    expect(await lettersOf(connection, endpoint("FULL")).check(NEVER)).toBe(
+      "Dead-letter stream FULL: it is full",
+    );
+    expect(await lettersOf(connection, endpoint("OTHER")).check(NEVER)).toContain("does not store other.>");
+    expect(await lettersOf(connection, endpoint("NONE"), endpoint("DLQ", CREATE)).check(NEVER)).toBeNull();
   });
 
   test("check() leaves a stream that is there as it is", async () => {
@@ -202,7 +348,7 @@ describe("check()", () => {
     const manager = await jetstreamManager(client);
     const before = (await manager.streams.info("DLQ")).config;
     await using connection = await connected(server.url);
-    expect(await lettersOf(connection, endpoint("DLQ", CREATE)).check()).toBeNull();
+    expect(await lettersOf(connection, endpoint("DLQ", CREATE)).check(NEVER)).toBeNull();
     expect((await manager.streams.info("DLQ")).config).toEqual(before);
   });
 
@@ -211,7 +357,7 @@ describe("check()", () => {
     await using one = await connected(server.url);
     await using two = await connected(server.url);
     const reasons = await Promise.all(
-      [one, two, one, two].map((connection) => lettersOf(connection, endpoint("DLQ", CREATE)).check()),
+      [one, two, one, two].map((connection) => lettersOf(connection, endpoint("DLQ", CREATE)).check(NEVER)),
     );
     expect(reasons).toEqual([null, null, null, null]);
   });

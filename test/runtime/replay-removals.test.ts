@@ -7,6 +7,8 @@ import { createRemovals } from "#runtime/replay-removals.ts";
 import { addStream, connected } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 
+const { signal: never } = new AbortController();
+
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 
 async function setUp() {
@@ -39,7 +41,7 @@ async function setUp() {
     manager,
     /** As it lies there. */
     async remember(sequence: number) {
-      const read = await letters.at(sequence);
+      const read = await letters.at(sequence, never);
       if (read.kind !== "found") throw new Error(`Letter ${sequence} is not there`);
       removals.add(read.letter, letters);
       return read.letter;
@@ -61,7 +63,7 @@ test("createRemovals() removes again what is there after a reconnect, and says h
   await using setup = await setUp();
   await setup.store("dlq.sub.a", "dlq.sub.b", "dlq.sub.c", "dlq.sub.d");
   for (const sequence of [1, 3, 4]) await setup.remember(sequence);
-  expect(await setup.letters.remove(4)).toBe(true);
+  expect(await setup.letters.remove(4, never)).toBe(true);
   expect(await setup.left()).toHaveLength(3);
   await setup.reconnect();
   expect(await setup.left()).toEqual(["dlq.sub.b"]);
@@ -84,7 +86,7 @@ test.each([
   await setup.store(subject);
   await setup.reconnect();
   expect(await setup.left()).toEqual([subject]);
-  const anew = await setup.letters.at(1);
+  const anew = await setup.letters.at(1, never);
   if (anew.kind !== "found") throw new Error(anew.kind);
   expect([setup.removals.has(anew.letter), setup.removals.has(old)]).toEqual([false, true]);
 });

@@ -31,7 +31,7 @@ test.each<[Qos, readonly number[]]>([
     const before: LetterPlace[] = [];
     const remembered: LetterPlace[] = [];
     const see = async () => {
-      const read = await letters.newest("dlq.sub.ORDERS.1-a");
+      const read = await letters.newest("dlq.sub.ORDERS.1-a", signal);
       if (read.kind === "found") before.push(read.letter);
     };
     const running: Pick<RunningSubscription, "subscription" | "state" | "replay"> = {

@@ -1,11 +1,13 @@
 // What tests of the NATS room share: a connection that is closed with the test, streams, messages, a log to look at.
 
 import { jetstream, jetstreamManager, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { headers as createHeaders, type NatsConnection } from "@nats-io/transport-node";
 
 import type { LogFields, Logger } from "#lib/logger.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
 import type { NatsSettings } from "#nats/settings.ts";
+
+import { eventually } from "./eventually.ts";
 
 export interface LoggedLine {
   readonly level: string;
@@ -96,5 +98,28 @@ export async function removeConsumer(
     await consumers.delete(stream, durable);
   } catch (error) {
     if (!(error instanceof Error) || !error.message.includes("directory not empty")) throw error;
+  }
+}
+
+/** Of a stream that keeps markers, which needs nats-server 2.11. */
+export const MARKER_CONFIG: Partial<StreamConfig> = {
+  allow_msg_ttl: true,
+  subject_delete_marker_ttl: 3_600_000_000_000,
+};
+
+/** Publishes a message on each of `subjects`, and waits until the server has put a marker in the place of each. */
+export async function leaveMarkers(client: NatsConnection, stream: string, subjects: readonly string[]) {
+  const manager = await jetstreamManager(client);
+  const headers = createHeaders();
+  headers.set("Nats-TTL", "1s");
+  for (const subject of subjects) await jetstream(client).publish(subject, "short-lived", { headers });
+  for (const subject of subjects) {
+    await eventually(
+      async () => {
+        const last = await manager.streams.getMessage(stream, { last_by_subj: subject });
+        return last?.header.has("Nats-Marker-Reason") === true;
+      },
+      { what: `a marker on ${subject}` },
+    );
   }
 }
