@@ -81,7 +81,11 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   let config = initial;
   const closing = new AbortController();
   const connection = openConnection(nats, { logger, signal: closing.signal });
-  const bucket = openBucket(connection, { name: state.bucket, logger });
+  const bucket = openBucket(connection, {
+    name: state.bucket,
+    logger,
+    commandPath: join(state.directory, "commands.json"),
+  });
   const tellChange = createStateChanges({
     logger,
     mask: secretMask.mask,

@@ -16,6 +16,7 @@
 import type { Callback } from "#callback/client.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import { concurrencyOf, type DeliverPolicy, type Subscription } from "#delivery/subscription.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import { sleep, sleepUntil } from "#lib/sleep.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
@@ -46,9 +47,12 @@ export interface SubscriptionParts extends ConsumeParts {
 const IDLE: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
 const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started" };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
+const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay moves it" } as const;
 const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "What is in flight ends first" };
 /** What is in flight when a seek comes. */
 const SEEK_GRACE_MS = 5000;
+/** Until it is looked again what another relay has left. */
+const FOLLOW_AGAIN_MS = 1000;
 /** The longest that a timer can wait at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -64,9 +68,11 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   });
   const turns = createTurns(concurrencyOf(wanted));
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
+  const settings = () => toConsumerSettings(terms.current.subscription);
   const place = createPlace({
-    status,
-    moveConsumer: (start) => parts.moveConsumer(toConsumerSettings(terms.current.subscription), start),
+    marks: status.moves,
+    moveConsumer: (start) => parts.moveConsumer(settings(), start),
+    readConsumer: () => parts.readConsumer(settings()),
     signal: stopping.signal,
   });
   let pipeline: Pipeline | null = null;
@@ -105,14 +111,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   async function takeTurn(guard: Guard): Promise<void> {
     turn = new AbortController();
     const signal = AbortSignal.any([turn.signal, stopping.signal]);
+    if (place.isBeingMoved) {
+      state = MOVED_BY_ANOTHER;
+      return place.waitForMove(signal);
+    }
+    if (place.isMovedElsewhere) return follow(guard, signal);
     const move = moves.take();
     if (move !== null) turns.wake();
     if (move !== null) return carryOut(move, (start) => place.move(start, guard));
-    if (place.isMovedElsewhere) {
-      // What was done before may come again, and is to be sent again.
-      place.adopt();
-      return guard.forget();
-    }
     const rest = restNow();
     if (rest === null) {
       pace.reset();
@@ -127,6 +133,16 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     else await sleepUntil(rest.until, signal);
   }
 
+  /** What was done before may come again, and is to be sent again. */
+  async function follow(guard: Guard, signal: AbortSignal): Promise<void> {
+    try {
+      await place.follow(guard);
+    } catch (error) {
+      state = { kind: "waiting", reason: messageOf(error) };
+      await sleep(FOLLOW_AGAIN_MS, signal);
+    }
+  }
+
   async function consumeOnce(guard: Guard, isProbe: boolean): Promise<void> {
     const own = new AbortController();
     halting = own;
@@ -138,10 +154,23 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       const rest = restNow();
       if (rest === null) isRecovering = false;
       const isInTheWay = rest !== null && !(isRecovering && rest.state.kind === "failed");
-      if (isInTheWay || moves.isAsked || place.isMovedElsewhere) own.abort();
+      if (isInTheWay || moves.isAsked || place.isBeingMoved || place.isMovedElsewhere) own.abort();
       if (rest !== null) state = rest.state;
       else if (own.signal.aborted) state = LAST_ENDING;
       else if (state.kind === "failed") state = { kind: "consuming" };
+    }
+
+    let isFirst = true;
+
+    /** A consumer that was lost may have been moved by another relay, of which this one has not heard yet. */
+    async function align(...[wanted, options]: Parameters<ConsumeParts["alignConsumer"]>) {
+      if (!isFirst && (await place.isTakenElsewhere())) {
+        own.abort();
+        throw new RelayError("unavailable", MOVED_BY_ANOTHER.reason);
+      }
+      const aligned = await parts.alignConsumer(wanted, options);
+      isFirst = false;
+      return aligned;
     }
 
     const unwatch = status.onChange(watch);
@@ -161,7 +190,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
         onInterrupted: fail,
         onRecovered,
       },
-      parts,
+      { ...parts, alignConsumer: align },
     );
     unwatch();
     pipeline = null;
@@ -213,6 +242,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     status: () => status.current,
     stats: () => pipeline?.stats() ?? IDLE,
     command: status.command,
+    notStored: () => status.notStored,
     async seek(start) {
       const moved = moves.ask(start);
       if (moves.isAsked && !stopping.signal.aborted) {

@@ -233,7 +233,7 @@ describe("fault()", () => {
     await using bucket = await readyBucket(connection);
     bucket.put("state.a", "1");
     await eventually(() => bucket.fault()?.includes("ermissions"));
-    expect(await bucket.write("state.b", "1", on(0))).toMatchObject({ kind: "unavailable" });
+    expect(await bucket.write("state.b", "1", on(0))).toMatchObject({ kind: "refused" });
     await server.restart(USERS(""));
     await eventually(() => bucket.get("state.a")?.revision === 1 && bucket.fault() === null);
   });
