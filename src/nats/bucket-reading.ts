@@ -51,6 +51,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   const bell = createBell(ended.signal);
   let feed: Feed | null = null;
   /** What is asked on a connection that is gone is not waited for. */
+  let abandoned: Promise<void> = Promise.resolve();
   let restarted = Promise.withResolvers<null>();
 
   async function run(): Promise<void> {
@@ -82,7 +83,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
     const opened = await Promise.race([opening, restarted.promise]);
     if (opened === null) {
       isCurrent = false;
-      void opening.then((late) => (late.kind === "open" ? late.feed.close() : undefined)); // Neither rejects.
+      abandoned = opening.then((late) => (late.kind === "open" ? late.feed.close() : undefined));
       return { wasComplete, fault: null };
     }
     if (opened.kind === "missing") return { wasComplete, fault: await make() };
@@ -152,6 +153,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
       restarted.resolve(null);
       await feed?.close();
       await running;
+      await abandoned;
     },
   };
 }
