@@ -38,6 +38,8 @@ export interface PlaceOptions {
   readonly signal: AbortSignal;
   /** Of this process. */
   readonly owner?: string;
+  /** After which a relay that moves it counts as dead. */
+  readonly moveMs?: number;
 }
 
 /** A relay whose mark stays so long has died, or has lost NATS: a move takes less. On this relay's own clock. */
@@ -52,7 +54,7 @@ const READ_AGAIN_MS = 1000;
 const OWN = crypto.randomUUID();
 
 export function createPlace(options: PlaceOptions): Place {
-  const { marks, moveConsumer, readConsumer, signal, owner = OWN } = options;
+  const { marks, moveConsumer, readConsumer, signal, owner = OWN, moveMs = MOVE_MS } = options;
   /** The last move that the guard knows of. */
   let known: string | null = null;
   /** Since when this relay sees the move of another one. */
@@ -82,7 +84,7 @@ export function createPlace(options: PlaceOptions): Place {
       const mark = marks.current;
       if (!isForeign(mark)) return;
       if (seen?.id !== mark.id) seen = { id: mark.id, at: performance.now() };
-      if (!(await sleep(Math.max(0, seen.at + MOVE_MS - performance.now()), changed))) return;
+      if (!(await sleep(Math.max(0, seen.at + moveMs - performance.now()), changed))) return;
       await bury(mark).catch(() => sleep(READ_AGAIN_MS, changed));
     },
     async follow(guard) {
