@@ -55,7 +55,7 @@ const PURE: readonly RegExp[] = [
 /** Clock, chance, environment and I/O. */
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\bprocess\.|\bBun\.|\bconsole\.|\bfetch\(|\bset(?:Timeout|Interval)\(|\bcrypto\.(?:randomUUID|getRandomValues)|"node:(?!crypto"|url"|buffer"|net"|util")/;
-const MAX_LINES = 250;
+const MAX_LINES = 400;
 const FORBIDDEN_NAMES = /(?:^|\/)(?:index|types|utils?|helpers?)\.tsx?$/;
 
 interface SourceFile {

@@ -29,7 +29,11 @@ function toContextPath({ parameters = [], ...template }: Template): Operation {
 
 const ONE: readonly ParameterName[] = ["Id"];
 const VIEW = json("Subscription", "As it is now");
-const NOT_STORED = json("Subscription", "It counts on this relay, and is stored when NATS is back: `notStored`", 202);
+const NOT_STORED = json(
+  "Subscription",
+  "It counts on this relay, and is stored when NATS is back: `notStored`",
+  202,
+);
 
 const OPERATIONS: readonly Template[] = [
   {

@@ -58,8 +58,11 @@ function read(path: string, { bucket, logger }: { bucket: string; logger: Logger
   try {
     const kept = JSON.parse(readFileSync(path, "utf8")) as { bucket?: unknown; commands?: unknown } | null;
     if (kept?.bucket !== bucket || !Array.isArray(kept.commands)) return [];
-    const commands = (kept.commands as unknown[]).slice(0, MAX_KEYS).flatMap((entry) => toChange(entry) ?? []);
-    if (commands.length > 0) logger.info("Commands wait for NATS since the last run", { keys: commands.length });
+    const commands = (kept.commands as unknown[])
+      .slice(0, MAX_KEYS)
+      .flatMap((entry) => toChange(entry) ?? []);
+    if (commands.length > 0)
+      logger.info("Commands wait for NATS since the last run", { keys: commands.length });
     return commands;
   } catch (error) {
     if (codeOf(error) !== "ENOENT")
@@ -88,5 +91,9 @@ async function putInPlace(path: string, text: string): Promise<void> {
   }
   await rename(temporary, path);
   const directory = await open(dirname(path), "r");
-  await directory.sync().finally(() => directory.close());
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }

@@ -45,7 +45,8 @@ export async function readBucketMessage(
   });
   if (answer.kind === "unavailable") return answer;
   if (answer.kind === "refused") {
-    const isMissing = answer.code === API_ERRORS.messageNotFound || answer.code === API_ERRORS.sequenceNotFound;
+    const isMissing =
+      answer.code === API_ERRORS.messageNotFound || answer.code === API_ERRORS.sequenceNotFound;
     return isMissing ? { kind: "missing" } : { kind: "unavailable", reason: answer.reason };
   }
   const message = toMessage(answer.value?.message ?? {});
@@ -60,7 +61,13 @@ export function readKey(connection: Connection, bucket: string, key: string): Pr
 }
 
 /** null: it is not as a server writes it. */
-function toMessage({ subject, seq, time, data = "", hdrs = "" }: Partial<StoredMessage>): BucketMessage | null {
+function toMessage({
+  subject,
+  seq,
+  time,
+  data = "",
+  hdrs = "",
+}: Partial<StoredMessage>): BucketMessage | null {
   if (typeof subject !== "string" || typeof seq !== "number" || typeof time !== "string") return null;
   if (typeof data !== "string" || typeof hdrs !== "string") return null;
   const headers = Buffer.from(hdrs, "base64").toString();

@@ -157,7 +157,8 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
   }
 
   function retryRefused(): void {
-    for (const [key, cover] of covers) if (cover.refusal !== null) covers.set(key, { ...cover, refusal: null });
+    for (const [key, cover] of covers)
+      if (cover.refusal !== null) covers.set(key, { ...cover, refusal: null });
   }
 
   function drop(change: LocalChange): void {
@@ -208,7 +209,7 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
     changing([key], () => {
       put(content, change);
       uncover(key);
-      if (covers.get(key)?.refusal != null) covers.delete(key);
+      if ((covers.get(key)?.refusal ?? null) !== null) covers.delete(key);
     });
   }
 

@@ -55,7 +55,12 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
   }
 
   async function update(keys: readonly string[], decide: Decide): Promise<UpdateResult> {
-    const command = { keys, decide, ids: new Map(keys.map((key) => [key, crypto.randomUUID()])), at: Date.now() };
+    const command = {
+      keys,
+      decide,
+      ids: new Map(keys.map((key) => [key, crypto.randomUUID()])),
+      at: Date.now(),
+    };
     const limit = AbortSignal.any([signal, AbortSignal.timeout(UPDATE_MS)]);
     const written = new Set<string>();
     const attempt = connection.isConnected ? await store(command, { limit, written }) : UNAVAILABLE;
@@ -85,7 +90,9 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
     { keys, decide, ids }: Command,
     { limit, written }: { limit: AbortSignal; written: Set<string> },
   ): Promise<Attempt> {
-    const reading = Promise.all(keys.map(async (key) => [key, await readKey(connection, bucket, key)] as const));
+    const reading = Promise.all(
+      keys.map(async (key) => [key, await readKey(connection, bucket, key)] as const),
+    );
     if (!(await settlesWithin(reading, UPDATE_MS, { signal: limit }))) return UNAVAILABLE;
     const values = new Map<string, string | null>();
     const revisions = new Map<string, number>();

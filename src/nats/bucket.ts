@@ -96,7 +96,8 @@ export function openBucket(
     waiting: () => mirror.unwritten().filter(({ commandedAt }) => commandedAt !== null),
     logger,
   });
-  for (const change of commandFile.left) if (findObstacle(change.key, change.value) === null) mirror.cover(change);
+  for (const change of commandFile.left)
+    if (findObstacle(change.key, change.value) === null) mirror.cover(change);
   const writing = startBucketWriting(connection, {
     bucket: name,
     mirror,

@@ -26,7 +26,10 @@ export interface MoveMarks {
   /** As it is stored now: what other relays have done counts here from then on. Rejects with a RelayError. */
   read: () => Promise<StoredMark>;
   /** False: somebody was quicker. Rejects with a RelayError. */
-  claim: (mark: MoveMark, options: { readonly expectedRevision: number; readonly signal: AbortSignal }) => Promise<boolean>;
+  claim: (
+    mark: MoveMark,
+    options: { readonly expectedRevision: number; readonly signal: AbortSignal },
+  ) => Promise<boolean>;
   /** How this relay's own move has ended: known here at once, stored as soon as it can be. */
   end: (mark: MoveMark) => void;
 }

@@ -123,7 +123,8 @@ export function createPlace(options: PlaceOptions): Place {
     for (;;) {
       const { mark: current, revision } = await marks.read().catch(refuse);
       const isFree = !isForeign(current);
-      if (isFree && (await marks.claim(mark, { expectedRevision: revision, signal }).catch(refuse))) return mark;
+      if (isFree && (await marks.claim(mark, { expectedRevision: revision, signal }).catch(refuse)))
+        return mark;
       const isElapsed = performance.now() > deadline || !(await sleep(CLAIM_AGAIN_MS, signal));
       if (isElapsed) throw new RelayError("unavailable", "Cannot seek: another relay moves the subscription");
     }
@@ -135,7 +136,8 @@ export function createPlace(options: PlaceOptions): Place {
     for (;;) {
       const consumer = await readConsumer();
       if (consumer === null || consumer.waiting === 0 || performance.now() > deadline) return;
-      if (!(await sleep(LOOK_AGAIN_MS, signal))) throw new RelayError("unavailable", "Cannot seek: it is stopped");
+      if (!(await sleep(LOOK_AGAIN_MS, signal)))
+        throw new RelayError("unavailable", "Cannot seek: it is stopped");
     }
   }
 

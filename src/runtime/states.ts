@@ -233,7 +233,10 @@ export function createStates(
       },
       recover: (reason) => void change(recover, reason),
       declare,
-      moves: createMoveMarks(bucket, { key: keyOf("place"), onMoved: () => write({ ...read(), skip: null }) }),
+      moves: createMoveMarks(bucket, {
+        key: keyOf("place"),
+        onMoved: () => write({ ...read(), skip: null }),
+      }),
       end,
       onChange(listener) {
         const known = listeners.get(id) ?? new Set();

@@ -40,6 +40,8 @@ export interface SubscriptionParts extends ConsumeParts {
   readonly status: StatusCell;
   /** To NATS. */
   readonly isConnected: () => boolean;
+  /** Until when somebody holds its consumer on the server; null: nobody is known to. */
+  readonly pausedUntil: () => Date | null;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<AlignedConsumer>;
 }
@@ -216,6 +218,13 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     become({ kind: "consuming" });
   }
 
+  function show(): SubscriptionState {
+    if (state === STARTING && !parts.isConnected()) return NOT_CONNECTED;
+    const until = state.kind === "consuming" ? parts.pausedUntil() : null;
+    if (until === null) return state;
+    return { kind: "asleep", reason: `Paused on the server until ${until.toISOString()}` };
+  }
+
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
     if (!(await sleepUntil(time, signal))) return;
     void status.end(time); // Never rejects; it may wait for NATS.
@@ -238,7 +247,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     get subscription() {
       return terms.current.subscription;
     },
-    state: () => (state === STARTING && !parts.isConnected() ? NOT_CONNECTED : state),
+    state: show,
     status: () => status.current,
     stats: () => pipeline?.stats() ?? IDLE,
     command: status.command,

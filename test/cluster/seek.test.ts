@@ -31,7 +31,15 @@ function fail(): never {
   throw new Error("There is no such host");
 }
 
-async function setUp({ qos, stream, relays }: { qos: "AUTO" | "AT_LEAST_ONCE"; stream: string; relays: number }) {
+async function setUp({
+  qos,
+  stream,
+  relays,
+}: {
+  qos: "AUTO" | "AT_LEAST_ONCE";
+  stream: string;
+  relays: number;
+}) {
   await using owned = new AsyncDisposableStack();
   const received: number[] = [];
   const receiver = owned.use(
@@ -91,7 +99,7 @@ async function setUp({ qos, stream, relays }: { qos: "AUTO" | "AT_LEAST_ONCE"; s
     hosts,
     received,
     published: () => published,
-    async stopPublishing() {
+    stopPublishing: async () => {
       publishing.abort();
       await running;
     },
@@ -112,7 +120,9 @@ test.each(["AT_LEAST_ONCE", "AUTO"] as const)(
       const sequence = Math.max(1, Math.max(...received) - 50);
       const before = received.length;
       const startedAt = performance.now();
-      const { status } = await (hosts[index % 2] ?? fail()).api("POST", "/api/subscriptions/sub/seek", { body: { sequence } });
+      const { status } = await (hosts[index % 2] ?? fail()).api("POST", "/api/subscriptions/sub/seek", {
+        body: { sequence },
+      });
       tookMs.push(Math.round(performance.now() - startedAt));
       statuses.push(status);
       // It goes on there, which was sent before.
@@ -128,7 +138,9 @@ test.each(["AT_LEAST_ONCE", "AUTO"] as const)(
       for (const number of received) all.add(number);
       return all.size === published();
     });
-    const made = hosts.flatMap(({ relay }) => relay.logs.filter(({ change }) => change === "recreated" || change === "created"));
+    const made = hosts.flatMap(({ relay }) =>
+      relay.logs.filter(({ change }) => change === "recreated" || change === "created"),
+    );
     expect(made.length).toBeLessThanOrEqual(1);
   },
   120_000,

@@ -47,7 +47,8 @@ async function setUp({ delayMs = 0 }: { delayMs?: number } = {}): Promise<Setup>
 }
 
 const command = ({ api }: Host, name: string) => api("POST", `/api/subscriptions/sub/${name}`);
-const show = async ({ api }: Host): Promise<Json> => (await api("GET", "/api/subscriptions/sub")).body as Json;
+const show = async ({ api }: Host): Promise<Json> =>
+  (await api("GET", "/api/subscriptions/sub")).body as Json;
 
 async function isShown(host: Host, wanted: Json, withinMs = 10_000): Promise<void> {
   const isSo = async () => {
@@ -60,19 +61,23 @@ async function isShown(host: Host, wanted: Json, withinMs = 10_000): Promise<voi
 test.each([
   ["pause", "resume", { status: "PAUSED" }, { status: "ACCEPTED" }],
   ["stop", "start", { consumerStatus: "STOPPED" }, { consumerStatus: "STARTED" }],
-] as const)("%s at one relay and %s at the other at once: the second counts", async (first, second, held, free) => {
-  await using setup = await setUp();
-  const [one, other] = [await setup.start(), await setup.start()];
-  for (const host of [one, other]) await isShown(host, { state: "consuming" });
-  for (let round = 0; round < 20; round += 1) {
-    const [here, there] = round % 2 === 0 ? [one, other] : [other, one];
-    const begun = await command(here, first);
-    expect([begun.status, begun.body]).toMatchObject([200, { ...held, notStored: null }]);
-    const ended = await command(there, second);
-    expect([ended.status, ended.body]).toMatchObject([200, { ...free, notStored: null }]);
-    for (const host of [one, other]) await isShown(host, { ...free, state: "consuming" });
-  }
-}, 30_000);
+] as const)(
+  "%s at one relay and %s at the other at once: the second counts",
+  async (first, second, held, free) => {
+    await using setup = await setUp();
+    const [one, other] = [await setup.start(), await setup.start()];
+    for (const host of [one, other]) await isShown(host, { state: "consuming" });
+    for (let round = 0; round < 20; round += 1) {
+      const [here, there] = round % 2 === 0 ? [one, other] : [other, one];
+      const begun = await command(here, first);
+      expect([begun.status, begun.body]).toMatchObject([200, { ...held, notStored: null }]);
+      const ended = await command(there, second);
+      expect([ended.status, ended.body]).toMatchObject([200, { ...free, notStored: null }]);
+      for (const host of [one, other]) await isShown(host, { ...free, state: "consuming" });
+    }
+  },
+  30_000,
+);
 
 test("with a server 3 s away a command is answered within 10 s, with what is stored, and the next one elsewhere counts", async () => {
   await using setup = await setUp({ delayMs: 1500 });
@@ -130,7 +135,8 @@ test("of a command that waits and one that was stored meanwhile the later one co
   expect((await command(whole, "pause")).status).toBe(200);
   expect((await command(whole, "resume")).status).toBe(200);
   cut.link.mend();
-  for (const host of [cut, whole]) await isShown(host, { status: "ACCEPTED", state: "consuming", notStored: null });
+  for (const host of [cut, whole])
+    await isShown(host, { status: "ACCEPTED", state: "consuming", notStored: null });
   await cut.relay.logged("A command that waited for NATS was dropped");
   await cutOff();
   expect((await command(whole, "pause")).status).toBe(200);

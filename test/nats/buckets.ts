@@ -14,10 +14,7 @@ export const WITHIN_A_SECOND = { withinMs: 1000 };
 
 export interface TestBucket extends Bucket, AsyncDisposable {}
 
-export function openTestBucket(
-  connection: TestConnection,
-  options: Partial<BucketOptions> = {},
-): TestBucket {
+export function openTestBucket(connection: TestConnection, options: Partial<BucketOptions> = {}): TestBucket {
   const { logger } = connection;
   const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, ...options });
   return { ...bucket, [Symbol.asyncDispose]: bucket.close };

@@ -73,7 +73,13 @@ async function start(
     moveMs: 300,
   });
   const moved = owned.move();
-  return { marks, place, guard, forgotten: () => forgotten, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+  return {
+    marks,
+    place,
+    guard,
+    forgotten: () => forgotten,
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
 }
 
 const forEver = () => new AbortController().signal;
