@@ -120,6 +120,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     return {
       connected: connection.ready,
       isConnected: () => connection.isConnected,
+      reconnects: () => connection.status().reconnects,
       pausedUntil: () => lag.pausedUntil(subscription),
       lastContactAt: connection.lastContactAt,
       alignConsumer: (settings, options) => alignConsumer(connection, settings, options),

@@ -5,6 +5,8 @@ export interface AckSubject {
   readonly consumer: string;
   readonly deliveryCount: number;
   readonly sequence: number;
+  /** How many messages the consumer had delivered then, this one and each delivery of its own included. */
+  readonly consumerSequence: number;
   readonly timestampNanos: bigint;
   /** Messages of the consumer still to be delivered. */
   readonly pending: number;
@@ -27,10 +29,12 @@ export function parseAckSubject(subject: string): AckSubject | null {
   const time = tokens[first + 5];
   const deliveryCount = toCount(tokens[first + 2]);
   const sequence = toCount(tokens[first + 3]);
+  const consumerSequence = toCount(tokens[first + 4]);
   const pending = toCount(tokens[first + 6]);
   if (stream === undefined || consumer === undefined || time === undefined || !DIGITS.test(time)) return null;
-  if (deliveryCount === null || sequence === null || pending === null) return null;
-  return { stream, consumer, deliveryCount, sequence, timestampNanos: BigInt(time), pending };
+  if (deliveryCount === null || sequence === null || pending === null || consumerSequence === null)
+    return null;
+  return { stream, consumer, deliveryCount, sequence, consumerSequence, timestampNanos: BigInt(time), pending };
 }
 
 const DIGITS = /^\d+$/;

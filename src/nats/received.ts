@@ -24,6 +24,8 @@ export interface Received {
   working: () => void;
   /** Messages of the consumer still to come after this one. */
   readonly pending: number;
+  /** Of the consumer: which of its deliveries this one is. */
+  readonly consumerSequence: number;
 }
 
 const CONFIRM_MS = 2000;
@@ -37,7 +39,7 @@ export function toReceived(
   const reply = msg.reply;
   const position = reply === undefined ? null : parseAckSubject(reply);
   if (reply === undefined || position === null) return null;
-  const { stream, sequence, timestampNanos, deliveryCount, pending } = position;
+  const { stream, sequence, timestampNanos, deliveryCount, pending, consumerSequence } = position;
   const { headers, unreadable } = readHeaderBlock(msg);
   const message: Message = {
     stream,
@@ -56,6 +58,7 @@ export function toReceived(
     nak: () => connection.publish(reply, "-NAK"),
     working: () => connection.publish(reply, "+WPI"),
     pending,
+    consumerSequence,
   };
 }
 

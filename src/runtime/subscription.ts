@@ -30,6 +30,7 @@ import { openGuardForEver } from "./open-guard.ts";
 import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
+import { createResetWatch } from "./reset-watch.ts";
 import { onTakenUp, restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
@@ -40,6 +41,8 @@ export interface SubscriptionParts extends ConsumeParts {
   readonly status: StatusCell;
   /** To NATS. */
   readonly isConnected: () => boolean;
+  /** How often NATS was connected again. */
+  readonly reconnects: () => number;
   /** Until when somebody holds its consumer on the server; null: nobody is known to. */
   readonly pausedUntil: () => Date | null;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
@@ -77,6 +80,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     readConsumer: () => parts.readConsumer(settings()),
     signal: stopping.signal,
   });
+  const resets = createResetWatch({ reconnects: parts.reconnects });
   let pipeline: Pipeline | null = null;
   let state = STARTING;
   /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */
@@ -172,8 +176,27 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       }
       const aligned = await parts.alignConsumer(wanted, options);
       isFirst = false;
+      resets.aligned(aligned.consumerCreated);
+      if (aligned.change === "kept" || aligned.change === "updated")
+        tellStepBack(wanted.durable, { before: options.position?.sequence ?? null, now: aligned.ackFloor });
       return aligned;
     }
+
+    /** Of what an operator wants to have again nothing is suppressed. */
+    const startPump: ConsumeParts["startPump"] = (wanted, handlers) =>
+      parts.startPump(wanted, {
+        ...handlers,
+        onMessage(received) {
+          if (resets.isReset(received.consumerSequence)) {
+            logger.warn("Somebody reset the consumer on the server: its messages are sent again", {
+              consumer: wanted.durable,
+              from: received.message.sequence,
+            });
+            void guard.forget(); // At once in memory. Never rejects.
+          }
+          handlers.onMessage(received);
+        },
+      });
 
     const unwatch = status.onChange(watch);
     watch();
@@ -192,10 +215,20 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
         onInterrupted: fail,
         onRecovered,
       },
-      { ...parts, alignConsumer: align },
+      { ...parts, alignConsumer: align, startPump },
     );
     unwatch();
     pipeline = null;
+  }
+
+  /** While this relay was not there a server that forgot cannot be told from an operator who reset it. */
+  function tellStepBack(consumer: string, { before, now }: { before: number | null; now: number | null }): void {
+    if (before === null || now === null || now >= before) return;
+    logger.warn("The consumer went back: the server forgot, or somebody reset it; what is done is not sent again", {
+      consumer,
+      before,
+      now,
+    });
   }
 
   function onWaiting(reason: string): void {

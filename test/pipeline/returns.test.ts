@@ -27,6 +27,7 @@ function held(sequence: number, naks: number[], isRedeliverable = true): Held {
       nak: () => naks.push(sequence),
       working: never,
       pending: 0,
+      consumerSequence: 1,
     },
     attempts: 0,
     isRedeliverable,

@@ -44,6 +44,7 @@ test("storeLetter() tries at once when terms change, and when it closes, and goe
     nak: () => undefined,
     working: () => undefined,
     pending: 0,
+    consumerSequence: 1,
   };
   const closing = new AbortController();
   const letters = new AbortController();
