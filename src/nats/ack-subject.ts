@@ -34,7 +34,15 @@ export function parseAckSubject(subject: string): AckSubject | null {
   if (stream === undefined || consumer === undefined || time === undefined || !DIGITS.test(time)) return null;
   if (deliveryCount === null || sequence === null || pending === null || consumerSequence === null)
     return null;
-  return { stream, consumer, deliveryCount, sequence, consumerSequence, timestampNanos: BigInt(time), pending };
+  return {
+    stream,
+    consumer,
+    deliveryCount,
+    sequence,
+    consumerSequence,
+    timestampNanos: BigInt(time),
+    pending,
+  };
 }
 
 const DIGITS = /^\d+$/;

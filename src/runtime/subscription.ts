@@ -222,13 +222,19 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   }
 
   /** While this relay was not there a server that forgot cannot be told from an operator who reset it. */
-  function tellStepBack(consumer: string, { before, now }: { before: number | null; now: number | null }): void {
+  function tellStepBack(
+    consumer: string,
+    { before, now }: { before: number | null; now: number | null },
+  ): void {
     if (before === null || now === null || now >= before) return;
-    logger.warn("The consumer went back: the server forgot, or somebody reset it; what is done is not sent again", {
-      consumer,
-      before,
-      now,
-    });
+    logger.warn(
+      "The consumer went back: the server forgot, or somebody reset it; what is done is not sent again",
+      {
+        consumer,
+        before,
+        now,
+      },
+    );
   }
 
   function onWaiting(reason: string): void {

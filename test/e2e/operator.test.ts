@@ -44,8 +44,13 @@ test("a pause on the server is shown as a state with its reason, in the API, the
   const until = new Date(Date.now() + 3_600_000);
   await consumers.pause("ORDERS", "relay-sub", until);
   const reason = `Paused on the server until ${until.toISOString()}`;
-  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.reason === reason, { withinMs: 40_000 });
-  expect((await api("GET", "/api/subscriptions/sub")).body).toMatchObject({ status: "ACCEPTED", state: "asleep" });
+  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.reason === reason, {
+    withinMs: 40_000,
+  });
+  expect((await api("GET", "/api/subscriptions/sub")).body).toMatchObject({
+    status: "ACCEPTED",
+    state: "asleep",
+  });
   const { status, body } = await api("GET", "/readyz");
   expect([status, body.idle]).toEqual([200, [`Subscription sub: ${reason}`]]);
   const { stdout } = await runRelay(["subscriptions", "show", "sub", "--url", url]);
@@ -53,7 +58,9 @@ test("a pause on the server is shown as a state with its reason, in the API, the
   await publishMany(client, "orders.a", 3);
   await consumers.resume("ORDERS", "relay-sub");
   await eventually(() => bodies().length === 3);
-  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "consuming", { withinMs: 40_000 });
+  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "consuming", {
+    withinMs: 40_000,
+  });
 }, 100_000);
 
 test.each(["AUTO", "AT_LEAST_ONCE", "AT_MOST_ONCE"] as const)(
@@ -66,14 +73,19 @@ test.each(["AUTO", "AT_LEAST_ONCE", "AT_MOST_ONCE"] as const)(
     const { consumers } = await jetstreamManager(client);
     await eventually(async () => (await consumers.info("ORDERS", "relay-sub")).ack_floor.stream_seq === 20);
     for (const round of [1, 2]) {
-      const answer = await client.request("$JS.API.CONSUMER.RESET.ORDERS.relay-sub", JSON.stringify({ seq: 6 }));
+      const answer = await client.request(
+        "$JS.API.CONSUMER.RESET.ORDERS.relay-sub",
+        JSON.stringify({ seq: 6 }),
+      );
       expect(answer.json<{ error?: unknown }>().error).toBeUndefined();
       await eventually(() => bodies().length === 20 + round * 15);
       const again = bodies().slice(-15).map(Number);
       expect(again.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 15 }, (_, index) => index + 6));
       await eventually(async () => (await consumers.info("ORDERS", "relay-sub")).ack_floor.stream_seq === 20);
     }
-    expect(relay.logs.filter(({ message }) => message.startsWith("Somebody reset the consumer"))).toHaveLength(2);
+    expect(
+      relay.logs.filter(({ message }) => message.startsWith("Somebody reset the consumer")),
+    ).toHaveLength(2);
     await publishMany(client, "orders.a", 1);
     await eventually(() => bodies().length === 51);
   },

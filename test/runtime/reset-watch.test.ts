@@ -11,7 +11,11 @@ test.each([
   ["that begins anew", [...range(1, 20), 1], true],
   ["that begins anew, its first messages sent to another relay", [...range(1, 20), 4], true],
   ["of a single one that comes again", [1, 1], true],
-  ["that fell a little: a new leader did not know of the last ones", [...range(1, 20), ...range(15, 30)], false],
+  [
+    "that fell a little: a new leader did not know of the last ones",
+    [...range(1, 20), ...range(15, 30)],
+    false,
+  ],
 ] as const)("isReset() of a count %s", (_what, counts, wanted) => {
   const watch = createResetWatch({ reconnects: () => 0 });
   watch.aligned("2026-01-01T00:00:00Z");
