@@ -58,6 +58,8 @@ export interface Mirror {
   endReading: () => void;
   /** From the feed. */
   take: (change: StoredChange) => void;
+  /** Read by itself: the feed may not have brought it yet. */
+  learn: (change: StoredChange) => void;
   /** Marks that removals left in the bucket, the oldest first; they are forgotten here. None while they are few. */
   takeOldMarks: () => readonly StoredChange[];
 }
@@ -204,13 +206,20 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
   function take(change: StoredChange): void {
     const { key } = change;
     const target = reading ?? content;
-    if (!isBounded(change, target)) return;
+    // What was read by itself may be newer.
+    const isOld = reading === null && (content.get(key)?.revision ?? 0) > change.revision;
+    if (isOld || !isBounded(change, target)) return;
     if (reading !== null) return put(reading, change);
     changing([key], () => {
       put(content, change);
       uncover(key);
       if ((covers.get(key)?.refusal ?? null) !== null) covers.delete(key);
     });
+  }
+
+  function learn(change: StoredChange): void {
+    // What is read anew has it, or something newer.
+    if (reading === null) take(change);
   }
 
   /** Logs what is left out: once, for there will be more of it. */
@@ -251,6 +260,7 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
     beginReading,
     endReading,
     take,
+    learn,
     takeOldMarks,
   };
 }

@@ -100,6 +100,8 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
       if (answer.kind === "unavailable") return UNAVAILABLE;
       values.set(key, answer.kind === "found" ? answer.message.value : null);
       revisions.set(key, answer.kind === "found" ? answer.message.revision : 0);
+      // What is shown from now on is what was decided on.
+      if (answer.kind === "found") mirror.learn({ key, ...answer.message });
     }
     const changes = [...decide(values)].map(([key, value]) => toChange(key, value, ids));
     for (const { key, value } of changes) {

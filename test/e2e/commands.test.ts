@@ -79,6 +79,20 @@ test.each([
   30_000,
 );
 
+test("a command is answered with all that is stored, also what the other relay has just been told", async () => {
+  await using setup = await setUp();
+  const [one, other] = [await setup.start(), await setup.start()];
+  for (const host of [one, other]) await isShown(host, { state: "consuming" });
+  for (let round = 0; round < 20; round += 1) {
+    await command(one, "stop");
+    const paused = await command(other, "pause");
+    expect(paused.body).toMatchObject({ status: "PAUSED", consumerStatus: "STOPPED" });
+    await command(other, "start");
+    const resumed = await command(one, "resume");
+    expect(resumed.body).toMatchObject({ status: "ACCEPTED", consumerStatus: "STARTED" });
+  }
+}, 30_000);
+
 test("with a server 3 s away a command is answered within 10 s, with what is stored, and the next one elsewhere counts", async () => {
   await using setup = await setUp({ delayMs: 1500 });
   const [one, other] = await Promise.all([setup.start(), setup.start()]);
