@@ -28,7 +28,7 @@ export interface ClearAway {
 
 export interface ClearAwayOptions {
   readonly connection: Connection;
-  readonly bucket: Pick<Bucket, "get" | "put" | "remove">;
+  readonly bucket: Pick<Bucket, "get" | "put" | "remove" | "onChange">;
   readonly runtime: () => Pick<Runtime, "find" | "wanted">;
   readonly guardPath: (id: string) => string;
   /** How long it may drain. */
@@ -40,6 +40,8 @@ export interface ClearAwayOptions {
 const PREFIX = "deleting.";
 /** What a deletion may take beside the draining; the mark of a relay that died counts no longer than that. */
 const MARK_MS = 15_000;
+/** The longest grace, and some. */
+const MAX_MARK_MS = 660_000;
 const CLEAR_AGAIN_MS = 2000;
 
 export function createClearAway(options: ClearAwayOptions): ClearAway {
@@ -62,16 +64,35 @@ export function createClearAway(options: ClearAwayOptions): ClearAway {
     if (runtime().find(subscription.id) === null) await clearConsumer(subscription);
   }
 
-  function isMarked(id: string): boolean {
-    return Date.parse(bucket.get(PREFIX + id)?.value ?? "") > Date.now();
+  /** Since when a mark is seen here: what the clocks of other hosts say does not matter. */
+  const seen = new Map<string, { readonly value: string; readonly at: number }>();
+
+  function see(id: string, value: string | null): void {
+    if (value === null) seen.delete(id);
+    else if (seen.get(id)?.value !== value) seen.set(id, { value, at: performance.now() });
   }
+
+  function isMarked(id: string): boolean {
+    const value = bucket.get(PREFIX + id)?.value ?? null;
+    see(id, value);
+    const mark = seen.get(id);
+    if (mark === undefined || value === null) return false;
+    if (performance.now() - mark.at < durationOf(value)) return true;
+    if (!own.has(id)) bucket.remove(PREFIX + id);
+    return false;
+  }
+
+  const unfollow = bucket.onChange((key, entry) => {
+    if (key.startsWith(PREFIX)) see(key.slice(PREFIX.length), entry?.value ?? null);
+  });
+  signal.addEventListener("abort", unfollow);
 
   return {
     isUnderWay: (id) =>
       own.has(id) || isMarked(id) || (runtime().find(id) !== null && runtime().wanted(id) === null),
     begin(id) {
       own.add(id);
-      bucket.put(PREFIX + id, new Date(Date.now() + graceMs() + MARK_MS).toISOString());
+      bucket.put(PREFIX + id, JSON.stringify({ by: crypto.randomUUID(), durationMs: graceMs() + MARK_MS }));
     },
     end(id) {
       own.delete(id);
@@ -89,4 +110,14 @@ export function createClearAway(options: ClearAwayOptions): ClearAway {
       void clearAgain(subscription); // Never rejects; nobody is to wait for it.
     },
   };
+}
+
+/** How long a mark counts; what cannot be read, as long as the shortest. */
+function durationOf(value: string): number {
+  try {
+    const { durationMs } = JSON.parse(value) as { readonly durationMs?: unknown };
+    return typeof durationMs === "number" ? Math.min(durationMs, MAX_MARK_MS) : MARK_MS;
+  } catch {
+    return MARK_MS;
+  }
 }

@@ -82,7 +82,11 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   let config = initial;
   const closing = new AbortController();
   const connection = openConnection(nats, { logger, signal: closing.signal });
-  const bucket = openBucket(connection, { name: state.bucket, logger });
+  const bucket = openBucket(connection, {
+    name: state.bucket,
+    logger,
+    commandPath: join(state.directory, "commands.json"),
+  });
   const tellChange = createStateChanges({
     logger,
     mask: secretMask.mask,
@@ -117,6 +121,8 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     return {
       connected: connection.ready,
       isConnected: () => connection.isConnected,
+      reconnects: () => connection.status().reconnects,
+      pausedUntil: () => lag.pausedUntil(subscription),
       lastContactAt: connection.lastContactAt,
       alignConsumer: (settings, options) => alignConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>

@@ -64,7 +64,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       if (outcome.kind === "written") await endRemoval(id);
       return outcome;
     },
-    command: (id, command) => void get(id).command(command),
+    command: async (id, command) => get(id).command(command),
     seek: async (id, start) => get(id).seek(start),
     test: async (id, body) => {
       const running = get(id);
@@ -78,6 +78,7 @@ function toStarting({ isPaused }: Subscription): Registered["running"] {
   return {
     state: () => ({ kind: "waiting", reason: "It is being started" }),
     status: () => initialStatus(isPaused ? "PAUSED" : "ACCEPTED"),
+    notStored: () => null,
     stats: () => ({ held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null }),
   };
 }

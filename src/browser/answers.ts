@@ -30,6 +30,7 @@ export interface Subscription {
   readonly failedAt: string | null;
   readonly state: "asleep" | "waiting" | "consuming" | "failed" | "closed" | "stopped";
   readonly reason: string | null;
+  readonly notStored: string | null;
   readonly retrying: number;
   readonly pending: number | null;
   readonly ackPending: number | null;

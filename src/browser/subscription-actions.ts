@@ -73,11 +73,13 @@ export function createSubscriptionActions(id: string, refresh: () => Promise<voi
         isDangerous: true,
       }));
     if (!isSure) return;
-    const answer = await call(`${path}/${command}`, {
+    const answer = await call<Subscription>(`${path}/${command}`, {
       method: "POST",
       ...(body === undefined ? {} : { body }),
     });
-    if (notifyOf(answer, `${id} ${done}`)) await refresh();
+    const notStored = answer.kind === "ok" ? answer.body.notStored : null;
+    const yet = notStored === null ? "" : `, on this relay only until it is stored: ${notStored}`;
+    if (notifyOf(answer, `${id} ${done}${yet}`)) await refresh();
   }
 
   async function test(): Promise<void> {

@@ -13,6 +13,7 @@ export function toExitCode(code: ErrorCode): number {
     case "nats-unavailable":
     case "stream-missing":
     case "consumer-refused":
+    case "bucket-refused":
     case "missing-requirement":
     case "unavailable":
       return EXIT.failure;

@@ -35,6 +35,7 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
     ["failed", failedAt === null ? "" : toRelative(failedAt, nowMs)],
     ["cause", failureCause ?? ""],
     ["waits", view.reason ?? ""],
+    ["not stored", view.notStored ?? ""],
     ["callback", view.callbackUrl],
     ["entrypoint", `${view.entrypoint}, ${view.qos}`],
     ["source", `${source.stream}${domain}, ${subjects}`],

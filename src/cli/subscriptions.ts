@@ -157,13 +157,16 @@ async function command(call: RemoteCall, verb: string, body?: object): Promise<n
   const asking: Asking = body === undefined ? {} : { body };
   const answer = await client.ask("POST", pathOf(call, verb), asking);
   const value = expectDone(answer, `${verb} ${idOf(call)}`);
-  const { id, status, consumerStatus } = toSubscription(value);
+  const { id, status, consumerStatus, notStored } = toSubscription(value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
     return 0;
   }
   const moved = verb === "seek" ? `, goes on ${describeSeek(flags)}` : "";
   io.stdout(`${clean(`${id}: ${status}, consumer ${consumerStatus}${moved}`)}\n`);
+  // A relay of another version may not say.
+  if (typeof notStored === "string")
+    io.stdout(`${clean(`Not stored yet, it counts on this relay only: ${notStored}`)}\n`);
   return 0;
 }
 

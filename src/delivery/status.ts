@@ -163,7 +163,7 @@ function isOperatorStatus(value: unknown): value is OperatorStatus {
   return value === "ACCEPTED" || value === "PAUSED";
 }
 
-function parseJson(text: string | null): unknown {
+export function parseJson(text: string | null): unknown {
   try {
     return JSON.parse(text ?? "null") as unknown;
   } catch {
@@ -171,6 +171,6 @@ function parseJson(text: string | null): unknown {
   }
 }
 
-function toFields(value: unknown): Readonly<Record<string, unknown>> {
+export function toFields(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }

@@ -29,6 +29,11 @@ function toContextPath({ parameters = [], ...template }: Template): Operation {
 
 const ONE: readonly ParameterName[] = ["Id"];
 const VIEW = json("Subscription", "As it is now");
+const NOT_STORED = json(
+  "Subscription",
+  "It counts on this relay, and is stored when NATS is back: `notStored`",
+  202,
+);
 
 const OPERATIONS: readonly Template[] = [
   {
@@ -82,14 +87,14 @@ const OPERATIONS: readonly Template[] = [
     answers: [{ status: 204, description: "It is no more", content: null }],
     problems: [404, 409, 412, 503],
   },
-  command("pause", "Pauses it, as its operator: `status` PAUSED"),
+  stored("pause", "Pauses it, as its operator: `status` PAUSED"),
   {
-    ...command("resume", "Resumes it, as its operator: `status` ACCEPTED; a FAILURE is over"),
+    ...stored("resume", "Resumes it, as its operator: `status` ACCEPTED; a FAILURE is over"),
     body: { schema: "ResumeBody", isRequired: false },
-    problems: [400, 404, 422, 503],
+    problems: [400, 404, 409, 422, 503],
   },
-  command("stop", "Stops it, as its consumer: `consumerStatus` STOPPED"),
-  command("start", "Starts it, as its consumer: `consumerStatus` STARTED; a FAILURE is over"),
+  stored("stop", "Stops it, as its consumer: `consumerStatus` STOPPED"),
+  stored("start", "Starts it, as its consumer: `consumerStatus` STARTED; a FAILURE is over"),
   {
     ...command("seek", "Goes on elsewhere in the stream; what is in flight ends first"),
     body: { schema: "SeekBody", isRequired: true },
@@ -109,6 +114,11 @@ const OPERATIONS: readonly Template[] = [
     problems: [404, 413, 429, 503],
   },
 ];
+
+/** What is kept in the bucket. */
+function stored(name: string, summary: string): Template {
+  return { ...command(name, summary), answers: [VIEW, NOT_STORED], problems: [404, 409, 503] };
+}
 
 function command(name: string, summary: string): Template {
   return {

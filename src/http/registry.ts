@@ -9,7 +9,7 @@ import type { RunningSubscription } from "#runtime/running.ts";
 export interface Registered {
   /** As it is wanted; what runs may still be on its way there. */
   readonly subscription: Subscription;
-  readonly running: Pick<RunningSubscription, "state" | "status" | "stats">;
+  readonly running: Pick<RunningSubscription, "state" | "status" | "notStored" | "stats">;
   readonly origin: "file" | "api";
   /** Of what was made by API; null: it is from the file. */
   readonly revision: number | null;
@@ -61,10 +61,10 @@ export interface Registry {
     id: string,
     options: { readonly revisions: WantedRevisions; readonly signal: AbortSignal },
   ) => Promise<WriteOutcome>;
-  /** Throws a RelayError while it is being started. */
-  readonly command: (id: string, command: Command) => void;
+  /** Resolves when it is stored, or waits for that. Rejects with a RelayError. */
+  readonly command: (id: string, command: Command) => Promise<void>;
   /** Rejects with a RelayError. */
   readonly seek: (id: string, start: DeliverPolicy) => Promise<void>;
-  /** Sends a marked sample with everything that the subscription is configured with. Rejects as `command` throws. */
+  /** Sends a marked sample with everything that the subscription is configured with. Rejects as `command` does. */
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
 }

@@ -3,11 +3,13 @@
 import type { Hono } from "hono";
 import * as v from "valibot";
 import type { BodyFault } from "#config/parse-subscription.ts";
+import type { Command } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import type { Problem } from "./problem.ts";
+import type { Registered } from "./registry.ts";
 import { findSeekFault, resumeSchema, seekSchema, toDeliverPolicy } from "./subscription-bodies.ts";
 import {
   NOT_FOUND,
@@ -45,14 +47,18 @@ export function addSubscriptionCommands(
     }
   }
 
+  async function command(context: ServerContext, found: Registered, command: Command): Promise<Response> {
+    context.env.keepOpen(); // A server may be seconds away.
+    await registry().command(found.subscription.id, command);
+    const shown = view(found);
+    return context.json(shown, shown.notStored === null ? 200 : 202);
+  }
+
   for (const kind of ["pause", "stop", "start"] as const) {
     routes.post(`/:id/${kind}`, (context) => {
       const found = find(context);
       if (found === null) return refuse(NOT_FOUND);
-      return refuseFault(() => {
-        registry().command(found.subscription.id, { kind });
-        return context.json(view(found));
-      });
+      return refuseFault(() => command(context, found, { kind }));
     });
   }
 
@@ -64,10 +70,7 @@ export function addSubscriptionCommands(
     const parsed = v.safeParse(resumeSchema, body);
     if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
     const { skip } = parsed.output;
-    return refuseFault(() => {
-      registry().command(found.subscription.id, { kind: "resume", skip });
-      return context.json(view(found));
-    });
+    return refuseFault(() => command(context, found, { kind: "resume", skip }));
   });
 
   routes.post("/:id/seek", async (context) => {

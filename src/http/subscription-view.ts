@@ -31,6 +31,9 @@ export const subscriptionViewSchema = v.strictObject({
     "stopped",
   ]),
   reason: textOrNull("Why it waits, or is asleep"),
+  notStored: textOrNull(
+    "Why a command that this relay was given is not stored yet: it counts here, and is stored as soon as it can be; null: all are stored",
+  ),
   startingAt: dateOrNull("It runs from this time on"),
   endingAt: dateOrNull("It runs until this time"),
   source: v.strictObject({
@@ -79,6 +82,7 @@ export function toSubscriptionView(
     ...describeFailure(status, mask),
     state: state.kind,
     reason: state.kind === "asleep" || state.kind === "waiting" ? mask(state.reason) : null,
+    notStored: maskOrNull(running.notStored(), mask),
     held: stats.held,
     inFlight: stats.inFlight,
     retrying: stats.retrying,
@@ -87,6 +91,10 @@ export function toSubscriptionView(
     pending: lag?.pending ?? null,
     ackPending: lag?.ackPending ?? null,
   };
+}
+
+function maskOrNull(text: string | null, mask: (text: string) => string): string | null {
+  return text === null ? null : mask(text);
 }
 
 function describe({ id, application, entrypoint, qos, callback, source, ...times }: Subscription) {

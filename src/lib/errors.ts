@@ -11,6 +11,8 @@ export type ErrorCode =
   | "stream-missing"
   /** The stream or the server cannot do what the subscription asks for. */
   | "consumer-refused"
+  /** The bucket of states will never take it. */
+  | "bucket-refused"
   /** Something outside of Relay that a command needs is not there. */
   | "missing-requirement"
   /** The listener or a file of the relay cannot be opened. */

@@ -5,6 +5,8 @@ export interface AckSubject {
   readonly consumer: string;
   readonly deliveryCount: number;
   readonly sequence: number;
+  /** How many messages the consumer had delivered then, this one and each delivery of its own included. */
+  readonly consumerSequence: number;
   readonly timestampNanos: bigint;
   /** Messages of the consumer still to be delivered. */
   readonly pending: number;
@@ -27,15 +29,17 @@ export function parseAckSubject(subject: string): AckSubject | null {
   const time = tokens[first + 5];
   const deliveryCount = toCount(tokens[first + 2]);
   const sequence = toCount(tokens[first + 3]);
+  const consumerSequence = toCount(tokens[first + 4]);
   const pending = tokens[first + 6];
   if (stream === undefined || consumer === undefined || time === undefined || !NANOS.test(time)) return null;
-  if (pending === undefined || !DIGITS.test(pending)) return null;
+  if (pending === undefined || !DIGITS.test(pending) || consumerSequence === null) return null;
   if (deliveryCount === null || sequence === null || deliveryCount === 0 || sequence === 0) return null;
   return {
     stream,
     consumer,
     deliveryCount,
     sequence,
+    consumerSequence,
     timestampNanos: BigInt(time),
     // A server that counts below 0 writes 2^64 less something, of a message that is well all the same.
     pending: Math.min(Number(pending), Number.MAX_SAFE_INTEGER),

@@ -72,6 +72,11 @@ export const consumerInfo = v.object({
   num_redelivered: COUNT,
   num_waiting: COUNT,
   num_pending: COUNT,
+  /** Since nats-server 2.10: the time of the answer, by its clock. */
+  ts: v.optional(v.string()),
+  /** Since nats-server 2.11. */
+  paused: v.optional(v.boolean(), false),
+  pause_remaining: v.optional(COUNT, 0),
 });
 
 /** Of a consumer's group of servers; none: it has no replicas. */

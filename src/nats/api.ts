@@ -24,6 +24,14 @@ const MAX_REASON_LENGTH = 300;
 
 /** Error codes of the JetStream API (`server/errors.json` of nats-server). */
 export const API_ERRORS = {
+  /** Limits of the account, of memory, of storage: what passes. */
+  accountResources: 10002,
+  memoryResources: 10028,
+  storageResources: 10047,
+  streamGeneral: 10051,
+  /** A full stream, among others. */
+  streamStoreFailed: 10077,
+  tooManyRequests: 10167,
   /** Among others: what cannot be changed in place differs. */
   consumerRefused: 10012,
   consumerNameInUse: 10013,

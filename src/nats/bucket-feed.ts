@@ -28,7 +28,8 @@ export interface Feed {
 }
 
 export type OpenedFeed =
-  | { readonly kind: "open"; readonly feed: Feed }
+  /** `serverTime`: what the server's clock said when it was made. */
+  | { readonly kind: "open"; readonly feed: Feed; readonly serverTime: number }
   /** There is no such bucket. */
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
@@ -46,7 +47,8 @@ const HEARTBEAT_MS = 700;
 /** Three heartbeats, nearly. */
 const SILENCE_MS = 2000;
 const INACTIVE_MS = 5000;
-const CREATE_MS = 2000;
+/** A server may be seconds away. */
+const CREATE_MS = 8000;
 const DELETE_MS = 1000;
 const STATUS_ALIVE = 100;
 
@@ -72,7 +74,7 @@ export async function openFeed(
   const subscription = client.subscribe(inbox, {
     callback: (error, msg) => (error === null ? take(msg) : end(error.message)),
   });
-  let timer = setTimeout(checkSilence, SILENCE_MS);
+  let timer = setTimeout(checkSilence, CREATE_MS + SILENCE_MS);
 
   function checkSilence(): void {
     const leftMs = heardAt + SILENCE_MS - performance.now();
@@ -150,8 +152,12 @@ export async function openFeed(
     return isMissing ? { kind: "missing" } : { kind: "unavailable", reason };
   }
   expected = answer.value.num_pending + answer.value.delivered.consumer_seq;
+  heardAt = performance.now();
+  clearTimeout(timer);
+  if (!hasEnded) timer = setTimeout(checkSilence, SILENCE_MS);
   if (received >= expected) catchUp();
-  return { kind: "open", feed: { ended: ended.promise, end, close } };
+  const serverTime = Date.parse(answer.value.created);
+  return { kind: "open", feed: { ended: ended.promise, end, close }, serverTime };
 }
 
 function toConsumerConfig(

@@ -23,6 +23,15 @@ export interface LocalChange {
   readonly key: string;
   /** null: removed. */
   readonly value: string | null;
+  /** The server stores one of an id once, however often it is sent. */
+  readonly id: string;
+  /** When somebody commanded it, by the clock of this host; null: it is Relay's own. */
+  readonly commandedAt: number | null;
+}
+
+/** A change that Relay makes by itself. */
+export function toLocalChange(key: string, value: string | null): LocalChange {
+  return { key, value, id: crypto.randomUUID(), commandedAt: null };
 }
 
 export interface Mirror {
@@ -32,8 +41,16 @@ export interface Mirror {
   onChange: (listener: BucketListener) => () => void;
   /** Covers what is stored. False: too many keys. */
   cover: (change: LocalChange) => boolean;
-  /** In the order of the first change of a key. */
+  /** In the order of the first change of a key; without those that were refused. */
   unwritten: () => readonly LocalChange[];
+  /** The server will never take it: it counts here, until something newer is stored. Nothing if the key was changed again since. */
+  refused: (change: LocalChange, reason: string) => void;
+  /** Why something is refused; null: nothing is. */
+  refusal: () => string | null;
+  /** What was refused may be taken now. */
+  retryRefused: () => void;
+  /** Takes it back: what is stored counts. Nothing if the key was changed again since. */
+  drop: (change: LocalChange) => void;
   /** A change of here, covered before or not, was stored. Nothing if the key was changed here again since. */
   written: (change: LocalChange, revision: number) => void;
   /** What the feed tells from now on is the whole content, until `endReading`. */
@@ -41,6 +58,8 @@ export interface Mirror {
   endReading: () => void;
   /** From the feed. */
   take: (change: StoredChange) => void;
+  /** Read by itself: the feed may not have brought it yet. */
+  learn: (change: StoredChange) => void;
   /** Marks that removals left in the bucket, the oldest first; they are forgotten here. None while they are few. */
   takeOldMarks: () => readonly StoredChange[];
 }
@@ -54,6 +73,8 @@ const MAX_MARKS = 500;
 interface Cover {
   readonly change: LocalChange;
   readonly stored: { readonly revision: number; readonly writtenIn: number } | null;
+  /** Why the server will never take it; null: it may. */
+  readonly refusal: string | null;
 }
 
 type Content = Map<string, StoredChange>;
@@ -113,12 +134,37 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
   function cover(change: LocalChange): boolean {
     const { key } = change;
     if (!covers.has(key) && covers.size >= MAX_KEYS) return false;
-    changing([key], () => covers.set(key, { change, stored: null }));
+    changing([key], () => covers.set(key, { change, stored: null, refusal: null }));
     return true;
   }
 
   function unwritten(): readonly LocalChange[] {
-    return [...covers.values()].flatMap(({ change, stored }) => (stored === null ? [change] : []));
+    return [...covers.values()].flatMap(({ change, stored, refusal }) =>
+      stored === null && refusal === null ? [change] : [],
+    );
+  }
+
+  function isCurrent(change: LocalChange): boolean {
+    const cover = covers.get(change.key);
+    return cover !== undefined && cover.stored === null && cover.change === change;
+  }
+
+  function refused(change: LocalChange, reason: string): void {
+    if (isCurrent(change)) covers.set(change.key, { change, stored: null, refusal: reason });
+  }
+
+  function refusal(): string | null {
+    for (const cover of covers.values()) if (cover.refusal !== null) return cover.refusal;
+    return null;
+  }
+
+  function retryRefused(): void {
+    for (const [key, cover] of covers)
+      if (cover.refusal !== null) covers.set(key, { ...cover, refusal: null });
+  }
+
+  function drop(change: LocalChange): void {
+    if (isCurrent(change)) changing([change.key], () => covers.delete(change.key));
   }
 
   function written(change: LocalChange, revision: number): void {
@@ -127,7 +173,7 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
     if (current !== undefined && isLater(current, change, revision)) return;
     const stored = { revision, writtenIn: readings };
     changing([key], () => {
-      covers.set(key, { change, stored });
+      covers.set(key, { change, stored, refusal: null });
       if (reading === null) uncover(key);
     });
   }
@@ -160,12 +206,20 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
   function take(change: StoredChange): void {
     const { key } = change;
     const target = reading ?? content;
-    if (!isBounded(change, target)) return;
+    // What was read by itself may be newer.
+    const isOld = reading === null && (content.get(key)?.revision ?? 0) > change.revision;
+    if (isOld || !isBounded(change, target)) return;
     if (reading !== null) return put(reading, change);
     changing([key], () => {
       put(content, change);
       uncover(key);
+      if ((covers.get(key)?.refusal ?? null) !== null) covers.delete(key);
     });
+  }
+
+  function learn(change: StoredChange): void {
+    // What is read anew has it, or something newer.
+    if (reading === null) take(change);
   }
 
   /** Logs what is left out: once, for there will be more of it. */
@@ -198,10 +252,15 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
     },
     cover,
     unwritten,
+    refused,
+    refusal,
+    retryRefused,
+    drop,
     written,
     beginReading,
     endReading,
     take,
+    learn,
     takeOldMarks,
   };
 }

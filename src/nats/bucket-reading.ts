@@ -13,7 +13,7 @@ import { requestApi } from "./api.ts";
 import { createBell } from "./bucket-bell.ts";
 import { type Feed, openFeed, type StoredChange } from "./bucket-feed.ts";
 import { readBucketMessage } from "./bucket-message.ts";
-import type { Mirror } from "./bucket-mirror.ts";
+import { type Mirror, toLocalChange } from "./bucket-mirror.ts";
 import { makeBucketStream, streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
 
@@ -31,6 +31,8 @@ export interface ReadingOptions {
   readonly replicas: () => Promise<number>;
   /** The mirror is as the bucket is; each time anew. */
   readonly onRead: () => void;
+  /** What the server's clock said just now. */
+  readonly onServerTime: (at: number) => void;
   readonly onFault: (reason: string) => void;
 }
 
@@ -49,6 +51,9 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   const ended = new AbortController();
   const bell = createBell(ended.signal);
   let feed: Feed | null = null;
+  /** What is asked on a connection that is gone is not waited for. */
+  let abandoned: Promise<void> = Promise.resolve();
+  let restarted = Promise.withResolvers<null>();
 
   async function run(): Promise<void> {
     for (let tries = 1; !ended.signal.aborted; tries += 1) {
@@ -63,18 +68,28 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   /** Until the feed ends, or could not begin. */
   async function readOnce(): Promise<Reading> {
     let wasComplete = false;
+    let isCurrent = true;
+    restarted = Promise.withResolvers();
     mirror.beginReading();
-    const opened = await openFeed(connection, bucket, {
-      onChange: take,
+    const opening = openFeed(connection, bucket, {
+      onChange: (change) => isCurrent && take(change),
       onCaughtUp: () => {
+        if (!isCurrent) return;
         wasComplete = true;
         mirror.endReading();
         options.onRead();
         void sweep();
       },
     });
+    const opened = await Promise.race([opening, restarted.promise]);
+    if (opened === null) {
+      isCurrent = false;
+      abandoned = opening.then((late) => (late.kind === "open" ? late.feed.close() : undefined));
+      return { wasComplete, fault: null };
+    }
     if (opened.kind === "missing") return { wasComplete, fault: await make() };
     if (opened.kind === "unavailable") return { wasComplete, fault: opened.reason };
+    options.onServerTime(opened.serverTime);
     ({ feed } = opened);
     if (ended.signal.aborted) await feed.close();
     const reason = await feed.ended;
@@ -99,7 +114,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   /** A pause is not to end because somebody deleted the bucket. Into an unused one only: nobody's change is undone by that. */
   function fill(): void {
     const known = mirror.list("");
-    for (const { key, value } of known) mirror.cover({ key, value });
+    for (const { key, value } of known) mirror.cover(toLocalChange(key, value));
     if (known.length === 0) logger.info("Made the bucket", { bucket });
     else logger.warn("The bucket was deleted: made anew with what was known", { bucket, keys: known.length });
   }
@@ -115,12 +130,14 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
    */
   async function sweep(): Promise<void> {
     for (const { key, revision } of mirror.takeOldMarks()) {
-      const mark = await readBucketMessage(connection, bucket, { seq: revision });
-      if (mark === null || !mark.isRemoval || mark.subject !== subjectOfKey(bucket, key)) continue;
+      const answer = await readBucketMessage(connection, bucket, { seq: revision });
+      if (answer.kind !== "found") continue;
+      const { value, subject } = answer.message;
+      if (value !== null || subject !== subjectOfKey(bucket, key)) continue;
       const call = `STREAM.MSG.DELETE.${streamOfBucket(bucket)}`;
       const body = { seq: revision, no_erase: true };
-      const answer = await requestApi(connection, { domain: null, call, body, schema: deletion });
-      if (answer.kind === "unavailable" || ended.signal.aborted) return;
+      const deleted = await requestApi(connection, { domain: null, call, body, schema: deletion });
+      if (deleted.kind === "unavailable" || ended.signal.aborted) return;
     }
   }
 
@@ -129,12 +146,15 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   return {
     restart: () => {
       bell.ring();
+      restarted.resolve(null);
       feed?.end(RECONNECTED);
     },
     async close() {
       ended.abort();
+      restarted.resolve(null);
       await feed?.close();
       await running;
+      await abandoned;
     },
   };
 }

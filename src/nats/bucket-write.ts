@@ -4,7 +4,7 @@ import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node"
 
 import type { PubAck } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, NO_ANSWER, publishToStream } from "./api.ts";
-import { readBucketMessage } from "./bucket-message.ts";
+import { ID_HEADER, readKey } from "./bucket-message.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
 import { findExcess } from "./letter-headers.ts";
@@ -25,13 +25,16 @@ export interface KeyChange {
   readonly value: string | null;
   /** 0: the key must not exist; null: whatever it is. */
   readonly expectedRevision: number | null;
+  /** The server stores one of an id once, for two minutes at least; null: each time. */
+  readonly id: string | null;
 }
 
-const WRITE_MS = 2000;
+/** A server may be seconds away. */
+const WRITE_MS = 5000;
 /** Somebody else may create and remove the same key at the same time. */
 const MAX_TRIES = 3;
 
-/** Takes 2 s at most, and no longer than until `signal` aborts. Never rejects. */
+/** Takes 5 s at most, and no longer than until `signal` aborts. Never rejects. */
 export async function writeKey(
   connection: Connection,
   change: KeyChange,
@@ -47,6 +50,16 @@ export async function writeKey(
   return result;
 }
 
+/** Of those that refuse a message: what they complain of may pass. All others stay, such as of a stream that is sealed. */
+const PASSING_ERRORS: ReadonlySet<number> = new Set([
+  API_ERRORS.accountResources,
+  API_ERRORS.memoryResources,
+  API_ERRORS.storageResources,
+  API_ERRORS.streamGeneral,
+  API_ERRORS.tooManyRequests,
+  API_ERRORS.streamStoreFailed,
+]);
+
 async function writeOrCompare(
   connection: Connection,
   change: KeyChange,
@@ -56,12 +69,13 @@ async function writeOrCompare(
   for (let tries = 1; tries <= MAX_TRIES && !stopped.aborted; tries += 1) {
     const result = judge(await publish(connection, { ...change, expectedRevision }, stopped), change.bucket);
     if (result.kind !== "conflict") return result;
-    const subject = subjectOfKey(change.bucket, change.key);
-    const last = await readBucketMessage(connection, change.bucket, { last_by_subj: subject });
-    if (last === null) return result;
+    const answer = await readKey(connection, change.bucket, change.key);
+    if (answer.kind !== "found") return result;
+    const last = answer.message;
     // What was removed left a mark with a revision of its own: to the caller there is no such key.
-    if (change.expectedRevision !== 0 || !last.isRemoval)
-      return { kind: "conflict", revision: last.isRemoval ? null : last.revision };
+    const isRemoval = last.value === null;
+    if (change.expectedRevision !== 0 || !isRemoval)
+      return { kind: "conflict", revision: isRemoval ? null : last.revision };
     expectedRevision = last.revision;
   }
   return { kind: "conflict", revision: null };
@@ -84,13 +98,16 @@ async function publish(
     timeoutMs: WRITE_MS,
     signal,
   });
-  if (answer.kind !== "nobody") return answer;
-  return { kind: "unavailable", reason: `stream ${streamOfBucket(change.bucket)} does not answer` };
+  if (answer.kind === "nobody")
+    return { kind: "unavailable", reason: `stream ${streamOfBucket(change.bucket)} does not answer` };
+  const isForbidden = answer.kind === "unavailable" && /permissions violation/iu.test(answer.reason);
+  return isForbidden ? { kind: "refused", code: 0, reason: answer.reason } : answer;
 }
 
-function toHeaders({ bucket, value, expectedRevision }: KeyChange): MsgHdrs {
+function toHeaders({ bucket, value, expectedRevision, id }: KeyChange): MsgHdrs {
   const headers = createHeaders();
   headers.set("Nats-Expected-Stream", streamOfBucket(bucket));
+  if (id !== null) headers.set(ID_HEADER, id);
   if (value === null) headers.set("KV-Operation", "DEL");
   if (expectedRevision !== null) headers.set("Nats-Expected-Last-Subject-Sequence", String(expectedRevision));
   return headers;
@@ -103,10 +120,10 @@ function judge(answer: ApiAnswer<PubAck>, bucket: string): WriteResult {
       case API_ERRORS.wrongLastSequence:
       case API_ERRORS.wrongLastSequenceUnknown:
         return { kind: "conflict", revision: null };
-      case API_ERRORS.messageTooLarge:
-        return { kind: "refused", reason: answer.reason };
-      default:
-        return { kind: "unavailable", reason: answer.reason };
+      default: {
+        const kind = PASSING_ERRORS.has(answer.code) ? "unavailable" : "refused";
+        return { kind, reason: answer.reason };
+      }
     }
   }
   const { stream, seq } = answer.value;

@@ -1,10 +1,15 @@
-// Writes to a bucket what was changed in its mirror: as soon as it can, again until it is stored.
+// Writes to a bucket what was changed in its mirror: as soon as it can, again until it is stored or refused for good.
+//
+// What Relay changes by itself is written over whatever is stored. A command that waited for NATS is not: what another relay
+// stored after it was given counts. That is told by the server's clock, from what this host's clock says has passed since.
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
+import type { Logger } from "#lib/logger.ts";
 
 import { createBell } from "./bucket-bell.ts";
-import type { Mirror } from "./bucket-mirror.ts";
-import { writeKey } from "./bucket-write.ts";
+import { readKey } from "./bucket-message.ts";
+import type { LocalChange, Mirror } from "./bucket-mirror.ts";
+import { writeKey, type WriteResult } from "./bucket-write.ts";
 import type { Connection } from "./connection.ts";
 
 export interface BucketWriting {
@@ -18,17 +23,24 @@ export interface BucketWriting {
 export interface WritingOptions {
   readonly bucket: string;
   readonly mirror: Mirror;
+  readonly logger: Logger;
+  /** What to add to a time of this host's clock for that of the server's; null: not known yet. */
+  readonly serverOffsetMs: () => number | null;
+  /** A command waits no more. */
+  readonly onCommandEnded: () => void;
   /** null: nothing is left. */
   readonly onFault: (reason: string | null) => void;
 }
 
+type Written = WriteResult | { readonly kind: "overtaken" };
+
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
+/** Others may be at the same key. */
+const MAX_TRIES = 5;
 
-export function startBucketWriting(
-  connection: Connection,
-  { bucket, mirror, onFault }: WritingOptions,
-): BucketWriting {
+export function startBucketWriting(connection: Connection, options: WritingOptions): BucketWriting {
+  const { bucket, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
   const ended = new AbortController();
   const bell = createBell(ended.signal);
   let round: Promise<string | null> = Promise.resolve(null);
@@ -37,7 +49,7 @@ export function startBucketWriting(
     for (let tries = 1; !ended.signal.aborted; tries += 1) {
       round = writeAll();
       const fault = await round;
-      onFault(fault);
+      onFault(fault ?? mirror.refusal());
       if (fault === null) tries = 0;
       const random = Math.random();
       const delayMs = repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random });
@@ -45,16 +57,61 @@ export function startBucketWriting(
     }
   }
 
-  /** Why something is left; null: nothing is. What is refused does not hold up the others. */
+  /** Why something is left that may still be stored; null: nothing is. What is refused does not hold up the others. */
   async function writeAll(): Promise<string | null> {
     let fault: string | null = null;
     for (const change of mirror.unwritten()) {
-      const result = await writeKey(connection, { bucket, ...change, expectedRevision: null }, ended.signal);
-      if (result.kind === "written") mirror.written(change, result.revision);
-      else fault = result.kind === "conflict" ? "conflict without a condition" : result.reason;
-      if (result.kind === "unavailable") break;
+      const result = await write(change);
+      settle(change, result);
+      if (result.kind === "conflict") fault = "somebody else keeps changing the same key";
+      if (result.kind === "unavailable") return result.reason;
     }
     return fault;
+  }
+
+  function settle(change: LocalChange, result: Written): void {
+    const { key, commandedAt } = change;
+    switch (result.kind) {
+      case "written":
+        mirror.written(change, result.revision);
+        break;
+      case "refused":
+        mirror.refused(change, result.reason);
+        logger.error("The bucket refuses a change for good", { bucket, key, reason: result.reason });
+        break;
+      case "overtaken":
+        mirror.drop(change);
+        logger.warn("A command that waited for NATS was dropped: a later one is stored", { bucket, key });
+        break;
+      case "conflict":
+      case "unavailable":
+        return;
+    }
+    if (commandedAt !== null) onCommandEnded();
+  }
+
+  function write(change: LocalChange): Promise<Written> {
+    const { commandedAt } = change;
+    return commandedAt === null
+      ? writeKey(connection, { bucket, ...change, expectedRevision: null }, ended.signal)
+      : writeCommand(change, commandedAt);
+  }
+
+  async function writeCommand(change: LocalChange, commandedAt: number): Promise<Written> {
+    for (let tries = 1; ; tries += 1) {
+      const stored = await readKey(connection, bucket, change.key);
+      if (stored.kind === "unavailable") return stored;
+      if (stored.kind === "found") {
+        const { id, revision, storedAt } = stored.message;
+        if (id === change.id) return { kind: "written", revision };
+        const offsetMs = serverOffsetMs();
+        if (offsetMs === null) return { kind: "unavailable", reason: "the bucket is not read yet" };
+        if (storedAt > commandedAt + offsetMs) return { kind: "overtaken" };
+      }
+      const expectedRevision = stored.kind === "found" ? stored.message.revision : 0;
+      const result = await writeKey(connection, { bucket, ...change, expectedRevision }, ended.signal);
+      if (result.kind !== "conflict" || tries === MAX_TRIES) return result;
+    }
   }
 
   async function flush(): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { Logger } from "#lib/logger.ts";
 
+import { openCommandFile } from "./bucket-commands.ts";
 import { createBucketFault } from "./bucket-fault.ts";
 import {
   type BucketEntry,
@@ -9,8 +10,11 @@ import {
   createMirror,
   MAX_KEYS,
   MAX_VALUE_BYTES,
+  toLocalChange,
 } from "./bucket-mirror.ts";
+import { type BucketAnswer, readKey } from "./bucket-message.ts";
 import { startBucketReading } from "./bucket-reading.ts";
+import { createBucketUpdates, type Decide, type UpdateResult } from "./bucket-update.ts";
 import { writeKey, type WriteResult } from "./bucket-write.ts";
 import { startBucketWriting } from "./bucket-writing.ts";
 import type { Connection } from "./connection.ts";
@@ -37,7 +41,17 @@ export interface Bucket {
    */
   put: (key: string, value: string) => void;
   remove: (key: string) => void;
-  /** Written now, within 2 s, or not at all; seen here once it is. Never rejects. */
+  /**
+   * A command: decided on what is stored, not on what is seen here, and stored on the condition that nobody was quicker.
+   * Where that cannot be done within some seconds, it is seen here at once and waits, on disk where that can be written;
+   * what another relay stores after it was given counts over it. Never rejects.
+   */
+  update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
+  /** Why a command to one of these keys is not stored yet; null: none waits. */
+  waiting: (keys: readonly string[]) => string | null;
+  /** What is stored now, as the leader of the bucket's stream says. Never rejects. */
+  read: (key: string) => Promise<BucketAnswer>;
+  /** Written now, within 5 s, or not at all; seen here once it is. Never rejects. */
   write: (key: string, value: string, condition: Condition) => Promise<WriteResult>;
   erase: (key: string, condition: Condition) => Promise<WriteResult>;
   /**
@@ -55,10 +69,18 @@ const CLOSE_MS = 1000;
 const KEY = /^[-=\w]+(?:\.[-=\w]+)*$/u;
 const MAX_KEY_LENGTH = 256;
 
+export interface BucketOptions {
+  readonly name: string;
+  readonly logger: Logger;
+  readonly replicas?: () => Promise<number>;
+  /** The file of the commands that wait; null: they are kept in memory. */
+  readonly commandPath: string | null;
+}
+
 /** Made where it is missing, with `replicas` (default 1) copies; never changed where it exists. */
 export function openBucket(
   connection: Connection,
-  { name, logger, replicas }: { name: string; logger: Logger; replicas?: () => Promise<number> },
+  { name, logger, replicas, commandPath }: BucketOptions,
 ): Bucket {
   const ended = new AbortController();
   const waiting = new Set<() => void>();
@@ -67,9 +89,21 @@ export function openBucket(
   let isRead = false;
   let closing: Promise<void> | null = null;
 
+  let serverOffsetMs: number | null = null;
+  const commandFile = openCommandFile({
+    path: commandPath,
+    bucket: name,
+    waiting: () => mirror.unwritten().filter(({ commandedAt }) => commandedAt !== null),
+    logger,
+  });
+  for (const change of commandFile.left)
+    if (findObstacle(change.key, change.value) === null) mirror.cover(change);
   const writing = startBucketWriting(connection, {
     bucket: name,
     mirror,
+    logger,
+    serverOffsetMs: () => serverOffsetMs,
+    onCommandEnded: () => void commandFile.save(), // Never rejects.
     onFault: (reason) => fault.set("write", reason),
   });
   const reading = startBucketReading(connection, {
@@ -78,9 +112,11 @@ export function openBucket(
     logger,
     replicas: replicas ?? (() => Promise.resolve(1)),
     onFault: (reason) => fault.set("read", reason),
+    onServerTime: (at) => (serverOffsetMs = at - Date.now()),
     onRead: () => {
       isRead = true;
       fault.set("read", null);
+      mirror.retryRefused();
       writing.wake();
       for (const end of waiting) end();
     },
@@ -106,7 +142,7 @@ export function openBucket(
 
   function change(key: string, value: string | null): void {
     const obstacle = findObstacle(key, value);
-    const isCovered = obstacle === null && mirror.cover({ key, value });
+    const isCovered = obstacle === null && mirror.cover(toLocalChange(key, value));
     if (isCovered) return writing.wake();
     const reason = obstacle ?? "too many keys";
     logger.error("Cannot change a key of the bucket", { bucket: name, key, reason });
@@ -122,17 +158,35 @@ export function openBucket(
     const isAddition = value !== null && mirror.get(key) === null;
     if (isAddition && mirror.count() >= MAX_KEYS)
       return { kind: "refused", reason: `the bucket has ${MAX_KEYS} keys` };
+    // What was put before must not be written after it.
+    if (mirror.unwritten().some((change) => change.key === key)) await writing.flush();
     const stopped = AbortSignal.any([signal, ended.signal]);
-    const result = await writeKey(connection, { bucket: name, key, value, expectedRevision }, stopped);
-    if (result.kind === "written") mirror.written({ key, value }, result.revision);
+    const change = toLocalChange(key, value);
+    const result = await writeKey(
+      connection,
+      { bucket: name, ...change, expectedRevision, id: null },
+      stopped,
+    );
+    if (result.kind === "written") mirror.written(change, result.revision);
     return result;
   }
+
+  const updates = createBucketUpdates(connection, {
+    bucket: name,
+    mirror,
+    writing,
+    commandFile,
+    ready,
+    findObstacle,
+    signal: ended.signal,
+  });
 
   async function end(): Promise<void> {
     forget();
     await settlesWithin(writing.flush(), FLUSH_MS);
     const changes = mirror.unwritten().length;
     if (changes > 0) logger.warn("Changes of the bucket were not written", { bucket: name, changes });
+    await commandFile.save();
     ended.abort();
     for (const stop of waiting) stop();
     await settlesWithin(Promise.all([reading.close(), writing.close()]), CLOSE_MS);
@@ -145,6 +199,9 @@ export function openBucket(
     list: mirror.list,
     put: change,
     remove: (key) => change(key, null),
+    update: updates.update,
+    waiting: (keys) => (updates.isWaiting(keys) ? (fault.current() ?? "it is on its way to NATS") : null),
+    read: (key) => readKey(connection, name, key),
     write: changeIf,
     erase: (key, condition) => changeIf(key, null, condition),
     onChange: mirror.onChange,

@@ -23,6 +23,8 @@ export interface ConsumerReading {
   readonly pending: number;
   readonly ackPending: number;
   readonly redelivered: number;
+  /** Requests for messages that wait. */
+  readonly waiting: number;
 }
 
 const FLUSH_MS = 1000;
@@ -53,6 +55,7 @@ export async function readConsumer(
     pending: info.num_pending,
     ackPending: info.num_ack_pending,
     redelivered: info.num_redelivered,
+    waiting: info.num_waiting,
   };
 }
 

@@ -19,6 +19,14 @@ export interface ConsumerLag {
   readonly redelivered: number;
 }
 
+/** Somebody holds the consumer on the server: no message comes. */
+export interface ServerPause {
+  /** By the server's clock. */
+  readonly until: Date;
+  /** By `performance.now`. */
+  readonly endsAt: number;
+}
+
 /** A durable consumer that a relay made for a subscription, which this relay does not have: nobody pulls from it. */
 export interface Orphan extends StreamRef {
   readonly consumer: string;
@@ -30,6 +38,8 @@ type Reader = Pick<Subscription, "id" | "source">;
 export interface Lag {
   /** null: not known, or not any more. */
   of: (subscription: Reader) => ConsumerLag | null;
+  /** Until when somebody holds its consumer on the server (`nats consumer pause`); null: nobody is known to. */
+  pausedUntil: (subscription: Reader) => Date | null;
   /** Of the streams that subscriptions of this relay read. */
   orphans: () => readonly Orphan[];
   /** Nothing is asked any more. */
@@ -53,11 +63,21 @@ interface Reading {
   readonly consumers: ReadonlyMap<string, ConsumerLag>;
   /** Those of them that somebody pulls from: this relay or another one. */
   readonly pulled: ReadonlySet<string>;
+  /** Until when somebody holds them on the server, by this process's clock of `performance.now`. */
+  readonly paused: ReadonlyMap<string, ServerPause>;
+}
+
+/** The last delivery of a consumer, and since when this relay knows of no later one. */
+interface Delivery {
+  readonly at: string;
+  readonly seenAt: number;
 }
 
 /** Streams at once. */
 const BATCH = 8;
 const MAX_ORPHANS = 1000;
+const MAX_DELIVERIES = 20_000;
+const NANOS_PER_MS = 1_000_000;
 /** A relay whose callbacks are slow does not pull while it holds as much as it may: it is given this long. */
 const HELD_MS = 3_600_000;
 const PREFIX = durableName("");
@@ -76,6 +96,7 @@ export function watchLag(
   const { signal } = closing;
   const readings = new Map<string, Reading>();
   const faults = new Map<string, string>();
+  const deliveries = new Map<string, Delivery>();
   /** Streams whose consumers this account may not list: asked again after the next connect. */
   const forbidden = new Set<string>();
   const forget = connection.onReconnect(() => forbidden.clear());
@@ -109,12 +130,38 @@ export function watchLag(
         stream: { domain, stream },
         at: performance.now(),
         consumers: new Map(own.map((info) => [info.name, toLag(info)])),
-        pulled: new Set(own.filter((info) => isPulled(info, Date.now())).map(({ name }) => name)),
+        pulled: new Set(own.filter((info) => isPulled(info, key)).map(({ name }) => name)),
+        paused: new Map(own.flatMap(toPauses)),
       });
       faults.delete(key);
     } catch (error) {
       fault(key, error);
     }
+  }
+
+  function isPulled(
+    { name, num_waiting, num_ack_pending, delivered, ts }: ConsumerInfo,
+    key: string,
+  ): boolean {
+    if (num_waiting > 0) return true;
+    if (num_ack_pending === 0) return false;
+    const at = delivered.last_active ?? "";
+    const heldMs = Date.parse(ts ?? "") - Date.parse(at);
+    // Before nats-server 2.10 it does not say what time it is; then the time counts that this relay has watched it.
+    return (Number.isNaN(heldMs) ? watchedMs(`${key} ${name}`, at) : heldMs) < HELD_MS;
+  }
+
+  function watchedMs(consumer: string, at: string): number {
+    const now = performance.now();
+    const known = deliveries.get(consumer);
+    if (known?.at === at) return now - known.seenAt;
+    deliveries.delete(consumer);
+    deliveries.set(consumer, { at, seenAt: now });
+    for (const oldest of deliveries.keys()) {
+      if (deliveries.size <= MAX_DELIVERIES) break;
+      deliveries.delete(oldest);
+    }
+    return 0;
   }
 
   /** What its subscriptions say, and the connection, is not said again. */
@@ -140,6 +187,10 @@ export function watchLag(
       const reading = readings.get(keyOf(source));
       if (reading === undefined || performance.now() - reading.at > pace.maxAgeMs) return null;
       return reading.consumers.get(durableName(id)) ?? null;
+    },
+    pausedUntil({ id, source }) {
+      const pause = readings.get(keyOf(source))?.paused.get(durableName(id));
+      return pause !== undefined && performance.now() < pause.endsAt ? pause.until : null;
     },
     orphans() {
       const owned = new Set(subscriptions().map(({ id, source }) => `${keyOf(source)} ${durableName(id)}`));
@@ -172,8 +223,15 @@ function toLag(info: ConsumerInfo): ConsumerLag {
   };
 }
 
-function isPulled({ num_waiting, num_ack_pending, delivered }: ConsumerInfo, nowMs: number): boolean {
-  if (num_waiting > 0) return true;
-  // A time, whatever its type says; NaN where nothing was ever delivered.
-  return num_ack_pending > 0 && nowMs - Date.parse(String(delivered.last_active)) < HELD_MS;
+/** Since nats-server 2.11. */
+function toPauses({
+  name,
+  config,
+  paused,
+  pause_remaining: remaining,
+}: ConsumerInfo): [string, ServerPause][] {
+  if (!paused || config.pause_until === undefined) return [];
+  const until = new Date(config.pause_until);
+  const remainingMs = remaining / NANOS_PER_MS;
+  return [[name, { until, endsAt: performance.now() + remainingMs }]];
 }

@@ -25,6 +25,8 @@ export interface Received {
   readonly pending: number;
   /** What it takes of the `max_bytes` of a pull: subject, ack subject, headers and body. */
   readonly bytes: number;
+  /** Of the consumer: which of its deliveries this one is. */
+  readonly consumerSequence: number;
 }
 
 const CONFIRM_MS = 2000;
@@ -38,7 +40,7 @@ export function toReceived(
   const reply = msg.reply;
   const position = reply === undefined ? null : parseAckSubject(reply);
   if (reply === undefined || position === null) return null;
-  const { stream, sequence, timestampNanos, deliveryCount, pending } = position;
+  const { stream, sequence, timestampNanos, deliveryCount, pending, consumerSequence } = position;
   const { headers, unreadable } = readHeaderBlock(msg);
   const message: Message = {
     stream,
@@ -58,6 +60,7 @@ export function toReceived(
     working: () => connection.publish(reply, "+WPI"),
     pending,
     bytes: (msg as Msg & { size: () => number }).size(),
+    consumerSequence,
   };
 }
 

@@ -32,7 +32,7 @@ export interface ConsumeParts {
   /** null: there is no such consumer. */
   readonly readConsumer: (
     settings: ConsumerSettings,
-  ) => Promise<Pick<ConsumerReading, "ackFloor" | "hasAcks"> | null>;
+  ) => Promise<Pick<ConsumerReading, "ackFloor" | "hasAcks" | "waiting"> | null>;
   readonly startPump: (
     settings: ConsumerSettings,
     handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "onUsable" | "onLost">,

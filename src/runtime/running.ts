@@ -21,7 +21,10 @@ export interface RunningSubscription {
   state: () => SubscriptionState;
   status: () => SubscriptionStatus;
   stats: () => PipelineStats;
-  command: (command: Command) => SubscriptionStatus;
+  /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
+  command: (command: Command) => Promise<void>;
+  /** Why a command that was given here is not stored yet; null: all are. */
+  notStored: () => string | null;
   /**
    * Goes on elsewhere in the stream, in every relay; what is in flight has some seconds to end. Neither a pause nor a FAILURE
    * ends by it. Takes no longer than 30 s; rejects with a RelayError.

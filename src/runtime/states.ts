@@ -17,8 +17,12 @@ import {
   parseStatus,
   recover,
   STATUS_PARTS,
+  type StatusPart,
   type SubscriptionStatus,
 } from "#delivery/status.ts";
+import { RelayError } from "#lib/errors.ts";
+import type { Bucket } from "#nats/bucket.ts";
+import { createMoveMarks, type MoveMarks } from "./move-marks.ts";
 
 /** Where the cluster keeps them; what is put is there at once, and reaches the others as soon as it can. */
 export interface StatusBucket {
@@ -30,12 +34,12 @@ export interface StatusBucket {
   get: (key: string) => { readonly value: string; readonly revision: number } | null;
   put: (key: string, value: string) => void;
   remove: (key: string) => void;
-  /** `conflict`: somebody else was quicker. */
-  write: (
-    key: string,
-    value: string,
-    condition: { readonly expectedRevision: number; readonly signal: AbortSignal },
-  ) => Promise<{ readonly kind: string }>;
+  write: Bucket["write"];
+  read: Bucket["read"];
+  /** A command: decided on what is stored. */
+  update: Bucket["update"];
+  /** Why a command to one of these keys is not stored yet; null: none waits. */
+  waiting: Bucket["waiting"];
   onChange: (listener: (key: string) => void) => () => void;
 }
 
@@ -63,15 +67,16 @@ export interface StatusCell {
   readonly current: SubscriptionStatus;
   /** Somebody resumed the subscription without it. */
   isSkipped: (message: MessageRef) => boolean;
-  command: (command: Command) => SubscriptionStatus;
+  /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
+  command: (command: Command) => Promise<void>;
+  /** Why a command that was given here is not stored yet; null: all are. */
+  readonly notStored: string | null;
   fail: (cause: FailureCause) => void;
   recover: (reason: "recovery" | "configuration") => void;
   /** What its definition says; a new value counts over what was commanded before. */
   declare: (status: OperatorStatus) => void;
-  /** Names the last seek, by whichever relay; null: there was none. */
-  readonly place: string | null;
-  /** A seek is done here: the others are told, and what was to be skipped is not any more. */
-  moved: (place: string) => void;
+  /** Of its place in the stream: seeks, by whichever relay. */
+  readonly moves: MoveMarks;
   /** Its time was over at `endingAt`: told by one relay, once. */
   end: (endingAt: Date) => Promise<void>;
   /** Told after each change, made here or elsewhere. Returns how to end that. */
@@ -85,6 +90,10 @@ export interface States {
   of: (subscription: string, declared: OperatorStatus) => StatusCell;
   /** Nothing is followed any more. */
   close: () => void;
+}
+
+function describeWait(reason: string, diskFault: string | null): string {
+  return diskFault === null ? reason : `${reason}; a restart of this relay forgets it: ${diskFault}`;
 }
 
 const KEY_PREFIX = "state.";
@@ -112,16 +121,18 @@ export function createStates(
     let declared = initiallyDeclared;
     let isSettled = false;
     let hasFailed = false;
+    /** Why a restart would forget the command that waits. */
+    let diskFault: string | null = null;
     const skipKey = keyOf("skip");
     let skipText: string | null = null;
     let skip: MessageRef | null = null;
 
-    function keep(): KeptStatus {
+    function keep(read: (part: StatusPart) => string | null = valueOf): KeptStatus {
       return {
-        operator: valueOf("operator"),
-        consumer: valueOf("consumer"),
-        failure: valueOf("failure"),
-        skip: valueOf("skip"),
+        operator: read("operator"),
+        consumer: read("consumer"),
+        failure: read("failure"),
+        skip: read("skip"),
       };
     }
 
@@ -129,14 +140,33 @@ export function createStates(
       return parseStatus(keep(), declared);
     }
 
-    function write(to: SubscriptionStatus): void {
-      const kept = keep();
+    /** What is to be kept otherwise, by key. */
+    function listChanges(kept: KeptStatus, to: SubscriptionStatus): ReadonlyMap<string, string> {
       const unkept = formatStatus(initialStatus(declared), declared);
       // Another relay may have read a newer file: what that says is not undone by a command given here.
       const texts = formatStatus(to, parseDeclared(kept) ?? declared);
-      for (const part of STATUS_PARTS) {
-        if (texts[part] !== (kept[part] ?? unkept[part])) bucket.put(keyOf(part), texts[part]);
-      }
+      const parts = STATUS_PARTS.filter((part) => texts[part] !== (kept[part] ?? unkept[part]));
+      return new Map(parts.map((part) => [keyOf(part), texts[part]]));
+    }
+
+    function write(to: SubscriptionStatus): void {
+      for (const [key, text] of listChanges(keep(), to)) bucket.put(key, text);
+    }
+
+    async function command(command: Command): Promise<void> {
+      let from: SubscriptionStatus | null = null;
+      let to = read();
+      const result = await bucket.update(STATUS_PARTS.map(keyOf), (values) => {
+        const kept = keep((part) => values.get(keyOf(part)) ?? null);
+        const current = parseStatus(kept, declared);
+        from ??= current;
+        to = applyCommand(current, command);
+        return to === current ? new Map<string, string>() : listChanges(kept, to);
+      });
+      if (result.kind === "refused")
+        throw new RelayError("bucket-refused", `Cannot ${command.kind} ${id}: ${result.reason}`);
+      if (result.kind === "waiting") diskFault = result.diskFault;
+      if (result.isChanged) onChanged({ subscription: id, from: from ?? to, to, reason: command.kind });
     }
 
     function change(
@@ -192,20 +222,21 @@ export function createStates(
         if (text !== skipText) [skipText, skip] = [text, parseSkip(text)];
         return skip !== null && isSameMessage(skip, message);
       },
-      command: (command) => change((from) => applyCommand(from, command), command.kind),
+      command,
+      get notStored() {
+        const reason = bucket.waiting(STATUS_PARTS.map(keyOf));
+        return reason === null ? null : describeWait(reason, diskFault);
+      },
       fail(cause) {
         hasFailed = true;
         change((from) => fail(from, cause), "failure");
       },
       recover: (reason) => void change(recover, reason),
       declare,
-      get place() {
-        return valueOf("place");
-      },
-      moved(place) {
-        write({ ...read(), skip: null });
-        bucket.put(keyOf("place"), place);
-      },
+      moves: createMoveMarks(bucket, {
+        key: keyOf("place"),
+        onMoved: () => write({ ...read(), skip: null }),
+      }),
       end,
       onChange(listener) {
         const known = listeners.get(id) ?? new Set();

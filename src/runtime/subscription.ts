@@ -16,6 +16,7 @@
 import type { Callback } from "#callback/client.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import { concurrencyOf, type DeliverPolicy, type Subscription } from "#delivery/subscription.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import { sleep, sleepUntil } from "#lib/sleep.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
@@ -29,6 +30,7 @@ import { openGuardForEver } from "./open-guard.ts";
 import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
+import { createResetWatch } from "./reset-watch.ts";
 import { onTakenUp, restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
@@ -39,6 +41,10 @@ export interface SubscriptionParts extends ConsumeParts {
   readonly status: StatusCell;
   /** To NATS. */
   readonly isConnected: () => boolean;
+  /** How often NATS was connected again. */
+  readonly reconnects: () => number;
+  /** Until when somebody holds its consumer on the server; null: nobody is known to. */
+  readonly pausedUntil: () => Date | null;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<AlignedConsumer>;
 }
@@ -46,9 +52,12 @@ export interface SubscriptionParts extends ConsumeParts {
 const IDLE: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
 const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started" };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
+const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay moves it" } as const;
 const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "What is in flight ends first" };
 /** What is in flight when a seek comes. */
 const SEEK_GRACE_MS = 5000;
+/** Until it is looked again what another relay has left. */
+const FOLLOW_AGAIN_MS = 1000;
 /** The longest that a timer can wait at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -64,11 +73,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   });
   const turns = createTurns(concurrencyOf(wanted));
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
+  const settings = () => toConsumerSettings(terms.current.subscription);
   const place = createPlace({
-    status,
-    moveConsumer: (start) => parts.moveConsumer(toConsumerSettings(terms.current.subscription), start),
+    marks: status.moves,
+    moveConsumer: (start) => parts.moveConsumer(settings(), start),
+    readConsumer: () => parts.readConsumer(settings()),
     signal: stopping.signal,
   });
+  const resets = createResetWatch({ reconnects: parts.reconnects });
   let pipeline: Pipeline | null = null;
   let state = STARTING;
   /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */
@@ -105,14 +117,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   async function takeTurn(guard: Guard): Promise<void> {
     turn = new AbortController();
     const signal = AbortSignal.any([turn.signal, stopping.signal]);
+    if (place.isBeingMoved) {
+      state = MOVED_BY_ANOTHER;
+      return place.waitForMove(signal);
+    }
+    if (place.isMovedElsewhere) return follow(guard, signal);
     const move = moves.take();
     if (move !== null) turns.wake();
     if (move !== null) return carryOut(move, (start) => place.move(start, guard));
-    if (place.isMovedElsewhere) {
-      // What was done before may come again, and is to be sent again.
-      place.adopt();
-      return guard.forget();
-    }
     const rest = restNow();
     if (rest === null) {
       pace.reset();
@@ -127,6 +139,16 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     else await sleepUntil(rest.until, signal);
   }
 
+  /** What was done before may come again, and is to be sent again. */
+  async function follow(guard: Guard, signal: AbortSignal): Promise<void> {
+    try {
+      await place.follow(guard);
+    } catch (error) {
+      state = { kind: "waiting", reason: messageOf(error) };
+      await sleep(FOLLOW_AGAIN_MS, signal);
+    }
+  }
+
   async function consumeOnce(guard: Guard, isProbe: boolean): Promise<void> {
     const own = new AbortController();
     halting = own;
@@ -138,11 +160,43 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       const rest = restNow();
       if (rest === null) isRecovering = false;
       const isInTheWay = rest !== null && !(isRecovering && rest.state.kind === "failed");
-      if (isInTheWay || moves.isAsked || place.isMovedElsewhere) own.abort();
+      if (isInTheWay || moves.isAsked || place.isBeingMoved || place.isMovedElsewhere) own.abort();
       if (rest !== null) state = rest.state;
       else if (own.signal.aborted) state = LAST_ENDING;
       else if (state.kind === "failed") state = { kind: "consuming" };
     }
+
+    let isFirst = true;
+
+    /** A consumer that was lost may have been moved by another relay, of which this one has not heard yet. */
+    async function align(...[wanted, options]: Parameters<ConsumeParts["alignConsumer"]>) {
+      if (!isFirst && (await place.isTakenElsewhere())) {
+        own.abort();
+        throw new RelayError("unavailable", MOVED_BY_ANOTHER.reason);
+      }
+      const aligned = await parts.alignConsumer(wanted, options);
+      isFirst = false;
+      resets.aligned(aligned.consumerCreated);
+      if (aligned.change === "kept" || aligned.change === "updated")
+        tellStepBack(wanted.durable, { before: options.position?.sequence ?? null, now: aligned.ackFloor });
+      return aligned;
+    }
+
+    /** Of what an operator wants to have again nothing is suppressed. */
+    const startPump: ConsumeParts["startPump"] = (wanted, handlers) =>
+      parts.startPump(wanted, {
+        ...handlers,
+        onMessage(received) {
+          if (resets.isReset(received.consumerSequence)) {
+            logger.warn("Somebody reset the consumer on the server: its messages are sent again", {
+              consumer: wanted.durable,
+              from: received.message.sequence,
+            });
+            void guard.forget(); // At once in memory. Never rejects.
+          }
+          handlers.onMessage(received);
+        },
+      });
 
     const unwatch = status.onChange(watch);
     watch();
@@ -161,10 +215,26 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
         onInterrupted: fail,
         onRecovered,
       },
-      parts,
+      { ...parts, alignConsumer: align, startPump },
     );
     unwatch();
     pipeline = null;
+  }
+
+  /** While this relay was not there a server that forgot cannot be told from an operator who reset it. */
+  function tellStepBack(
+    consumer: string,
+    { before, now }: { before: number | null; now: number | null },
+  ): void {
+    if (before === null || now === null || now >= before) return;
+    logger.warn(
+      "The consumer went back: the server forgot, or somebody reset it; what is done is not sent again",
+      {
+        consumer,
+        before,
+        now,
+      },
+    );
   }
 
   function onWaiting(reason: string): void {
@@ -185,6 +255,13 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     pace.reset();
     status.recover("recovery");
     become({ kind: "consuming" });
+  }
+
+  function show(): SubscriptionState {
+    if (state === STARTING && !parts.isConnected()) return NOT_CONNECTED;
+    const until = state.kind === "consuming" ? parts.pausedUntil() : null;
+    if (until === null) return state;
+    return { kind: "asleep", reason: `Paused on the server until ${until.toISOString()}` };
   }
 
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
@@ -209,10 +286,11 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     get subscription() {
       return terms.current.subscription;
     },
-    state: () => (state === STARTING && !parts.isConnected() ? NOT_CONNECTED : state),
+    state: show,
     status: () => status.current,
     stats: () => pipeline?.stats() ?? IDLE,
     command: status.command,
+    notStored: () => status.notStored,
     async seek(start) {
       const moved = moves.ask(start);
       if (moves.isAsked && !stopping.signal.aborted) {

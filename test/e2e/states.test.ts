@@ -299,7 +299,7 @@ test.concurrent("without NATS a command is applied here at once, and reaches the
   await own.kill();
   await eventually(async () => (await readMetric(first.relay, "relay_nats_connected")) === 0);
   const { status, body } = await first.api("POST", "/api/subscriptions/sub/pause");
-  expect([status, body.status]).toEqual([200, "PAUSED"]);
+  expect([status, body.status]).toEqual([202, "PAUSED"]);
   await eventually(() => isInState(first.relay, "sub", "asleep"));
   expect((await second.api("GET", "/api/subscriptions/sub")).body.status).toBe("ACCEPTED");
   await own.restart();

@@ -10,6 +10,7 @@ const PARSED = {
   consumer: "relay-billing",
   deliveryCount: 2,
   sequence: 71,
+  consumerSequence: 5,
   timestampNanos: 1_700_000_000_123_456_789n,
   pending: 42,
 };

@@ -95,7 +95,8 @@ const ASKED: readonly (readonly [call: string, what: string, ask: Ask, step?: nu
   [
     "$KV.",
     "writeKey()",
-    (asked) => writeKey(asked, { bucket: "relay", key: "a", value: "b", expectedRevision: 0 }, signal),
+    (asked) =>
+      writeKey(asked, { bucket: "relay", key: "a", value: "b", expectedRevision: 0, id: null }, signal),
   ],
 ];
 

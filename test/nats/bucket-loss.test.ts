@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 
-import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { headers as createHeaders } from "@nats-io/transport-node";
 
@@ -233,7 +233,7 @@ describe("fault()", () => {
     await using bucket = await readyBucket(connection);
     bucket.put("state.a", "1");
     await eventually(() => bucket.fault()?.includes("ermissions"));
-    expect(await bucket.write("state.b", "1", on(0))).toMatchObject({ kind: "unavailable" });
+    expect(await bucket.write("state.b", "1", on(0))).toMatchObject({ kind: "refused" });
     await server.restart(USERS(""));
     await eventually(() => bucket.get("state.a")?.revision === 1 && bucket.fault() === null);
   });
@@ -254,6 +254,27 @@ describe("fault()", () => {
     small.put("a", "1");
     await eventually(() => small.fault() === null && small.get("b")?.revision !== 0);
     expect((await store.get("a"))?.string()).toBe("1");
+  });
+
+  test("fault() tells that the bucket takes nothing any more; each change is tried once, and again when it is read anew", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await using connection = await connected(server.url);
+    await using bucket = await readyBucket(connection);
+    const manager = await jetstreamManager(client);
+    await manager.streams.update("KV_relay", { sealed: true } as Partial<StreamConfig>);
+    const tried: string[] = [];
+    client.subscribe("$KV.relay.>", { callback: (_, { subject }) => void tried.push(subject.slice(10)) });
+    await client.flush();
+    for (const key of ["a", "b", "c"]) {
+      bucket.put(key, "1");
+      await eventually(() => tried.includes(key));
+    }
+    await eventually(() => bucket.fault() === "invalid operation on sealed stream");
+    expect(tried).toEqual(["a", "b", "c"]);
+    expect(bucket.list("").map(({ key }) => key)).toEqual(["a", "b", "c"]);
+    await manager.streams.delete("KV_relay");
+    await eventually(() => bucket.fault() === null && bucket.get("c")?.revision !== 0);
   });
 
   test("fault() tells of a value that the bucket never takes, which holds up no other", async () => {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import type { StoredChange } from "#nats/bucket-feed.ts";
-import { createMirror, type Mirror } from "#nats/bucket-mirror.ts";
+import { createMirror, type LocalChange, type Mirror } from "#nats/bucket-mirror.ts";
 
 import { createRecordingLogger } from "../support/nats.ts";
 
@@ -32,7 +32,11 @@ function stored(key: string, value: string | null, revision: number): StoredChan
   return { key, value, revision };
 }
 
-const MINE = { key: "a", value: "mine" };
+function local(key: string, value: string | null): LocalChange {
+  return { key, value, id: `${key}=${value}`, commandedAt: null };
+}
+
+const MINE = local("a", "mine");
 
 describe("a change of here", () => {
   test.each([
@@ -72,7 +76,7 @@ describe("a change of here", () => {
 
   test("is still to be written if it replaced one that was on its way", () => {
     const mirror = mirrorOf();
-    const newer = { key: "a", value: "newer" };
+    const newer = local("a", "newer");
     mirror.cover(MINE);
     mirror.cover(newer);
     mirror.written(MINE, 5);
@@ -85,7 +89,7 @@ describe("a change of here", () => {
 
   test("that removes is done when its mark comes, and leaves no cover", () => {
     const mirror = mirrorOf(stored("a", "old", 1));
-    const removal = { key: "a", value: null };
+    const removal = local("a", null);
     mirror.cover(removal);
     mirror.take(stored("a", null, 2));
     mirror.written(removal, 2);
@@ -97,7 +101,7 @@ describe("a change of here", () => {
     const mirror = mirrorOf();
     mirror.written(MINE, 5);
     expect(mirror.get("a")).toEqual({ key: "a", value: "mine", revision: 5 });
-    mirror.written({ key: "a", value: "late" }, 4);
+    mirror.written(local("a", "late"), 4);
     expect(mirror.told).toEqual(["a=mine"]);
   });
 });
@@ -119,11 +123,11 @@ describe("endReading()", () => {
 
   test("endReading() forgets what was stored before, keeps what was stored during it or not at all", () => {
     const mirror = mirrorOf();
-    const during = { key: "b", value: "during" };
-    mirror.written({ key: "a", value: "before" }, 7);
+    const during = local("b", "during");
+    mirror.written(local("a", "before"), 7);
     mirror.beginReading();
     mirror.written(during, 8);
-    mirror.cover({ key: "c", value: "unwritten" });
+    mirror.cover(local("c", "unwritten"));
     mirror.endReading();
     expect(mirror.list("").map(({ key, value }) => `${key} ${value}`)).toEqual(["b during", "c unwritten"]);
     mirror.take(stored("b", "during", 8));
@@ -143,9 +147,9 @@ describe("bounds", () => {
   test("count() is of the keys that list() gives, removed and covered ones too", () => {
     const mirror = mirrorOf(stored("a", "1", 1), stored("b", "1", 2), stored("c", "1", 3));
     mirror.take(stored("b", null, 4));
-    mirror.cover({ key: "c", value: null });
-    mirror.cover({ key: "a", value: "2" });
-    mirror.cover({ key: "d", value: "1" });
+    mirror.cover(local("c", null));
+    mirror.cover(local("a", "2"));
+    mirror.cover(local("d", "1"));
     expect(mirror.list("").map(({ key }) => key)).toEqual(["a", "d"]);
     expect(mirror.count()).toBe(2);
   });
@@ -160,9 +164,9 @@ describe("bounds", () => {
 
   test("cover() refuses more keys than a bucket may have", () => {
     const mirror = mirrorOf();
-    for (let i = 0; i < 20_000; i += 1) mirror.cover({ key: `k${i}`, value: "1" });
+    for (let i = 0; i < 20_000; i += 1) mirror.cover(local(`k${i}`, "1"));
     expect(mirror.cover(MINE)).toBe(false);
-    expect(mirror.cover({ key: "k1", value: "2" })).toBe(true);
+    expect(mirror.cover(local("k1", "2"))).toBe(true);
   });
 
   test("takeOldMarks() gives the older marks when there are many, and never while it is read", () => {

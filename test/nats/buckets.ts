@@ -6,7 +6,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 
-import { type Bucket, openBucket } from "#nats/bucket.ts";
+import { type Bucket, type BucketOptions, openBucket } from "#nats/bucket.ts";
 
 import type { TestConnection } from "../support/nats.ts";
 
@@ -14,11 +14,9 @@ export const WITHIN_A_SECOND = { withinMs: 1000 };
 
 export interface TestBucket extends Bucket, AsyncDisposable {}
 
-export function openTestBucket(
-  connection: TestConnection,
-  options: { name?: string; replicas?: () => Promise<number> } = {},
-): TestBucket {
-  const bucket = openBucket(connection, { name: "relay", logger: connection.logger, ...options });
+export function openTestBucket(connection: TestConnection, options: Partial<BucketOptions> = {}): TestBucket {
+  const { logger } = connection;
+  const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, ...options });
   return { ...bucket, [Symbol.asyncDispose]: bucket.close };
 }
 

@@ -1,6 +1,6 @@
 // How far behind consumers are, as the server says it: asked for seldom, and forgotten when it is old.
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -11,9 +11,13 @@ import { toConsumerSettings } from "#nats/consumer-config.ts";
 import { type Lag, LAG_PACE, type LagPace, watchLag } from "#nats/lag.ts";
 
 import { eventually } from "../support/eventually.ts";
-import { startNatsServer } from "../support/nats-server.ts";
+import { fetchNatsServer, startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, publishMany, type TestConnection, removeConsumer } from "../support/nats.ts";
 import { subscription } from "./inspections.ts";
+
+afterEach(() => {
+  setSystemTime();
+});
 
 const QUICK: LagPace = { firstMs: 0, intervalMs: 50, maxAgeMs: 60_000 };
 
@@ -207,26 +211,51 @@ describe("orphans()", () => {
     await eventually(() => lag.orphans().length === 0);
   });
 
-  test("orphans() are none that another relay pulls from, or holds messages of", async () => {
-    await using server = await startNatsServer();
+  test.each([0, 5, -5])(
+    "orphans() are none that another relay pulls from, or holds messages of, with a clock off by %d h",
+    async (hours) => {
+      await using server = await startNatsServer();
+      const client = await server.connect();
+      await addStream(client);
+      await publishMany(client, "orders.a", 1);
+      await using connection = await connected(server.url);
+      const live = subscription({ id: "live", filterSubjects: ["orders.x"] });
+      await makeConsumers(connection, [live, subscription({ id: "held" }), subscription({ id: "gone" })]);
+      const inbox = client.subscribe("pulled.by.another");
+      const pull = JSON.stringify({ batch: 1, expires: 60_000_000_000 });
+      client.publish("$JS.API.CONSUMER.MSG.NEXT.ORDERS.relay-live", pull, { reply: "pulled.by.another" });
+      const held = await (await jetstream(client).consumers.get("ORDERS", "relay-held")).next();
+      setSystemTime(Date.now() + hours * 3_600_000);
+      using lag = watch(connection, [subscription({ id: "own" })]);
+      const names = () => lag.orphans().map(({ consumer }) => consumer);
+      await eventually(() => names().length > 0);
+      expect(names()).toEqual(["relay-gone"]);
+      inbox.unsubscribe();
+      await eventually(() => names().includes("relay-live"));
+      expect(names()).not.toContain("relay-held");
+      held?.ack();
+      await eventually(() => names().includes("relay-held"));
+    },
+  );
+});
+
+describe("pausedUntil()", () => {
+  test("pausedUntil() tells that somebody holds the consumer on the server, and until when", async () => {
+    await using server = await startNatsServer({ binary: fetchNatsServer() });
     const client = await server.connect();
     await addStream(client);
-    await publishMany(client, "orders.a", 1);
     await using connection = await connected(server.url);
-    const live = subscription({ id: "live", filterSubjects: ["orders.x"] });
-    await makeConsumers(connection, [live, subscription({ id: "held" }), subscription({ id: "gone" })]);
-    const inbox = client.subscribe("pulled.by.another");
-    const pull = JSON.stringify({ batch: 1, expires: 60_000_000_000 });
-    client.publish("$JS.API.CONSUMER.MSG.NEXT.ORDERS.relay-live", pull, { reply: "pulled.by.another" });
-    const held = await (await jetstream(client).consumers.get("ORDERS", "relay-held")).next();
-    using lag = watch(connection, [subscription({ id: "own" })]);
-    const names = () => lag.orphans().map(({ consumer }) => consumer);
-    await eventually(() => names().length > 0);
-    expect(names()).toEqual(["relay-gone"]);
-    inbox.unsubscribe();
-    await eventually(() => names().includes("relay-live"));
-    expect(names()).not.toContain("relay-held");
-    held?.ack();
-    await eventually(() => names().includes("relay-held"));
+    const [held, other] = [subscription({ id: "held" }), subscription({ id: "other" })];
+    await makeConsumers(connection, [held, other]);
+    using lag = watch(connection, [held, other]);
+    await eventually(() => lag.of(held) !== null);
+    expect(lag.pausedUntil(held)).toBeNull();
+    const { consumers } = await jetstreamManager(client);
+    const until = new Date(Date.now() + 3_600_000);
+    await consumers.pause("ORDERS", "relay-held", until);
+    await eventually(() => lag.pausedUntil(held)?.getTime() === until.getTime());
+    expect(lag.pausedUntil(other)).toBeNull();
+    await consumers.resume("ORDERS", "relay-held");
+    await eventually(() => lag.pausedUntil(held) === null);
   });
 });

@@ -28,6 +28,7 @@ function held(sequence: number, naks: number[], isRedeliverable = true): Held {
       working: never,
       pending: 0,
       bytes: 0,
+      consumerSequence: 1,
     },
     attempts: 0,
     isRedeliverable,

@@ -45,6 +45,7 @@ test("storeLetter() tries at once when terms change, and when it closes, and goe
     working: () => undefined,
     pending: 0,
     bytes: 0,
+    consumerSequence: 1,
   };
   const closing = new AbortController();
   const letters = new AbortController();

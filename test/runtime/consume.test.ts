@@ -116,7 +116,7 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
       connected: () => Promise.resolve(true),
       lastContactAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
-      readConsumer: () => Promise.resolve({ ackFloor: null, hasAcks: hasAcks() }),
+      readConsumer: () => Promise.resolve({ ackFloor: null, hasAcks: hasAcks(), waiting: 0 }),
       startPump,
       createPipeline,
       deadLetters: null,
@@ -167,6 +167,7 @@ function toReceived(sequence: number, naks: number[]): Received {
     working: () => {},
     pending: 0,
     bytes: 0,
+    consumerSequence: sequence,
   };
 }
 

@@ -78,7 +78,8 @@ test("what one relay changes the other one follows, and only the first tells of 
   await using other = await start(name);
   let told = 0;
   other.cell.onChange(() => (told += 1));
-  expect(one.cell.command({ kind: "pause" }).status).toBe("PAUSED");
+  await one.cell.command({ kind: "pause" });
+  expect(one.cell.current.status).toBe("PAUSED");
   await eventually(() => other.cell.current.status === "PAUSED", WITHIN_A_SECOND);
   expect(told).toBe(1);
   other.cell.fail(CAUSE);
@@ -89,7 +90,7 @@ test("what one relay changes the other one follows, and only the first tells of 
     failure: CAUSE,
     skip: null,
   });
-  one.cell.command({ kind: "resume", skip: true });
+  await one.cell.command({ kind: "resume", skip: true });
   await eventually(() => other.cell.isSkipped(MESSAGE), WITHIN_A_SECOND);
   expect([reasons(one), reasons(other)]).toEqual([["pause", "resume"], ["failure"]]);
 });
@@ -98,8 +99,8 @@ test("two relays that change different parts at the same time undo nothing of ea
   const name = newBucket();
   await using one = await start(name);
   await using other = await start(name);
-  one.cell.command({ kind: "pause" });
-  other.cell.command({ kind: "stop" });
+  await one.cell.command({ kind: "pause" });
+  await other.cell.command({ kind: "stop" });
   for (const { cell } of [one, other]) {
     await eventually(() => cell.current.status === "PAUSED" && cell.current.consumerStatus === "STOPPED");
   }
@@ -110,13 +111,13 @@ test("a start clears FAILURE, and neither PAUSED nor STOPPED", async () => {
   {
     await using one = await start(name);
     one.cell.fail(CAUSE);
-    one.cell.command({ kind: "pause" });
+    await one.cell.command({ kind: "pause" });
   }
   {
     await using again = await start(name);
     expect(again.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "STARTED" });
     expect(reasons(again)).toEqual(["restart"]);
-    again.cell.command({ kind: "stop" });
+    await again.cell.command({ kind: "stop" });
   }
   await using last = await start(name);
   expect(last.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "STOPPED" });
@@ -127,7 +128,7 @@ test("a failure from before NATS was there is no failure from before the start, 
   const port = await freePort();
   await using late = await startOn(openTestConnection(`nats://127.0.0.1:${port}`), "relay");
   late.cell.fail(CAUSE);
-  late.cell.command({ kind: "pause" });
+  await late.cell.command({ kind: "pause" });
   expect(late.cell.current).toMatchObject({ status: "PAUSED", consumerStatus: "FAILURE" });
   await using server = await startNatsServer({ port });
   expect(await late.cell.ready(AbortSignal.timeout(10_000))).toBe(true);
@@ -142,7 +143,7 @@ test("declare() changes the status when the definition does, once for all relays
   await using other = await start(name);
   one.cell.declare("PAUSED");
   await eventually(() => other.cell.current.status === "PAUSED", WITHIN_A_SECOND);
-  other.cell.command({ kind: "resume", skip: false });
+  await other.cell.command({ kind: "resume", skip: false });
   other.cell.declare("PAUSED");
   expect(other.cell.current.status).toBe("ACCEPTED");
   await eventually(() => one.cell.current.status === "ACCEPTED", WITHIN_A_SECOND);
@@ -162,17 +163,17 @@ test("end() is told by one relay, once for each time", async () => {
   expect([...reasons(one), ...reasons(other)]).toEqual(["end"]);
 });
 
-test("moved() names the new place everywhere, and nothing is skipped there; forget() leaves nothing", async () => {
+test("a move that has ended is known everywhere, and nothing is skipped there; forget() leaves nothing", async () => {
   const name = newBucket();
   await using one = await start(name);
   await using other = await start(name);
   one.cell.fail(CAUSE);
-  one.cell.command({ kind: "resume", skip: true });
-  one.cell.moved("place-1");
-  await eventually(() => other.cell.place === "place-1", WITHIN_A_SECOND);
+  await one.cell.command({ kind: "resume", skip: true });
+  one.cell.moves.end({ id: "move-1", phase: "moved", by: "one" });
+  await eventually(() => other.cell.moves.current?.id === "move-1", WITHIN_A_SECOND);
   await eventually(() => !other.cell.isSkipped(MESSAGE), WITHIN_A_SECOND);
-  other.cell.command({ kind: "stop" });
+  await other.cell.command({ kind: "stop" });
   other.cell.forget();
-  await eventually(() => one.cell.place === null && one.cell.current.consumerStatus === "STARTED");
+  await eventually(() => one.cell.moves.current === null && one.cell.current.consumerStatus === "STARTED");
   expect(reasons(other)).toEqual(["stop", "deletion"]);
 });
