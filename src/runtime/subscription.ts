@@ -16,7 +16,7 @@
 import type { Callback } from "#callback/client.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import { concurrencyOf, type DeliverPolicy, type Subscription } from "#delivery/subscription.ts";
-import { sleep, sleepUntil } from "#lib/sleep.ts";
+import { sleepUntil } from "#lib/sleep.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
 import type { Guard } from "#pipeline/guard.ts";
@@ -24,16 +24,17 @@ import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
+import { createDurable, type MakeDurableParts } from "./make-durable.ts";
 import { carryOut, createMoves } from "./moves.ts";
 import { openGuardForEver } from "./open-guard.ts";
 import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
-import { onTakenUp, restOf } from "./rest.ts";
+import { endOf, onTakenUp, restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
-export interface SubscriptionParts extends ConsumeParts {
+export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
   readonly openGuard: (subscription: Subscription) => Promise<Guard>;
   readonly openCallback: (subscription: Subscription) => Callback;
   readonly status: StatusCell;
@@ -62,6 +63,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     openCallback: parts.openCallback,
     hasDeadLetters: parts.deadLetters !== null,
   });
+  const durable = createDurable(parts, () => toConsumerSettings(terms.current.subscription));
   const turns = createTurns(concurrencyOf(wanted));
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
   const place = createPlace({
@@ -123,8 +125,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     if (state.kind === "failed") {
       const { resume } = terms.current.subscription;
       if (await pace.wait(state.cause, { resume, signal })) return consumeOnce(guard, true);
-    } else if (rest.until === null) await sleep(MAX_TIMER_MS, signal);
-    else await sleepUntil(rest.until, signal);
+    } else await durable.makeDuring(endOf(rest, signal), { guard, signal });
   }
 
   async function consumeOnce(guard: Guard, isProbe: boolean): Promise<void> {
