@@ -207,8 +207,8 @@ function readVersion(database: Database): number {
   return row?.user_version ?? 0;
 }
 
-/** What records may take, so that the file and its log of writes stay below the bound together. */
-function roomFor({ maxBytes }: Bounds): number {
+/** What records may take, so that the file and its log of writes stay below the bound together; below 0: nothing fits. */
+export function roomFor({ maxBytes }: Bounds): number {
   return maxBytes - 2 * writesBytesOf(maxBytes) - BATCH_BYTES;
 }
 
