@@ -11,7 +11,8 @@ import {
   hasRightAckPolicy,
 } from "./consumer-config.ts";
 import { floorOf } from "./consumer-info.ts";
-import { planStart, type PlannedStart, type Position } from "./consumer-start.ts";
+import { planStart, type PlannedStart } from "./consumer-start.ts";
+import type { Position } from "./position.ts";
 import { takesSeveralFilters } from "./stream.ts";
 
 /** What the server showed. */
@@ -60,13 +61,31 @@ export function planConsumer(
 ): ConsumerPlan {
   const reason = findForbidden(stream, settings);
   if (reason !== null) return { kind: "refuse", reason };
+  if (position?.continuity.kind === "cut" && isCatchingUp(stream)) {
+    return { kind: "refuse", reason: "the mirror has not caught up with its origin yet" };
+  }
   if (consumer === null) return { kind: "create", planned: planStart(stream, settings, position) };
   if (consumer.config.deliver_subject !== undefined) {
     return { kind: "refuse", reason: "a push consumer has that name" };
   }
+  const floor = floorOf(consumer, stream.state.last_seq);
+  if (position !== null && isAhead(position, floor)) {
+    const planned = planStart(stream, settings, position);
+    return {
+      kind: "recreate",
+      planned,
+      sequence: planned.start.kind === "sequence" ? planned.start.sequence - 1 : null,
+      reason: "the stream lost messages, and it would pass over new ones",
+      takesAcks: false,
+    };
+  }
   const obstacle = findObstacle({ stream, consumer }, settings);
   if (obstacle !== null) {
-    const told = { streamCreated: stream.created, sequence: floorOf(consumer, stream.state.last_seq) };
+    const told: Position = {
+      streamCreated: stream.created,
+      sequence: floor,
+      continuity: { kind: "unknown" },
+    };
     const known = told.sequence === null && position !== null ? position : told;
     const planned = planStart(stream, settings, known);
     const takesAcks = !hasRightAckPolicy(consumer.config, settings);
@@ -77,6 +96,20 @@ export function planConsumer(
   return fields.length === 0
     ? { kind: "keep", consumer, notes }
     : { kind: "update", consumer, fields, notes };
+}
+
+/**
+ * The stream has lost its tail, and its consumer still stands where that was: servers before 2.11 deliver nothing that is
+ * published up to there. One that went back with its stream goes on by itself.
+ */
+function isAhead({ continuity, sequence }: Position, floor: number | null): boolean {
+  if (continuity.kind !== "cut" || sequence === null || floor === null) return false;
+  return floor >= sequence && floor > continuity.sequence;
+}
+
+/** It has less than its origin, or has not heard of it yet. */
+function isCatchingUp({ mirror }: StreamInfo): boolean {
+  return mirror !== undefined && (mirror.lag > 0 || mirror.active < 0);
 }
 
 /** What keeps a consumer from being changed in place; null: nothing. */

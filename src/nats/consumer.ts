@@ -1,5 +1,6 @@
 // The durable consumer of a subscription: brought to what the subscription asks for, without losing its place.
 
+import { parseNatsTimestamp } from "#delivery/message.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
@@ -17,14 +18,17 @@ import {
 import { floorOf, requestConsumerInfo, requestDelete, wasOvertaken } from "./consumer-info.ts";
 import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "./consumer-plan.ts";
 import { cannot, checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
-import type { Position } from "./consumer-start.ts";
+import { checkContinuity, type Continuity, type Position, type RememberedPosition } from "./position.ts";
 import { readStream } from "./stream.ts";
 
 export interface AlignedConsumer {
   readonly consumerCreated: string;
   readonly streamCreated: string;
-  /** Of the stream. */
+  /** Of the stream: its last message, which may be deleted by now. */
   readonly lastSequence: number;
+  readonly lastTimestampNanos: bigint | null;
+  /** Of the stream with what Relay remembers of it. */
+  readonly continuity: Continuity;
   /** Everything of the stream up to it is done; without acks: delivered; null: not known. */
   readonly ackFloor: number | null;
   readonly change: "kept" | "created" | "updated" | "recreated";
@@ -35,13 +39,14 @@ export interface AlignedConsumer {
 /** Another relay may be at the same consumer: look again, so often at most. */
 const MAX_LOOKS = 6;
 const LOOK_AGAIN_MS = 50;
+const UNKNOWN: Continuity = { kind: "unknown" };
 
 /** One look came to an end, or found that the ground had moved. */
 type Look = { readonly kind: "aligned"; readonly aligned: AlignedConsumer } | { readonly kind: "look-again" };
 
 export interface AlignOptions {
   /** What Relay itself knows to be done; null: nothing. A consumer that is gone starts after it. */
-  readonly position: Position | null;
+  readonly position: RememberedPosition | null;
   /** Asked when a consumer with other acks is about to be deleted, which may be that of another relay. */
   readonly mayTakeAcks: () => boolean;
 }
@@ -54,6 +59,7 @@ interface Alignment extends AlignOptions {
 interface Planned<Kind extends ConsumerPlan["kind"]> {
   readonly stream: StreamInfo;
   readonly plan: Extract<ConsumerPlan, { kind: Kind }>;
+  readonly continuity: Continuity;
   readonly isLast: boolean;
 }
 
@@ -76,24 +82,44 @@ export async function alignConsumer(
 }
 
 async function lookOnce(alignment: Alignment, isLast: boolean): Promise<Look> {
-  const { connection, settings, position } = alignment;
+  const { connection, settings } = alignment;
   const sight = await lookAtConsumer(connection, settings);
   const { stream } = sight;
+  const position = await checkPosition(alignment, stream);
+  const continuity = position?.continuity ?? UNKNOWN;
   const plan = planConsumer(sight, settings, position);
   switch (plan.kind) {
     case "refuse":
       throw refusal(settings, plan.reason);
     case "keep":
-      return aligned(stream, plan.consumer, { change: "kept", notes: plan.notes });
+      return aligned(stream, plan.consumer, { change: "kept", notes: plan.notes, continuity });
     case "create": {
       const { start, notes, isKnown } = plan.planned;
-      return make(alignment, { stream, start, notes, change: isKnown ? "recreated" : "created", isLast });
+      return make(alignment, {
+        stream,
+        start,
+        notes,
+        change: isKnown ? "recreated" : "created",
+        continuity,
+        isLast,
+      });
     }
     case "update":
-      return update(alignment, { stream, plan, isLast });
+      return update(alignment, { stream, plan, continuity, isLast });
     case "recreate":
-      return remake(alignment, { stream, plan, isLast });
+      return remake(alignment, { stream, plan, continuity, isLast });
   }
+}
+
+async function checkPosition(
+  { connection, settings, position }: Alignment,
+  info: StreamInfo,
+): Promise<Position | null> {
+  if (position === null) return null;
+  const { domain, stream } = settings.source;
+  const { streamCreated, sequence } = position;
+  const continuity = await checkContinuity(connection, { domain, stream, info }, position);
+  return { streamCreated, sequence, continuity };
 }
 
 /** Makes the consumer anew at another place. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
@@ -105,7 +131,7 @@ export async function moveConsumer(
   const stream = await readSource(connection, settings);
   for (let looks = 1; ; looks += 1) {
     const info = await moveOnce(connection, settings, { start, isLast: looks === MAX_LOOKS });
-    if (info !== null) return toAligned(stream, info, { change: "created", notes: [] });
+    if (info !== null) return toAligned(stream, info, { change: "created", notes: [], continuity: UNKNOWN });
     await pauseAfter(looks);
   }
 }
@@ -175,6 +201,7 @@ async function make(
     start: Start;
     notes: readonly string[];
     change: "created" | "recreated";
+    continuity: Continuity;
     isLast: boolean;
   },
 ): Promise<Look> {
@@ -182,7 +209,7 @@ async function make(
   const answer = await requestPut(connection, { settings, config, action: "create" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return aligned(making.stream, answer.value, { change: making.change, notes: making.notes });
+    return aligned(making.stream, answer.value, making);
   }
   const isOvertaken = wasOvertaken(answer) || (await isPresent(connection, settings));
   if (!isOvertaken || making.isLast) throw toError(settings, answer);
@@ -191,20 +218,23 @@ async function make(
 
 async function update(
   { connection, settings }: Alignment,
-  { stream, plan, isLast }: Planned<"update">,
+  { stream, plan, continuity, isLast }: Planned<"update">,
 ): Promise<Look> {
   const config = toUpdatedConfig(plan.consumer.config, settings);
   const answer = await requestPut(connection, { settings, config, action: "update" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return aligned(stream, answer.value, { change: "updated", notes: plan.notes });
+    return aligned(stream, answer.value, { change: "updated", notes: plan.notes, continuity });
   }
   const isOvertaken = wasOvertaken(answer) || !(await isPresent(connection, settings));
   if (!isOvertaken || isLast) throw toError(settings, answer);
   return { kind: "look-again" };
 }
 
-async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"recreate">): Promise<Look> {
+async function remake(
+  alignment: Alignment,
+  { stream, plan, continuity, isLast }: Planned<"recreate">,
+): Promise<Look> {
   const { settings, mayTakeAcks } = alignment;
   if (plan.takesAcks && !mayTakeAcks()) {
     throw refusal(settings, "another relay wants it with another quality of service");
@@ -212,7 +242,7 @@ async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"r
   if (!(await removeOnce(alignment.connection, settings, isLast))) return { kind: "look-again" };
   const { start, notes } = plan.planned;
   const note = `Consumer ${settings.durable} was made ${describeRecreation(plan)}`;
-  return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });
+  return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", continuity, isLast });
 }
 
 function aligned(...told: Parameters<typeof toAligned>): Look {
@@ -222,13 +252,18 @@ function aligned(...told: Parameters<typeof toAligned>): Look {
 function toAligned(
   stream: StreamInfo,
   info: ConsumerInfo,
-  { change, notes }: Pick<AlignedConsumer, "change" | "notes">,
+  { change, notes, continuity }: Pick<AlignedConsumer, "change" | "notes" | "continuity">,
 ): AlignedConsumer {
+  const { last_seq: lastSequence, last_ts: lastTime } = stream.state;
+  const floor = floorOf(info, lastSequence);
   return {
     consumerCreated: info.created,
     streamCreated: stream.created,
-    lastSequence: stream.state.last_seq,
-    ackFloor: floorOf(info, stream.state.last_seq),
+    lastSequence,
+    lastTimestampNanos: parseNatsTimestamp(lastTime),
+    // Servers say that what is to start beyond the end was delivered up to its start.
+    ackFloor: floor === null ? null : Math.min(floor, lastSequence),
+    continuity,
     change,
     notes,
   };

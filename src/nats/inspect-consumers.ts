@@ -118,7 +118,10 @@ function describePlan(
     case "create": {
       const policy = describePolicy(settings.source.deliverPolicy);
       const start = `with deliver policy ${policy}, or after what this host has done of it before`;
-      return [{ level: "note", message: `${consumer} will be made, ${start}` }];
+      return [
+        { level: "note", message: `${consumer} will be made, ${start}` },
+        ...plan.planned.notes.map((message) => ({ level: "warning" as const, message })),
+      ];
     }
     case "recreate":
       return [{ level: "warning", message: `${consumer} will be made ${describeRecreation(plan)}` }];

@@ -22,6 +22,8 @@ const ALIGNED: AlignedConsumer = {
   consumerCreated: "2026-01-01T00:00:00Z",
   streamCreated: "2026-01-01T00:00:00Z",
   lastSequence: 0,
+  lastTimestampNanos: null,
+  continuity: { kind: "unknown" },
   ackFloor: 0,
   change: "kept",
   notes: [],
