@@ -16,7 +16,13 @@ import type { AlignedConsumer } from "#nats/consumer.ts";
 import { isSameConsumer } from "#nats/consumer-info.ts";
 import { isSameTime } from "#nats/consumer-start.ts";
 import type { RememberedPosition } from "#nats/position.ts";
-import { type JournalEntry, type JournalHead, type JournalLine, openJournal } from "./journal.ts";
+import {
+  type JournalEntry,
+  type JournalHead,
+  type JournalLine,
+  openJournal,
+  probeJournal,
+} from "./journal.ts";
 
 export interface Guard {
   /** Where a lost consumer is to be made again; null: nothing is known of one. */
@@ -72,7 +78,13 @@ export interface GuardOptions {
 /** Opens the guard that is kept in the file at `path`. Rejects with the file system's error where it needs the file. */
 export async function openGuard(path: string, { isPrompt, needsFile, logger }: GuardOptions): Promise<Guard> {
   const { journal, lines, fault } = await openJournal(path);
-  if (fault !== null && needsFile) throw fault;
+  if (needsFile) {
+    if (fault !== null) throw fault;
+    await probeJournal(path).catch(async (error: unknown) => {
+      await journal.close();
+      throw error;
+    });
+  }
   let head: JournalHead | null = null;
   let done = new Map<number, bigint>();
   /** Those that the last floor has passed: the server may have told it, and forget it a moment later. */

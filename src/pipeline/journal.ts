@@ -3,7 +3,7 @@
 // The newest head counts. Lines are never changed: once in a while the file is written anew with those that still count.
 
 import { writeSync } from "node:fs";
-import { mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { codeOf } from "#lib/errors.ts";
 
@@ -63,6 +63,7 @@ export interface OpenedJournal {
 const SPARE_LINES = 1024;
 const MAX_LINES = 400_000;
 const MAX_SYNC_LENGTH = 512;
+const PROBE_BYTES = 16_384;
 /** There is no file, or not even its directory. */
 const ABSENT: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"]);
 
@@ -205,6 +206,18 @@ async function putInPlace(path: string, text: string): Promise<FileHandle> {
   } catch (error) {
     await next.close();
     throw error;
+  }
+}
+
+/** Rejects with the file system's error where a journal at `path` could not be written. Leaves nothing, and waits for no disk. */
+export async function probeJournal(path: string): Promise<void> {
+  const temporary = `${path}.new`;
+  const probe = await open(temporary, "w", 0o600);
+  try {
+    await probe.appendFile("\0".repeat(PROBE_BYTES));
+  } finally {
+    await probe.close();
+    await rm(temporary, { force: true });
   }
 }
 

@@ -1,8 +1,8 @@
 // A state directory that cannot be written when the relay starts: it delivers all the same, save under AT_MOST_ONCE, and uses
 // the directory as soon as it can.
 
-import { mkdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { jetstream } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
 import { type ConfigOptions, testConfig } from "../support/config.ts";
@@ -100,6 +100,23 @@ test("AT_MOST_ONCE: a relay sends nothing without a journal, says why, and start
   await eventually(() => setup.receiver.requests.length === 2);
   await eventually(async () => (await readiness(relay)).status === 200);
   expect(relay.logs.filter(({ message }) => message === "Subscription waits")).toHaveLength(1);
+}, 40_000);
+
+test("AT_MOST_ONCE: a relay waits while the disk of its state directory is full, and starts once there is room", async () => {
+  await using setup = await setUp();
+  const full = 'mount -t tmpfs -o size=1m none "$0" && dd if=/dev/zero of="$0/other" bs=4k; exec "$@"';
+  const callbackUrl = `${setup.receiver.url}/sub`;
+  await using relay = await startRelay({
+    config: testConfig({ natsUrl: setup.nats.url, callbackUrl, qos: "AT_MOST_ONCE" }),
+    directory: dirname(setup.state),
+    wrapper: ["unshare", "-m", "sh", "-c", full, setup.state],
+  });
+  await setup.publish("1", "2");
+  await eventually(async () => (await readiness(relay)).text.includes("Cannot open the journal: ENOSPC"));
+  expect(setup.receiver.requests).toEqual([]);
+  await rm(`/proc/${relay.pid}/root${setup.state}/other`);
+  await eventually(() => setup.receiver.requests.length === 2);
+  expect(setup.receiver.names("/sub")).toEqual(["1", "2"]);
 }, 40_000);
 
 test("AUTO: a relay starts and delivers where the state directory cannot be made", async () => {
