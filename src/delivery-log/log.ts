@@ -62,7 +62,7 @@ const FLUSH_MS = 200;
 const RETRY_MS = 1000;
 const WARN_MS = 60_000;
 const TRIM_MS = 10_000;
-const TRIM_AGAIN_MS = 100;
+const TRIM_AGAIN_MS = 25;
 const NO_ROOM = "The disk has no room for it: what is free is kept for the journals";
 
 /** Nothing has to be there; what cannot be opened is tried again. */

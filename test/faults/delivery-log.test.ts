@@ -69,9 +69,10 @@ test("a small disk is not filled by the log: AT_MOST_ONCE goes on, and the newes
   expect(await readMetric(relay, "relay_delivery_log_dropped_total")).toBe(0);
   const complaints = relay.logs.filter(({ message }) => /^(?:Delivery log|Subscription)/u.test(message));
   expect(complaints).toEqual([]);
-  // Something else takes the rest: the log gives room back.
-  Bun.spawnSync(["dd", "if=/dev/zero", `of=${disk}/other`, "bs=4k", "count=1024"]);
-  expect(freeBytes()).toBe(0);
+  // Something else takes nearly all of the rest: the log gives room back.
+  const taken = Math.floor(freeBytes() / 4096) - 75;
+  Bun.spawnSync(["dd", "if=/dev/zero", `of=${disk}/other`, "bs=4k", `count=${taken}`]);
+  expect(freeBytes()).toBeLessThan(0.4 * MIB);
   await eventually(() => freeBytes() >= 0.9 * MIB, { withinMs: 30_000 });
   await setup.publish("last");
   await eventually(() => setup.receiver.names("/sub").includes("last"));
