@@ -97,12 +97,11 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   const own = [metrics.observer, activity.observer, records, createLogObserver(logger)];
   const observer = joinObservers([...own, ...observers]);
   let fetch = createFetch();
-  const listeners = await openListeners(initial, (request, bindings) => fetch(request, bindings)).catch(
-    (error: unknown) => {
-      deliveryLog.close();
-      throw error;
-    },
-  );
+  const listening = openListeners(initial, (request, bindings) => fetch(request, bindings), { logger });
+  const listeners = await listening.catch((error: unknown) => {
+    deliveryLog.close();
+    throw error;
+  });
   const progress = createProgress({ now: () => performance.now() });
   core = startCore(initial, {
     logger,

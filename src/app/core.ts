@@ -133,7 +133,12 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       readConsumer: ({ source: { domain, stream }, durable }) =>
         readConsumer(connection, { domain, stream, durable }),
       startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
-      openGuard: ({ id, qos }) => openGuard(guardPath(id), { isPrompt: isOrdered(qos), logger: own }),
+      openGuard: ({ id, qos }) =>
+        openGuard(guardPath(id), {
+          isPrompt: isOrdered(qos),
+          needsFile: qos === "AT_MOST_ONCE",
+          logger: own,
+        }),
       openCallback: (wanted) =>
         openCallbacks.keep(
           wanted.id,

@@ -24,7 +24,7 @@ const MAX_REQUEST_BYTES = Number.MAX_SAFE_INTEGER;
 /** The longest path that a socket address holds. */
 const MAX_SOCKET_PATH_BYTES = 107;
 /** What a path without a listener answers to a connection. */
-const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
+const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED", "ENOTSOCK"]);
 
 /** Rejects with a RelayError where the address is taken or not ours, or a file of `tls` does not serve. */
 export async function listenTcp(

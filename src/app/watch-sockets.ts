@@ -7,12 +7,13 @@ const GONE = "The control socket is gone: restart the relay";
 
 /** Null while all of them are there, else what is wrong. Logged when it begins. Never rejects. */
 export function watchSockets(
-  paths: readonly string[],
+  opened: () => readonly string[],
   { logger }: { logger: Logger },
 ): () => Promise<string | null> {
   let isLogged = false;
 
   async function check(): Promise<string | null> {
+    const paths = opened();
     const found = await Promise.all(paths.map((path) => lstat(path).catch(() => null)));
     const missing = paths.filter((_, index) => found[index]?.isSocket() !== true);
     if (missing.length > 0 && !isLogged) logger.error(GONE, { paths: missing });

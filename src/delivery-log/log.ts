@@ -2,7 +2,8 @@
 //
 //   append -> queue -> write -> followers are woken
 //               |        |-> fault: counted, the file is opened anew, what waits is tried again
-//               |        \-> checkpoint due: what waits is written after it
+//               |        |-> checkpoint due: what waits is written after it
+//               |        \-> the rest of the disk is for the journals: the oldest go, or nothing is written
 //               \-> full: dropped, counted
 //
 // Nothing here stops a delivery: no call of it throws, and none waits for the disk but in its own turn.
@@ -14,9 +15,10 @@ import type { Logger } from "#lib/logger.ts";
 import type { Mask } from "#lib/mask.ts";
 import { isBroken, moveAside } from "./broken-file.ts";
 import { type SyncFile, syncFile } from "./checkpoint.ts";
+import { boundToDisk, type ReadDisk, readDisk } from "./disk.ts";
 import { BATCH_RECORDS, createQueue } from "./queue.ts";
 import type { StoredRecord } from "./row.ts";
-import { type Bounds, openStore, type Slice, type SliceQuery, type Store } from "./store.ts";
+import { type Bounds, openStore, roomFor, type Slice, type SliceQuery, type Store } from "./store.ts";
 import { createWaiters, type WaitEnd } from "./waiters.ts";
 
 export interface DeliveryLog {
@@ -53,17 +55,19 @@ export interface DeliveryLogOptions {
   readonly mask: Mask;
   readonly logger: Logger;
   readonly sync?: SyncFile;
+  readonly disk?: ReadDisk;
 }
 
 const FLUSH_MS = 200;
 const RETRY_MS = 1000;
 const WARN_MS = 60_000;
-const TRIM_MS = 60_000;
-const TRIM_AGAIN_MS = 100;
+const TRIM_MS = 10_000;
+const TRIM_AGAIN_MS = 25;
+const NO_ROOM = "The disk has no room for it: what is free is kept for the journals";
 
 /** Nothing has to be there; what cannot be opened is tried again. */
 export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
-  const { mask, logger, sync = syncFile } = options;
+  const { mask, logger, sync = syncFile, disk = readDisk } = options;
   const queue = createQueue();
   const waiters = createWaiters();
   let { bounds } = options;
@@ -72,6 +76,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   let dropped = 0;
   let faults = 0;
   let fault: string | null = null;
+  let hasRoom = true;
   let retryAt = -Infinity;
   let warnedAt = -Infinity;
   let flushTimer: Timer | null = null;
@@ -97,6 +102,17 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     } catch (error) {
       return { kind: "unavailable", reason: noteFault(error) };
     }
+  }
+
+  const boundsNow = () => boundToDisk(path, bounds, disk);
+
+  /** Logged when it changes. */
+  function noteRoom(next: boolean): void {
+    if (next === hasRoom) return;
+    hasRoom = next;
+    if (hasRoom) return logger.info("Delivery log has room again");
+    faults += 1;
+    logger.warn("Delivery log is not written", { reason: NO_ROOM, waiting: queue.length, dropped });
   }
 
   function noteFault(error: unknown): string {
@@ -163,7 +179,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   function mayWrite(): boolean {
     if (isCheckpointing) return false;
     tryWith((opened) => {
-      if (opened.isCheckpointDue(bounds)) void checkpoint(opened); // Never rejects.
+      if (opened.isCheckpointDue(boundsNow())) void checkpoint(opened); // Never rejects.
     });
     return !isCheckpointing;
   }
@@ -182,9 +198,12 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
 
   function writeBatch(): boolean {
     const batch = queue.batch();
+    const current = boundsNow();
+    noteRoom(roomFor(current) > 0);
+    if (!hasRoom) return false;
     const result = use((opened) => {
       const masked = batch.map((record) => maskRecord(record, mask));
-      return opened.write(masked, bounds);
+      return opened.write(masked, current);
     });
     if (result.kind === "unavailable") return false;
     queue.remove(batch.length);
@@ -194,7 +213,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   }
 
   function trim(): void {
-    const result = mayWrite() ? use((opened) => opened.trim(bounds)) : null;
+    const result = mayWrite() ? use((opened) => opened.trim(boundsNow())) : null;
     const hasMore = result === null || (result.kind === "done" && result.value);
     trimTimer = setTimeout(trim, hasMore ? TRIM_AGAIN_MS : TRIM_MS);
   }
@@ -212,7 +231,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
       if (newest.kind === "done" && newest.value > id) return "newer";
       return waiters.wait(signal);
     },
-    stats: () => ({ written, dropped, faults, fault }),
+    stats: () => ({ written, dropped, faults, fault: fault ?? (hasRoom ? null : NO_ROOM) }),
     setBounds(next) {
       bounds = next;
     },

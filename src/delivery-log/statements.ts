@@ -124,7 +124,7 @@ export function prepare(database: Database): Statements {
     ),
     pages: statement("PRAGMA page_count"),
     freePages: statement("PRAGMA freelist_count"),
-    vacuum: statement("PRAGMA incremental_vacuum(256)"),
+    vacuum: statement("PRAGMA incremental_vacuum(8)"),
     finalize: () => prepared.forEach((made) => made.finalize()),
   };
 }

@@ -60,6 +60,10 @@ const PAGE_BYTES = 4096;
 const SLICE_RECORDS = 2000;
 const DELETE_OLD = 500;
 const MAX_TRIM_STEPS = 4;
+/** Of a file that shrinks, at once. */
+const MAX_VACUUM_STEPS = 32;
+/** What one step deletes, unless that is little of the bound: on a full disk a step has next to no room for its writes. */
+const MIN_STEP_BYTES = 64 * 1024;
 /** What one batch may add to the log of writes beyond its bound. */
 const BATCH_BYTES = 512 * 1024;
 /** Ids hold the time: so many can be given out in a millisecond before they run ahead of it. */
@@ -120,10 +124,12 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
 
   /** True: it is still too large. */
   function trimSize(bounds: Bounds): boolean {
+    const stepBytes = Math.max(MIN_STEP_BYTES, Math.floor(bounds.maxBytes / 8));
     for (let step = 0; step < MAX_TRIM_STEPS; step += 1) {
       const excess = excessBytes(bounds);
       if (excess <= 0) return false;
-      const last = statements.lastOfBytes.get(excess)?.id ?? null;
+      if (step > 0 && checkpoints.isDue(bounds.maxBytes)) return true;
+      const last = statements.lastOfBytes.get(Math.min(excess, stepBytes))?.id ?? null;
       if (last === null) return false;
       statements.deleteUpTo.run(last);
     }
@@ -136,7 +142,10 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
       (statements.pages.get()?.page_count ?? 0) * PAGE_BYTES > roomFor(bounds) &&
       (statements.freePages.get()?.freelist_count ?? 0) > 0;
     if (!isOversized()) return false;
-    statements.vacuum.all();
+    for (let step = 0; step < MAX_VACUUM_STEPS && isOversized(); step += 1) {
+      if (step > 0 && checkpoints.isDue(bounds.maxBytes)) return true;
+      statements.vacuum.all();
+    }
     if (!isOversized()) checkpoints.request();
     return true;
   }
@@ -168,7 +177,8 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
     trim(bounds) {
       const { changes } = statements.deleteBefore.run(toId(Date.now() - bounds.maxAgeMs), DELETE_OLD);
       const isStillLarge = trimSize(bounds);
-      return shrink(bounds) || isStillLarge || changes >= DELETE_OLD;
+      const isFull = checkpoints.isDue(bounds.maxBytes);
+      return isFull || shrink(bounds) || isStillLarge || changes >= DELETE_OLD;
     },
     isCheckpointDue: ({ maxBytes }) => checkpoints.isDue(maxBytes),
     checkpoint: (sync) => checkpoints.run(sync),
@@ -207,8 +217,8 @@ function readVersion(database: Database): number {
   return row?.user_version ?? 0;
 }
 
-/** What records may take, so that the file and its log of writes stay below the bound together. */
-function roomFor({ maxBytes }: Bounds): number {
+/** What records may take, so that the file and its log of writes stay below the bound together; below 0: nothing fits. */
+export function roomFor({ maxBytes }: Bounds): number {
   return maxBytes - 2 * writesBytesOf(maxBytes) - BATCH_BYTES;
 }
 

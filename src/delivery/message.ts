@@ -49,3 +49,11 @@ export function toNatsTimestamp(timestampNanos: bigint): string {
 const formatSeconds = withMemory((digits) => new Date(Number(digits) * 1000).toISOString().slice(0, 19));
 
 const TRAILING_ZEROS = /0+$/;
+
+/** null: it is no such time. */
+export function parseNatsTimestamp(text: string): bigint | null {
+  const [, seconds = "", fraction = ""] = /^([^.Z]+)(?:\.(\d{1,9}))?Z$/.exec(text) ?? [];
+  const wholeMs = Date.parse(`${seconds}Z`);
+  if (Number.isNaN(wholeMs)) return null;
+  return BigInt(wholeMs) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
+}

@@ -131,8 +131,10 @@ export const streamInfo = v.object({
     bytes: SEQUENCE,
     first_seq: SEQUENCE,
     last_seq: SEQUENCE,
+    last_ts: v.optional(v.string(), ""),
     consumer_count: v.optional(COUNT, 0),
   }),
+  mirror: v.optional(v.object({ lag: COUNT, active: COUNT })),
   ts: v.optional(v.string()),
 });
 

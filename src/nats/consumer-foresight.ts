@@ -37,7 +37,7 @@ function foreseeOfWorkQueue(
   { source }: ConsumerSettings,
   neighbours: readonly Neighbour[],
 ): string | null {
-  const isByPolicy = plan.kind === "create" && plan.planned.start.kind === "policy";
+  const isByPolicy = plan.kind === "create" && plan.planned.start.kind !== "remaining";
   if (isByPolicy && source.deliverPolicy.kind !== "all") {
     const found = describePolicy(source.deliverPolicy);
     return `a work queue takes only consumers that deliver all, so its deliverPolicy cannot be ${found}`;

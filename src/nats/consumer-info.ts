@@ -50,7 +50,8 @@ export async function readConsumer(
   return {
     consumerCreated: info.created,
     config: info.config,
-    ackFloor: floorOf(info, 0),
+    // Where one starts that has delivered nothing is known only together with its stream.
+    ackFloor: info.delivered.consumer_seq === 0 && info.num_pending === 0 ? null : floorOf(info, 0),
     deliveredSequence: info.delivered.stream_seq,
     pending: info.num_pending,
     ackPending: info.num_ack_pending,

@@ -6,7 +6,8 @@ import type { ConsumerInfo, StreamInfo } from "./answers.ts";
 import { changedDeliverPolicy, type ConsumerSettings, filtersOf, type Start } from "./consumer-config.ts";
 import { differences, FILTERS, fixedDifferences } from "./consumer-fields.ts";
 import { floorOf } from "./consumer-info.ts";
-import { planStart, type PlannedStart, type Position } from "./consumer-start.ts";
+import { planStart, type PlannedStart } from "./consumer-start.ts";
+import type { Position } from "./position.ts";
 import { takesSeveralFilters } from "./stream.ts";
 
 const NANOS_PER_SECOND = 1_000_000_000;
@@ -14,6 +15,7 @@ const NANOS_PER_SECOND = 1_000_000_000;
 const CLOCKS_APART_MS = 1000;
 
 const SKIPPED = "with other filters it passed over messages";
+const TAIL_LOST = "the stream lost messages, and it would pass over new ones";
 
 /** What the server showed. */
 export interface Sight {
@@ -67,6 +69,9 @@ export function planConsumer(
 ): ConsumerPlan {
   const reason = findForbidden(stream, settings);
   if (reason !== null) return { kind: "refuse", reason };
+  if (position?.continuity.kind === "cut" && isCatchingUp(stream)) {
+    return { kind: "refuse", reason: "the mirror has not caught up with its origin yet" };
+  }
   if (consumer === null) {
     const planned = planStart(stream, settings, position);
     const notes = [...planned.notes, ...notesOfThreshold(settings)];
@@ -75,26 +80,35 @@ export function planConsumer(
   if (consumer.config.deliver_subject !== undefined) {
     return { kind: "refuse", reason: "a push consumer has that name" };
   }
-  const isAhead = hasSkipped && position !== null && differences(consumer.config, settings).includes(FILTERS);
-  const obstacle = isAhead ? SKIPPED : findObstacle({ stream, consumer }, settings);
-  if (obstacle !== null) {
-    const told = { streamCreated: stream.created, sequence: floorOf(consumer, stream.state.last_seq) };
-    const known = (isAhead || told.sequence === null) && position !== null ? position : told;
-    const takesAcks = fixedDifferences(consumer.config, settings).includes("acks");
-    return {
-      kind: "recreate",
-      consumer,
-      planned: withoutLoss(planStart(stream, settings, known), consumer),
-      sequence: known.sequence,
-      reason: obstacle,
-      takesAcks,
-    };
-  }
+  const recreation = planRecreation({ stream, consumer }, settings, { position, hasSkipped });
+  if (recreation !== null) return recreation;
   const notes = [...notesOf(consumer, settings), ...notesOfThreshold(settings)];
   const fields = differences(consumer.config, settings);
   return fields.length === 0
     ? { kind: "keep", consumer, notes }
     : { kind: "update", consumer, fields, notes };
+}
+
+/** null: it need not be made anew. */
+function planRecreation(
+  { stream, consumer }: { stream: StreamInfo; consumer: ConsumerInfo },
+  settings: ConsumerSettings,
+  { position, hasSkipped }: { position: Position | null; hasSkipped: boolean },
+): Extract<ConsumerPlan, { kind: "recreate" }> | null {
+  const floor = floorOf(consumer, stream.state.last_seq);
+  const isAhead = hasSkipped && position !== null && differences(consumer.config, settings).includes(FILTERS);
+  const takesAcks = fixedDifferences(consumer.config, settings).includes("acks");
+  if (position !== null && isBeyondStream(position, floor)) {
+    const planned = planStart(stream, settings, position);
+    const sequence = planned.start.kind === "sequence" ? planned.start.sequence - 1 : null;
+    return { kind: "recreate", consumer, planned, sequence, reason: TAIL_LOST, takesAcks };
+  }
+  const reason = isAhead ? SKIPPED : findObstacle({ stream, consumer }, settings);
+  if (reason === null) return null;
+  const told: Position = { streamCreated: stream.created, sequence: floor, continuity: { kind: "unknown" } };
+  const known = (isAhead || told.sequence === null) && position !== null ? position : told;
+  const planned = withoutLoss(planStart(stream, settings, known), consumer);
+  return { kind: "recreate", consumer, planned, sequence: known.sequence, reason, takesAcks };
 }
 
 /** Where nothing tells how far `consumer` was, it is not started by its policy again, which would leave out what it had. */
@@ -115,6 +129,20 @@ export function placeOf(consumer: ConsumerInfo, floor: number | null): Exclude<S
   if (delivered.consumer_seq === 1) return { kind: "sequence", sequence: delivered.stream_seq };
   const time = new Date(Date.parse(created) - CLOCKS_APART_MS);
   return { kind: "at", policy: { kind: "start-time", time } };
+}
+
+/**
+ * The stream has lost its tail, and its consumer still stands where that was: servers before 2.11 deliver nothing that is
+ * published up to there. One that went back with its stream goes on by itself.
+ */
+function isBeyondStream({ continuity, sequence }: Position, floor: number | null): boolean {
+  if (continuity.kind !== "cut" || sequence === null || floor === null) return false;
+  return floor >= sequence && floor > continuity.sequence;
+}
+
+/** It has less than its origin, or has not heard of it yet. */
+function isCatchingUp({ mirror }: StreamInfo): boolean {
+  return mirror !== undefined && (mirror.lag > 0 || mirror.active < 0);
 }
 
 /** What keeps a consumer from being changed in place; null: nothing. */

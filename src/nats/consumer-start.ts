@@ -2,15 +2,10 @@
 
 import type { StreamInfo } from "./answers.ts";
 import { type ConsumerSettings, describePolicy, type Start } from "./consumer-config.ts";
+import type { Position } from "./position.ts";
 
 /** Times of creation that differ by this much are the same one, written again by a restart. */
 const SAME_TIME_MS = 1;
-
-/** Everything up to and including `sequence` of the stream that was created then is done; null: not known. */
-export interface Position {
-  readonly streamCreated: string;
-  readonly sequence: number | null;
-}
 
 export interface PlannedStart {
   readonly start: Start;
@@ -19,17 +14,20 @@ export interface PlannedStart {
   readonly isKnown: boolean;
 }
 
+/** `position` null: Relay knows nothing of the stream, nor that it was missing once. */
 export function planStart(
   stream: StreamInfo,
   settings: ConsumerSettings,
   position: Position | null,
 ): PlannedStart {
-  if (position === null) return { start: { kind: "policy" }, notes: [], isKnown: false };
+  if (position === null) return startByPolicy(stream, settings);
   const { durable, source } = settings;
-  if (!isSameTime(position.streamCreated, stream.created)) {
-    const start = describePolicy(source.deliverPolicy);
-    const note = `Stream ${source.stream} was made anew: consumer ${durable} starts with deliver policy ${start}`;
-    return { start: { kind: "policy" }, notes: [note], isKnown: false };
+  const { continuity } = position;
+  const isSame = isSameTime(position.streamCreated, stream.created);
+  // Whatever the policy says: it was about a stream that came before.
+  if (continuity.kind === "unknown" ? !isSame : continuity.sequence === 0) {
+    const note = `Stream ${source.stream} has nothing of what Relay knew of it: consumer ${durable} reads it from its beginning`;
+    return { start: { kind: "remaining" }, notes: [note], isKnown: false };
   }
   if (position.sequence === null) {
     const start = describePolicy(source.deliverPolicy);
@@ -39,15 +37,28 @@ export function planStart(
   // The server takes no other start there, and what is done has left the stream.
   if (stream.config.retention === "workqueue")
     return { start: { kind: "remaining" }, notes: [], isKnown: true };
-  const last = stream.state.last_seq;
-  const sequence = Math.min(position.sequence, last);
-  const notes =
-    position.sequence <= last
-      ? []
-      : [`Stream ${source.stream} ends at ${last}, before ${position.sequence}: it lost its last messages`];
-  return { start: { kind: "sequence", sequence: sequence + 1 }, notes, isKnown: true };
+  if (continuity.kind !== "cut") return startAfter(Math.min(position.sequence, stream.state.last_seq));
+  const sequence = Math.min(position.sequence, continuity.sequence);
+  const note = `Stream ${source.stream} lost messages that were known: consumer ${durable} goes on after ${sequence}`;
+  return { ...startAfter(sequence), notes: [note] };
 }
 
-function isSameTime(left: string, right: string): boolean {
+function startAfter(sequence: number): PlannedStart {
+  return { start: { kind: "sequence", sequence: sequence + 1 }, notes: [], isKnown: true };
+}
+
+/** Beyond the end servers wait for the sequence, or deliver the last message, by their version. */
+function startByPolicy({ state: { last_seq: last } }: StreamInfo, settings: ConsumerSettings): PlannedStart {
+  const { durable, source } = settings;
+  const { deliverPolicy: policy } = source;
+  if (policy.kind !== "start-sequence" || policy.sequence <= last + 1) {
+    return { start: { kind: "policy" }, notes: [], isKnown: false };
+  }
+  const note = `Stream ${source.stream} ends at ${last}, before start sequence ${policy.sequence}: consumer ${durable} starts with the next message`;
+  return { start: { kind: "sequence", sequence: last + 1 }, notes: [note], isKnown: false };
+}
+
+/** Of creation. */
+export function isSameTime(left: string, right: string): boolean {
   return left === right || Math.abs(Date.parse(left) - Date.parse(right)) <= SAME_TIME_MS;
 }

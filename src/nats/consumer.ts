@@ -1,9 +1,10 @@
 // The durable consumer of a subscription: brought to what the subscription asks for, without losing its place.
 
+import { parseNatsTimestamp } from "#delivery/message.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { sleep } from "#lib/sleep.ts";
 
-import type { ConsumerInfo } from "./answers.ts";
+import type { ConsumerInfo, StreamInfo } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import {
@@ -19,13 +20,16 @@ import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from 
 import { checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
 import { replaceConsumer } from "./consumer-replace.ts";
 import { isPresent, lookAtConsumer, lookAtRest } from "./consumer-sight.ts";
-import type { Position } from "./consumer-start.ts";
+import { checkContinuity, type Continuity, type Position, type RememberedPosition } from "./position.ts";
 
 export interface AlignedConsumer {
   readonly consumerCreated: string;
   readonly streamCreated: string;
-  /** Of the stream. */
+  /** Of the stream: its last message, which may be deleted by now. */
   readonly lastSequence: number;
+  readonly lastTimestampNanos: bigint | null;
+  /** Of the stream with what Relay remembers of it. */
+  readonly continuity: Continuity;
   /** Everything of the stream up to it is done; without acks: delivered; null: not known. */
   readonly ackFloor: number | null;
   readonly change: "kept" | "created" | "updated" | "recreated";
@@ -41,6 +45,7 @@ export interface Aligned extends AlignedConsumer {
 /** Another relay may be at the same consumer: look again, so often at most. */
 const MAX_LOOKS = 6;
 const LOOK_AGAIN_MS = 50;
+const UNKNOWN: Continuity = { kind: "unknown" };
 const NEVER = new AbortController().signal;
 export const NOTHING_KNOWN = { takesAcks: null, maxAckPending: Infinity };
 
@@ -49,7 +54,7 @@ export type Look = { readonly kind: "aligned"; readonly aligned: Aligned } | { r
 
 export interface AlignOptions {
   /** What Relay itself knows to be done; null: nothing. A consumer that is gone starts after it. */
-  readonly position: Position | null;
+  readonly position: RememberedPosition | null;
   /** Somebody gave it other filters while it was pulled from: it goes back to `position`. */
   readonly hasSkipped: boolean;
   /** Asked when a consumer with other acks is about to be deleted, which may be that of another relay. */
@@ -72,6 +77,8 @@ export interface Alignment extends AlignOptions {
 export interface Ground {
   readonly alignment: Alignment;
   readonly sight: Sight;
+  /** What Relay itself knows to be done, held against the stream; null: nothing. */
+  readonly position: Position | null;
   readonly settings: ConsumerSettings;
   readonly isLast: boolean;
 }
@@ -115,16 +122,28 @@ export async function lookUntil(
     const sight = await lookAtRest(connection, wanted, signal);
     const { maxAckPending, ...fitted } = fitToStream(wanted, sight.stream);
     const settings = { ...fitted, maxAckPending: Math.min(maxAckPending, alignment.maxAckPending) };
-    const look = await act({ alignment, sight, settings, isLast: looks === MAX_LOOKS });
+    const position = await checkPosition(alignment, sight.stream);
+    const look = await act({ alignment, sight, position, settings, isLast: looks === MAX_LOOKS });
     if (look.kind === "aligned") return look.aligned;
     await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), signal);
   }
   throw refusal(wanted, "somebody else keeps changing it");
 }
 
+async function checkPosition(
+  { connection, wanted, position }: Alignment,
+  info: StreamInfo,
+): Promise<Position | null> {
+  if (position === null) return null;
+  const { domain, stream } = wanted.source;
+  const { streamCreated, sequence } = position;
+  const continuity = await checkContinuity(connection, { domain, stream, info }, position);
+  return { streamCreated, sequence, continuity };
+}
+
 async function lookOnce(ground: Ground): Promise<Look> {
-  const { alignment, sight, settings } = ground;
-  const plan = planConsumer(sight, settings, alignment);
+  const { alignment, sight, position, settings } = ground;
+  const plan = planConsumer(sight, settings, { position, hasSkipped: alignment.hasSkipped });
   switch (plan.kind) {
     case "refuse":
       throw refusal(settings, plan.reason);
@@ -225,17 +244,22 @@ async function remake(ground: Ground, plan: Extract<ConsumerPlan, { kind: "recre
 }
 
 function aligned(
-  { sight: { stream }, settings }: Ground,
+  { sight: { stream }, position, settings }: Ground,
   info: ConsumerInfo,
   { change, notes }: Pick<AlignedConsumer, "change" | "notes">,
 ): Look {
+  const { last_seq: lastSequence, last_ts: lastTime } = stream.state;
+  const floor = floorOf(info, lastSequence);
   return {
     kind: "aligned",
     aligned: {
       consumerCreated: info.created,
       streamCreated: stream.created,
-      lastSequence: stream.state.last_seq,
-      ackFloor: floorOf(info, stream.state.last_seq),
+      lastSequence,
+      lastTimestampNanos: parseNatsTimestamp(lastTime),
+      continuity: position?.continuity ?? UNKNOWN,
+      // Servers say that what is to start beyond the end was delivered up to its start.
+      ackFloor: floor === null ? null : Math.min(floor, lastSequence),
       change,
       notes,
       settings,

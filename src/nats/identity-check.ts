@@ -1,9 +1,12 @@
-// Asks the server whether a consumer is still the one that was aligned, after a time in which another relay may have moved it.
+// Asks the server whether a consumer is still the one that was aligned, after a time in which another relay may have moved it,
+// or a crash of the server may have taken back what it or its stream had.
 
 import { messageOf } from "#lib/errors.ts";
 
 import type { Connection } from "./connection.ts";
-import { type ConsumerRef, isSameConsumer, readConsumer } from "./consumer-info.ts";
+import { type ConsumerReading, type ConsumerRef, isSameConsumer, readConsumer } from "./consumer-info.ts";
+import { checkContinuity, type RememberedPosition } from "./position.ts";
+import { readStream } from "./stream.ts";
 
 export interface IdentityCheck {
   /** From now on it is not known. */
@@ -16,6 +19,7 @@ export interface IdentityCheck {
 export interface IdentityCheckOptions {
   readonly ref: ConsumerRef;
   readonly consumerCreated: string;
+  readonly position: () => RememberedPosition | null;
   readonly onSame: () => void;
   readonly onLost: (reason: string) => void;
   /** The server does not say, for this reason: it is to be asked again. */
@@ -24,7 +28,7 @@ export interface IdentityCheckOptions {
 
 export function createIdentityCheck(
   connection: Connection,
-  { ref, consumerCreated, onSame, onLost, onUnknown }: IdentityCheckOptions,
+  { ref, consumerCreated, position, onSame, onLost, onUnknown }: IdentityCheckOptions,
 ): IdentityCheck {
   let required = 0;
   let answered = 0;
@@ -39,6 +43,8 @@ export function createIdentityCheck(
       const consumer = await readConsumer(connection, ref);
       if (consumer === null) return onLost("consumer not found");
       if (!isSameConsumer(consumer.consumerCreated, consumerCreated)) return onLost("it was made anew");
+      const forgotten = await findForgotten(consumer);
+      if (forgotten !== null) return onLost(forgotten);
       answered = asked;
     } catch (error) {
       return onUnknown(messageOf(error));
@@ -46,6 +52,17 @@ export function createIdentityCheck(
       isAsking = false;
     }
     onSame();
+  }
+
+  /** What a server may have lost in a crash, in words; null: nothing. What is to be made of it takes another alignment. */
+  async function findForgotten({ ackFloor }: ConsumerReading): Promise<string | null> {
+    const remembered = position();
+    if (remembered === null) return null;
+    if (ackFloor !== null && ackFloor < (remembered.ackFloor ?? 0)) return "it forgot acknowledgements";
+    const info = await readStream(connection, ref);
+    if (info === null) return "stream not found";
+    const { kind } = await checkContinuity(connection, { ...ref, info }, remembered);
+    return kind === "cut" ? "its stream lost messages" : null;
   }
 
   return {

@@ -25,6 +25,7 @@ import { createPullPace } from "./pull-pace.ts";
 import { createPullRequests, type PullPurpose, pullTiming } from "./pull-request.ts";
 import { judgePullStatus, type PullVerdict, readPullStatus } from "./pull-status.ts";
 import { countDelivered, createPull, isGivenUp, type Pull } from "./pull.ts";
+import type { RememberedPosition } from "./position.ts";
 import { type Received, toReceived } from "./received.ts";
 import { settlesWithin } from "./settles-within.ts";
 import type { StreamRef } from "./stream.ts";
@@ -46,6 +47,8 @@ export interface PumpOptions {
   readonly durable: string;
   /** As the server wrote it: another one of that name is not pulled from. */
   readonly consumerCreated: string;
+  /** What is known of the stream; null: nothing. A consumer that knows less, or a stream that has less, is lost. */
+  readonly position: () => RememberedPosition | null;
   /** False: nothing is redelivered, so pulls are short and their end is waited for. */
   readonly acks: boolean;
   /** Of the consumer; 1: the next message waits for the ack of this one. */
@@ -105,6 +108,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const identity = createIdentityCheck(connection, {
     ref: { ...source, durable },
     consumerCreated: options.consumerCreated,
+    position: options.position,
     onSame,
     onLost: lose,
     onUnknown: (reason) => liveness.expect(SECOND_SIGN_MS, reason),

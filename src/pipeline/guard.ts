@@ -1,8 +1,12 @@
 // The replay guard: remembers what was completed, so that a server which forgot an acknowledgement causes no second request.
 //
-// It may cause a duplicate, never a loss. So its floor is the server's word and never computed here; an entry counts only for
-// the very message it was made for (sequence and time: a server that lost its tail gives a sequence out again); what the stream
-// lost is forgotten, and a stream or a consumer that is another one makes it forget everything.
+//   completed -> entry --floor passes it--> former entry --next floor--> dropped
+//                                                 \-> the newest is the witness
+//
+// It may cause a duplicate, never a loss. An entry is the very message that was completed, by sequence and time: a server that
+// lost its tail gives a sequence out again, and its clock may be behind. What has no entry any more counts as done only while
+// the server delivers again what lies below its own former floor, and only up to a message that the stream was seen to have
+// still (`Continuity`). What somebody else made anew makes it forget.
 
 import { rm } from "node:fs/promises";
 import { type Logger } from "#lib/logger.ts";
@@ -10,12 +14,21 @@ import { messageOf } from "#lib/errors.ts";
 import type { Message } from "#delivery/message.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { isSameConsumer } from "#nats/consumer-info.ts";
-import type { Position } from "#nats/consumer-start.ts";
-import { type JournalHead, openJournal } from "./journal.ts";
+import { isSameTime } from "#nats/consumer-start.ts";
+import type { RememberedPosition } from "#nats/position.ts";
+import {
+  type JournalEntry,
+  type JournalHead,
+  type JournalLine,
+  openJournal,
+  probeJournal,
+} from "./journal.ts";
 
 export interface Guard {
   /** Where a lost consumer is to be made again; null: nothing is known of one. */
-  position: () => Position | null;
+  position: () => RememberedPosition | null;
+  /** The stream was missing: one that is made later has nothing that came before the subscription. */
+  expectStream: () => Promise<void>;
   /** Tells which stream and consumer it is about from now on; forgets what does not fit them. */
   align: (consumer: AlignedConsumer) => Promise<void>;
   isDone: (message: Message) => boolean;
@@ -25,23 +38,31 @@ export interface Guard {
   markDoneDurably: (message: Message) => Promise<void>;
   /** Does nothing where the file is sound; else writes it anew, or rejects with the file system's error. */
   repair: () => Promise<void>;
-  /** The server's acknowledgement floor: what lies below it needs no entry of its own. null: not known. */
+  /** The server's acknowledgement floor: what lies below it soon needs no entry of its own. null: not known. */
   advance: (floor: number | null) => Promise<void>;
   /** Nothing counts as done any more, and the place is not known: for a consumer that was moved on purpose. */
   forget: () => Promise<void>;
-  /** Entries above the floor. */
+  /** Entries above the last floor. */
   readonly size: number;
   /** Writes what is not on disk yet. From then on nothing is written any more. */
   close: () => Promise<void>;
 }
 
 const FLUSH_DELAY_MS = 250;
+/** Between two tries to write where the disk fails. */
+const FAULT_DELAY_MS = 2000;
 const MAX_ENTRIES = 65_536;
 /** So many are dropped at once: the first of a Map is slow to find where one after the other is deleted. */
 const DROPPED_AT_ONCE = 4096;
-const WARNING_INTERVAL_MS = 60_000;
-/** No consumer was made then: the next one that is aligned does not fit. */
+/** No stream and no consumer was made then. */
 const NEVER = new Date(0).toISOString();
+const NOTHING: JournalHead = {
+  streamCreated: NEVER,
+  consumerCreated: NEVER,
+  place: null,
+  witness: null,
+  completed: 0,
+};
 
 export interface GuardOptions {
   /**
@@ -49,46 +70,95 @@ export interface GuardOptions {
    * of a second is repeated. For subscriptions in order, which complete one message at a time.
    */
   readonly isPrompt: boolean;
+  /** False: where the file cannot be written, memory serves until it can. */
+  readonly needsFile: boolean;
   readonly logger: Logger;
 }
 
-/** Opens the guard that is kept in the file at `path`. Rejects with the file system's error. */
-export async function openGuard(path: string, { isPrompt, logger }: GuardOptions): Promise<Guard> {
-  const opened = await openJournal(path);
-  const { journal } = opened;
-  let head: JournalHead | null = opened.head;
-  const done = new Map<number, bigint>();
-  let highest = head?.floor ?? 0;
-  for (const entry of opened.entries) remember(entry.sequence, entry.timestampNanos);
-  let lastWarningAt = -Infinity;
+/** Opens the guard that is kept in the file at `path`. Rejects with the file system's error where it needs the file. */
+export async function openGuard(path: string, { isPrompt, needsFile, logger }: GuardOptions): Promise<Guard> {
+  const { journal, lines, fault } = await openJournal(path);
+  if (needsFile) {
+    if (fault !== null) throw fault;
+    await probeJournal(path).catch(async (error: unknown) => {
+      await journal.close();
+      throw error;
+    });
+  }
+  let head: JournalHead | null = null;
+  let done = new Map<number, bigint>();
+  /** Those that the last floor has passed: the server may have told it, and forget it a moment later. */
+  let former = new Map<number, bigint>();
+  /** Up to here all is done of what the server delivers again; 0: only entries count. */
+  let repeatedUpTo = 0;
+  /** The highest that the server told since the last alignment. */
+  let toldFloor: number | null = null;
+  let isFaulty = false;
+  for (const line of lines) replay(line);
+  if (fault !== null) warn(fault);
 
-  function remember(sequence: number, timestampNanos: bigint): void {
+  function replay(line: JournalLine): void {
+    if (line.kind === "head") {
+      head = line.head;
+      passEntries(head.place);
+    } else if (line.entry.sequence > (head?.place ?? -1)) remember(line.entry);
+    else former.set(line.entry.sequence, line.entry.timestampNanos);
+  }
+
+  function remember({ sequence, timestampNanos }: JournalEntry): void {
     done.set(sequence, timestampNanos);
-    highest = Math.max(highest, sequence);
     if (done.size <= MAX_ENTRIES) return;
     for (const oldest of done.keys().take(DROPPED_AT_ONCE)) done.delete(oldest);
   }
 
-  /** A guard that cannot be written may cost a duplicate after a crash: said once a minute, never a reason to stop. */
+  /** Null: the floor has passed none. */
+  function passEntries(floor: number | null): JournalEntry | null {
+    if (floor === null) return null;
+    const passed = new Map<number, bigint>();
+    let newest: JournalEntry | null = null;
+    for (const [sequence, timestampNanos] of done) {
+      if (sequence > floor) continue;
+      done.delete(sequence);
+      passed.set(sequence, timestampNanos);
+      if (newest === null || sequence > newest.sequence) newest = { sequence, timestampNanos };
+    }
+    if (newest !== null) former = passed;
+    return newest;
+  }
+
+  function clear(): void {
+    done = new Map();
+    former = new Map();
+    repeatedUpTo = 0;
+  }
+
+  function* entries(): Generator<JournalEntry> {
+    for (const [sequence, timestampNanos] of former) yield { sequence, timestampNanos };
+    for (const [sequence, timestampNanos] of done) yield { sequence, timestampNanos };
+  }
+
+  /** A guard that cannot be written may cost a duplicate after a crash: said when it begins, never a reason to stop. */
   function warn(error: unknown): void {
-    if (performance.now() - lastWarningAt < WARNING_INTERVAL_MS) return;
-    lastWarningAt = performance.now();
+    if (isFaulty) return;
+    isFaulty = true;
     logger.warn("Cannot write the journal: a crash now may cause duplicates", {
       path,
       error: messageOf(error),
     });
   }
 
-  function rewrite(next: JournalHead): Promise<void> {
-    const entries = [...done].map(([sequence, timestampNanos]) => ({ sequence, timestampNanos }));
-    return journal.rewrite(next, entries);
+  function isRewriteDue(): boolean {
+    return journal.needsRewrite(done.size + former.size);
   }
 
   /** What is in memory gets on disk, in one way or the other. */
   async function persist({ isDurable }: { isDurable: boolean }): Promise<void> {
-    if (!journal.needsRewrite) return journal.flush({ isDurable });
-    if (head !== null) return rewrite(head);
-    if (isDurable) throw new Error("The consumer is not known yet");
+    if (!isRewriteDue()) await journal.flush({ isDurable });
+    else if (head !== null) await journal.rewrite(head, entries());
+    else if (isDurable) throw new Error("The consumer is not known yet");
+    else return;
+    if (isFaulty) logger.info("The journal is written again", { path });
+    isFaulty = false;
   }
 
   let isClosed = false;
@@ -99,10 +169,13 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
   /** Nothing runs while there is nothing to write. */
   function flushSoon(): void {
     if (isClosed) return;
-    flushTimer ??= setTimeout(() => {
-      flushTimer = null;
-      void flush(); // Never rejects.
-    }, FLUSH_DELAY_MS);
+    flushTimer ??= setTimeout(
+      () => {
+        flushTimer = null;
+        void flush(); // Never rejects.
+      },
+      isFaulty ? FAULT_DELAY_MS : FLUSH_DELAY_MS,
+    );
   }
 
   /** What is not written now is tried again. */
@@ -122,67 +195,88 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
     isFlushing = false;
   }
 
-  async function save(next: JournalHead): Promise<void> {
+  /** The file tells nothing else from now on, whatever becomes of the host. */
+  async function replace(next: JournalHead): Promise<void> {
     if (isClosed) return;
     head = next;
-    await rewrite(next).catch(onFault);
+    await journal.rewrite(next, entries()).catch(onFault);
+  }
+
+  /** Written soon, and not synced: what is lost of it costs a duplicate. */
+  function update(next: JournalHead): void {
+    if (isClosed) return;
+    head = next;
+    journal.appendHead(next);
+    flushSoon();
   }
 
   function markDone({ sequence, timestampNanos }: Message): void {
-    remember(sequence, timestampNanos);
+    remember({ sequence, timestampNanos });
     journal.append({ sequence, timestampNanos });
     flushSoon();
   }
 
-  function fits(consumer: AlignedConsumer, known: JournalHead): boolean {
-    if (consumer.streamCreated !== known.streamCreated) return false;
-    return consumer.change === "recreated" || isSameConsumer(consumer.consumerCreated, known.consumerCreated);
-  }
-
-  /**
-   * The stream lost its tail, and what it has by now may have sequences of that: what was completed is told by its time
-   * from it, but the place only by the server.
-   */
-  function withoutTail(known: JournalHead, { lastSequence, ackFloor }: AlignedConsumer): JournalHead {
-    for (const sequence of done.keys()) if (sequence > lastSequence) done.delete(sequence);
-    highest = lastSequence;
-    return { ...known, place: ackFloor, floor: Math.min(known.floor, lastSequence) };
-  }
-
   async function advance(ackFloor: number | null): Promise<void> {
     if (head === null || ackFloor === null) return;
-    const place = Math.max(head.place ?? 0, ackFloor);
-    const floor = Math.max(head.floor, ackFloor);
-    if (place === head.place && floor === head.floor) return;
-    let { floorTimestampNanos } = head;
-    for (const [sequence, timestampNanos] of done) {
-      // Not the floor, which may be that of a lost tail: what has its sequences now counts alone.
-      if (sequence > ackFloor) continue;
-      done.delete(sequence);
-      if (timestampNanos > floorTimestampNanos) floorTimestampNanos = timestampNanos;
-    }
-    await save({ ...head, place, floor, floorTimestampNanos });
+    toldFloor = greater(toldFloor, ackFloor);
+    if (ackFloor >= repeatedUpTo) repeatedUpTo = 0;
+    if (ackFloor <= (head.place ?? -1)) return;
+    const passed = passEntries(ackFloor);
+    const witness = newestUpTo(ackFloor, [passed, head.witness]);
+    update({ ...head, place: ackFloor, witness, completed: Math.max(head.completed, passed?.sequence ?? 0) });
+  }
+
+  /** The oldest first. */
+  function remembered(): readonly JournalEntry[] {
+    const { witness } = head ?? NOTHING;
+    const messages = [...(witness === null ? [] : [witness]), ...entries()];
+    return messages.sort((a, b) => a.sequence - b.sequence);
+  }
+
+  /** What the stream lost, or has other messages in the place of. */
+  function dropBeyond(sequence: number): void {
+    for (const map of [done, former]) for (const key of map.keys()) if (key > sequence) map.delete(key);
+  }
+
+  async function align(consumer: AlignedConsumer): Promise<void> {
+    const known = head;
+    toldFloor = consumer.ackFloor;
+    const { continuity, ackFloor, lastSequence, lastTimestampNanos: lastNanos } = consumer;
+    const sameness = judge(consumer, known);
+    if (sameness === "another") clear();
+    if (continuity.kind === "cut") dropBeyond(continuity.sequence);
+    const goesOn = sameness === "same" && continuity.kind !== "cut" && !isMadeHere(consumer);
+    const place = goesOn ? greater(known?.place ?? null, ackFloor) : ackFloor;
+    const upTo = continuity.kind === "cut" ? continuity.sequence : Number.MAX_SAFE_INTEGER;
+    const kept = sameness === "another" ? null : (known?.witness ?? null);
+    const last = lastNanos === null ? null : { sequence: lastSequence, timestampNanos: lastNanos };
+    const passed = passEntries(place);
+    const witness = newestUpTo(place ?? 0, [passed, last, newestUpTo(upTo, [kept])]);
+    const before = sameness === "another" ? 0 : Math.min(upTo, known?.completed ?? 0);
+    const completed = Math.max(before, passed?.sequence ?? 0);
+    // What was never this relay's to send may still be: the channel may be a wider one by now.
+    const proven = continuity.kind === "unknown" ? 0 : Math.min(continuity.sequence, before);
+    repeatedUpTo = proven > (ackFloor ?? 0) ? proven : 0;
+    const next: JournalHead = { ...pick(consumer), place, witness, completed };
+    if (known === null || sameness !== "same") return replace(next);
+    const isNews = place !== known.place || (known.witness === null && witness !== null);
+    if (isNews) update(next);
   }
 
   return {
-    position: () => (head === null ? null : { streamCreated: head.streamCreated, sequence: head.place }),
-    async align(consumer) {
-      const { streamCreated, consumerCreated, ackFloor } = consumer;
-      if (head === null || !fits(consumer, head)) {
-        done.clear();
-        const floor = ackFloor ?? 0;
-        highest = floor;
-        await save({ streamCreated, consumerCreated, place: ackFloor, floor, floorTimestampNanos: 0n });
-        return;
-      }
-      const known = consumer.lastSequence < highest ? withoutTail(head, consumer) : head;
-      await save({ ...known, consumerCreated });
-      await advance(ackFloor);
+    position() {
+      if (head === null) return null;
+      const { streamCreated, place } = head;
+      return { streamCreated, sequence: place, ackFloor: toldFloor, messages: remembered };
     },
+    async expectStream() {
+      if (head === null) await replace(NOTHING);
+    },
+    align,
     isDone({ sequence, timestampNanos }) {
       if (head === null) return false;
-      if (sequence <= head.floor && timestampNanos <= head.floorTimestampNanos) return true;
-      return done.get(sequence) === timestampNanos;
+      if (sequence <= repeatedUpTo) return true;
+      return done.get(sequence) === timestampNanos || former.get(sequence) === timestampNanos;
     },
     markDone(message) {
       markDone(message);
@@ -193,14 +287,12 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
       await persist({ isDurable: true });
     },
     async repair() {
-      if (journal.needsRewrite && head !== null) await rewrite(head);
+      if (isRewriteDue() && head !== null) await journal.rewrite(head, entries());
     },
     advance,
     async forget() {
-      done.clear();
-      highest = 0;
-      const nothing = { consumerCreated: NEVER, place: null, floor: 0, floorTimestampNanos: 0n };
-      if (head !== null) await save({ ...head, ...nothing });
+      clear();
+      if (head !== null) await replace({ ...NOTHING, streamCreated: head.streamCreated });
     },
     get size() {
       return done.size;
@@ -212,6 +304,37 @@ export async function openGuard(path: string, { isPrompt, logger }: GuardOptions
       await journal.close().catch(warn);
     },
   };
+}
+
+/** Of stream and consumer: `another`: nothing of what is known is about them; `renewed`: the same under another time of creation. */
+function judge(consumer: AlignedConsumer, known: JournalHead | null): "same" | "renewed" | "another" {
+  if (known === null) return "another";
+  const isStream = isSameTime(consumer.streamCreated, known.streamCreated);
+  const isConsumer = isSameConsumer(consumer.consumerCreated, known.consumerCreated);
+  if (!isStream && consumer.continuity.kind === "unknown") return "another";
+  if (!isConsumer && !isMadeHere(consumer)) return "another";
+  return isStream && isConsumer ? "same" : "renewed";
+}
+
+function isMadeHere({ change }: AlignedConsumer): boolean {
+  return change === "created" || change === "recreated";
+}
+
+function pick({ streamCreated, consumerCreated }: AlignedConsumer) {
+  return { streamCreated, consumerCreated };
+}
+
+function greater(left: number | null, right: number | null): number | null {
+  return left === null || right === null ? (left ?? right) : Math.max(left, right);
+}
+
+function newestUpTo(limit: number, messages: readonly (JournalEntry | null)[]): JournalEntry | null {
+  let newest: JournalEntry | null = null;
+  for (const message of messages) {
+    if (message === null || message.sequence > limit || message.sequence === 0) continue;
+    if (newest === null || message.sequence > newest.sequence) newest = message;
+  }
+  return newest;
 }
 
 /** What is kept of a subscription that is no more. Never rejects: what stays takes some space. */

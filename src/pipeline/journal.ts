@@ -1,7 +1,9 @@
 // An append-only file of what a subscription has completed, whose every line proves itself by a checksum.
+//
+// The newest head counts. Lines are never changed: once in a while the file is written anew with those that still count.
 
 import { writeSync } from "node:fs";
-import { mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { codeOf } from "#lib/errors.ts";
 
@@ -10,23 +12,29 @@ export interface JournalEntry {
   readonly timestampNanos: bigint;
 }
 
-/** What the entries are about; written anew, with the entries that still count, by `rewrite`. */
+/** What the entries are about. */
 export interface JournalHead {
   /** `created` of the stream, as the server writes it. */
   readonly streamCreated: string;
   /** `created` of the durable consumer. */
   readonly consumerCreated: string;
-  /** Where a lost consumer goes on: what comes up to here is acknowledged, by the server's word; null: not known. */
+  /** What comes up to here is acknowledged, by the server's word; null: not known. */
   readonly place: number | null;
-  /** What was completed up to and including this sequence has no entry any more. */
-  readonly floor: number;
-  /** The newest message at or below the floor that this relay completed; 0n: none. */
-  readonly floorTimestampNanos: bigint;
+  /** The newest message up to the place that is known to have been in the stream; null: none is. */
+  readonly witness: JournalEntry | null;
+  /** The highest sequence up to the place that this relay completed; 0: none. */
+  readonly completed: number;
 }
+
+export type JournalLine =
+  | { readonly kind: "head"; readonly head: JournalHead }
+  | { readonly kind: "entry"; readonly entry: JournalEntry };
 
 export interface Journal {
   /** Queued in memory: on disk after the next `flush`. While a rewrite is needed for damage, left to that. */
   append: (entry: JournalEntry) => void;
+  /** Queued as well. */
+  appendHead: (head: JournalHead) => void;
   /**
    * Writes what is queued. With `isDurable` it is also synced: it survives a power failure once this resolves. Rejects with
    * the file system's error, and from then on until a rewrite has replaced the file.
@@ -34,34 +42,39 @@ export interface Journal {
   flush: (options: { isDurable: boolean }) => Promise<void>;
   /** Replaces the file as a whole, synced: the old one or the new one is there, never a part. */
   rewrite: (head: JournalHead, entries: Iterable<JournalEntry>) => Promise<void>;
-  /** The file has no head, a write or sync of it failed, or it has outgrown what counts. */
-  readonly needsRewrite: boolean;
+  /** The file has no head, a write or sync of it failed, or it has outgrown the entries that count. */
+  readonly needsRewrite: (entries: number) => boolean;
   /** Flushes, then closes the file. Whatever is asked for afterwards rejects. */
   close: () => Promise<void>;
 }
 
 export interface OpenedJournal {
   readonly journal: Journal;
-  /** Null: there was no file, or its first line was damaged. */
-  readonly head: JournalHead | null;
-  /** Up to the first damaged line: what a crash cut off is not trusted. */
-  readonly entries: readonly JournalEntry[];
+  /**
+   * Up to the first damaged line: what a crash cut off is not trusted. Begins with a head; empty: there was no file, or its
+   * first line was damaged.
+   */
+  readonly lines: readonly JournalLine[];
+  /** Why the file cannot be written, or not even be read; null: it can. A rewrite tries again. */
+  readonly fault: Error | null;
 }
 
-/** Some 40 bytes each. */
-const MAX_LINES = 200_000;
+/** What a file may hold beyond twice what counts, of some 40 bytes each. */
+const SPARE_LINES = 1024;
+const MAX_LINES = 400_000;
 const MAX_SYNC_LENGTH = 512;
+const PROBE_BYTES = 16_384;
+/** There is no file, or not even its directory. */
+const ABSENT: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"]);
 
-/** Opens or creates the file at `path`, with its directory. Rejects with the file system's error. */
+/** Opens or creates the file at `path`, with its directory. Never rejects. */
 export async function openJournal(path: string): Promise<OpenedJournal> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const text = await readIfThere(path);
-  const { head, entries, trustedBytes } = parseJournal(text);
-  let file = await openAt(path, trustedBytes < text.length ? trustedBytes : null);
+  const opened = await openFile(path);
+  let { file } = opened;
   let queued = "";
-  let lines = entries.length;
+  let lines = opened.lines.length;
   /** As of the writes asked for so far; `isTorn`: as of those made so far. */
-  let isDamaged = head === null;
+  let isDamaged = lines === 0 || file === null;
   let isTorn = isDamaged;
   let isClosed = false;
   let chain: Promise<void> = Promise.resolve();
@@ -87,15 +100,15 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
 
   /** A line or two go to the page cache from here: another thread would take ten times as long to hand them over. */
   async function write(text: string): Promise<void> {
-    if (isTorn) throw new Error("An earlier write failed");
+    if (isTorn || file === null) throw new Error("An earlier write failed");
     if (text.length > MAX_SYNC_LENGTH) await file.appendFile(text);
     else if (text !== "" && writeSync(file.fd, text) < text.length) throw new Error("A part was not written");
   }
 
-  function append(entry: JournalEntry): void {
+  function enqueue(line: string): void {
     lines += 1;
-    if (lines > 2 * MAX_LINES) isDamaged = true; // The disk hangs: nothing more is queued.
-    if (!isDamaged) queued += formatEntry(entry);
+    if (lines > MAX_LINES) isDamaged = true; // The disk hangs: nothing more is queued.
+    if (!isDamaged) queued += line;
   }
 
   function flush({ isDurable }: { isDurable: boolean }): Promise<void> {
@@ -103,20 +116,21 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
     const text = takeQueued();
     return inOrder(async () => {
       await write(text);
-      if (isDurable) await file.datasync();
+      if (isDurable) await file?.datasync();
     });
   }
 
   function rewrite(newHead: JournalHead, newEntries: Iterable<JournalEntry>): Promise<void> {
     const newLines = [...newEntries].map(formatEntry);
-    lines = newLines.length;
+    lines = newLines.length + 1;
     queued = "";
     isDamaged = false;
     return inOrder(async () => {
-      const next = await putInPlace(path, toLine(formatHead(newHead)) + newLines.join(""));
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      const next = await putInPlace(path, formatHead(newHead) + newLines.join(""));
       const previous = file;
       file = next;
-      await previous.close();
+      await previous?.close();
       await syncDirectory(dirname(path));
       isTorn = false;
     });
@@ -128,7 +142,7 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
       try {
         if (text !== "") await write(text);
       } finally {
-        await file.close();
+        await file?.close();
       }
     });
     isClosed = true;
@@ -136,18 +150,37 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
   }
 
   return {
-    head,
-    entries,
+    lines: opened.lines,
+    fault: opened.fault,
     journal: {
-      append,
+      append: (entry) => enqueue(formatEntry(entry)),
+      appendHead: (head) => enqueue(formatHead(head)),
       flush,
       rewrite,
-      get needsRewrite() {
-        return isDamaged || lines > MAX_LINES;
-      },
+      needsRewrite: (entries) => isDamaged || lines > 2 * entries + SPARE_LINES,
       close,
     },
   };
+}
+
+interface OpenedFile extends Pick<OpenedJournal, "lines" | "fault"> {
+  /** Null: it cannot be written. */
+  readonly file: FileHandle | null;
+}
+
+/** What can be read counts, though it cannot be written. */
+async function openFile(path: string): Promise<OpenedFile> {
+  let lines: readonly JournalLine[] = [];
+  try {
+    const text = await readIfThere(path);
+    const parsed = parseJournal(text);
+    lines = parsed.lines;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const file = await openAt(path, parsed.trustedBytes < text.length ? parsed.trustedBytes : null);
+    return { lines, file, fault: null };
+  } catch (error) {
+    return { lines, file: null, fault: error instanceof Error ? error : new Error(String(error)) };
+  }
 }
 
 /** `keepBytes`: what comes after them is cut off, for it would hide the lines that follow; null: all is kept. */
@@ -176,6 +209,18 @@ async function putInPlace(path: string, text: string): Promise<FileHandle> {
   }
 }
 
+/** Rejects with the file system's error where a journal at `path` could not be written. Leaves nothing, and waits for no disk. */
+export async function probeJournal(path: string): Promise<void> {
+  const temporary = `${path}.new`;
+  const probe = await open(temporary, "w", 0o600);
+  try {
+    await probe.appendFile("\0".repeat(PROBE_BYTES));
+  } finally {
+    await probe.close();
+    await rm(temporary, { force: true });
+  }
+}
+
 /** Makes a rename in it durable. */
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
@@ -190,7 +235,7 @@ async function readIfThere(path: string): Promise<string> {
   try {
     return await readFile(path, "latin1");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return "";
+    if (ABSENT.has(codeOf(error))) return "";
     throw error;
   }
 }
@@ -210,37 +255,54 @@ function fromLine(line: string): string | null {
 }
 
 function formatHead(head: JournalHead): string {
-  return JSON.stringify({ ...head, floorTimestampNanos: head.floorTimestampNanos.toString() });
+  const { witness } = head;
+  return toLine(
+    JSON.stringify({ ...head, witness: witness && [witness.sequence, `${witness.timestampNanos}`] }),
+  );
 }
 
 function formatEntry({ sequence, timestampNanos }: JournalEntry): string {
   return toLine(`${sequence} ${timestampNanos}`);
 }
 
-interface ParsedJournal {
-  readonly head: JournalHead | null;
-  readonly entries: readonly JournalEntry[];
+interface ParsedJournal extends Pick<OpenedJournal, "lines"> {
   /** Up to the end of the last whole line that proves itself. */
   readonly trustedBytes: number;
 }
 
 function parseJournal(text: string): ParsedJournal {
-  const lines = text.split("\n").slice(0, -1); // What follows the last line break is a torn line, or nothing.
-  const [first = "", ...rest] = lines;
-  const headText = fromLine(first);
-  if (headText === null) return { head: null, entries: [], trustedBytes: 0 };
-  const head = JSON.parse(headText) as Omit<JournalHead, "floorTimestampNanos"> & {
-    floorTimestampNanos: string;
-  };
-  const entries: JournalEntry[] = [];
-  let trustedBytes = first.length + 1;
-  for (const line of rest) {
-    const entry = fromLine(line);
-    if (entry === null) break;
-    const [sequence = "", timestamp = ""] = entry.split(" ");
-    entries.push({ sequence: Number(sequence), timestampNanos: BigInt(timestamp) });
-    trustedBytes += line.length + 1;
+  const lines: JournalLine[] = [];
+  let trustedBytes = 0;
+  // What follows the last line break is a torn line, or nothing.
+  for (const written of text.split("\n").slice(0, -1)) {
+    const line = fromLine(written);
+    if (line === null || (lines.length === 0 && !isHead(line))) break;
+    lines.push(
+      isHead(line) ? { kind: "head", head: parseHead(line) } : { kind: "entry", entry: parseEntry(line) },
+    );
+    trustedBytes += written.length + 1;
   }
-  const floorTimestampNanos = BigInt(head.floorTimestampNanos);
-  return { head: { ...head, floorTimestampNanos }, entries, trustedBytes };
+  return { lines, trustedBytes };
+}
+
+function isHead(line: string): boolean {
+  return line.startsWith("{");
+}
+
+function parseHead(line: string): JournalHead {
+  const head = JSON.parse(line) as Omit<JournalHead, "witness" | "completed"> & {
+    witness?: [number, string] | null;
+    completed?: number;
+  };
+  const [sequence, timestamp] = head.witness ?? [];
+  const witness =
+    sequence === undefined || timestamp === undefined
+      ? null
+      : { sequence, timestampNanos: BigInt(timestamp) };
+  return { ...head, witness, completed: head.completed ?? 0 };
+}
+
+function parseEntry(line: string): JournalEntry {
+  const [sequence = "", timestamp = ""] = line.split(" ");
+  return { sequence: Number(sequence), timestampNanos: BigInt(timestamp) };
 }

@@ -7,7 +7,7 @@
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Message } from "#delivery/message.ts";
 import type { FailureCause } from "#delivery/status.ts";
-import { messageOf } from "#lib/errors.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { startTicks } from "#lib/ticks.ts";
@@ -37,7 +37,7 @@ export interface ConsumeParts {
   ) => Promise<Pick<ConsumerReading, "ackFloor" | "config" | "waiting"> | null>;
   readonly startPump: (
     settings: ConsumerSettings,
-    handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "onUsable" | "onLost">,
+    handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "position" | "onUsable" | "onLost">,
   ) => Pump;
   readonly createPipeline: (options: PipelineOptions) => Pipeline;
   /** Null: the subscription has no dead letters. */
@@ -215,6 +215,7 @@ async function pullUntilLost(
     const pump = parts.startPump(settings, {
       ...handlers,
       consumerCreated,
+      position: guard.position,
       onMessage(message) {
         received += 1;
         watched(message);
@@ -293,6 +294,7 @@ async function alignConsumer(
       return signal.aborted ? null : aligned;
     } catch (error) {
       if (signal.aborted) return null;
+      if (error instanceof RelayError && error.code === "stream-missing") await guard.expectStream();
       waiting.because(messageOf(error));
     } finally {
       clearTimeout(overdue);

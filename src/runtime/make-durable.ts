@@ -1,7 +1,7 @@
 // The durable consumer of a subscription that rests is made before it runs: what is published meanwhile waits for it.
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
-import { messageOf } from "#lib/errors.ts";
+import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { Aligned, AlignOptions } from "#nats/consumer.ts";
@@ -57,6 +57,7 @@ async function makeForEver(
       if (made !== null) await guard.align(made);
       return true;
     } catch (error) {
+      if (error instanceof RelayError && error.code === "stream-missing") await guard.expectStream();
       const reason = messageOf(error);
       if (reason !== lastReason && !signal.aborted) logger.warn("Consumer not made yet", { reason });
       lastReason = reason;

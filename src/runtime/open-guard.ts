@@ -6,7 +6,7 @@ import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { Guard } from "#pipeline/guard.ts";
 
-const BACKOFF = { initialMs: 500, maxMs: 30_000 };
+const BACKOFF = { initialMs: 500, maxMs: 5000 };
 
 /** Tries until it is open; null: `signal` aborted before. Never rejects. */
 export async function openGuardForEver(

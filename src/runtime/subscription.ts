@@ -72,7 +72,6 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     openCallback: parts.openCallback,
     hasDeadLetters: parts.deadLetters !== null,
   });
-  const durable = createDurable(parts, () => toConsumerSettings(terms.current.subscription));
   const turns = createTurns(concurrencyOf(wanted));
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
   const settings = () => toConsumerSettings(terms.current.subscription);
@@ -82,6 +81,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     readConsumer: () => parts.readConsumer(settings()),
     signal: stopping.signal,
   });
+  const durable = createDurable({ ...parts, makeConsumer: makeUnlessMoved }, settings);
   const resets = createResetWatch({ reconnects: parts.reconnects });
   let pipeline: Pipeline | null = null;
   let state = STARTING;
@@ -110,6 +110,12 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     }
     moves.close("the subscription was stopped");
     ending.abort();
+  }
+
+  /** Another relay that moves the consumer deletes it first. */
+  async function makeUnlessMoved(...asked: Parameters<SubscriptionParts["makeConsumer"]>) {
+    if (await place.isTakenElsewhere()) throw new RelayError("unavailable", MOVED_BY_ANOTHER.reason);
+    return parts.makeConsumer(...asked);
   }
 
   function restNow() {

@@ -13,7 +13,7 @@ test("watchSockets() tells what is wrong as long as one is gone, and logs it onc
   const paths = ["a.sock", "b.sock"].map((name) => join(directory.path, name));
   const listeners = await Promise.all(paths.map((path) => listenSocket(path, () => new Response())));
   const logger = createRecordingLogger();
-  const check = watchSockets(paths, { logger });
+  const check = watchSockets(() => paths, { logger });
   expect(await check()).toBeNull();
   await rm(paths[1] ?? "");
   const gone = "The control socket is gone: restart the relay";

@@ -2,6 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
 import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { eventually } from "../support/eventually.ts";
@@ -218,3 +219,63 @@ test("newerThan() wakes with the next record, and ends with the signal and the l
   own.log.close();
   expect(await closed).toBe("closed");
 });
+
+const MIB = 1024 * 1024;
+
+test("the log leaves a quarter of a small disk free, its log of writes included, and keeps the newest", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  const used = { value: 0 };
+  const disk = () => ({ totalBytes: 4 * MIB, freeBytes: 4 * MIB - used.value });
+  await using own = await openTestLog({ path, disk });
+  const body = Buffer.alloc(40_000, "a");
+  let largest = 0;
+  for (let round = 0; round < 20; round += 1) {
+    for (let index = 0; index < 10; index += 1) {
+      own.log.append(toRecord({ status: 200 + round, request: { headers: null, body, isCut: false } }));
+    }
+    await eventually(async () => {
+      used.value = await bytesOf(path);
+      return own.log.stats().written === (round + 1) * 10;
+    });
+    largest = Math.max(largest, await bytesOf(path));
+  }
+  expect(largest).toBeLessThan(3 * MIB);
+  expect(newest(own.log).records[0]?.status).toBe(219);
+  expect(own.log.stats()).toMatchObject({ dropped: 0, faults: 0, fault: null });
+});
+
+test("the log gives room back where something else fills the disk, and is not written until there is some", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  let others = 0;
+  const disk = () => ({ totalBytes: 16 * MIB, freeBytes: 16 * MIB - others - sizeSync(path) });
+  await using own = await openTestLog({ path, disk });
+  const body = Buffer.alloc(40_000, "a");
+  const append = (count: number) => {
+    for (let index = 0; index < count; index += 1) {
+      own.log.append(toRecord({ request: { headers: null, body, isCut: false } }));
+    }
+  };
+  append(100);
+  await eventually(() => own.log.stats().written === 100);
+  others = 14 * MIB;
+  append(1);
+  await eventually(() => own.log.stats().fault !== null);
+  expect(own.log.stats()).toMatchObject({ written: 100, faults: 1 });
+  expect(valueOf(own.log.newestId())).toBeGreaterThan(0);
+  await eventually(() => sizeSync(path) < MIB, { withinMs: 25_000 });
+  others = 0;
+  await eventually(() => own.log.stats().written === 101);
+  expect(own.log.stats().fault).toBeNull();
+  expect(own.lines.map((line) => JSON.parse(line).message)).toEqual([
+    "Delivery log is not written",
+    "Delivery log has room again",
+  ]);
+}, 30_000);
+
+function sizeSync(path: string): number {
+  return ["", "-wal", "-shm"].reduce((sum, end) => {
+    return sum + (statSync(path + end, { throwIfNoEntry: false })?.size ?? 0);
+  }, 0);
+}

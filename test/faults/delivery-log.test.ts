@@ -2,6 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { statfsSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
 import { apiOf, deliveries, LOG_ALL, setUpLog } from "../support/delivery-log.ts";
 import { eventually } from "../support/eventually.ts";
@@ -35,6 +36,47 @@ test("a full disk stops no delivery, is shown, and is warned of once", async () 
   relay.signal("SIGTERM");
   expect(await relay.exited).toBe(0);
 });
+
+const MIB = 1024 * 1024;
+/** A disk of 4 MiB in the place of the state directory. */
+const SMALL_DISK = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'];
+
+test("a small disk is not filled by the log: AT_MOST_ONCE goes on, and the newest are recorded", async () => {
+  await using setup = await setUpLog();
+  const state = `${setup.directory}/.relay`;
+  await mkdir(state);
+  await using relay = await setup.start(
+    { qos: "AT_MOST_ONCE", entrypoint: { ...LOG_ALL, logging: BODIES } },
+    { wrapper: [...SMALL_DISK, state] },
+  );
+  await relay.logged("Consuming");
+  for (let index = 0; index < 800; index += 1) await setup.publish(`${index} ${"x".repeat(8000)}`);
+  await eventually(() => setup.receiver.requests.length === 800, { withinMs: 30_000 });
+  const api = await apiOf(relay);
+  const newest = await eventually(async () => {
+    const { body } = await api("GET", "/api/deliveries?limit=1000");
+    const records: readonly { id: string }[] = body.items;
+    const { body: whole } = await api("GET", `/api/deliveries/${records[0]?.id}`);
+    return JSON.stringify(whole).includes("799 xxx") && records;
+  });
+  expect(newest.length).toBeGreaterThan(20);
+  const disk = `/proc/${relay.pid}/root${state}`;
+  const freeBytes = () => {
+    const { bsize, bavail } = statfsSync(disk);
+    return bsize * bavail;
+  };
+  expect(freeBytes()).toBeGreaterThanOrEqual(MIB);
+  expect(await readMetric(relay, "relay_delivery_log_dropped_total")).toBe(0);
+  const complaints = relay.logs.filter(({ message }) => /^(?:Delivery log|Subscription)/u.test(message));
+  expect(complaints).toEqual([]);
+  // Something else takes nearly all of the rest: the log gives room back.
+  const taken = Math.floor(freeBytes() / 4096) - 75;
+  Bun.spawnSync(["dd", "if=/dev/zero", `of=${disk}/other`, "bs=4k", `count=${taken}`]);
+  expect(freeBytes()).toBeLessThan(0.4 * MIB);
+  await eventually(() => freeBytes() >= 0.9 * MIB, { withinMs: 30_000 });
+  await setup.publish("last");
+  await eventually(() => setup.receiver.names("/sub").includes("last"));
+}, 60_000);
 
 test("a log that cannot be opened is used as soon as it can, and has lost nothing by then", async () => {
   await using setup = await setUpLog();

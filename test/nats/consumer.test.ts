@@ -5,13 +5,16 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { nanos, type NatsConnection } from "@nats-io/transport-node";
 
+import { parseNatsTimestamp } from "#delivery/message.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import type { ConsumerSettings } from "#nats/consumer-config.ts";
 import { alignConsumer } from "#nats/consumer.ts";
 import { moveConsumer } from "#nats/consumer-move.ts";
 import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
+import type { StreamMessage } from "#nats/position.ts";
 import { readStream } from "#nats/stream.ts";
 
+import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import {
   addStream,
@@ -186,7 +189,9 @@ describe("alignConsumer()", () => {
     const consumer = await jetstream(client).consumers.get("A10", "relay-billing");
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(1); // And not acknowledged.
     const after = { ...before, acks: false };
-    await alignConsumer(connection, after, { position: { streamCreated: created, sequence: 0 } });
+    await alignConsumer(connection, after, {
+      position: { streamCreated: created, sequence: 0, ackFloor: null, messages: () => [] },
+    });
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(1);
   });
 
@@ -202,11 +207,10 @@ describe("alignConsumer()", () => {
     ["in the middle", 6, 7],
     ["at the end", 10, 11],
     ["at the start", 0, 1],
-    ["beyond an end that was lost", 99, 11],
   ])("alignConsumer() re-creates a deleted consumer at a position %s", async (_, sequence, next) => {
     const stream = `A6-${sequence}`;
     const { created } = await freshStream(stream);
-    const position = { streamCreated: created, sequence };
+    const position = { streamCreated: created, sequence, ackFloor: null, messages: () => [] };
     const aligned = await alignConsumer(connection, wanted({ stream }), { position });
     expect(aligned.change).toBe("recreated");
     expect(aligned.ackFloor).toBe(next - 1);
@@ -242,6 +246,8 @@ describe("alignConsumer()", () => {
         position: {
           streamCreated: created,
           sequence: made.ackFloor,
+          ackFloor: null,
+          messages: () => [],
         },
       });
       expect(again).toMatchObject({ change: "recreated", notes: [] });
@@ -258,20 +264,148 @@ describe("alignConsumer()", () => {
     expect((await alignConsumer(connection, settings)).ackFloor).toBeNull();
     await manager.consumers.delete("A14", "relay-billing");
     const again = await alignConsumer(connection, settings, {
-      position: { streamCreated: created, sequence: null },
+      position: { streamCreated: created, sequence: null, ackFloor: null, messages: () => [] },
     });
     expect(again.change).toBe("created");
     expect(again.notes.join()).toContain("starts with deliver policy new again");
   });
 
-  test("alignConsumer() starts by its policy, and says so, when the stream was made anew", async () => {
-    const { created } = await freshStream("A7");
-    await freshStream("A7", { count: 2 });
-    const position = { streamCreated: created, sequence: 8 };
-    const aligned = await alignConsumer(connection, wanted({ stream: "A7" }), { position });
-    expect(aligned.change).toBe("created");
-    expect(aligned.notes.join()).toContain("made anew");
-    expect(await consumeSome("A7", "relay-billing", 1)).toEqual([1]);
+  test.each([
+    ["all", { kind: "all" }],
+    ["new", { kind: "new" }],
+    ["last", { kind: "last" }],
+    ["a start sequence", { kind: "start-sequence", sequence: 1000 }],
+    ["a start time", { kind: "start-time", time: new Date(Date.now() + 3_600_000) }],
+  ] as const)(
+    "alignConsumer() reads a stream that was made anew from its beginning, also under deliver policy %s",
+    async (name, deliverPolicy) => {
+      const stream = `A7-${name.replaceAll(" ", "-")}`;
+      const { created } = await freshStream(stream);
+      await freshStream(stream, { count: 2 });
+      const position = { streamCreated: created, sequence: 8, ackFloor: null, messages: () => [] };
+      const aligned = await alignConsumer(connection, wanted({ stream, deliverPolicy }), { position });
+      expect(aligned).toMatchObject({ change: "created", ackFloor: 0 });
+      expect(aligned.notes.join()).toContain("from its beginning");
+      expect(await consumeSome(stream, "relay-billing", 2)).toEqual([1, 2]);
+    },
+  );
+
+  test("alignConsumer() starts at the end where a start sequence is beyond it, and says so", async () => {
+    await freshStream("A15");
+    const deliverPolicy = { kind: "start-sequence", sequence: 1000 } as const;
+    const aligned = await alignConsumer(connection, wanted({ stream: "A15", deliverPolicy }));
+    expect(aligned).toMatchObject({ change: "created", ackFloor: 10 });
+    expect(aligned.notes.join()).toContain("Stream A15 ends at 10, before start sequence 1000");
+    await publishMany(client, "a15.new", 1);
+    expect(await consumeSome("A15", "relay-billing", 1)).toEqual([11]);
+  });
+
+  describe("with messages that are remembered", () => {
+    async function messagesOf(stream: string, sequences: readonly number[]): Promise<StreamMessage[]> {
+      const { streams } = await jetstreamManager(client);
+      const found = await Promise.all(sequences.map((seq) => streams.getMessage(stream, { seq })));
+      return found.map((message, index) => ({
+        sequence: sequences[index] ?? 0,
+        timestampNanos: parseNatsTimestamp(message?.timestamp ?? "") ?? 0n,
+      }));
+    }
+
+    const later = ({ sequence, timestampNanos }: StreamMessage) => ({
+      sequence,
+      timestampNanos: timestampNanos + 1n,
+    });
+
+    test.each([
+      ["goes on where all of them are there", { known: [3, 6], other: [], end: 10 }, "recreated", 8],
+      [
+        "goes on after the newest that is there",
+        { known: [3, 4, 5], other: [6, 7], end: 10 },
+        "recreated",
+        6,
+      ],
+      [
+        "goes on after the newest that is there, at an end",
+        { known: [9, 10], other: [], end: 10 },
+        "recreated",
+        11,
+      ],
+      ["begins anew where none is there", { known: [], other: [6, 7], end: 10 }, "created", 1],
+    ] as const)("alignConsumer() %s", async (name, { known, other, end }, change, next) => {
+      for (const isSameStream of [true, false]) {
+        const stream = `A16-${Bun.hash.crc32(name)}-${isSameStream}`;
+        const { created } = await freshStream(stream, { count: end });
+        const messages = [
+          ...(await messagesOf(stream, known)),
+          ...(await messagesOf(stream, other)).map(later),
+        ];
+        const sequence = known.at(-1) === 10 ? 50 : 7;
+        const streamCreated = isSameStream ? created : new Date(0).toISOString();
+        const position = { streamCreated, sequence, ackFloor: null, messages: () => messages };
+        const settings = wanted({ stream, deliverPolicy: { kind: "new" } });
+        const aligned = await alignConsumer(connection, settings, { position });
+        expect(aligned).toMatchObject({ change, ackFloor: next - 1 });
+        await publishMany(client, `${stream.toLowerCase()}.new`, 1);
+        expect(await consumeSome(stream, "relay-billing", 1)).toEqual([next]);
+      }
+    });
+
+    test("alignConsumer() trusts the position where they were deleted since", async () => {
+      const { created, manager } = await freshStream("A17");
+      const messages = await messagesOf("A17", [7]);
+      await manager.streams.deleteMessage("A17", 7);
+      const position = { streamCreated: created, sequence: 7, ackFloor: null, messages: () => messages };
+      const aligned = await alignConsumer(connection, wanted({ stream: "A17" }), { position });
+      expect(aligned).toMatchObject({ change: "recreated", continuity: { kind: "unknown" } });
+      expect(await consumeSome("A17", "relay-billing", 1)).toEqual([8]);
+    });
+
+    test("alignConsumer() makes a consumer anew that stands where its stream's lost tail was", async () => {
+      const { created } = await freshStream("A18");
+      const settings = wanted({ stream: "A18" });
+      await alignConsumer(connection, settings);
+      await consumeSome("A18", "relay-billing", 10);
+      const messages = [
+        ...(await messagesOf("A18", [5, 6])),
+        ...(await messagesOf("A18", [9, 10])).map(later),
+      ];
+      const position = { streamCreated: created, sequence: 10, ackFloor: null, messages: () => messages };
+      const aligned = await alignConsumer(connection, settings, { position });
+      expect(aligned).toMatchObject({ change: "recreated", ackFloor: 6 });
+      expect(await consumeSome("A18", "relay-billing", 1)).toEqual([7]);
+    });
+
+    test("alignConsumer() keeps one that went back together with its stream", async () => {
+      const { created } = await freshStream("A19");
+      const settings = wanted({ stream: "A19" });
+      await alignConsumer(connection, settings);
+      await consumeSome("A19", "relay-billing", 6);
+      const messages = (await messagesOf("A19", [9, 10])).map(later);
+      const position = { streamCreated: created, sequence: 10, ackFloor: null, messages: () => messages };
+      const aligned = await alignConsumer(connection, settings, { position });
+      expect(aligned).toMatchObject({
+        change: "kept",
+        ackFloor: 6,
+        continuity: { kind: "cut", sequence: 0 },
+      });
+    });
+
+    test("alignConsumer() waits until a mirror that was made anew has caught up, and goes on", async () => {
+      const { manager } = await freshStream("A20");
+      const mirror = { name: "A20-MIRROR", mirror: { name: "A20" }, subjects: [] };
+      await manager.streams.add(mirror);
+      await eventually(async () => (await manager.streams.info("A20-MIRROR")).state.last_seq === 10);
+      const { created } = await manager.streams.info("A20-MIRROR");
+      const messages = await messagesOf("A20-MIRROR", [6]);
+      const position = { streamCreated: created, sequence: 6, ackFloor: null, messages: () => messages };
+      await manager.streams.delete("A20-MIRROR");
+      await manager.streams.add(mirror);
+      const aligned = await eventually(async () =>
+        alignConsumer(connection, wanted({ stream: "A20-MIRROR" }), { position }),
+      );
+      expect(aligned).toMatchObject({ change: "recreated", ackFloor: 6 });
+      expect(aligned.streamCreated).not.toBe(created);
+      expect(await consumeSome("A20-MIRROR", "relay-billing", 1)).toEqual([7]);
+    });
   });
 
   test("alignConsumer() re-creates a consumer of a work queue", async () => {
@@ -280,7 +414,9 @@ describe("alignConsumer()", () => {
     await alignConsumer(connection, settings);
     await consumeSome("A8", "relay-billing", 3);
     await deleteConsumer(connection, { domain: null, stream: "A8", durable: "relay-billing" });
-    await alignConsumer(connection, settings, { position: { streamCreated: created, sequence: 3 } });
+    await alignConsumer(connection, settings, {
+      position: { streamCreated: created, sequence: 3, ackFloor: null, messages: () => [] },
+    });
     expect(await consumeSome("A8", "relay-billing", 1)).toEqual([4]);
   });
 
@@ -344,7 +480,9 @@ describe("alignConsumer()", () => {
     const { manager, created } = await freshStream("A11");
     await using other = await connected(server.url);
     const run = (sequence: number, using: TestConnection) =>
-      alignConsumer(using, wanted({ stream: "A11" }), { position: { streamCreated: created, sequence } });
+      alignConsumer(using, wanted({ stream: "A11" }), {
+        position: { streamCreated: created, sequence, ackFloor: null, messages: () => [] },
+      });
     const all = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => run(n, n % 2 === 0 ? connection : other)));
     expect(new Set(all.map(({ consumerCreated }) => consumerCreated)).size).toBe(1);
     const turned = [1, 2, 3, 4].map((n) =>

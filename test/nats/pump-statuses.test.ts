@@ -40,6 +40,7 @@ async function openLab({ capacity = 3, acks = true } = {}): Promise<Lab> {
     source: { domain: null, stream: "ORDERS", ackWaitMs: 30_000 },
     durable: "relay-billing",
     consumerCreated: SCRIPTED_CREATED,
+    position: () => null,
     acks,
     maxAckPending: 100,
     capacity: { usual: capacity, most: capacity },

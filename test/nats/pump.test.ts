@@ -72,6 +72,7 @@ function pumpTo(connection: TestConnection, changes: Changes = {}): TestPump {
     source: SOURCE,
     durable: DURABLE,
     consumerCreated: createdTimes.get(connection) ?? "",
+    position: () => null,
     acks: true,
     maxAckPending: 100,
     held: 0,

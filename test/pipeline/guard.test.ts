@@ -42,27 +42,41 @@ describe("isDone()", () => {
 });
 
 describe("advance()", () => {
-  test("replaces entries by a floor, which knows what is old enough only", async () => {
+  test("keeps what it passes until it has passed more, message by message", async () => {
     await using guard = await openAligned(paths.next());
     for (const sequence of [1, 2, 4, 6]) guard.markDone(message(sequence));
     await guard.advance(4);
     expect(guard.size).toBe(1);
-    expect(guard.position()).toEqual({ streamCreated: CONSUMER.streamCreated, sequence: 4 });
-    expect(isDoneFor(guard, [1, 2, 3, 4, 5, 6])).toEqual([true, true, true, true, false, true]);
-    // A server that lost its tail gives the sequence out again, later.
-    expect(guard.isDone(message(4, START_NANOS + 5n))).toBe(false);
-    expect(guard.isDone(message(1, START_NANOS + 999n))).toBe(false);
+    expect(guard.position()).toMatchObject({ streamCreated: CONSUMER.streamCreated, sequence: 4 });
+    expect(isDoneFor(guard, [1, 2, 3, 4, 5, 6])).toEqual([true, true, false, true, false, true]);
+    await guard.advance(6);
+    expect(isDoneFor(guard, [1, 2, 4, 6])).toEqual([false, false, false, true]);
   });
 
-  test("takes the youngest of what it replaces, in whatever order they were completed", async () => {
+  // A server that lost its tail in a power failure gave the sequences out again, by a clock that was an hour behind.
+  test.each([
+    ["earlier", -3_600_000_000_000n],
+    ["later", 3_600_000_000_000n],
+  ])("takes no message for done that has the sequence of one and an %s time", async (_, shift) => {
+    await using guard = await openAligned(paths.next(), { lastSequence: 0, ackFloor: 0 });
+    for (let sequence = 1; sequence <= 150; sequence += 1) guard.markDone(message(sequence));
+    await guard.advance(150);
+    for (const sequence of [101, 120, 150]) {
+      expect(guard.isDone(message(sequence, message(sequence).timestampNanos + shift))).toBe(false);
+    }
+  });
+
+  test("remembers the newest of what it passes, in whatever order they were completed", async () => {
     await using guard = await openAligned(paths.next());
     for (const sequence of [4, 1, 3]) guard.markDone(message(sequence));
     await guard.advance(4);
-    expect(guard.isDone(message(4))).toBe(true);
     guard.markDone(message(6));
     await guard.advance(5);
-    expect(guard.isDone(message(4))).toBe(true);
-    expect(guard.isDone(message(5))).toBe(false);
+    const known = guard
+      .position()
+      ?.messages()
+      .map(({ sequence }) => sequence);
+    expect(known).toEqual([1, 3, 4, 4, 6]);
   });
 
   test("knows nothing below a floor to which it completed nothing itself", async () => {
@@ -97,17 +111,25 @@ describe("align()", () => {
     ["a consumer that was changed in place", { change: "updated" }, true],
     ["a stream that goes on", { lastSequence: 5000 }, true],
     ["a stream that ends with the last completed message", { lastSequence: 20 }, true],
-    ["a stream made anew", { streamCreated: "2024-05-06T07:08:09.123456788Z" }, false],
+    ["a stream made anew", { streamCreated: "2024-05-06T07:08:09.125456788Z" }, false],
     [
       "a stream made anew, and its consumer by Relay",
-      { streamCreated: "2025-01-01T00:00:00Z", change: "recreated" },
+      { streamCreated: "2025-01-01T00:00:00Z", change: "created" },
       false,
+    ],
+    [
+      "a stream made anew that has the same messages, and its consumer by Relay",
+      {
+        streamCreated: "2025-01-01T00:00:00Z",
+        change: "recreated",
+        continuity: { kind: "intact", sequence: 8 },
+      },
+      true,
     ],
     ["a consumer whose time a restart shifted", { consumerCreated: "2024-05-06T07:08:10.5002Z" }, true],
     ["a consumer made a second later", { consumerCreated: shifted(1000) }, true],
     ["a consumer that somebody made anew", { consumerCreated: shifted(1001) }, false],
     ["a consumer that somebody made anew, in the past", { consumerCreated: shifted(-60_000) }, false],
-    ["a consumer made for the first time", { consumerCreated: shifted(60_000), change: "created" }, false],
     [
       "a consumer that Relay made anew where it was",
       { consumerCreated: shifted(60_000), change: "recreated" },
@@ -126,9 +148,9 @@ describe("align()", () => {
       await using guard = isReopened ? await open(path) : first;
       await guard.align({ ...CONSUMER, ackFloor: 2, ...change });
       expect(isDoneFor(guard, [8, 9, 20])).toEqual([isKept, isKept, isKept]);
-      expect(guard.position()).toEqual({
+      expect(guard.position()).toMatchObject({
         streamCreated: change.streamCreated ?? CONSUMER.streamCreated,
-        sequence: isKept ? 8 : 2,
+        sequence: isKept && !("change" in change && change.change === "recreated") ? 8 : 2,
       });
     }
   });
@@ -150,17 +172,12 @@ describe("align()", () => {
     expect(isDoneFor(guard, [1, 2, 3, 4])).toEqual([true, true, true, false]);
   });
 
-  test.each<[what: string, change: Partial<AlignedConsumer>, done: readonly number[]]>([
-    ["only its last message", { lastSequence: 19 }, [4, 8, 9]],
-    ["all above the floor", { lastSequence: 8 }, [4, 8]],
-    ["messages below the floor", { lastSequence: 7 }, [4]],
-    ["all", { lastSequence: 0, ackFloor: 0 }, []],
-    [
-      "its last message, when Relay has made the consumer anew",
-      { lastSequence: 19, change: "recreated" },
-      [4, 8, 9],
-    ],
-  ])("keeps what is left of a stream that lost %s", async (_, change, done) => {
+  test.each<[what: string, intactUpTo: number, done: readonly number[]]>([
+    ["only its last message", 9, [4, 8, 9]],
+    ["all above the floor", 8, [4, 8]],
+    ["messages below the floor", 4, [4]],
+    ["all", 0, []],
+  ])("keeps what is left of a stream that lost %s", async (_, intactUpTo, done) => {
     const path = paths.next();
     for (const isReopened of [false, true]) {
       await rm(path, { force: true });
@@ -169,33 +186,82 @@ describe("align()", () => {
       await first.advance(8);
       if (isReopened) await first.close();
       await using guard = isReopened ? await open(path) : first;
-      const rolledBack = { ...CONSUMER, ackFloor: 2, ...change };
-      await guard.align(rolledBack);
+      const ackFloor = Math.min(2, intactUpTo);
+      await guard.align({ ...CONSUMER, ackFloor, continuity: { kind: "cut", sequence: intactUpTo } });
       expect([4, 8, 9, 20].filter((sequence) => guard.isDone(message(sequence)))).toEqual([...done]);
-      // The server gives the sequences out again, later.
-      const later = (sequence: number) => guard.isDone(message(sequence, START_NANOS + 999n));
-      expect([4, 8, 9, 20].filter(later)).toEqual([]);
-      expect(guard.position()?.sequence).toBe(rolledBack.ackFloor);
-      await guard.align({ ...rolledBack, lastSequence: 1000 });
-      expect(guard.isDone(message(20))).toBe(false);
+      // The server gives the sequences out again.
+      for (const shift of [-999n, 999n]) {
+        const again = (sequence: number) => guard.isDone(message(sequence, START_NANOS + shift));
+        expect([4, 8, 9, 20].filter((sequence) => sequence > intactUpTo).filter(again)).toEqual([]);
+      }
+      expect(guard.position()?.sequence).toBe(ackFloor);
     }
   });
 
-  test("takes nothing for done of what a stream has instead of its lost tail", async () => {
+  test("takes for done what the server delivers again, up to a message that the stream has still", async () => {
+    const path = paths.next();
+    const first = await openAligned(path);
+    for (const sequence of [1, 2, 3]) first.markDone(message(sequence));
+    await first.advance(3);
+    first.markDone(message(4));
+    await first.advance(4);
+    await first.close();
+    await using guard = await open(path);
+    await guard.align({ ...CONSUMER, ackFloor: 0, continuity: { kind: "unknown" } });
+    expect(isDoneFor(guard, [1, 2, 3, 4, 5])).toEqual([false, false, false, true, false]);
+    await guard.align({ ...CONSUMER, ackFloor: 0, continuity: { kind: "intact", sequence: 4 } });
+    expect(isDoneFor(guard, [1, 2, 3, 4, 5])).toEqual([true, true, true, true, false]);
+    // It has delivered all of that: whatever comes from now on is new.
+    await guard.advance(4);
+    expect(isDoneFor(guard, [1, 2, 3, 4, 5])).toEqual([false, false, false, true, false]);
+  });
+
+  test("takes nothing for done that it never completed, though the stream is the same", async () => {
+    await using guard = await openAligned(paths.next(), { ackFloor: 100, lastSequence: 100 });
+    await guard.align({ ...CONSUMER, ackFloor: 0, continuity: { kind: "intact", sequence: 100 } });
+    expect(guard.isDone(message(50))).toBe(false);
+  });
+
+  test("forgets the tail that a stream lost: a later message of its sequence is remembered alone", async () => {
     await using guard = await openAligned(paths.next());
     for (const sequence of [5, 6, 7, 8]) guard.markDone(message(sequence));
     await guard.advance(8);
-    await guard.align({ ...CONSUMER, ackFloor: 4, lastSequence: 7 });
-    guard.markDone(message(7, START_NANOS + 900n));
-    await guard.advance(5);
-    expect(guard.isDone(message(6, START_NANOS + 800n))).toBe(false);
-    expect(guard.isDone(message(7, START_NANOS + 900n))).toBe(true);
+    await guard.align({ ...CONSUMER, ackFloor: 4, continuity: { kind: "cut", sequence: 5 } });
+    guard.markDone(message(7, START_NANOS - 900n));
+    await guard.advance(7);
+    expect(guard.isDone(message(6, START_NANOS - 900n))).toBe(false);
+    expect(guard.isDone(message(7, START_NANOS - 900n))).toBe(true);
+    expect(guard.position()?.messages()).toEqual([
+      { sequence: 7, timestampNanos: START_NANOS - 900n },
+      { sequence: 7, timestampNanos: START_NANOS - 900n },
+    ]);
+  });
+
+  test("remembers the last message of a stream of which all is done, though it completed none", async () => {
+    await using guard = await openAligned(paths.next(), {
+      ackFloor: 10,
+      lastSequence: 10,
+      lastTimestampNanos: START_NANOS,
+    });
+    expect(guard.position()?.messages()).toEqual([{ sequence: 10, timestampNanos: START_NANOS }]);
+  });
+
+  test("expectStream() remembers that the subscription is older than its stream", async () => {
+    const path = paths.next();
+    const first = await open(path);
+    await first.expectStream();
+    await first.close();
+    await using guard = await open(path);
+    expect(guard.position()).toMatchObject({ streamCreated: new Date(0).toISOString(), sequence: null });
+    await guard.align(CONSUMER);
+    await guard.expectStream();
+    expect(guard.position()?.streamCreated).toBe(CONSUMER.streamCreated);
   });
 
   test("knows no place where the server tells none, until it does", async () => {
     const path = paths.next();
     const first = await openAligned(path, { ackFloor: null });
-    expect(first.position()).toEqual({ streamCreated: CONSUMER.streamCreated, sequence: null });
+    expect(first.position()).toMatchObject({ streamCreated: CONSUMER.streamCreated, sequence: null });
     await first.close();
     await using guard = await open(path);
     await guard.align({ ...CONSUMER, ackFloor: null });
@@ -214,22 +280,6 @@ describe("align()", () => {
     await guard.align({ ...CONSUMER, ackFloor: 3, change: "created" });
     expect(guard.position()?.sequence).toBe(3);
     expect(guard.isDone(message(9))).toBe(false);
-  });
-
-  test("takes a floor for something that the stream had", async () => {
-    const path = paths.next();
-    for (const isReopened of [false, true]) {
-      await rm(path, { force: true });
-      const consumer = { ...CONSUMER, streamCreated: "2025-01-01T00:00:00Z" };
-      const first = await openAligned(path);
-      await first.align({ ...consumer, ackFloor: 50 });
-      first.markDone(message(30));
-      if (isReopened) await first.close();
-      await using guard = isReopened ? await open(path) : first;
-      await guard.align({ ...consumer, ackFloor: 20, lastSequence: 49 });
-      expect(isDoneFor(guard, [30])).toEqual([true]);
-      expect(guard.position()?.sequence).toBe(20);
-    }
   });
 
   test("remembers the consumer that Relay made anew", async () => {

@@ -9,6 +9,8 @@ export const CONSUMER: AlignedConsumer = {
   streamCreated: "2024-05-06T07:08:09.123456789Z",
   consumerCreated: "2024-05-06T07:08:10.5Z",
   lastSequence: 1000,
+  lastTimestampNanos: null,
+  continuity: { kind: "unknown" },
   ackFloor: 0,
   change: "kept",
   notes: [],
@@ -30,8 +32,12 @@ export function message(sequence: number, timestampNanos = START_NANOS + BigInt(
 }
 
 /** Logs into `lines`. */
-export async function open(path: string, lines: string[] = []): Promise<Guard & AsyncDisposable> {
-  const guard = await openGuard(path, { isPrompt: false, logger: recordingLogger(lines) });
+export async function open(
+  path: string,
+  lines: string[] = [],
+  { needsFile = false } = {},
+): Promise<Guard & AsyncDisposable> {
+  const guard = await openGuard(path, { isPrompt: false, needsFile, logger: recordingLogger(lines) });
   return {
     ...guard,
     get size() {

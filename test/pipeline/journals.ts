@@ -15,8 +15,8 @@ export const HEAD: JournalHead = {
   streamCreated: "2024-05-06T07:08:09.123456789Z",
   consumerCreated: "2024-05-06T07:08:10.5Z",
   place: 7,
-  floor: 7,
-  floorTimestampNanos: 1_700_000_000_000_000_007n,
+  witness: { sequence: 6, timestampNanos: 1_700_000_000_000_000_006n },
+  completed: 6,
 };
 
 export async function openPaths(): Promise<Paths> {
@@ -43,9 +43,11 @@ export function entries(first: number, last: number): JournalEntry[] {
 export async function readJournal(
   path: string,
 ): Promise<{ head: JournalHead | null; entries: readonly JournalEntry[] }> {
-  const opened = await openJournal(path);
-  await opened.journal.close();
-  return { head: opened.head, entries: opened.entries };
+  const { journal, lines } = await openJournal(path);
+  await journal.close();
+  const heads = lines.flatMap((line) => (line.kind === "head" ? [line.head] : []));
+  const found = lines.flatMap((line) => (line.kind === "entry" ? [line.entry] : []));
+  return { head: heads.at(-1) ?? null, entries: found };
 }
 
 export async function writeJournal(path: string, written: readonly JournalEntry[]): Promise<void> {

@@ -25,6 +25,8 @@ const ALIGNED: Aligned = {
   consumerCreated: "2026-01-01T00:00:00Z",
   streamCreated: "2026-01-01T00:00:00Z",
   lastSequence: 0,
+  lastTimestampNanos: null,
+  continuity: { kind: "unknown" },
   ackFloor: 0,
   change: "kept",
   notes: [],
