@@ -7,9 +7,17 @@ export interface Capacity {
   readonly most: number;
 }
 
+export interface Taken {
+  readonly bytes: number;
+  /** So many more the consumer has. */
+  readonly pending: number;
+  /** So long its pull waited for it; null: it was not the first of its pull. */
+  readonly waitedMs: number | null;
+}
+
 export interface Credit {
-  /** A message of `bytes` has come and is held; `isFirst`: of its pull; `pending`: how many more the consumer has. */
-  take: (message: { readonly bytes: number; readonly isFirst: boolean; readonly pending: number }) => void;
+  /** A message has come and is held. */
+  take: (message: Taken) => void;
   release: () => void;
   setCapacity: (capacity: Capacity) => void;
   /** How many more may be asked for. */
@@ -25,12 +33,16 @@ export interface Credit {
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 const AVERAGE_WEIGHT = 0.2;
 const SHRINK = 0.9;
+/** NATS is far away if pulls wait so long, so often in a row, while there is nothing left to do. */
+const FAR_MS = 20;
+const FAR_PULLS = 3;
 
 /** `held`: so many are held already. */
 export function createCredit(options: { readonly capacity: Capacity; readonly held: number }): Credit {
   let { capacity, held } = options;
   /** How many times the usual capacity may be held. */
   let ahead = 1;
+  let starvedInARow = 0;
   let averageBytes = 0;
 
   function window(): number {
@@ -43,15 +55,17 @@ export function createCredit(options: { readonly capacity: Capacity; readonly he
     return Math.max(atLeast, Math.floor(most) - held);
   }
 
-  /** When the first message of a pull comes: nothing was left to do meanwhile, or more than can be done at a time. */
-  function adapt(pending: number): void {
-    if (held === 0 && pending > 0 && window() < capacity.most) ahead *= 2;
-    else if (held > capacity.usual) ahead = Math.max(1, ahead * SHRINK);
+  /** What is held beyond the usual is sent, or lost, after an interruption and in a crash: near by it is not worth that. */
+  function adapt(waitedMs: number, pending: number): void {
+    const isStarved = held === 0 && pending > 0 && waitedMs >= FAR_MS;
+    starvedInARow = isStarved ? starvedInARow + 1 : 0;
+    if (starvedInARow >= FAR_PULLS && window() < capacity.most) ahead *= 2;
+    else if (held > capacity.usual || waitedMs < FAR_MS) ahead = Math.max(1, ahead * SHRINK);
   }
 
   return {
-    take({ bytes, isFirst, pending }) {
-      if (isFirst) adapt(pending);
+    take({ bytes, pending, waitedMs }) {
+      if (waitedMs !== null) adapt(waitedMs, pending);
       held += 1;
       averageBytes += (bytes - averageBytes) * AVERAGE_WEIGHT;
     },

@@ -154,7 +154,8 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     pace.reset();
     nobodiesInARow = 0;
     const { bytes, pending } = received;
-    credit.take({ bytes, isFirst: own !== null && !own.hasDelivered, pending });
+    const waitedMs = own === null || own.hasDelivered ? null : heardAt - own.sentAt;
+    credit.take({ bytes, pending, waitedMs });
     if (own !== null) {
       countDelivered(own, received.bytes);
       if (own.left <= 0) endPull();

@@ -4,8 +4,8 @@ import { expect, test } from "bun:test";
 
 import { createCredit } from "#nats/credit.ts";
 
-const SMALL = { bytes: 100, pending: 50, isFirst: false };
-const FIRST = { ...SMALL, isFirst: true };
+const SMALL = { bytes: 100, pending: 50, waitedMs: null };
+const FIRST = { ...SMALL, waitedMs: 150 };
 
 test("room() counts what is held from a pump before", () => {
   const credit = createCredit({ capacity: { usual: 10, most: 10 }, held: 7 });
@@ -25,12 +25,12 @@ test("room() of large messages is what their size leaves, and one at least", () 
 
 test("room() grows while a pull outlasts what is held, up to the most, and shrinks again", () => {
   const credit = createCredit({ capacity: { usual: 4, most: 40 }, held: 0 });
-  const windows = [1, 2, 3, 4, 5].map(() => {
+  const windows = Array.from({ length: 7 }, () => {
     credit.take(FIRST);
     credit.release();
     return credit.window;
   });
-  expect(windows).toEqual([8, 16, 32, 40, 40]);
+  expect(windows).toEqual([4, 4, 8, 16, 32, 40, 40]);
   for (let i = 0; i < 5; i += 1) credit.take(SMALL);
   for (let i = 0; i < 40; i += 1) {
     credit.take(FIRST);
@@ -43,10 +43,13 @@ test.each([
   ["the consumer has nothing else", { usual: 4, most: 40 }, { ...FIRST, pending: 0 }],
   ["something is held", { usual: 4, most: 40 }, SMALL],
   ["no more may be held", { usual: 1, most: 1 }, FIRST],
+  ["NATS is near", { usual: 4, most: 40 }, { ...FIRST, waitedMs: 5 }],
 ])("room() does not grow where %s", (_, capacity, message) => {
   const credit = createCredit({ capacity, held: 0 });
-  credit.take(message);
-  credit.release();
+  for (let i = 0; i < 10; i += 1) {
+    credit.take(message);
+    credit.release();
+  }
   expect(credit.window).toBe(capacity.usual);
 });
 

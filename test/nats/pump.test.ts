@@ -376,7 +376,7 @@ describe("startPump()", () => {
 
   // It asked for as many as were free, and waited for them: 48 messages a second where 423 were possible.
   test.each<[what: string, roundTripMs: number, pulls: number]>([
-    ["far away it asks ahead", 150, 25],
+    ["far away it asks ahead", 150, 30],
     ["near by it holds what it can work on", 0, 400],
   ])("startPump() without acks: %s, and never holds more than its bound", async (_, roundTripMs, pulls) => {
     await using server = await serverWith(400);
