@@ -292,6 +292,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     advance,
     async forget() {
       clear();
+      toldFloor = null;
       if (head !== null) await replace({ ...NOTHING, streamCreated: head.streamCreated });
     },
     get size() {
