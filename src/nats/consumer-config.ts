@@ -2,8 +2,6 @@
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 
-import type { StreamInfo } from "./answers.ts";
-
 import {
   type DeliverPolicy,
   durableName,
@@ -11,6 +9,8 @@ import {
   type Source,
   type Subscription,
 } from "#delivery/subscription.ts";
+
+import type { StreamInfo } from "./answers.ts";
 
 export interface ConsumerSettings {
   readonly durable: string;

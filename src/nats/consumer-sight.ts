@@ -21,6 +21,8 @@ import { readStream } from "./stream.ts";
 /** Between two looks at a placeholder. */
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 300;
+/** For relays that make it anew one after the other. */
+const LONGEST_REST_MS = 15_000;
 
 /** Changes nothing. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
 export async function lookAtConsumer(connection: Connection, settings: ConsumerSettings): Promise<Sight> {
@@ -30,7 +32,7 @@ export async function lookAtConsumer(connection: Connection, settings: ConsumerS
   const [consumer, placeholder] = await Promise.all(
     [durable, placeholderOf(durable)].map(async (name) => {
       const answer = await requestConsumerInfo(connection, { ...ref, durable: name });
-      if (answer.kind === "ok") return answer.value;
+      if (answer.kind === "ok") return answer.value.name === name ? answer.value : null;
       const isMissing = answer.kind === "refused" && answer.code === API_ERRORS.consumerNotFound;
       if (!isMissing) throw toError(settings, answer);
       return null;
@@ -59,7 +61,8 @@ export async function lookAtRest(
 ): Promise<Sight> {
   let seenCreated = "";
   let seenAt = 0;
-  for (let looks = 1; ; looks += 1) {
+  const startedAt = performance.now();
+  for (let looks = 1; performance.now() - startedAt < LONGEST_REST_MS; looks += 1) {
     const sight = await lookAtConsumer(connection, settings);
     const { placeholder } = sight;
     if (placeholder === null) return sight;
@@ -71,6 +74,7 @@ export async function lookAtRest(
       throw refusal(settings, "another relay is making it anew");
     }
   }
+  throw refusal(settings, "other relays keep making it anew");
 }
 
 /**

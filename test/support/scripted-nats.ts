@@ -49,12 +49,13 @@ export async function startScriptedNats(): Promise<ScriptedNats> {
       created: SCRIPTED_CREATED,
       name: "relay-billing",
       stream_name: "ORDERS",
-      config: { ack_policy: "explicit" },
+      config: { ack_policy: "explicit", deliver_policy: "all" },
       delivered: { consumer_seq: 0, stream_seq: 0 },
       ack_floor: { consumer_seq: 0, stream_seq: 0 },
       num_pending: 0,
       num_ack_pending: 0,
       num_redelivered: 0,
+      num_waiting: 0,
     });
     const answer = () => send(reply, { body: info });
     if (isAnswering) answer();
