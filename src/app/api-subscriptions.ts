@@ -10,6 +10,7 @@ import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Bucket, Condition } from "#nats/bucket.ts";
 import type { Sealer } from "#nats/sealing.ts";
+import { settlesWithin } from "#nats/settles-within.ts";
 import { findForeign, findMasked, withApplication } from "./api-body.ts";
 import { findExcess } from "./api-limits.ts";
 
@@ -38,6 +39,8 @@ export interface ApiSubscriptionsOptions {
   readonly origin: () => ConfigOrigin;
   /** Those of the file, which no other can have. */
   readonly fileIds: () => ReadonlySet<string>;
+  /** So that it misses nothing that is published from then on, whether it runs or not. Rejects with a RelayError. */
+  readonly makeDurable: (subscription: Subscription) => Promise<void>;
   /** A former one of this id is not cleared away yet. */
   readonly isEnding: (id: string) => boolean;
   /** It is about to be deleted; `onKept`: it was not, after all. */
@@ -52,14 +55,17 @@ export interface ApiSubscriptionsOptions {
 
 type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
 
-const PREFIX = "subscription.";
+/** Of its key in the bucket, before its id. */
+export const PREFIX = "subscription.";
 const NO_KEY = "It holds secrets, and there is no state.key to encrypt them with";
 const TAKEN: WriteOutcome = { kind: "taken", reason: "There is a subscription of this id already" };
 const ENDING: WriteOutcome = { kind: "taken", reason: "A subscription of this id is still being deleted" };
 const MAX_UNUSABLE = 1000;
+/** Nobody who makes a subscription waits longer for its durable consumer. */
+const DURABLE_MS = 3000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
-  const { bucket, sealer, origin, fileIds, logger, hide, isEnding, onChanged } = options;
+  const { bucket, sealer, origin, fileIds, logger, hide, isEnding, onChanged, makeDurable } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
   let reading: Promise<void> = Promise.resolve();
@@ -152,6 +158,8 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     const isNew = expectedRevision === 0;
     logger.info(isNew ? "Subscription made by API" : "Subscription replaced by API", { subscription: id });
     await readSoon([id]);
+    // Whoever waits for what is missing, such as the stream, is the subscription itself.
+    await settlesWithin(makeDurable(parsed.subscription), DURABLE_MS, { signal });
     return { kind: "written", id, revision: result.revision, isNew };
   }
 

@@ -10,9 +10,11 @@ import { sleep } from "#lib/sleep.ts";
 import type { Bucket } from "#nats/bucket.ts";
 import type { Connection } from "#nats/connection.ts";
 import { deleteConsumer } from "#nats/consumer-info.ts";
+import { removePlaceholder } from "#nats/consumer-placeholder.ts";
 import { removeGuard } from "#pipeline/guard.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import type { Runtime } from "#runtime/runtime.ts";
+import { PREFIX as SUBSCRIPTION } from "./api-subscriptions.ts";
 
 export interface ClearAway {
   /** One of this id still drains here, or is being deleted by some relay. */
@@ -56,12 +58,15 @@ export function createClearAway(options: ClearAwayOptions): ClearAway {
     await deleteConsumer(connection, ref).catch((error: unknown) => {
       logger.warn("Consumer not deleted", { subscription: id, reason: messageOf(error) });
     });
+    await removePlaceholder(connection, ref);
   }
 
-  /** Another relay may make the consumer again before it hears of the deletion. */
+  /** Another relay may make the consumer again before it hears of the deletion. One that has its id by then may wait for more. */
   async function clearAgain(subscription: Subscription): Promise<void> {
     if (!(await sleep(CLEAR_AGAIN_MS, signal))) return;
-    if (runtime().find(subscription.id) === null) await clearConsumer(subscription);
+    const { id } = subscription;
+    const isTaken = runtime().find(id) !== null || bucket.get(SUBSCRIPTION + id) !== null;
+    if (!isTaken) await clearConsumer(subscription);
   }
 
   /** Since when a mark is seen here: what the clocks of other hosts say does not matter. */

@@ -9,7 +9,9 @@ import type { Registry } from "#http/registry.ts";
 import { type Logger, withFields } from "#lib/logger.ts";
 import { openBucket } from "#nats/bucket.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
-import { alignConsumer, moveConsumer } from "#nats/consumer.ts";
+import { alignConsumer, makeConsumer } from "#nats/consumer.ts";
+import { moveConsumer } from "#nats/consumer-move.ts";
+import { toConsumerSettings } from "#nats/consumer-config.ts";
 import { readConsumer } from "#nats/consumer-info.ts";
 import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
@@ -38,6 +40,7 @@ import type { SecretMask } from "./secret-mask.ts";
 import { shareDeadLetters } from "./share-dead-letters.ts";
 import { createStateChanges } from "./state-changes.ts";
 import { createStatesWait } from "./wait-for-states.ts";
+import { createWaitsLog } from "./waits-log.ts";
 
 export interface Core {
   readonly connection: Connection;
@@ -103,6 +106,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     },
   );
   const openCallbacks = createOpenCallbacks();
+  const waitsLog = createWaitsLog(logger);
   const deadLetters = shareDeadLetters((endpoints) => openDeadLetters(connection, endpoints, { logger }));
 
   const guardPath = (id: string) => join(state.directory, "journal", id);
@@ -117,7 +121,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   });
 
   function partsFor(subscription: Subscription): SubscriptionParts {
-    const own = withFields(logger, { subscription: subscription.id });
+    const own = waitsLog(subscription.id, withFields(logger, { subscription: subscription.id }));
     return {
       connected: connection.ready,
       isConnected: () => connection.isConnected,
@@ -125,6 +129,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       pausedUntil: () => lag.pausedUntil(subscription),
       lastContactAt: connection.lastContactAt,
       alignConsumer: (settings, options) => alignConsumer(connection, settings, options),
+      makeConsumer: (settings, options) => makeConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>
         readConsumer(connection, { domain, stream, durable }),
       startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
@@ -194,6 +199,9 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
     logger,
     hide: secretMask.hide,
+    makeDurable: async (subscription) => {
+      await makeConsumer(connection, toConsumerSettings(subscription));
+    },
     isEnding: clearAway.isUnderWay,
     onRemoval: clearAway.begin,
     onKept: clearAway.end,

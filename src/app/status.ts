@@ -3,6 +3,7 @@
 import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import type { Status } from "#http/status.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
+import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import type { Core } from "./core.ts";
 
 export interface StatusFacts {
@@ -43,7 +44,7 @@ export function toStatus({ connection, runtime, registry, bucketFault }: Core, f
       bucket: maskOrNull(bucketFault()),
     },
     deliveryLog: { ...facts.deliveryLog, fault: maskOrNull(facts.deliveryLog.fault) },
-    readiness: runtime.readiness(),
+    readiness: toBriefReadiness(runtime.readiness()),
     subscriptions,
     unusable: registry.unusable().map(({ id, reason }) => ({ id, reason: mask(reason) })),
   };

@@ -2,6 +2,7 @@
 
 import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";
+import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
@@ -56,7 +57,7 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   // Of `text()` the header would come from Bun, and is lost where the gate adds others.
   server.get("/livez", (context) => context.body("alive\n", 200, { "content-type": "text/plain" }));
   server.get("/readyz", (context) => {
-    const { isReady, reasons, idle } = readiness();
+    const { isReady, reasons, idle } = toBriefReadiness(readiness());
     return context.json({ ready: isReady, reasons, idle }, isReady ? 200 : 503);
   });
   server.get("/metrics", async (context) => {

@@ -157,8 +157,24 @@ export const pubAck = v.object({
   domain: v.optional(v.string()),
 });
 
-/** Of the account: that there is an answer is all that is wanted. */
-export const accountInfo = v.looseObject({ limits: v.looseObject({}) });
+const accountTier = v.object({
+  streams: v.optional(COUNT, 0),
+  limits: v.optional(
+    v.object({
+      max_streams: v.optional(LIMIT),
+      max_consumers: v.optional(LIMIT),
+      max_ack_pending: v.optional(LIMIT),
+      max_bytes_required: v.optional(v.boolean()),
+      storage_max_stream_bytes: v.optional(LIMIT),
+    }),
+  ),
+});
+
+/** `tiers`: where limits differ by the number of replicas, such as `R3`. */
+export const accountInfo = v.object({
+  ...accountTier.entries,
+  tiers: v.optional(v.record(v.string(), accountTier)),
+});
 
 export const apiFailure = v.object({
   error: v.object({
@@ -168,6 +184,7 @@ export const apiFailure = v.object({
   }),
 });
 
+export type AccountInfo = v.InferOutput<typeof accountInfo>;
 export type ConsumerCluster = v.InferOutput<typeof consumerCluster>["cluster"];
 export type ConsumerInfo = v.InferOutput<typeof consumerInfo>;
 export type StreamConfig = v.InferOutput<typeof streamConfig>;

@@ -36,8 +36,11 @@ export const API_ERRORS = {
   consumerRefused: 10012,
   consumerNameInUse: 10013,
   consumerNotFound: 10014,
+  consumerLimitReached: 10026,
   streamNotFound: 10059,
   streamNameInUse: 10058,
+  /** More of max ack pending than account, server or stream allow; the reason says how much they do. */
+  maxAckPendingTooHigh: 10121,
   consumerExists: 10148,
   consumerMissing: 10149,
   messageNotFound: 10037,

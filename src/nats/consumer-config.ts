@@ -1,4 +1,4 @@
-// What the durable consumer of a subscription must look like, and how far an existing one is from it. Pure.
+// What the durable consumer of a subscription must look like. Pure.
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 
@@ -10,24 +10,29 @@ import {
   type Subscription,
 } from "#delivery/subscription.ts";
 
+import type { StreamInfo } from "./answers.ts";
+
 export interface ConsumerSettings {
   readonly durable: string;
   readonly source: Source;
   /** False: what is delivered counts as done, and nothing comes twice. */
   readonly acks: boolean;
   readonly maxAckPending: number;
+  /** In nanoseconds: servers give it to each consumer of a stream that has such a limit. Absent: it has none. */
+  readonly inactiveThreshold?: number;
 }
 
 /** Where a consumer that is made starts. */
 export type Start =
   | { readonly kind: "policy" }
   | { readonly kind: "sequence"; readonly sequence: number }
+  | { readonly kind: "at"; readonly policy: DeliverPolicy }
   /** Whatever the stream still holds: a work queue, whose done messages are gone. */
   | { readonly kind: "remaining" };
 
 export type WantedConfig = Partial<ConsumerConfig>;
 
-const NANOS_PER_MS = 1_000_000;
+export const NANOS_PER_MS = 1_000_000;
 const MADE_WITH = /\(deliver policy: (.+)\)$/;
 /** Shared by all relays of the subscription: each bounds itself to what it may hold. */
 const UNORDERED_MAX_ACK_PENDING = 1000;
@@ -39,6 +44,24 @@ export function toConsumerSettings({ id, source, qos }: Subscription): ConsumerS
     source,
     acks: qos !== "NONE",
     maxAckPending: isOrdered(qos) ? 1 : UNORDERED_MAX_ACK_PENDING,
+  };
+}
+
+/** Where it is. */
+export function refOf({ source: { domain, stream }, durable }: ConsumerSettings) {
+  return { domain, stream, durable };
+}
+
+/** As far as the stream's limits of consumers let it. */
+export function fitToStream(
+  settings: ConsumerSettings,
+  { config: { consumer_limits: limits } }: StreamInfo,
+): ConsumerSettings {
+  const highest = limits?.max_ack_pending ?? 0;
+  return {
+    ...settings,
+    maxAckPending: highest > 0 ? Math.min(settings.maxAckPending, highest) : settings.maxAckPending,
+    inactiveThreshold: limits?.inactive_threshold ?? 0,
   };
 }
 
@@ -56,14 +79,38 @@ export function toConsumerConfig(settings: ConsumerSettings, start: Start): Want
   };
 }
 
+/** What operators set on a consumer, and what is kept when it is made anew: it changes no message. */
+export function keptOf(existing: ConsumerConfig): WantedConfig {
+  const { sample_freq: sampling, num_replicas: replicas, metadata, pause_until: pausedUntil } = existing;
+  return {
+    ...(replicas === undefined ? {} : { num_replicas: replicas }),
+    ...(sampling === undefined ? {} : { sample_freq: sampling }),
+    ...(metadata === undefined ? {} : { metadata: withoutServerKeys(metadata) }),
+    ...(pausedUntil === undefined ? {} : { pause_until: pausedUntil }),
+  };
+}
+
+function withoutServerKeys(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.startsWith("_nats.")));
+}
+
 /** As it was made at first, but for where it starts. */
 export function toMovedConfig(settings: ConsumerSettings, start: DeliverPolicy): WantedConfig {
-  const { description } = toConsumerConfig(settings, { kind: "policy" });
-  const moved = { ...settings, source: { ...settings.source, deliverPolicy: start } };
-  return {
-    ...toConsumerConfig(moved, { kind: "policy" }),
-    ...(description === undefined ? {} : { description }),
-  };
+  return toConsumerConfig(settings, { kind: "at", policy: start });
+}
+
+/** What `start` says in the words of a deliver policy. */
+export function toPolicy(start: Start, { source }: ConsumerSettings): DeliverPolicy {
+  switch (start.kind) {
+    case "policy":
+      return source.deliverPolicy;
+    case "remaining":
+      return { kind: "all" };
+    case "sequence":
+      return { kind: "start-sequence", sequence: start.sequence };
+    case "at":
+      return start.policy;
+  }
 }
 
 /** The existing config with everything changed that is Relay's to say and that JetStream can change in place. */
@@ -73,6 +120,13 @@ export function toUpdatedConfig(existing: ConsumerConfig, settings: ConsumerSett
     filter_subjects: _filters,
     backoff: _backoff,
     inactive_threshold: _threshold,
+    headers_only: _headersOnly,
+    max_batch: _maxBatch,
+    max_expires: _maxExpires,
+    max_bytes: _maxBytes,
+    priority_groups: _groups,
+    priority_policy: _policy,
+    priority_timeout: _timeout,
     ...kept
   } = existing;
   return {
@@ -81,25 +135,6 @@ export function toUpdatedConfig(existing: ConsumerConfig, settings: ConsumerSett
     ...toFilters(settings.source.filterSubjects),
     ...(settings.acks ? toAcks(settings) : {}),
   };
-}
-
-/** The names of the fields in which `actual` is not what was asked for; empty: nothing to do. */
-export function differences(actual: ConsumerConfig, settings: ConsumerSettings): readonly string[] {
-  const different: string[] = [];
-  if (filtersOf(actual).join(" ") !== wantedFilters(settings.source.filterSubjects).join(" ")) {
-    different.push("filter subjects");
-  }
-  if (settings.acks && actual.ack_wait !== settings.source.ackWaitMs * NANOS_PER_MS)
-    different.push("ack wait");
-  if (settings.acks && actual.max_ack_pending !== settings.maxAckPending) different.push("max ack pending");
-  if ((actual.max_deliver ?? -1) !== -1) different.push("max deliver");
-  if ((actual.backoff?.length ?? 0) > 0) different.push("backoff");
-  if ((actual.inactive_threshold ?? 0) > 0) different.push("inactive threshold");
-  return different;
-}
-
-export function hasRightAckPolicy(actual: ConsumerConfig, settings: ConsumerSettings): boolean {
-  return actual.ack_policy === (settings.acks ? "explicit" : "none");
 }
 
 /**
@@ -124,6 +159,16 @@ export function describePolicy(policy: DeliverPolicy): string {
   }
 }
 
+/** Of what `describePolicy` says; null: it is something else. */
+export function parsePolicy(text: string): DeliverPolicy | null {
+  if (text === "all" || text === "new" || text === "last") return { kind: text };
+  const [, kind, value = ""] = /^start (sequence|time) (\S+)$/.exec(text) ?? [];
+  const sequence = Number(value);
+  if (kind === "sequence") return sequence > 0 ? { kind: "start-sequence", sequence } : null;
+  const time = new Date(value);
+  return kind === "time" && Number.isFinite(time.getTime()) ? { kind: "start-time", time } : null;
+}
+
 function toAcks({ acks, source, maxAckPending }: ConsumerSettings): WantedConfig {
   if (!acks) return { ack_policy: "none" };
   return {
@@ -140,7 +185,7 @@ function toFilters(subjects: readonly string[]): WantedConfig {
 }
 
 /** In one order, each once; `>` among them means all. */
-function wantedFilters(subjects: readonly string[]): readonly string[] {
+export function wantedFilters(subjects: readonly string[]): readonly string[] {
   return subjects.includes(">") ? [] : [...new Set(subjects)].sort();
 }
 
@@ -150,11 +195,12 @@ export function filtersOf(config: ConsumerConfig): readonly string[] {
   return wantedFilters([...(single === "" ? [] : [single]), ...(config.filter_subjects ?? [])]);
 }
 
-function toStart(start: Start, policy: DeliverPolicy): WantedConfig {
+export function toStart(start: Start, policy: DeliverPolicy): WantedConfig {
   if (start.kind === "remaining") return { deliver_policy: "all" };
   if (start.kind === "sequence") {
     return { deliver_policy: "by_start_sequence", opt_start_seq: start.sequence };
   }
+  if (start.kind === "at") return toStart({ kind: "policy" }, start.policy);
   switch (policy.kind) {
     case "all":
     case "new":

@@ -17,17 +17,17 @@ export interface Neighbour {
 export function foreseeRefusal(
   plan: ConsumerPlan,
   settings: ConsumerSettings,
-  { sight, neighbours }: { sight: Sight; neighbours: readonly Neighbour[] },
+  {
+    sight,
+    neighbours,
+    maxConsumers,
+  }: { sight: Sight; neighbours: readonly Neighbour[]; maxConsumers: number | null },
 ): string | null {
   if (plan.kind === "keep" || plan.kind === "refuse") return null;
-  const { config } = sight.stream;
-  const isMade = plan.kind === "create";
-  if (isMade && config.max_consumers > 0 && sight.stream.state.consumer_count >= config.max_consumers) {
-    return `the stream takes no more than ${config.max_consumers} consumers`;
-  }
-  const maxAckPending = config.consumer_limits?.max_ack_pending ?? 0;
-  if (settings.acks && maxAckPending > 0 && settings.maxAckPending > maxAckPending) {
-    return `the stream's limit of max ack pending is ${maxAckPending}, and ${settings.maxAckPending} is needed`;
+  const { config, state } = sight.stream;
+  const isFull = maxConsumers !== null && state.consumer_count >= maxConsumers;
+  if (plan.kind === "recreate" && config.retention === "interest" && isFull) {
+    return `the stream takes no more than ${maxConsumers} consumers, and it is made anew beside a placeholder`;
   }
   return config.retention === "workqueue" ? foreseeOfWorkQueue(plan, settings, neighbours) : null;
 }

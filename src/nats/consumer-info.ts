@@ -15,7 +15,7 @@ export interface ConsumerRef extends StreamRef {
 
 export interface ConsumerReading {
   readonly consumerCreated: string;
-  readonly hasAcks: boolean;
+  readonly config: ConsumerInfo["config"];
   /** As `floorOf` says. */
   readonly ackFloor: number | null;
   readonly deliveredSequence: number;
@@ -49,7 +49,7 @@ export async function readConsumer(
   if (info === null) return null;
   return {
     consumerCreated: info.created,
-    hasAcks: info.config.ack_policy !== "none",
+    config: info.config,
     ackFloor: floorOf(info, 0),
     deliveredSequence: info.delivered.stream_seq,
     pending: info.num_pending,

@@ -3,22 +3,25 @@
 import { hasWildcard, isOverlapping } from "#delivery/subject.ts";
 
 import type { ConsumerInfo, StreamInfo } from "./answers.ts";
-import {
-  changedDeliverPolicy,
-  type ConsumerSettings,
-  differences,
-  filtersOf,
-  hasRightAckPolicy,
-} from "./consumer-config.ts";
+import { changedDeliverPolicy, type ConsumerSettings, filtersOf, type Start } from "./consumer-config.ts";
+import { differences, FILTERS, fixedDifferences } from "./consumer-fields.ts";
 import { floorOf } from "./consumer-info.ts";
 import { planStart, type PlannedStart, type Position } from "./consumer-start.ts";
 import { takesSeveralFilters } from "./stream.ts";
+
+const NANOS_PER_SECOND = 1_000_000_000;
+/** Those of two servers of a cluster: one stamps a consumer, another one its messages. */
+const CLOCKS_APART_MS = 1000;
+
+const SKIPPED = "with other filters it passed over messages";
 
 /** What the server showed. */
 export interface Sight {
   readonly stream: StreamInfo;
   /** null: the stream has none of that name. */
   readonly consumer: ConsumerInfo | null;
+  /** Stands in for it while some relay makes it anew; null: none does. */
+  readonly placeholder: ConsumerInfo | null;
 }
 
 export type ConsumerPlan =
@@ -36,6 +39,7 @@ export type ConsumerPlan =
   /** It cannot be changed in place: it is deleted, and made anew after `sequence`, up to which it was done; null: not known. */
   | {
       readonly kind: "recreate";
+      readonly consumer: ConsumerInfo;
       readonly planned: PlannedStart;
       readonly sequence: number | null;
       /** Why, for people. */
@@ -52,31 +56,65 @@ export function describeRecreation({
   return sequence === null ? `anew: ${reason}` : `anew after sequence ${sequence}: ${reason}`;
 }
 
-/** `position` is what Relay itself knows to be done; null: nothing. */
+/**
+ * `position` is what Relay itself knows to be done; null: nothing. `hasSkipped`: somebody gave it other filters while it was
+ * pulled from, so that what it passed over since then is still to come.
+ */
 export function planConsumer(
-  { stream, consumer }: Sight,
+  { stream, consumer }: Pick<Sight, "stream" | "consumer">,
   settings: ConsumerSettings,
-  position: Position | null,
+  { position, hasSkipped }: { position: Position | null; hasSkipped: boolean },
 ): ConsumerPlan {
   const reason = findForbidden(stream, settings);
   if (reason !== null) return { kind: "refuse", reason };
-  if (consumer === null) return { kind: "create", planned: planStart(stream, settings, position) };
+  if (consumer === null) {
+    const planned = planStart(stream, settings, position);
+    const notes = [...planned.notes, ...notesOfThreshold(settings)];
+    return { kind: "create", planned: { ...planned, notes } };
+  }
   if (consumer.config.deliver_subject !== undefined) {
     return { kind: "refuse", reason: "a push consumer has that name" };
   }
-  const obstacle = findObstacle({ stream, consumer }, settings);
+  const isAhead = hasSkipped && position !== null && differences(consumer.config, settings).includes(FILTERS);
+  const obstacle = isAhead ? SKIPPED : findObstacle({ stream, consumer }, settings);
   if (obstacle !== null) {
     const told = { streamCreated: stream.created, sequence: floorOf(consumer, stream.state.last_seq) };
-    const known = told.sequence === null && position !== null ? position : told;
-    const planned = planStart(stream, settings, known);
-    const takesAcks = !hasRightAckPolicy(consumer.config, settings);
-    return { kind: "recreate", planned, sequence: known.sequence, reason: obstacle, takesAcks };
+    const known = (isAhead || told.sequence === null) && position !== null ? position : told;
+    const takesAcks = fixedDifferences(consumer.config, settings).includes("acks");
+    return {
+      kind: "recreate",
+      consumer,
+      planned: withoutLoss(planStart(stream, settings, known), consumer),
+      sequence: known.sequence,
+      reason: obstacle,
+      takesAcks,
+    };
   }
-  const notes = notesOf(consumer, settings);
+  const notes = [...notesOf(consumer, settings), ...notesOfThreshold(settings)];
   const fields = differences(consumer.config, settings);
   return fields.length === 0
     ? { kind: "keep", consumer, notes }
     : { kind: "update", consumer, fields, notes };
+}
+
+/** Where nothing tells how far `consumer` was, it is not started by its policy again, which would leave out what it had. */
+function withoutLoss(planned: PlannedStart, consumer: ConsumerInfo): PlannedStart {
+  return planned.start.kind === "policy"
+    ? { ...planned, start: placeOf(consumer, null), notes: [] }
+    : planned;
+}
+
+/** Where `consumer` would have to start to deliver all that it has not seen done: sooner rather than later. */
+export function placeOf(consumer: ConsumerInfo, floor: number | null): Exclude<Start, { kind: "policy" }> {
+  if (floor !== null) return { kind: "sequence", sequence: floor + 1 };
+  const { config, delivered, created } = consumer;
+  if (config.opt_start_time !== undefined) {
+    return { kind: "at", policy: { kind: "start-time", time: new Date(config.opt_start_time) } };
+  }
+  // The first one that it delivered is where it started.
+  if (delivered.consumer_seq === 1) return { kind: "sequence", sequence: delivered.stream_seq };
+  const time = new Date(Date.parse(created) - CLOCKS_APART_MS);
+  return { kind: "at", policy: { kind: "start-time", time } };
 }
 
 /** What keeps a consumer from being changed in place; null: nothing. */
@@ -84,13 +122,22 @@ function findObstacle(
   { stream, consumer: { config } }: { stream: StreamInfo; consumer: ConsumerInfo },
   settings: ConsumerSettings,
 ): string | null {
-  if (!hasRightAckPolicy(config, settings)) return "acks cannot be changed in place";
+  const fixed = fixedDifferences(config, settings);
+  if (fixed.length > 0) return `${fixed.join(", ")} cannot be changed in place`;
   const gainsWildcard =
     settings.source.filterSubjects.some(hasWildcard) && !filtersOf(config).some(hasWildcard);
   // Such a server goes on comparing letter by letter, and passes over all that comes.
   return gainsWildcard && !takesSeveralFilters(stream)
     ? "nats-server before 2.10 takes over no wildcard in place"
     : null;
+}
+
+function notesOfThreshold({ durable, source, inactiveThreshold = 0 }: ConsumerSettings): readonly string[] {
+  if (inactiveThreshold === 0) return [];
+  const limit = `consumers that nobody pulls from for ${inactiveThreshold / NANOS_PER_SECOND} s`;
+  return [
+    `Stream ${source.stream} deletes ${limit} (consumer_limits): ${durable} is then made again where it was`,
+  ];
 }
 
 function notesOf(consumer: ConsumerInfo, settings: ConsumerSettings): readonly string[] {
@@ -100,13 +147,18 @@ function notesOf(consumer: ConsumerInfo, settings: ConsumerSettings): readonly s
 }
 
 /** What servers refuse in words that do not help, or accept and then deliver nothing: a filter that matches nothing. */
-function findForbidden(stream: StreamInfo, settings: ConsumerSettings): string | null {
+export function findForbidden(stream: StreamInfo, settings: ConsumerSettings): string | null {
   const { filterSubjects } = settings.source;
   if (new Set(filterSubjects).size > 1 && !takesSeveralFilters(stream)) {
     return "several filter subjects need nats-server 2.10 or newer";
   }
   if (!settings.acks && stream.config.retention === "workqueue") {
     return "a work queue needs acks, so its quality of service cannot be NONE";
+  }
+  const { inactiveThreshold = 0 } = settings;
+  if (inactiveThreshold > 0 && stream.config.retention === "interest") {
+    const seconds = inactiveThreshold / NANOS_PER_SECOND;
+    return `the stream deletes consumers that nobody pulls from for ${seconds} s (consumer_limits), and with them the messages that wait`;
   }
   const { subjects, mirror, sources, subject_transform: transform } = stream.config;
   if (mirror !== undefined || sources !== undefined || transform !== undefined) return null;

@@ -5,7 +5,8 @@ import { RelayError } from "#lib/errors.ts";
 import { type ConsumerInfo } from "./answers.ts";
 import { type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import { type ConsumerSettings, differences, hasRightAckPolicy } from "./consumer-config.ts";
+import type { ConsumerSettings } from "./consumer-config.ts";
+import { differences, fixedDifferences } from "./consumer-fields.ts";
 import { consumerAnswer, toConsumerAnswer } from "./consumer-info.ts";
 
 /** Servers before 2.10 ignore it. */
@@ -30,9 +31,7 @@ export async function requestPut(
 
 /** A server leaves out what it does not know, without a word. */
 export function checkEcho(info: ConsumerInfo, settings: ConsumerSettings): void {
-  const missing = differences(info.config, settings);
-  if (!hasRightAckPolicy(info.config, settings))
-    throw refusal(settings, "the server did not take its ack policy");
+  const missing = [...fixedDifferences(info.config, settings), ...differences(info.config, settings)];
   if (missing.length > 0) throw refusal(settings, `the server did not take its ${missing.join(", ")}`);
 }
 
@@ -40,7 +39,7 @@ export function toError(
   settings: ConsumerSettings,
   answer: Exclude<ApiAnswer<unknown>, { kind: "ok" }>,
 ): RelayError {
-  if (answer.kind === "refused") return refusal(settings, answer.reason);
+  if (answer.kind === "refused" || isForbidden(answer)) return refusal(settings, answer.reason);
   return new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
 }
 
@@ -50,4 +49,9 @@ export function refusal(settings: ConsumerSettings, reason: string): RelayError 
 
 export function cannot({ source, durable }: ConsumerSettings): string {
   return `Cannot consume ${source.stream} as ${durable}`;
+}
+
+/** The account may not ask for it: it certainly had no effect. */
+export function isForbidden({ kind, ...answer }: ApiAnswer<unknown>): boolean {
+  return kind === "unavailable" && "reason" in answer && /permissions violation/iu.test(answer.reason);
 }

@@ -1,24 +1,25 @@
 // The durable consumer of a subscription: brought to what the subscription asks for, without losing its place.
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
-import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 
-import type { ConsumerInfo, StreamInfo } from "./answers.ts";
-import { API_ERRORS } from "./api.ts";
+import type { ConsumerInfo } from "./answers.ts";
+import { API_ERRORS, type ApiAnswer } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import {
   type ConsumerSettings,
+  fitToStream,
   type Start,
   toConsumerConfig,
-  toMovedConfig,
+  toPolicy,
   toUpdatedConfig,
 } from "./consumer-config.ts";
-import { floorOf, requestConsumerInfo, requestDelete, wasOvertaken } from "./consumer-info.ts";
+import { floorOf, wasOvertaken } from "./consumer-info.ts";
 import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "./consumer-plan.ts";
-import { cannot, checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
+import { checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
+import { replaceConsumer } from "./consumer-replace.ts";
+import { isPresent, lookAtConsumer, lookAtRest } from "./consumer-sight.ts";
 import type { Position } from "./consumer-start.ts";
-import { readStream } from "./stream.ts";
 
 export interface AlignedConsumer {
   readonly consumerCreated: string;
@@ -32,28 +33,46 @@ export interface AlignedConsumer {
   readonly notes: readonly string[];
 }
 
+export interface Aligned extends AlignedConsumer {
+  /** What was asked for, as far as the limits of stream and account let it. */
+  readonly settings: ConsumerSettings;
+}
+
 /** Another relay may be at the same consumer: look again, so often at most. */
 const MAX_LOOKS = 6;
 const LOOK_AGAIN_MS = 50;
+const NEVER = new AbortController().signal;
+export const NOTHING_KNOWN = { takesAcks: null, maxAckPending: Infinity };
 
 /** One look came to an end, or found that the ground had moved. */
-type Look = { readonly kind: "aligned"; readonly aligned: AlignedConsumer } | { readonly kind: "look-again" };
+export type Look = { readonly kind: "aligned"; readonly aligned: Aligned } | { readonly kind: "look-again" };
 
 export interface AlignOptions {
   /** What Relay itself knows to be done; null: nothing. A consumer that is gone starts after it. */
   readonly position: Position | null;
+  /** Somebody gave it other filters while it was pulled from: it goes back to `position`. */
+  readonly hasSkipped: boolean;
   /** Asked when a consumer with other acks is about to be deleted, which may be that of another relay. */
   readonly mayTakeAcks: () => boolean;
+  /** Ends the waits; what is under way ends by its own time limits. */
+  readonly signal: AbortSignal;
 }
 
-interface Alignment extends AlignOptions {
+/** What one call knows. */
+export interface Alignment extends AlignOptions {
   readonly connection: Connection;
-  readonly settings: ConsumerSettings;
+  readonly wanted: ConsumerSettings;
+  /** What `mayTakeAcks` answered; null: it was not asked. */
+  takesAcks: boolean | null;
+  /** The server was heard to allow no more than that; it does not say so before it is asked for more. */
+  maxAckPending: number;
 }
 
-interface Planned<Kind extends ConsumerPlan["kind"]> {
-  readonly stream: StreamInfo;
-  readonly plan: Extract<ConsumerPlan, { kind: Kind }>;
+/** One look at the ground. */
+export interface Ground {
+  readonly alignment: Alignment;
+  readonly sight: Sight;
+  readonly settings: ConsumerSettings;
   readonly isLast: boolean;
 }
 
@@ -61,185 +80,165 @@ interface Planned<Kind extends ConsumerPlan["kind"]> {
  * Makes the consumer, or changes it in place, or makes it anew at its last position where JetStream cannot change it.
  * Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`.
  */
-export async function alignConsumer(
+export function alignConsumer(
   connection: Connection,
-  settings: ConsumerSettings,
-  { position = null, mayTakeAcks = () => true }: Partial<AlignOptions> = {},
-): Promise<AlignedConsumer> {
-  const alignment = { connection, settings, position, mayTakeAcks };
-  for (let looks = 1; looks <= MAX_LOOKS; looks += 1) {
-    const look = await lookOnce(alignment, looks === MAX_LOOKS);
-    if (look.kind === "aligned") return look.aligned;
-    await pauseAfter(looks);
-  }
-  throw refusal(settings, "somebody else keeps changing it");
+  wanted: ConsumerSettings,
+  options: Partial<AlignOptions> = {},
+): Promise<Aligned> {
+  const defaults = { position: null, hasSkipped: false, mayTakeAcks: () => true, signal: NEVER };
+  const alignment = { connection, wanted, ...defaults, ...options, ...NOTHING_KNOWN };
+  return lookUntil(alignment, lookOnce);
 }
 
-async function lookOnce(alignment: Alignment, isLast: boolean): Promise<Look> {
-  const { connection, settings, position } = alignment;
-  const sight = await lookAtConsumer(connection, settings);
-  const { stream } = sight;
-  const plan = planConsumer(sight, settings, position);
+/**
+ * Makes the consumer of a subscription that does not run yet, so that it misses nothing; one that is there is left alone. Not on
+ * a work queue, which keeps its messages by itself and lets no other subscription have them while there is a consumer. Null:
+ * nothing was made. Throws as `alignConsumer` does.
+ */
+export async function makeConsumer(
+  connection: Connection,
+  wanted: ConsumerSettings,
+  options: Partial<AlignOptions> = {},
+): Promise<Aligned | null> {
+  const { stream, consumer } = await lookAtConsumer(connection, wanted);
+  if (consumer !== null || stream.config.retention === "workqueue") return null;
+  return alignConsumer(connection, wanted, options);
+}
+
+/** Looks, and acts on what it sees, until that comes to an end. */
+export async function lookUntil(
+  alignment: Alignment,
+  act: (ground: Ground) => Promise<Look>,
+): Promise<Aligned> {
+  const { connection, wanted, signal } = alignment;
+  for (let looks = 1; looks <= MAX_LOOKS; looks += 1) {
+    const sight = await lookAtRest(connection, wanted, signal);
+    const { maxAckPending, ...fitted } = fitToStream(wanted, sight.stream);
+    const settings = { ...fitted, maxAckPending: Math.min(maxAckPending, alignment.maxAckPending) };
+    const look = await act({ alignment, sight, settings, isLast: looks === MAX_LOOKS });
+    if (look.kind === "aligned") return look.aligned;
+    await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), signal);
+  }
+  throw refusal(wanted, "somebody else keeps changing it");
+}
+
+async function lookOnce(ground: Ground): Promise<Look> {
+  const { alignment, sight, settings } = ground;
+  const plan = planConsumer(sight, settings, alignment);
   switch (plan.kind) {
     case "refuse":
       throw refusal(settings, plan.reason);
     case "keep":
-      return aligned(stream, plan.consumer, { change: "kept", notes: plan.notes });
+      return aligned(ground, plan.consumer, { change: "kept", notes: plan.notes });
     case "create": {
       const { start, notes, isKnown } = plan.planned;
-      return make(alignment, { stream, start, notes, change: isKnown ? "recreated" : "created", isLast });
+      return make(ground, { start, notes, change: isKnown ? "recreated" : "created" });
     }
     case "update":
-      return update(alignment, { stream, plan, isLast });
+      return update(ground, plan);
     case "recreate":
-      return remake(alignment, { stream, plan, isLast });
+      return remake(ground, plan);
   }
 }
 
-/** Makes the consumer anew at another place. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
-export async function moveConsumer(
-  connection: Connection,
-  settings: ConsumerSettings,
-  start: DeliverPolicy,
-): Promise<AlignedConsumer> {
-  const stream = await readSource(connection, settings);
-  for (let looks = 1; ; looks += 1) {
-    const info = await moveOnce(connection, settings, { start, isLast: looks === MAX_LOOKS });
-    if (info !== null) return toAligned(stream, info, { change: "created", notes: [] });
-    await pauseAfter(looks);
+export async function replace(
+  ground: Ground,
+  replacement: { consumer: ConsumerInfo; start: DeliverPolicy; place: DeliverPolicy },
+  told: Pick<AlignedConsumer, "change" | "notes">,
+): Promise<Look> {
+  const { alignment, sight, settings, isLast } = ground;
+  const { stream } = sight;
+  const replaced = await replaceConsumer(alignment.connection, settings, { stream, ...replacement });
+  switch (replaced.kind) {
+    case "done":
+      return aligned(ground, replaced.consumer, told);
+    case "overtaken":
+      if (isLast) throw refusal(settings, "somebody else keeps changing it");
+      return { kind: "look-again" };
+    case "refused":
+      if (!isLast && hasLearned(alignment, settings, replaced.answer)) return { kind: "look-again" };
+      throw toError(settings, replaced.answer);
   }
 }
 
-/** null: another relay was quicker to make it at its old place. */
-async function moveOnce(
-  connection: Connection,
-  settings: ConsumerSettings,
-  { start, isLast }: { start: DeliverPolicy; isLast: boolean },
-): Promise<ConsumerInfo | null> {
-  if (!(await removeOnce(connection, settings, isLast))) return null;
-  const config = toMovedConfig(settings, start);
+/** True if less is asked for from now on. */
+function hasLearned(alignment: Alignment, settings: ConsumerSettings, answer: ApiAnswer<unknown>): boolean {
+  if (answer.kind !== "refused" || answer.code !== API_ERRORS.maxAckPendingTooHigh) return false;
+  const limit = Number(/limit of (\d+)/.exec(answer.reason)?.[1] ?? 0);
+  if (limit < 1 || limit >= settings.maxAckPending) return false;
+  alignment.maxAckPending = limit;
+  return true;
+}
+
+export async function make(
+  ground: Ground,
+  { start, ...told }: { start: Start; notes: readonly string[]; change: "created" | "recreated" },
+): Promise<Look> {
+  const { alignment, settings, isLast } = ground;
+  const { connection } = alignment;
+  const config = toConsumerConfig(settings, start);
   const answer = await requestPut(connection, { settings, config, action: "create" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return answer.value;
+    return aligned(ground, answer.value, told);
   }
-  if (isLast || !(await isPresent(connection, settings))) throw toError(settings, answer);
-  return null;
-}
-
-/** False: there is one, which may be another than was to be removed. */
-async function removeOnce(
-  connection: Connection,
-  settings: ConsumerSettings,
-  isLast: boolean,
-): Promise<boolean> {
-  const { domain, stream } = settings.source;
-  const answer = await requestDelete(connection, { domain, stream, durable: settings.durable });
-  if (answer.kind === "ok") return true;
-  if (answer.kind === "refused" && !isLast) return false;
-  throw new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
-}
-
-async function pauseAfter(looks: number): Promise<void> {
-  await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), new AbortController().signal);
-}
-
-/** Changes nothing. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
-export async function lookAtConsumer(connection: Connection, settings: ConsumerSettings): Promise<Sight> {
-  const { source, durable } = settings;
-  const stream = await readSource(connection, settings);
-  const { domain } = source;
-  const answer = await requestConsumerInfo(connection, { domain, stream: source.stream, durable });
-  if (answer.kind === "ok") return { stream, consumer: answer.value };
-  const isMissing = answer.kind === "refused" && answer.code === API_ERRORS.consumerNotFound;
-  if (!isMissing) throw toError(settings, answer);
-  return { stream, consumer: null };
-}
-
-async function readSource(connection: Connection, settings: ConsumerSettings): Promise<StreamInfo> {
-  let stream: StreamInfo | null;
-  try {
-    stream = await readStream(connection, settings.source);
-  } catch (error) {
-    if (!(error instanceof RelayError)) throw error;
-    throw new RelayError("nats-unavailable", `${cannot(settings)}: ${error.message}`, { cause: error });
-  }
-  if (stream === null) throw new RelayError("stream-missing", `${cannot(settings)}: stream not found`);
-  return stream;
-}
-
-async function make(
-  { connection, settings }: Alignment,
-  making: {
-    stream: StreamInfo;
-    start: Start;
-    notes: readonly string[];
-    change: "created" | "recreated";
-    isLast: boolean;
-  },
-): Promise<Look> {
-  const config = toConsumerConfig(settings, making.start);
-  const answer = await requestPut(connection, { settings, config, action: "create" });
-  if (answer.kind === "ok") {
-    checkEcho(answer.value, settings);
-    return aligned(making.stream, answer.value, { change: making.change, notes: making.notes });
-  }
-  const isOvertaken = wasOvertaken(answer) || (await isPresent(connection, settings));
-  if (!isOvertaken || making.isLast) throw toError(settings, answer);
-  return { kind: "look-again" };
-}
-
-async function update(
-  { connection, settings }: Alignment,
-  { stream, plan, isLast }: Planned<"update">,
-): Promise<Look> {
-  const config = toUpdatedConfig(plan.consumer.config, settings);
-  const answer = await requestPut(connection, { settings, config, action: "update" });
-  if (answer.kind === "ok") {
-    checkEcho(answer.value, settings);
-    return aligned(stream, answer.value, { change: "updated", notes: plan.notes });
-  }
-  const isOvertaken = wasOvertaken(answer) || !(await isPresent(connection, settings));
+  const isOvertaken =
+    hasLearned(alignment, settings, answer) ||
+    wasOvertaken(answer) ||
+    (await isPresent(connection, settings));
   if (!isOvertaken || isLast) throw toError(settings, answer);
   return { kind: "look-again" };
 }
 
-async function remake(alignment: Alignment, { stream, plan, isLast }: Planned<"recreate">): Promise<Look> {
-  const { settings, mayTakeAcks } = alignment;
-  if (plan.takesAcks && !mayTakeAcks()) {
+async function update(ground: Ground, plan: Extract<ConsumerPlan, { kind: "update" }>): Promise<Look> {
+  const { alignment, settings, isLast } = ground;
+  const { connection } = alignment;
+  const config = toUpdatedConfig(plan.consumer.config, settings);
+  const answer = await requestPut(connection, { settings, config, action: "update" });
+  if (answer.kind === "ok") {
+    checkEcho(answer.value, settings);
+    return aligned(ground, answer.value, { change: "updated", notes: plan.notes });
+  }
+  const isOvertaken =
+    hasLearned(alignment, settings, answer) ||
+    wasOvertaken(answer) ||
+    !(await isPresent(connection, settings));
+  if (!isOvertaken || isLast) throw toError(settings, answer);
+  return { kind: "look-again" };
+}
+
+async function remake(ground: Ground, plan: Extract<ConsumerPlan, { kind: "recreate" }>): Promise<Look> {
+  const { alignment, settings } = ground;
+  // Asked once: one that was overtaken has taken nothing yet.
+  if (plan.takesAcks) alignment.takesAcks ??= alignment.mayTakeAcks();
+  if (plan.takesAcks && alignment.takesAcks !== true) {
     throw refusal(settings, "another relay wants it with another quality of service");
   }
-  if (!(await removeOnce(alignment.connection, settings, isLast))) return { kind: "look-again" };
   const { start, notes } = plan.planned;
+  const place = toPolicy(start, settings);
   const note = `Consumer ${settings.durable} was made ${describeRecreation(plan)}`;
-  return make(alignment, { stream, start, notes: [note, ...notes], change: "recreated", isLast });
+  return replace(
+    ground,
+    { consumer: plan.consumer, start: place, place },
+    { change: "recreated", notes: [note, ...notes] },
+  );
 }
 
-function aligned(...told: Parameters<typeof toAligned>): Look {
-  return { kind: "aligned", aligned: toAligned(...told) };
-}
-
-function toAligned(
-  stream: StreamInfo,
+function aligned(
+  { sight: { stream }, settings }: Ground,
   info: ConsumerInfo,
   { change, notes }: Pick<AlignedConsumer, "change" | "notes">,
-): AlignedConsumer {
+): Look {
   return {
-    consumerCreated: info.created,
-    streamCreated: stream.created,
-    lastSequence: stream.state.last_seq,
-    ackFloor: floorOf(info, stream.state.last_seq),
-    change,
-    notes,
+    kind: "aligned",
+    aligned: {
+      consumerCreated: info.created,
+      streamCreated: stream.created,
+      lastSequence: stream.state.last_seq,
+      ackFloor: floorOf(info, stream.state.last_seq),
+      change,
+      notes,
+      settings,
+    },
   };
-}
-
-/** False also if that cannot be known. */
-async function isPresent(connection: Connection, { source, durable }: ConsumerSettings): Promise<boolean> {
-  const answer = await requestConsumerInfo(connection, {
-    domain: source.domain,
-    stream: source.stream,
-    durable,
-  });
-  return answer.kind === "ok";
 }

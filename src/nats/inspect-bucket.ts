@@ -1,6 +1,7 @@
 // Whether the bucket of states keeps what relays put there. Where all is well, or it is yet to be made, nothing is said.
 
-import { type StreamConfig, streamNames } from "./answers.ts";
+import { foreseeStream } from "./account.ts";
+import { type AccountInfo, type StreamConfig, streamNames } from "./answers.ts";
 import { API_ERRORS, requestApi } from "./api.ts";
 import { MAX_VALUE_BYTES } from "./bucket-mirror.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
@@ -10,7 +11,12 @@ import { requestStreamInfo } from "./stream.ts";
 
 const NANOS_PER_SECOND = 1_000_000_000;
 
-export async function inspectBucket(connection: Connection, bucket: string): Promise<readonly Finding[]> {
+/** `account`: null where it is not known. */
+export async function inspectBucket(
+  connection: Connection,
+  bucket: string,
+  account: AccountInfo | null,
+): Promise<readonly Finding[]> {
   const toFinding = (level: Finding["level"], message: string): Finding => ({
     level,
     about: "state.bucket",
@@ -25,7 +31,7 @@ export async function inspectBucket(connection: Connection, bucket: string): Pro
     }
     case "refused": {
       if (answer.code !== API_ERRORS.streamNotFound) return [toFinding("warning", answer.reason)];
-      const obstacle = await foreseeMaking(connection, bucket);
+      const obstacle = await foreseeMaking(connection, bucket, account);
       return obstacle === null ? [] : [toFinding("error", obstacle)];
     }
     case "unavailable":
@@ -50,7 +56,11 @@ function findObstacle(config: StreamConfig, bucket: string): string | null {
 }
 
 /** What the server would say to making it; null: nothing against it. */
-async function foreseeMaking(connection: Connection, bucket: string): Promise<string | null> {
+async function foreseeMaking(
+  connection: Connection,
+  bucket: string,
+  account: AccountInfo | null,
+): Promise<string | null> {
   const subject = subjectOfKey(bucket, ">");
   const answer = await requestApi(connection, {
     domain: null,
@@ -59,9 +69,9 @@ async function foreseeMaking(connection: Connection, bucket: string): Promise<st
     schema: streamNames,
   });
   const owner = answer.kind === "ok" ? answer.value.streams?.[0] : undefined;
-  return owner === undefined
-    ? null
-    : `cannot be created: stream ${owner} has subjects in common with ${subject}`;
+  if (owner !== undefined) return `cannot be created: stream ${owner} has subjects in common with ${subject}`;
+  const reason = foreseeStream(account, { replicas: 1, maxBytes: -1 });
+  return reason === null ? null : `cannot be created: ${reason}`;
 }
 
 /** Settings by which states, and subscriptions made by API, are forgotten or not kept one day. */

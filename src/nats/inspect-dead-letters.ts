@@ -2,7 +2,8 @@
 
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 
-import { type StreamInfo, streamNames } from "./answers.ts";
+import { foreseeStream } from "./account.ts";
+import { type AccountInfo, type StreamInfo, streamNames } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { checkDeadLetterStream } from "./dead-letter-stream.ts";
@@ -23,13 +24,15 @@ const LOOK_MS = 5000;
 export async function inspectDeadLetters(
   connection: Connection,
   subscriptions: readonly Subscription[],
+  accountOf: (domain: string | null) => AccountInfo | null,
 ): Promise<readonly Finding[]> {
   const groups = subscriptions.map(({ deadLetters }) => deadLetters);
   const endpoints = new Map(groups.flat().map((endpoint) => [endpoint.name, endpoint]));
   const verdicts = new Map<string, Verdict>(
     await Promise.all(
       [...endpoints.values()].map(
-        async (endpoint) => [endpoint.name, await judge(connection, endpoint)] as const,
+        async (endpoint) =>
+          [endpoint.name, await judge(connection, endpoint, accountOf(endpoint.domain))] as const,
       ),
     ),
   );
@@ -43,9 +46,13 @@ export async function inspectDeadLetters(
   });
 }
 
-async function judge(connection: Connection, endpoint: DeadLetterEndpoint): Promise<Verdict> {
+async function judge(
+  connection: Connection,
+  endpoint: DeadLetterEndpoint,
+  account: AccountInfo | null,
+): Promise<Verdict> {
   const answer = await requestStreamInfo(connection, endpoint);
-  if (isMissing(answer) && endpoint.create !== null) return foreseeMaking(connection, endpoint);
+  if (isMissing(answer) && endpoint.create !== null) return foreseeMaking(connection, endpoint, account);
   const { signal } = new AbortController(); // An inspection ends with its connection.
   const looking = { signal, timeoutMs: LOOK_MS };
   const fault = await checkDeadLetterStream(connection, { ...endpoint, create: null }, looking);
@@ -72,7 +79,11 @@ async function judge(connection: Connection, endpoint: DeadLetterEndpoint): Prom
 }
 
 /** What the server would say to making it. */
-async function foreseeMaking(connection: Connection, endpoint: DeadLetterEndpoint): Promise<Verdict> {
+async function foreseeMaking(
+  connection: Connection,
+  endpoint: DeadLetterEndpoint,
+  account: AccountInfo | null,
+): Promise<Verdict> {
   const { domain, stream, subject, create } = endpoint;
   const answer = await requestApi(connection, {
     domain,
@@ -85,7 +96,11 @@ async function foreseeMaking(connection: Connection, endpoint: DeadLetterEndpoin
     const reason = `cannot be created: stream ${owner} has subjects in common with ${subject}.>`;
     return { kind: "unusable", reason: `Dead-letter stream ${stream}: ${reason}` };
   }
-  const replicas = create?.replicas ?? 1;
+  const { replicas = 1, maxBytes = -1 } = create ?? {};
+  const refused = foreseeStream(account, { replicas, maxBytes });
+  if (refused !== null) {
+    return { kind: "unusable", reason: `Dead-letter stream ${stream}: cannot be created: ${refused}` };
+  }
   const isAlone = domain === null && connection.client()?.info?.cluster === undefined;
   return {
     kind: "usable",

@@ -3,11 +3,13 @@
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Logger } from "#lib/logger.ts";
 
-import { accountInfo } from "./answers.ts";
-import { requestApi } from "./api.ts";
+import { requestAccount } from "./account.ts";
+import type { ApiAnswer } from "./api.ts";
 import { type Connection, openConnection } from "./connection.ts";
+import { isForbidden } from "./consumer-put.ts";
 import type { Finding } from "./finding.ts";
 import { inspectBucket } from "./inspect-bucket.ts";
+import { nameAll } from "./inspect-capacity.ts";
 import { inspectConsumers } from "./inspect-consumers.ts";
 import { inspectDeadLetters } from "./inspect-dead-letters.ts";
 import type { NatsSettings } from "./settings.ts";
@@ -20,7 +22,6 @@ export interface Inspection {
 }
 
 const CONNECT_MS = 5000;
-const MAX_NAMED = 5;
 
 /** Never rejects for what is wrong with NATS. `signal` ends it early. */
 export async function inspectNats(
@@ -55,38 +56,36 @@ async function inspectParts(
   subscriptions: readonly Subscription[],
   bucket: string,
 ): Promise<readonly Finding[]> {
-  const domains = [...new Set(subscriptions.map(({ source }) => source.domain))];
-  const faults = new Map(
+  const domains = [...new Set<string | null>([null, ...subscriptions.map(({ source }) => source.domain)])];
+  const answers = new Map(
     await Promise.all(
-      domains.map(async (domain) => [domain, await findSilence(connection, domain)] as const),
+      domains.map(async (domain) => [domain, await requestAccount(connection, domain)] as const),
     ),
   );
-  const isSpoken = ({ source }: Subscription) => (faults.get(source.domain) ?? null) === null;
-  const silent = [...faults].flatMap(([domain, reason]): Finding[] => {
-    if (reason === null) return [];
+  const isSpoken = ({ source }: Subscription) => findSilence(answers.get(source.domain)) === null;
+  const silent = [...answers].flatMap(([domain, answer]): Finding[] => {
+    const reason = findSilence(answer);
     const concerned = subscriptions.filter(({ source }) => source.domain === domain);
-    return [{ level: "error", about: "nats", message: `${reason}: ${nameAll(concerned)} cannot run` }];
+    if (reason === null || concerned.length === 0) return [];
+    const ids = concerned.map(({ id }) => id);
+    return [{ level: "error", about: "nats", message: `${reason}: ${nameAll(ids)} cannot run` }];
   });
+  const accountOf = (domain: string | null) => {
+    const answer = answers.get(domain);
+    return answer?.kind === "ok" ? answer.value : null;
+  };
   const [states, consumers, deadLetters] = await Promise.all([
-    inspectBucket(connection, bucket),
-    inspectConsumers(connection, subscriptions.filter(isSpoken), subscriptions),
-    inspectDeadLetters(connection, subscriptions),
+    inspectBucket(connection, bucket, accountOf(null)),
+    inspectConsumers(connection, subscriptions.filter(isSpoken), { all: subscriptions, accountOf }),
+    inspectDeadLetters(connection, subscriptions, accountOf),
   ]);
   return [...silent, ...states, ...consumers, ...deadLetters];
 }
 
-/** Why JetStream of `domain` cannot be used at all; null: it can, or who asks may not know. */
-async function findSilence(connection: Connection, domain: string | null): Promise<string | null> {
-  const answer = await requestApi(connection, { domain, call: "INFO", schema: accountInfo });
-  if (answer.kind !== "unavailable" || /permissions violation/iu.test(answer.reason)) return null;
+/** Why JetStream of a domain cannot be used at all; null: it can, or who asks may not know. */
+function findSilence(answer: ApiAnswer<unknown> | undefined): string | null {
+  if (answer?.kind !== "unavailable" || isForbidden(answer)) return null;
   return answer.reason;
-}
-
-function nameAll(subscriptions: readonly Subscription[]): string {
-  const names = subscriptions.slice(0, MAX_NAMED).map(({ id }) => id);
-  const more = subscriptions.length - names.length;
-  const noun = subscriptions.length === 1 ? "subscription" : "subscriptions";
-  return `${noun} ${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function noteVersion(version: string): Finding[] {

@@ -8,6 +8,7 @@ import { sleep } from "#lib/sleep.ts";
 import type { ConsumerInfo } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { listConsumers } from "./consumer-info.ts";
+import { isPlaceholder } from "./consumer-placeholder.ts";
 import type { StreamRef } from "./stream.ts";
 
 export interface ConsumerLag {
@@ -125,7 +126,7 @@ export function watchLag(
     const key = keyOf({ domain, stream });
     try {
       const found = await listConsumers(connection, { domain, stream });
-      const own = found.filter(({ name }) => name.startsWith(PREFIX));
+      const own = found.filter(({ name }) => name.startsWith(PREFIX) && !isPlaceholder(name));
       readings.set(key, {
         stream: { domain, stream },
         at: performance.now(),

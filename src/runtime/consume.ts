@@ -11,8 +11,9 @@ import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { startTicks } from "#lib/ticks.ts";
-import type { AlignedConsumer, AlignOptions } from "#nats/consumer.ts";
+import type { Aligned, AlignOptions } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
+import { FILTERS, findDisturbance } from "#nats/consumer-fields.ts";
 import type { ConsumerReading } from "#nats/consumer-info.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump, PumpOptions } from "#nats/pump.ts";
@@ -22,17 +23,18 @@ import type { Pipeline } from "#pipeline/pipeline.ts";
 import type { PipelineOptions, PumpHandlers } from "#pipeline/pipeline-options.ts";
 import type { TermsHolder } from "#pipeline/terms.ts";
 import type { Turns } from "#pipeline/turns.ts";
+import { createWholeMessages, type WholeMessages } from "./whole-messages.ts";
 
 /** What consuming is made of; the composition root knows how to make it. */
 export interface ConsumeParts {
   /** Resolves with false when `signal` aborts before NATS is connected. */
   readonly connected: (signal: AbortSignal) => Promise<boolean>;
   readonly lastContactAt: () => number;
-  readonly alignConsumer: (settings: ConsumerSettings, options: AlignOptions) => Promise<AlignedConsumer>;
+  readonly alignConsumer: (settings: ConsumerSettings, options: AlignOptions) => Promise<Aligned>;
   /** null: there is no such consumer. */
   readonly readConsumer: (
     settings: ConsumerSettings,
-  ) => Promise<Pick<ConsumerReading, "ackFloor" | "hasAcks" | "waiting"> | null>;
+  ) => Promise<Pick<ConsumerReading, "ackFloor" | "config" | "waiting"> | null>;
   readonly startPump: (
     settings: ConsumerSettings,
     handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "onUsable" | "onLost">,
@@ -161,12 +163,18 @@ async function superviseConsumer(
   };
   /** In a row, each but the first of a consumer that was of no use. */
   let losses = 0;
+  let hasSkipped = false;
+  const readConsumer = () => parts.readConsumer(settings);
+  const whole = createWholeMessages({ acks: settings.acks, readConsumer, logger });
   for (;;) {
-    const aligned = await alignConsumer(settings, { guard, waiting, signal, mayTakeAcks, losses }, parts);
+    const aligning = { guard, waiting, signal, mayTakeAcks, hasSkipped, losses };
+    const aligned = await alignConsumer(settings, aligning, parts);
+    whole.giveBack();
     if (aligned === null || signal.aborted) return;
     if (losses === 0) onConsuming();
-    const lost = await pullUntilLost(pipeline, { settings, aligned, guard, waiting, signal }, parts);
+    const lost = await pullUntilLost(pipeline, { aligned, guard, waiting, whole, signal }, parts);
     if (lost === null) return;
+    hasSkipped = lost.reason.includes(FILTERS);
     await pipeline.stopPull();
     losses = lost.wasOfUse ? 1 : losses + 1;
     if (losses === 1) {
@@ -189,15 +197,12 @@ interface Loss {
 async function pullUntilLost(
   pipeline: Pipeline,
   {
-    settings,
-    aligned: { consumerCreated },
+    aligned: { settings, consumerCreated },
     guard,
     waiting,
+    whole,
     signal,
-  }: Pick<Aligning, "guard" | "waiting" | "signal"> & {
-    settings: ConsumerSettings;
-    aligned: AlignedConsumer;
-  },
+  }: Pick<Aligning, "guard" | "waiting" | "signal"> & { aligned: Aligned; whole: WholeMessages },
   parts: ConsumeParts,
 ): Promise<Loss | null> {
   const lost = Promise.withResolvers<string | null>();
@@ -205,13 +210,14 @@ async function pullUntilLost(
   signal.addEventListener("abort", onAbort);
   let received = 0;
   let usableAt = Number.POSITIVE_INFINITY;
-  pipeline.pull(({ onMessage, ...handlers }) =>
-    parts.startPump(settings, {
+  pipeline.pull(({ onMessage, ...handlers }) => {
+    const watched = whole.watch({ onMessage, release: () => pump.release(), onLost: lost.resolve });
+    const pump = parts.startPump(settings, {
       ...handlers,
       consumerCreated,
       onMessage(message) {
         received += 1;
-        onMessage(message);
+        watched(message);
       },
       onUsable(obstacle) {
         usableAt = obstacle === null ? performance.now() : Number.POSITIVE_INFINITY;
@@ -219,8 +225,9 @@ async function pullUntilLost(
         else waiting.because(obstacle);
       },
       onLost: lost.resolve,
-    }),
-  );
+    });
+    return pump;
+  });
   const floor = keepFloor(settings, { ...parts, guard, onLost: lost.resolve });
   const reason = await lost.promise;
   floor.stop();
@@ -257,19 +264,19 @@ function createWaiting({
   };
 }
 
-interface Aligning extends Pick<ConsumeOptions, "guard">, Pick<AlignOptions, "mayTakeAcks"> {
+interface Aligning extends Pick<ConsumeOptions, "guard">, Omit<AlignOptions, "position"> {
   readonly waiting: Waiting;
   readonly losses: number;
-  readonly signal: AbortSignal;
 }
 
 /** Tries for ever. Null: `signal` aborted. */
 async function alignConsumer(
   settings: ConsumerSettings,
-  { guard, waiting, losses, signal, mayTakeAcks }: Aligning,
+  { guard, waiting, losses, ...options }: Aligning,
   { connected, alignConsumer: align, logger }: ConsumeParts,
-): Promise<AlignedConsumer | null> {
+): Promise<Aligned | null> {
   const { durable, source } = settings;
+  const { signal } = options;
   for (let tryNumber = 1; ; tryNumber += 1) {
     if (!(await connected(signal))) return null;
     const overdue = setTimeout(
@@ -277,7 +284,7 @@ async function alignConsumer(
       FIND_AGAIN_MS,
     );
     try {
-      const aligned = await align(settings, { position: guard.position(), mayTakeAcks });
+      const aligned = await align(settings, { position: guard.position(), ...options });
       await guard.align(aligned);
       if (losses <= 1 || aligned.change !== "kept") {
         logger.info("Consuming", { stream: source.stream, consumer: durable, change: aligned.change });
@@ -285,6 +292,7 @@ async function alignConsumer(
       }
       return signal.aborted ? null : aligned;
     } catch (error) {
+      if (signal.aborted) return null;
       waiting.because(messageOf(error));
     } finally {
       clearTimeout(overdue);
@@ -295,8 +303,8 @@ async function alignConsumer(
 }
 
 /**
- * Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. Looks whether the acks
- * are those wanted too: while no message is asked for, nobody tells that the consumer was made anew.
+ * Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. Looks whether the consumer
+ * is still as it was aligned too: nobody tells that its config was changed, or, while no message is asked for, that it was made anew.
  */
 function keepFloor(
   settings: ConsumerSettings,
@@ -321,8 +329,8 @@ function keepFloor(
     isReading = true;
     try {
       const consumer = await readConsumer(settings);
-      if (consumer !== null && consumer.hasAcks !== settings.acks)
-        onLost(`it was made anew ${settings.acks ? "without" : "with"} acks`);
+      const disturbance = consumer === null ? null : findDisturbance(consumer.config, settings);
+      if (disturbance !== null) onLost(disturbance);
       // Once stopped, the guard may be about another stream.
       else if (consumer !== null && !isStopped) await guard.advance(consumer.ackFloor);
     } catch (error) {

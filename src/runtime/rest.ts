@@ -1,6 +1,7 @@
 // What keeps a subscription from consuming, and when that ends.
 
 import type { SubscriptionStatus } from "#delivery/status.ts";
+import { sleep, sleepUntil } from "#lib/sleep.ts";
 import type { SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -9,6 +10,9 @@ export interface Rest {
   /** Null: until somebody says otherwise. */
   readonly until: Date | null;
 }
+
+/** The longest that a timer can wait at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Null: it may consume. What somebody wants comes before what time it is, and that before what went wrong. */
 export function restOf(
@@ -23,6 +27,12 @@ export function restOf(
     return { state: { kind: "asleep", reason: `Starts at ${startingAt.toISOString()}` }, until: startingAt };
   }
   return consumerStatus === "FAILURE" ? { state: { kind: "failed", cause: failure }, until: null } : null;
+}
+
+/** Resolves when it is over by itself, or when `signal` aborts. */
+export async function endOf({ until }: Rest, signal: AbortSignal): Promise<void> {
+  if (until === null) await sleep(MAX_TIMER_MS, signal);
+  else await sleepUntil(until, signal);
 }
 
 /** Tells when it rests no more. Returns how to end that. */

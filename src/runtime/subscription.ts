@@ -25,17 +25,18 @@ import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
+import { createDurable, type MakeDurableParts } from "./make-durable.ts";
 import { carryOut, createMoves } from "./moves.ts";
 import { openGuardForEver } from "./open-guard.ts";
 import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
 import { createResetWatch } from "./reset-watch.ts";
-import { onTakenUp, restOf } from "./rest.ts";
+import { endOf, onTakenUp, restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
-export interface SubscriptionParts extends ConsumeParts {
+export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
   readonly openGuard: (subscription: Subscription) => Promise<Guard>;
   readonly openCallback: (subscription: Subscription) => Callback;
   readonly status: StatusCell;
@@ -74,6 +75,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   const turns = createTurns(concurrencyOf(wanted));
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
   const settings = () => toConsumerSettings(terms.current.subscription);
+  const durable = createDurable(parts, settings);
   const place = createPlace({
     marks: status.moves,
     moveConsumer: (start) => parts.moveConsumer(settings(), start),
@@ -135,8 +137,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     if (state.kind === "failed") {
       const { resume } = terms.current.subscription;
       if (await pace.wait(state.cause, { resume, signal })) return consumeOnce(guard, true);
-    } else if (rest.until === null) await sleep(MAX_TIMER_MS, signal);
-    else await sleepUntil(rest.until, signal);
+    } else await durable.makeDuring(endOf(rest, signal), { guard, signal });
   }
 
   /** What was done before may come again, and is to be sent again. */

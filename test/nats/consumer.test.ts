@@ -7,7 +7,8 @@ import { nanos, type NatsConnection } from "@nats-io/transport-node";
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import type { ConsumerSettings } from "#nats/consumer-config.ts";
-import { alignConsumer, moveConsumer } from "#nats/consumer.ts";
+import { alignConsumer } from "#nats/consumer.ts";
+import { moveConsumer } from "#nats/consumer-move.ts";
 import { deleteConsumer, readConsumer } from "#nats/consumer-info.ts";
 import { readStream } from "#nats/stream.ts";
 

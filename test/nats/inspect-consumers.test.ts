@@ -163,24 +163,61 @@ describe("inspectNats() about a work queue", () => {
     ]);
     expect(lines.map((line) => line.split(" ")[0])).toEqual(["note", "note"]);
   });
+});
 
-  test("inspectNats() refuses one consumer more than the stream takes", async () => {
-    await freshStream("W11", { max_consumers: 1 });
+describe("inspectNats() about limits", () => {
+  test("inspectNats() says once how many consumers more a stream would have to take", async () => {
+    await freshStream("W11", { max_consumers: 3 });
     await align({ id: "stranger", stream: "W11" });
-    expect(await foundHere([subscription({ stream: "W11" })])).toEqual([
-      `${refused("billing", "W11")} the stream takes no more than 1 consumers`,
+    const ids = Array.from({ length: 9 }, (_, index) => `s${index + 1}`);
+    const lines = await foundHere(ids.map((id) => subscription({ id, stream: "W11" })));
+    expect(lines.filter((line) => !line.startsWith("note "))).toEqual([
+      "error stream W11: Stream W11 takes 3 consumers, and has 1: subscriptions s3, s4, s5, s6, s7 and 2 more cannot run",
     ]);
-    expect(await align({ stream: "W11" }).catch((error: unknown) => error)).toMatchObject({
+    await align({ id: "s1", stream: "W11" });
+    await align({ id: "s2", stream: "W11" });
+    expect(await align({ id: "s3", stream: "W11" }).catch((error: unknown) => error)).toMatchObject({
       code: "consumer-refused",
     });
   });
 
-  test("inspectNats() refuses more unacknowledged messages than the stream allows", async () => {
+  test("inspectNats() foretells that a stream of interest has no room for a placeholder, as a relay finds", async () => {
+    await freshStream("W13", { max_consumers: 1, retention: "interest" });
+    await align({ stream: "W13" });
+    const [line] = await foundHere([subscription({ stream: "W13", qos: "NONE" })]);
+    expect(line).toContain("takes no more than 1 consumers, and it is made anew beside a placeholder");
+    expect(await align({ stream: "W13", qos: "NONE" }).catch((error: unknown) => error)).toMatchObject({
+      code: "consumer-refused",
+    });
+  });
+
+  test("inspectNats() and a relay take as many unacknowledged messages as the stream allows", async () => {
     // The client sends this setting to servers that know it only.
     await freshStream("W12", isOld ? {} : { consumer_limits: { max_ack_pending: 100 } });
-    const [line] = await foundHere([subscription({ stream: "W12" })]);
-    const outcome = await align({ stream: "W12" }).catch((error: unknown) => error);
-    expect(outcome).toMatchObject(isOld ? { change: "created" } : { code: "consumer-refused" });
-    expect(line).toContain(isOld ? "will be made" : "limit of max ack pending is 100, and 1000 is needed");
+    const wanted = [subscription({ stream: "W12" })];
+    const limited =
+      "note subscription billing: Consumer relay-billing of W12: max ack pending is limited to 100, where 1000 would be set";
+    expect((await foundHere(wanted)).includes(limited)).toBe(!isOld);
+    expect(await align({ stream: "W12" })).toMatchObject({ change: "created" });
+    expect(await align({ stream: "W12" })).toMatchObject({ change: "kept" });
+    expect((await foundHere(wanted))[0]).toContain("is kept");
+  });
+
+  test("inspectNats() and a relay take the stream's inactive threshold, unless messages would be lost with it", async () => {
+    if (isOld) return; // It knows no such limit.
+    const limits = { consumer_limits: { inactive_threshold: 5_000_000_000 } };
+    await freshStream("W14", limits);
+    const [note, warning] = await foundHere([subscription({ stream: "W14" })]);
+    expect(note).toStartWith("note ");
+    expect(warning).toContain("Stream W14 deletes consumers that nobody pulls from for 5 s");
+    expect(await align({ stream: "W14" })).toMatchObject({ change: "created" });
+    expect(await align({ stream: "W14" })).toMatchObject({ change: "kept" });
+    await freshStream("W15", { ...limits, retention: "interest" });
+    const [line] = await foundHere([subscription({ stream: "W15" })]);
+    expect(line).toStartWith("error ");
+    expect(line).toContain("and with them the messages that wait");
+    expect(await align({ stream: "W15" }).catch((error: unknown) => error)).toMatchObject({
+      code: "consumer-refused",
+    });
   });
 });

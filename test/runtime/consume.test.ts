@@ -4,7 +4,9 @@
 import { expect, test } from "bun:test";
 
 import type { Callback } from "#callback/client.ts";
-import type { AlignedConsumer } from "#nats/consumer.ts";
+import { toConsumerConfig, toConsumerSettings } from "#nats/consumer-config.ts";
+import type { ConsumerReading } from "#nats/consumer-info.ts";
+import type { Aligned } from "#nats/consumer.ts";
 import type { Pump, PumpOptions } from "#nats/pump.ts";
 import type { Received } from "#nats/received.ts";
 import type { Guard } from "#pipeline/guard.ts";
@@ -18,14 +20,22 @@ import { eventually } from "../support/eventually.ts";
 import { createRecordingLogger } from "../support/nats.ts";
 import { toSubscription } from "../support/subscription.ts";
 
-const ALIGNED: AlignedConsumer = {
+const SETTINGS = toConsumerSettings(toSubscription());
+const ALIGNED: Aligned = {
   consumerCreated: "2026-01-01T00:00:00Z",
   streamCreated: "2026-01-01T00:00:00Z",
   lastSequence: 0,
   ackFloor: 0,
   change: "kept",
   notes: [],
+  settings: SETTINGS,
 };
+
+/** With its acks, or as another relay made it. */
+function toConfig(hasAcks: boolean): ConsumerReading["config"] {
+  const config = toConsumerConfig({ ...SETTINGS, acks: hasAcks }, { kind: "policy" });
+  return config as ConsumerReading["config"];
+}
 
 interface ScriptedPump {
   readonly options: PumpHandlers & Pick<PumpOptions, "onUsable" | "onLost">;
@@ -116,7 +126,7 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
       connected: () => Promise.resolve(true),
       lastContactAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
-      readConsumer: () => Promise.resolve({ ackFloor: null, hasAcks: hasAcks(), waiting: 0 }),
+      readConsumer: () => Promise.resolve({ ackFloor: null, config: toConfig(hasAcks()), waiting: 0 }),
       startPump,
       createPipeline,
       deadLetters: null,

@@ -1,0 +1,68 @@
+// The durable consumer of a subscription that rests is made before it runs: what is published meanwhile waits for it.
+
+import { repeatDelayMs } from "#delivery/backoff.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { sleep } from "#lib/sleep.ts";
+import type { Aligned, AlignOptions } from "#nats/consumer.ts";
+import type { ConsumerSettings } from "#nats/consumer-config.ts";
+import type { Guard } from "#pipeline/guard.ts";
+
+const BACKOFF = { initialMs: 500, maxMs: 30_000 };
+
+export interface MakeDurableParts {
+  /** Resolves with false when `signal` aborts before NATS is connected. */
+  readonly connected: (signal: AbortSignal) => Promise<boolean>;
+  /** Null: there is nothing to be made. Rejects with a RelayError. */
+  readonly makeConsumer: (
+    settings: ConsumerSettings,
+    options: Partial<AlignOptions>,
+  ) => Promise<Aligned | null>;
+  readonly logger: Logger;
+}
+
+export interface Durable {
+  /** Resolves with `rest`, and nothing is under way then. Never rejects. */
+  makeDuring: (
+    rest: Promise<unknown>,
+    options: { readonly guard: Guard; readonly signal: AbortSignal },
+  ) => Promise<void>;
+}
+
+/** Looked for once while the subscription rests: somebody who deletes it later means to. */
+export function createDurable(parts: MakeDurableParts, settings: () => ConsumerSettings): Durable {
+  let isMade = false;
+  return {
+    async makeDuring(rest, { guard, signal }) {
+      const ending = new AbortController();
+      const own = AbortSignal.any([signal, ending.signal]);
+      const making = isMade ? true : makeForEver(settings(), parts, { guard, signal: own });
+      await rest;
+      ending.abort();
+      isMade = await making;
+    },
+  };
+}
+
+/** Tries until it is there; false: `signal` aborted before. Never rejects. */
+async function makeForEver(
+  settings: ConsumerSettings,
+  { connected, makeConsumer, logger }: MakeDurableParts,
+  { guard, signal }: { guard: Guard; signal: AbortSignal },
+): Promise<boolean> {
+  let lastReason: string | null = null;
+  for (let tryNumber = 1; await connected(signal); tryNumber += 1) {
+    try {
+      const made = await makeConsumer(settings, { position: guard.position(), signal });
+      if (made !== null) await guard.align(made);
+      return true;
+    } catch (error) {
+      const reason = messageOf(error);
+      if (reason !== lastReason && !signal.aborted) logger.warn("Consumer not made yet", { reason });
+      lastReason = reason;
+      const delayMs = repeatDelayMs(tryNumber, { ...BACKOFF, random: Math.random() });
+      if (!(await sleep(delayMs, signal))) return false;
+    }
+  }
+  return false;
+}
