@@ -27,7 +27,7 @@ export function requestAccount(
 
 /** null: nothing is known, or it may have no such stream. */
 export function limitsOf(account: AccountInfo, replicas: number): AccountLimits | null {
-  const { streams = 0, limits } = account.tiers?.[`R${replicas}`] ?? account;
+  const { streams, limits } = account.tiers?.[`R${replicas}`] ?? account;
   if (limits === undefined) return null;
   return {
     maxStreams: limitOf(limits.max_streams),
