@@ -132,7 +132,8 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       makeConsumer: (settings, options) => makeConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>
         readConsumer(connection, { domain, stream, durable }),
-      startPump: (settings, handlers) => startPump(connection, { ...settings, ...handlers, logger: own }),
+      startPump: (settings, handlers) =>
+        startPump(connection, { ...settings, ...handlers, pumps: () => runtime.size, logger: own }),
       openGuard: ({ id, qos }) =>
         openGuard(guardPath(id), {
           isPrompt: isOrdered(qos),

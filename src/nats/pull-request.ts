@@ -2,25 +2,46 @@
 
 import type { PullVerdict } from "./pull-status.ts";
 
-export interface PullTiming {
+interface PullTiming {
   readonly expiresMs: number;
   /** 0: none. */
   readonly heartbeatMs: number;
-  /** A pull of which nothing was heard for so long is dead; without heartbeats its end tells. */
-  readonly silenceMs: number;
 }
 
 /** A pull that tells soon whether the consumer can be used. */
-const PROBE: PullTiming = { expiresMs: 1000, heartbeatMs: 250, silenceMs: 900 };
+const PROBE: PullTiming = { expiresMs: 1000, heartbeatMs: 250 };
+/** Not even by a little lost time does a heartbeat come so late. */
+const SILENCE_FACTOR = 1.2;
+const PROBE_SILENCE_MS = 900;
+const LONGEST_PULL_MS = 30_000;
+const HEARTBEAT_MS = 2500;
+/** Of all pumps together: with very many each asks for one less often, at times that differ, and some of them are due soon. */
+const HEARTBEATS_PER_SECOND = 80;
+const SHORT_PULL_MS = 1000;
+const LONGEST_SHORT_PULL_MS = 5000;
+const SHORT_PULLS_PER_SECOND = 200;
+
+export interface PullTimingOptions {
+  readonly acks: boolean;
+  readonly ackWaitMs: number;
+  /** Of this relay. */
+  readonly pumps: () => number;
+}
 
 /**
  * Without acks nothing is redelivered, so a pull is soon over and its end can be waited for. With them it lasts no longer
  * than the ack wait: the pull of a host that went silent stands in the way of the relay that takes over.
  */
-export function pullTiming({ acks, ackWaitMs }: { acks: boolean; ackWaitMs: number }): PullTiming {
-  return acks
-    ? { expiresMs: Math.min(30_000, ackWaitMs), heartbeatMs: 2500, silenceMs: 3000 }
-    : { expiresMs: 1000, heartbeatMs: 0, silenceMs: Number.POSITIVE_INFINITY };
+function pullTiming({ acks, ackWaitMs, pumps }: PullTimingOptions): PullTiming {
+  if (!acks) {
+    const expiresMs = Math.ceil((pumps() * 1000) / SHORT_PULLS_PER_SECOND);
+    return { expiresMs: Math.min(Math.max(SHORT_PULL_MS, expiresMs), LONGEST_SHORT_PULL_MS), heartbeatMs: 0 };
+  }
+  const stretchedMs = ((pumps() * 1000) / HEARTBEATS_PER_SECOND) * (0.75 + Math.random() / 2);
+  return {
+    expiresMs: Math.min(LONGEST_PULL_MS, ackWaitMs),
+    heartbeatMs: Math.max(HEARTBEAT_MS, Math.round(stretchedMs)),
+  };
 }
 
 /** `usual`; `probe`: it tells soon whether the consumer can be used; `large`: one message, however large. */
@@ -31,6 +52,7 @@ export interface PullRequest {
   /** Infinity: no limit. */
   readonly maxBytes: number;
   readonly expiresMs: number;
+  /** When nothing was heard of it for so long it is dead; Infinity: its end tells. */
   readonly silenceMs: number;
   readonly body: string;
 }
@@ -40,6 +62,7 @@ export interface PullRequests {
   limit: (verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>) => void;
   /** Of `room` messages at most. */
   next: (room: number, purpose: PullPurpose) => PullRequest;
+  /** Of the longest pull. */
   readonly expiresMs: number;
 }
 
@@ -48,30 +71,31 @@ const MAX_PULL_BYTES = 16 * 1024 * 1024;
 const LEAST_EXPIRES_MS = 100;
 const NANOS_PER_MS = 1_000_000;
 
-export function createPullRequests(timing: PullTiming): PullRequests {
+export function createPullRequests(options: PullTimingOptions): PullRequests {
   let maxBatch = Number.MAX_SAFE_INTEGER;
   let maxBytes = MAX_PULL_BYTES;
-  let { expiresMs } = timing;
+  let maxExpiresMs = pullTiming(options).expiresMs;
 
   function limit(verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>): void {
-    if (verdict.kind === "limit-expires") expiresMs = Math.max(LEAST_EXPIRES_MS, Math.floor(expiresMs / 2));
+    if (verdict.kind === "limit-expires")
+      maxExpiresMs = Math.max(LEAST_EXPIRES_MS, Math.floor(maxExpiresMs / 2));
     else if (verdict.field === "batch") maxBatch = verdict.most;
     else maxBytes = Math.min(maxBytes, verdict.most);
   }
 
   function next(room: number, purpose: PullPurpose): PullRequest {
-    const wanted = purpose === "probe" ? PROBE : timing;
-    const expires = Math.min(wanted.expiresMs, expiresMs);
-    const heartbeatMs = Math.min(wanted.heartbeatMs, Math.floor(expires / 2));
+    const wanted = purpose === "probe" ? PROBE : pullTiming(options);
+    const expiresMs = Math.min(wanted.expiresMs, maxExpiresMs);
+    const heartbeatMs = Math.min(wanted.heartbeatMs, Math.floor(expiresMs / 2));
     const batch = Math.min(room, purpose === "large" ? 1 : maxBatch);
     return {
       batch,
       maxBytes: purpose === "large" ? Number.POSITIVE_INFINITY : maxBytes,
-      expiresMs: expires,
-      silenceMs: wanted.silenceMs,
+      expiresMs,
+      silenceMs: purpose === "probe" ? PROBE_SILENCE_MS : toSilenceMs(wanted.heartbeatMs),
       body: JSON.stringify({
         batch,
-        expires: expires * NANOS_PER_MS,
+        expires: expiresMs * NANOS_PER_MS,
         ...(heartbeatMs > 0 ? { idle_heartbeat: heartbeatMs * NANOS_PER_MS } : {}),
         ...(purpose === "large" ? {} : { max_bytes: maxBytes }),
       }),
@@ -82,7 +106,11 @@ export function createPullRequests(timing: PullTiming): PullRequests {
     limit,
     next,
     get expiresMs() {
-      return expiresMs;
+      return maxExpiresMs;
     },
   };
+}
+
+function toSilenceMs(heartbeatMs: number): number {
+  return heartbeatMs === 0 ? Number.POSITIVE_INFINITY : heartbeatMs * SILENCE_FACTOR;
 }

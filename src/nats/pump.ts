@@ -22,7 +22,7 @@ import { createIdentityCheck } from "./identity-check.ts";
 import { createLiveness } from "./liveness.ts";
 import { openPullInbox } from "./pull-inbox.ts";
 import { createPullPace } from "./pull-pace.ts";
-import { createPullRequests, type PullPurpose, pullTiming } from "./pull-request.ts";
+import { createPullRequests, type PullPurpose } from "./pull-request.ts";
 import { judgePullStatus, type PullVerdict, readPullStatus } from "./pull-status.ts";
 import { countDelivered, createPull, isGivenUp, type Pull } from "./pull.ts";
 import type { RememberedPosition } from "./position.ts";
@@ -53,6 +53,8 @@ export interface PumpOptions {
   readonly acks: boolean;
   /** Of the consumer; 1: the next message waits for the ack of this one. */
   readonly maxAckPending: number;
+  /** How many this relay has, this one included: of very many each asks for fewer signs of life. */
+  readonly pumps: () => number;
   readonly capacity: Capacity;
   /** So many are held already, from a pump before: each of them is released here. */
   readonly held: number;
@@ -101,7 +103,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const unanswered = cannot("its pulls are not answered");
   const pullSubject = `${apiPrefix(source.domain)}.CONSUMER.MSG.NEXT.${source.stream}.${durable}`;
   const credit = createCredit(options);
-  const requests = createPullRequests(pullTiming({ acks: options.acks, ackWaitMs: source.ackWaitMs }));
+  const requests = createPullRequests({ ...options, ackWaitMs: source.ackWaitMs });
   const inbox = openPullInbox(connection, { onMsg, onError: (error) => lose(error.message) });
   const pace = createPullPace(pullNow);
   const liveness = createLiveness({ tell: tellUsable, canHear });

@@ -34,6 +34,8 @@ export interface Applied {
 
 export interface Runtime {
   readonly subscriptions: readonly RunningSubscription[];
+  /** How many there are. */
+  readonly size: number;
   find: (id: string) => RunningSubscription | null;
   /** What is to run, though something else may still drain; null: nothing. */
   wanted: (id: string) => Subscription | null;
@@ -134,6 +136,9 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   return {
     get subscriptions() {
       return runningNow();
+    },
+    get size() {
+      return places.size;
     },
     find: (id) => places.get(id)?.running ?? null,
     wanted: (id) => places.get(id)?.wanted ?? null,

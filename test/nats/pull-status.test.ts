@@ -3,7 +3,7 @@
 import { type Msg, MsgHdrsImpl } from "@nats-io/transport-node";
 import { expect, test } from "bun:test";
 
-import { createPullRequests, pullTiming } from "#nats/pull-request.ts";
+import { createPullRequests } from "#nats/pull-request.ts";
 import { judgePullStatus, readPullStatus } from "#nats/pull-status.ts";
 
 test.each([
@@ -48,7 +48,7 @@ test.each([
 });
 
 test("createPullRequests() asks for less once it was told to", () => {
-  const requests = createPullRequests(pullTiming({ acks: true, ackWaitMs: 30_000 }));
+  const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => 1 });
   requests.limit({ kind: "limit", field: "batch", most: 2 });
   requests.limit({ kind: "limit", field: "bytes", most: 1024 });
   for (let i = 0; i < 20; i += 1) requests.limit({ kind: "limit-expires" });
@@ -61,4 +61,39 @@ test("createPullRequests() asks for less once it was told to", () => {
     max_bytes: 1024,
   });
   expect(JSON.parse(requests.next(5, "large").body)).not.toHaveProperty("max_bytes");
+});
+
+/** In ms. */
+function timesOf(body: string): { expires: number; heartbeat: number } {
+  const { expires, idle_heartbeat: heartbeat = 0 } = JSON.parse(body) as Record<string, number>;
+  return { expires: (expires ?? 0) / 1e6, heartbeat: heartbeat / 1e6 };
+}
+
+test.each([
+  ["of a few", 20, [2500, 2500]],
+  ["of 1,000", 1000, [9000, 15_000]],
+  ["of 5,000", 5000, [15_000, 15_000]],
+] as const)(
+  "createPullRequests() %s pumps asks for signs of life that all of them can hear",
+  (_, pumps, [least, most]) => {
+    const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps });
+    for (let i = 0; i < 50; i += 1) {
+      const { body, silenceMs } = requests.next(5, "usual");
+      const { expires, heartbeat } = timesOf(body);
+      expect(expires).toBe(30_000);
+      expect(heartbeat).toBeGreaterThanOrEqual(least);
+      expect(heartbeat).toBeLessThanOrEqual(most);
+      expect(silenceMs).toBeGreaterThan(heartbeat);
+    }
+    expect(timesOf(requests.next(5, "probe").body)).toEqual({ expires: 1000, heartbeat: 250 });
+  },
+);
+
+test.each([
+  [20, 1000],
+  [1000, 5000],
+  [5000, 5000],
+])("createPullRequests() of %d pumps without acks are over within %d ms", (pumps, expires) => {
+  const requests = createPullRequests({ acks: false, ackWaitMs: 30_000, pumps: () => pumps });
+  expect(timesOf(requests.next(5, "usual").body)).toEqual({ expires, heartbeat: 0 });
 });

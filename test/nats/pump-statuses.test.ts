@@ -43,6 +43,7 @@ async function openLab({ capacity = 3, acks = true } = {}): Promise<Lab> {
     position: () => null,
     acks,
     maxAckPending: 100,
+    pumps: () => 1,
     capacity: { usual: capacity, most: capacity },
     held: 0,
     onMessage: (message) => received.push(message),

@@ -74,6 +74,7 @@ function pumpTo(connection: TestConnection, changes: Changes = {}): TestPump {
     consumerCreated: createdTimes.get(connection) ?? "",
     position: () => null,
     acks: true,
+    pumps: () => 1,
     maxAckPending: 100,
     held: 0,
     onUsable: (obstacle) => obstacles.push(obstacle),
