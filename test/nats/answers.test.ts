@@ -74,13 +74,13 @@ const WHOLE = {
 /** `step`: only each so-manieth lie, where a lie is answered by asking again for a second. */
 const ASKED: readonly (readonly [call: string, what: string, ask: Ask, step?: number])[] = [
   ["STREAM.INFO", "readStream()", (asked) => readStream(asked, REF)],
-  ["STREAM.INFO", "alignConsumer()", (asked) => alignConsumer(asked, SETTINGS)],
+  ["STREAM.INFO", "alignConsumer()", (asked) => alignConsumer(asked, SETTINGS), 7],
   ["STREAM.INFO", "check()", (asked) => storing(asked).check(signal)],
   ["STREAM.INFO", "lastSequence()", (asked) => replaying(asked).lastSequence(signal)],
   ["STREAM.INFO", "replace()", (asked) => replaying(asked).replace(WHOLE, [[]], signal)],
   ["STREAM.CREATE", "makeBucketStream()", (asked) => makeBucketStream(asked, "relay", 1)],
   ["CONSUMER.INFO", "readConsumer()", (asked) => readConsumer(asked, { ...REF, durable: "relay-sub" })],
-  ["CONSUMER.INFO", "alignConsumer()", (asked) => alignConsumer(asked, SETTINGS)],
+  ["CONSUMER.INFO", "alignConsumer()", (asked) => alignConsumer(asked, SETTINGS), 7],
   ["CONSUMER.CREATE", "moveConsumer()", (asked) => moveConsumer(asked, SETTINGS, { kind: "all" }), 25],
   ["CONSUMER.CREATE", "openFeed()", followFeed],
   ["CONSUMER.LIST", "listConsumers()", (asked) => listConsumers(asked, REF)],

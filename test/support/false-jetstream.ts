@@ -72,9 +72,11 @@ export const RIGHT_ANSWERS: Readonly<Record<string, Json>> = {
   "$KV.": { stream: "KV_relay", seq: 9 },
 };
 
+const NO_CONSUMER: Json = { error: { code: 404, err_code: 10014, description: "consumer not found" } };
+
 export type Lie = string | Uint8Array;
 
-/** Answers `call` with what `lie` gives for the right answer, and everything else rightly. */
+/** Answers `call` with what `lie` gives for the right answer, and everything else rightly: there is one consumer, `relay-sub`. */
 export async function answerInPlaceOfJetStream(
   client: NatsConnection,
   { call, lie }: { call: string; lie: (right: Json) => Lie },
@@ -85,8 +87,9 @@ export async function answerInPlaceOfJetStream(
         const asked = msg.subject.replace("$JS.API.", "");
         const known = Object.keys(RIGHT_ANSWERS).find((start) => asked.startsWith(start));
         if (known === undefined) return;
-        const right = RIGHT_ANSWERS[known] ?? {};
-        msg.respond(known === call || call === "*" ? lie(right) : JSON.stringify(right));
+        const isStranger = known === "CONSUMER.INFO" && !asked.endsWith(".relay-sub");
+        const right = isStranger ? NO_CONSUMER : (RIGHT_ANSWERS[known] ?? {});
+        msg.respond(known === call && !isStranger ? lie(right) : JSON.stringify(right));
       },
     });
   }
