@@ -132,6 +132,8 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       makeConsumer: (settings, options) => makeConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>
         readConsumer(connection, { domain, stream, durable }),
+      followConsumer: ({ source: { domain, stream }, durable }, take) =>
+        lag.follow({ domain, stream, durable }, take),
       startPump: (settings, handlers) =>
         startPump(connection, { ...settings, ...handlers, pumps: () => runtime.size, logger: own }),
       openGuard: ({ id, qos }) =>

@@ -46,7 +46,10 @@ export async function readConsumer(
   ref: ConsumerRef,
 ): Promise<ConsumerReading | null> {
   const info = unwrap(await requestConsumerInfo(connection, ref), ref);
-  if (info === null) return null;
+  return info === null ? null : toReading(info);
+}
+
+export function toReading(info: ConsumerInfo): ConsumerReading {
   return {
     consumerCreated: info.created,
     config: info.config,

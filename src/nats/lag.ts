@@ -7,7 +7,7 @@ import { sleep } from "#lib/sleep.ts";
 
 import type { ConsumerInfo } from "./answers.ts";
 import type { Connection } from "./connection.ts";
-import { listConsumers } from "./consumer-info.ts";
+import { type ConsumerReading, type ConsumerRef, listConsumers, toReading } from "./consumer-info.ts";
 import { isPlaceholder } from "./consumer-placeholder.ts";
 import type { StreamRef } from "./stream.ts";
 
@@ -43,6 +43,8 @@ export interface Lag {
   pausedUntil: (subscription: Reader) => Date | null;
   /** Of the streams that subscriptions of this relay read. */
   orphans: () => readonly Orphan[];
+  /** `take` is told what each list says of that consumer, and must not throw. Returns how to end that. */
+  follow: (consumer: ConsumerRef, take: (reading: ConsumerReading) => void) => () => void;
   /** Nothing is asked any more. */
   close: () => void;
 }
@@ -98,6 +100,7 @@ export function watchLag(
   const readings = new Map<string, Reading>();
   const faults = new Map<string, string>();
   const deliveries = new Map<string, Delivery>();
+  const followers = new Map<string, (reading: ConsumerReading) => void>();
   /** Streams whose consumers this account may not list: asked again after the next connect. */
   const forbidden = new Set<string>();
   const forget = connection.onReconnect(() => forbidden.clear());
@@ -135,6 +138,7 @@ export function watchLag(
         paused: new Map(own.flatMap(toPauses)),
       });
       faults.delete(key);
+      for (const info of own) followers.get(`${key} ${info.name}`)?.(toReading(info));
     } catch (error) {
       fault(key, error);
     }
@@ -203,6 +207,11 @@ export function watchLag(
         )
         .filter((orphan) => !owned.has(`${keyOf(orphan)} ${orphan.consumer}`))
         .slice(0, MAX_ORPHANS);
+    },
+    follow(consumer, take) {
+      const key = `${keyOf(consumer)} ${consumer.durable}`;
+      followers.set(key, take);
+      return () => void (followers.get(key) === take && followers.delete(key));
     },
     close() {
       forget();

@@ -25,6 +25,8 @@ import type { TermsHolder } from "#pipeline/terms.ts";
 import type { Turns } from "#pipeline/turns.ts";
 import { createWholeMessages, type WholeMessages } from "./whole-messages.ts";
 
+type Floor = Pick<ConsumerReading, "ackFloor" | "config">;
+
 /** What consuming is made of; the composition root knows how to make it. */
 export interface ConsumeParts {
   /** Resolves with false when `signal` aborts before NATS is connected. */
@@ -35,6 +37,8 @@ export interface ConsumeParts {
   readonly readConsumer: (
     settings: ConsumerSettings,
   ) => Promise<Pick<ConsumerReading, "ackFloor" | "config" | "waiting"> | null>;
+  /** `take` is told what a list of all consumers says of it, now and then; never where they may not be listed. */
+  readonly followConsumer: (settings: ConsumerSettings, take: (reading: Floor) => void) => () => void;
   readonly startPump: (
     settings: ConsumerSettings,
     handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "position" | "onUsable" | "onLost">,
@@ -78,7 +82,8 @@ const MAX_REASONS = 16;
 /** Between two times that the consumer is taken from another relay, which wants it with other acks. */
 const CONTEST_MS = 30_000;
 const FLOOR_CHECK_INTERVAL_MS = 1000;
-const FLOOR_REFRESH_MS = 15_000;
+/** The list comes each 15 s. */
+const FLOOR_REFRESH_MS = 20_000;
 /** The floor is read earlier when the guard has this many entries. */
 const FLOOR_REFRESH_ENTRIES = 4096;
 
@@ -307,20 +312,33 @@ async function alignConsumer(
 /**
  * Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. Looks whether the consumer
  * is still as it was aligned too: nobody tells that its config was changed, or, while no message is asked for, that it was made anew.
+ * One list of all consumers tells as a rule; it is asked about by itself where that is too late.
  */
 function keepFloor(
   settings: ConsumerSettings,
   {
     guard,
     readConsumer,
+    followConsumer,
     onLost,
     logger,
-  }: Pick<ConsumeParts, "readConsumer" | "logger"> & { guard: Guard; onLost: (reason: string) => void },
+  }: Pick<ConsumeParts, "readConsumer" | "followConsumer" | "logger"> & {
+    guard: Guard;
+    onLost: (reason: string) => void;
+  },
 ): { stop: () => void } {
   // The first time soon: who else has just started may want other acks.
   let readAt = Number.NEGATIVE_INFINITY;
   let isReading = false;
   let isStopped = false;
+
+  async function take(consumer: Floor): Promise<void> {
+    readAt = performance.now();
+    const disturbance = findDisturbance(consumer.config, settings);
+    if (disturbance !== null) onLost(disturbance);
+    // Once stopped, the guard may be about another stream.
+    else if (!isStopped) await guard.advance(consumer.ackFloor);
+  }
 
   async function check(): Promise<void> {
     // Until the first floor is known, a lost consumer could not be made again at its place.
@@ -331,10 +349,7 @@ function keepFloor(
     isReading = true;
     try {
       const consumer = await readConsumer(settings);
-      const disturbance = consumer === null ? null : findDisturbance(consumer.config, settings);
-      if (disturbance !== null) onLost(disturbance);
-      // Once stopped, the guard may be about another stream.
-      else if (consumer !== null && !isStopped) await guard.advance(consumer.ackFloor);
+      if (consumer !== null) await take(consumer);
     } catch (error) {
       logger.debug("Cannot read the acknowledgement floor", { error: messageOf(error) });
     }
@@ -342,10 +357,12 @@ function keepFloor(
     isReading = false;
   }
 
+  const unfollow = followConsumer(settings, (consumer) => void take(consumer)); // Never rejects.
   const endChecks = startTicks(FLOOR_CHECK_INTERVAL_MS, () => void check()); // Never rejects.
   return {
     stop() {
       isStopped = true;
+      unfollow();
       endChecks();
     },
   };

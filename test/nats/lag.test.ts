@@ -76,6 +76,28 @@ describe("watchLag()", () => {
     expect(lag.of(subscription({ id: "own", stream: "OTHER" }))).toBeNull();
   });
 
+  test("follow() is told what each list says of its consumer, until it has ended", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await addStream(client);
+    await using connection = await connected(server.url);
+    const own = subscription({ id: "own" });
+    await makeConsumers(connection, [own, subscription({ id: "other" })]);
+    using lag = watch(connection, [own]);
+    const pending: number[] = [];
+    const unfollow = lag.follow({ domain: null, stream: "ORDERS", durable: "relay-own" }, (reading) =>
+      pending.push(reading.pending),
+    );
+    await eventually(() => pending.at(-1) === 0);
+    await publishMany(client, "orders.a", 3);
+    await eventually(() => pending.at(-1) === 3);
+    unfollow();
+    const told = pending.length;
+    await publishMany(client, "orders.a", 1);
+    await eventually(() => lag.of(own)?.pending === 4);
+    expect(pending).toHaveLength(told);
+  });
+
   test("watchLag() makes one request for each stream and round, however many subscriptions there are", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();

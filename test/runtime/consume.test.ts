@@ -129,6 +129,7 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
       lastContactAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
       readConsumer: () => Promise.resolve({ ackFloor: null, config: toConfig(hasAcks()), waiting: 0 }),
+      followConsumer: () => () => {},
       startPump,
       createPipeline,
       deadLetters: null,
