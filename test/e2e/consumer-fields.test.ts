@@ -64,9 +64,8 @@ test.each(["AUTO", "AT_LEAST_ONCE", "AT_MOST_ONCE"] as const)(
     await eventually(() => isRight(manager));
     await eventually(() => bodies().length >= texts.length);
     expect(bodies()).toEqual(texts);
-    expect(await relay.logged("Consumer lost")).toMatchObject({
-      reason: "somebody changed its headers only",
-    });
+    // Whichever notices first: the message without its body, or the look at the consumer.
+    expect(String((await relay.logged("Consumer lost"))["reason"])).toContain("headers only");
   },
   20_000,
 );
