@@ -1,24 +1,24 @@
-// As much of an exchange as the delivery log is asked to keep.
+// As much of an exchange as the delivery log is asked to keep, without the secrets that went along in it.
 
 import type { Exchange } from "#callback/client.ts";
 import type { Header, Message } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, Logging } from "#delivery/record.ts";
-import { CAPTURED_BODY_BYTES, maskBody } from "#delivery/record-mask.ts";
+import { hideHeader, toRequestBody, toResponseBody } from "#delivery/record-mask.ts";
 
-type Answer = NonNullable<Exchange["response"]>;
+export type Captures = Pick<DeliveryRecord, "request" | "response">;
+
+export const NO_CAPTURES: Captures = { request: null, response: null };
 
 /** Only what is asked for is looked at; bodies are copied, for they may be parts of something larger. */
 export function toCaptures(
   { request, response }: Exchange,
   { message, logging }: { readonly message: Message; readonly logging: Logging },
-): Pick<DeliveryRecord, "request" | "response"> {
+): Captures {
+  const { requestHeaders, requestBody, responseHeaders, responseBody } = logging;
   return {
-    request:
-      logging.requestHeaders || logging.requestBody ? toRequestCapture(request, { message, logging }) : null,
+    request: requestHeaders || requestBody ? toRequestCapture(request, { message, logging }) : null,
     response:
-      response !== null && (logging.responseHeaders || logging.responseBody)
-        ? toResponseCapture(response, logging)
-        : null,
+      response !== null && (responseHeaders || responseBody) ? toResponseCapture(response, logging) : null,
   };
 }
 
@@ -27,26 +27,24 @@ function toRequestCapture(
   { message: { body }, logging }: { message: Message; logging: Logging },
 ): Capture {
   return {
-    headers: logging.requestHeaders ? toPairs(headers) : null,
-    body: logging.requestBody ? body.slice(0, CAPTURED_BODY_BYTES) : null,
-    isCut: logging.requestBody && body.length > CAPTURED_BODY_BYTES,
+    headers: logging.requestHeaders ? toPairs(headers).map(hideHeader) : null,
+    ...(logging.requestBody ? toRequestBody(body) : NO_BODY),
   };
 }
 
-/** Access tokens are hidden at once: only the newest are known. */
-function toResponseCapture(response: Answer, logging: Logging): Capture {
-  const { body, truncated, maskTokens } = response;
-  const maskRead = truncated ? (text: string) => maskTokens(text, "cut") : maskTokens;
+function toResponseCapture(response: NonNullable<Exchange["response"]>, logging: Logging): Capture {
+  const { body, truncated, mask } = response;
   return {
-    headers: logging.responseHeaders ? toAnswerHeaders(response) : null,
-    body: logging.responseBody ? maskBody(body, maskRead) : null,
-    isCut: logging.responseBody && truncated,
+    headers: logging.responseHeaders ? toResponseHeaders(response) : null,
+    ...(logging.responseBody ? toResponseBody(body, { isCut: truncated, mask }) : NO_BODY),
   };
 }
 
-function toAnswerHeaders({ headers, maskTokens }: Answer): Header[] {
+const NO_BODY = { body: null, isCut: false };
+
+function toResponseHeaders({ headers, mask }: NonNullable<Exchange["response"]>): Header[] {
   return Object.entries(headers).flatMap(([name, value]) =>
-    [value ?? []].flat().map((line): Header => [name, maskTokens(line)]),
+    [value ?? []].flat().map((line): Header => hideHeader([mask(name), mask(line)])),
   );
 }
 

@@ -1,4 +1,4 @@
-// What is kept of an exchange, and shown of it: nothing of an access token, not even where the body was cut within it.
+// What is kept of an exchange, and shown of it: nothing of what went along in it, not even where the body was cut within it.
 
 import { expect, test } from "bun:test";
 import { toCaptures } from "#app/captures.ts";
@@ -25,7 +25,7 @@ function exchangeWith(body: string, { truncated }: { truncated: boolean }): Exch
     headers: {},
     body: Buffer.from(body),
     truncated,
-    maskTokens: createMask([TOKEN]),
+    mask: createMask([TOKEN]),
   };
   return {
     outcome: { kind: "delivered", status: 200 },
@@ -49,6 +49,28 @@ test.each([
     const exchange = exchangeWith("echo t0ken-of-th", { truncated });
     const { response } = toCaptures(exchange, { message: MESSAGE, logging: LOGGING });
     expect(Buffer.from(response?.body ?? []).toString()).toBe(expected);
-    expect(toExchangeView(exchange, createMask([])).response?.body).toBe(expected);
+    expect(toExchangeView(exchange, { isAnswerShown: true }).response?.body).toBe(expected);
   },
 );
+
+test("toExchangeView() shows no answer to whom its masks would tell of secrets", () => {
+  const exchange = exchangeWith("echo t0ken-of-the-callback", { truncated: false });
+  expect(toExchangeView(exchange, { isAnswerShown: false })).toMatchObject({ status: 200, response: null });
+});
+
+test("toCaptures() leaves the request's own texts as they are, but for credentials", () => {
+  const logging = { requestHeaders: true, requestBody: true, responseHeaders: false, responseBody: false };
+  const exchange = exchangeWith("", { truncated: false });
+  const headers = ["Nats-Subject", TOKEN, "Cookie", "a=b"];
+  const body = Buffer.from(TOKEN);
+  const captures = toCaptures(
+    { ...exchange, request: { ...exchange.request, headers } },
+    { message: { ...MESSAGE, body }, logging },
+  );
+  expect(captures.request?.headers).toEqual([
+    ["Nats-Subject", TOKEN],
+    ["Cookie", "***"],
+  ]);
+  expect(Buffer.from(captures.request?.body ?? []).toString()).toBe(TOKEN);
+  expect(captures.response).toBeNull();
+});
