@@ -1,9 +1,11 @@
 // As much of an exchange as the delivery log is asked to keep, without the secrets that went along in it.
 
 import type { Exchange } from "#callback/client.ts";
+import type { ResponseHeaders } from "#callback/exchange.ts";
 import type { Header, Message } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, Logging } from "#delivery/record.ts";
-import { hideHeader, toRequestBody, toResponseBody } from "#delivery/record-mask.ts";
+import { maskHeader, maskMessageHeader, SEARCHED_BODY_BYTES, toKeptBody } from "#delivery/record-mask.ts";
+import type { Mask } from "#lib/mask.ts";
 
 export type Captures = Pick<DeliveryRecord, "request" | "response">;
 
@@ -11,40 +13,43 @@ export const NO_CAPTURES: Captures = { request: null, response: null };
 
 /** Only what is asked for is looked at; bodies are copied, for they may be parts of something larger. */
 export function toCaptures(
-  { request, response }: Exchange,
+  exchange: Exchange,
   { message, logging }: { readonly message: Message; readonly logging: Logging },
 ): Captures {
   const { requestHeaders, requestBody, responseHeaders, responseBody } = logging;
   return {
-    request: requestHeaders || requestBody ? toRequestCapture(request, { message, logging }) : null,
-    response:
-      response !== null && (responseHeaders || responseBody) ? toResponseCapture(response, logging) : null,
+    request: requestHeaders || requestBody ? toRequestCapture(exchange, { message, logging }) : null,
+    response: responseHeaders || responseBody ? toResponseCapture(exchange, logging) : null,
   };
 }
 
 function toRequestCapture(
-  { headers }: Exchange["request"],
+  { request: { headers }, mask }: Exchange,
   { message: { body }, logging }: { message: Message; logging: Logging },
 ): Capture {
+  const isCut = body.length > SEARCHED_BODY_BYTES;
   return {
-    headers: logging.requestHeaders ? toPairs(headers).map(hideHeader) : null,
-    ...(logging.requestBody ? toRequestBody(body) : NO_BODY),
+    headers: logging.requestHeaders
+      ? toPairs(headers).map((header) => maskMessageHeader(header, mask))
+      : null,
+    ...(logging.requestBody ? toKeptBody(body.subarray(0, SEARCHED_BODY_BYTES), { isCut, mask }) : NO_BODY),
   };
 }
 
-function toResponseCapture(response: NonNullable<Exchange["response"]>, logging: Logging): Capture {
-  const { body, truncated, mask } = response;
+function toResponseCapture({ response, mask }: Exchange, logging: Logging): Capture | null {
+  if (response === null) return null;
+  const { headers, body, truncated } = response;
   return {
-    headers: logging.responseHeaders ? toResponseHeaders(response) : null,
-    ...(logging.responseBody ? toResponseBody(body, { isCut: truncated, mask }) : NO_BODY),
+    headers: logging.responseHeaders ? toResponseHeaders(headers, mask) : null,
+    ...(logging.responseBody ? toKeptBody(body, { isCut: truncated, mask }) : NO_BODY),
   };
 }
 
 const NO_BODY = { body: null, isCut: false };
 
-function toResponseHeaders({ headers, mask }: NonNullable<Exchange["response"]>): Header[] {
+function toResponseHeaders(headers: ResponseHeaders, mask: Mask): Header[] {
   return Object.entries(headers).flatMap(([name, value]) =>
-    [value ?? []].flat().map((line): Header => hideHeader([mask(name), mask(line)])),
+    [value ?? []].flat().map((line): Header => maskHeader([name, line], mask)),
   );
 }
 

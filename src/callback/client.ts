@@ -44,9 +44,9 @@ export interface Exchange {
     /** 64 KiB at most. */
     readonly body: Uint8Array;
     readonly truncated: boolean;
-    /** Hides what went along in the request, should the answer repeat it: nothing else that is secret. */
-    readonly mask: Mask;
   } | null;
+  /** Hides what went along in the request, and nothing else that is secret, in what others have a say in. */
+  readonly mask: Mask;
 }
 
 export interface Callback {
@@ -279,8 +279,8 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
           headers: end.headers,
           body: end.body,
           truncated: end.isTruncated,
-          mask: attempt.maskOf(sending?.settings.line.tokens?.recent() ?? NO_TOKENS),
         }
       : null,
+    mask: attempt.maskOf(sending?.settings.line.tokens?.recent() ?? NO_TOKENS),
   };
 }

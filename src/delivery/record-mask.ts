@@ -5,12 +5,15 @@ import type { Header } from "./message.ts";
 import type { Capture, DeliveryRecord, RecordedAttempt } from "./record.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** So much more of a body is looked at, so that no secret is cut in two before it is hidden. */
+export const SEARCHED_BODY_BYTES = MAX_BODY_BYTES + 16 * 1024;
 
 const MAX_ERROR_LENGTH = 1024;
 const MAX_ATTEMPT_ERROR_LENGTH = 200;
 const MAX_TEXT_LENGTH = 2048;
 /** Their values are credentials, whoever set them. */
 const HIDDEN_HEADER = /^(?:authorization|cookie|set-cookie|proxy-.*|webhook-signature)$/i;
+const OWN_HEADER = /^(?:nats-|relay-|webhook-)/i;
 
 /** Texts of Relay's own, cut to what is kept of them. */
 export function cutRecord(record: DeliveryRecord): DeliveryRecord {
@@ -29,18 +32,19 @@ function cutAttempt(attempt: RecordedAttempt): RecordedAttempt {
   return error === null ? attempt : { ...attempt, error: cutText(error, MAX_ATTEMPT_ERROR_LENGTH) };
 }
 
-/** As it may be shown, whatever it holds. */
-export function hideHeader([name, value]: Header): Header {
-  return [name, HIDDEN_HEADER.test(name) ? MASK : value];
+/** A header of an answer, as it may be shown. */
+export function maskHeader([name, value]: Header, mask: Mask): Header {
+  return [mask(name), HIDDEN_HEADER.test(name) ? MASK : mask(value)];
 }
 
-/** The body of a message, which holds no secret of Relay's. */
-export function toRequestBody(body: Uint8Array): Pick<Capture, "body" | "isCut"> {
-  return { body: new Uint8Array(cutBody(body)), isCut: body.length > MAX_BODY_BYTES };
+/** The same of a header that was sent or stored, where Relay's own say nothing that is secret. */
+export function maskMessageHeader([name, value]: Header, mask: Mask): Header {
+  if (HIDDEN_HEADER.test(name)) return [name, MASK];
+  return [name, OWN_HEADER.test(name) ? value : mask(value)];
 }
 
-/** Of what was answered, `isCut` if there was more of it: bytes that are no text are searched as Latin-1, which keeps each. */
-export function toResponseBody(
+/** `isCut`: there was more of it. Bytes that are no text are searched as Latin-1, which keeps each of them. */
+export function toKeptBody(
   body: Uint8Array,
   { isCut, mask }: { isCut: boolean; mask: Mask },
 ): Pick<Capture, "body" | "isCut"> {

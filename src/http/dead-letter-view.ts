@@ -3,7 +3,8 @@
 import * as v from "valibot";
 import { type Entry, LETTER_REASONS } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";
-import { hideHeader } from "#delivery/record-mask.ts";
+import { maskMessageHeader } from "#delivery/record-mask.ts";
+import { createMask } from "#lib/mask.ts";
 import type { FoundLetter } from "#nats/letter-find.ts";
 import type { LetterFault } from "#nats/letter-scan.ts";
 import type { LetterCounts } from "#nats/letters.ts";
@@ -67,12 +68,14 @@ export const deadLetterDetailSchema = v.strictObject({
   headers: v.pipe(
     v.array(v.strictTuple([v.string(), v.string()])),
     v.description(
-      "Name and value of each, in order: the original ones and those of Relay; credentials masked",
+      "Name and value of each, in order: the original ones and those of Relay; secrets of its subscription masked",
     ),
   ),
   payload: v.strictObject({
     encoding: v.picklist(PAYLOAD_ENCODINGS),
-    content: text("Of the body; as text bytes that are no UTF-8 are replaced"),
+    content: text(
+      "Of the body; as text secrets of its subscription are masked, and bytes that are no UTF-8 replaced",
+    ),
     isCut: v.pipe(v.boolean(), v.description("There is more of it")),
   }),
 });
@@ -92,6 +95,8 @@ export type PurgeOutcomeView = View<typeof purgeOutcomeSchema>;
 export type PayloadEncoding = (typeof PAYLOAD_ENCODINGS)[number];
 
 export interface DeadLetterViewOptions {
+  /** What goes along in the requests of that subscription; empty where it is not known here. */
+  readonly secretsOf: (subscription: string) => readonly string[];
   /** How often a letter of that subscription is replayed by itself; null: not at all. */
   readonly maxReplaysOf: (subscription: string) => number | null;
 }
@@ -146,11 +151,13 @@ export function toDeadLetterDetail(
 ): DeadLetterDetail {
   const isWhole = encoding === "base64" || body.length <= MAX_SHOWN_BYTES;
   const shown = Buffer.from(isWhole ? body : body.subarray(0, MAX_SHOWN_BYTES));
+  const mask = createMask(entry.kind === "foreign" ? [] : options.secretsOf(entry.subscription));
+  const readable = new TextDecoder().decode(shown, { stream: !isWhole });
   const content =
-    encoding === "text" ? new TextDecoder().decode(shown, { stream: !isWhole }) : shown.toString(encoding);
+    encoding === "text" ? mask(readable, isWhole ? undefined : "cut") : shown.toString(encoding);
   return {
     ...toDeadLetterView(entry, options),
-    headers: headers.filter(isShown).map(hideHeader),
+    headers: headers.filter(isShown).map((header) => maskMessageHeader(header, mask)),
     payload: { encoding, content, isCut: !isWhole },
   };
 }

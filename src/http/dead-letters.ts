@@ -31,6 +31,7 @@ const NOT_FOUND: Problem = { status: 404, detail: "There is no such dead letter"
 export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
   const { letters, findSubscription } = options;
   const shown: DeadLetterViewOptions = {
+    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
     maxReplaysOf(id) {
       const replay = findSubscription(id)?.subscription.replay;
       return replay?.kind === "scheduled" ? replay.maxReplays : null;

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { Exchange } from "#callback/client.ts";
+import type { Mask } from "#lib/mask.ts";
 import { statusOf } from "#delivery/outcome.ts";
 import { count, date, text, textOrNull, type View, word } from "./view.ts";
 
@@ -37,7 +38,7 @@ export type ExchangeView = View<typeof exchangeSchema>;
 
 /** `isAnswerShown` false: what was answered, but for its status, may tell whoever asks about secrets that are not theirs. */
 export function toExchangeView(
-  { outcome, request, response, ...exchange }: Exchange,
+  { outcome, request, response, mask, ...exchange }: Exchange,
   { isAnswerShown }: { isAnswerShown: boolean },
 ): ExchangeView {
   return {
@@ -47,11 +48,11 @@ export function toExchangeView(
     date: exchange.startedAt.toISOString(),
     durationMs: Math.round(exchange.durationMs * 10) / 10,
     request: { method: request.method, url: request.url, headers: toPairs(request.headers) },
-    response: response === null || !isAnswerShown ? null : toResponseView(response),
+    response: response === null || !isAnswerShown ? null : toResponseView(response, mask),
   };
 }
 
-function toResponseView({ headers, body, truncated, mask }: NonNullable<Exchange["response"]>) {
+function toResponseView({ headers, body, truncated }: NonNullable<Exchange["response"]>, mask: Mask) {
   const content = new TextDecoder().decode(body, { stream: truncated });
   return {
     headers: Object.entries(headers).flatMap(([name, value]) =>

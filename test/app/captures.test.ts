@@ -25,7 +25,6 @@ function exchangeWith(body: string, { truncated }: { truncated: boolean }): Exch
     headers: {},
     body: Buffer.from(body),
     truncated,
-    mask: createMask([TOKEN]),
   };
   return {
     outcome: { kind: "delivered", status: 200 },
@@ -37,6 +36,7 @@ function exchangeWith(body: string, { truncated }: { truncated: boolean }): Exch
     droppedHeaders: 0,
     request: { method: "POST", url: "http://127.0.0.1/", headers: [] },
     response,
+    mask: createMask([TOKEN]),
   };
 }
 
@@ -58,11 +58,11 @@ test("toExchangeView() shows no answer to whom its masks would tell of secrets",
   expect(toExchangeView(exchange, { isAnswerShown: false })).toMatchObject({ status: 200, response: null });
 });
 
-test("toCaptures() leaves the request's own texts as they are, but for credentials", () => {
+test("toCaptures() hides secrets in what a message says, and not in what Relay says of it", () => {
   const logging = { requestHeaders: true, requestBody: true, responseHeaders: false, responseBody: false };
   const exchange = exchangeWith("", { truncated: false });
-  const headers = ["Nats-Subject", TOKEN, "Cookie", "a=b"];
-  const body = Buffer.from(TOKEN);
+  const headers = ["Nats-Subject", TOKEN, "Cookie", "a=b", "X-Note", `it is ${TOKEN}`];
+  const body = Buffer.from(`with ${TOKEN}`);
   const captures = toCaptures(
     { ...exchange, request: { ...exchange.request, headers } },
     { message: { ...MESSAGE, body }, logging },
@@ -70,7 +70,19 @@ test("toCaptures() leaves the request's own texts as they are, but for credentia
   expect(captures.request?.headers).toEqual([
     ["Nats-Subject", TOKEN],
     ["Cookie", "***"],
+    ["X-Note", "it is ***"],
   ]);
-  expect(Buffer.from(captures.request?.body ?? []).toString()).toBe(TOKEN);
+  expect(Buffer.from(captures.request?.body ?? []).toString()).toBe("with ***");
   expect(captures.response).toBeNull();
+});
+
+test("toCaptures() cuts a large message without a part of a secret at its end", () => {
+  const logging = { requestHeaders: false, requestBody: true, responseHeaders: false, responseBody: false };
+  const body = Buffer.from(`${"x".repeat(64 * 1024 - 6)}${TOKEN}${"y".repeat(40_000)}`);
+  const captures = toCaptures(exchangeWith("", { truncated: false }), {
+    message: { ...MESSAGE, body },
+    logging,
+  });
+  expect(captures.request?.isCut).toBe(true);
+  expect(Buffer.from(captures.request?.body ?? []).toString()).toEndWith("xx***yyy");
 });

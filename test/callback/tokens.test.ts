@@ -614,18 +614,18 @@ describe("what is shown", () => {
     expect(renewed.outcome.kind).toBe("delivered");
     const repeated = tokensOf(receiver).join();
     expect(repeated).toBe("Bearer token-100000001,Bearer token-100000002");
-    expect(renewed.response?.mask(repeated)).toBe("Bearer ***,Bearer ***");
+    expect(renewed.mask(repeated)).toBe("Bearer ***,Bearer ***");
     await callback.send(toMessage(), OPTIONS);
     // What became a token afterwards did not go into this one.
     const others = "token-100000001, token-100000002, token-100000003";
-    expect(renewed.response?.mask(others)).toBe("***, ***, token-100000003");
+    expect(renewed.mask(others)).toBe("***, ***, token-100000003");
   });
 
   test("send() without secrets leaves a response as it is", async () => {
     await using receiver = await startReceiver();
     await using callback = openTestCallback(receiver.url);
-    const { response } = await callback.send(toMessage(), OPTIONS);
-    expect(response?.mask("as it is")).toBe("as it is");
+    const { mask } = await callback.send(toMessage(), OPTIONS);
+    expect(mask("as it is")).toBe("as it is");
   });
 
   test.each([

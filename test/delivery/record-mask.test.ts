@@ -1,7 +1,7 @@
 // What of a record is kept: a body that was cut ends with no part of a secret, and nothing gets longer than it may.
 
 import { expect, test } from "bun:test";
-import { cutRecord, hideHeader, toRequestBody, toResponseBody } from "#delivery/record-mask.ts";
+import { cutRecord, maskHeader, maskMessageHeader, toKeptBody } from "#delivery/record-mask.ts";
 import { createMask } from "#lib/mask.ts";
 import { toRecord } from "../delivery-log/records.ts";
 
@@ -9,17 +9,17 @@ const SECRET = "geheimnis-größer-als-acht";
 const mask = createMask([SECRET]);
 
 function maskedBody(answer: Uint8Array, { isCut }: { isCut: boolean }): string {
-  const { body } = toResponseBody(answer, { isCut, mask });
+  const { body } = toKeptBody(answer, { isCut, mask });
   return Buffer.from(body ?? []).toString("latin1");
 }
 
-test("toResponseBody() hides the beginning of a secret at the end of a body that was cut, and only there", () => {
+test("toKeptBody() hides the beginning of a secret at the end of a body that was cut, and only there", () => {
   const body = Buffer.from("answer geheimnis-");
   expect(maskedBody(body, { isCut: true })).toBe("answer ***");
   expect(maskedBody(body, { isCut: false })).toBe("answer geheimnis-");
 });
 
-test("toResponseBody() hides it also where the body was cut within a character, or is no text", () => {
+test("toKeptBody() hides it also where the body was cut within a character, or is no text", () => {
   const within = Buffer.from("answer geheimnis-gr\u00f6").subarray(0, -1);
   expect(maskedBody(within, { isCut: true })).toBe("answer ***");
   const bytes = Buffer.from([255, ...Buffer.from("geheimni")]);
@@ -27,23 +27,26 @@ test("toResponseBody() hides it also where the body was cut within a character, 
   expect(maskedBody(Buffer.from(`\u00ff ${SECRET}`, "latin1"), { isCut: false })).toBe("\u00ff ***");
 });
 
-test("toRequestBody() keeps 64 KiB of the message as it is, and a copy", () => {
+test("toKeptBody() keeps 64 KiB, not within a character, and a copy", () => {
   const message = Buffer.from(`${"x".repeat(64 * 1024 - 1)}ö and more`);
-  const { body, isCut } = toRequestBody(message);
+  const { body, isCut } = toKeptBody(message, { isCut: false, mask });
   expect([body?.length, isCut]).toEqual([64 * 1024 - 1, true]);
   message.fill(0);
   expect(body?.[0]).toBe("x".charCodeAt(0));
-  expect(toRequestBody(Buffer.from(SECRET)).isCut).toBe(false);
+  expect(toKeptBody(Buffer.from("short"), { isCut: false, mask }).isCut).toBe(false);
 });
 
 test.each([
-  ["Authorization", "***"],
-  ["set-cookie", "***"],
-  ["Proxy-Authenticate", "***"],
-  ["webhook-signature", "***"],
-  ["X-Key", "value"],
-])("hideHeader() shows %s as %s", (name, expected) => {
-  expect(hideHeader([name, "value"])).toEqual([name, expected]);
+  ["Authorization", "***", "***"],
+  ["set-cookie", "***", "***"],
+  ["Proxy-Authenticate", "***", "***"],
+  ["webhook-signature", "***", "***"],
+  ["X-Key", "a ***", "a ***"],
+  ["Nats-Subject", "a ***", `a ${SECRET}`],
+  ["Relay-Error", "a ***", `a ${SECRET}`],
+])("maskHeader() and maskMessageHeader() show %s as %s and %s", (name, answered, sent) => {
+  expect(maskHeader([name, `a ${SECRET}`], mask)).toEqual([name, answered]);
+  expect(maskMessageHeader([name, `a ${SECRET}`], mask)).toEqual([name, sent]);
 });
 
 test("cutRecord() cuts texts", () => {
