@@ -8,6 +8,7 @@ import { NOBODY_READS, type Output } from "#cli/output.ts";
 import { createPrint } from "#cli/print.ts";
 import { createProgram } from "#cli/program.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
+import { cleanLines } from "#lib/printable.ts";
 import { useSmallHeap } from "#lib/small-heap.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { forJournal } from "#systemd/journal.ts";
@@ -23,7 +24,7 @@ process.on("unhandledRejection", crash);
 function crash(error: unknown): never {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   try {
-    const report = `relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${text}\n`;
+    const report = `relay ${VERSION} (${COMMIT}) has a bug, please report it:\n${cleanLines(text)}\n`;
     writeSync(2, forJournal(2, process.env)(report, "critical"));
   } finally {
     process.exit(EXIT.bug);
@@ -60,7 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
     if (!(error instanceof RelayError)) return crash(error);
-    io.stderr(forJournal(2, process.env)(`${messageOf(error)}\n`, "error"));
+    io.stderr(forJournal(2, process.env)(`${cleanLines(messageOf(error))}\n`, "error"));
     return toExitCode(error.code);
   }
 }

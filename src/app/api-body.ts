@@ -1,6 +1,7 @@
 // What a body that makes a subscription must not do, whatever is right about it: reach beyond its caller, or store a mask.
 
 import type { BodyFault } from "#config/parse-subscription.ts";
+import { isSecret } from "#config/schema-secret.ts";
 import { entrypointId, findEntrypoint, type SoundEntrypoint } from "#config/references.ts";
 import type { WriteOptions } from "#http/registry.ts";
 
@@ -33,10 +34,12 @@ export function findForeign(
 
 const MASKED = /^\*\*\*$|[?#]\*\*\*$/u;
 
-/** Where a body holds what is shown in place of a secret: stored, it would overwrite the secret. */
+/** Where an entry holds what is shown in place of a secret: stored, it would overwrite the secret. */
 export function findMasked(value: unknown, path = ""): readonly BodyFault[] {
-  if (typeof value === "string" && MASKED.test(value)) {
-    return [{ path, message: "found what is shown in place of a secret, allowed: the value itself" }];
+  if (isSecret(value)) {
+    const isMasked = value.source.kind === "inline" && MASKED.test(value.source.value);
+    const message = "found what is shown in place of a secret, allowed: the value itself";
+    return isMasked ? [{ path, message }] : [];
   }
   if (Array.isArray(value)) return value.flatMap((entry, index) => findMasked(entry, `${path}[${index}]`));
   if (!isObject(value)) return [];

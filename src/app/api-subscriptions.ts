@@ -3,7 +3,6 @@
 import type { ConfigOrigin } from "#config/resolve.ts";
 import { type ParsedSubscription, parseSubscription } from "#config/parse-subscription.ts";
 import { toShown } from "#config/shown.ts";
-import { createMask } from "#lib/mask.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Registry, Unusable, WantedRevisions, WriteOptions, WriteOutcome } from "#http/registry.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -47,8 +46,6 @@ export interface ApiSubscriptionsOptions {
   readonly onRemoval: (id: string) => void;
   readonly onKept: (id: string) => void;
   readonly logger: Logger;
-  /** What must never be shown from now on. */
-  readonly hide: (secrets: readonly string[]) => void;
   /** `known` has changed; `removed`: ids of those that were deleted, here or by another relay. */
   readonly onChanged: (removed: readonly string[]) => void;
 }
@@ -65,7 +62,7 @@ const MAX_UNUSABLE = 1000;
 const DURABLE_MS = 3000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
-  const { bucket, sealer, origin, fileIds, logger, hide, isEnding, onChanged, makeDurable } = options;
+  const { bucket, sealer, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
   let reading: Promise<void> = Promise.resolve();
@@ -93,13 +90,12 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     try {
       const parsed = parse(await unpack(entry.value, id), id);
       if (parsed.kind !== "valid") throw new Error(describe(parsed));
-      hide(parsed.hidden);
       faults.delete(id);
       known.set(id, {
         subscription: parsed.subscription,
         // The same that was written again is not read anew.
         revision: () => Math.max(entry.revision, revisionOf(id, entry.value)),
-        definition: () => toShown(parsed.entry, createMask([...parsed.hidden, ...origin().secrets.hidden])),
+        definition: () => toShown(parsed.entry),
       });
     } catch (error) {
       const reason = messageOf(error);
@@ -143,7 +139,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     const parsed = parse(ownBody, options.id);
     if (parsed.kind === "taken") return TAKEN;
     if (parsed.kind === "invalid") return parsed;
-    const masked = findMasked(ownBody);
+    const masked = findMasked(parsed.entry);
     if (masked.length > 0) return { kind: "invalid", faults: masked };
     const { id } = parsed.subscription;
     if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
@@ -151,7 +147,6 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     if (excess !== null) return { kind: "refused", reason: excess };
     const value = await pack(ownBody, parsed);
     if (value === null) return { kind: "invalid", faults: [{ path: "", message: NO_KEY }] };
-    hide(parsed.hidden);
     const { expectedRevision, signal } = options;
     const result = await bucket.write(PREFIX + id, value, { expectedRevision, signal });
     if (result.kind !== "written") return result;

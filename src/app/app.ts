@@ -27,7 +27,6 @@ import { toOrphans } from "./orphans.ts";
 import { describeRefusal, describeSettings, describeTaken } from "./plan-lines.ts";
 import { isSameConfig, listFixedChanges } from "./reload.ts";
 import { createRecordObserver } from "./record-observer.ts";
-import type { SecretMask } from "./secret-mask.ts";
 import { toStatus } from "./status.ts";
 import { watchSockets } from "./watch-sockets.ts";
 
@@ -48,7 +47,6 @@ export interface App {
 
 export interface AppOptions {
   readonly logger: Logger;
-  readonly secretMask: SecretMask;
   /** Told of every attempt and every ending, beside metrics and log. */
   readonly observers: readonly Observer[];
   readonly reload: {
@@ -62,8 +60,7 @@ const STOPS = "Cannot take the config: the relay stops";
 
 /** Rejects with a RelayError if a listener cannot be opened: nothing is left running then. NATS is waited for meanwhile. */
 export async function startApp(initial: Config, options: AppOptions): Promise<App> {
-  const { logger, secretMask, observers, reload } = options;
-  const { mask } = secretMask;
+  const { logger, observers, reload } = options;
   const startedAt = new Date();
   let config = initial;
   let loadedAt = startedAt;
@@ -73,7 +70,6 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   let isStopping = false;
   const deliveryLog = openDeliveryLog(join(initial.state.directory, "delivery-log.db"), {
     bounds: initial.deliveryLog,
-    mask,
     logger,
   });
   const metrics = createMetrics({
@@ -105,7 +101,6 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   const progress = createProgress({ now: () => performance.now() });
   core = startCore(initial, {
     logger,
-    secretMask,
     observer,
     progress,
     check: watchSockets(listeners.sockets, { logger }),
@@ -128,7 +123,6 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       auth,
       sessions,
       listen: initial.server.listen,
-      mask,
       entrypoints: config.entrypoints,
       readiness: () =>
         core?.runtime.readiness() ?? { isReady: false, reasons: ["The relay is starting"], idle: [] },
@@ -149,10 +143,9 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           refused: reload.refused(),
           warnings: config.warnings,
           deliveryLog: deliveryLog.stats(),
-          mask,
         }),
       orphans: () => toOrphans(running()),
-      config: () => toShown(config.origin.file, mask),
+      config: () => toShown(config.origin.file),
       reload: reload.run,
       activity,
       page: createPage(),
@@ -167,7 +160,6 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     if (fixed.length > 0) throw new RelayError("config-invalid", describeRefusal(fixed));
     const lines = (await listeners.renewCertificate()) ? ["Certificate of the listener renewed"] : [];
     if (isSameConfig(before, next)) return lines;
-    secretMask.hide(next.secrets);
     config = next;
     loadedAt = new Date();
     fetch = createFetch();

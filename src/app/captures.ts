@@ -1,52 +1,55 @@
-// As much of an exchange as the delivery log is asked to keep.
+// As much of an exchange as the delivery log is asked to keep, without the secrets that went along in it.
 
 import type { Exchange } from "#callback/client.ts";
+import type { ResponseHeaders } from "#callback/exchange.ts";
 import type { Header, Message } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, Logging } from "#delivery/record.ts";
-import { CAPTURED_BODY_BYTES, maskBody } from "#delivery/record-mask.ts";
+import { maskHeader, maskMessageHeader, SEARCHED_BODY_BYTES, toKeptBody } from "#delivery/record-mask.ts";
+import type { Mask } from "#lib/mask.ts";
 
-type Answer = NonNullable<Exchange["response"]>;
+export type Captures = Pick<DeliveryRecord, "request" | "response">;
+
+export const NO_CAPTURES: Captures = { request: null, response: null };
 
 /** Only what is asked for is looked at; bodies are copied, for they may be parts of something larger. */
 export function toCaptures(
-  { request, response }: Exchange,
+  exchange: Exchange,
   { message, logging }: { readonly message: Message; readonly logging: Logging },
-): Pick<DeliveryRecord, "request" | "response"> {
+): Captures {
+  const { requestHeaders, requestBody, responseHeaders, responseBody } = logging;
   return {
-    request:
-      logging.requestHeaders || logging.requestBody ? toRequestCapture(request, { message, logging }) : null,
-    response:
-      response !== null && (logging.responseHeaders || logging.responseBody)
-        ? toResponseCapture(response, logging)
-        : null,
+    request: requestHeaders || requestBody ? toRequestCapture(exchange, { message, logging }) : null,
+    response: responseHeaders || responseBody ? toResponseCapture(exchange, logging) : null,
   };
 }
 
 function toRequestCapture(
-  { headers }: Exchange["request"],
+  { request: { headers }, mask }: Exchange,
   { message: { body }, logging }: { message: Message; logging: Logging },
 ): Capture {
+  const isCut = body.length > SEARCHED_BODY_BYTES;
   return {
-    headers: logging.requestHeaders ? toPairs(headers) : null,
-    body: logging.requestBody ? body.slice(0, CAPTURED_BODY_BYTES) : null,
-    isCut: logging.requestBody && body.length > CAPTURED_BODY_BYTES,
+    headers: logging.requestHeaders
+      ? toPairs(headers).map((header) => maskMessageHeader(header, mask))
+      : null,
+    ...(logging.requestBody ? toKeptBody(body.subarray(0, SEARCHED_BODY_BYTES), { isCut, mask }) : NO_BODY),
   };
 }
 
-/** Access tokens are hidden at once: only the newest are known. */
-function toResponseCapture(response: Answer, logging: Logging): Capture {
-  const { body, truncated, maskTokens } = response;
-  const maskRead = truncated ? (text: string) => maskTokens(text, "cut") : maskTokens;
+function toResponseCapture({ response, mask }: Exchange, logging: Logging): Capture | null {
+  if (response === null) return null;
+  const { headers, body, truncated } = response;
   return {
-    headers: logging.responseHeaders ? toAnswerHeaders(response) : null,
-    body: logging.responseBody ? maskBody(body, maskRead) : null,
-    isCut: logging.responseBody && truncated,
+    headers: logging.responseHeaders ? toResponseHeaders(headers, mask) : null,
+    ...(logging.responseBody ? toKeptBody(body, { isCut: truncated, mask }) : NO_BODY),
   };
 }
 
-function toAnswerHeaders({ headers, maskTokens }: Answer): Header[] {
+const NO_BODY = { body: null, isCut: false };
+
+function toResponseHeaders(headers: ResponseHeaders, mask: Mask): Header[] {
   return Object.entries(headers).flatMap(([name, value]) =>
-    [value ?? []].flat().map((line): Header => [name, maskTokens(line)]),
+    [value ?? []].flat().map((line): Header => maskHeader([name, line], mask)),
   );
 }
 

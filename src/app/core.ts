@@ -36,7 +36,6 @@ import { createClearAway } from "./clear-away.ts";
 import { followDeadLetters } from "./follow-dead-letters.ts";
 import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry } from "./registry.ts";
-import type { SecretMask } from "./secret-mask.ts";
 import { shareDeadLetters } from "./share-dead-letters.ts";
 import { createStateChanges } from "./state-changes.ts";
 import { createStatesWait } from "./wait-for-states.ts";
@@ -66,7 +65,6 @@ export interface Taken {
 
 export interface CoreOptions {
   readonly logger: Logger;
-  readonly secretMask: SecretMask;
   /** Told of every attempt and every ending. */
   readonly observer: Observer;
   readonly onStateChanged: (change: StateChange) => void;
@@ -80,7 +78,7 @@ const ANSWER_MS = 5000;
 
 /** Never fails: what is missing outside is waited for. */
 export function startCore(initial: Config, options: CoreOptions): Core {
-  const { logger, observer, secretMask, onStateChanged, progress } = options;
+  const { logger, observer, onStateChanged, progress } = options;
   const { nats, state } = initial;
   let config = initial;
   const closing = new AbortController();
@@ -92,7 +90,6 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   });
   const tellChange = createStateChanges({
     logger,
-    mask: secretMask.mask,
     source: `/${nats.name.replaceAll(" ", "/")}`,
     publish: (subject, payload) => publishEvent(connection, subject, payload),
   });
@@ -206,7 +203,6 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     origin: () => config.origin,
     fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
     logger,
-    hide: secretMask.hide,
     makeDurable: async (subscription) => {
       await makeConsumer(connection, toConsumerSettings(subscription));
     },
@@ -240,7 +236,6 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       runtime,
       api,
       config: () => config,
-      mask: secretMask.mask,
       endRemoval,
     }),
     lag,

@@ -10,11 +10,12 @@ import {
   type RecordSettings,
   toRecordedAttempt,
 } from "#delivery/record.ts";
+import { cutRecord } from "#delivery/record-mask.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Overrides } from "#delivery-log/overrides.ts";
 import { createSampler, type Sampler } from "#delivery-log/sampling.ts";
 import type { Attempted, Ending, Observer, Settled } from "#pipeline/observer.ts";
-import { toCaptures } from "./captures.ts";
+import { type Captures, NO_CAPTURES, toCaptures } from "./captures.ts";
 
 export interface RecordObserverOptions {
   readonly append: (record: DeliveryRecord) => void;
@@ -29,7 +30,9 @@ interface Watch {
 /** A message that failed so far. */
 interface Trail {
   readonly attempts: readonly RecordedAttempt[];
-  readonly last: Pick<DeliveryRecord, "request" | "response" | "error">;
+  readonly error: string;
+  /** Of the last attempt: taken only if they are kept. */
+  readonly captures: () => Captures;
 }
 
 type Exchange = Attempted["exchange"];
@@ -83,9 +86,8 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
         subscription,
         message,
         attempts: trail?.attempts ?? NO_ATTEMPTS,
-        request: trail?.last.request ?? null,
-        response: trail?.last.response ?? null,
-        error: trail?.last.error ?? (failure === null ? null : describeOutcome(failure)),
+        ...(trail?.captures() ?? NO_CAPTURES),
+        error: trail?.error ?? (failure === null ? null : describeOutcome(failure)),
         deadLettered: ending.kind === "dead-lettered" || ending.kind === "failed-again",
       }),
     );
@@ -109,7 +111,8 @@ function toTrail(
 ): Trail {
   return {
     attempts: withNewest(trail, exchange),
-    last: { ...toCaptures(exchange, outlook), error: describeOutcome(exchange.outcome) },
+    error: describeOutcome(exchange.outcome),
+    captures: () => toCaptures(exchange, outlook),
   };
 }
 
@@ -129,7 +132,7 @@ interface Course extends Pick<
 function toRecord({ subscription, message, ...course }: Course): DeliveryRecord {
   const { attempts } = course;
   const last = attempts.at(-1);
-  return {
+  return cutRecord({
     date: attempts[0]?.date ?? new Date(),
     entrypoint: subscription.entrypoint,
     subscription: subscription.id,
@@ -140,5 +143,5 @@ function toRecord({ subscription, message, ...course }: Course): DeliveryRecord 
     status: last?.status ?? 0,
     durationMs: last?.durationMs ?? 0,
     ...course,
-  };
+  });
 }

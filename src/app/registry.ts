@@ -15,13 +15,12 @@ export interface RegistryOptions {
   readonly runtime: Runtime;
   readonly api: ApiSubscriptions;
   readonly config: () => Config;
-  readonly mask: (text: string) => string;
   /** Resolves when nothing is left of a subscription that was deleted. Never rejects. */
   readonly endRemoval: (id: string) => Promise<void>;
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { runtime, api, config, mask, endRemoval } = options;
+  const { runtime, api, config, endRemoval } = options;
 
   function findMade(id: string): Registered | null {
     const made = api.known.get(id);
@@ -35,7 +34,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     const running = runtime.find(subscription.id) ?? toStarting(subscription);
     const definition = () => {
       const entry = config().origin.file.subscriptions[index];
-      return entry === undefined ? null : toShown(entry, mask);
+      return entry === undefined ? null : toShown(entry);
     };
     return { subscription, running, origin: "file", revision: null, definition };
   }

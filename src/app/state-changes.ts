@@ -6,8 +6,6 @@ import type { ChangeReason, StateChange } from "#runtime/states.ts";
 
 export interface StateChangesOptions {
   readonly logger: Logger;
-  /** Replaces secrets. */
-  readonly mask: (text: string) => string;
   /** Of this relay, in the events. */
   readonly source: string;
   /** Sends now or never. */
@@ -46,10 +44,7 @@ function textOf({ reason, to }: StateChange): string {
 }
 
 /** CloudEvents 1.0 in JSON. */
-function toCloudEvent(
-  { subscription, to, reason }: StateChange,
-  { mask, source }: StateChangesOptions,
-): string {
+function toCloudEvent({ subscription, to, reason }: StateChange, { source }: StateChangesOptions): string {
   return JSON.stringify({
     specversion: "1.0",
     id: crypto.randomUUID(),
@@ -63,7 +58,7 @@ function toCloudEvent(
       reason,
       status: reason === "end" || reason === "deletion" ? "CLOSED" : to.status,
       consumerStatus: to.consumerStatus,
-      failureCause: to.failure === null ? null : mask(to.failure.text),
+      failureCause: to.failure === null ? null : to.failure.text,
     },
   });
 }

@@ -13,13 +13,10 @@ export interface StatusFacts {
   readonly refused: string | null;
   readonly warnings: readonly string[];
   readonly deliveryLog: DeliveryLogStats;
-  readonly mask: (text: string) => string;
 }
 
 export function toStatus({ connection, runtime, registry, bucketFault }: Core, facts: StatusFacts): Status {
   const { connected, server, serverVersion, reconnects, lastError } = connection.status();
-  const { mask } = facts;
-  const maskOrNull = (text: string | null) => (text === null ? null : mask(text));
   const subscriptions: Record<string, number> = {};
   for (const { state } of runtime.subscriptions) {
     const { kind } = state();
@@ -32,20 +29,20 @@ export function toStatus({ connection, runtime, registry, bucketFault }: Core, f
     config: {
       path: facts.configPath,
       loadedAt: facts.loadedAt.toISOString(),
-      refused: maskOrNull(facts.refused),
-      warnings: facts.warnings.map(mask),
+      refused: facts.refused,
+      warnings: [...facts.warnings],
     },
     nats: {
       connected,
       server,
       serverVersion,
       reconnects,
-      lastError: maskOrNull(lastError),
-      bucket: maskOrNull(bucketFault()),
+      lastError,
+      bucket: bucketFault(),
     },
-    deliveryLog: { ...facts.deliveryLog, fault: maskOrNull(facts.deliveryLog.fault) },
+    deliveryLog: facts.deliveryLog,
     readiness: toBriefReadiness(runtime.readiness()),
     subscriptions,
-    unusable: registry.unusable().map(({ id, reason }) => ({ id, reason: mask(reason) })),
+    unusable: [...registry.unusable()],
   };
 }

@@ -1,16 +1,25 @@
 // Credentials in request headers: how an access token is added, and how what was sent is shown without any.
 
+import { MASK } from "#lib/mask.ts";
 import type { AccessToken } from "./token-result.ts";
 
 export function withAuthorization(headers: readonly string[], token: AccessToken): string[] {
   return [...headers, "Authorization", token.authorization];
 }
 
-/** The headers, name and value in turn, with `***` in place of credentials; a well-known scheme stays. */
-export function hideCredentials(headers: readonly string[]): readonly string[] {
+/**
+ * The headers, name and value in turn, with `***` in place of credentials, of which a well-known scheme stays, and of
+ * what stands under one of `hiddenNames`, which are in lower case.
+ */
+export function hideCredentials(
+  headers: readonly string[],
+  hiddenNames: ReadonlySet<string>,
+): readonly string[] {
   return headers.map((text, index) => {
-    const isValue = index % 2 === 1;
-    return isValue && CREDENTIALS.test(headers[index - 1] ?? "") ? hideCredential(text) : text;
+    if (index % 2 === 0) return text;
+    const name = headers[index - 1] ?? "";
+    if (CREDENTIALS.test(name)) return hideCredential(text);
+    return hiddenNames.has(name.toLowerCase()) ? MASK : text;
   });
 }
 
@@ -19,5 +28,5 @@ const SCHEME = /^(?:basic|bearer|digest|token)(?= )/i;
 
 function hideCredential(value: string): string {
   const scheme = SCHEME.exec(value)?.[0];
-  return scheme === undefined ? "***" : `${scheme} ***`;
+  return scheme === undefined ? MASK : `${scheme} ${MASK}`;
 }

@@ -4,6 +4,7 @@ import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
+import { createMask, type Mask } from "#lib/mask.ts";
 import { VERSION } from "#lib/version.ts";
 import { toAnswerOutcome } from "./answer.ts";
 import { hideCredentials, withAuthorization } from "./authorization.ts";
@@ -16,7 +17,7 @@ import { createRequestBuilder } from "./request.ts";
 import { expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
-import { createTokenSource, type TokenSource } from "./token-source.ts";
+import { createTokenSource } from "./token-source.ts";
 
 export interface Exchange {
   readonly outcome: Outcome;
@@ -33,7 +34,7 @@ export interface Exchange {
     readonly method: string;
     /** As it may be shown. */
     readonly url: string;
-    /** Name and value in turn; credentials are hidden. */
+    /** Name and value in turn; credentials, and what the config holds for secret, are hidden. */
     readonly headers: readonly string[];
   };
   /** Null if there was no status. */
@@ -43,9 +44,9 @@ export interface Exchange {
     /** 64 KiB at most. */
     readonly body: Uint8Array;
     readonly truncated: boolean;
-    /** Hides the newest access tokens, which the callback may repeat. */
-    readonly maskTokens: TokenSource["mask"];
   } | null;
+  /** Hides what went along in the request, and nothing else that is secret, in what others have a say in. */
+  readonly mask: Mask;
 }
 
 export interface Callback {
@@ -95,6 +96,12 @@ export function openCallback(
   };
   const builder = createRequestBuilder(settings, VERSION);
   const emptyRequest = { path: line.target.path, method, headers: [...builder.fixedHeaders] };
+  const maskOf = createAnswerMask(settings.secrets);
+  const hiddenNames = new Set(
+    settings.headers
+      .filter(([, value]) => settings.secrets.includes(value))
+      .map(([name]) => name.toLowerCase()),
+  );
   const inFlight = createDeadlines(readTimeoutMs, expireSending);
   /** One listener for each signal, not for each send: this is the hot path. */
   const watchedSignals = new WeakSet<AbortSignal>();
@@ -141,7 +148,16 @@ export function openCallback(
     const startedAt = new Date();
     const startMs = performance.now();
     const { headers, droppedHeaders } = builder.build(message, startedAt);
-    const attempt: Attempt = { startedAt, startMs, droppedHeaders, headers, method, displayUrl };
+    const attempt: Attempt = {
+      startedAt,
+      startMs,
+      droppedHeaders,
+      headers,
+      hiddenNames,
+      method,
+      displayUrl,
+      maskOf,
+    };
     if (isClosed || signal.aborted) {
       const end: ExchangeEnd = { kind: "failed", exception: interrupted };
       return Promise.resolve(toExchange(attempt, { end, isAborted: true, sending: null }));
@@ -202,6 +218,23 @@ export function openCallback(
   };
 }
 
+type AnswerMask = (tokens: readonly string[]) => Mask;
+
+const NO_TOKENS: readonly string[] = [];
+
+/** On the hot path: one mask for as long as the tokens are the same. An answer keeps that of its time. */
+function createAnswerMask(secrets: readonly string[]): AnswerMask {
+  let known = NO_TOKENS;
+  let mask = createMask(secrets);
+  return (tokens) => {
+    if (tokens !== known) {
+      known = tokens;
+      mask = createMask([...secrets, ...tokens]);
+    }
+    return mask;
+  };
+}
+
 /** What is known before anything is sent. */
 interface Attempt {
   readonly startedAt: Date;
@@ -209,7 +242,9 @@ interface Attempt {
   readonly method: string;
   readonly displayUrl: string;
   readonly headers: readonly string[];
+  readonly hiddenNames: ReadonlySet<string>;
   readonly droppedHeaders: number;
+  readonly maskOf: AnswerMask;
 }
 
 interface Course {
@@ -235,7 +270,8 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
       url: attempt.displayUrl,
       // Few are looked at, of many that are sent.
       get headers() {
-        return hideCredentials(token === null ? attempt.headers : withAuthorization(attempt.headers, token));
+        const sent = token === null ? attempt.headers : withAuthorization(attempt.headers, token);
+        return hideCredentials(sent, attempt.hiddenNames);
       },
     },
     response: isAnswered
@@ -243,8 +279,8 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
           headers: end.headers,
           body: end.body,
           truncated: end.isTruncated,
-          maskTokens: sending?.settings.line.tokens?.mask ?? String,
         }
       : null,
+    mask: attempt.maskOf(sending?.settings.line.tokens?.recent() ?? NO_TOKENS),
   };
 }

@@ -1,6 +1,7 @@
 // What a request line asks for: a path, or the whole URL of an HTTP proxy that is to fetch it.
 
 import type { Proxy } from "#delivery/callback.ts";
+import { isForwarded } from "#delivery/proxy.ts";
 
 export interface Target {
   readonly path: string;
@@ -10,10 +11,10 @@ export interface Target {
   readonly isForwarded: boolean;
 }
 
-/** `http:` through an HTTP proxy is forwarded by it (RFC 9112, 3.2.2); everything else has a connection of its own. */
+/** What is not forwarded has a connection of its own. */
 export function toTarget(url: URL, proxy: Proxy | null): Target {
   const path = url.pathname + url.search;
-  if (proxy?.type !== "http" || url.protocol !== "http:") return { path, headers: [], isForwarded: false };
+  if (!isForwarded(url, proxy)) return { path, headers: [], isForwarded: false };
   const credentials = proxyAuthorization(proxy);
   return {
     path: url.origin + path,

@@ -1,6 +1,6 @@
 // What a token endpoint's answer grants (RFC 6749, 5.1), or why it grants nothing, told without a secret.
 
-import { formsOf } from "#lib/mask.ts";
+import { holdsSecret } from "#lib/mask.ts";
 
 export type TokenAnswer =
   | {
@@ -16,8 +16,8 @@ export interface AnswerParts {
   readonly status: number;
   readonly body: Uint8Array;
   readonly isTruncated: boolean;
-  /** Nothing that holds one of these, in whatever form, is shown. */
-  readonly secrets: readonly string[];
+  /** Nothing that holds one of these, in whatever form, is shown. Null: nothing that the answer says is. */
+  readonly secrets: readonly string[] | null;
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -68,10 +68,10 @@ function toLifetimeMs(expiresIn: unknown): number | null {
 }
 
 /** The OAuth error (RFC 6749, 5.2), as far as it can be shown, with a blank in front. */
-function describe(answer: Members | null, secrets: readonly string[]): string {
-  const forms = secrets.filter((secret) => secret !== "").flatMap(formsOf);
+function describe(answer: Members | null, secrets: readonly string[] | null): string {
+  if (secrets === null) return "";
   const isShown = (text: unknown, pattern: RegExp): text is string =>
-    typeof text === "string" && pattern.test(text) && !forms.some((form) => text.includes(form));
+    typeof text === "string" && pattern.test(text) && !holdsSecret(text, secrets);
   const { error, error_description: description } = answer ?? {};
   if (!isShown(error, ERROR_CODE)) return "";
   return isShown(description, DESCRIPTION) ? ` ${error} (${description})` : ` ${error}`;

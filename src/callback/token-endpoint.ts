@@ -33,6 +33,7 @@ const DUE_PART = 0.8;
 export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSettings): TokenEndpoint {
   const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
   const target = toTarget(url, proxyFor(url, route.proxy));
+  const querySecrets = [url.search.slice(1), ...url.searchParams.values()];
   const connection = createConnection({
     origin: url.origin,
     dial: createDial({ url, route }),
@@ -47,7 +48,9 @@ export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSet
     const end = await exchange(request);
     connection.drop();
     if (end.kind === "failed") return toFetchException(shown, end.exception);
-    const answer = readTokenAnswer({ ...end, secrets: request.secrets });
+    // A proxy may repeat what only it was told: not even whether it does is told to whoever chose the endpoint.
+    const secrets = target.isForwarded ? null : [...request.secrets, ...querySecrets];
+    const answer = readTokenAnswer({ ...end, secrets });
     if (answer.kind === "refused") return toTokenException(shown, answer.reason);
     const lifetimeMs = answer.lifetimeMs ?? Infinity;
     return {

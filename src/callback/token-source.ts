@@ -1,7 +1,6 @@
 // The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
-import { createMask, type Mask } from "#lib/mask.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import type { AccessToken, TokenResult } from "./token-result.ts";
 
@@ -17,22 +16,22 @@ export interface TokenSource {
   readonly obtain: () => Promise<TokenResult>;
   /** The callback refused this token: it is not used again. */
   readonly discard: (token: AccessToken) => void;
-  /** Hides the newest token and the one before it, which callbacks that were sent them may repeat. */
-  readonly mask: Mask;
+  /** The newest tokens, which a callback that was sent them may repeat. The same list until there is another one. */
+  readonly recent: () => readonly string[];
   /** Ends the waiting of all. */
   readonly close: () => void;
 }
 
 /** A token that still holds is not asked for again at once where its renewal failed. */
 const RENEWAL_PAUSE_MS = 1000;
+const MAX_RECENT = 4;
 
 /** Null: the callback asks for no access token. */
 export function createTokenSource({ auth, route, readTimeoutMs }: CallbackSettings): TokenSource | null {
   if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
   const endpoint = createTokenEndpoint({ auth, route, timeoutMs: readTimeoutMs });
   let held: AccessToken | null = null;
-  let newest = "";
-  let mask = createMask([]);
+  let recent: readonly string[] = [];
   let pending: Promise<TokenResult> | null = null;
   let renewNotBeforeMs = 0;
 
@@ -68,9 +67,7 @@ export function createTokenSource({ auth, route, readTimeoutMs }: CallbackSettin
 
   function hold(token: AccessToken): void {
     held = token;
-    if (token.accessToken === newest) return;
-    mask = createMask([token.accessToken, newest]);
-    newest = token.accessToken;
+    if (!recent.includes(token.accessToken)) recent = [...recent, token.accessToken].slice(-MAX_RECENT);
   }
 
   return {
@@ -80,7 +77,7 @@ export function createTokenSource({ auth, route, readTimeoutMs }: CallbackSettin
     discard(token) {
       if (token === held) held = null;
     },
-    mask: (text, end) => mask(text, end),
+    recent: () => recent,
     close: endpoint.close,
   };
 }

@@ -2,8 +2,8 @@
 
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
-import { createMask } from "#lib/mask.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import type { Finding } from "#nats/finding.ts";
 import { inspectNats } from "#nats/inspect.ts";
 import type { Output } from "./output.ts";
@@ -35,8 +35,8 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
   }
   const config = await loadOrReport(path, { withoutSecrets, env });
   if (typeof config === "string") {
-    if (json) io.stdout(toJson({ path, valid: false, findings: listFaults(config) }));
-    else io.stderr(`${config}\n`);
+    if (json) io.stdout(toSafeJson({ path, valid: false, findings: listFaults(config) }));
+    else io.stderr(`${cleanLines(config)}\n`);
     return EXIT.config;
   }
   const { nats, subscriptions, state } = config;
@@ -44,13 +44,10 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
     ? await inspectNats(nats, subscriptions, { bucket: state.bucket, signal: stopping })
     : null;
   const server = inspection?.server ?? null;
-  const mask = createMask(config.secrets);
-  const findings = [...listRemarks(config), ...(inspection?.findings ?? [])].map(
-    ({ level, about, message }): Finding => ({ level, about, message: toOneLine(mask(message)) }),
-  );
+  const findings = [...listRemarks(config), ...(inspection?.findings ?? [])];
   if (json) {
     const counts = countParts(config);
-    io.stdout(toJson({ path, valid: true, ...counts, ...(connect ? { server } : {}), findings }));
+    io.stdout(toSafeJson({ path, valid: true, ...counts, ...(connect ? { server } : {}), findings }));
   } else {
     print({ path, config, server, findings }, io);
   }
@@ -104,9 +101,9 @@ function print(
     count(entrypoints, "entrypoint"),
     count(subscriptions, "subscription"),
   ];
-  io.stdout(`${path} is valid: ${counts.join(", ")}\n`);
+  io.stdout(`${clean(path)} is valid: ${counts.join(", ")}\n`);
   for (const finding of findings.filter(isAboutFile)) show(finding, io);
-  if (server !== null) io.stdout(`Connected to ${server.url}, nats-server ${server.version}\n`);
+  if (server !== null) io.stdout(`Connected to ${clean(`${server.url}, nats-server ${server.version}`)}\n`);
   for (const finding of findings.filter((finding) => !isAboutFile(finding))) show(finding, io);
 }
 
@@ -117,16 +114,7 @@ function isAboutFile({ about }: Finding): boolean {
 function show(finding: Finding, io: Output): void {
   const { level, about, message } = finding;
   const write = level === "error" ? io.stderr : io.stdout;
-  write(`  ${level}: ${isAboutFile(finding) ? "" : `${about}: `}${message}\n`);
-}
-
-/** Names and reasons come from a server: they end no line and colour nothing. */
-function toOneLine(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, " ");
-}
-
-function toJson(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  write(`  ${level}: ${clean(`${isAboutFile(finding) ? "" : `${about}: `}${message}`)}\n`);
 }
 
 function countParts({ endpointCount, entrypoints, subscriptions }: Config) {

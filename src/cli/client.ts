@@ -1,8 +1,8 @@
 // Asks a running relay, within a time and a size; what it answers is what the API documents.
 
 import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
+import { clean, cleanLines } from "#lib/printable.ts";
 import type { RelayPlace } from "./find-relay.ts";
-import { clean, cleanLines } from "./terminal.ts";
 
 export interface Refusal {
   readonly kind: "refused";

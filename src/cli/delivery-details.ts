@@ -2,6 +2,7 @@
 
 import type { DeliveryDetail } from "#http/delivery-view.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { expectDone } from "./client.ts";
 import { toDeliveryDetail } from "./delivery-answers.ts";
 import { styleOf } from "./delivery-line.ts";
@@ -10,7 +11,7 @@ import { toHexDump } from "./hex-dump.ts";
 import { toRelative } from "./relative-time.ts";
 import type { Flags, RemoteCall } from "./remote-command.ts";
 import { type Column, formatTable } from "./table.ts";
-import { clean, paint, type Screen, toSafeJson } from "./terminal.ts";
+import { paint, type Screen } from "./terminal.ts";
 
 interface View {
   readonly screen: Screen;

@@ -5,13 +5,13 @@
 import type { DeliveryView } from "#http/delivery-view.ts";
 import { messageOf } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
+import { clean, toSafeLine } from "#lib/printable.ts";
 import { expectDone } from "./client.ts";
 import { toDelivery } from "./delivery-answers.ts";
 import { formatDelivery } from "./delivery-line.ts";
 import { readEvents } from "./event-stream.ts";
 import { toQuery } from "./letter-filter.ts";
 import type { RemoteCall } from "./remote-command.ts";
-import { clean, toSafeLine } from "./terminal.ts";
 
 const RETRY_MS = 1000;
 const UNAVAILABLE = 503;

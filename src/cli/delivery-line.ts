@@ -1,7 +1,8 @@
 // One delivery on one line: when, its id, what came of it, for whom, where to, and what it took.
 
 import type { DeliveryView } from "#http/delivery-view.ts";
-import { clean, cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
+import { clean } from "#lib/printable.ts";
+import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
 
 const STATUS_WIDTH = 3;
 /** Ids longer than this push what follows to the right. */

@@ -1,6 +1,7 @@
 // `relay logs` and `relay logs export`: deliveries as they were recorded, the newest last; with `--follow` as they come.
 
 import { RelayError } from "#lib/errors.ts";
+import { clean, toSafeJson, toSafeLine } from "#lib/printable.ts";
 import { expectDone } from "./client.ts";
 import { toDeliveryPage } from "./delivery-answers.ts";
 import { toDeliveryFilterMembers } from "./delivery-filter.ts";
@@ -9,7 +10,7 @@ import { formatDelivery } from "./delivery-line.ts";
 import { toQuery } from "./letter-filter.ts";
 import { type Flags, type RemoteCall, textOf, wholeNumberOf } from "./remote-command.ts";
 import { save } from "./save.ts";
-import { clean, paint, toSafeJson, toSafeLine } from "./terminal.ts";
+import { paint } from "./terminal.ts";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import { startApp } from "#app/app.ts";
-import { createSecretMask } from "#app/secret-mask.ts";
 import { loadConfig } from "#config/load.ts";
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -46,17 +45,14 @@ export async function runDemo({ count, stopping, env }: DemoOptions, io: Io): Pr
   await writeFile(configPath, JSON.stringify(demoConfig(nats.url, receiver.url), null, 2));
   const config = await loadConfig(configPath, { env: {} });
   // What happens is shown line by line below: the process log would say it twice.
-  const secretMask = createSecretMask(config.secrets);
   const logger = createLogger({
     ...config.logs,
     write: () => undefined,
     now: () => new Date(),
-    mask: secretMask.mask,
   });
   const show = createShow(io);
   const app = await startApp(config, {
     logger,
-    secretMask,
     observers: [show.observer],
     reload: {
       configPath,

@@ -2,6 +2,7 @@
 
 import type { DeadLetterDetail } from "#http/dead-letter-view.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { expectDone } from "./client.ts";
 import { layOut } from "./exchange.ts";
 import { toHexDump } from "./hex-dump.ts";
@@ -9,7 +10,7 @@ import { toLetterDetail } from "./letter-answers.ts";
 import { toRelative } from "./relative-time.ts";
 import { type Flags, type RemoteCall, textOf } from "./remote-command.ts";
 import { save } from "./save.ts";
-import { clean, paint, type Screen, toSafeJson } from "./terminal.ts";
+import { paint, type Screen } from "./terminal.ts";
 
 const ID = /^[\w.~@-]{1,1024}$/u;
 

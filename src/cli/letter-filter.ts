@@ -2,9 +2,9 @@
 
 import { LETTER_REASONS, parseStatusFilter } from "#delivery/letter.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean } from "#lib/printable.ts";
 import { momentOf } from "./moment.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
-import { clean } from "./terminal.ts";
 
 /** As the API takes it; what is not there is not asked for. */
 export type LetterFilterMembers = Readonly<Record<string, string>>;

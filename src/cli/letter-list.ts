@@ -2,13 +2,14 @@
 
 import type { DeadLetterCounts, DeadLetterPage, DeadLetterView } from "#http/dead-letter-view.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { type Client, expectDone } from "./client.ts";
 import { toLetterCounts, toLetterPage } from "./letter-answers.ts";
 import { toLetterFilterMembers, toQuery } from "./letter-filter.ts";
 import { toRelative } from "./relative-time.ts";
 import { type Flags, type RemoteCall, textOf, wholeNumberOf } from "./remote-command.ts";
 import { type Column, formatTable } from "./table.ts";
-import { clean, paint, type Screen, toSafeJson } from "./terminal.ts";
+import { paint, type Screen } from "./terminal.ts";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;

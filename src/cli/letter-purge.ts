@@ -1,12 +1,12 @@
 // `relay dlq purge`: says what would go, asks, and takes out only that.
 
 import { RelayError } from "#lib/errors.ts";
+import { toSafeJson } from "#lib/printable.ts";
 import { type Client, expectDone } from "./client.ts";
 import { toPurgeOutcome } from "./letter-answers.ts";
 import { checkLetterIds } from "./letter-details.ts";
 import { type LetterFilterMembers, toLetterFilterMembers } from "./letter-filter.ts";
 import type { Flags, RemoteCall } from "./remote-command.ts";
-import { toSafeJson } from "./terminal.ts";
 
 /** Named ones, or all that meet a filter. */
 export type LetterChoice =

@@ -3,12 +3,12 @@
 import type { ReplayView } from "#http/replay-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
+import { clean, toSafeLine } from "#lib/printable.ts";
 import { expectDone } from "./client.ts";
 import { toReplay, toStartedReplay } from "./letter-answers.ts";
 import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";
 import { type Flags, type RemoteCall, type RemoteOption, textOf, wholeNumberOf } from "./remote-command.ts";
 import { formatEnd, formatProgress, isIncomplete, isOver } from "./replay-progress.ts";
-import { clean, toSafeLine } from "./terminal.ts";
 
 const POLL_MS = 500;
 /** Clears what the bar left of its line. */

@@ -2,8 +2,8 @@
 
 import { isOnCalendar, TIMESTAMP } from "#config/schema-parts.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean } from "#lib/printable.ts";
 import { type Flags, textOf } from "./remote-command.ts";
-import { clean } from "./terminal.ts";
 
 const DATE = /^\d{4}-\d\d-\d\d$/u;
 const AGO = /^(\d{1,6})(s|min|m|h|d|w)$/u;

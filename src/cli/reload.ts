@@ -1,10 +1,10 @@
 // `relay reload`: the running relay reads its config again, and says what changed or why it did not take it.
 
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { toReloaded } from "./answers.ts";
 import { expectDone, PATIENT_MS } from "./client.ts";
 import { toRelative } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
-import { clean, toSafeJson } from "./terminal.ts";
 
 export const RELOAD_COMMAND: RemoteCommand = {
   usage: "reload",

@@ -1,9 +1,10 @@
 // A command about a running relay: how it is called, what its help says, and what it does.
 
 import { RelayError } from "#lib/errors.ts";
+import { clean } from "#lib/printable.ts";
 import type { Client } from "./client.ts";
 import type { Output } from "./output.ts";
-import { clean, type Screen } from "./terminal.ts";
+import { type Screen } from "./terminal.ts";
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 

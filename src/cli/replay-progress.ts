@@ -1,8 +1,9 @@
 // How far a replay is, for people: a bar while it runs, a sentence when it has ended.
 
 import type { ReplayView } from "#http/replay-view.ts";
+import { clean } from "#lib/printable.ts";
 import { toSpan } from "./relative-time.ts";
-import { clean, cutTo, type Screen } from "./terminal.ts";
+import { cutTo, type Screen } from "./terminal.ts";
 
 const BAR_WIDTH = 20;
 const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {

@@ -2,6 +2,7 @@
 
 import type { ReplayView } from "#http/replay-view.ts";
 import { RelayError } from "#lib/errors.ts";
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { expectDone } from "./client.ts";
 import { toReplay, toReplayPage } from "./letter-answers.ts";
 import { listAll } from "./pages.ts";
@@ -9,7 +10,7 @@ import { toRelative } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
 import { formatEnd, sumOf } from "./replay-progress.ts";
 import { type Column, formatTable } from "./table.ts";
-import { clean, type Screen, type Style, toSafeJson } from "./terminal.ts";
+import { type Screen, type Style } from "./terminal.ts";
 
 const VERBS = {
   pause: "let one rest",

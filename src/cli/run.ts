@@ -2,7 +2,6 @@
 
 import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";
-import { createSecretMask } from "#app/secret-mask.ts";
 import { loadConfig } from "#config/load.ts";
 import { watchConfig } from "#config/watch.ts";
 import { createLogger, type LogLevel } from "#lib/logger.ts";
@@ -34,12 +33,10 @@ export async function run(options: RunOptions): Promise<number> {
   let onChange: () => void = () => undefined;
   const watch = await watchConfig(configPath, { onChange: () => onChange() });
   const config = await loadConfig(configPath, { env });
-  const secretMask = createSecretMask(config.secrets);
   const logger = createLogger({
     ...config.logs,
     write,
     now: () => new Date(),
-    mask: secretMask.mask,
   });
   logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
   for (const warning of config.warnings) logger.warn(warning);
@@ -71,7 +68,6 @@ export async function run(options: RunOptions): Promise<number> {
   options.onHangup(onChange);
   const app = await startApp(config, {
     logger,
-    secretMask,
     observers: [],
     reload: { configPath, run: reload, refused: reloader.refused },
   });

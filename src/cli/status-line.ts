@@ -1,5 +1,6 @@
 // How the relay is, in the one line that `systemctl status` has for it.
 
+import { clean } from "#lib/printable.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 
 export interface StatusLineFacts {
@@ -20,7 +21,7 @@ export function toStatusLine({ readiness, states, refused }: StatusLineFacts): s
     countStates(states),
     ...(refused === null ? [] : [`config refused: ${refused.split("\n").join(" ")}`]),
   ];
-  const line = parts.join("; ");
+  const line = clean(parts.join("; "));
   return line.length > MAX_LENGTH ? `${line.slice(0, MAX_LENGTH - 1)}…` : line;
 }
 

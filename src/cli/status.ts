@@ -1,13 +1,14 @@
 // `relay status`: whether the relay is ready, why not, and what its subscriptions do.
 
 import type { Status } from "#http/status.ts";
+import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import { toStatus } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { toRelative, toSpan } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
 import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
 import { listOrphans, listSubscriptions } from "./subscription-list.ts";
-import { clean, cleanLines, paint, type Screen, toSafeJson } from "./terminal.ts";
+import { paint, type Screen } from "./terminal.ts";
 
 export const STATUS_COMMAND: RemoteCommand = {
   usage: "status",

@@ -1,9 +1,10 @@
 // One subscription at length.
 
 import type { SubscriptionView } from "#http/subscription-view.ts";
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { toRelative } from "./relative-time.ts";
 import { styleOfState } from "./subscription-table.ts";
-import { clean, paint, type Screen, toSafeJson } from "./terminal.ts";
+import { paint, type Screen } from "./terminal.ts";
 
 interface View {
   readonly screen: Screen;

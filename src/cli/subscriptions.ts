@@ -1,6 +1,7 @@
 // `relay subscriptions`: listed, shown, commanded, tested, moved and deleted.
 
 import { RelayError } from "#lib/errors.ts";
+import { clean, toSafeJson } from "#lib/printable.ts";
 import { toExchange, toSubscription } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { formatExchange } from "./exchange.ts";
@@ -9,7 +10,6 @@ import { checkSeek, describeSeek, toSeek } from "./seek.ts";
 import { formatSubscription } from "./subscription-details.ts";
 import { listOrphans, listSubscriptions } from "./subscription-list.ts";
 import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
-import { clean, toSafeJson } from "./terminal.ts";
 
 const NOTHING = (): void => undefined;
 

@@ -1,6 +1,7 @@
 // Rows to aligned columns: the widest texts give way until a line fits a terminal, and what still does not fit is cut.
 
-import { clean, cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
+import { clean } from "#lib/printable.ts";
+import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
 
 export interface Column<T> {
   readonly title: string;

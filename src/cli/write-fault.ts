@@ -1,7 +1,7 @@
 // Why something could not be written, in words.
 
 import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
-import { clean } from "./terminal.ts";
+import { clean } from "#lib/printable.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",

@@ -37,6 +37,11 @@ const REFUSED_HEADERS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Servers take no longer one: RFC 9110, 4.1 asks for 8000. */
+const MAX_URL_LENGTH = 8192;
+/** Each value of its query is looked for in answers. */
+const MAX_PARAMETERS = 100;
+
 /** What a field value may hold: RFC 9110, 5.5. */
 export const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
 
@@ -60,7 +65,13 @@ export function checkUrl(url: string, path: Path): Fault[] {
   if (!URL.canParse(url) || /[\s\p{Cc}]/u.test(url)) {
     return [{ path, message: "allowed: a URL with a host, a port up to 65535, and without blanks" }];
   }
-  const { username, password } = new URL(url);
+  const { username, password, searchParams } = new URL(url);
+  if (url.length > MAX_URL_LENGTH) {
+    return [{ path, message: `found ${url.length} characters, allowed: at most ${MAX_URL_LENGTH}` }];
+  }
+  if (searchParams.size > MAX_PARAMETERS) {
+    return [{ path, message: `found ${searchParams.size} parameters, allowed: at most ${MAX_PARAMETERS}` }];
+  }
   if (username === "" && password === "") return [];
   return [{ path, message: "user information in a URL is refused: use auth" }];
 }

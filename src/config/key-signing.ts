@@ -4,7 +4,6 @@ import type { X509Certificate } from "node:crypto";
 import { isAbsolute } from "node:path";
 import type { AssertionKey } from "#delivery/callback.ts";
 import { orderChain, toKeyPem, toPrivateKey } from "#keystore/keys.ts";
-import { hiddenLines } from "./hidden-parts.ts";
 import type { Settings } from "./resolve-subscription.ts";
 import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
 import { findCertificates, readPrivateKey } from "./store-pem.ts";
@@ -19,13 +18,10 @@ export interface ReadSigningKey {
   readonly key: AssertionKey;
   /** The certificate of the key first, then its issuers in order; empty: there is none. */
   readonly chain: readonly X509Certificate[];
-  /** What must not be shown of the key. */
-  readonly hidden: readonly string[];
 }
 
 export type Jwt = Sound<JwtProfile>;
 type Content = Given<string>;
-type RsaKey = Identity & { readonly pem: string | null };
 
 const KEY = ["keyContent"];
 const CHAIN = ["x509CertChain"];
@@ -46,19 +42,14 @@ export function readSigningKey(jwt: Jwt, scope: StoreScope): Reading<ReadSigning
   }
   const found = readRsaKey(content, { jwt, scope });
   if (found.kind !== "read") return found;
-  const { key, chain, pem } = found.value;
+  const { key, chain } = found.value;
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
   if (key.asymmetricKeyType !== "rsa") return faulty(KEY, "it is no RSA key, as RSA_RS256 needs");
   if (bits < MIN_RSA_BITS) return faulty(KEY, `the key has ${bits} bits, allowed: at least ${MIN_RSA_BITS}`);
   if (jwt.x509CertChain === "X5C" && chain.length === 0) {
     return faulty(CHAIN, "X5C needs the certificate of the key, which keyContent does not hold");
   }
-  const exported = toKeyPem(key);
-  return read({
-    key: { kind: "rsa", pem: exported },
-    chain,
-    hidden: [exported, pem ?? ""].flatMap(hiddenLines),
-  });
+  return read({ key: { kind: "rsa", pem: toKeyPem(key) }, chain });
 }
 
 function readSecretKey(
@@ -76,11 +67,10 @@ function readSecretKey(
     );
   }
   if (jwt.x509CertChain === "X5C") return faulty(CHAIN, "X5C is for RSA only, allowed: NONE");
-  const text = secret.toString("utf8");
-  return read({ key: { kind: "hmac", secret }, chain: [], hidden: isBase64 ? [text] : [] });
+  return read({ key: { kind: "hmac", secret }, chain: [] });
 }
 
-function readRsaKey(content: Content, { jwt, scope }: { jwt: Jwt; scope: StoreScope }): Reading<RsaKey> {
+function readRsaKey(content: Content, { jwt, scope }: { jwt: Jwt; scope: StoreScope }): Reading<Identity> {
   const bytes = readKeyBytes(content, { jwt, scope });
   if (bytes.kind !== "read") return bytes;
   return isStore(jwt) ? readStoredKey(bytes.value, { jwt, scope }) : readPemKey(bytes.value, jwt);
@@ -123,20 +113,20 @@ function toPem(text: string): string {
   return `-----BEGIN ${label} KEY-----\n${der.toString("base64")}\n-----END ${label} KEY-----\n`;
 }
 
-function readPemKey(source: Given<Buffer>, jwt: Jwt): Reading<RsaKey> {
+function readPemKey(source: Given<Buffer>, jwt: Jwt): Reading<Identity> {
   const found = readPrivateKey(source);
   if (found.kind !== "read") return found;
-  const { key, pem } = found.value;
-  if (jwt.x509CertChain !== "X5C") return read({ key, chain: [], pem });
+  const key = found.value;
+  if (jwt.x509CertChain !== "X5C") return read({ key, chain: [] });
   const certificates = findCertificates(source);
   if (certificates.kind !== "read") return certificates;
-  return read({ key, chain: orderChain(key, certificates.value), pem });
+  return read({ key, chain: orderChain(key, certificates.value) });
 }
 
 function readStoredKey(
   source: Given<Buffer>,
   { jwt, scope }: { jwt: Jwt; scope: StoreScope },
-): Reading<RsaKey> {
+): Reading<Identity> {
   const options = jwt.keystoreOptions;
   if (options === undefined && "keystoreOptions" in jwt) return UNKNOWN;
   const optionOf = (key: "alias" | "storePassword" | "keyPassword"): Given<string | null> | null => {
@@ -152,6 +142,5 @@ function readStoredKey(
   const opened = openStore(source, password);
   if (opened.kind !== "read") return opened;
   const isAliasShown = options?.alias?.source.kind === "inline";
-  const identity = takeIdentity(opened.value, { source, alias, isAliasShown, password, keyPassword });
-  return identity.kind === "read" ? read({ ...identity.value, pem: null }) : identity;
+  return takeIdentity(opened.value, { source, alias, isAliasShown, password, keyPassword });
 }

@@ -4,10 +4,11 @@ import type { Subscription } from "#delivery/subscription.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { type Fault, formatPath } from "./issue.ts";
 import type { SoundSubscription } from "./references.ts";
+import { holdsInlineSecret } from "./request-secrets.ts";
 import type { ConfigOrigin } from "./resolve.ts";
-import { resolveSubscriptions } from "./resolve-subscription.ts";
+import { resolveSubscription } from "./resolve-subscription.ts";
 import type { SubscriptionEntry } from "./schema.ts";
-import { isSecret, toInlineMessage } from "./schema-secret.ts";
+import { toInlineMessage } from "./schema-secret.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type Stores } from "./stores.ts";
 import { validate } from "./validate.ts";
@@ -27,8 +28,6 @@ export type ParsedSubscription =
       readonly subscription: Subscription;
       /** What was asked for with every default applied; as it may be shown: `toShown`. */
       readonly entry: SubscriptionEntry;
-      /** What must never be shown. */
-      readonly hidden: readonly string[];
       /** Whether it may be kept only where secrets are encrypted. */
       readonly hasSecrets: boolean;
       readonly warnings: readonly string[];
@@ -167,28 +166,12 @@ function resolveEntry(
 ): ParsedSubscription {
   const { context } = origin;
   const file = { ...origin.file, subscriptions: [entry] };
-  const { subscriptions, hidden } = resolveSubscriptions(file, { context, secrets, stores });
-  const [subscription] = subscriptions;
-  if (subscription === undefined) throw new Error("Subscription not resolved");
   const prefix = `${formatPath(PLACE)}.`;
   return {
     kind: "valid",
-    subscription: denyingPrivate(subscription),
+    subscription: resolveSubscription(file, { entry, scope: { context, secrets, stores }, origin: "api" }),
     entry,
-    hidden: [...new Set([...secrets.hidden, ...stores.hidden, ...hidden])].filter((text) => text !== ""),
-    hasSecrets: holdsSecret(entry),
+    hasSecrets: holdsInlineSecret(entry),
     warnings: stores.warnings.map((line) => (line.startsWith(prefix) ? line.slice(prefix.length) : line)),
   };
-}
-
-/** Whoever may subscribe is not thereby let into the network that Relay stands in. */
-function denyingPrivate(subscription: Subscription): Subscription {
-  const { callback } = subscription;
-  const addresses = { ...callback.route.addresses, deniesPrivate: true };
-  return { ...subscription, callback: { ...callback, route: { ...callback.route, addresses } } };
-}
-
-function holdsSecret(value: unknown): boolean {
-  if (isSecret(value)) return !value.isPublic && value.source.kind === "inline";
-  return isObject(value) && Object.values(value).some(holdsSecret);
 }

@@ -6,12 +6,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export type ProxyEnvironment =
   | { readonly kind: "none" }
-  /** `credentials`: what must never be shown. */
-  | {
-      readonly kind: "found";
-      readonly rule: Extract<ProxyRule, { kind: "system" }>;
-      readonly credentials: readonly string[];
-    }
+  | { readonly kind: "found"; readonly rule: Extract<ProxyRule, { kind: "system" }> }
   /** `message` names the variable, not its value. */
   | { readonly kind: "invalid"; readonly message: string };
 
@@ -31,11 +26,7 @@ export function readProxyEnvironment(env: Environment): ProxyEnvironment {
   if (http === null && https === null) return { kind: "none" };
   const noProxy = (env["no_proxy"] ?? env["NO_PROXY"] ?? "").split(/[\s,]+/u).filter((part) => part !== "");
   const rule = { kind: "system", http: http?.proxy ?? null, https: https?.proxy ?? null, noProxy } as const;
-  const credentials = [rule.http, rule.https].flatMap((proxy) => {
-    if (proxy?.password === null || proxy === null) return [];
-    return [proxy.password, Buffer.from(`${proxy.username}:${proxy.password}`).toString("base64")];
-  });
-  return { kind: "found", rule, credentials };
+  return { kind: "found", rule };
 }
 
 /** The first of the variables that is set; lower case is preferred, as curl does. */

@@ -5,11 +5,13 @@ import type {
   AssertionSettings,
   CallbackAuth,
   CallbackSettings,
+  ProxyRule,
   SignatureKey,
 } from "#delivery/callback.ts";
 import type { Header } from "#delivery/message.ts";
+import { isForwarded, proxyFor } from "#delivery/proxy.ts";
 import { isOrdered } from "#delivery/subscription.ts";
-import { hiddenPartsOfAuth, hiddenPartsOfHeader, hiddenPartsOfUrl } from "./hidden-parts.ts";
+import { secretsIn, secretsInAuth, secretsInProxy, secretsInUrl } from "./request-secrets.ts";
 import type { ResolveScope } from "./resolve.ts";
 import { resolveProxyRule } from "./resolve-proxy.ts";
 import type { Settings } from "./resolve-subscription.ts";
@@ -19,46 +21,75 @@ import type { Secret } from "./schema-secret.ts";
 /** What a URL by reference stands for where references are not looked up. */
 const UNKNOWN_URL = "http://reference.invalid/";
 
+export interface CallbackOrigin {
+  readonly file: ConfigFile;
+  readonly entrypoint: Entrypoint;
+  readonly scope: ResolveScope;
+  /** Who may subscribe by API is not thereby let into the network that Relay stands in, nor into the secrets of the file. */
+  readonly origin: "file" | "api";
+}
+
 export function resolveCallback(
   settings: Settings,
-  { file, entrypoint, scope }: { file: ConfigFile; entrypoint: Entrypoint; scope: ResolveScope },
-): { callback: CallbackSettings; hidden: readonly string[] } {
+  { file, entrypoint, scope, origin }: CallbackOrigin,
+): CallbackSettings {
   const { configuration, qos } = entrypoint;
   const { http } = configuration;
-  const secret = settings.callbackUrl ?? configuration.callbackUrl;
-  const { url, displayUrl, hidden } = toUrl(secret, scope);
-  const headers = joinHeaders(
-    toHeaders(configuration.headers ?? [], scope),
-    toHeaders(settings.headers ?? [], scope),
-  );
+  const { url, displayUrl } = toUrl(settings.callbackUrl ?? configuration.callbackUrl, scope);
+  const ownHeaders = settings.headers ?? [];
+  const sharedHeaders = withoutNames(configuration.headers ?? [], ownHeaders);
   const auth = toAuth(settings.auth, scope);
-  const tokenEndpoint = tokenEndpointOf(settings.auth);
-  const callback: CallbackSettings = {
+  const proxy = resolveProxyRule(configuration.proxy, { file, scope });
+  const own = [
+    ...secretsIn([ownHeaders, settings.auth, settings.signature], scope.secrets),
+    ...secretsInAuth(auth),
+    ...secretsInCallee(settings.callbackUrl, scope),
+    ...secretsInCallee(tokenEndpointOf(settings.auth), scope),
+  ];
+  const shared = secretsIn(sharedHeaders, scope.secrets);
+  const lent = [
+    ...(settings.callbackUrl === undefined ? secretsInCallee(configuration.callbackUrl, scope) : []),
+    ...secretsInForwarding(url, proxy),
+  ];
+  const secrets = [...new Set([...own, ...shared, ...lent])].filter(isFilled);
+  return {
     url,
     displayUrl,
     method: settings.method ?? configuration.method ?? "POST",
-    headers,
+    headers: toHeaders([...sharedHeaders, ...ownHeaders], scope),
     auth,
     signatureKeys: (settings.signature?.secrets ?? []).map((key) => toSignatureKey(valueOf(key, scope))),
+    secrets,
+    // Shared headers go where whoever subscribes says: to them they are no secret, unless the URL is shared too.
+    ownsSecrets:
+      secrets.length === 0 ||
+      (origin === "api" && lent.length === 0 && (shared.length === 0 || settings.callbackUrl !== undefined)),
     route: {
       connectTimeoutMs: http.connectTimeout,
       tls: scope.stores.tlsOf(settings.ssl),
-      proxy: resolveProxyRule(configuration.proxy, { file, scope }),
-      addresses: toAddressRules(file.callbacks),
+      proxy,
+      addresses: { ...toAddressRules(file.callbacks), deniesPrivate: origin === "api" },
     },
     readTimeoutMs: http.readTimeout,
     idleTimeoutMs: http.idleTimeout,
     maxConcurrentConnections: isOrdered(qos) ? 1 : http.maxConcurrentConnections,
   };
-  return {
-    callback,
-    hidden: [
-      ...hidden,
-      ...(tokenEndpoint === null ? [] : toUrl(tokenEndpoint, scope).hidden),
-      ...headers.flatMap(hiddenPartsOfHeader),
-      ...hiddenPartsOfAuth(auth),
-    ],
-  };
+}
+
+function secretsInCallee(secret: Secret | undefined, scope: ResolveScope): readonly string[] {
+  if (secret === undefined) return [];
+  const { url, isReference } = toUrl(secret, scope);
+  return [...secretsIn(secret, scope.secrets), ...secretsInUrl(url, { isReference })].filter(isFilled);
+}
+
+function isFilled(text: string): boolean {
+  return text !== "";
+}
+
+/** A tunnel is the proxy's no more once it stands: what comes through it holds nothing of what the proxy was told. */
+function secretsInForwarding(url: URL, rule: ProxyRule): readonly string[] {
+  const proxy = proxyFor(url, rule);
+  return isForwarded(url, proxy) ? secretsInProxy(proxy) : [];
 }
 
 /** The placeholder stands only where references are not looked up. */
@@ -69,7 +100,7 @@ function valueOf(secret: Secret | undefined, { secrets }: ResolveScope): string 
 interface ResolvedUrl {
   readonly url: URL;
   readonly displayUrl: string;
-  readonly hidden: readonly string[];
+  readonly isReference: boolean;
 }
 
 /** Of one by reference only the origin is shown. */
@@ -80,25 +111,27 @@ function toUrl(secret: Secret | undefined, scope: ResolveScope): ResolvedUrl {
   return {
     url,
     displayUrl: isReference ? url.origin : `${url.origin}${url.pathname}`,
-    hidden: hiddenPartsOfUrl(url, { isReference }),
+    isReference,
   };
 }
 
-function tokenEndpointOf(auth: Settings["auth"]): Secret | null {
+function tokenEndpointOf(auth: Settings["auth"]): Secret | undefined {
   if (auth?.type === "oauth2") return auth.oauth2.endpoint;
   return auth?.type === "jwtProfileOauth2"
     ? (auth.jwtProfileOauth2.endpoint ?? auth.jwtProfileOauth2.audience)
-    : null;
+    : undefined;
 }
 
-function toHeaders(headers: NonNullable<Settings["headers"]>, scope: ResolveScope): readonly Header[] {
+type Headers = NonNullable<Settings["headers"]>;
+
+function toHeaders(headers: Headers, scope: ResolveScope): readonly Header[] {
   return headers.map(({ name, value }) => [name, valueOf(value, scope)] as const);
 }
 
-/** By name: what a subscription says replaces what its entrypoint says. */
-function joinHeaders(defaults: readonly Header[], own: readonly Header[]): readonly Header[] {
-  const names = new Set(own.map(([name]) => name.toLowerCase()));
-  return [...defaults.filter(([name]) => !names.has(name.toLowerCase())), ...own];
+/** What a subscription says replaces what its entrypoint says, by name. */
+function withoutNames(defaults: Headers, own: Headers): Headers {
+  const names = new Set(own.map(({ name }) => name.toLowerCase()));
+  return defaults.filter(({ name }) => !names.has(name.toLowerCase()));
 }
 
 function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
@@ -174,6 +207,6 @@ function toSignatureKey(text: string): SignatureKey {
     : { kind: "hmac-sha256", secret: bytes };
 }
 
-function toAddressRules({ allow, deny = [] }: ConfigFile["callbacks"]): AddressRules {
-  return { allow, deny, deniesPrivate: false };
+function toAddressRules({ allow, deny = [] }: ConfigFile["callbacks"]): Omit<AddressRules, "deniesPrivate"> {
+  return { allow, deny };
 }

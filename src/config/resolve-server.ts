@@ -2,7 +2,6 @@
 
 import { resolve } from "node:path";
 import { isLoopback, parseListen } from "./check-host.ts";
-import { hiddenPartsOfUrl } from "./hidden-parts.ts";
 import { parseKeyFile, type VerificationKey } from "./key-file.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
@@ -57,22 +56,17 @@ export interface ServerScope {
   readonly stateDirectory: string;
 }
 
-/** `hidden`: what must never be shown, beside the secrets themselves. */
 export function resolveServer(
   { server }: ConfigFile,
   { context, secrets, stateDirectory }: ServerScope,
-): { readonly server: ServerConfig; readonly hidden: readonly string[] } {
+): ServerConfig {
   const { listen, tls, controlSocket } = server;
   const toPath = (path: string) => resolve(context.directory, path);
-  const auth = resolveAuth(server.auth, { context, secrets });
   return {
-    server: {
-      listen: listen === null ? null : toListenAddress(listen),
-      tls: tls === undefined ? null : { certFile: toPath(tls.certFile), keyFile: toPath(tls.keyFile) },
-      auth,
-      controlSocket: controlSocketOf(controlSocket, { context, stateDirectory }),
-    },
-    hidden: hiddenPartsOf(auth),
+    listen: listen === null ? null : toListenAddress(listen),
+    tls: tls === undefined ? null : { certFile: toPath(tls.certFile), keyFile: toPath(tls.keyFile) },
+    auth: resolveAuth(server.auth, { context, secrets }),
+    controlSocket: controlSocketOf(controlSocket, { context, stateDirectory }),
   };
 }
 
@@ -110,11 +104,4 @@ function readKeys(path: string, context: ConfigContext): TokenKeys {
   const file = parseKeyFile(context.readFile(path));
   if (file.kind === "unusable") throw new Error(`Cannot read server.auth.keyFile: ${file.message}`);
   return { kind: "file", path, keys: file.keys };
-}
-
-function hiddenPartsOf(auth: ServerAuth): readonly string[] {
-  if (auth.kind === "basic") return [Buffer.from(`${auth.username}:${auth.password}`).toString("base64")];
-  if (auth.kind !== "jwt") return [];
-  if (auth.keys.kind === "jwks") return hiddenPartsOfUrl(auth.keys.uri, { isReference: false });
-  return auth.keys.keys.flatMap(({ k }) => (k === undefined ? [] : [k]));
 }

@@ -15,37 +15,22 @@ import { resolveCallback } from "./resolve-callback.ts";
 import { toLogging, toSampling } from "./resolve-record.ts";
 import type { ConfigFile, Endpoint, Entrypoint, SubscriptionEntry } from "./schema.ts";
 
-export interface ResolvedSubscriptions {
-  readonly subscriptions: readonly Subscription[];
-  /** Further parts of URLs and headers that must not be shown. */
-  readonly hidden: readonly string[];
-}
-
-export function resolveSubscriptions(file: ConfigFile, scope: ResolveScope): ResolvedSubscriptions {
-  const resolved = file.subscriptions.map((entry) => resolveSubscription(file, { entry, scope }));
-  return {
-    subscriptions: resolved.map(({ subscription }) => subscription),
-    hidden: resolved.flatMap(({ hidden }) => hidden),
-  };
-}
-
-function resolveSubscription(
+export function resolveSubscription(
   file: ConfigFile,
-  { entry, scope }: { entry: SubscriptionEntry; scope: ResolveScope },
-): { subscription: Subscription; hidden: readonly string[] } {
+  { entry, scope, origin }: { entry: SubscriptionEntry; scope: ResolveScope; origin: "file" | "api" },
+): Subscription {
   const { configuration } = entry;
   const entrypoint = entrypointOf(file, configuration.entrypointId);
   const settings: Settings = { ...configuration, ...configuration.entrypointConfiguration };
   const defaults = entrypoint.configuration;
-  const { callback, hidden } = resolveCallback(settings, { file, entrypoint, scope });
-  const subscription: Subscription = {
+  return {
     id: entry.id ?? configuration.entrypointId,
     application: entry.application ?? null,
     entrypoint: entrypointId(entrypoint) ?? entrypoint.type,
     qos: entrypoint.qos,
     source: resolveSource(file, { entrypoint, settings, channel: configuration.channel }),
     deadLetters: resolveDeadLetters(file, entrypoint.dlq?.endpoint),
-    callback,
+    callback: resolveCallback(settings, { file, entrypoint, scope, origin }),
     retry: toRetry(settings.retry ?? defaults.retry),
     interruptOnServerError: defaults.interruptConsumptionOnServerError,
     interruptOnException: defaults.interruptConsumptionOnException,
@@ -56,7 +41,6 @@ function resolveSubscription(
     endingAt: toDate(entry.endingAt),
     isPaused: entry.status === "PAUSED",
   };
-  return { subscription, hidden };
 }
 
 /** What a subscription says of its callback, in whichever of the two forms. */

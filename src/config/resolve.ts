@@ -6,10 +6,9 @@ import type { RecordSettings } from "#delivery/record.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { LogFormat, LogLevel } from "#lib/logger.ts";
 import { contextPathOf, entrypointId } from "./references.ts";
-import { readProxyEnvironment } from "./proxy-environment.ts";
 import { toLogBounds, toLogging, toSampling } from "./resolve-record.ts";
 import { resolveServer, type ServerConfig } from "./resolve-server.ts";
-import { resolveSubscriptions } from "./resolve-subscription.ts";
+import { resolveSubscription } from "./resolve-subscription.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import { type ConfigContext, readSecret, type Secrets } from "./secrets.ts";
@@ -34,8 +33,6 @@ export interface Config {
   readonly endpointCount: number;
   /** For what is to be resolved later in the same way. */
   readonly origin: ConfigOrigin;
-  /** What must never be shown. */
-  readonly secrets: readonly string[];
   readonly warnings: readonly string[];
   /** A line for each key that is set, but does nothing yet. */
   readonly unused: readonly string[];
@@ -92,18 +89,9 @@ export function resolveConfig(
 ): Config {
   const scope = { context, secrets, stores };
   const directory = stateDirectoryOf(file.state.directory, context);
-  const { server, hidden: hiddenOfServer } = resolveServer(file, { ...scope, stateDirectory: directory });
-  const { subscriptions, hidden } = resolveSubscriptions(file, scope);
-  const everyHidden = [
-    ...secrets.hidden,
-    ...stores.hidden,
-    ...hidden,
-    ...hiddenOfServer,
-    ...hiddenOfEnvironment(file, context),
-  ];
   return {
     nats: resolveNats(file, scope),
-    server,
+    server: resolveServer(file, { ...scope, stateDirectory: directory }),
     state: { directory, bucket: file.state.bucket, key: resolveStateKey(file, secrets) },
     deliveryLog: toLogBounds(file.deliveryLog),
     shutdown: { graceMs: file.shutdown.graceSeconds * 1000 },
@@ -117,10 +105,11 @@ export function resolveConfig(
         sampling: toSampling(entrypoint.configuration.sampling),
       },
     })),
-    subscriptions,
+    subscriptions: file.subscriptions.map((entry) =>
+      resolveSubscription(file, { entry, scope, origin: "file" }),
+    ),
     endpointCount: file.endpoints.length,
     origin: { ...scope, file },
-    secrets: [...new Set(everyHidden)].filter((secret) => secret !== ""),
     ...notes,
   };
 }
@@ -128,11 +117,6 @@ export function resolveConfig(
 function resolveStateKey({ state }: ConfigFile, secrets: Secrets): Uint8Array | null {
   const text = state.key === undefined ? undefined : secrets.valueOf(state.key);
   return text === undefined ? null : Buffer.from(text, "base64");
-}
-
-function hiddenOfEnvironment({ system }: ConfigFile, { env }: ConfigContext): readonly string[] {
-  const environment = readProxyEnvironment(env);
-  return system.proxy === undefined && environment.kind === "found" ? environment.credentials : [];
 }
 
 function resolveNats({ nats }: ConfigFile, scope: ResolveScope): NatsConfig {

@@ -6,7 +6,7 @@ import { unknownKeyMessage } from "./nearest.ts";
 
 const MAX_SHOWN_LENGTH = 40;
 /** Of one object, one by one. */
-const MAX_UNKNOWN_KEYS = 100;
+const MAX_REPORTED_KEYS = 100;
 
 /** What was found, without anything that may be a secret: a string only where it looks like a number or a flag. */
 export function describeFound(input: unknown): string {
@@ -55,11 +55,11 @@ export function object<const Entries extends v.ObjectEntries>(entries: Entries) 
       const output = open["~run"](dataset, config) as unknown as ReturnType<(typeof base)["~run"]>;
       const given = { ...input };
       const unknown = Object.entries(given).filter(([key]) => !known.includes(key));
-      const rest = unknown.length - MAX_UNKNOWN_KEYS;
+      const rest = unknown.length - MAX_REPORTED_KEYS;
       if (rest > 0) {
         addIssue(base, "key", output, config, { expected: "never", message: `${rest} more unknown keys` });
       }
-      for (const [key, value] of unknown.slice(0, MAX_UNKNOWN_KEYS)) {
+      for (const [key, value] of unknown.slice(0, MAX_REPORTED_KEYS)) {
         addIssue(base, "key", output, config, {
           input: key,
           expected: "never",
@@ -178,7 +178,7 @@ export function list<const Item extends v.GenericSchema>(
   return v.pipe(bounded, v.minLength(min, message), v.maxLength(max, message), v.description(description));
 }
 
-/** An object of strings under any names. Unlike valibot's record it takes no array for one. */
+/** An object of strings under any names. Unlike valibot's record it takes no array for one, and loses no name such as `__proto__`. */
 export function strings(description: string) {
   const message = ({ input }: { readonly input: unknown }) =>
     `found ${describeFound(input)}, allowed: an object of strings`;
@@ -186,9 +186,22 @@ export function strings(description: string) {
   const schema: typeof base = {
     ...base,
     "~run": (dataset, config) => {
-      if (!Array.isArray(dataset.value)) return base["~run"](dataset, config);
-      addIssue(base, "type", dataset, config);
-      return dataset as unknown as ReturnType<(typeof base)["~run"]>;
+      const input: unknown = dataset.value;
+      if (typeof input !== "object" || input === null || Array.isArray(input)) {
+        addIssue(base, "type", dataset, config);
+        return dataset as unknown as ReturnType<(typeof base)["~run"]>;
+      }
+      const given: Record<string, unknown> = { ...input };
+      const output = { typed: true, value: given } as unknown as ReturnType<(typeof base)["~run"]>;
+      const faulty = Object.entries(given).filter(([, value]) => typeof value !== "string");
+      for (const [key, value] of faulty.slice(0, MAX_REPORTED_KEYS)) {
+        addIssue(base, "value", output, config, {
+          input: value,
+          expected: "string",
+          path: [{ type: "object", origin: "value", input: given, key, value }],
+        });
+      }
+      return output;
     },
   };
   return v.pipe(schema, v.description(description));

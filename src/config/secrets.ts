@@ -1,8 +1,7 @@
-// Secrets: where references lead, and how their values are kept out of sight.
+// Secrets: where they stand, and where references lead.
 
 import { isAbsolute, join, resolve } from "node:path";
 import { codeOf, messageOf } from "#lib/errors.ts";
-import { hiddenLines, isOrigin } from "./hidden-parts.ts";
 import type { Fault, Path } from "./issue.ts";
 import { isSecret, type Secret, type SecretSource } from "./schema-secret.ts";
 
@@ -26,27 +25,23 @@ export interface Secrets {
   /** undefined: the reference leads nowhere, or was not looked up. */
   readonly valueOf: (secret: Secret) => string | undefined;
   readonly faults: readonly Fault[];
-  /** What must never be shown. */
-  readonly hidden: readonly string[];
 }
 
 export function resolveSecrets(file: unknown, context: ConfigContext): Secrets {
   const values = new Map<Secret, string>();
   const faults: Fault[] = [];
-  const hidden = new Set<string>();
   for (const { path, secret } of findSecrets(file, [])) {
-    const isInline = secret.source.kind === "inline";
-    if (!isInline && context.withoutSecrets) continue;
+    if (secret.source.kind !== "inline" && context.withoutSecrets) continue;
     const result = readSecret(secret.source, context);
-    if (result.kind === "missing") {
-      faults.push({ path, message: result.message });
-      continue;
-    }
-    values.set(secret, result.value);
-    if (isInline && secret.isPublic) continue;
-    for (const part of [result.value, ...hiddenLines(result.value)]) if (!isOrigin(part)) hidden.add(part);
+    if (result.kind === "missing") faults.push({ path, message: result.message });
+    else values.set(secret, result.value);
   }
-  return { valueOf: (secret) => values.get(secret), faults, hidden: [...hidden] };
+  return { valueOf: (secret) => values.get(secret), faults };
+}
+
+/** All that stand in a part of the file. */
+export function listSecrets(part: unknown): readonly Secret[] {
+  return findSecrets(part, []).map(({ secret }) => secret);
 }
 
 type SecretResult =

@@ -50,13 +50,7 @@ export function findCertificates({
   return { kind: "read", value: certificates };
 }
 
-export interface FoundKey {
-  readonly key: KeyObject;
-  /** As the file has it. */
-  readonly pem: string;
-}
-
-export function readPrivateKey({ path, value }: Given<Buffer>): Reading<FoundKey> {
+export function readPrivateKey({ path, value }: Given<Buffer>): Reading<KeyObject> {
   const blocks = blocksOf(value.toString("utf8")).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   const [block, second] = blocks;
   if (block === undefined) return faulty(path, "it holds no private key in PEM");
@@ -65,5 +59,5 @@ export function readPrivateKey({ path, value }: Given<Buffer>): Reading<FoundKey
     return faulty(path, "the key is encrypted, allowed: a key without a password, or a PKCS12 or JKS store");
   }
   const key = toPrivateKey({ key: block.text, format: "pem" });
-  return key === null ? faulty(path, "cannot read the private key in it") : read({ key, pem: block.text });
+  return key === null ? faulty(path, "cannot read the private key in it") : read(key);
 }

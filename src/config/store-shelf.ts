@@ -10,14 +10,11 @@ import type { Reading } from "./store-reading.ts";
 export interface StoreNotes {
   readonly faults: Fault[];
   readonly warnings: string[];
-  /** What must never be shown. */
-  readonly hidden: Set<string>;
 }
 
 export interface Loaded<T> {
   readonly value: T;
   readonly warnings: readonly string[];
-  readonly hidden: readonly string[];
 }
 
 export interface Shelf<Store extends object, T> {
@@ -50,7 +47,6 @@ export function createShelf<Store extends object, T>(
     if (before !== undefined) return;
     // Of a store that many share it is said once.
     notes.warnings.push(...reading.value.warnings.map((warning) => `${formatPath(path)}: ${warning}`));
-    for (const text of reading.value.hidden) notes.hidden.add(text);
   };
   return { load, valueOf: (store) => (store === undefined ? null : (values.get(store) ?? null)) };
 }

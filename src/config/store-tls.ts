@@ -18,11 +18,6 @@ export type KeyStoreEntry = Sound<NonNullable<Ssl["keyStore"]>>;
 /** Those with a password. */
 type Protected<T> = Extract<T, { type?: "PKCS12" | "JKS" | undefined; password?: Secret | undefined }>;
 
-export interface ReadIdentity extends Identity {
-  /** The key as its file has it, where that is in PEM. */
-  readonly pem: string | null;
-}
-
 const STORE = { pathKey: "path", contentKey: "content" };
 const KEY = { pathKey: "keyPath", contentKey: "keyContent" };
 const CERTIFICATE = { pathKey: "certPath", contentKey: "certContent" };
@@ -54,19 +49,19 @@ function readTrusted(
   return certificates.length > 0 ? read(certificates) : faulty(source.path, "the store holds no certificate");
 }
 
-export function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Reading<ReadIdentity> {
+export function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Reading<Identity> {
   if (store.type === undefined) return UNKNOWN;
   const isProtected = store.type === "PKCS12" || store.type === "JKS";
   const identity = isProtected ? readEntry(store, scope) : readPemPair(store, scope);
   if (identity.kind !== "read") return identity;
-  const { key, chain, path, pem } = identity.value;
+  const { key, chain, path } = identity.value;
   return isTaken({ key: toKeyPem(key), cert: chain.map(String).join("") })
-    ? read({ key, chain, pem })
+    ? read({ key, chain })
     : faulty(path, "TLS does not take the key and its certificate");
 }
 
 /** With the path of what is at fault if TLS does not take it. */
-type Candidate = ReadIdentity & Pick<Given<unknown>, "path">;
+type Candidate = Identity & Pick<Given<unknown>, "path">;
 
 function readPemPair(store: KeyStoreEntry, scope: StoreScope): Reading<Candidate> {
   const key = thenRead(readSource(store, { ...KEY, isBase64: false, ...scope }), readPrivateKey);
@@ -76,9 +71,9 @@ function readPemPair(store: KeyStoreEntry, scope: StoreScope): Reading<Candidate
   if (faults.length > 0) return { kind: "faulty", faults };
   if (key.kind !== "read" || certificates.kind !== "read" || source.kind !== "read") return UNKNOWN;
   const { path } = source.value;
-  const chain = orderChain(key.value.key, certificates.value);
+  const chain = orderChain(key.value, certificates.value);
   return chain.length > 0
-    ? read({ ...key.value, chain, path })
+    ? read({ key: key.value, chain, path })
     : faulty(path, "it holds no certificate that belongs to the key");
 }
 
@@ -100,7 +95,7 @@ function readEntry(store: Protected<KeyStoreEntry>, scope: StoreScope): Reading<
     keyPassword,
   });
   if (identity.kind !== "read") return identity;
-  return read({ ...identity.value, pem: null, path: source.value.path });
+  return read({ ...identity.value, path: source.value.path });
 }
 
 /** null: it is written, but not known. `secret` null: it is not written. */

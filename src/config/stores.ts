@@ -2,7 +2,6 @@
 
 import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
 import { toKeyPem } from "#keystore/keys.ts";
-import { hiddenLines } from "./hidden-parts.ts";
 import { type Fault, formatPath, type Path } from "./issue.ts";
 import { type JwtProfile, type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
@@ -27,8 +26,6 @@ export interface Stores {
   readonly signingKeyOf: (jwt: JwtProfile) => SigningKey;
   readonly faults: readonly Fault[];
   readonly warnings: readonly string[];
-  /** What must never be shown of the keys. */
-  readonly hidden: readonly string[];
 }
 
 /** Where nothing is looked up. */
@@ -38,7 +35,7 @@ export function loadStores(
   file: SoundFile,
   { context, secrets }: { context: ConfigContext; secrets: Secrets },
 ): Stores {
-  const notes: StoreNotes = { faults: [], warnings: [], hidden: new Set() };
+  const notes: StoreNotes = { faults: [], warnings: [] };
   const { trusted, identities, signingKeys } = createShelves({ context, secrets }, notes);
   for (const [index, subscription] of (file.subscriptions ?? []).entries()) {
     const configuration = subscription?.configuration;
@@ -65,7 +62,6 @@ export function loadStores(
     signingKeyOf: (jwt) => signingKeys.valueOf(jwt) ?? NO_KEY,
     faults: notes.faults,
     warnings: notes.warnings,
-    hidden: [...notes.hidden],
   };
 }
 
@@ -78,25 +74,22 @@ function createShelves(scope: StoreScope, notes: StoreNotes) {
         mapReading(readTrustStore(store, scope), (certificates) => ({
           value: certificates.map(String),
           warnings: certificateWarnings(certificates, now),
-          hidden: [],
         })),
       { notes, secrets },
     ),
     identities: createShelf<KeyStoreEntry, TlsIdentity>(
       (store) =>
-        mapReading(readKeyStore(store, scope), ({ key, chain, pem }) => ({
+        mapReading(readKeyStore(store, scope), ({ key, chain }) => ({
           value: { key: toKeyPem(key), chain: chain.map(String) },
           warnings: certificateWarnings(chain, now),
-          hidden: [toKeyPem(key), pem ?? ""].flatMap(hiddenLines),
         })),
       { notes, secrets },
     ),
     signingKeys: createShelf<Jwt, SigningKey>(
       (jwt) =>
-        mapReading(readSigningKey(jwt, scope), ({ key, chain, hidden }) => ({
+        mapReading(readSigningKey(jwt, scope), ({ key, chain }) => ({
           value: { key, chain: chain.map(String) },
           warnings: jwt.x509CertChain === "X5C" ? certificateWarnings(chain, now) : [],
-          hidden,
         })),
       { notes, secrets },
     ),

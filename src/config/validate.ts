@@ -42,10 +42,11 @@ function pathOf(issue: v.BaseIssue<unknown>): Path {
   return (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
 }
 
-/** Of a union whose kind is not known, nothing is. */
+/** Of a union whose kind is not known, nothing is; nor of texts that are none, which may be many. */
 function unsoundPathOf(issue: v.BaseIssue<unknown>): Path {
   const path = pathOf(issue);
-  return issue.type === "variant" && issue.expected !== "Object" ? path.slice(0, -1) : path;
+  const isOfWhole = issue.type === "variant" || issue.type === "record";
+  return isOfWhole && issue.expected !== "Object" ? path.slice(0, -1) : path;
 }
 
 /** A copy in which what stands at `path` is undefined. */

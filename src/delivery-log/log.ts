@@ -9,10 +9,8 @@
 // Nothing here stops a delivery: no call of it throws, and none waits for the disk but in its own turn.
 
 import type { DeliveryRecord } from "#delivery/record.ts";
-import { maskRecord } from "#delivery/record-mask.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { Mask } from "#lib/mask.ts";
 import { isBroken, moveAside } from "./broken-file.ts";
 import { type SyncFile, syncFile } from "./checkpoint.ts";
 import { boundToDisk, type ReadDisk, readDisk } from "./disk.ts";
@@ -22,7 +20,7 @@ import { type Bounds, openStore, roomFor, type Slice, type SliceQuery, type Stor
 import { createWaiters, type WaitEnd } from "./waiters.ts";
 
 export interface DeliveryLog {
-  /** On the hot path. */
+  /** On the hot path. A record is kept as it is: it holds no secret. */
   append: (record: DeliveryRecord) => void;
   /** null: there is none. */
   readonly find: (id: number) => Result<StoredRecord | null>;
@@ -52,7 +50,6 @@ export interface DeliveryLogStats {
 
 export interface DeliveryLogOptions {
   readonly bounds: Bounds;
-  readonly mask: Mask;
   readonly logger: Logger;
   readonly sync?: SyncFile;
   readonly disk?: ReadDisk;
@@ -67,7 +64,7 @@ const NO_ROOM = "The disk has no room for it: what is free is kept for the journ
 
 /** Nothing has to be there; what cannot be opened is tried again. */
 export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
-  const { mask, logger, sync = syncFile, disk = readDisk } = options;
+  const { logger, sync = syncFile, disk = readDisk } = options;
   const queue = createQueue();
   const waiters = createWaiters();
   let { bounds } = options;
@@ -117,7 +114,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
 
   function noteFault(error: unknown): string {
     faults += 1;
-    const reason = mask(messageOf(error));
+    const reason = messageOf(error);
     fault = reason;
     const now = performance.now();
     retryAt = now + RETRY_MS;
@@ -201,10 +198,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     const current = boundsNow();
     noteRoom(roomFor(current) > 0);
     if (!hasRoom) return false;
-    const result = use((opened) => {
-      const masked = batch.map((record) => maskRecord(record, mask));
-      return opened.write(masked, current);
-    });
+    const result = use((opened) => opened.write(batch, current));
     if (result.kind === "unavailable") return false;
     queue.remove(batch.length);
     written += batch.length;

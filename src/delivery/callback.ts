@@ -11,6 +11,13 @@ export interface CallbackSettings {
   readonly auth: CallbackAuth;
   /** Each gives a signature of its own; empty: not signed. */
   readonly signatureKeys: readonly SignatureKey[];
+  /** What goes along in its requests, or signs them, and must not be shown where an answer repeats it. */
+  readonly secrets: readonly string[];
+  /**
+   * False: some of them are not known to whom the subscription is for. No answer is shown to them then, for what is masked
+   * in one tells whether a secret was guessed.
+   */
+  readonly ownsSecrets: boolean;
   readonly route: Route;
   /** For the whole exchange, connecting included. */
   readonly readTimeoutMs: number;

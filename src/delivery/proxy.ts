@@ -16,6 +16,11 @@ export function proxyFor(url: URL, rule: ProxyRule): Proxy | null {
   }
 }
 
+/** `http:` through an HTTP proxy is forwarded by it (RFC 9112, 3.2.2): the answer may be the proxy's own. */
+export function isForwarded<P extends Pick<Proxy, "type">>(url: URL, proxy: P | null): proxy is P {
+  return proxy?.type === "http" && url.protocol === "http:";
+}
+
 /**
  * As curl reads `NO_PROXY`: a name stands for itself and all below it, with or without a dot before it; an address or a
  * range for addresses that are written in the URL, for no name is resolved; `*` for everything. Each may end in a port.

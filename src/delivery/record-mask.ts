@@ -4,53 +4,57 @@ import { type Mask, MASK } from "#lib/mask.ts";
 import type { Header } from "./message.ts";
 import type { Capture, DeliveryRecord, RecordedAttempt } from "./record.ts";
 
-export const MAX_BODY_BYTES = 64 * 1024;
-/** A body is captured with so much more, so that no secret is cut in two before it is hidden. */
-export const CAPTURED_BODY_BYTES = MAX_BODY_BYTES + 16 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
+/** So much more of a body is looked at, so that no secret is cut in two before it is hidden. */
+export const SEARCHED_BODY_BYTES = MAX_BODY_BYTES + 16 * 1024;
 
 const MAX_ERROR_LENGTH = 1024;
 const MAX_ATTEMPT_ERROR_LENGTH = 200;
 const MAX_TEXT_LENGTH = 2048;
 /** Their values are credentials, whoever set them. */
 const HIDDEN_HEADER = /^(?:authorization|cookie|set-cookie|proxy-.*|webhook-signature)$/i;
+const OWN_HEADER = /^(?:nats-|relay-|webhook-)/i;
 
-export function maskRecord(record: DeliveryRecord, mask: Mask): DeliveryRecord {
-  const { error, callbackUrl, webhookId, request, response } = record;
+/** Texts of Relay's own, cut to what is kept of them. */
+export function cutRecord(record: DeliveryRecord): DeliveryRecord {
+  const { error, callbackUrl, webhookId } = record;
   return {
     ...record,
-    callbackUrl: cutText(mask(callbackUrl), MAX_TEXT_LENGTH),
+    callbackUrl: cutText(callbackUrl, MAX_TEXT_LENGTH),
     webhookId: cutText(webhookId, MAX_TEXT_LENGTH),
-    error: error === null ? null : cutText(mask(error), MAX_ERROR_LENGTH),
-    attempts: record.attempts.map((attempt) => maskAttempt(attempt, mask)),
-    request: request === null ? null : maskCapture(request, mask),
-    response: response === null ? null : maskCapture(response, mask),
+    error: error === null ? null : cutText(error, MAX_ERROR_LENGTH),
+    attempts: record.attempts.map(cutAttempt),
   };
 }
 
-function maskAttempt(attempt: RecordedAttempt, mask: (text: string) => string): RecordedAttempt {
+function cutAttempt(attempt: RecordedAttempt): RecordedAttempt {
   const { error } = attempt;
-  return error === null ? attempt : { ...attempt, error: cutText(mask(error), MAX_ATTEMPT_ERROR_LENGTH) };
+  return error === null ? attempt : { ...attempt, error: cutText(error, MAX_ATTEMPT_ERROR_LENGTH) };
 }
 
-function maskCapture({ headers, body, isCut }: Capture, mask: Mask): Capture {
-  const masked = body === null ? null : maskBody(body, isCut ? (text) => mask(text, "cut") : mask);
-  return {
-    headers: headers === null ? null : headers.map((header) => maskHeader(header, mask)),
-    body: masked === null ? null : cutBody(masked),
-    isCut: isCut || (masked !== null && masked.length > MAX_BODY_BYTES),
-  };
-}
-
-/** As it may be shown. */
-export function maskHeader([name, value]: Header, mask: (text: string) => string): Header {
+/** A header of an answer, as it may be shown. */
+export function maskHeader([name, value]: Header, mask: Mask): Header {
   return [mask(name), HIDDEN_HEADER.test(name) ? MASK : mask(value)];
 }
 
-/** Bytes that are no text are searched as Latin-1, which keeps each of them. */
-export function maskBody(body: Uint8Array, mask: (text: string) => string): Uint8Array {
+/** The same of a header that was sent or stored, where Relay's own say nothing that is secret. */
+export function maskMessageHeader([name, value]: Header, mask: Mask): Header {
+  if (HIDDEN_HEADER.test(name)) return [name, MASK];
+  return [name, OWN_HEADER.test(name) ? value : mask(value)];
+}
+
+/** `isCut`: there was more of it. Bytes that are no text are searched as Latin-1, which keeps each of them. */
+export function toKeptBody(
+  body: Uint8Array,
+  { isCut, mask }: { isCut: boolean; mask: Mask },
+): Pick<Capture, "body" | "isCut"> {
   const text = readText(body);
-  if (text === null) return Buffer.from(mask(Buffer.from(body).toString("latin1")), "latin1");
-  return Buffer.from(mask(text), "utf8");
+  const end = isCut ? "cut" : undefined;
+  const masked =
+    text === null
+      ? Buffer.from(mask(Buffer.from(body).toString("latin1"), end), "latin1")
+      : Buffer.from(mask(text, end), "utf8");
+  return { body: cutBody(masked), isCut: isCut || masked.length > MAX_BODY_BYTES };
 }
 
 /** null: it is no UTF-8. A character that is cut at the end is left out. */

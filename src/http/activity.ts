@@ -56,7 +56,7 @@ export function createActivity(now: () => number = steadyTime): Activity {
 /** `subscriptions`: those that there are. */
 export function createActivityRoute(
   activity: Activity,
-  { subscriptions, mask }: { subscriptions: () => ReadonlySet<string>; mask: (text: string) => string },
+  subscriptions: () => ReadonlySet<string>,
 ): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.get("/", (context) => {
@@ -64,7 +64,7 @@ export function createActivityRoute(
       keyOf: ([subscription]) => subscription,
       query: context.req.query(),
     });
-    if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail }, mask);
+    if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail });
     const items = page.items.map(([subscription, minutes]) => ({ subscription, ...minutes.read() }));
     const endsAt = new Date(Date.now() + MINUTE_MS - (steadyTime() % MINUTE_MS)).toISOString();
     const answer: View<typeof activityPageSchema> = { items, next: page.next, endsAt };

@@ -3,8 +3,8 @@
 import * as v from "valibot";
 import { type Entry, LETTER_REASONS } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";
-import { maskHeader } from "#delivery/record-mask.ts";
-import type { Mask } from "#lib/mask.ts";
+import { maskMessageHeader } from "#delivery/record-mask.ts";
+import { createMask } from "#lib/mask.ts";
 import type { FoundLetter } from "#nats/letter-find.ts";
 import type { LetterFault } from "#nats/letter-scan.ts";
 import type { LetterCounts } from "#nats/letters.ts";
@@ -67,11 +67,15 @@ export const deadLetterDetailSchema = v.strictObject({
   ...deadLetterSchema.entries,
   headers: v.pipe(
     v.array(v.strictTuple([v.string(), v.string()])),
-    v.description("Name and value of each, in order: the original ones and those of Relay; secrets masked"),
+    v.description(
+      "Name and value of each, in order: the original ones and those of Relay; secrets of its subscription masked",
+    ),
   ),
   payload: v.strictObject({
     encoding: v.picklist(PAYLOAD_ENCODINGS),
-    content: text("Of the body; as text secrets are masked, and bytes that are no UTF-8 replaced"),
+    content: text(
+      "Of the body; as text secrets of its subscription are masked, and bytes that are no UTF-8 replaced",
+    ),
     isCut: v.pipe(v.boolean(), v.description("There is more of it")),
   }),
 });
@@ -91,7 +95,8 @@ export type PurgeOutcomeView = View<typeof purgeOutcomeSchema>;
 export type PayloadEncoding = (typeof PAYLOAD_ENCODINGS)[number];
 
 export interface DeadLetterViewOptions {
-  readonly mask: Mask;
+  /** What goes along in the requests of that subscription; empty where it is not known here. */
+  readonly secretsOf: (subscription: string) => readonly string[];
   /** How often a letter of that subscription is replayed by itself; null: not at all. */
   readonly maxReplaysOf: (subscription: string) => number | null;
 }
@@ -103,29 +108,25 @@ export function isPayloadEncoding(word: string): word is PayloadEncoding {
   return PAYLOAD_ENCODINGS.some((encoding) => encoding === word);
 }
 
-export function toDeadLetterView(
-  entry: Entry,
-  { mask, maxReplaysOf }: DeadLetterViewOptions,
-): DeadLetterView {
+export function toDeadLetterView(entry: Entry, { maxReplaysOf }: DeadLetterViewOptions): DeadLetterView {
   const { id, endpoint, size } = entry;
   const base = { id, endpoint, size, date: entry.date.toISOString() };
-  if (entry.kind === "foreign") return { ...base, ...NOTHING, subject: mask(entry.subject) };
-  const masked = (line: string | null) => (line === null ? null : mask(line));
+  if (entry.kind === "foreign") return { ...base, ...NOTHING, subject: entry.subject };
   return {
     ...base,
     isForeign: false,
     subscription: entry.subscription,
-    entrypoint: masked(entry.entrypoint),
-    application: masked(entry.application),
+    entrypoint: entry.entrypoint,
+    application: entry.application,
     reason: entry.reason,
     status: entry.status,
-    error: masked(entry.error),
+    error: entry.error,
     attempts: entry.attempts,
     replays: entry.replays,
     isExhausted: entry.replays >= (maxReplaysOf(entry.subscription) ?? Number.POSITIVE_INFINITY),
     stream: entry.stream,
     sequence: entry.sequence,
-    subject: masked(entry.subject),
+    subject: entry.subject,
   };
 }
 
@@ -148,15 +149,15 @@ export function toDeadLetterDetail(
   { entry, headers, body }: FoundLetter,
   { encoding, ...options }: DeadLetterViewOptions & { encoding: PayloadEncoding },
 ): DeadLetterDetail {
-  const { mask } = options;
   const isWhole = encoding === "base64" || body.length <= MAX_SHOWN_BYTES;
   const shown = Buffer.from(isWhole ? body : body.subarray(0, MAX_SHOWN_BYTES));
+  const mask = createMask(entry.kind === "foreign" ? [] : options.secretsOf(entry.subscription));
   const readable = new TextDecoder().decode(shown, { stream: !isWhole });
   const content =
     encoding === "text" ? mask(readable, isWhole ? undefined : "cut") : shown.toString(encoding);
   return {
     ...toDeadLetterView(entry, options),
-    headers: headers.filter(isShown).map((header) => maskHeader(header, mask)),
+    headers: headers.filter(isShown).map((header) => maskMessageHeader(header, mask)),
     payload: { encoding, content, isCut: !isWhole },
   };
 }
@@ -166,10 +167,7 @@ function isShown([name]: Header): boolean {
   return !name.toLowerCase().startsWith("nats-expected-");
 }
 
-export function toDeadLetterCounts(
-  counts: Extract<LetterCounts, { kind: "counted" }>,
-  mask: Mask,
-): DeadLetterCounts {
+export function toDeadLetterCounts(counts: Extract<LetterCounts, { kind: "counted" }>): DeadLetterCounts {
   const { at, letters, foreign, byReason, bySubscription, isComplete } = counts;
   return {
     at: at.toISOString(),
@@ -178,10 +176,10 @@ export function toDeadLetterCounts(
     byReason,
     bySubscription: Object.fromEntries(bySubscription),
     isComplete,
-    faults: toFaultLines(counts.faults, mask),
+    faults: toFaultLines(counts.faults),
   };
 }
 
-export function toFaultLines(found: readonly LetterFault[], mask: Mask): string[] {
-  return found.map(({ endpoint, reason }) => mask(`${endpoint}: ${reason}`));
+export function toFaultLines(found: readonly LetterFault[]): string[] {
+  return found.map(({ endpoint, reason }) => `${endpoint}: ${reason}`);
 }

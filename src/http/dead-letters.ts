@@ -23,23 +23,22 @@ import { NOT_JSON, readJson } from "./subscription-reach.ts";
 export interface DeadLetterRoutesOptions {
   readonly letters: () => Letters;
   readonly findSubscription: (id: string) => RunningSubscription | null;
-  readonly mask: (text: string) => string;
 }
 
 const BAD_CURSOR: Problem = { status: 400, detail: "cursor takes the next of the page before" };
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such dead letter" };
 
 export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
-  const { letters, findSubscription, mask } = options;
+  const { letters, findSubscription } = options;
   const shown: DeadLetterViewOptions = {
-    mask,
+    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
     maxReplaysOf(id) {
       const replay = findSubscription(id)?.subscription.replay;
       return replay?.kind === "scheduled" ? replay.maxReplays : null;
     },
   };
   const routes = new Hono<ServerEnv>();
-  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+  const refuse = (problem: Problem) => toProblemResponse(problem);
 
   routes.get("/", async (context) => {
     const query = v.safeParse(letterQuerySchema, context.req.query());
@@ -57,7 +56,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
       items: page.entries.map((entry) => toDeadLetterView(entry, shown)),
       next: page.next,
       continuesAt: page.continuesAt?.toISOString() ?? null,
-      faults: toFaultLines(page.faults, mask),
+      faults: toFaultLines(page.faults),
     };
     return context.json(answer);
   });
@@ -65,7 +64,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
   routes.get("/counts", async (context) => {
     const counts = await letters().counts();
     if (counts.kind === "unavailable") return refuse({ status: 503, detail: counts.reason });
-    return context.json(toDeadLetterCounts(counts, mask));
+    return context.json(toDeadLetterCounts(counts));
   });
 
   routes.get("/:id", async (context) => {

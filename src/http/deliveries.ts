@@ -18,7 +18,6 @@ import { type Problem, toProblemResponse } from "./problem.ts";
 
 export interface DeliveryRoutesOptions {
   readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "newestId" | "newerThan">;
-  readonly mask: (text: string) => string;
 }
 
 const MAX_STREAMS = 100;
@@ -27,9 +26,9 @@ const NOT_FOUND: Problem = { status: 404, detail: "There is no such record" };
 const TOO_MANY: Problem = { status: 429, detail: `There are ${MAX_STREAMS} streams already` };
 const BAD_LAST_ID: Problem = { status: 400, detail: "Last-Event-ID takes the id of an event" };
 
-export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOptions): Hono<ServerEnv> {
+export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+  const refuse = (problem: Problem) => toProblemResponse(problem);
   const refuseFault = (reason: string) =>
     refuse({ status: 503, detail: `The delivery log cannot be read: ${reason}` });
   const refuseQuery = (issues: readonly v.BaseIssue<unknown>[]) => {
@@ -50,7 +49,7 @@ export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOption
     });
     if (page.kind === "unavailable") return refuseFault(page.reason);
     const { records, next } = page.value;
-    const items = records.map((record) => toDeliveryView(record, mask));
+    const items = records.map(toDeliveryView);
     return context.json({ items, next: next === null ? null : String(next) });
   });
 
@@ -61,7 +60,7 @@ export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOption
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
     context.env.keepOpen(); // As long as it is read.
-    return context.body(streamExport(deliveryLog, { filter: toRecordFilter(filter), format, mask }), 200, {
+    return context.body(streamExport(deliveryLog, { filter: toRecordFilter(filter), format }), 200, {
       "content-type": EXPORT_TYPES[format],
       "content-disposition": `attachment; filename="deliveries.${format}"`,
     });
@@ -79,7 +78,6 @@ export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOption
     const stream = streamDeliveries(deliveryLog, {
       filter: toRecordFilter(query.output),
       after: lastId === "" ? newest.value : Number(lastId),
-      mask,
       isStillAdmitted: context.get("isStillAdmitted"),
       onBegun: () => (streams += 1),
       onEnded: () => (streams -= 1),
@@ -92,7 +90,7 @@ export function createDeliveryRoutes({ deliveryLog, mask }: DeliveryRoutesOption
     if (!ID.test(id)) return refuse(NOT_FOUND);
     const found = deliveryLog.find(Number(id));
     if (found.kind === "unavailable") return refuseFault(found.reason);
-    return found.value === null ? refuse(NOT_FOUND) : context.json(toDeliveryDetail(found.value, mask));
+    return found.value === null ? refuse(NOT_FOUND) : context.json(toDeliveryDetail(found.value));
   });
 
   return routes;

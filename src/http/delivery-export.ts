@@ -38,17 +38,15 @@ export function streamExport(
   {
     filter,
     format,
-    mask,
   }: {
     readonly filter: RecordFilter;
     readonly format: ExportFormat;
-    readonly mask: (line: string) => string;
   },
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const isCsv = format === "csv";
   const toLine = (record: StoredRecord) =>
-    isCsv ? toCsvLine(toDeliveryView(record, mask)) : `${JSON.stringify(toDeliveryDetail(record, mask))}\n`;
+    isCsv ? toCsvLine(toDeliveryView(record)) : `${JSON.stringify(toDeliveryDetail(record))}\n`;
   let from: number | null = Number.MAX_SAFE_INTEGER;
   let lines = isCsv ? `${COLUMNS.join(",")}\r\n` : "";
   const leaving = new AbortController();

@@ -15,7 +15,6 @@ export interface StreamOptions {
   readonly filter: RecordFilter;
   /** Id of the record before the first one. */
   readonly after: number;
-  readonly mask: (line: string) => string;
   /** It ends soon after this is false. */
   readonly isStillAdmitted: () => boolean;
   readonly onBegun: () => void;
@@ -30,7 +29,7 @@ const RECONNECT_MS = 2000;
 /** Begins when it is first read. */
 export function streamDeliveries(
   log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
-  { filter, after, mask, isStillAdmitted, onBegun, onEnded }: StreamOptions,
+  { filter, after, isStillAdmitted, onBegun, onEnded }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const leaving = new AbortController();
@@ -59,7 +58,7 @@ export function streamDeliveries(
       last = end ?? Math.max(last, newest.value);
       if (records.length > 0) {
         const events = records.map(
-          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(record, mask))}\n\n`,
+          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(record))}\n\n`,
         );
         return events.join("");
       }

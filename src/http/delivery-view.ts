@@ -1,10 +1,9 @@
-// A record of the delivery log as the API shows it: what became a secret since it was written is hidden too.
+// A record of the delivery log as the API shows it: it was masked when it was made.
 
 import * as v from "valibot";
 import type { Capture } from "#delivery/record.ts";
-import { maskRecord, readText } from "#delivery/record-mask.ts";
+import { readText } from "#delivery/record-mask.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
-import type { Mask } from "#lib/mask.ts";
 import { count, date, pageSchema, text, textOrNull, type View, word } from "./view.ts";
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
@@ -60,19 +59,18 @@ export const deliveryDetailSchema = v.strictObject({
 export type DeliveryView = View<typeof deliverySchema>;
 export type DeliveryDetail = View<typeof deliveryDetailSchema>;
 
-export function toDeliveryView(record: StoredRecord, mask: Mask): DeliveryView {
+export function toDeliveryView(record: StoredRecord): DeliveryView {
   const {
     request: _request,
     response: _response,
     ...view
-  } = toDeliveryDetail({ ...record, request: null, response: null }, mask);
+  } = toDeliveryDetail({ ...record, request: null, response: null });
   return view;
 }
 
-export function toDeliveryDetail(stored: StoredRecord, mask: Mask): DeliveryDetail {
-  const record = maskRecord(stored, mask);
+export function toDeliveryDetail(record: StoredRecord): DeliveryDetail {
   return {
-    id: String(stored.id),
+    id: String(record.id),
     date: record.date.toISOString(),
     entrypoint: record.entrypoint,
     subscription: record.subscription,

@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import type { Exchange } from "#callback/client.ts";
-import { statusOf } from "#delivery/outcome.ts";
 import type { Mask } from "#lib/mask.ts";
+import { statusOf } from "#delivery/outcome.ts";
 import { count, date, text, textOrNull, type View, word } from "./view.ts";
 
 const headers = v.pipe(
@@ -30,42 +30,43 @@ export const exchangeSchema = v.strictObject({
         truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
       }),
     ),
-    v.description("null: there was none"),
+    v.description("null: there was none, or the caller may not see it"),
   ),
 });
 
 export type ExchangeView = View<typeof exchangeSchema>;
 
-export function toExchangeView(exchange: Exchange, mask: Mask): ExchangeView {
-  const { outcome, request, response } = exchange;
-  const maskAnswer: Mask = (line, end) => mask(response?.maskTokens(line, end) ?? line, end);
+/** `isAnswerShown` false: what was answered, but for its status, may tell whoever asks about secrets that are not theirs. */
+export function toExchangeView(
+  { outcome, request, response, mask, ...exchange }: Exchange,
+  { isAnswerShown }: { isAnswerShown: boolean },
+): ExchangeView {
   return {
     outcome: outcome.kind,
     status: statusOf(outcome),
-    error: outcome.kind === "exception" ? mask(outcome.error) : null,
+    error: outcome.kind === "exception" ? outcome.error : null,
     date: exchange.startedAt.toISOString(),
     durationMs: Math.round(exchange.durationMs * 10) / 10,
-    request: { method: request.method, url: request.url, headers: toPairs(request.headers, mask) },
-    response:
-      response === null
-        ? null
-        : {
-            headers: Object.entries(response.headers).flatMap(([name, value]) =>
-              [value ?? []].flat().map((line): [string, string] => [name, maskAnswer(line)]),
-            ),
-            body: maskAnswer(
-              new TextDecoder().decode(response.body, { stream: response.truncated }),
-              response.truncated ? "cut" : undefined,
-            ),
-            truncated: response.truncated,
-          },
+    request: { method: request.method, url: request.url, headers: toPairs(request.headers) },
+    response: response === null || !isAnswerShown ? null : toResponseView(response, mask),
   };
 }
 
-function toPairs(flat: readonly string[], mask: (text: string) => string): [string, string][] {
+function toResponseView({ headers, body, truncated }: NonNullable<Exchange["response"]>, mask: Mask) {
+  const content = new TextDecoder().decode(body, { stream: truncated });
+  return {
+    headers: Object.entries(headers).flatMap(([name, value]) =>
+      [value ?? []].flat().map((line): [string, string] => [mask(name), mask(line)]),
+    ),
+    body: mask(content, truncated ? "cut" : undefined),
+    truncated,
+  };
+}
+
+function toPairs(flat: readonly string[]): [string, string][] {
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < flat.length; index += 2) {
-    pairs.push([flat[index] ?? "", mask(flat[index + 1] ?? "")]);
+    pairs.push([flat[index] ?? "", flat[index + 1] ?? ""]);
   }
   return pairs;
 }

@@ -22,7 +22,6 @@ export interface GateOptions extends Places {
   readonly sessions: Sessions;
   /** Null: there is no listener but the control socket. */
   readonly listen: Listen | null;
-  readonly mask: (text: string) => string;
   readonly bodyWithinMs?: number;
 }
 
@@ -43,7 +42,7 @@ const EVERYTHING: Admission = { kind: "admitted", access: { kind: "all" }, isSti
 
 /** Routes behind it find `access` in their context, and a body that has arrived whole. */
 export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
-  const { mask, contextPaths, bodyWithinMs = 10_000 } = options;
+  const { contextPaths, bodyWithinMs = 10_000 } = options;
   const isKept = (path: string) =>
     ["/api", ...contextPaths].some((prefix) => `${path}/`.startsWith(`${prefix}/`));
 
@@ -63,7 +62,7 @@ export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
     const problem = await enter(context);
     if (problem === null) await next();
-    else context.res = toProblemResponse(withoutPrompt(problem, context.req.raw), mask);
+    else context.res = toProblemResponse(withoutPrompt(problem, context.req.raw));
     const { headers } = context.res;
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
       if (!headers.has(name)) context.header(name, value);

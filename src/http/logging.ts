@@ -15,7 +15,6 @@ import { date, text, type View } from "./view.ts";
 export interface LoggingRoutesOptions {
   readonly entrypoints: readonly { readonly id: string; readonly recording: RecordSettings }[];
   readonly overrides: Pick<Overrides, "of" | "set" | "remove">;
-  readonly mask: (text: string) => string;
 }
 
 /** What is left out stays as the file has it. */
@@ -43,9 +42,9 @@ const MINUTE_MS = 60_000;
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such entrypoint" };
 const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
-export function createLoggingRoutes({ entrypoints, overrides, mask }: LoggingRoutesOptions): Hono<ServerEnv> {
+export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+  const refuse = (problem: Problem) => toProblemResponse(problem);
   const find = (id: string) => entrypoints.find((entrypoint) => entrypoint.id === id);
 
   function toView({ id, recording }: LoggingRoutesOptions["entrypoints"][number]): LoggingView {

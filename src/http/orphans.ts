@@ -19,17 +19,14 @@ export const orphanSchema = v.strictObject({
 export type Orphan = View<typeof orphanSchema>;
 
 /** They are left by subscriptions that were taken out of the file, or are those of another relay that holds them back. */
-export function createOrphans(
-  list: () => readonly Orphan[],
-  mask: (text: string) => string,
-): Hono<ServerEnv> {
+export function createOrphans(list: () => readonly Orphan[]): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.get("/", (context) => {
     const page = pageOf(list(), {
       keyOf: ({ domain, stream, consumer }) => [domain ?? "", stream, consumer].join(" "),
       query: context.req.query(),
     });
-    if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail }, mask);
+    if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail });
     return context.json({ items: page.items, next: page.next });
   });
   return routes;

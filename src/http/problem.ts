@@ -52,17 +52,14 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** `mask` hides secrets in every text that may quote something. */
-export function toProblemResponse(problem: Problem, mask: (line: string) => string): Response {
+export function toProblemResponse(problem: Problem): Response {
   const { status, detail, errors, headers } = problem;
   const content = {
     type: "about:blank",
     title: TITLES[status],
     status,
-    ...(detail === undefined ? {} : { detail: mask(detail) }),
-    ...(errors === undefined
-      ? {}
-      : { errors: errors.map(({ path, message }) => ({ path: mask(path), message: mask(message) })) }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(errors === undefined ? {} : { errors: errors.map(({ path, message }) => ({ path, message })) }),
   };
   return new Response(JSON.stringify(content), {
     status,

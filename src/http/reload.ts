@@ -26,19 +26,18 @@ export interface ReloadOptions {
   readonly reload: Reload;
   /** RFC 3339. */
   readonly loadedAt: () => string;
-  readonly mask: (text: string) => string;
 }
 
-export function createReload({ reload, loadedAt, mask }: ReloadOptions): Hono<ServerEnv> {
+export function createReload({ reload, loadedAt }: ReloadOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.post("/", async (context) => {
     context.env.keepOpen(); // What is in flight may take its time to end.
     const outcome = await reload();
-    if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report }, mask);
+    if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report });
     const { changes, warnings } = outcome;
     return context.json({
-      changes: changes.map(mask),
-      warnings: warnings.map(mask),
+      changes: [...changes],
+      warnings: [...warnings],
       loadedAt: loadedAt(),
     } satisfies Reloaded);
   });

@@ -105,12 +105,12 @@ function toReplayFilter(given: v.InferOutput<typeof letterFilterSchema>): Replay
   return { subscription, entrypoint, application, reason, status, from, to, error };
 }
 
-export function toReplayView(record: ReplayRecord, mask: (text: string) => string): ReplayView {
+export function toReplayView(record: ReplayRecord): ReplayView {
   const { id: replayId, state, reason, maxReplays, request, startedAt, endedAt, owner, counts } = record;
   return {
     id: replayId,
     state,
-    reason: reason === null ? null : mask(reason),
+    reason,
     isScheduled: maxReplays !== null,
     dryRun: request.dryRun,
     subscription: request.filter.subscription,

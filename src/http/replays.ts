@@ -17,7 +17,6 @@ import { NOT_JSON, readJson, type ServerContext } from "./subscription-reach.ts"
 export interface ReplayRoutesOptions {
   readonly replays: () => Replays;
   readonly findSubscription: (id: string) => RunningSubscription | null;
-  readonly mask: (text: string) => string;
 }
 
 const COMMANDS: readonly ReplayCommand[] = ["pause", "resume", "stop"];
@@ -30,9 +29,9 @@ const TOO_MANY: Problem = {
 };
 
 export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv> {
-  const { replays, findSubscription, mask } = options;
+  const { replays, findSubscription } = options;
   const routes = new Hono<ServerEnv>();
-  const refuse = (problem: Problem) => toProblemResponse(problem, mask);
+  const refuse = (problem: Problem) => toProblemResponse(problem);
 
   routes.use(async (_context, next) => (replays().isKnown() ? next() : refuse(NOT_KNOWN)));
 
@@ -43,7 +42,7 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     });
     if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
     return context.json({
-      items: page.items.map((record) => toReplayView(record, mask)),
+      items: page.items.map(toReplayView),
       next: page.next,
     });
   });
@@ -61,20 +60,20 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     if (outcome.kind !== "written") return refuse(toProblem(outcome));
     const { record } = outcome;
     const warnings = warningsOf(request, findSubscription(request.to ?? request.filter.subscription ?? ""));
-    const answer: StartedReplayView = { ...toReplayView(record, mask), warnings };
+    const answer: StartedReplayView = { ...toReplayView(record), warnings };
     return context.json(answer, 202, { location: `/api/replays/${record.id}` });
   });
 
   routes.get("/:id", (context) => {
     const record = replays().find(context.req.param("id"));
-    return record === null ? refuse(NOT_FOUND) : context.json(toReplayView(record, mask));
+    return record === null ? refuse(NOT_FOUND) : context.json(toReplayView(record));
   });
 
   for (const command of COMMANDS) {
     routes.post(`/:id/${command}`, async (context) => {
       const outcome = await replays().command(context.req.param("id"), command, signalOf(context));
       return outcome.kind === "written"
-        ? context.json(toReplayView(outcome.record, mask))
+        ? context.json(toReplayView(outcome.record))
         : refuse(toProblem(outcome));
     });
   }

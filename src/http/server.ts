@@ -48,10 +48,10 @@ export interface ServerOptions
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz", "/openapi.json"]);
 
 export function createServer(options: ServerOptions): Hono<ServerEnv> {
-  const { auth, sessions, mask, entrypoints, readiness, metrics, page } = options;
+  const { auth, sessions, entrypoints, readiness, metrics, page } = options;
   const server = new Hono<ServerEnv>();
   const contextPaths = entrypoints.map(({ contextPath }) => contextPath);
-  const signIn = createSignIn({ auth, sessions, mask });
+  const signIn = createSignIn({ auth, sessions });
   const openPaths = new Set([...OPEN_PATHS, ...page.routes.map(({ path }) => path)]);
   server.use(createGate({ ...options, openPaths, contextPaths }));
   // Of `text()` the header would come from Bun, and is lost where the gate adds others.
@@ -75,13 +75,13 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
         .list()
         .map(({ subscription }) => subscription.id),
     );
-  server.route("/api/activity", createActivityRoute(options.activity, { subscriptions, mask }));
+  server.route("/api/activity", createActivityRoute(options.activity, subscriptions));
   server.get("/api/config", (context) => context.json(options.config()));
   server.route(
     "/api/reload",
-    createReload({ reload: options.reload, loadedAt: () => options.status().config.loadedAt, mask }),
+    createReload({ reload: options.reload, loadedAt: () => options.status().config.loadedAt }),
   );
-  server.route("/api/orphans", createOrphans(options.orphans, mask));
+  server.route("/api/orphans", createOrphans(options.orphans));
   server.route("/api/deliveries", createDeliveryRoutes(options));
   server.route("/api/logging", createLoggingRoutes(options));
   server.route("/api/dead-letters", createDeadLetterRoutes(options));
@@ -91,10 +91,10 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     server.route(`${contextPath}/subscriptions`, createSubscriptions({ ...options, entrypoint: id }));
   }
   server.route("/", page);
-  server.notFound(() => toProblemResponse({ status: 404 }, mask));
+  server.notFound(() => toProblemResponse({ status: 404 }));
   server.onError((error) => {
     options.onError(error);
-    return toProblemResponse(problemOf(error), mask);
+    return toProblemResponse(problemOf(error));
   });
   return server;
 }

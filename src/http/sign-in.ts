@@ -25,7 +25,6 @@ export interface SignIn {
 export interface SignInOptions {
   readonly auth: Auth;
   readonly sessions: Sessions;
-  readonly mask: (text: string) => string;
 }
 
 export const credentialsSchema = v.union([
@@ -49,9 +48,9 @@ export const sessionSchema = v.strictObject({
   expiresAt: dateOrNull("When the session ends"),
 });
 
-export function createSignIn({ auth, sessions, mask }: SignInOptions): SignIn {
+export function createSignIn({ auth, sessions }: SignInOptions): SignIn {
   const refuse = (context: Context<ServerEnv>, problem: Problem) =>
-    toProblemResponse(withoutPrompt(problem, context.req.raw), mask);
+    toProblemResponse(withoutPrompt(problem, context.req.raw));
 
   return {
     show: (context) =>

@@ -20,7 +20,7 @@ import {
   type SubscriptionsOptions,
 } from "./subscription-reach.ts";
 
-export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "mask"> {
+export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf"> {
   readonly reach: Reach;
 }
 
@@ -32,7 +32,7 @@ const MAX_TESTS = 10;
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, view, refuse }, lastSequenceOf, mask }: CommandsOptions,
+  { registry, reach: { find, view, refuse }, lastSequenceOf }: CommandsOptions,
 ): void {
   let tests = 0;
 
@@ -101,7 +101,8 @@ export function addSubscriptionCommands(
     tests += 1;
     return refuseFault(async () => {
       const exchange = await registry().test(found.subscription.id, body);
-      return context.json(toExchangeView(exchange, mask));
+      const isShown = context.get("access").kind === "all" || found.subscription.callback.ownsSecrets;
+      return context.json(toExchangeView(exchange, { isAnswerShown: isShown }));
     }).finally(() => (tests -= 1));
   });
 }

@@ -13,7 +13,6 @@ export interface SubscriptionsOptions {
   readonly lagOf: (id: string) => Lag | null;
   /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
-  readonly mask: (text: string) => string;
   /** Null: those of all entrypoints. */
   readonly entrypoint: string | null;
 }
@@ -36,7 +35,7 @@ export const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
 const WRITE_MS = 5000;
 
-export function createReach({ registry, lagOf, mask, entrypoint }: SubscriptionsOptions): Reach {
+export function createReach({ registry, lagOf, entrypoint }: SubscriptionsOptions): Reach {
   function isInReach(context: ServerContext, { subscription }: Registered): boolean {
     const isOfEntrypoint = entrypoint === null || subscription.entrypoint === entrypoint;
     return isOfEntrypoint && isVisible(context.get("access"), subscription.application);
@@ -54,9 +53,9 @@ export function createReach({ registry, lagOf, mask, entrypoint }: Subscriptions
     isEverything: (context) => entrypoint === null && context.get("access").kind === "all",
     view(registered) {
       const lag = lagOf(registered.subscription.id);
-      return toSubscriptionView(registered, { lag, mask, nowMs: performance.now() });
+      return toSubscriptionView(registered, { lag, nowMs: performance.now() });
     },
-    refuse: (problem) => toProblemResponse(problem, mask),
+    refuse: toProblemResponse,
     writeOptions(context) {
       const access = context.get("access");
       return {

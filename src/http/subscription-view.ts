@@ -68,7 +68,7 @@ export interface Lag {
 
 export function toSubscriptionView(
   { subscription, running, origin, revision }: Registered,
-  { lag, mask, nowMs }: { lag: Lag | null; mask: (text: string) => string; nowMs: number },
+  { lag, nowMs }: { lag: Lag | null; nowMs: number },
 ): SubscriptionView {
   const state = running.state();
   const status = running.status();
@@ -79,10 +79,10 @@ export function toSubscriptionView(
     revision,
     status: state.kind === "closed" ? "CLOSED" : status.status,
     consumerStatus: status.consumerStatus,
-    ...describeFailure(status, mask),
+    ...describeFailure(status),
     state: state.kind,
-    reason: state.kind === "asleep" || state.kind === "waiting" ? mask(state.reason) : null,
-    notStored: maskOrNull(running.notStored(), mask),
+    reason: state.kind === "asleep" || state.kind === "waiting" ? state.reason : null,
+    notStored: running.notStored(),
     held: stats.held,
     inFlight: stats.inFlight,
     retrying: stats.retrying,
@@ -91,10 +91,6 @@ export function toSubscriptionView(
     pending: lag?.pending ?? null,
     ackPending: lag?.ackPending ?? null,
   };
-}
-
-function maskOrNull(text: string | null, mask: (text: string) => string): string | null {
-  return text === null ? null : mask(text);
 }
 
 function describe({ id, application, entrypoint, qos, callback, source, ...times }: Subscription) {
@@ -115,9 +111,9 @@ function describe({ id, application, entrypoint, qos, callback, source, ...times
   };
 }
 
-function describeFailure({ failure }: SubscriptionStatus, mask: (text: string) => string) {
+function describeFailure({ failure }: SubscriptionStatus) {
   return {
-    failureCause: failure === null ? null : mask(failure.text),
+    failureCause: failure === null ? null : failure.text,
     failedAt: failure === null ? null : failure.at.toISOString(),
   };
 }

@@ -1,6 +1,7 @@
 // The process log: one line per entry, as JSON or as text for a terminal.
 
 import { messageOf } from "./errors.ts";
+import { clean, cleanJson } from "./printable.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -29,11 +30,10 @@ export interface LoggerOptions extends LogSettings {
   /** Takes one line, without its line break. */
   readonly write: (line: string, level: LogLevel) => void;
   readonly now: () => Date;
-  /** Applied to the message and to every text in the fields, before quotes and breaks in them are escaped. */
-  readonly mask: (text: string) => string;
 }
 
-export function createLogger({ write, now, mask, ...initial }: LoggerOptions): AdjustableLogger {
+/** Nothing is masked here: whoever logs a text of others sees to it that it holds no secret. */
+export function createLogger({ write, now, ...initial }: LoggerOptions): AdjustableLogger {
   let settings: LogSettings = initial;
   const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(settings.level);
   const log =
@@ -41,7 +41,7 @@ export function createLogger({ write, now, mask, ...initial }: LoggerOptions): A
     (message: string, fields: LogFields = {}) => {
       if (!isEnabled(level)) return;
       const toLine = settings.format === "json" ? toJsonLine : toTextLine;
-      write(toLine({ time: now(), level, message, fields }, mask), level);
+      write(toLine({ time: now(), level, message, fields }), level);
     };
   return {
     debug: log("debug"),
@@ -73,33 +73,26 @@ interface Entry {
   readonly fields: LogFields;
 }
 
-type Mask = LoggerOptions["mask"];
-
-function toJsonLine({ time, level, message, fields }: Entry, mask: Mask): string {
-  return toJson({ time: time.toISOString(), level, message, ...fields }, mask);
+function toJsonLine({ time, level, message, fields }: Entry): string {
+  return cleanJson(toJson({ time: time.toISOString(), level, message, ...fields }));
 }
 
-function toTextLine({ time, level, message, fields }: Entry, mask: Mask): string {
-  const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${toText(value, mask)}`);
-  const line = `${time.toISOString().slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${mask(message)}${pairs.join("")}`;
-  return line.replace(/\p{Cc}/gu, (character) => toUnicodeEscape(character));
+function toTextLine({ time, level, message, fields }: Entry): string {
+  const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${toText(value)}`);
+  return clean(
+    `${time.toISOString().slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${message}${pairs.join("")}`,
+  );
 }
 
-function toText(value: unknown, mask: Mask): string {
-  const text = toJson(value, mask);
+function toText(value: unknown): string {
+  const text = toJson(value);
   return /^"([^\s"=\\]+)"$/.exec(text)?.[1] ?? text;
 }
 
 /** Takes everything but a circular structure. */
-function toJson(value: unknown, mask: Mask): string {
+function toJson(value: unknown): string {
   return JSON.stringify(value ?? null, (_name, part: unknown) => {
     if (typeof part === "bigint") return part.toString();
-    if (part instanceof Error) return mask(messageOf(part));
-    return typeof part === "string" ? mask(part) : part;
+    return part instanceof Error ? messageOf(part) : part;
   });
-}
-
-/** A line break or a terminal's escape sequence in a text ends no line and colours nothing. */
-function toUnicodeEscape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

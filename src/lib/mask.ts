@@ -1,50 +1,147 @@
-// Secrets kept out of texts, in whatever usual form they stand there.
+// Secrets kept out of texts, in whatever form they stand there: as they are, escaped, in base64, in hex.
+
+import { decodedRuns } from "./decoded-runs.ts";
+import {
+  brokenEscapeLength,
+  endOf,
+  partlyUnescapedViews,
+  startOf,
+  unescapedViews,
+  type View,
+} from "./decoded-views.ts";
 
 /** What stands for a secret. */
 export const MASK = "***";
+/** A shorter one occurs too often as a part of something else. */
 const MIN_MASKED_LENGTH = 8;
+/** What is left of a secret that consists of escapes. */
+const MIN_NEEDLE = 3;
+/** Of an encoded secret at the end of a text that was cut: a byte alone occurs there by chance. */
+const MIN_DECODED_BEGINNING = 2;
 
 /** `end` `cut`: there was more of the text, so its end may be the beginning of a secret. */
 export type Mask = (text: string, end?: "cut") => string;
 
 /**
- * Replaces each secret of 8 characters or more by `***`, also where it is percent-encoded, in base64 or escaped as in
- * JSON; at the end of a text that was cut, the first 8 or more characters of one too.
+ * Replaces each secret of 8 characters or more by `***`, also with escapes of JSON, HTML and URLs, in hex, and within
+ * base64; at the end of a text that was cut, the beginning of one too. It knows these secrets and no others: of a text
+ * that others may have chosen, what it hides tells whether they have guessed one.
  */
 export function createMask(secrets: readonly string[]): Mask {
-  const forms = new Set(secrets.filter((secret) => secret.length >= MIN_MASKED_LENGTH).flatMap(formsOf));
-  if (forms.size === 0) return (text) => text;
-  // The longest first: a secret that holds another one is masked as a whole.
-  const ordered = [...forms].sort((left, right) => right.length - left.length);
-  const pattern = new RegExp(ordered.map((form) => RegExp.escape(form)).join("|"), "gu");
+  const masked = [...new Set(secrets)].filter((secret) => secret.length >= MIN_MASKED_LENGTH);
+  if (masked.length === 0) return (text) => text;
+  let needles: readonly Uint8Array[] | null = null;
   return (text, end) => {
-    const masked = text.replaceAll(pattern, MASK);
-    return end === "cut" ? maskCutEnd(masked, ordered) : masked;
+    needles ??= toNeedles(masked);
+    const bytes = Buffer.from(text, "utf8");
+    const spans = findSpans(bytes, needles, { isCut: end === "cut" });
+    return spans.length === 0 ? text : replaceSpans(bytes, spans);
   };
 }
 
-function maskCutEnd(text: string, forms: readonly string[]): string {
-  const at = Math.min(...forms.map((form) => findBeginning(text, form)));
-  return at === text.length ? text : text.slice(0, at) + MASK;
+/** Whether a text holds one of `secrets`, however short, in any of the forms that are masked. */
+export function holdsSecret(text: string, secrets: readonly string[]): boolean {
+  const needles = toNeedles(secrets.filter((secret) => secret !== ""));
+  return findSpans(Buffer.from(text, "utf8"), needles, { isCut: false }).length > 0;
 }
 
-/** Where the beginning of `form` is the end of `text`; the length of the text: nowhere. */
-function findBeginning(text: string, form: string): number {
-  const first = form.slice(0, MIN_MASKED_LENGTH);
-  let at = text.indexOf(first, Math.max(0, text.length - form.length));
-  while (at !== -1 && !form.startsWith(text.slice(at))) at = text.indexOf(first, at + 1);
-  return at === -1 ? text.length : at;
-}
-
-/** As it is, escaped as in JSON, percent-encoded, in base64. */
-export function formsOf(secret: string): readonly string[] {
-  const base64 = Buffer.from(secret, "utf8").toString("base64");
-  return [
+/** As it is, and as it looks when escapes of its own are taken for some, or a form's `+` for a blank. */
+function toNeedles(secrets: readonly string[]): readonly Uint8Array[] {
+  const texts = secrets.flatMap((secret) => [
     secret,
-    JSON.stringify(secret).slice(1, -1),
-    encodeURIComponent(secret.toWellFormed()),
-    base64,
-    base64.replace(/=+$/u, ""),
-    Buffer.from(secret, "utf8").toString("base64url"),
-  ];
+    secret.replaceAll(" ", "+"),
+    secret.replaceAll("+", " "),
+  ]);
+  const needles = [...new Set(texts)].flatMap((text) => {
+    const bytes = Buffer.from(text, "utf8");
+    // HTTP headers are Latin-1.
+    const isLatin1 = bytes.length > text.length && /^[\0-\u00ff]*$/u.test(text);
+    return isLatin1 ? [bytes, Buffer.from(text, "latin1")] : [bytes];
+  });
+  return needles.flatMap((bytes) => {
+    const views = Array.from(unescapedViews({ bytes, places: null, reachesEnd: false }));
+    return views
+      .map((view) => view.bytes)
+      .filter(({ length }) => length >= MIN_NEEDLE)
+      .concat(bytes);
+  });
+}
+
+interface Span {
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
+function findSpans(
+  text: Uint8Array,
+  needles: readonly Uint8Array[],
+  { isCut }: { isCut: boolean },
+): readonly Span[] {
+  const whole: View = { bytes: text, places: null, reachesEnd: isCut };
+  const minBytes = needles.reduce((least, { length }) => Math.min(least, length), Infinity);
+  const spans: Span[] = [];
+  const search = (view: View, minBeginning: number) => {
+    for (const needle of needles) findInView(view, needle, spans);
+    if (view.reachesEnd) findBeginnings(view, needles, { minLength: minBeginning, end: text.length, spans });
+  };
+  const unescaped = [...unescapedViews(whole)];
+  for (const view of [whole, ...unescaped, ...partlyUnescapedViews(whole)]) search(view, 1);
+  for (const view of [whole, ...unescaped.slice(0, 1)]) {
+    for (const decoded of decodedRuns(view, minBytes)) {
+      for (const inner of [decoded, ...unescapedViews(decoded)]) search(inner, MIN_DECODED_BEGINNING);
+    }
+  }
+  return spans;
+}
+
+function findInView(view: View, needle: Uint8Array, spans: Span[]): void {
+  const bytes = asBuffer(view.bytes);
+  for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length)) {
+    spans.push({ from: startOf(view, at), to: endOf(view, at + needle.length - 1) });
+  }
+}
+
+/** Where what stands at the end of a text that was cut is how a secret begins. */
+function findBeginnings(
+  view: View,
+  needles: readonly Uint8Array[],
+  { minLength, end, spans }: { minLength: number; end: number; spans: Span[] },
+): void {
+  const whole = asBuffer(view.bytes);
+  const broken = brokenEscapeLength(whole);
+  for (const bytes of broken === 0 ? [whole] : [whole, whole.subarray(0, -broken)]) {
+    for (const needle of needles) {
+      const from = Math.max(0, bytes.length - needle.length + 1);
+      for (
+        let at = bytes.indexOf(needle[0] ?? 0, from);
+        at !== -1;
+        at = bytes.indexOf(needle[0] ?? 0, at + 1)
+      ) {
+        const length = bytes.length - at;
+        if (length < minLength) break;
+        if (bytes.compare(needle, 0, length, at) !== 0) continue;
+        spans.push({ from: startOf(view, at), to: end });
+        break;
+      }
+    }
+  }
+}
+
+function replaceSpans(bytes: Buffer, spans: readonly Span[]): string {
+  const ordered = [...spans].sort((left, right) => left.from - right.from);
+  const parts: string[] = [];
+  let at = 0;
+  for (const { from, to } of ordered) {
+    if (to <= at) continue;
+    // What overlaps the one before is the same mask.
+    if (from >= at) parts.push(bytes.toString("utf8", at, from), MASK);
+    at = to;
+  }
+  parts.push(bytes.toString("utf8", at));
+  return parts.join("");
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }

@@ -16,6 +16,7 @@ import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
+import { createAuthMask } from "./auth-mask.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { createContact } from "./contact.ts";
 import { createRequests, type Requests } from "./requests.ts";
@@ -78,6 +79,7 @@ export function openConnection(
   { logger, signal }: { logger: Logger; signal: AbortSignal },
 ): Connection {
   const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
+  const mask = createAuthMask(settings.auth);
   const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
   const contact = createContact({ acks, logger, onDead: () => client !== null && leave(client) });
   const newInbox = () => createInbox(settings.inboxPrefix);
@@ -124,7 +126,7 @@ export function openConnection(
     try {
       return await connect({ ...options, servers: [...settings.servers, ...discovered] });
     } catch (error) {
-      tellDown(messageOf(error));
+      tellDown(mask(messageOf(error)));
       return null;
     }
   }
@@ -137,7 +139,7 @@ export function openConnection(
     void follow(held);
     const reason = await held.closed();
     client = null;
-    goDown(reason instanceof Error ? reason.message : "connection closed");
+    goDown(reason instanceof Error ? mask(reason.message) : "connection closed");
   }
 
   /** The server may be well, and only the connection to it dead: where there is no other, it is dialled again. */
@@ -171,9 +173,10 @@ export function openConnection(
   }
 
   function onError(error: Error): void {
+    const reason = mask(error.message);
     if (error instanceof PermissionViolationError && error.operation === "publish")
-      requests.refuse(error.subject, error.message);
-    tellRefused(error.message);
+      requests.refuse(error.subject, reason);
+    tellRefused(reason);
   }
 
   function goUp(held: NatsConnection): void {
@@ -231,7 +234,7 @@ export function openConnection(
     try {
       client?.publish(subject, payload, options);
     } catch (error) {
-      lastError = messageOf(error);
+      lastError = mask(messageOf(error));
     }
   }
 

@@ -4,6 +4,7 @@ import type { Exchange } from "#callback/client.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
+import { createMask } from "#lib/mask.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
@@ -90,5 +91,6 @@ export function unsent(
     droppedHeaders: 0,
     request: { method: callback.method, url: callback.displayUrl, headers: [] },
     response: null,
+    mask: createMask(callback.secrets),
   };
 }

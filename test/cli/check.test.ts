@@ -7,6 +7,7 @@ import { type CheckOptions, runCheck } from "#cli/check.ts";
 import { testConfig } from "../support/config.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { addStream } from "../support/nats.ts";
+import { startTcpReceiver } from "../support/receiver.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 
 let server: NatsServer;
@@ -21,6 +22,7 @@ afterAll(() => server[Symbol.asyncDispose]());
 type Json = Readonly<Record<string, unknown>>;
 
 const CALLBACK = "http://127.0.0.1:9000/";
+const NATS_LOGIN = { type: "user", username: "relay", password: "hunter2-hunter2" };
 
 async function check(config: Json | string, options: Partial<CheckOptions> = {}) {
   await using directory = await temporaryDirectory();
@@ -91,17 +93,23 @@ test("runCheck() cannot connect without the secrets", async () => {
   expect(await outcome).toMatchObject({ code: "usage" });
 });
 
-test("runCheck() shows no secret that a server repeats", async () => {
-  const secret = "orders-hunter22";
-  const config = testConfig({
-    natsUrl: server.url,
-    callbackUrl: CALLBACK,
-    consumer: { subjects: [secret] },
-    subscription: { headers: [{ name: "X-Key", value: { env: "KEY" } }] },
+test("runCheck() shows no credentials of NATS that a server repeats, and takes no other text for a secret", async () => {
+  const info = { server_id: "x", version: "2.10.0", max_payload: 1_048_576, auth_required: true, proto: 1 };
+  await using hostile = await startTcpReceiver((socket) => {
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+    socket.on("data", (chunk: Buffer) => {
+      const password = /"pass":"([^"]*)"/.exec(chunk.toString())?.[1] ?? "";
+      socket.end(`-ERR 'Authorization Violation \u202eof ${password}'\r\n`);
+    });
   });
-  const { stderr } = await check(config, { connect: true, env: { KEY: secret } });
-  expect(stderr).toContain("the stream has no subject ");
-  expect(stderr).not.toContain(secret);
+  const config = testConfig({
+    natsUrl: `nats://127.0.0.1:${hostile.port}`,
+    callbackUrl: CALLBACK,
+    subscription: { headers: [{ name: "X-Key", value: "Violation" }] },
+    more: { nats: { servers: [`nats://127.0.0.1:${hostile.port}`], auth: NATS_LOGIN } },
+  });
+  const { stderr } = await check(config, { connect: true });
+  expect(stderr).toContain("Authorization Violation \\u202eof ***");
 });
 
 test("runCheck() prints one JSON document about a sound file", async () => {

@@ -1,7 +1,8 @@
 // What reaches a terminal: nothing that steers it, no more than fits, colours only where somebody looks.
 
 import { expect, test } from "bun:test";
-import { clean, cleanLines, cutTo, paint, toSafeJson, toScreen, widthOf } from "#cli/terminal.ts";
+import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
+import { cutTo, paint, toScreen, widthOf } from "#cli/terminal.ts";
 
 test.each([
   ["a plain text", "plain, ünïcödé 日本", "plain, ünïcödé 日本"],

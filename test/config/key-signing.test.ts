@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import type { AssertionSettings } from "#delivery/callback.ts";
-import { configOf, EMPTY_CONTEXT, faultsOf, type Json, storesOf, withDelivery } from "./parse-for-test.ts";
+import { configOf, EMPTY_CONTEXT, faultsOf, type Json, withDelivery } from "./parse-for-test.ts";
 import {
   EC_CERTIFICATE,
   EC_KEY,
@@ -188,15 +188,4 @@ test("readSigningKey() looks nothing up without secrets", () => {
   const context = { withoutSecrets: true };
   expect(faultsOf(withJwt({ keySource: "PEM", keyContent: "/keys/none" }), context)).toEqual([]);
   expect(faultsOf(withJwt({ keyContent: { env: "UNSET" } }), context)).toEqual([]);
-});
-
-test("readSigningKey() hides the key of a file, and what a secret in base64 stands for", () => {
-  const { hidden } = storesOf(withJwt({ keySource: "PEM", keyContent: "/keys/a" }), files(RSA_KEY_PKCS1));
-  expect(hidden).toEqual(
-    expect.arrayContaining([...RSA_KEY_PKCS1.split("\n").slice(1, 20), ...EXPECTED.split("\n").slice(1, 20)]),
-  );
-  const text = "a secret of 32 bytes, as it must";
-  const keyContent = Buffer.from(text).toString("base64");
-  const hmac = withJwt({ signatureAlgorithm: "HMAC_HS256", keyContent, secretBase64Encoded: true });
-  expect(storesOf(hmac).hidden).toEqual([text]);
 });

@@ -195,12 +195,11 @@ test.each<[string, Json, readonly string[]]>([
 });
 
 test("parseSubscription() takes keys and certificates that stand in the body", () => {
-  const { subscription, hidden } = valid(
+  const { subscription } = valid(
     delivery({ ...jwt("PEM", RSA_KEY), ssl: { trustStore: { type: "PEM", content: ROOT } } }),
   );
   expect(subscription.callback.route.tls.trusted).toHaveLength(1);
   expect(subscription.callback.auth).toMatchObject({ kind: "jwt-profile" });
-  expect(hidden).toContain(RSA_KEY.split("\n")[1] ?? "");
 });
 
 test("parseSubscription() starts where the stream is now, unless the body says otherwise", () => {
@@ -262,29 +261,6 @@ test.each<[string, Json, boolean]>([
   ["a token", { auth: { type: "token", token: { value: "hunter2hunter2" } } }, true],
 ])("parseSubscription() tells of %s whether they are secret", (_, configuration, hasSecrets) => {
   expect(valid(delivery(configuration)).hasSecrets).toBe(hasSecrets);
-});
-
-test("parseSubscription() tells what to hide, beside what the file hides", () => {
-  const { hidden } = valid(
-    delivery({
-      callbackUrl: "https://example.com/hook?token=query-token",
-      auth: { type: "basic", basic: { username: "relay", password: "hunter2hunter2" } },
-    }),
-  );
-  expect(hidden).toEqual(
-    expect.arrayContaining([
-      "hunter2hunter2",
-      "query-token",
-      Buffer.from("relay:hunter2hunter2").toString("base64"),
-    ]),
-  );
-  expect(hidden).not.toContain("");
-});
-
-test("parseSubscription() tells to hide a key in other forms than that of the body too", () => {
-  const [, ...lines] = RSA_KEY.trim().split("\n");
-  const { hidden } = valid(delivery(jwt("INLINE", lines.slice(0, -1).join(""))));
-  expect(hidden).toContain(lines[0] ?? "");
 });
 
 test("parseSubscription() warns with paths below the body", () => {

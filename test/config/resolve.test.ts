@@ -34,7 +34,6 @@ test("resolveConfig() fills in every default", () => {
     logs: { level: "info", format: "json" },
     entrypoints: [{ id: "webhook", contextPath: "/webhook", qos: "AUTO" }],
     endpointCount: 2,
-    secrets: [],
     warnings: [],
     unused: [],
   });
@@ -179,11 +178,9 @@ test("resolveSubscriptions() lists the endpoints of a dead-letter group in order
 test("resolveSubscriptions() shows no query, and of a URL by reference its origin only", () => {
   const inline = configOf(withDelivery({ callbackUrl: "https://example.com/hook?token=s3cret-token" }));
   expect(inline.subscriptions[0]?.callback.displayUrl).toBe("https://example.com/hook");
-  expect(inline.secrets).toContain("s3cret-token");
   const env = { URL: "https://example.com/services/T000/B000/XXXX" };
   const referred = configOf(withDelivery({ callbackUrl: { env: "URL" } }), { env });
   expect(referred.subscriptions[0]?.callback.displayUrl).toBe("https://example.com");
-  expect(referred.secrets).toEqual(expect.arrayContaining([env.URL, "/services/T000/B000/XXXX"]));
 });
 
 test("listWarnings() warns of what is written, not of defaults", () => {

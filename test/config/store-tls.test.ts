@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import { configOf, faultsOf, type Json, storesOf, withDelivery } from "./parse-for-test.ts";
+import { configOf, faultsOf, type Json, withDelivery } from "./parse-for-test.ts";
 import {
   EC_CERTIFICATE,
   EC_KEY,
@@ -163,13 +163,4 @@ test("loadStores() does not show an alias that stands elsewhere", () => {
   expect(faultsOf(keys(store), { env: { ALIAS: "hidden-alias" } })).toEqual([
     `${KEY_STORE}.alias: no key is named "***", known: "client"`,
   ]);
-});
-
-test.each([
-  ["RSA_KEY", { type: "PEM", keyPath: "key.pem", certContent: RSA_CERTIFICATE }, RSA_KEY],
-  ["RSA_KEY_PKCS1", { type: "PEM", keyPath: "key.pem", certContent: RSA_CERTIFICATE }, RSA_KEY_PKCS1],
-])("loadStores() lists the lines of %s as hidden", (_, store, text) => {
-  const { hidden } = storesOf(keys(store), { readBytes: () => Buffer.from(text) });
-  expect(hidden).toEqual(expect.arrayContaining(text.split("\n").slice(1, 20)));
-  expect(hidden.some((line) => line.includes("-----"))).toBe(false);
 });

@@ -9,13 +9,11 @@ import { toRecord } from "./records.ts";
 const [path = ""] = process.argv.slice(2);
 const log = openDeliveryLog(path, {
   bounds: { maxAgeMs: 86_400_000, maxBytes: 1_048_576 },
-  mask: (text) => text,
   logger: createLogger({
     level: "warn",
     format: "json",
     write: console.error,
     now: () => new Date(),
-    mask: (text) => text,
   }),
 });
 const body = Buffer.alloc(400, "a");

@@ -42,13 +42,11 @@ export async function openTestLog(
   const lines: string[] = [];
   const log = openDeliveryLog(path, {
     bounds: { maxAgeMs: 86_400_000, maxBytes: 268_435_456 },
-    mask: (text) => text,
     logger: createLogger({
       level: "debug",
       format: "json",
       write: (line) => void lines.push(line),
       now: () => new Date(),
-      mask: (text) => text,
     }),
     ...options,
   });

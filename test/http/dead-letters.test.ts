@@ -8,7 +8,6 @@ import { openLetters } from "#nats/letters.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
 
-const SECRET = "hunter2-hunter2";
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 
 function routesOf(connection: TestConnection) {
@@ -16,7 +15,6 @@ function routesOf(connection: TestConnection) {
   const routes = createDeadLetterRoutes({
     letters: () => letters,
     findSubscription: () => null,
-    mask: (text) => text.replaceAll(SECRET, "***"),
   });
   const env = { caller: { kind: "socket" }, keepOpen: () => {} };
   return async (path: string, init: { method?: string; body?: unknown } = {}) => {
@@ -50,10 +48,10 @@ async function setUp() {
       { reason = "rejected", body = "body" }: { reason?: string; body?: string | Uint8Array } = {},
     ) {
       const own = headers();
-      own.append("X-Key", `key ${SECRET}`);
+      own.append("X-Key", "1");
       own.append("Authorization", "Basic dXNlcjpvdGhlcg==");
       own.append("Relay-Reason", reason);
-      own.append("Relay-Error", `Callback said ${SECRET}`);
+      own.append("Relay-Error", "Callback answered 422");
       await jetstream(client).publish(`dlq.sub.ORDERS.${n}-abc`, body, { headers: own });
     },
     async foreign() {
@@ -72,7 +70,9 @@ test("GET / gives pages, newest first, and refuses what it does not know", async
   const second = await setup.call(`/?limit=2&cursor=${first.body.next}`);
   expect(second.body).toMatchObject({ items: [{ sequence: 1 }], next: null, faults: [] });
   const filtered = await setup.call("/?reason=exception");
-  expect(filtered.body.items).toMatchObject([{ sequence: 2, error: "Callback said ***", isForeign: false }]);
+  expect(filtered.body.items).toMatchObject([
+    { sequence: 2, error: "Callback answered 422", isForeign: false },
+  ]);
   for (const query of [
     "limit=0",
     "limit=1001",
@@ -106,15 +106,15 @@ test("GET /counts counts letters and what is foreign", async () => {
   ]);
 });
 
-test("GET /:id shows a letter in each form, its secrets masked but in its bytes", async () => {
+test("GET /:id shows a letter in each form, its credentials masked", async () => {
   await using setup = await setUp();
-  await setup.put(1, { body: `a ${SECRET}` });
+  await setup.put(1, { body: "a text" });
   await setup.put(2, { body: new Uint8Array([0, 255]) });
   await setup.put(3, { body: "x".repeat(65_537) });
   const id = (n: number) => `sub.ORDERS.${n}-abc`;
   const shown = (await setup.call(`/${id(1)}`)).body;
-  expect(shown.payload).toEqual({ encoding: "text", content: "a ***", isCut: false });
-  expect(shown.headers).toContainEqual(["X-Key", "key ***"]);
+  expect(shown.payload).toEqual({ encoding: "text", content: "a text", isCut: false });
+  expect(shown.headers).toContainEqual(["X-Key", "1"]);
   expect(shown.headers).toContainEqual(["Authorization", "***"]);
   expect((await setup.call(`/${id(2)}?payload=hex`)).body.payload.content).toBe("00ff");
   expect((await setup.call(`/${id(2)}?payload=base64`)).body.payload.content).toBe("AP8=");

@@ -15,8 +15,7 @@ async function serve(records: readonly DeliveryRecord[]) {
   for (const record of records) own.log.append(record);
   await eventually(() => own.log.stats().written === records.length);
   const server = new Hono<ServerEnv>();
-  const mask = (text: string) => text.replaceAll("newer-secret", "***");
-  server.route("/api/deliveries", createDeliveryRoutes({ deliveryLog: own.log, mask }));
+  server.route("/api/deliveries", createDeliveryRoutes({ deliveryLog: own.log }));
   const get = async (query: string) => server.request(`http://localhost/api/deliveries${query}`, {}, ENV);
   const idsOf = async (query: string) => {
     const { items } = (await (await get(query)).json()) as { items: { id: string; webhookId: string }[] };
@@ -85,20 +84,20 @@ test("pages go on where they ended, whatever is written meanwhile, and look thro
   expect(last.next).toBeNull();
 });
 
-test("GET /api/deliveries/{id} shows one record whole, bytes in base64, and hides what became a secret since", async () => {
+test("GET /api/deliveries/{id} shows one record whole, bytes in base64", async () => {
   const body = Buffer.from([255, 0, 254]);
   await using own = await serve([
     toRecord({
-      error: "newer-secret",
-      request: { headers: [["X", "newer-secret"]], body, isCut: true },
-      response: { headers: null, body: Buffer.from("a newer-secret"), isCut: false },
+      error: "Callback answered 500",
+      request: { headers: [["X", "1"]], body, isCut: true },
+      response: { headers: null, body: Buffer.from("a text"), isCut: false },
     }),
   ]);
   const { items } = (await (await own.get("")).json()) as { items: { id: string }[] };
   expect(await (await own.get(`/${items[0]?.id}`)).json()).toMatchObject({
-    error: "***",
-    request: { headers: [["X", "***"]], body: body.toString("base64"), encoding: "base64", truncated: true },
-    response: { headers: null, body: "a ***", encoding: "text", truncated: false },
+    error: "Callback answered 500",
+    request: { headers: [["X", "1"]], body: body.toString("base64"), encoding: "base64", truncated: true },
+    response: { headers: null, body: "a text", encoding: "text", truncated: false },
   });
   for (const id of ["1", "abc", "-1", "99999999999999999"])
     expect((await own.get(`/${id}`)).status).toBe(404);

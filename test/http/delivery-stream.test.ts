@@ -12,7 +12,6 @@ test("streamDeliveries() sends what is recorded until its caller is admitted no 
   const stream = streamDeliveries(own.log, {
     filter: EVERY_RECORD,
     after: 0,
-    mask: (text) => text,
     isStillAdmitted: () => isAdmitted,
     onBegun: () => {},
     onEnded: () => (ended += 1),

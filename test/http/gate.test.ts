@@ -230,7 +230,6 @@ test("createGate() tells an answer that lasts when its session, or its token, is
       listen: { host: "127.0.0.1", isLoopback: true },
       openPaths: new Set(),
       contextPaths: [],
-      mask: (text) => text,
     }),
   );
   const admitted: (() => boolean)[] = [];

@@ -35,7 +35,6 @@ export function testLogger(lines: string[] = []): Logger {
     format: "json",
     write: (line) => void lines.push(line),
     now: () => new Date(),
-    mask: (text) => text,
   });
 }
 
@@ -46,21 +45,19 @@ export function testAuth(settings: ServerAuth): Auth {
 export async function openGated(auth: Auth, { tls = null, ...options }: GatedOptions = {}): Promise<Gated> {
   const directory = await mkdtemp(join(tmpdir(), "relay-gate-"));
   const socket = join(directory, "relay.sock");
-  const mask = (text: string) => text.replaceAll(SECRET, "***");
   const { sessions = createSessions() } = options;
   const server = new Hono<ServerEnv>();
   server.use(
     createGate({
       auth,
       sessions,
-      mask,
       listen: { host: "127.0.0.1", isLoopback: true },
       openPaths: new Set(["/livez", "/"]),
       contextPaths: ["/webhook"],
       ...options,
     }),
   );
-  const { show, signIn, signOut } = createSignIn({ auth, sessions, mask });
+  const { show, signIn, signOut } = createSignIn({ auth, sessions });
   server.get("/api/session", show).post(signIn).delete(signOut);
   server.all("*", async (context) =>
     context.json({ access: context.get("access"), length: (await context.req.arrayBuffer()).byteLength }),

@@ -30,7 +30,6 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     auth,
     sessions: createSessions(),
     listen: { host: "127.0.0.1", isLoopback: true },
-    mask: (text) => text,
     entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({
       id: `entrypoint-${index}`,
       contextPath,

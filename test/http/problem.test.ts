@@ -4,18 +4,13 @@ import { HTTPException } from "hono/http-exception";
 import { expect, test } from "bun:test";
 import { problemOf, toProblemResponse } from "#http/problem.ts";
 
-const mask = (text: string) => text.replaceAll("secret", "***");
-
-test("toProblemResponse() masks every text and keeps the headers", async () => {
-  const response = toProblemResponse(
-    {
-      status: 422,
-      detail: "The secret is too long",
-      errors: [{ path: "headers.secret", message: "found secret" }],
-      headers: { "x-extra": "1" },
-    },
-    mask,
-  );
+test("toProblemResponse() gives every text and keeps the headers", async () => {
+  const response = toProblemResponse({
+    status: 422,
+    detail: "The body has faults",
+    errors: [{ path: "headers.name", message: "missing" }],
+    headers: { "x-extra": "1" },
+  });
   expect(response.status).toBe(422);
   expect(response.headers.get("content-type")).toBe("application/problem+json");
   expect(response.headers.get("x-extra")).toBe("1");
@@ -23,8 +18,8 @@ test("toProblemResponse() masks every text and keeps the headers", async () => {
     type: "about:blank",
     title: "Unprocessable Content",
     status: 422,
-    detail: "The *** is too long",
-    errors: [{ path: "headers.***", message: "found ***" }],
+    detail: "The body has faults",
+    errors: [{ path: "headers.name", message: "missing" }],
   });
 });
 

@@ -62,5 +62,5 @@ export function isDoneFor(guard: Guard, sequences: readonly number[]): boolean[]
 
 function recordingLogger(lines: string[]): Logger {
   const write = (line: string) => lines.push(line);
-  return createLogger({ level: "debug", format: "json", write, now: () => new Date(), mask: (text) => text });
+  return createLogger({ level: "debug", format: "json", write, now: () => new Date() });
 }

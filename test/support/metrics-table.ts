@@ -51,6 +51,7 @@ export function count(
     droppedHeaders: 1,
     request: { method: "POST", url: "http://127.0.0.1/", headers: [] },
     response: null,
+    mask: String,
   };
   const key = {};
   observer.attempted({ key, subscription, message, attempt: 1, exchange, action: { kind: "ack" } });

@@ -21,6 +21,8 @@ export function toCallbackSettings(url: URL, changes: Partial<CallbackSettings> 
     headers: [],
     auth: { kind: "none" },
     signatureKeys: [],
+    secrets: [],
+    ownsSecrets: true,
     route: toRoute(),
     readTimeoutMs: 10_000,
     idleTimeoutMs: 60_000,

@@ -1,0 +1,121 @@
+// What stands in a text in base64 or in hex: every run of it, decoded from each place that it may begin at.
+
+import { endOf, hexDigit, startOf, startView, type View } from "./decoded-views.ts";
+
+interface Alphabet {
+  /** -1: it is none of its characters. */
+  readonly valueOf: (byte: number) => number;
+  readonly bits: number;
+  /** At how many places within a run the content may begin. */
+  readonly alignments: number;
+}
+
+const BASE64_VALUES = new Int8Array(256).fill(-1);
+for (const alphabet of ["+/", "-_"]) {
+  const characters = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${alphabet}`;
+  for (const [value, character] of Array.from(characters).entries()) {
+    BASE64_VALUES[character.charCodeAt(0)] = value;
+  }
+}
+const ALPHABETS: readonly Alphabet[] = [
+  { valueOf: (byte) => BASE64_VALUES[byte] ?? -1, bits: 6, alignments: 4 },
+  { valueOf: hexDigit, bits: 4, alignments: 2 },
+];
+const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, EQUALS] = [0x09, 0x0a, 0x0d, 0x20, 0x3d];
+/** Between runs that do not belong together; UTF-8 has no such byte. */
+const BOUNDARY = 0xff;
+
+/** Runs that hold fewer than `minBytes` bytes are left out, save one that the end of a cut text may have shortened. */
+export function* decodedRuns(view: View, minBytes: number): Generator<View> {
+  for (const alphabet of ALPHABETS) {
+    const runs = findRuns(view, alphabet, minBytes);
+    if (runs.length === 0) continue;
+    for (let alignment = 0; alignment < alphabet.alignments; alignment += 1) {
+      const decoded = decode(view, runs, { alphabet, alignment });
+      if (decoded.bytes.length > 0) yield decoded;
+    }
+  }
+}
+
+interface Run {
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
+/** A run may be broken into lines. */
+function findRuns(
+  { bytes, reachesEnd }: View,
+  { valueOf, bits }: Alphabet,
+  minBytes: number,
+): readonly Run[] {
+  const minLength = Math.floor((minBytes * 8) / bits);
+  const runs: Run[] = [];
+  let from = 0;
+  let length = 0;
+  const end = (to: number) => {
+    const isLast = to === bytes.length && reachesEnd;
+    if (length >= minLength || (isLast && length > 1)) runs.push({ from, to });
+    length = 0;
+  };
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (valueOf(byte) >= 0) {
+      if (length === 0) from = at;
+      length += 1;
+    } else if (length > 0) {
+      const next = skipLineBreak(bytes, at);
+      if (next === at) end(at);
+      else at = next - 1;
+    }
+  }
+  if (length > 0) end(bytes.length);
+  return runs;
+}
+
+/** A line break, and what the next line is indented by. */
+function skipLineBreak(bytes: Uint8Array, at: number): number {
+  let next = bytes[at] === CARRIAGE_RETURN ? at + 1 : at;
+  if (bytes[next] !== LINE_FEED) return at;
+  next += 1;
+  while (bytes[next] === SPACE || bytes[next] === TAB) next += 1;
+  return next;
+}
+
+function decode(
+  view: View,
+  runs: readonly Run[],
+  { alphabet: { valueOf, bits }, alignment }: { alphabet: Alphabet; alignment: number },
+): View {
+  const { bytes } = view;
+  const decoded = startView(bytes.length);
+  for (const { from, to } of runs) {
+    let held = 0;
+    let heldBits = 0;
+    let skipped = 0;
+    // Where the byte begins that is being put together: its first bits may be the last ones of a character.
+    let start = 0;
+    for (let at = from; at < to; at += 1) {
+      const value = valueOf(bytes[at] ?? 0);
+      if (value < 0) continue;
+      if (skipped < alignment) {
+        skipped += 1;
+        continue;
+      }
+      if (heldBits === 0) start = startOf(view, at);
+      held = (held << bits) | value;
+      heldBits += bits;
+      if (heldBits < 8) continue;
+      heldBits -= 8;
+      decoded.push((held >> heldBits) & 0xff, start, endOf(view, at));
+      held &= (1 << heldBits) - 1;
+      start = startOf(view, at);
+    }
+    const padding = bytes[to] === EQUALS ? (bytes[to + 1] === EQUALS ? 2 : 1) : 0;
+    if (padding > 0) decoded.extendLast(endOf(view, to + padding - 1));
+    if (to < bytes.length || !view.reachesEnd)
+      decoded.push(BOUNDARY, endOf(view, to - 1), endOf(view, to - 1));
+  }
+  const isCut = view.reachesEnd && runs.at(-1)?.to === bytes.length;
+  return decoded.finish(isCut);
+}
