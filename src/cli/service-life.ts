@@ -17,7 +17,7 @@ export interface ServiceLifeOptions {
 }
 
 export interface ServiceLife {
-  /** `describe` is asked each second from now on. */
+  /** `describe` is asked each second from now on, less often where it takes its time. */
   readonly ready: (describe: () => string) => void;
   /** Tells that a reload is under way, of `limitMs` at most. */
   readonly reload: <T>(limitMs: number, run: () => Promise<T>) => Promise<T>;
@@ -27,6 +27,8 @@ export interface ServiceLife {
 }
 
 const STATUS_INTERVAL_MS = 1000;
+/** So many times as long as a description took passes before the next one. */
+const STATUS_REST = 500;
 /** What comes before and after the time that something is given. */
 const MARGIN_MS = 15_000;
 
@@ -35,6 +37,7 @@ export function startServiceLife({ notify, watchdogMs, isMoving }: ServiceLifeOp
   let isReady = false;
   let isStopping = false;
   let told = "";
+  let nextAt = 0;
   let describe: () => string = () => "Starting";
   const feed = () => void (isMoving() && notify.send({ WATCHDOG: 1 }));
   const feeding = watchdogMs === null ? null : setInterval(feed, watchdogMs);
@@ -42,7 +45,10 @@ export function startServiceLife({ notify, watchdogMs, isMoving }: ServiceLifeOp
   tell();
 
   function tell(): void {
+    const now = performance.now();
+    if (!notify.isHeard || now < nextAt) return;
     const status = describe();
+    nextAt = now + (performance.now() - now) * STATUS_REST;
     if (isStopping || status === told) return;
     if (notify.send({ STATUS: status })) told = status;
   }

@@ -194,7 +194,9 @@ export function watchLag(
       return reading.consumers.get(durableName(id)) ?? null;
     },
     pausedUntil({ id, source }) {
-      const pause = readings.get(keyOf(source))?.paused.get(durableName(id));
+      const paused = readings.get(keyOf(source))?.paused;
+      if (paused === undefined || paused.size === 0) return null;
+      const pause = paused.get(durableName(id));
       return pause !== undefined && performance.now() < pause.endsAt ? pause.until : null;
     },
     orphans() {

@@ -340,12 +340,14 @@ function keepFloor(
     else if (!isStopped) await guard.advance(consumer.ackFloor);
   }
 
-  async function check(): Promise<void> {
+  function isDue(): boolean {
+    if (isReading) return false;
     // Until the first floor is known, a lost consumer could not be made again at its place.
     const isFirst = guard.size > 0 && (guard.position()?.sequence ?? 0) === 0;
-    const isDue =
-      isFirst || guard.size >= FLOOR_REFRESH_ENTRIES || performance.now() - readAt > FLOOR_REFRESH_MS;
-    if (isReading || !isDue) return;
+    return isFirst || guard.size >= FLOOR_REFRESH_ENTRIES || performance.now() - readAt > FLOOR_REFRESH_MS;
+  }
+
+  async function read(): Promise<void> {
     isReading = true;
     try {
       const consumer = await readConsumer(settings);
@@ -358,7 +360,9 @@ function keepFloor(
   }
 
   const unfollow = followConsumer(settings, (consumer) => void take(consumer)); // Never rejects.
-  const endChecks = startTicks(FLOOR_CHECK_INTERVAL_MS, () => void check()); // Never rejects.
+  const endChecks = startTicks(FLOOR_CHECK_INTERVAL_MS, () => {
+    if (isDue()) void read(); // Never rejects.
+  });
   return {
     stop() {
       isStopped = true;

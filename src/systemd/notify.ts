@@ -6,6 +6,8 @@ import { messageOf } from "#lib/errors.ts";
 export interface Notify {
   /** Why nothing can be told; null: it can be, or nobody wants to know. */
   readonly fault: string | null;
+  /** False: nobody hears anything. */
+  readonly isHeard: boolean;
   /** False: it was not handed over. A line break in a value becomes a space. A full queue is waited for only where the state changes. */
   readonly send: (fields: Readonly<Record<string, string | number | bigint>>) => boolean;
   /** Of CLOCK_MONOTONIC, which `RELOADING` is sent with; clocks of the engine begin with the process. */
@@ -24,7 +26,13 @@ const CHANGES = ["READY", "RELOADING", "STOPPING"];
 const RETRIES = 20;
 const RETRY_MS = 5;
 
-const SILENT: Notify = { fault: null, send: () => false, monotonicMicros: () => 0n, close: () => undefined };
+const SILENT: Notify = {
+  fault: null,
+  isHeard: false,
+  send: () => false,
+  monotonicMicros: () => 0n,
+  close: () => undefined,
+};
 
 /** Never throws: a relay that cannot tell runs all the same. */
 export function openNotify(env: Readonly<Record<string, string | undefined>>): Notify {
@@ -52,6 +60,7 @@ function connect(address: Uint8Array): Notify {
 
   return {
     fault: null,
+    isHeard: true,
     send(fields) {
       const bytes = toBytes(fields);
       const retries = CHANGES.some((name) => name in fields) ? RETRIES : 0;
