@@ -54,6 +54,8 @@ const FAULT_DELAY_MS = 2000;
 const MAX_ENTRIES = 65_536;
 /** So many are dropped at once: the first of a Map is slow to find where one after the other is deleted. */
 const DROPPED_AT_ONCE = 4096;
+/** Of one floor each, which is read every 15 s as a rule: where the stream lost more than the entries, they tell how much. */
+const MAX_WITNESSES = 32;
 /** No stream and no consumer was made then. */
 const NEVER = new Date(0).toISOString();
 const NOTHING: JournalHead = {
@@ -89,6 +91,8 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   let done = new Map<number, bigint>();
   /** Those that the last floor has passed: the server may have told it, and forget it a moment later. */
   let former = new Map<number, bigint>();
+  /** Of the floors before, the oldest first. */
+  let witnesses: JournalEntry[] = [];
   /** Up to here all is done of what the server delivers again; 0: only entries count. */
   let repeatedUpTo = 0;
   /** The highest that the server told since the last alignment. */
@@ -99,10 +103,23 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
 
   function replay(line: JournalLine): void {
     if (line.kind === "head") {
-      head = line.head;
-      passEntries(head.place);
+      setHead(line.head);
+      passEntries(line.head.place);
     } else if (line.entry.sequence > (head?.place ?? -1)) remember(line.entry);
     else former.set(line.entry.sequence, line.entry.timestampNanos);
+  }
+
+  function setHead(next: JournalHead): void {
+    const { witness } = next;
+    head = next;
+    if (witness === null) return;
+    const before = witnesses.filter(({ sequence }) => sequence < witness.sequence);
+    witnesses = [...before, witness].slice(-MAX_WITNESSES);
+  }
+
+  /** With what it told before. */
+  function headsOf(newest: JournalHead): readonly JournalHead[] {
+    return [...witnesses.map((witness) => ({ ...newest, witness })), newest];
   }
 
   function remember({ sequence, timestampNanos }: JournalEntry): void {
@@ -129,6 +146,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   function clear(): void {
     done = new Map();
     former = new Map();
+    witnesses = [];
     repeatedUpTo = 0;
   }
 
@@ -154,7 +172,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   /** What is in memory gets on disk, in one way or the other. */
   async function persist({ isDurable }: { isDurable: boolean }): Promise<void> {
     if (!isRewriteDue()) await journal.flush({ isDurable });
-    else if (head !== null) await journal.rewrite(head, entries());
+    else if (head !== null) await journal.rewrite(headsOf(head), entries());
     else if (isDurable) throw new Error("The consumer is not known yet");
     else return;
     if (isFaulty) logger.info("The journal is written again", { path });
@@ -198,14 +216,14 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   /** The file tells nothing else from now on, whatever becomes of the host. */
   async function replace(next: JournalHead): Promise<void> {
     if (isClosed) return;
-    head = next;
-    await journal.rewrite(next, entries()).catch(onFault);
+    setHead(next);
+    await journal.rewrite(headsOf(next), entries()).catch(onFault);
   }
 
   /** Written soon, and not synced: what is lost of it costs a duplicate. */
   function update(next: JournalHead): void {
     if (isClosed) return;
-    head = next;
+    setHead(next);
     journal.appendHead(next);
     flushSoon();
   }
@@ -228,14 +246,14 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
 
   /** The oldest first. */
   function remembered(): readonly JournalEntry[] {
-    const { witness } = head ?? NOTHING;
-    const messages = [...(witness === null ? [] : [witness]), ...entries()];
+    const messages = [...witnesses, ...entries()];
     return messages.sort((a, b) => a.sequence - b.sequence);
   }
 
   /** What the stream lost, or has other messages in the place of. */
   function dropBeyond(sequence: number): void {
     for (const map of [done, former]) for (const key of map.keys()) if (key > sequence) map.delete(key);
+    witnesses = witnesses.filter((witness) => witness.sequence <= sequence);
   }
 
   async function align(consumer: AlignedConsumer): Promise<void> {
@@ -258,7 +276,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     const proven = continuity.kind === "unknown" ? 0 : Math.min(continuity.sequence, before);
     repeatedUpTo = proven > (ackFloor ?? 0) ? proven : 0;
     const next: JournalHead = { ...pick(consumer), place, witness, completed };
-    if (known === null || sameness !== "same") return replace(next);
+    if (known === null || sameness !== "same" || continuity.kind === "cut") return replace(next);
     const isNews = place !== known.place || (known.witness === null && witness !== null);
     if (isNews) update(next);
   }
@@ -287,7 +305,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
       await persist({ isDurable: true });
     },
     async repair() {
-      if (isRewriteDue() && head !== null) await journal.rewrite(head, entries());
+      if (isRewriteDue() && head !== null) await journal.rewrite(headsOf(head), entries());
     },
     advance,
     async forget() {

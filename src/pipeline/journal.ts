@@ -1,6 +1,6 @@
 // An append-only file of what a subscription has completed, whose every line proves itself by a checksum.
 //
-// The newest head counts. Lines are never changed: once in a while the file is written anew with those that still count.
+// The newest head counts, but for the witnesses of those before. Lines are never changed: once in a while the file is written anew with those that still count.
 
 import { writeSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
@@ -41,7 +41,7 @@ export interface Journal {
    */
   flush: (options: { isDurable: boolean }) => Promise<void>;
   /** Replaces the file as a whole, synced: the old one or the new one is there, never a part. */
-  rewrite: (head: JournalHead, entries: Iterable<JournalEntry>) => Promise<void>;
+  rewrite: (heads: readonly JournalHead[], entries: Iterable<JournalEntry>) => Promise<void>;
   /** The file has no head, a write or sync of it failed, or it has outgrown the entries that count. */
   readonly needsRewrite: (entries: number) => boolean;
   /** Flushes, then closes the file. Whatever is asked for afterwards rejects. */
@@ -120,14 +120,14 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
     });
   }
 
-  function rewrite(newHead: JournalHead, newEntries: Iterable<JournalEntry>): Promise<void> {
-    const newLines = [...newEntries].map(formatEntry);
-    lines = newLines.length + 1;
+  function rewrite(newHeads: readonly JournalHead[], newEntries: Iterable<JournalEntry>): Promise<void> {
+    const newLines = [...newHeads.map(formatHead), ...[...newEntries].map(formatEntry)];
+    lines = newLines.length;
     queued = "";
     isDamaged = false;
     return inOrder(async () => {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      const next = await putInPlace(path, formatHead(newHead) + newLines.join(""));
+      const next = await putInPlace(path, newLines.join(""));
       const previous = file;
       file = next;
       await previous?.close();

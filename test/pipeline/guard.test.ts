@@ -237,6 +237,36 @@ describe("align()", () => {
     ]);
   });
 
+  test("remembers one message of each of the last floors, also when it is opened again", async () => {
+    const path = paths.next();
+    const first = await openAligned(path, { lastSequence: 10_000 });
+    for (let floor = 100; floor <= 5000; floor += 100) {
+      for (let sequence = floor - 99; sequence <= floor; sequence += 1) first.markDone(message(sequence));
+      await first.advance(floor);
+    }
+    await first.close();
+    await using guard = await open(path);
+    for (const each of [first, guard]) {
+      const known =
+        each
+          .position()
+          ?.messages()
+          .map(({ sequence }) => sequence) ?? [];
+      expect(known.filter((sequence) => sequence <= 4900)).toEqual(
+        Array.from({ length: 31 }, (_, index) => 1900 + 100 * index),
+      );
+    }
+    await guard.align({ ...CONSUMER, ackFloor: 2050, continuity: { kind: "cut", sequence: 2000 } });
+    await guard.close();
+    await using again = await open(path);
+    expect(
+      again
+        .position()
+        ?.messages()
+        .map(({ sequence }) => sequence),
+    ).toEqual([1900, 2000]);
+  });
+
   test("remembers the last message of a stream of which all is done, though it completed none", async () => {
     await using guard = await openAligned(paths.next(), {
       ackFloor: 10,

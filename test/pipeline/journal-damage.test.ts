@@ -88,14 +88,14 @@ describe("rewrite()", () => {
     const { journal } = await openJournal(path);
     await mkdir(`${path}.new`);
     expect(journal.needsRewrite(0)).toBe(false);
-    expect(journal.rewrite(HEAD, [])).rejects.toThrow("EISDIR");
+    expect(journal.rewrite([HEAD], [])).rejects.toThrow("EISDIR");
     await journal.flush({ isDurable: true }).catch(() => undefined);
     expect(journal.needsRewrite(0)).toBe(true);
     expect((await readJournal(path)).entries).toEqual(entries(8, 9));
     journal.append(entry(10));
     expect(journal.flush({ isDurable: true })).rejects.toThrow("An earlier write failed");
     await rm(`${path}.new`, { recursive: true });
-    await journal.rewrite(HEAD, entries(8, 10));
+    await journal.rewrite([HEAD], entries(8, 10));
     expect(journal.needsRewrite(0)).toBe(false);
     journal.append(entry(11));
     await journal.close();
@@ -110,7 +110,7 @@ test("a write that fails half way hides nothing, and a rewrite repairs the file"
     import { openJournal } from "#pipeline/journal.ts";
     const { journal } = await openJournal(process.env.JOURNAL);
     const head = { streamCreated: "a", consumerCreated: "b", place: 0, witness: null, completed: 0 };
-    await journal.rewrite(head, []);
+    await journal.rewrite([head], []);
     const seen = [];
     let sequence = 0;
     while (!journal.needsRewrite(1000) && sequence < 1000) {
@@ -121,7 +121,7 @@ test("a write that fails half way hides nothing, and a rewrite repairs the file"
     const late = await journal.flush({ isDurable: true }).then(() => "written", (error) => error.message);
     await Bun.write(Bun.stdout, JSON.stringify({ seen, late }));
     if (process.env.REPAIR === "1") {
-      await journal.rewrite(head, [{ sequence: 5000, timestampNanos: 1n }]);
+      await journal.rewrite([head], [{ sequence: 5000, timestampNanos: 1n }]);
       journal.append({ sequence: 5001, timestampNanos: 1n });
     }
     await journal.close().catch(() => undefined);

@@ -24,7 +24,7 @@ describe("openJournal()", () => {
   test("tells what was rewritten and what was appended, in order", async () => {
     const path = paths.next();
     const { journal } = await openJournal(path);
-    await journal.rewrite(HEAD, [entry(12), entry(9)]);
+    await journal.rewrite([HEAD], [entry(12), entry(9)]);
     for (const each of [entry(8), entry(20), entry(10)]) journal.append(each);
     await journal.close();
     const expected = [12, 9, 8, 20, 10].map(entry);
@@ -51,7 +51,7 @@ describe("openJournal()", () => {
   test("takes the newest head", async () => {
     const path = paths.next();
     const { journal } = await openJournal(path);
-    await journal.rewrite(HEAD, [entry(8)]);
+    await journal.rewrite([HEAD], [entry(8)]);
     journal.appendHead({ ...HEAD, place: 8, witness: null });
     journal.append(entry(9));
     await journal.close();
@@ -70,7 +70,7 @@ describe("openJournal()", () => {
     expect(journal.needsRewrite(0)).toBe(true);
     expect(journal.flush({ isDurable: true })).rejects.toThrow();
     await rm(path, { recursive: true });
-    await journal.rewrite(HEAD, [entry(8)]);
+    await journal.rewrite([HEAD], [entry(8)]);
     await journal.close();
     expect(await readJournal(path)).toEqual({ head: HEAD, entries: [entry(8)] });
   });
@@ -111,7 +111,7 @@ describe("flush()", () => {
     const busy = journal.flush({ isDurable: true });
     journal.append(entry(8));
     const flushed = journal.flush({ isDurable: true });
-    const rewritten = journal.rewrite(HEAD, [entry(8)]);
+    const rewritten = journal.rewrite([HEAD], [entry(8)]);
     journal.append(entry(9));
     await journal.flush({ isDurable: true });
     expect((await readJournal(path)).entries).toEqual(entries(8, 9));
@@ -127,7 +127,7 @@ describe("rewrite()", () => {
     const before = await stat(path);
     const { journal } = await openJournal(path);
     journal.append(entry(10));
-    await journal.rewrite({ ...HEAD, place: 9 }, [entry(30)]);
+    await journal.rewrite([{ ...HEAD, place: 9 }], [entry(30)]);
     journal.append(entry(31));
     await journal.close();
     expect(await readJournal(path)).toEqual({ head: { ...HEAD, place: 9 }, entries: entries(30, 31) });
@@ -143,7 +143,7 @@ describe("rewrite()", () => {
     await journal.flush({ isDurable: false });
     expect(journal.needsRewrite(2000)).toBe(false);
     expect(journal.needsRewrite(100)).toBe(true);
-    await journal.rewrite(HEAD, [entry(2000)]);
+    await journal.rewrite([HEAD], [entry(2000)]);
     expect(journal.needsRewrite(1)).toBe(false);
     await journal.close();
     expect((await readJournal(path)).entries).toEqual([entry(2000)]);
@@ -169,7 +169,7 @@ test("nothing is written after close()", async () => {
   const before = await readFile(path, "latin1");
   journal.append(entry(9));
   expect(journal.flush({ isDurable: true })).rejects.toThrow("The journal is closed");
-  expect(journal.rewrite(HEAD, [])).rejects.toThrow("The journal is closed");
+  expect(journal.rewrite([HEAD], [])).rejects.toThrow("The journal is closed");
   expect(journal.close()).rejects.toThrow("The journal is closed");
   expect(await readFile(path, "latin1")).toBe(before);
 });

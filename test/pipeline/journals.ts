@@ -52,6 +52,6 @@ export async function readJournal(
 
 export async function writeJournal(path: string, written: readonly JournalEntry[]): Promise<void> {
   const { journal } = await openJournal(path);
-  await journal.rewrite(HEAD, written);
+  await journal.rewrite([HEAD], written);
   await journal.close();
 }
