@@ -21,9 +21,9 @@ export const STREAM = "WORK";
 export const LETTERS = "DLQ";
 export const BUCKET = "relay";
 
-/** Every so many is rejected for good, and every so many is taken at the second try. */
+/** Every so many is rejected for good, and every so many is taken at the second try, a second later: what is in order waits. */
 const POISON_EVERY = 50;
-const RETRY_EVERY = 37;
+const RETRY_EVERY = 333;
 const REPLICAS = 3;
 const PUBLISH_MS = 2000;
 
