@@ -34,7 +34,6 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["delivery"],
   jose: ["http", "callback", "nats", "config"],
   "node-forge": ["keystore"],
-  "jks-js": ["keystore"],
   valibot: ["config", "http", "nats"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],

@@ -40,13 +40,13 @@ test.each<[string, unknown, readonly string[]]>([
         "is not empty",
     ],
   ],
-])("resolveSecrets() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("resolveSecrets() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });
 
-test("resolveSecrets() refuses a credential that is a path", () => {
+test("resolveSecrets() refuses a credential that is a path", async () => {
   const env = { CREDENTIALS_DIRECTORY: "/run/credentials/relay.service" };
-  const faults = faultsOf(withDelivery({ callbackUrl: { credential: "../../etc/passwd" } }), { env });
+  const faults = await faultsOf(withDelivery({ callbackUrl: { credential: "../../etc/passwd" } }), { env });
   expect(faults).toEqual([`${D}.callbackUrl: allowed: the name of a credential, not a path`]);
 });
 
@@ -78,37 +78,37 @@ test("resolveSecrets() reads environment, files and credentials, less one line b
   expect(refusal).toContain("headers[0].value: allowed: Latin-1 characters");
 });
 
-test("resolveSecrets() reads nothing without secrets", () => {
+test("resolveSecrets() reads nothing without secrets", async () => {
   const context = { ...EMPTY_CONTEXT, withoutSecrets: true };
   const file = withDelivery({ callbackUrl: { env: "URL" }, headers: [{ name: "X", value: { file: "/x" } }] });
-  expect(faultsOf(file, context)).toEqual([]);
+  expect(await faultsOf(file, context)).toEqual([]);
   expect(resolveSecrets(file, context).hidden).toEqual([]);
 });
 
-test("resolveSecrets() takes metadata for what it is", () => {
+test("resolveSecrets() takes metadata for what it is", async () => {
   const [subscription] = [{ id: "a", metadata: { kind: "secret", env: "HOME" }, configuration: {} }];
   const configuration = { entrypointId: "webhook", callbackUrl: "http://h/" };
-  expect(faultsOf({ ...FILE, subscriptions: [{ ...subscription, configuration }] })).toEqual([]);
+  expect(await faultsOf({ ...FILE, subscriptions: [{ ...subscription, configuration }] })).toEqual([]);
 });
 
-test("resolveSecrets() hides what a file holds in several lines, line by line", () => {
+test("resolveSecrets() hides what a file holds in several lines, line by line", async () => {
   const creds = [
     "-----BEGIN NATS USER JWT-----",
     "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ",
     "------END NATS USER JWT------",
   ].join("\n");
   const file = { ...FILE, nats: { auth: { type: "creds", content: { file: "/relay.creds" } } } };
-  const { secrets } = configOf(file, { readFile: () => creds });
+  const { secrets } = await configOf(file, { readFile: () => creds });
   expect(secrets).toEqual([creds, "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ"]);
 });
 
-test("resolveSecrets() does not hide user names, media types and URLs that the file spells out", () => {
+test("resolveSecrets() does not hide user names, media types and URLs that the file spells out", async () => {
   const file = withDelivery({
     callbackUrl: "https://example.com/hooks/orders",
     headers: [{ name: "accept", value: "application/json" }],
     auth: { type: "basic", basic: { username: "username", password: "a-very-secured-password" } },
   });
-  const { secrets } = configOf(file);
+  const { secrets } = await configOf(file);
   expect(secrets).toEqual([
     "a-very-secured-password",
     Buffer.from("username:a-very-secured-password").toString("base64"),

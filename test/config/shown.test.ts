@@ -165,8 +165,8 @@ const FULL = {
   ],
 };
 
-test("toShown() shows no secret of a file, and what is shown is taken as a file again", () => {
-  const { secrets } = configOf(FULL);
+test("toShown() shows no secret of a file, and what is shown is taken as a file again", async () => {
+  const { secrets } = await configOf(FULL);
   const shown = toShown(fileOf(FULL), createMask(secrets));
   const text = JSON.stringify(shown);
   expect(secrets.length).toBeGreaterThan(4);
