@@ -18,6 +18,7 @@ import type { Sealer } from "#nats/sealing.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { applicationOf, findForeign, findMasked, withApplication } from "./api-body.ts";
 import { findExcess } from "./api-limits.ts";
+import { findDeniedTargets } from "./denied-targets.ts";
 import { createStoreBudgets } from "./store-budgets.ts";
 
 export interface ApiSubscription {
@@ -174,6 +175,8 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     if (parsed.kind === "invalid") return parsed;
     const masked = findMasked(ownBody);
     if (masked.length > 0) return { kind: "invalid", faults: masked };
+    const denied = findDeniedTargets(parsed.subscription, parsed.entry);
+    if (denied.length > 0) return { kind: "invalid", faults: denied };
     const { id } = parsed.subscription;
     if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
     const excess = findExcess(parsed.subscription, { known, unusable: faults });
