@@ -7,6 +7,7 @@ import { RelayError } from "#lib/errors.ts";
 import type { Finding } from "#nats/finding.ts";
 import { inspectNats } from "#nats/inspect.ts";
 import type { Output } from "./output.ts";
+import { findReadableSecrets } from "./readable-secrets.ts";
 
 export interface CheckOptions {
   readonly path: string;
@@ -45,7 +46,7 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
     : null;
   const server = inspection?.server ?? null;
   const mask = createMask(config.secrets);
-  const findings = [...listRemarks(config), ...(inspection?.findings ?? [])].map(
+  const findings = [...listRemarks(path, config), ...(inspection?.findings ?? [])].map(
     ({ level, about, message }): Finding => ({ level, about, message: toOneLine(mask(message)) }),
   );
   if (json) {
@@ -77,7 +78,10 @@ function listFaults(report: string): readonly Finding[] {
   return lines.map((line) => ({ level: "error", about: "config", message: line.trim() }));
 }
 
-function listRemarks({ warnings, unused }: Config): readonly Finding[] {
+function listRemarks(path: string, config: Config): readonly Finding[] {
+  const { unused } = config;
+  const readable = findReadableSecrets(path, config);
+  const warnings = readable === null ? config.warnings : [readable, ...config.warnings];
   return [
     ...warnings.map((message): Finding => ({ level: "warning", about: "config", message })),
     ...unused.map((message): Finding => ({ level: "note", about: "config", message })),

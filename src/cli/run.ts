@@ -7,6 +7,7 @@ import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
 import { watchConfig } from "#config/watch.ts";
 import { RelayError } from "#lib/errors.ts";
+import { findStateFault } from "#lib/state-directory.ts";
 import { createLogger, type LogLevel } from "#lib/logger.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import type { Notify } from "#systemd/notify.ts";
@@ -39,6 +40,11 @@ export async function run(options: RunOptions): Promise<number> {
   if (config === null) {
     watch.close();
     return 0;
+  }
+  const stateFault = findStateFault(config.state.directory);
+  if (stateFault !== null) {
+    watch.close();
+    throw new RelayError("config-invalid", `Cannot use state.directory: ${stateFault}`);
   }
   const secretMask = createSecretMask(config.secrets);
   const logger = createLogger({

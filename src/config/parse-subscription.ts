@@ -200,7 +200,8 @@ function denyingPrivate(subscription: Subscription): Subscription {
   return { ...subscription, callback: { ...callback, route: { ...callback.route, addresses } } };
 }
 
-function holdsSecret(value: unknown): boolean {
+/** Itself, not by reference. */
+export function holdsSecret(value: unknown): boolean {
   if (isSecret(value)) return !value.isPublic && value.source.kind === "inline";
   return isObject(value) && Object.values(value).some(holdsSecret);
 }
