@@ -118,7 +118,9 @@ test("inside a room by ./file.ts, across rooms by #room/file.ts", () => {
         return [`imports ${name}`];
       if (name.startsWith(`#${room}/`)) return [`imports ${name}`];
       const isLocal = name.startsWith(".") || name.startsWith("#");
-      return isLocal && !/\.(?:tsx?|json|css|js)$/.test(name) ? [`imports ${name} without its ending`] : [];
+      return isLocal && !/\.(?:tsx?|json|css|js|txt)$/.test(name)
+        ? [`imports ${name} without its ending`]
+        : [];
     }),
   );
   expect(found).toEqual([]);
