@@ -7,6 +7,7 @@
 import { $ } from "bun";
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
+import { findBundled, PACKAGE_NOTICES, toNotices } from "./.package/bundled.ts";
 import { makePackages } from "./.package/package.ts";
 import packageJson from "./package.json" with { type: "json" };
 
@@ -20,9 +21,13 @@ const TARGETS = [
 ] as const;
 type Target = (typeof TARGETS)[number];
 
+/** The packages are looked at once, whatever is built. */
+const notices = toNotices(await findBundled());
+
 async function build(outfile: string, target: Target | null): Promise<void> {
   const result = await Bun.build({
     entrypoints: ["src/main.ts"],
+    files: { [PACKAGE_NOTICES]: notices },
     format: "esm",
     minify: true,
     sourcemap: "inline",

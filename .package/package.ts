@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { toUnit } from "#systemd/unit.ts";
+import { findBundled, readEngineParts } from "./bundled.ts";
+import { toSbom } from "./sbom.ts";
 
 export interface PackageOptions {
   /** Where the packages go. */
@@ -63,6 +65,13 @@ async function toSharedFiles(native: string, { version, time }: PackageOptions):
     "usr/share/fish/vendor_completions.d/relay.fish": await reference("fish"),
     "usr/share/man/man1/relay.1.gz": gzipSync(await reference("man"), { level: 9 }),
     "usr/share/doc/relay/copyright": await part("copyright"),
+    "usr/share/doc/relay/notices.gz": gzipSync(await $`${native} licenses`.text(), { level: 9 }),
+    "usr/share/doc/relay/relay.cdx.json": toSbom({
+      version,
+      time,
+      packages: await findBundled(),
+      engine: await readEngineParts(),
+    }),
     "usr/share/doc/relay/changelog.gz": gzipSync(changelog, { level: 9 }),
     "usr/share/doc/relay/examples/relay.config.json": await Bun.file(
       join(PARTS, "../relay.config.json"),

@@ -34,7 +34,6 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["delivery"],
   jose: ["http", "callback", "nats", "config"],
   "node-forge": ["keystore"],
-  "jks-js": ["keystore"],
   valibot: ["config", "http", "nats"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
@@ -119,7 +118,9 @@ test("inside a room by ./file.ts, across rooms by #room/file.ts", () => {
         return [`imports ${name}`];
       if (name.startsWith(`#${room}/`)) return [`imports ${name}`];
       const isLocal = name.startsWith(".") || name.startsWith("#");
-      return isLocal && !/\.(?:tsx?|json|css|js)$/.test(name) ? [`imports ${name} without its ending`] : [];
+      return isLocal && !/\.(?:tsx?|json|css|js|txt)$/.test(name)
+        ? [`imports ${name} without its ending`]
+        : [];
     }),
   );
   expect(found).toEqual([]);

@@ -15,6 +15,12 @@ export function withApplication(body: unknown, application: string | null): unkn
   return { application, ...body };
 }
 
+/** Null: it says none, or no text. */
+export function applicationOf(body: unknown): string | null {
+  const application = isObject(body) ? body["application"] : undefined;
+  return typeof application === "string" ? application : null;
+}
+
 /** Looked for before all else: what another entrypoint is called, or made of, must not show in other faults. */
 export function findForeign(
   body: unknown,

@@ -1,8 +1,13 @@
 // The subscriptions made by API: kept in the bucket of the cluster, sealed where they hold secrets, and run by every relay.
 
 import type { ConfigOrigin } from "#config/resolve.ts";
-import { type ParsedSubscription, parseSubscription } from "#config/parse-subscription.ts";
+import {
+  type ParsedSubscription,
+  parseSubscription,
+  type SubscriptionScope,
+} from "#config/parse-subscription.ts";
 import { toShown } from "#config/shown.ts";
+import type { ReadStores } from "#config/stores.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Registry, Unusable, WantedRevisions, WriteOptions, WriteOutcome } from "#http/registry.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -10,8 +15,10 @@ import type { Logger } from "#lib/logger.ts";
 import type { Bucket, Condition } from "#nats/bucket.ts";
 import type { Sealer } from "#nats/sealing.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
-import { findForeign, findMasked, withApplication } from "./api-body.ts";
+import { applicationOf, findForeign, findMasked, withApplication } from "./api-body.ts";
 import { findExcess } from "./api-limits.ts";
+import { findDeniedTargets } from "./denied-targets.ts";
+import { createStoreBudgets } from "./store-budgets.ts";
 
 export interface ApiSubscription {
   readonly subscription: Subscription;
@@ -19,6 +26,9 @@ export interface ApiSubscription {
   readonly revision: () => number;
   /** As it may be shown. */
   readonly definition: () => unknown;
+  /** What its key stores cost at each start. */
+  readonly iterations: number;
+  readonly stores: ReadStores;
 }
 
 export interface ApiSubscriptions extends Pick<Registry, "create" | "replace" | "remove"> {
@@ -65,6 +75,10 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
   const { bucket, sealer, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
+  const budgets = createStoreBudgets(known, { now: () => performance.now() });
+  const closing = new AbortController();
+  /** Of those that were just written: what was read for the check is not read again. */
+  const written = new Map<string, ReadStores>();
   let reading: Promise<void> = Promise.resolve();
   const forget = bucket.onChange((key) => {
     if (key.startsWith(PREFIX)) void readSoon([key.slice(PREFIX.length)]); // Never rejects.
@@ -88,16 +102,22 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
       return;
     }
     try {
-      const parsed = parse(await unpack(entry.value, id), id);
+      const body = await unpack(entry.value, id);
+      const budget = budgets.createForReading(id, closing.signal);
+      const former = written.get(id) ?? known.get(id)?.stores ?? null;
+      const parsed = await parse(body, { id, budget, former });
       if (parsed.kind !== "valid") throw new Error(describe(parsed));
       faults.delete(id);
       known.set(id, {
         subscription: parsed.subscription,
+        iterations: parsed.iterations,
+        stores: parsed.stores,
         // The same that was written again is not read anew.
         revision: () => Math.max(entry.revision, revisionOf(id, entry.value)),
         definition: () => toShown(parsed.entry),
       });
     } catch (error) {
+      if (closing.signal.aborted) return;
       const reason = messageOf(error);
       known.delete(id);
       if (faults.get(id) !== reason)
@@ -111,8 +131,11 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     return entry?.value === value ? entry.revision : 0;
   }
 
-  function parse(body: unknown, id: string | null): ParsedSubscription {
-    return parseSubscription(body, { origin: origin(), id, takenIds: fileIds(), now: new Date() });
+  function parse(
+    body: unknown,
+    own: Pick<SubscriptionScope, "id" | "budget" | "former">,
+  ): Promise<ParsedSubscription> {
+    return parseSubscription(body, { ...own, origin: origin(), takenIds: fileIds(), now: new Date() });
   }
 
   async function unpack(value: string, id: string): Promise<unknown> {
@@ -136,11 +159,20 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     const ownBody = withApplication(body, options.application);
     const foreign = findForeign(ownBody, { ...options, entrypoints: origin().file.entrypoints });
     if (foreign !== null) return { kind: "invalid", faults: [foreign] };
-    const parsed = parse(ownBody, options.id);
+    using budget = budgets.openForWrite({
+      id: options.id,
+      application: applicationOf(ownBody),
+      caller: options.application,
+      signal: options.signal,
+    });
+    const former = options.id === null ? null : (known.get(options.id)?.stores ?? null);
+    const parsed = await parse(ownBody, { id: options.id, budget, former });
     if (parsed.kind === "taken") return TAKEN;
     if (parsed.kind === "invalid") return parsed;
     const masked = findMasked(parsed.entry);
     if (masked.length > 0) return { kind: "invalid", faults: masked };
+    const denied = findDeniedTargets(parsed.subscription, parsed.entry);
+    if (denied.length > 0) return { kind: "invalid", faults: denied };
     const { id } = parsed.subscription;
     if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
     const excess = findExcess(parsed.subscription, { known, unusable: faults });
@@ -152,7 +184,9 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     if (result.kind !== "written") return result;
     const isNew = expectedRevision === 0;
     logger.info(isNew ? "Subscription made by API" : "Subscription replaced by API", { subscription: id });
+    written.set(id, parsed.stores);
     await readSoon([id]);
+    written.delete(id);
     // Whoever waits for what is missing, such as the stream, is the subscription itself.
     await settlesWithin(makeDurable(parsed.subscription), DURABLE_MS, { signal });
     return { kind: "written", id, revision: result.revision, isNew };
@@ -196,7 +230,10 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
       return { kind: "written", id, revision: result.revision, isNew: false };
     },
     reread: () => readSoon(bucket.list(PREFIX).map(({ key }) => key.slice(PREFIX.length))),
-    close: forget,
+    close() {
+      forget();
+      closing.abort();
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 // The composition root: builds every part from a config, joins them, changes them with it, and takes them down in the right order.
 
 import { join } from "node:path";
+import { findAddressFault } from "#callback/own-addresses.ts";
 import type { Config } from "#config/resolve.ts";
 import { toShown } from "#config/shown.ts";
 import { createActivity } from "#http/activity.ts";
@@ -62,6 +63,8 @@ const STOPS = "Cannot take the config: the relay stops";
 export async function startApp(initial: Config, options: AppOptions): Promise<App> {
   const { logger, observers, reload } = options;
   const startedAt = new Date();
+  const addressFault = findAddressFault();
+  if (addressFault !== null) logger.warn(addressFault);
   let config = initial;
   let loadedAt = startedAt;
   let core: Core | null = null;

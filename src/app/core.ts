@@ -34,6 +34,7 @@ import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createApiSubscriptions } from "./api-subscriptions.ts";
 import { createClearAway } from "./clear-away.ts";
 import { followDeadLetters } from "./follow-dead-letters.ts";
+import { createDenialLog } from "./log-observer.ts";
 import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry } from "./registry.ts";
 import { shareDeadLetters } from "./share-dead-letters.ts";
@@ -143,7 +144,10 @@ export function startCore(initial: Config, options: CoreOptions): Core {
         openCallbacks.keep(
           wanted.id,
           progress.watch(
-            openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),
+            openCallback(wanted.callback, {
+              connections: concurrencyOf(wanted),
+              onDenied: createDenialLog(own),
+            }),
             wanted.callback.readTimeoutMs,
           ),
         ),

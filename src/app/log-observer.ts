@@ -1,5 +1,6 @@
 // What the process log says of messages: one line each at debug level, and louder where something went missing.
 
+import type { OnDenied } from "#callback/connector.ts";
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Observer, Settled } from "#pipeline/observer.ts";
@@ -56,6 +57,16 @@ export function createLogObserver(logger: Logger): Observer {
           }
       }
     },
+  };
+}
+
+/** Which address a name had that may not be called: what others are shown does not say it. Once, until it is another. */
+export function createDenialLog(logger: Logger): OnDenied {
+  let last = "";
+  return ({ host, address }) => {
+    if (last === `${host} ${address}`) return;
+    last = `${host} ${address}`;
+    logger.warn("Address denied", { host, address });
   };
 }
 

@@ -8,7 +8,7 @@ import { createMask, type Mask } from "#lib/mask.ts";
 import { VERSION } from "#lib/version.ts";
 import { toAnswerOutcome } from "./answer.ts";
 import { hideCredentials, withAuthorization } from "./authorization.ts";
-import { addressOf, createDial } from "./connector.ts";
+import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { prepareEarly } from "./early.ts";
 import { toException } from "./exception.ts";
@@ -78,12 +78,12 @@ export interface CallbackStats {
 /** `connections`: how many sends its caller lets run at once. Nothing is connected before the first one. */
 export function openCallback(
   settings: CallbackSettings,
-  { connections: maxFree }: { readonly connections: number },
+  { connections: maxFree, onDenied }: { readonly connections: number; readonly onDenied?: OnDenied },
 ): Callback {
   const { url, method, displayUrl, route, readTimeoutMs, idleTimeoutMs } = settings;
   const address = addressOf(url);
   const slots = createSlots(
-    { origin: url.origin, dial: createDial({ url, route }), idleTimeoutMs },
+    { origin: url.origin, dial: createDial({ url, route, onDenied }), idleTimeoutMs },
     { maxFree },
   );
   const line: Line = {
@@ -91,7 +91,7 @@ export function openCallback(
     target: toTarget(url, proxyFor(url, route.proxy)),
     address,
     slots,
-    tokens: createTokenSource(settings),
+    tokens: createTokenSource(settings, onDenied),
     limitMs: readTimeoutMs,
   };
   const builder = createRequestBuilder(settings, VERSION);

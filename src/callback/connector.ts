@@ -9,6 +9,7 @@ import { proxyFor } from "#delivery/proxy.ts";
 import { connectToHost, type Destination } from "./connect-tcp.ts";
 import { type Dialled, toFailed } from "./dialled.ts";
 import { toConnectException, toDeniedException, toException, toProxyException } from "./exception.ts";
+import { ownAddresses } from "./own-addresses.ts";
 import { createOpenedSockets, type OpenedSockets } from "./opened-sockets.ts";
 import { openTunnel } from "./proxy-tunnel.ts";
 import { createTlsStep } from "./tls-step.ts";
@@ -19,18 +20,22 @@ export type Dial = (onEnd: (dialled: Dialled) => void) => () => void;
 export interface DialSettings {
   readonly url: URL;
   readonly route: Route;
+  /** For the operator: what the name stands for is in no exception. */
+  readonly onDenied?: OnDenied | undefined;
 }
+
+export type OnDenied = (denied: { readonly host: string; readonly address: string }) => void;
 
 const KEEP_ALIVE_PROBE_MS = 60_000;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
-export function createDial({ url, route }: DialSettings): Dial {
+export function createDial({ url, route, onDenied = () => undefined }: DialSettings): Dial {
   const timeoutMs = route.connectTimeoutMs;
   const address = addressOf(url);
   const destination = destinationOf(url);
   const { host } = destination;
   const proxy = proxyFor(url, route.proxy);
-  const isAllowed = createAddressCheck(route.addresses);
+  const isAllowed = createAddressCheck(route.addresses, ownAddresses);
   const secure = url.protocol === "https:" ? createTlsStep(route.tls, { host, address }) : null;
 
   async function connect(sockets: OpenedSockets): Promise<Dialled> {
@@ -44,7 +49,8 @@ export function createDial({ url, route }: DialSettings): Dial {
       case "connected":
         return reached;
       case "denied":
-        return toFailed(toDeniedException(address, reached.address));
+        onDenied({ host, address: reached.address });
+        return toFailed(toDeniedException(address, null));
       case "failed":
         return toFailed(toConnectException(reached.error, address));
     }

@@ -79,9 +79,10 @@ export function toConnectReason(error: unknown): string {
   return DNS_REASONS[code] ?? CONNECT_REASONS[code] ?? reasonOf(error);
 }
 
-/** `denied`: the address that `address` has. */
-export function toDeniedException(address: string, denied: string): Exception {
-  return toException("address-denied", `Not allowed to call ${address}: its address ${denied} is denied`);
+/** `denied`: an address that was called as such; what a name stands for is not told to whoever only knows the name. */
+export function toDeniedException(address: string, denied: string | null): Exception {
+  const which = denied === null ? "its address" : `its address ${denied}`;
+  return toException("address-denied", `Not allowed to call ${address}: ${which} is denied`);
 }
 
 /** `reason` goes on from "the proxy …". */

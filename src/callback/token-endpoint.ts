@@ -5,7 +5,7 @@ import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { VERSION } from "#lib/version.ts";
 import { createConnection } from "./connection.ts";
-import { addressOf, createDial } from "./connector.ts";
+import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
 import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
 import { toTarget } from "./target.ts";
@@ -18,6 +18,7 @@ export interface TokenEndpointSettings {
   readonly route: Route;
   /** For one request and its answer, connecting included. */
   readonly timeoutMs: number;
+  readonly onDenied: OnDenied | undefined;
 }
 
 export interface TokenEndpoint {
@@ -30,13 +31,18 @@ export interface TokenEndpoint {
 /** The part of its lifetime after which a token is due. */
 const DUE_PART = 0.8;
 
-export function createTokenEndpoint({ auth, route, timeoutMs }: TokenEndpointSettings): TokenEndpoint {
+export function createTokenEndpoint({
+  auth,
+  route,
+  timeoutMs,
+  onDenied,
+}: TokenEndpointSettings): TokenEndpoint {
   const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
   const target = toTarget(url, proxyFor(url, route.proxy));
   const querySecrets = [url.search.slice(1), ...url.searchParams.values()];
   const connection = createConnection({
     origin: url.origin,
-    dial: createDial({ url, route }),
+    dial: createDial({ url, route, onDenied }),
     idleTimeoutMs: timeoutMs,
   });
   let isClosed = false;

@@ -1,6 +1,7 @@
 // The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
+import type { OnDenied } from "./connector.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import type { AccessToken, TokenResult } from "./token-result.ts";
 
@@ -27,9 +28,12 @@ const RENEWAL_PAUSE_MS = 1000;
 const MAX_RECENT = 4;
 
 /** Null: the callback asks for no access token. */
-export function createTokenSource({ auth, route, readTimeoutMs }: CallbackSettings): TokenSource | null {
+export function createTokenSource(
+  { auth, route, readTimeoutMs }: CallbackSettings,
+  onDenied: OnDenied | undefined,
+): TokenSource | null {
   if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
-  const endpoint = createTokenEndpoint({ auth, route, timeoutMs: readTimeoutMs });
+  const endpoint = createTokenEndpoint({ auth, route, timeoutMs: readTimeoutMs, onDenied });
   let held: AccessToken | null = null;
   let recent: readonly string[] = [];
   let pending: Promise<TokenResult> | null = null;

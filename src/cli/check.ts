@@ -7,6 +7,7 @@ import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import type { Finding } from "#nats/finding.ts";
 import { inspectNats } from "#nats/inspect.ts";
 import type { Output } from "./output.ts";
+import { findReadableSecrets } from "./readable-secrets.ts";
 
 export interface CheckOptions {
   readonly path: string;
@@ -44,7 +45,7 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
     ? await inspectNats(nats, subscriptions, { bucket: state.bucket, signal: stopping })
     : null;
   const server = inspection?.server ?? null;
-  const findings = [...listRemarks(config), ...(inspection?.findings ?? [])];
+  const findings = [...listRemarks(path, config), ...(inspection?.findings ?? [])];
   if (json) {
     const counts = countParts(config);
     io.stdout(toSafeJson({ path, valid: true, ...counts, ...(connect ? { server } : {}), findings }));
@@ -74,7 +75,10 @@ function listFaults(report: string): readonly Finding[] {
   return lines.map((line) => ({ level: "error", about: "config", message: line.trim() }));
 }
 
-function listRemarks({ warnings, unused }: Config): readonly Finding[] {
+function listRemarks(path: string, config: Config): readonly Finding[] {
+  const { unused } = config;
+  const readable = findReadableSecrets(path, config);
+  const warnings = readable === null ? config.warnings : [readable, ...config.warnings];
   return [
     ...warnings.map((message): Finding => ({ level: "warning", about: "config", message })),
     ...unused.map((message): Finding => ({ level: "note", about: "config", message })),

@@ -171,6 +171,13 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     );
   }
   program
+    .command("licenses")
+    .description("print the licences and notices of what the binary is made of")
+    .action(async () => {
+      const { runLicenses } = await import("./licenses.ts");
+      finish(await runLicenses(io));
+    });
+  program
     .command("reference")
     .argument("[format]", "man, bash, zsh or fish", "man")
     .description("print the manual page, or the completions of a shell")

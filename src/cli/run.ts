@@ -3,7 +3,10 @@
 import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";
 import { loadConfig } from "#config/load.ts";
+import type { Config } from "#config/resolve.ts";
 import { watchConfig } from "#config/watch.ts";
+import { RelayError } from "#lib/errors.ts";
+import { findStateFault } from "#lib/state-directory.ts";
 import { createLogger, type LogLevel } from "#lib/logger.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import type { Notify } from "#systemd/notify.ts";
@@ -32,7 +35,16 @@ export async function run(options: RunOptions): Promise<number> {
   const { configPath, env, stopping, write, notify } = options;
   let onChange: () => void = () => undefined;
   const watch = await watchConfig(configPath, { onChange: () => onChange() });
-  const config = await loadConfig(configPath, { env });
+  const config = await loadUnlessStopped(configPath, { env, signal: stopping });
+  if (config === null) {
+    watch.close();
+    return 0;
+  }
+  const stateFault = findStateFault(config.state.directory);
+  if (stateFault !== null) {
+    watch.close();
+    throw new RelayError("config-invalid", `Cannot use state.directory: ${stateFault}`);
+  }
   const logger = createLogger({
     ...config.logs,
     write,
@@ -86,6 +98,19 @@ export async function run(options: RunOptions): Promise<number> {
   await app.stop();
   logger.info("Relay stopped");
   return 0;
+}
+
+/** null: `signal` aborted while key stores were read. */
+async function loadUnlessStopped(
+  path: string,
+  { env, signal }: { env: RunOptions["env"]; signal: AbortSignal },
+): Promise<Config | null> {
+  try {
+    return await loadConfig(path, { env, signal });
+  } catch (error) {
+    if (error instanceof RelayError && error.code === "unavailable" && signal.aborted) return null;
+    throw error;
+  }
 }
 
 function describe({ runtime }: App, refused: string | null): string {

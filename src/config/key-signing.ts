@@ -31,7 +31,7 @@ const MIN_SECRET_BYTES = { HMAC_HS256: 32, HMAC_HS384: 48, HMAC_HS512: 64 } as c
 /** How a JKS file begins in base64, which looks like a path. */
 const JKS_BASE64 = "/u3+7Q";
 
-export function readSigningKey(jwt: Jwt, scope: StoreScope): Reading<ReadSigningKey> {
+export async function readSigningKey(jwt: Jwt, scope: StoreScope): Promise<Reading<ReadSigningKey>> {
   const { signatureAlgorithm: algorithm, keySource } = jwt;
   const value = jwt.keyContent === undefined ? undefined : scope.secrets.valueOf(jwt.keyContent);
   if (algorithm === undefined || keySource === undefined || value === undefined) return UNKNOWN;
@@ -40,7 +40,7 @@ export function readSigningKey(jwt: Jwt, scope: StoreScope): Reading<ReadSigning
     // Another source is a fault of its own.
     return keySource === "INLINE" ? readSecretKey(content, { jwt, algorithm }) : UNKNOWN;
   }
-  const found = readRsaKey(content, { jwt, scope });
+  const found = await readRsaKey(content, { jwt, scope });
   if (found.kind !== "read") return found;
   const { key, chain } = found.value;
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
@@ -70,10 +70,13 @@ function readSecretKey(
   return read({ key: { kind: "hmac", secret }, chain: [] });
 }
 
-function readRsaKey(content: Content, { jwt, scope }: { jwt: Jwt; scope: StoreScope }): Reading<Identity> {
+async function readRsaKey(
+  content: Content,
+  { jwt, scope }: { jwt: Jwt; scope: StoreScope },
+): Promise<Reading<Identity>> {
   const bytes = readKeyBytes(content, { jwt, scope });
   if (bytes.kind !== "read") return bytes;
-  return isStore(jwt) ? readStoredKey(bytes.value, { jwt, scope }) : readPemKey(bytes.value, jwt);
+  return isStore(jwt) ? readStoredKey(bytes.value, { jwt, scope }) : readPemKey(bytes.value, { jwt, scope });
 }
 
 function isStore({ keySource }: Jwt): boolean {
@@ -113,20 +116,25 @@ function toPem(text: string): string {
   return `-----BEGIN ${label} KEY-----\n${der.toString("base64")}\n-----END ${label} KEY-----\n`;
 }
 
-function readPemKey(source: Given<Buffer>, jwt: Jwt): Reading<Identity> {
+async function readPemKey(
+  source: Given<Buffer>,
+  { jwt, scope }: { jwt: Jwt; scope: StoreScope },
+): Promise<Reading<Identity>> {
   const found = readPrivateKey(source);
   if (found.kind !== "read") return found;
   const key = found.value;
   if (jwt.x509CertChain !== "X5C") return read({ key, chain: [] });
   const certificates = findCertificates(source);
   if (certificates.kind !== "read") return certificates;
-  return read({ key, chain: orderChain(key, certificates.value) });
+  const { pause } = scope.budget;
+  const chain = await orderChain(key, { certificates: certificates.value, pause });
+  return read({ key, chain });
 }
 
-function readStoredKey(
+async function readStoredKey(
   source: Given<Buffer>,
   { jwt, scope }: { jwt: Jwt; scope: StoreScope },
-): Reading<Identity> {
+): Promise<Reading<Identity>> {
   const options = jwt.keystoreOptions;
   if (options === undefined && "keystoreOptions" in jwt) return UNKNOWN;
   const optionOf = (key: "alias" | "storePassword" | "keyPassword"): Given<string | null> | null => {
@@ -139,8 +147,10 @@ function readStoredKey(
     optionOf("keyPassword"),
   ];
   if (alias === null || password === null || keyPassword === null) return UNKNOWN;
-  const opened = openStore(source, password);
+  const { budget } = scope;
+  const opened = await openStore(source, password, budget);
   if (opened.kind !== "read") return opened;
   const isAliasShown = options?.alias?.source.kind === "inline";
-  return takeIdentity(opened.value, { source, alias, isAliasShown, password, keyPassword });
+  const choice = { alias, isAliasShown, password, keyPassword };
+  return takeIdentity(opened.value, { source, budget, ...choice });
 }

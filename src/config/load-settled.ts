@@ -6,7 +6,7 @@ import type { ParsedConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
 
 export interface SettledOptions extends LoadOptions {
-  /** Ends the wait for the second look. */
+  /** Ends the wait for the second look, and the reading of key stores. */
   readonly signal: AbortSignal;
   readonly retryMs?: number;
 }
@@ -24,11 +24,11 @@ export async function loadSettledConfig(
   const first = await readText(path).catch(() => null);
   if (first === null) {
     await sleep(retryMs, signal);
-    return loadConfig(path, options);
+    return loadConfig(path, { ...options, signal });
   }
-  const parsed = parseFile(first, { path, ...options });
+  const parsed = await parseFile(first, { path, signal, ...options });
   if (parsed.kind === "valid" || !(await sleep(retryMs, signal))) return toConfig(path, parsed);
-  return toConfig(path, await parseAgain(first, { path, parsed, ...options }));
+  return toConfig(path, await parseAgain(first, { path, parsed, signal, ...options }));
 }
 
 async function parseAgain(

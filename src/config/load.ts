@@ -14,6 +14,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** True: references are taken as given, and not looked up; the config is good for checking only. */
   readonly withoutSecrets?: boolean;
+  /** Gives up reading key stores, which may take seconds: it is rejected with a RelayError `unavailable` then. */
+  readonly signal?: AbortSignal;
 }
 
 /** Ten thousand subscriptions with headers, credentials and stores are 10 MB, each setting on a line of its own. */
@@ -22,7 +24,7 @@ const MAX_SECRET_BYTES = 1024 * 1024;
 
 /** Rejects with a RelayError `config-invalid` if the file cannot be read or has faults. */
 export async function loadConfig(path: string, options: LoadOptions): Promise<Config> {
-  return toConfig(path, parseFile(await readText(path), { path, ...options }));
+  return toConfig(path, await parseFile(await readText(path), { path, ...options }));
 }
 
 /** Throws as `loadConfig` rejects. */
@@ -33,17 +35,23 @@ export function toConfig(path: string, parsed: ParsedConfig): Config {
 
 export function parseFile(
   text: string,
-  { path, env, withoutSecrets = false }: LoadOptions & { readonly path: string },
-): ParsedConfig {
-  return parseConfig(text, {
+  {
+    path,
+    env,
+    withoutSecrets = false,
+    signal = new AbortController().signal,
+  }: LoadOptions & { readonly path: string },
+): Promise<ParsedConfig> {
+  const context = {
     env,
     directory: dirname(resolve(path)),
-    readFile: (file) => decodeText(readSecretFile(file)),
+    readFile: (file: string) => decodeText(readSecretFile(file)),
     readBytes: readSecretFile,
     now: new Date(),
     hostName: hostname(),
     withoutSecrets,
-  });
+  };
+  return parseConfig(text, context, signal);
 }
 
 /** Rejects with a RelayError. */

@@ -1,6 +1,7 @@
 // A subscription made by API: an entry of the file's `subscriptions`, with inline values only.
 
 import type { Subscription } from "#delivery/subscription.ts";
+import type { IterationBudget } from "#keystore/budget.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { type Fault, formatPath } from "./issue.ts";
 import type { SoundSubscription } from "./references.ts";
@@ -10,7 +11,7 @@ import { resolveSubscription } from "./resolve-subscription.ts";
 import type { SubscriptionEntry } from "./schema.ts";
 import { toInlineMessage } from "./schema-secret.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
-import { loadStores, type Stores } from "./stores.ts";
+import { loadStores, type ReadStores, type Stores } from "./stores.ts";
 import { validate } from "./validate.ts";
 
 export interface SubscriptionScope {
@@ -20,6 +21,10 @@ export interface SubscriptionScope {
   /** Ids that this subscription cannot have. */
   readonly takenIds: ReadonlySet<string>;
   readonly now: Date;
+  /** Of its key stores. */
+  readonly budget: IterationBudget;
+  /** Key stores that were read before. */
+  readonly former: ReadStores | null;
 }
 
 export type ParsedSubscription =
@@ -31,6 +36,9 @@ export type ParsedSubscription =
       /** Whether it may be kept only where secrets are encrypted. */
       readonly hasSecrets: boolean;
       readonly warnings: readonly string[];
+      /** What its key stores cost, here and again at each start. */
+      readonly iterations: number;
+      readonly stores: ReadStores;
     }
   /** It is valid, but for its id. */
   | { readonly kind: "taken"; readonly id: string }
@@ -54,11 +62,14 @@ const INLINE_ONLY = "a subscription made by API takes inline values only";
 const FRAME = { endpoints: [{ name: "frame", type: "jetstream" }], entrypoints: [{ type: "webhook" }] };
 const PLACE: Fault["path"] = ["subscriptions", 0];
 
-/** Parses a body of JSON; what it refers to by name is never looked up, neither in the environment nor on disk. */
-export function parseSubscription(
+/**
+ * Parses a body of JSON; what it refers to by name is never looked up, neither in the environment nor on disk. Rejects
+ * with a RelayError only if the signal of `budget` aborts.
+ */
+export async function parseSubscription(
   value: unknown,
-  { origin, id, takenIds, now }: SubscriptionScope,
-): ParsedSubscription {
+  { origin, id, takenIds, now, budget, former }: SubscriptionScope,
+): Promise<ParsedSubscription> {
   const excess = findExcess(value);
   if (excess !== null) return { kind: "invalid", faults: [{ path: "", message: excess }] };
   const validation = validate({ ...FRAME, subscriptions: [withId(value, id)] });
@@ -71,7 +82,7 @@ export function parseSubscription(
     ...own,
     valueOf: (secret) => own.valueOf(secret) ?? origin.secrets.valueOf(secret),
   };
-  const stores = loadStores(file, { context, secrets });
+  const stores = await loadStores(file, { context, secrets, budget, former });
   const faults: readonly Fault[] = [
     ...(isValid ? [] : validation.faults),
     ...checkId(sound, id),
@@ -82,7 +93,8 @@ export function parseSubscription(
   const entry = isValid ? validation.file.subscriptions[0] : undefined;
   if (entry === undefined || faults.length > 0) return { kind: "invalid", faults: toBodyFaults(faults) };
   if (entry.id !== undefined && takenIds.has(entry.id)) return { kind: "taken", id: entry.id };
-  return resolveEntry(withDeliverPolicy(entry), { origin, secrets, stores });
+  const resolved = resolveEntry(withDeliverPolicy(entry), { origin, secrets, stores });
+  return { ...resolved, iterations: budget.spent(), stores: stores.known };
 }
 
 function findExcess(value: unknown): string | null {
@@ -163,7 +175,7 @@ function withDeliverPolicy(entry: SubscriptionEntry): SubscriptionEntry {
 function resolveEntry(
   entry: SubscriptionEntry,
   { origin, secrets, stores }: { origin: ConfigOrigin; secrets: Secrets; stores: Stores },
-): ParsedSubscription {
+): Omit<Extract<ParsedSubscription, { kind: "valid" }>, "iterations" | "stores"> {
   const { context } = origin;
   const file = { ...origin.file, subscriptions: [entry] };
   const prefix = `${formatPath(PLACE)}.`;

@@ -1,5 +1,6 @@
 // Text to config: all faults of the file in one report, or the config.
 
+import { createIterationBudget, limitTo } from "#keystore/budget.ts";
 import { checkEndpoints } from "./check-endpoints.ts";
 import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
@@ -24,13 +25,22 @@ export type ParsedConfig =
       readonly isOfText: boolean;
     };
 
-export function parseConfig(text: string, context: ConfigContext): ParsedConfig {
+/** What all key stores of a file may cost: about half a minute, beside everything else. */
+const MAX_ITERATIONS = 60_000_000;
+
+/** Rejects with a RelayError only if `signal` aborts. */
+export async function parseConfig(
+  text: string,
+  context: ConfigContext,
+  signal: AbortSignal,
+): Promise<ParsedConfig> {
   const json = parseJson(text);
   if (!json.hasValue) return { kind: "invalid", issues: json.issues, isOfText: true };
   const validation = validate(json.value);
   const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;
   const secrets = resolveSecrets(sound, context);
-  const stores = loadStores(sound, { context, secrets });
+  const budget = createIterationBudget([limitTo(MAX_ITERATIONS, "those of the file")], signal);
+  const stores = await loadStores(sound, { context, secrets, budget, former: null });
   const faults = listFaults({ validation, sound, secrets, stores, context });
   const issues = [...json.issues, ...locate(faults, json)];
   if (validation.kind === "invalid" || issues.length > 0) {

@@ -1,6 +1,7 @@
 // A PKCS12 or JKS store that the config names: opened, and the key that is meant taken out of it.
 
 import type { KeyObject, X509Certificate } from "node:crypto";
+import type { IterationBudget } from "#keystore/budget.ts";
 import { orderChain } from "#keystore/keys.ts";
 import { openKeyStore } from "#keystore/open.ts";
 import type { KeyStore, StoredKey } from "#keystore/opened.ts";
@@ -24,8 +25,12 @@ export interface KeyChoice {
 
 const MAX_ALIASES = 12;
 
-export function openStore(source: Given<Buffer>, password: Given<string | null>): Reading<KeyStore> {
-  const opened = openKeyStore(source.value, password.value ?? "");
+export async function openStore(
+  source: Given<Buffer>,
+  password: Given<string | null>,
+  budget: IterationBudget,
+): Promise<Reading<KeyStore>> {
+  const opened = await openKeyStore(source.value, password.value ?? "", budget);
   switch (opened.kind) {
     case "opened":
       return read(opened.value);
@@ -41,16 +46,17 @@ export function openStore(source: Given<Buffer>, password: Given<string | null>)
   }
 }
 
-export function takeIdentity(
+export async function takeIdentity(
   store: KeyStore,
-  { source, ...choice }: KeyChoice & { source: Given<Buffer> },
-): Reading<Identity> {
+  { source, budget, ...choice }: KeyChoice & { source: Given<Buffer>; budget: IterationBudget },
+): Promise<Reading<Identity>> {
   const stored = findKey(store.keys, { source, ...choice });
   if (stored.kind !== "read") return stored;
-  const unlocked = stored.value.unlock(choice.keyPassword.value ?? choice.password.value ?? "");
+  const unlocked = await stored.value.unlock(choice.keyPassword.value ?? choice.password.value ?? "");
   switch (unlocked.kind) {
     case "opened": {
-      const chain = orderChain(unlocked.value, stored.value.certificates);
+      const { certificates } = stored.value;
+      const chain = await orderChain(unlocked.value, { certificates, pause: budget.pause });
       return chain.length > 0
         ? read({ key: unlocked.value, chain })
         : faulty(source.path, "the store holds no certificate that belongs to the key");

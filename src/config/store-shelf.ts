@@ -1,6 +1,7 @@
 // Stores of one kind, each read once however many subscriptions name it, with all that is to be said of them.
 
 import { createHash } from "node:crypto";
+import type { IterationBudget } from "#keystore/budget.ts";
 import { type Fault, formatPath, type Path } from "./issue.ts";
 import { isSecret } from "./schema-secret.ts";
 import type { Secrets } from "./secrets.ts";
@@ -17,25 +18,56 @@ export interface Loaded<T> {
   readonly warnings: readonly string[];
 }
 
+/** What reading a store came to, and what it cost. */
+export interface Known<T> {
+  readonly reading: Reading<Loaded<T>>;
+  readonly iterations: number;
+}
+
+/** By what the store says; of use again only where that is all of it, without a path. */
+export type KnownStores<T> = ReadonlyMap<string, Known<T>>;
+
+interface ShelfOptions<T> {
+  readonly notes: StoreNotes;
+  readonly secrets: Secrets;
+  readonly budget: IterationBudget;
+  /** Those that are not read again. */
+  readonly former: KnownStores<T> | undefined;
+}
+
 export interface Shelf<Store extends object, T> {
-  readonly load: (store: Store | undefined, path: Path) => void;
+  readonly known: KnownStores<T>;
+  readonly load: (store: Store | undefined, path: Path) => Promise<void>;
   /** null: the store is not there, not looked up or at fault. */
   readonly valueOf: (store: object | undefined) => T | null;
 }
 
 export function createShelf<Store extends object, T>(
-  read: (store: Store) => Reading<Loaded<T>>,
-  { notes, secrets }: { notes: StoreNotes; secrets: Secrets },
+  read: (store: Store) => Promise<Reading<Loaded<T>>>,
+  { notes, secrets, budget, former }: ShelfOptions<T>,
 ): Shelf<Store, T> {
   const values = new Map<object, T>();
-  const known = new Map<string, Reading<Loaded<T>>>();
+  const known = new Map<string, Known<T>>();
 
-  const load = (store: Store | undefined, path: Path) => {
+  async function find(store: Store, identity: string): Promise<Reading<Loaded<T>>> {
+    const shared = known.get(identity);
+    if (shared !== undefined) return shared.reading;
+    const same = former?.get(identity);
+    if (same !== undefined && (same.iterations === 0 || budget.reuse(same.iterations))) {
+      known.set(identity, same);
+      return same.reading;
+    }
+    const before = budget.spent();
+    const reading = await read(store);
+    known.set(identity, { reading, iterations: budget.spent() - before });
+    return reading;
+  }
+
+  const load = async (store: Store | undefined, path: Path) => {
     if (store === undefined) return;
     const identity = identityOf(store, secrets);
-    const before = known.get(identity);
-    const reading = before ?? read(store);
-    known.set(identity, reading);
+    const isShared = known.has(identity);
+    const reading = await find(store, identity);
     if (reading.kind === "unknown") return;
     if (reading.kind === "faulty") {
       notes.faults.push(
@@ -44,11 +76,11 @@ export function createShelf<Store extends object, T>(
       return;
     }
     values.set(store, reading.value.value);
-    if (before !== undefined) return;
+    if (isShared) return;
     // Of a store that many share it is said once.
     notes.warnings.push(...reading.value.warnings.map((warning) => `${formatPath(path)}: ${warning}`));
   };
-  return { load, valueOf: (store) => (store === undefined ? null : (values.get(store) ?? null)) };
+  return { load, known, valueOf: (store) => (store === undefined ? null : (values.get(store) ?? null)) };
 }
 
 /** The same for all that say the same, wherever their secrets stand; a part at fault differs from one that is absent. */

@@ -1,6 +1,7 @@
 // The bytes of a store: from a file, or from the config file itself.
 
 import { resolve } from "node:path";
+import type { IterationBudget } from "#keystore/budget.ts";
 import { isSecret } from "./schema-secret.ts";
 import { type ConfigContext, reasonOf, type Secrets } from "./secrets.ts";
 import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading.ts";
@@ -8,6 +9,8 @@ import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading
 export interface StoreScope {
   readonly context: ConfigContext;
   readonly secrets: Secrets;
+  /** Of all stores that are read with this one. */
+  readonly budget: IterationBudget;
 }
 
 /** One of `path` and `content`, whose names differ from store to store. */

@@ -22,13 +22,16 @@ const STORE = { pathKey: "path", contentKey: "content" };
 const KEY = { pathKey: "keyPath", contentKey: "keyContent" };
 const CERTIFICATE = { pathKey: "certPath", contentKey: "certContent" };
 
-export function readTrustStore(store: TrustStore, scope: StoreScope): Reading<readonly X509Certificate[]> {
+export async function readTrustStore(
+  store: TrustStore,
+  scope: StoreScope,
+): Promise<Reading<readonly X509Certificate[]>> {
   if (store.type === undefined) return UNKNOWN;
   const source = readSource(store, { ...STORE, isBase64: store.type !== "PEM", ...scope });
   if (source.kind !== "read") return source;
   const isProtected = store.type === "PKCS12" || store.type === "JKS";
   const found = isProtected
-    ? readTrusted(store, { source: source.value, scope })
+    ? await readTrusted(store, { source: source.value, scope })
     : readCertificates(source.value);
   if (found.kind !== "read") return found;
   const distinct = [...new Map(found.value.map((one) => [one.fingerprint256, one])).values()];
@@ -37,22 +40,22 @@ export function readTrustStore(store: TrustStore, scope: StoreScope): Reading<re
     : faulty(source.value.path, "TLS does not take the certificates in it");
 }
 
-function readTrusted(
+async function readTrusted(
   store: Protected<TrustStore>,
   { source, scope }: { source: Given<Buffer>; scope: StoreScope },
-): Reading<readonly X509Certificate[]> {
+): Promise<Reading<readonly X509Certificate[]>> {
   const password = toGiven("password", store.password, scope);
   if (password === null) return UNKNOWN;
-  const opened = openStore(source, password);
+  const opened = await openStore(source, password, scope.budget);
   if (opened.kind !== "read") return opened;
   const { certificates } = opened.value;
   return certificates.length > 0 ? read(certificates) : faulty(source.path, "the store holds no certificate");
 }
 
-export function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Reading<Identity> {
+export async function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Promise<Reading<Identity>> {
   if (store.type === undefined) return UNKNOWN;
   const isProtected = store.type === "PKCS12" || store.type === "JKS";
-  const identity = isProtected ? readEntry(store, scope) : readPemPair(store, scope);
+  const identity = await (isProtected ? readEntry(store, scope) : readPemPair(store, scope));
   if (identity.kind !== "read") return identity;
   const { key, chain, path } = identity.value;
   return isTaken({ key: toKeyPem(key), cert: chain.map(String).join("") })
@@ -63,7 +66,7 @@ export function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Reading<I
 /** With the path of what is at fault if TLS does not take it. */
 type Candidate = Identity & Pick<Given<unknown>, "path">;
 
-function readPemPair(store: KeyStoreEntry, scope: StoreScope): Reading<Candidate> {
+async function readPemPair(store: KeyStoreEntry, scope: StoreScope): Promise<Reading<Candidate>> {
   const key = thenRead(readSource(store, { ...KEY, isBase64: false, ...scope }), readPrivateKey);
   const source = readSource(store, { ...CERTIFICATE, isBase64: false, ...scope });
   const certificates = thenRead(source, readCertificates);
@@ -71,24 +74,27 @@ function readPemPair(store: KeyStoreEntry, scope: StoreScope): Reading<Candidate
   if (faults.length > 0) return { kind: "faulty", faults };
   if (key.kind !== "read" || certificates.kind !== "read" || source.kind !== "read") return UNKNOWN;
   const { path } = source.value;
-  const chain = orderChain(key.value, certificates.value);
+  const { pause } = scope.budget;
+  const chain = await orderChain(key.value, { certificates: certificates.value, pause });
   return chain.length > 0
     ? read({ key: key.value, chain, path })
     : faulty(path, "it holds no certificate that belongs to the key");
 }
 
-function readEntry(store: Protected<KeyStoreEntry>, scope: StoreScope): Reading<Candidate> {
+async function readEntry(store: Protected<KeyStoreEntry>, scope: StoreScope): Promise<Reading<Candidate>> {
   const source = readSource(store, { ...STORE, isBase64: true, ...scope });
   if (source.kind !== "read") return source;
   const password = toGiven("password", store.password, scope);
   const alias = toGiven("alias", "alias" in store ? store.alias : null, scope);
   const keyPassword = toGiven("keyPassword", "keyPassword" in store ? store.keyPassword : null, scope);
   if (password === null || alias === null || keyPassword === null) return UNKNOWN;
-  const opened = openStore(source.value, password);
+  const { budget } = scope;
+  const opened = await openStore(source.value, password, budget);
   if (opened.kind !== "read") return opened;
   const isAliasShown = store.alias?.source.kind === "inline";
-  const identity = takeIdentity(opened.value, {
+  const identity = await takeIdentity(opened.value, {
     source: source.value,
+    budget,
     alias,
     isAliasShown,
     password,

@@ -6,10 +6,9 @@ import { type Fault, formatPath, type Path } from "./issue.ts";
 import { type JwtProfile, type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
 import type { Settings } from "./resolve-subscription.ts";
-import type { Secrets, ConfigContext } from "./secrets.ts";
 import { certificateWarnings, tokenWarning } from "./store-expiry.ts";
 import { mapReading } from "./store-reading.ts";
-import { createShelf, type StoreNotes } from "./store-shelf.ts";
+import { createShelf, type KnownStores, type StoreNotes } from "./store-shelf.ts";
 import type { StoreScope } from "./store-source.ts";
 import { type KeyStoreEntry, readKeyStore, readTrustStore, type TrustStore } from "./store-tls.ts";
 import type { SoundFile } from "./validate.ts";
@@ -26,17 +25,29 @@ export interface Stores {
   readonly signingKeyOf: (jwt: JwtProfile) => SigningKey;
   readonly faults: readonly Fault[];
   readonly warnings: readonly string[];
+  /** For whoever reads the same again. */
+  readonly known: ReadStores;
+}
+
+export interface ReadStores {
+  readonly trusted: KnownStores<readonly string[]>;
+  readonly identities: KnownStores<TlsIdentity>;
+  readonly signingKeys: KnownStores<SigningKey>;
 }
 
 /** Where nothing is looked up. */
 const NO_KEY: SigningKey = { key: { kind: "hmac", secret: new Uint8Array(0) }, chain: [] };
 
-export function loadStores(
+/**
+ * One store after the other, without holding up the event loop. `former`: what is not read again; it must be of a file
+ * whose stores are in it whole. Rejects only if the signal of `budget` aborts.
+ */
+export async function loadStores(
   file: SoundFile,
-  { context, secrets }: { context: ConfigContext; secrets: Secrets },
-): Stores {
+  { former, ...scope }: StoreScope & { former: ReadStores | null },
+): Promise<Stores> {
   const notes: StoreNotes = { faults: [], warnings: [] };
-  const { trusted, identities, signingKeys } = createShelves({ context, secrets }, notes);
+  const { trusted, identities, signingKeys } = createShelves(scope, { notes, former });
   for (const [index, subscription] of (file.subscriptions ?? []).entries()) {
     const configuration = subscription?.configuration;
     if (configuration === undefined) continue;
@@ -44,13 +55,13 @@ export function loadStores(
     const { ssl, auth } = deliverySettings(configuration);
     const sslPath = [...path, ...deliveryPath(configuration, "ssl")];
     const authPath = [...path, ...deliveryPath(configuration, "auth")];
-    trusted.load(ssl?.trustStore, [...sslPath, "trustStore"]);
-    identities.load(ssl?.keyStore, [...sslPath, "keyStore"]);
+    await trusted.load(ssl?.trustStore, [...sslPath, "trustStore"]);
+    await identities.load(ssl?.keyStore, [...sslPath, "keyStore"]);
     if (auth?.type === "jwtProfileOauth2") {
-      signingKeys.load(auth.jwtProfileOauth2, [...authPath, "jwtProfileOauth2"]);
+      await signingKeys.load(auth.jwtProfileOauth2, [...authPath, "jwtProfileOauth2"]);
     }
     notes.warnings.push(...laxWarnings(ssl, sslPath));
-    notes.warnings.push(...authWarnings(auth, { path: authPath, scope: { context, secrets } }));
+    notes.warnings.push(...authWarnings(auth, { path: authPath, scope }));
   }
   return {
     tlsOf: (ssl) => ({
@@ -62,36 +73,40 @@ export function loadStores(
     signingKeyOf: (jwt) => signingKeys.valueOf(jwt) ?? NO_KEY,
     faults: notes.faults,
     warnings: notes.warnings,
+    known: { trusted: trusted.known, identities: identities.known, signingKeys: signingKeys.known },
   };
 }
 
-function createShelves(scope: StoreScope, notes: StoreNotes) {
-  const { secrets } = scope;
+function createShelves(
+  scope: StoreScope,
+  { notes, former }: { notes: StoreNotes; former: ReadStores | null },
+) {
+  const { secrets, budget } = scope;
   const { now } = scope.context;
   return {
     trusted: createShelf<TrustStore, readonly string[]>(
-      (store) =>
-        mapReading(readTrustStore(store, scope), (certificates) => ({
+      async (store) =>
+        mapReading(await readTrustStore(store, scope), (certificates) => ({
           value: certificates.map(String),
           warnings: certificateWarnings(certificates, now),
         })),
-      { notes, secrets },
+      { notes, secrets, budget, former: former?.trusted },
     ),
     identities: createShelf<KeyStoreEntry, TlsIdentity>(
-      (store) =>
-        mapReading(readKeyStore(store, scope), ({ key, chain }) => ({
+      async (store) =>
+        mapReading(await readKeyStore(store, scope), ({ key, chain }) => ({
           value: { key: toKeyPem(key), chain: chain.map(String) },
           warnings: certificateWarnings(chain, now),
         })),
-      { notes, secrets },
+      { notes, secrets, budget, former: former?.identities },
     ),
     signingKeys: createShelf<Jwt, SigningKey>(
-      (jwt) =>
-        mapReading(readSigningKey(jwt, scope), ({ key, chain }) => ({
+      async (jwt) =>
+        mapReading(await readSigningKey(jwt, scope), ({ key, chain }) => ({
           value: { key, chain: chain.map(String) },
           warnings: jwt.x509CertChain === "X5C" ? certificateWarnings(chain, now) : [],
         })),
-      { notes, secrets },
+      { notes, secrets, budget, former: former?.signingKeys },
     ),
   };
 }

@@ -1,7 +1,7 @@
 // The records on disk: one SQLite file in WAL mode, kept below its bounds. Whatever SQLite cannot do is thrown.
 
 import { Database } from "bun:sqlite";
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
 import { type Checkpoints, openCheckpoints, type SyncFile, writesBytesOf } from "./checkpoint.ts";
@@ -74,7 +74,11 @@ const BUSY_MS = 50;
 
 export function openStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, "a", 0o600));
+  // A link is not followed, and neither are those that SQLite would open beside it.
+  closeSync(
+    openSync(path, constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600),
+  );
+  for (const end of ["-wal", "-shm"]) rejectLink(path + end);
   chmodSync(path, 0o600);
   const database = new Database(path, { readwrite: true, create: false });
   try {
@@ -87,6 +91,12 @@ export function openStore(path: string): Store {
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+function rejectLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    throw new Error(`${path} is a symbolic link`);
   }
 }
 

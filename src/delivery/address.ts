@@ -25,6 +25,7 @@ const PRIVATE = toRanges([
   "172.16.0.0/12",
   "192.0.0.0/24",
   "192.0.2.0/24",
+  "192.88.99.0/24",
   "192.168.0.0/16",
   "198.18.0.0/15",
   "198.51.100.0/24",
@@ -34,7 +35,13 @@ const PRIVATE = toRanges([
   "::1",
   "64:ff9b:1::/48",
   "100::/64",
+  "100:0:0:1::/64",
+  "2001:2::/48",
+  "2001:10::/28",
+  "2001:20::/28",
   "2001:db8::/32",
+  "3fff::/20",
+  "5f00::/16",
   "fc00::/7",
   "fe80::/10",
   "fec0::/10",
@@ -42,7 +49,10 @@ const PRIVATE = toRanges([
 ]);
 
 interface Embedding {
-  readonly range: Range;
+  /** Null: any of IPv6. */
+  readonly range: Range | null;
+  /** What the bytes 8 to 11, half of the interface identifier, are one of. */
+  readonly marks?: readonly string[];
   /** Where the four bytes of the IPv4 address are. */
   readonly places: readonly (readonly [number, number, number, number])[];
   readonly isInverted?: true;
@@ -50,10 +60,11 @@ interface Embedding {
 
 const LAST_FOUR = [12, 13, 14, 15] as const;
 
-/** IPv6 addresses that lead to an IPv4 address: RFC 4291, 6052, 8215, 3056 and 4380. */
+/** IPv6 addresses that lead to an IPv4 address: RFC 4291, 2765, 6052, 8215, 3056, 4380 and 5214. */
 const EMBEDDINGS: readonly Embedding[] = [
   { range: toRange("::/96"), places: [LAST_FOUR] },
   { range: toRange("::ffff:0:0/96"), places: [LAST_FOUR] },
+  { range: toRange("::ffff:0:0:0/96"), places: [LAST_FOUR] },
   { range: toRange("64:ff9b::/96"), places: [LAST_FOUR] },
   // How long the prefix is there is the network's choice.
   {
@@ -63,20 +74,21 @@ const EMBEDDINGS: readonly Embedding[] = [
   { range: toRange("2002::/16"), places: [[2, 3, 4, 5]] },
   { range: toRange("2001::/32"), places: [[4, 5, 6, 7]] },
   { range: toRange("2001::/32"), places: [LAST_FOUR], isInverted: true },
+  // ISATAP, whatever its prefix is.
+  { range: null, marks: ["00005efe", "02005efe"], places: [LAST_FOUR] },
 ];
 
 /** `::` and `::1`: no IPv4 address is meant by their last bytes. */
 const WITHOUT_EMBEDDED = toRange("::/127");
 
 /**
- * True: it may be dialled. An IPv6 address that leads to an IPv4 address is judged as both, and denied if either is:
+ * True: it may be dialled. `ownAddresses`: those of this host, denied where private ranges are. An IPv6 address that leads to an IPv4 address is judged as both, and denied if either is:
  * to allow the IPv4 range is enough, to allow the IPv6 one is not. What is no address is denied.
  */
-export function createAddressCheck({
-  allow,
-  deny,
-  deniesPrivate,
-}: AddressRules): (address: string) => boolean {
+export function createAddressCheck(
+  { allow, deny, deniesPrivate }: AddressRules,
+  ownAddresses: () => readonly string[],
+): (address: string) => boolean {
   const allowed = toRanges(allow);
   const denied = toRanges(deny);
   const deniedElse = deniesPrivate ? [...METADATA, ...PRIVATE] : METADATA;
@@ -84,8 +96,14 @@ export function createAddressCheck({
   function isAllowed(address: Address): boolean {
     const allowedBits = mostBits(allowed, address);
     const deniedBits = mostBits(denied, address);
-    if (allowedBits === NONE && deniedBits === NONE) return mostBits(deniedElse, address) === NONE;
-    return allowedBits > deniedBits;
+    if (allowedBits > NONE || deniedBits > NONE) return allowedBits > deniedBits;
+    return mostBits(deniedElse, address) === NONE && !(deniesPrivate && isOwn(address));
+  }
+
+  function isOwn(address: Address): boolean {
+    return ownAddresses().some(
+      (own) => parseAddress(own)?.toNormalizedString() === address.toNormalizedString(),
+    );
   }
 
   return (text) => {
@@ -104,7 +122,10 @@ function mostBits(ranges: readonly Range[], address: Address): number {
 function embeddedIn(address: Address): Address[] {
   if (address.kind() === "ipv4" || isWithin(address, WITHOUT_EMBEDDED)) return [];
   const bytes = address.toByteArray();
-  return EMBEDDINGS.filter(({ range }) => isWithin(address, range)).flatMap(({ places, isInverted }) =>
+  const half = Buffer.from(bytes.slice(8, 12)).toString("hex");
+  const isMeant = ({ range, marks }: Embedding) =>
+    (range === null || isWithin(address, range)) && (marks === undefined || marks.includes(half));
+  return EMBEDDINGS.filter(isMeant).flatMap(({ places, isInverted }) =>
     places.map((place) => {
       const mask = isInverted === true ? 0xff : 0;
       return fromByteArray(place.map((index) => (bytes[index] ?? 0) ^ mask));

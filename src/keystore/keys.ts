@@ -29,18 +29,27 @@ export function toKeyPem(key: KeyObject): string {
 const MAX_CHAIN_LENGTH = 16;
 
 /** The certificate of the key first, then its issuers in order; empty: there is none of the key. */
-export function orderChain(
+export async function orderChain(
   key: KeyObject,
-  certificates: readonly X509Certificate[],
-): readonly X509Certificate[] {
-  const own = certificates.find((certificate) => holds(() => certificate.checkPrivateKey(key)));
+  {
+    certificates,
+    pause,
+  }: { readonly certificates: readonly X509Certificate[]; readonly pause: () => Promise<void> },
+): Promise<readonly X509Certificate[]> {
+  const find = async (isMeant: (candidate: X509Certificate) => boolean) => {
+    for (const candidate of certificates) {
+      await pause();
+      if (isMeant(candidate)) return candidate;
+    }
+    return undefined;
+  };
   const chain: X509Certificate[] = [];
-  let next = own;
+  let next = await find((candidate) => holds(() => candidate.checkPrivateKey(key)));
   while (next !== undefined && chain.length < MAX_CHAIN_LENGTH) {
     const last = next;
     chain.push(last);
     if (isIssuer(last, last)) break;
-    next = certificates.find((candidate) => !chain.includes(candidate) && isIssuer(candidate, last));
+    next = await find((candidate) => !chain.includes(candidate) && isIssuer(candidate, last));
   }
   return chain;
 }

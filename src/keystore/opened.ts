@@ -17,7 +17,7 @@ export interface StoredKey {
   readonly alias: string;
   /** Among them that of the key and its issuers, in any order. */
   readonly certificates: readonly X509Certificate[];
-  readonly unlock: (password: string) => Opened<KeyObject>;
+  readonly unlock: (password: string) => Promise<Opened<KeyObject>>;
 }
 
 /** Why a store or a key in it stays closed. */
@@ -32,10 +32,11 @@ export class StoreError extends Error {
 }
 
 /** What is thrown but no StoreError comes from bytes that are no such store: its text may hold some of them. */
-export function attempt<T>(open: () => T): Opened<T> {
+export async function attempt<T>(open: () => Promise<T>, signal: AbortSignal): Promise<Opened<T>> {
   try {
-    return { kind: "opened", value: open() };
+    return { kind: "opened", value: await open() };
   } catch (error) {
+    if (signal.aborted) throw error;
     if (!(error instanceof StoreError)) return { kind: "unreadable", reason: "it is damaged" };
     return error.kind === "locked" ? { kind: "locked" } : { kind: "unreadable", reason: error.message };
   }

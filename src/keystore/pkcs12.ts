@@ -2,7 +2,8 @@
 
 import type { X509Certificate } from "node:crypto";
 import { type Asn1, octetsOf, oidNameOf, parseAsn1, partAt, partsOf, toDer } from "./asn1.ts";
-import { createBudget, decrypt, type Passphrase, verifyMac } from "./cipher.ts";
+import type { IterationBudget } from "./budget.ts";
+import { decrypt, type Passphrase, verifyMac } from "./cipher.ts";
 import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
 import { toCertificate, toPrivateKey } from "./keys.ts";
 
@@ -15,10 +16,14 @@ interface Bag {
   readonly localKeyId: string;
 }
 
-export function openPkcs12(bytes: Buffer, password: string): Opened<KeyStore> {
-  const spend = createBudget();
-  return attempt(() => {
-    const bags = readBags(parseAsn1(bytes), { password, spend });
+export function openPkcs12(
+  bytes: Buffer,
+  password: string,
+  budget: IterationBudget,
+): Promise<Opened<KeyStore>> {
+  return attempt(async () => {
+    await budget.pause();
+    const bags = await readBags(parseAsn1(bytes), { password, budget });
     const certificates = bags
       .filter(
         ({ kind, content }) => kind === "certBag" && oidNameOf(partAt(content, 0)) === "x509Certificate",
@@ -32,19 +37,23 @@ export function openPkcs12(bytes: Buffer, password: string): Opened<KeyStore> {
       .map((bag, index): StoredKey => {
         const isOwn = (one: { localKeyId: string }) =>
           one.localKeyId !== "" && one.localKeyId === bag.localKeyId;
-        const ordered = [...certificates.filter(isOwn), ...certificates.filter((one) => !isOwn(one))];
         return {
           // As Java names the nameless.
           alias: bag.name ?? String(index + 1),
-          certificates: ordered.map(({ certificate }) => certificate),
-          unlock: (keyPassword) => unlock(bag, { password: keyPassword, spend }),
+          // Of one key only: a store may hold thousands of both.
+          get certificates() {
+            return [...certificates.filter(isOwn), ...certificates.filter((one) => !isOwn(one))].map(
+              ({ certificate }) => certificate,
+            );
+          },
+          unlock: (keyPassword) => unlock(bag, { password: keyPassword, budget }),
         };
       });
     return { certificates: certificates.map(({ certificate }) => certificate), keys };
-  });
+  }, budget.signal);
 }
 
-function readBags(file: Asn1, passphrase: Passphrase): readonly Bag[] {
+async function readBags(file: Asn1, passphrase: Passphrase): Promise<readonly Bag[]> {
   if (oidNameOf(partAt(file, 1, 0)) !== "data") {
     throw new StoreError(
       "unreadable",
@@ -53,13 +62,20 @@ function readBags(file: Asn1, passphrase: Passphrase): readonly Bag[] {
   }
   const content = octetsOf(partAt(file, 1, 1, 0));
   const mac = partsOf(file)[2];
-  if (mac !== undefined) verifyMac(mac, { content, ...passphrase });
-  return partsOf(parseAsn1(content)).flatMap((info) =>
-    partsOf(parseSafe(info, { isVerified: mac !== undefined, ...passphrase })).map(toBag),
-  );
+  if (mac !== undefined) await verifyMac(mac, { content, ...passphrase });
+  const bags: Bag[] = [];
+  for (const info of partsOf(parseAsn1(content))) {
+    await passphrase.budget.pause();
+    const safe = await parseSafe(info, { isVerified: mac !== undefined, ...passphrase });
+    for (const bag of partsOf(safe)) bags.push(toBag(bag));
+  }
+  return bags;
 }
 
-function parseSafe(info: Asn1, { isVerified, ...passphrase }: Passphrase & { isVerified: boolean }): Asn1 {
+async function parseSafe(
+  info: Asn1,
+  { isVerified, ...passphrase }: Passphrase & { isVerified: boolean },
+): Promise<Asn1> {
   const kind = oidNameOf(partAt(info, 0));
   const content = partAt(info, 1, 0);
   if (kind === "data") return parseAsn1(octetsOf(content));
@@ -67,7 +83,7 @@ function parseSafe(info: Asn1, { isVerified, ...passphrase }: Passphrase & { isV
     throw new StoreError("unreadable", "it is encrypted with a key, allowed: a password");
   }
   const algorithm = partAt(content, 1, 1);
-  const bytes = decrypt(algorithm, { encrypted: octetsOf(partAt(content, 1, 2)), ...passphrase });
+  const bytes = await decrypt(algorithm, { encrypted: octetsOf(partAt(content, 1, 2)), ...passphrase });
   if (isVerified) return parseAsn1(bytes);
   try {
     return parseAsn1(bytes);
@@ -100,13 +116,13 @@ function readCertificate(der: Buffer): X509Certificate {
 }
 
 function unlock({ kind, content }: Bag, passphrase: Passphrase): ReturnType<StoredKey["unlock"]> {
-  return attempt(() => {
+  return attempt(async () => {
     const isEncrypted = kind === "pkcs8ShroudedKeyBag";
     const der = isEncrypted
-      ? decrypt(partAt(content, 0), { encrypted: octetsOf(partAt(content, 1)), ...passphrase })
+      ? await decrypt(partAt(content, 0), { encrypted: octetsOf(partAt(content, 1)), ...passphrase })
       : toDer(content);
     const key = toPrivateKey({ key: der, format: "der", type: "pkcs8" });
     if (key !== null) return key;
     throw new StoreError(isEncrypted ? "locked" : "unreadable", "the key is damaged, or of an unknown kind");
-  });
+  }, passphrase.budget.signal);
 }

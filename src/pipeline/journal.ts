@@ -2,7 +2,7 @@
 //
 // The newest head counts, but for the witnesses of those before. Lines are never changed: once in a while the file is written anew with those that still count.
 
-import { writeSync } from "node:fs";
+import { constants, writeSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { codeOf } from "#lib/errors.ts";
@@ -59,6 +59,8 @@ export interface OpenedJournal {
   readonly fault: Error | null;
 }
 
+/** A link is not followed: what it leads to would be cut off. */
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
 /** What a file may hold beyond twice what counts, of some 40 bytes each. */
 const SPARE_LINES = 1024;
 const MAX_LINES = 400_000;
@@ -185,7 +187,7 @@ async function openFile(path: string): Promise<OpenedFile> {
 
 /** `keepBytes`: what comes after them is cut off, for it would hide the lines that follow; null: all is kept. */
 async function openAt(path: string, keepBytes: number | null): Promise<FileHandle> {
-  const file = await open(path, "a", 0o600);
+  const file = await open(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
     if (keepBytes !== null) await file.truncate(keepBytes);
     return file;
@@ -197,7 +199,7 @@ async function openAt(path: string, keepBytes: number | null): Promise<FileHandl
 
 async function putInPlace(path: string, text: string): Promise<FileHandle> {
   const temporary = `${path}.new`;
-  const next = await open(temporary, "w", 0o600);
+  const next = await open(temporary, O_TRUNC | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
     await next.appendFile(text);
     await next.datasync();
@@ -212,7 +214,7 @@ async function putInPlace(path: string, text: string): Promise<FileHandle> {
 /** Rejects with the file system's error where a journal at `path` could not be written. Leaves nothing, and waits for no disk. */
 export async function probeJournal(path: string): Promise<void> {
   const temporary = `${path}.new`;
-  const probe = await open(temporary, "w", 0o600);
+  const probe = await open(temporary, O_TRUNC | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
     await probe.appendFile("\0".repeat(PROBE_BYTES));
   } finally {

@@ -86,7 +86,8 @@ RestrictSUIDSGID=yes
 LockPersonality=yes
 RemoveIPC=yes
 KeyringMode=private
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+# AF_NETLINK tells the addresses of the host, which subscriptions made by API may not call.
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources

@@ -23,9 +23,11 @@ function dial(url: URL, rules: Partial<AddressRules>, proxy: Proxy | null = null
   });
 }
 
-function toDenied(url: URL, address: string): Dialled {
+/** `address` null: it was called by a name. */
+function toDenied(url: URL, address: string | null): Dialled {
   const host = url.port === "" ? `${url.hostname}:80` : url.host;
-  const error = `Not allowed to call ${host}: its address ${address} is denied`;
+  const which = address === null ? "its address" : `its address ${address}`;
+  const error = `Not allowed to call ${host}: ${which} is denied`;
   return { kind: "failed", exception: { kind: "exception", code: "address-denied", error } };
 }
 
@@ -46,10 +48,22 @@ test("createDial() refuses a name of which every address is denied", async () =>
   await using receiver = await startReceiver();
   const url = new URL(`http://localhost:${receiver.port}/`);
   for (const rules of [{ deny: LOOPBACK }, { deniesPrivate: true }]) {
-    const dialled = await dial(url, rules);
-    expect([toDenied(url, "::1"), toDenied(url, "127.0.0.1")]).toContainEqual(dialled);
+    expect(await dial(url, rules)).toEqual(toDenied(url, null));
   }
   expect(receiver.connections).toBe(0);
+});
+
+test("createDial() tells the operator, and nobody else, which address a name has that is denied", async () => {
+  const route = toRoute({ addresses: { ...NO_RULES, deny: LOOPBACK } });
+  const told: unknown[] = [];
+  const dialled = await new Promise<Dialled>((resolve) => {
+    createDial({ url: new URL("http://localhost:9/"), route, onDenied: (denied) => told.push(denied) })(
+      resolve,
+    );
+  });
+  expect(JSON.stringify(dialled)).not.toMatch(/127\.|::1/u);
+  expect(told).toHaveLength(1);
+  expect(JSON.stringify(told)).toMatch(/"host":"localhost","address":"(?:127\.0\.0\.1|::1)"/u);
 });
 
 test("createDial() dials those addresses of a name that are allowed", async () => {

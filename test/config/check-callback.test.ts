@@ -10,25 +10,33 @@ const UNUSABLE = "allowed: a URL with a host, a port up to 65535, and without bl
 
 const BREAKING = ["a\r\nX-Evil: b", "a\nb", "a\rb", "a\0b", "a\u007fb", "\u20ac"];
 
-test.each(BREAKING)("checkCallback() refuses a header value that would break the request: %j", (value) => {
-  expect(faultsOf(withDelivery({ headers: [{ name: "X-A", value }] }))).toEqual([
-    `${D}.headers[0].value: ${VALUE_FAULT}`,
-  ]);
-  expect(faultsOf(withSettings({ headers: [{ name: "X-A", value }] }))).toEqual([
-    `entrypoints[0].configuration.headers[0].value: ${VALUE_FAULT}`,
-  ]);
-});
+test.each(BREAKING)(
+  "checkCallback() refuses a header value that would break the request: %j",
+  async (value) => {
+    expect(await faultsOf(withDelivery({ headers: [{ name: "X-A", value }] }))).toEqual([
+      `${D}.headers[0].value: ${VALUE_FAULT}`,
+    ]);
+    expect(await faultsOf(withSettings({ headers: [{ name: "X-A", value }] }))).toEqual([
+      `entrypoints[0].configuration.headers[0].value: ${VALUE_FAULT}`,
+    ]);
+  },
+);
 
-test.each(BREAKING)("checkCallback() refuses it from a secret too, and does not show it: %j", (secret) => {
-  const value = `hunter2hunter2${secret}`;
-  const file = withDelivery({ headers: [{ name: "X-A", value: { env: "VALUE" } }] });
-  expect(faultsOf(file, { env: { VALUE: value } })).toEqual([`${D}.headers[0].value: ${VALUE_FAULT}`]);
-});
+test.each(BREAKING)(
+  "checkCallback() refuses it from a secret too, and does not show it: %j",
+  async (secret) => {
+    const value = `hunter2hunter2${secret}`;
+    const file = withDelivery({ headers: [{ name: "X-A", value: { env: "VALUE" } }] });
+    expect(await faultsOf(file, { env: { VALUE: value } })).toEqual([
+      `${D}.headers[0].value: ${VALUE_FAULT}`,
+    ]);
+  },
+);
 
 test.each(["X A", "", "X-A:", "X\r\nX-Evil", "X\0", "X-\u00e9", "(X)"])(
   "checkCallback() leaves no room for %j as the name of a header: the schema refuses it",
-  (name) => {
-    const [fault = "", ...others] = faultsOf(withDelivery({ headers: [{ name, value: "1" }] }));
+  async (name) => {
+    const [fault = "", ...others] = await faultsOf(withDelivery({ headers: [{ name, value: "1" }] }));
     expect(fault).toStartWith(`${D}.headers[0].name: `);
     expect(fault).toEndWith("allowed: the name of an HTTP header");
     expect(others).toEqual([]);
@@ -37,8 +45,8 @@ test.each(["X A", "", "X-A:", "X\r\nX-Evil", "X\0", "X-\u00e9", "(X)"])(
 
 test.each(["caf\u00e9", "", "a\tb", "tab and space "])(
   "checkCallback() takes the header value %j",
-  (value) => {
-    expect(faultsOf(withDelivery({ headers: [{ name: "X-A", value }] }))).toEqual([]);
+  async (value) => {
+    expect(await faultsOf(withDelivery({ headers: [{ name: "X-A", value }] }))).toEqual([]);
   },
 );
 
@@ -48,6 +56,6 @@ test.each<[string, string]>([
   ["http://", UNUSABLE],
   ["https://x y/", UNUSABLE],
   ["http://x/\n", UNUSABLE],
-])("checkCallback() says what is wrong with the URL %j", (callbackUrl, fault) => {
-  expect(faultsOf(withDelivery({ callbackUrl }))).toEqual([`${D}.callbackUrl: ${fault}`]);
+])("checkCallback() says what is wrong with the URL %j", async (callbackUrl, fault) => {
+  expect(await faultsOf(withDelivery({ callbackUrl }))).toEqual([`${D}.callbackUrl: ${fault}`]);
 });

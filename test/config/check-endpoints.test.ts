@@ -83,8 +83,8 @@ test.each<[string, unknown, readonly string[]]>([
     endpoints({ ...SOURCE, consumer: { stream: "ORDERS", subjects: ["orders.*", "orders.new"] } }),
     ['endpoints[0].consumer.subjects[1]: "orders.new" overlaps "orders.*"'],
   ],
-])("checkEndpoints() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("checkEndpoints() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });
 
 const startingAt = (startTime: string) =>
@@ -92,8 +92,8 @@ const startingAt = (startTime: string) =>
 
 test.each(["2020-02-31T00:00:00Z", "2021-02-29T12:00:00+01:00", "2020-04-31T00:00Z", "2020-13-01T00:00:00Z"])(
   "checkEndpoints() refuses %s, which the calendar does not have",
-  (startTime) => {
-    expect(faultsOf(startingAt(startTime))).toEqual([
+  async (startTime) => {
+    expect(await faultsOf(startingAt(startTime))).toEqual([
       "endpoints[0].consumer.deliverPolicy.startTime: there is no such time",
     ]);
   },
@@ -101,7 +101,7 @@ test.each(["2020-02-31T00:00:00Z", "2021-02-29T12:00:00+01:00", "2020-04-31T00:0
 
 test.each(["2020-02-29T23:59:59.5-12:00", "2020-12-31T00:00+14:00"])(
   "checkEndpoints() takes %s",
-  (startTime) => {
-    expect(faultsOf(startingAt(startTime))).toEqual([]);
+  async (startTime) => {
+    expect(await faultsOf(startingAt(startTime))).toEqual([]);
   },
 );

@@ -78,6 +78,6 @@ test.each<[string, unknown, readonly string[]]>([
     }),
     [`${E}.configuration.headers[1].name: X-A stands in this list twice`],
   ],
-])("checkEntrypoints() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("checkEntrypoints() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });

@@ -72,16 +72,16 @@ test.each<[string, unknown, readonly string[]]>([
     { ...FILE, server: { auth: { type: "jwt", jwksUri: "https://a/", audience: "a" } } },
     ["server.auth.issuer: missing"],
   ],
-])("checkHost() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("checkHost() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });
 
 const AUTHENTICATED = { type: "token", value: "a-token" };
 
 test.each(["0.0.0.0:8080", "[::]:8080", "relay.example.com:443"])(
   "checkHost() takes %s with a token",
-  (listen) => {
-    expect(faultsOf({ ...FILE, server: { listen, auth: AUTHENTICATED } })).toEqual([]);
+  async (listen) => {
+    expect(await faultsOf({ ...FILE, server: { listen, auth: AUTHENTICATED } })).toEqual([]);
   },
 );
 
@@ -91,17 +91,22 @@ test.each<[string, Json, Readonly<Record<string, string>>, string]>([
   ["that is written", { server: { controlSocket: `run/${LONG}` } }, {}, `/home/relay/run/${LONG}`],
   ["below the state directory", { state: { directory: LONG } }, {}, `/home/relay/${LONG}/relay.sock`],
   ["below the runtime directory", {}, { RUNTIME_DIRECTORY: `/${LONG}:/run` }, `/${LONG}/relay.sock`],
-])("checkHost() reports a control socket %s with more bytes than a socket's path", (_, more, env, path) => {
-  const fault = `server.controlSocket: ${path} has more than the 107 bytes that a socket's path may have`;
-  expect(faultsOf({ ...FILE, ...more }, { env })).toEqual([fault]);
-  expect(faultsOf({ ...FILE, ...more }, { env, withoutSecrets: true })).toEqual([]);
-});
+])(
+  "checkHost() reports a control socket %s with more bytes than a socket's path",
+  async (_, more, env, path) => {
+    const fault = `server.controlSocket: ${path} has more than the 107 bytes that a socket's path may have`;
+    expect(await faultsOf({ ...FILE, ...more }, { env })).toEqual([fault]);
+    expect(await faultsOf({ ...FILE, ...more }, { env, withoutSecrets: true })).toEqual([]);
+  },
+);
 
-test("checkHost() takes a control socket of 107 bytes, whatever the default would be", () => {
+test("checkHost() takes a control socket of 107 bytes, whatever the default would be", async () => {
   const env = { RUNTIME_DIRECTORY: `/${LONG}` };
   const controlSocket = `/${"s".repeat(106)}`;
-  expect(faultsOf({ ...FILE, server: { controlSocket } }, { env })).toEqual([]);
-  expect(faultsOf({ ...FILE, server: { controlSocket: `${controlSocket}s` } }, { env })).toHaveLength(1);
+  expect(await faultsOf({ ...FILE, server: { controlSocket } }, { env })).toEqual([]);
+  expect(await faultsOf({ ...FILE, server: { controlSocket: `${controlSocket}s` } }, { env })).toHaveLength(
+    1,
+  );
 });
 
 test("checkHost() reports TLS files that do not fit together", async () => {
@@ -110,19 +115,22 @@ test("checkHost() reports TLS files that do not fit together", async () => {
   await createCertificates(directory);
   await writeFile(join(directory, "garbage.pem"), "a-secret-of-the-test");
   await writeFile(join(directory, "empty.pem"), "");
-  const faults = (tls: Json) =>
-    faultsOf({ ...FILE, server: { tls } }, { directory, readFile: (path) => readFileSync(path, "utf8") });
-  expect(faults({ certFile: "server.pem", keyFile: "server-key.pem" })).toEqual([]);
-  expect(faults({ certFile: "server.pem", keyFile: "client-key.pem" })).toEqual([
+  const faults = async (tls: Json) =>
+    await faultsOf(
+      { ...FILE, server: { tls } },
+      { directory, readFile: (path) => readFileSync(path, "utf8") },
+    );
+  expect(await faults({ certFile: "server.pem", keyFile: "server-key.pem" })).toEqual([]);
+  expect(await faults({ certFile: "server.pem", keyFile: "client-key.pem" })).toEqual([
     "server.tls.keyFile: this is not the key of the certificate in certFile",
   ]);
   for (const name of ["garbage.pem", "empty.pem"]) {
-    expect(faults({ certFile: name, keyFile: name })).toEqual([
+    expect(await faults({ certFile: name, keyFile: name })).toEqual([
       "server.tls.certFile: allowed: a chain of certificates in PEM",
       "server.tls.keyFile: allowed: a private key in PEM, not encrypted",
     ]);
   }
-  expect(faults({ certFile: "server.pem", keyFile: "missing.pem" })).toEqual([
+  expect(await faults({ certFile: "server.pem", keyFile: "missing.pem" })).toEqual([
     `server.tls.keyFile: cannot read ${directory}/missing.pem: no such file`,
   ]);
 });

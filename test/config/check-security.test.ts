@@ -77,29 +77,29 @@ test.each<[string, unknown, readonly string[]]>([
       `${D}.signature.secrets[0]: allowed: whsec_ and 24 to 64 bytes in base64, or whsk_ and 32 or 64 bytes in base64`,
     ],
   ],
-])("checkCallbackSecurity() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("checkCallbackSecurity() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });
 
 test.each(["", " ", "hunter2\n", "a\r\nX-Evil: 1", "a\0b", "a\u007fb", "tok\u20acn"])(
   "checkCallbackSecurity() refuses the token %j, wherever it comes from",
-  (value) => {
+  async (value) => {
     const fault = `${D}.auth.token.value: ${TOKEN_FAULT}`;
-    expect(faultsOf(auth("token", { value }))).toEqual([fault]);
-    expect(faultsOf(auth("token", { value: { env: "T" } }), { env: { T: value } })).toEqual([fault]);
+    expect(await faultsOf(auth("token", { value }))).toEqual([fault]);
+    expect(await faultsOf(auth("token", { value: { env: "T" } }), { env: { T: value } })).toEqual([fault]);
     const readFile = () => `${value}\n`;
-    expect(faultsOf(auth("token", { value: { file: "/t" } }), { readFile })).toEqual([fault]);
+    expect(await faultsOf(auth("token", { value: { file: "/t" } }), { readFile })).toEqual([fault]);
   },
 );
 
-test("checkCallbackSecurity() takes a token that is not known", () => {
-  expect(faultsOf(auth("token", { value: { env: "T" } }), { withoutSecrets: true })).toEqual([]);
+test("checkCallbackSecurity() takes a token that is not known", async () => {
+  expect(await faultsOf(auth("token", { value: { env: "T" } }), { withoutSecrets: true })).toEqual([]);
 });
 
 test.each<[string, Json]>([
   ["token", { value: "abc.def==" }],
   ["basic", { username: "caf\u00e9", password: "a:\u20ac" }],
   ["basic", { username: "key", password: "" }],
-])("checkCallbackSecurity() takes the %s %p", (type, more) => {
-  expect(faultsOf(auth(type, more))).toEqual([]);
+])("checkCallbackSecurity() takes the %s %p", async (type, more) => {
+  expect(await faultsOf(auth(type, more))).toEqual([]);
 });

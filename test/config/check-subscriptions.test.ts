@@ -105,6 +105,6 @@ test.each<[string, unknown, readonly string[]]>([
     }),
     ["subscriptions[0].startingAt: there is no such time"],
   ],
-])("checkSubscriptions() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("checkSubscriptions() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });

@@ -64,8 +64,8 @@ const FULL = {
 
 test.each<readonly [string, unknown]>([["small file", FILE], ["file with everything", FULL], ...seeds])(
   "configJsonSchema() accepts a %s, as check does",
-  (_, file) => {
-    expect(faultsOf(file, { withoutSecrets: true })).toEqual([]);
+  async (_, file) => {
+    expect(await faultsOf(file, { withoutSecrets: true })).toEqual([]);
     expect(isValid(file, schema)).toBe(true);
   },
 );
@@ -77,8 +77,8 @@ test.each<[string, unknown]>([
   ["a missing part of a variant", withDelivery({ auth: { type: "basic", basic: { username: "u" } } })],
   ["a malformed subject", withDelivery({ channel: "a..b" })],
   ["a malformed reference", withDelivery({ callbackUrl: { envv: "URL" } })],
-])("configJsonSchema() refuses %s, as check does", (_, file) => {
-  expect(faultsOf(file)).not.toEqual([]);
+])("configJsonSchema() refuses %s, as check does", async (_, file) => {
+  expect(await faultsOf(file)).not.toEqual([]);
   expect(isValid(file, schema)).toBe(false);
 });
 

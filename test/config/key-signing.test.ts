@@ -37,8 +37,8 @@ const files = (bytes: Buffer | string) => ({
   readBytes: (path: string) => (path === "/keys/a" ? Buffer.from(bytes) : EMPTY_CONTEXT.readBytes(path)),
 });
 
-function assertionOf(more: Json, context = {}): AssertionSettings {
-  const { auth } = configOf(withJwt(more), context).subscriptions[0]?.callback ?? { auth: null };
+async function assertionOf(more: Json, context = {}): Promise<AssertionSettings> {
+  const { auth } = (await configOf(withJwt(more), context)).subscriptions[0]?.callback ?? { auth: null };
   if (auth?.kind !== "jwt-profile") throw new Error("no assertion");
   return auth.assertion;
 }
@@ -69,8 +69,8 @@ test.each<[string, Json, object]>([
     { keySource: "JKS", keyContent: JKS.trim(), ...options({ alias: "rsa" }) },
     {},
   ],
-])("readSigningKey() takes an RSA key from %s", (_, jwt, context) => {
-  expect(assertionOf(jwt, context).key).toEqual({ kind: "rsa", pem: EXPECTED });
+])("readSigningKey() takes an RSA key from %s", async (_, jwt, context) => {
+  expect((await assertionOf(jwt, context)).key).toEqual({ kind: "rsa", pem: EXPECTED });
 });
 
 test.each<[string, string, Json, Buffer]>([
@@ -87,23 +87,23 @@ test.each<[string, string, Json, Buffer]>([
     { keyContent: Buffer.alloc(48, 255).toString("base64url"), secretBase64Encoded: true },
     Buffer.alloc(48, 255),
   ],
-])("readSigningKey() takes an HMAC secret %s", (_, signatureAlgorithm, jwt, secret) => {
-  const { key } = assertionOf({ signatureAlgorithm, ...jwt });
+])("readSigningKey() takes an HMAC secret %s", async (_, signatureAlgorithm, jwt, secret) => {
+  const { key } = await assertionOf({ signatureAlgorithm, ...jwt });
   expect(key).toEqual({ kind: "hmac", secret });
 });
 
 test.each<[string, Json]>([
   ["PEM", { keyContent: `${ISSUER}${RSA_KEY}${EC_CERTIFICATE}${RSA_CERTIFICATE}` }],
   ["a store", { keySource: "PKCS12", keyContent: LEGACY_PKCS12, ...options() }],
-])("readSigningKey() gives the chain for X5C from %s, the signer's first", (_, jwt) => {
-  const { chain } = assertionOf({ ...jwt, x509CertChain: "X5C" });
+])("readSigningKey() gives the chain for X5C from %s, the signer's first", async (_, jwt) => {
+  const { chain } = await assertionOf({ ...jwt, x509CertChain: "X5C" });
   expect(chain).toEqual([RSA_CERTIFICATE, ISSUER]);
   const signer = new X509Certificate(chain[0] ?? "");
   expect(signer.publicKey.equals(createPublicKey(RSA_KEY))).toBe(true);
 });
 
-test("readSigningKey() gives no chain that is not asked for", () => {
-  expect(assertionOf({ keyContent: `${RSA_KEY}${RSA_CERTIFICATE}` }).chain).toEqual([]);
+test("readSigningKey() gives no chain that is not asked for", async () => {
+  expect((await assertionOf({ keyContent: `${RSA_KEY}${RSA_CERTIFICATE}` })).chain).toEqual([]);
 });
 
 const secret = (length: number) => ({ keyContent: "s".repeat(length) });
@@ -180,12 +180,12 @@ test.each<[string, Json, string]>([
     { signatureAlgorithm: "HMAC_HS256", keyContent: "no base64!", secretBase64Encoded: true },
     "keyContent: allowed: base64, for secretBase64Encoded is true",
   ],
-])("readSigningKey() refuses %s", (_, jwt, expected) => {
-  expect(faultsOf(withJwt(jwt))).toEqual([`${JWT}.${expected}`]);
+])("readSigningKey() refuses %s", async (_, jwt, expected) => {
+  expect(await faultsOf(withJwt(jwt))).toEqual([`${JWT}.${expected}`]);
 });
 
-test("readSigningKey() looks nothing up without secrets", () => {
+test("readSigningKey() looks nothing up without secrets", async () => {
   const context = { withoutSecrets: true };
-  expect(faultsOf(withJwt({ keySource: "PEM", keyContent: "/keys/none" }), context)).toEqual([]);
-  expect(faultsOf(withJwt({ keyContent: { env: "UNSET" } }), context)).toEqual([]);
+  expect(await faultsOf(withJwt({ keySource: "PEM", keyContent: "/keys/none" }), context)).toEqual([]);
+  expect(await faultsOf(withJwt({ keyContent: { env: "UNSET" } }), context)).toEqual([]);
 });

@@ -9,8 +9,8 @@ test.each([
     withSettings({ ordering: { key: "subject" } }),
     "entrypoints[0].configuration.ordering does nothing yet",
   ],
-])("listUnused() names %s", (_, file, line) => {
-  expect(configOf(file).unused).toEqual([line]);
+])("listUnused() names %s", async (_, file, line) => {
+  expect((await configOf(file)).unused).toEqual([line]);
 });
 
 test.each([
@@ -18,6 +18,6 @@ test.each([
   ["a proxy that is off", withSettings({ proxy: { enabled: false, useSystemProxy: false } })],
   ["no authentication", withDelivery({ auth: { type: "none" } })],
   ["a replay by hand", withEntrypoint({ dlq: { endpoint: "letters", replay: { strategy: "MANUAL" } } })],
-])("listUnused() says nothing about %s", (_, file) => {
-  expect(configOf(file).unused).toEqual([]);
+])("listUnused() says nothing about %s", async (_, file) => {
+  expect((await configOf(file)).unused).toEqual([]);
 });

@@ -1,7 +1,8 @@
 // Parsing as the tests of this room need it: a small valid file, changed here and there.
 
+import { createIterationBudget } from "#keystore/budget.ts";
 import { formatIssue } from "#config/issue.ts";
-import { parseConfig } from "#config/parse.ts";
+import { parseConfig, type ParsedConfig } from "#config/parse.ts";
 import type { Config } from "#config/resolve.ts";
 import { type ConfigContext, resolveSecrets } from "#config/secrets.ts";
 import { loadStores, type Stores } from "#config/stores.ts";
@@ -61,27 +62,37 @@ export function withDelivery(configuration: Json): Json {
 }
 
 /** The issues, one line each, without their places. */
-export function faultsOf(file: unknown, context: Partial<ConfigContext> = {}): readonly string[] {
-  const parsed = parseConfig(typeof file === "string" ? file : JSON.stringify(file), {
-    ...EMPTY_CONTEXT,
-    ...context,
-  });
+export async function faultsOf(
+  file: unknown,
+  context: Partial<ConfigContext> = {},
+): Promise<readonly string[]> {
+  const parsed = await parseForTest(file, context);
   if (parsed.kind === "valid") return [];
   return parsed.issues.map((issue) => formatIssue("f", issue).replace(/^f:\d+:\d+ /u, ""));
 }
 
-export function configOf(file: unknown, context: Partial<ConfigContext> = {}): Config {
+/** `file`: its text, or what that says. */
+export function parseForTest(file: unknown, context: Partial<ConfigContext> = {}): Promise<ParsedConfig> {
   const text = typeof file === "string" ? file : JSON.stringify(file);
-  const parsed = parseConfig(text, { ...EMPTY_CONTEXT, ...context });
+  return parseConfig(text, { ...EMPTY_CONTEXT, ...context }, new AbortController().signal);
+}
+
+export async function configOf(file: unknown, context: Partial<ConfigContext> = {}): Promise<Config> {
+  const parsed = await parseForTest(file, context);
   if (parsed.kind === "valid") return parsed.config;
   throw new Error(parsed.issues.map((issue) => formatIssue("f", issue)).join("\n"));
 }
 
 /** What the keys and certificates of a valid file came to. */
-export function storesOf(file: unknown, changes: Partial<ConfigContext> = {}): Stores {
+export async function storesOf(file: unknown, changes: Partial<ConfigContext> = {}): Promise<Stores> {
   const validation = validate(file);
   if (validation.kind === "invalid")
     throw new Error(validation.faults.map((fault) => fault.message).join("\n"));
   const context = { ...EMPTY_CONTEXT, ...changes };
-  return loadStores(validation.file, { context, secrets: resolveSecrets(validation.file, context) });
+  return loadStores(validation.file, {
+    context,
+    secrets: resolveSecrets(validation.file, context),
+    budget: createIterationBudget([], new AbortController().signal),
+    former: null,
+  });
 }

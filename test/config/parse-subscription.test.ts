@@ -6,20 +6,24 @@ import {
   type ParsedSubscription,
   type SubscriptionScope,
 } from "#config/parse-subscription.ts";
+import { createIterationBudget, limitTo } from "#keystore/budget.ts";
 import { configOf, EMPTY_CONTEXT, FILE, type Json, withEntrypoint, withSettings } from "./parse-for-test.ts";
 import { RSA_KEY, ROOT } from "./pem-fixtures.ts";
+import { MODERN_PKCS12, STORE_PASSWORD } from "./store-fixtures.ts";
 
-const SCOPE: SubscriptionScope = {
-  origin: configOf(FILE).origin,
+const SCOPE: Omit<SubscriptionScope, "budget"> = {
+  origin: (await configOf(FILE)).origin,
   id: null,
   takenIds: new Set(),
+  former: null,
   now: new Date("2026-06-01T00:00:00Z"),
 };
 const NEEDED = { entrypointId: "webhook", callbackUrl: "https://example.com/hook" };
 const INLINE_ONLY = "a subscription made by API takes inline values only";
 
-function parse(body: unknown, scope: Partial<SubscriptionScope> = {}): ParsedSubscription {
-  return parseSubscription(body, { ...SCOPE, ...scope });
+function parse(body: unknown, scope: Partial<SubscriptionScope> = {}): Promise<ParsedSubscription> {
+  const budget = createIterationBudget([], new AbortController().signal);
+  return parseSubscription(body, { ...SCOPE, budget, ...scope });
 }
 
 /** What stands under `configuration`, beside what is needed. */
@@ -27,19 +31,19 @@ function delivery(configuration: Json): Json {
   return { id: "b", configuration: { ...NEEDED, ...configuration } };
 }
 
-function valid(body: unknown, scope: Partial<SubscriptionScope> = {}) {
-  const parsed = parse(body, scope);
+async function valid(body: unknown, scope: Partial<SubscriptionScope> = {}) {
+  const parsed = await parse(body, scope);
   if (parsed.kind === "valid") return parsed;
   throw new Error(JSON.stringify(parsed));
 }
 
-function faultsOf(body: unknown, scope: Partial<SubscriptionScope> = {}): readonly string[] {
-  const parsed = parse(body, scope);
+async function faultsOf(body: unknown, scope: Partial<SubscriptionScope> = {}): Promise<readonly string[]> {
+  const parsed = await parse(body, scope);
   if (parsed.kind !== "invalid") return [parsed.kind];
   return parsed.faults.map(({ path, message }) => `${path}: ${message}`);
 }
 
-test("parseSubscription() reports all faults at once, with paths below the body", () => {
+test("parseSubscription() reports all faults at once, with paths below the body", async () => {
   const body = {
     id: "a b",
     aplication: "x",
@@ -52,7 +56,7 @@ test("parseSubscription() reports all faults at once, with paths below the body"
       signature: { secrets: ["whsec_short"] },
     },
   };
-  expect(faultsOf(body)).toEqual([
+  expect(await faultsOf(body)).toEqual([
     'id: found a string of another form, allowed: 1 to 128 letters, digits, "-" and "_"',
     'aplication: unknown key, did you mean "application"?',
     "endingAt: allowed: a time after startingAt",
@@ -63,9 +67,9 @@ test("parseSubscription() reports all faults at once, with paths below the body"
   ]);
 });
 
-test("parseSubscription() refuses what a sign-in cannot be made of, and a time that is none", () => {
+test("parseSubscription() refuses what a sign-in cannot be made of, and a time that is none", async () => {
   const auth = { type: "token", token: { value: "hunter2\n" } };
-  expect(faultsOf(delivery({ auth, deliverPolicy: { startTime: "2020-02-31T00:00:00Z" } }))).toEqual([
+  expect(await faultsOf(delivery({ auth, deliverPolicy: { startTime: "2020-02-31T00:00:00Z" } }))).toEqual([
     "configuration.deliverPolicy.startTime: there is no such time",
     "configuration.auth.token.value: allowed: a token that is not empty, of Latin-1 characters without line breaks and other control characters",
   ]);
@@ -73,8 +77,8 @@ test("parseSubscription() refuses what a sign-in cannot be made of, and a time t
 
 test.each([5, null, { envv: "HOOK" }, { env: "", file: "/hook" }])(
   "parseSubscription() names no reference as allowed where it found %j",
-  (value) => {
-    expect(faultsOf(delivery({ callbackUrl: value, headers: [{ name: "X-Key", value }] }))).toEqual([
+  async (value) => {
+    expect(await faultsOf(delivery({ callbackUrl: value, headers: [{ name: "X-Key", value }] }))).toEqual([
       "configuration.callbackUrl: allowed: a plain string",
       "configuration.headers[0].value: allowed: a plain string",
     ]);
@@ -96,29 +100,31 @@ test.each<[string, unknown, string]>([
     { id: "b", configuration: { entrypointId: "webhook", entrypointConfiguration: { callbackUrl: "x" } } },
     "configuration.entrypointConfiguration.callbackUrl: allowed",
   ],
-])("parseSubscription() refuses %s", (_, body, fault) => {
-  expect(faultsOf(body)).toEqual([expect.stringContaining(fault)]);
+])("parseSubscription() refuses %s", async (_, body, fault) => {
+  expect(await faultsOf(body)).toEqual([expect.stringContaining(fault)]);
 });
 
-test("parseSubscription() takes the id of the address, which that of the body must not contradict", () => {
-  expect(valid({ configuration: NEEDED }, { id: "b" }).entry.id).toBe("b");
-  expect(valid({ id: "b", configuration: NEEDED }, { id: "b" }).subscription.id).toBe("b");
-  expect(faultsOf({ id: "c", configuration: NEEDED }, { id: "b" })).toEqual([
+test("parseSubscription() takes the id of the address, which that of the body must not contradict", async () => {
+  expect((await valid({ configuration: NEEDED }, { id: "b" })).entry.id).toBe("b");
+  expect((await valid({ id: "b", configuration: NEEDED }, { id: "b" })).subscription.id).toBe("b");
+  expect(await faultsOf({ id: "c", configuration: NEEDED }, { id: "b" })).toEqual([
     "id: allowed: the id that the address names, or none",
   ]);
-  expect(faultsOf([], { id: "b" })).toEqual([": found a list, allowed: an object"]);
-  expect(faultsOf({ configuration: NEEDED }, { id: "b c" })).toEqual([expect.stringContaining("id: found")]);
+  expect(await faultsOf([], { id: "b" })).toEqual([": found a list, allowed: an object"]);
+  expect(await faultsOf({ configuration: NEEDED }, { id: "b c" })).toEqual([
+    expect.stringContaining("id: found"),
+  ]);
 });
 
-test("parseSubscription() tells of a taken id once nothing else is at fault", () => {
+test("parseSubscription() tells of a taken id once nothing else is at fault", async () => {
   const takenIds = new Set(["b"]);
-  expect(parse(delivery({}), { takenIds })).toEqual({ kind: "taken", id: "b" });
-  expect(parse(delivery({ callbackUrl: "x" }), { takenIds }).kind).toBe("invalid");
+  expect(await parse(delivery({}), { takenIds })).toEqual({ kind: "taken", id: "b" });
+  expect((await parse(delivery({ callbackUrl: "x" }), { takenIds })).kind).toBe("invalid");
 });
 
-test("parseSubscription() does not mind that the file has a subscription without an id", () => {
-  const { origin } = configOf({ ...FILE, subscriptions: [{ configuration: NEEDED }] });
-  expect(valid(delivery({}), { origin }).subscription.id).toBe("b");
+test("parseSubscription() does not mind that the file has a subscription without an id", async () => {
+  const { origin } = await configOf({ ...FILE, subscriptions: [{ configuration: NEEDED }] });
+  expect((await valid(delivery({}), { origin })).subscription.id).toBe("b");
 });
 
 const jwt = (keySource: string, keyContent: unknown, more: Json = {}) => ({
@@ -174,7 +180,7 @@ test.each<[string, Json, readonly string[]]>([
     jwt("JKS", "/keys/a.jks", { keystoreOptions: { storePassword: "password" } }),
     ["auth.jwtProfileOauth2.keyContent"],
   ],
-])("parseSubscription() refuses %s, and looks nothing up", (_, configuration, paths) => {
+])("parseSubscription() refuses %s, and looks nothing up", async (_, configuration, paths) => {
   const looked: string[] = [];
   const env = { HOOK: "https://example.com/", CREDENTIALS_DIRECTORY: "/run/credentials" };
   const readFile = (path: string) => {
@@ -183,28 +189,28 @@ test.each<[string, Json, readonly string[]]>([
   };
   const readBytes = (path: string) => Buffer.from(readFile(path));
   const origin = { ...SCOPE.origin, context: { ...EMPTY_CONTEXT, env, readFile, readBytes } };
-  const flat = faultsOf(delivery(configuration), { origin });
+  const flat = await faultsOf(delivery(configuration), { origin });
   expect(flat).toEqual(paths.map((path) => `configuration.${path}: ${INLINE_ONLY}`));
   const { entrypointId, callbackUrl } = NEEDED;
   const entrypointConfiguration = { callbackUrl, ...configuration };
   const nested = { id: "b", configuration: { entrypointId, entrypointConfiguration } };
-  expect(faultsOf(nested, { origin })).toEqual(
+  expect(await faultsOf(nested, { origin })).toEqual(
     paths.map((path) => `configuration.entrypointConfiguration.${path}: ${INLINE_ONLY}`),
   );
   expect(looked).toEqual([]);
 });
 
-test("parseSubscription() takes keys and certificates that stand in the body", () => {
-  const { subscription } = valid(
+test("parseSubscription() takes keys and certificates that stand in the body", async () => {
+  const { subscription } = await valid(
     delivery({ ...jwt("PEM", RSA_KEY), ssl: { trustStore: { type: "PEM", content: ROOT } } }),
   );
   expect(subscription.callback.route.tls.trusted).toHaveLength(1);
   expect(subscription.callback.auth).toMatchObject({ kind: "jwt-profile" });
 });
 
-test("parseSubscription() starts where the stream is now, unless the body says otherwise", () => {
-  const startOf = (body: unknown, scope: Partial<SubscriptionScope> = {}) =>
-    valid(body, scope).subscription.source.deliverPolicy.kind;
+test("parseSubscription() starts where the stream is now, unless the body says otherwise", async () => {
+  const startOf = async (body: unknown, scope: Partial<SubscriptionScope> = {}) =>
+    (await valid(body, scope)).subscription.source.deliverPolicy.kind;
   const nested = (more: Json) => ({
     id: "b",
     configuration: {
@@ -212,32 +218,32 @@ test("parseSubscription() starts where the stream is now, unless the body says o
       entrypointConfiguration: { callbackUrl: "http://a/", ...more },
     },
   });
-  expect(startOf(delivery({}))).toBe("new");
-  expect(startOf(nested({}))).toBe("new");
-  expect(startOf(delivery({ deliverPolicy: "all" }))).toBe("all");
-  expect(startOf(nested({ deliverPolicy: { startSequence: 7 } }))).toBe("start-sequence");
+  expect(await startOf(delivery({}))).toBe("new");
+  expect(await startOf(nested({}))).toBe("new");
+  expect(await startOf(delivery({ deliverPolicy: "all" }))).toBe("all");
+  expect(await startOf(nested({ deliverPolicy: { startSequence: 7 } }))).toBe("start-sequence");
 });
 
-test("parseSubscription() denies private addresses, beside the rules of the file", () => {
-  const { origin } = configOf({ ...FILE, callbacks: { allow: ["10.1.0.0/16"] } });
-  expect(valid(delivery({}), { origin }).subscription.callback.route.addresses).toEqual({
+test("parseSubscription() denies private addresses, beside the rules of the file", async () => {
+  const { origin } = await configOf({ ...FILE, callbacks: { allow: ["10.1.0.0/16"] } });
+  expect((await valid(delivery({}), { origin })).subscription.callback.route.addresses).toEqual({
     allow: ["10.1.0.0/16"],
     deny: [],
     deniesPrivate: true,
   });
 });
 
-test("parseSubscription() joins it with its entrypoint, whose references lead where they led at load", () => {
+test("parseSubscription() joins it with its entrypoint, whose references lead where they led at load", async () => {
   const file = withSettings({
     callbackUrl: { env: "HOOK" },
     headers: [{ name: "X-Key", value: { env: "KEY" } }],
     http: { readTimeout: 1234 },
   });
-  const { origin: loaded } = configOf(file, {
+  const { origin: loaded } = await configOf(file, {
     env: { HOOK: "https://example.com/from-env", KEY: "entrypoint-key" },
   });
   const origin = { ...loaded, context: EMPTY_CONTEXT };
-  const { subscription } = valid({ id: "b", configuration: { entrypointId: "webhook" } }, { origin });
+  const { subscription } = await valid({ id: "b", configuration: { entrypointId: "webhook" } }, { origin });
   expect(subscription.callback).toMatchObject({
     headers: [["X-Key", "entrypoint-key"]],
     readTimeoutMs: 1234,
@@ -245,10 +251,10 @@ test("parseSubscription() joins it with its entrypoint, whose references lead wh
   expect(subscription.callback.url.href).toBe("https://example.com/from-env");
 });
 
-test("parseSubscription() uses the proxy of the environment, as its entrypoint asks", () => {
+test("parseSubscription() uses the proxy of the environment, as its entrypoint asks", async () => {
   const file = withEntrypoint({ configuration: { proxy: { enabled: true, useSystemProxy: true } } });
-  const { origin } = configOf(file, { env: { HTTPS_PROXY: "http://proxy.example.com:3128" } });
-  expect(valid(delivery({}), { origin }).subscription.callback.route.proxy).toMatchObject({
+  const { origin } = await configOf(file, { env: { HTTPS_PROXY: "http://proxy.example.com:3128" } });
+  expect((await valid(delivery({}), { origin })).subscription.callback.route.proxy).toMatchObject({
     kind: "system",
     https: { host: "proxy.example.com" },
   });
@@ -259,22 +265,22 @@ test.each<[string, Json, boolean]>([
   ["a plain header", { headers: [{ name: "Accept", value: "text/plain" }] }, false],
   ["another header", { headers: [{ name: "X-Key", value: "1" }] }, true],
   ["a token", { auth: { type: "token", token: { value: "hunter2hunter2" } } }, true],
-])("parseSubscription() tells of %s whether they are secret", (_, configuration, hasSecrets) => {
-  expect(valid(delivery(configuration)).hasSecrets).toBe(hasSecrets);
+])("parseSubscription() tells of %s whether they are secret", async (_, configuration, hasSecrets) => {
+  expect((await valid(delivery(configuration))).hasSecrets).toBe(hasSecrets);
 });
 
-test("parseSubscription() warns with paths below the body", () => {
-  expect(valid(delivery({ ssl: { trustAll: true } })).warnings).toEqual([
+test("parseSubscription() warns with paths below the body", async () => {
+  expect((await valid(delivery({ ssl: { trustAll: true } }))).warnings).toEqual([
     "configuration.ssl.trustAll: it accepts any certificate",
   ]);
 });
 
-test("parseSubscription() warns by the time of the request, not of the load", () => {
+test("parseSubscription() warns by the time of the request, not of the load", async () => {
   const payload = Buffer.from(JSON.stringify({ exp: Date.parse("2026-03-01T00:00:00Z") / 1000 }));
   const token = `eyJhbGciOiJIUzI1NiJ9.${payload.toString("base64url")}.c2lnbmF0dXJl`;
   const body = delivery({ auth: { type: "token", token: { value: token } } });
-  expect(valid(body).warnings).toEqual([expect.stringContaining("configuration.auth.token.value: ")]);
-  expect(valid(body, { now: EMPTY_CONTEXT.now }).warnings).toEqual([]);
+  expect((await valid(body)).warnings).toEqual([expect.stringContaining("configuration.auth.token.value: ")]);
+  expect((await valid(body, { now: EMPTY_CONTEXT.now })).warnings).toEqual([]);
 });
 
 test.each<[string, unknown, string]>([
@@ -288,12 +294,39 @@ test.each<[string, unknown, string]>([
     { ...delivery({}), metadata: { note: "n".repeat(600_000) } },
     ": found 6001",
   ],
-])("parseSubscription() refuses a body %s", (_, body, fault) => {
-  expect(faultsOf(body)).toEqual([expect.stringContaining(fault)]);
+])("parseSubscription() refuses a body %s", async (_, body, fault) => {
+  expect(await faultsOf(body)).toEqual([expect.stringContaining(fault)]);
 });
 
-test("parseSubscription() reports a hundred faults of many, in few words", () => {
+test("parseSubscription() reports a hundred faults of many, in few words", async () => {
   const body = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`k${index}`, 1]));
-  expect(faultsOf(body)).toHaveLength(100);
-  expect(faultsOf({ ...delivery({}), ["k".repeat(100_000)]: 1 }).join("").length).toBeLessThan(500);
+  expect(await faultsOf(body)).toHaveLength(100);
+  expect((await faultsOf({ ...delivery({}), ["k".repeat(100_000)]: 1 })).join("").length).toBeLessThan(500);
+});
+
+const STORE = { ssl: { trustStore: { type: "PKCS12", content: MODERN_PKCS12, password: STORE_PASSWORD } } };
+/** Its check of the password, its certificates; the key stays closed. */
+const STORE_ITERATIONS = 2 * 2048;
+
+test("parseSubscription() names the store that costs too much, and the limit", async () => {
+  const { signal } = new AbortController();
+  const budget = createIterationBudget([limitTo(STORE_ITERATIONS - 1, "those of this test")], signal);
+  expect(await faultsOf(delivery(STORE), { budget })).toEqual([
+    `configuration.ssl.trustStore.content: cannot read the store: its passwords take too many iterations: those of this test may take ${STORE_ITERATIONS - 1} in all`,
+  ]);
+});
+
+test("parseSubscription() opens no store again that is the same as before", async () => {
+  const first = await valid(delivery(STORE));
+  expect(first.iterations).toBe(STORE_ITERATIONS);
+  const { signal } = new AbortController();
+  const computed: number[] = [];
+  const budget = { ...createIterationBudget([], signal), spend: (more: number) => computed.push(more) };
+  const again = await valid(delivery({ ...STORE, method: "PUT" }), { former: first.stores, budget });
+  expect(again.subscription.callback.route.tls).toEqual(first.subscription.callback.route.tls);
+  expect([again.iterations, computed]).toEqual([STORE_ITERATIONS, []]);
+  const other = { ssl: { trustStore: { ...STORE.ssl.trustStore, password: "another" } } };
+  expect(await faultsOf(delivery(other), { former: first.stores })).toEqual([
+    "configuration.ssl.trustStore.password: it is not the password of the store",
+  ]);
 });

@@ -2,9 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { formatReport } from "#config/issue.ts";
-import { parseConfig } from "#config/parse.ts";
 import {
-  EMPTY_CONTEXT,
+  parseForTest,
   faultsOf,
   FILE,
   withDelivery,
@@ -33,8 +32,8 @@ const FAULTY = `{
   ]
 }`;
 
-test("parseConfig() puts syntax, schema, references and secrets into one report, in the order of the file", () => {
-  const parsed = parseConfig(FAULTY, EMPTY_CONTEXT);
+test("parseConfig() puts syntax, schema, references and secrets into one report, in the order of the file", async () => {
+  const parsed = await parseForTest(FAULTY);
   if (parsed.kind === "valid") throw new Error("no fault was found");
   expect(formatReport("relay.config.json", parsed.issues)).toBe(
     [
@@ -64,8 +63,8 @@ test.each([
   ["a number", withSettings({ http: { readTimeout: "hunter2hunter2" } })],
   ["a signature key", withDelivery({ signature: { secrets: ["hunter2hunter2"] } })],
   ["a server's URL", { ...FILE, nats: { servers: ["nats://a:hunter2hunter2@h"] } }],
-])("parseConfig() withholds %s that may be a secret", (_, file) => {
-  const faults = faultsOf(file);
+])("parseConfig() withholds %s that may be a secret", async (_, file) => {
+  const faults = await faultsOf(file);
   expect(faults).not.toEqual([]);
   expect(faults.join("\n")).not.toContain("hunter2");
 });
@@ -74,34 +73,37 @@ test.each([
   ["a server's certificate that is elsewhere", { ...FILE, nats: { tls: { caFile: "ca.pem" } } }],
   ["the system's proxy", withSettings({ proxy: { enabled: true, useSystemProxy: true } })],
   ["references", withDelivery({ callbackUrl: { credential: "url" } })],
-])("parseConfig() takes %s as given without secrets", (_, file) => {
-  expect(faultsOf(file)).not.toEqual([]);
-  expect(faultsOf(file, { withoutSecrets: true })).toEqual([]);
+])("parseConfig() takes %s as given without secrets", async (_, file) => {
+  expect(await faultsOf(file)).not.toEqual([]);
+  expect(await faultsOf(file, { withoutSecrets: true })).toEqual([]);
 });
 
 test.each(["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"])(
   "parseConfig() finds the system proxy in %s",
-  (name) => {
+  async (name) => {
     const file = withSettings({ proxy: { enabled: true, useSystemProxy: true } });
-    expect(faultsOf(file, { env: { [name]: "http://proxy:3128" } })).toEqual([]);
+    expect(await faultsOf(file, { env: { [name]: "http://proxy:3128" } })).toEqual([]);
   },
 );
 
-test.each(["[::1]:8080", "127.1.2.3:80", "localhost:0"])("parseConfig() takes %s for loopback", (listen) => {
-  expect(faultsOf({ ...FILE, server: { listen } })).toEqual([]);
-});
+test.each(["[::1]:8080", "127.1.2.3:80", "localhost:0"])(
+  "parseConfig() takes %s for loopback",
+  async (listen) => {
+    expect(await faultsOf({ ...FILE, server: { listen } })).toEqual([]);
+  },
+);
 
-test("parseConfig() names an entrypoint by the other type name where only one can be meant", () => {
+test("parseConfig() names an entrypoint by the other type name where only one can be meant", async () => {
   const file = { ...withDelivery({ entrypointId: "webhook-advanced" }), entrypoints: [{ type: "webhook" }] };
-  expect(faultsOf(file)).toEqual([]);
+  expect(await faultsOf(file)).toEqual([]);
   const named = { ...file, entrypoints: [{ type: "webhook", id: "orders" }] };
-  expect(faultsOf(named)).toEqual([]);
+  expect(await faultsOf(named)).toEqual([]);
 });
 
-test("parseConfig() does not report what follows from a fault only", () => {
+test("parseConfig() does not report what follows from a fault only", async () => {
   const file = { ...withEntrypoint({ dlq: { endpoint: "letters" } }), endpoints: [{ type: "jetstream" }] };
-  expect(faultsOf(file)).toEqual(["endpoints[0].name: missing"]);
-  expect(faultsOf(withDelivery({ ssl: { trustStore: { type: "pem" } } }))).toEqual([
+  expect(await faultsOf(file)).toEqual(["endpoints[0].name: missing"]);
+  expect(await faultsOf(withDelivery({ ssl: { trustStore: { type: "pem" } } }))).toEqual([
     'subscriptions[0].configuration.ssl.trustStore.type: found "pem", allowed: PEM, PKCS12, JKS',
   ]);
 });

@@ -13,10 +13,10 @@ import {
   withSettings,
 } from "./parse-for-test.ts";
 
-const first = (file: Json, context = {}) => configOf(file, context).subscriptions[0];
+const first = async (file: Json, context = {}) => (await configOf(file, context)).subscriptions[0];
 
-test("resolveConfig() fills in every default", () => {
-  const config = configOf(FILE);
+test("resolveConfig() fills in every default", async () => {
+  const config = await configOf(FILE);
   expect(config).toMatchObject({
     nats: {
       servers: ["nats://127.0.0.1:4222"],
@@ -51,29 +51,29 @@ test("resolveConfig() fills in every default", () => {
   ]);
 });
 
-test("resolveConfig() takes directories from systemd, and relative ones from the file", () => {
+test("resolveConfig() takes directories from systemd, and relative ones from the file", async () => {
   const env = { STATE_DIRECTORY: "/var/lib/relay:/var/lib/other", RUNTIME_DIRECTORY: "/run/relay" };
-  expect(configOf(FILE, { env })).toMatchObject({
+  expect(await configOf(FILE, { env })).toMatchObject({
     state: { directory: "/var/lib/relay" },
     server: { controlSocket: "/run/relay/relay.sock" },
   });
   const file = { ...FILE, state: { directory: "state" }, server: { controlSocket: "a.sock", listen: null } };
-  expect(configOf(file, { env })).toMatchObject({
+  expect(await configOf(file, { env })).toMatchObject({
     state: { directory: "/home/relay/state" },
     server: { controlSocket: "/home/relay/a.sock", listen: null },
   });
 });
 
-test("resolveConfig() lets creds be read again", () => {
+test("resolveConfig() lets creds be read again", async () => {
   let content = "first\n";
   const file = { ...FILE, nats: { auth: { type: "creds", content: { file: "relay.creds" } } } };
-  const { auth } = configOf(file, { readFile: () => content }).nats;
+  const { auth } = (await configOf(file, { readFile: () => content })).nats;
   if (auth.kind !== "creds") throw new Error(auth.kind);
   content = "second\n";
   expect(auth.read()).toBe("second");
 });
 
-test("resolveSubscriptions() joins what entrypoint and subscription say", () => {
+test("resolveSubscriptions() joins what entrypoint and subscription say", async () => {
   const file = {
     ...FILE,
     entrypoints: [
@@ -108,7 +108,7 @@ test("resolveSubscriptions() joins what entrypoint and subscription say", () => 
       },
     ],
   };
-  const [own, nested] = configOf(file).subscriptions;
+  const [own, nested] = (await configOf(file)).subscriptions;
   expect(own?.callback).toMatchObject({
     displayUrl: "https://example.com/all",
     method: "PUT",
@@ -137,14 +137,17 @@ test.each<[string, { kind: "new" | "all" }, number]>([
   ["auto", { kind: "all" }, 5],
   ["at-least-once", { kind: "all" }, 1],
   ["AT_MOST_ONCE", { kind: "all" }, 1],
-])("resolveSubscriptions() starts %s where it should, with so many at once", (qos, deliverPolicy, count) => {
-  const subscription = first(withEntrypoint({ qos }));
-  expect(String(subscription?.qos)).toBe(qos.toUpperCase().replaceAll("-", "_"));
-  expect(subscription?.source.deliverPolicy).toEqual(deliverPolicy);
-  expect(subscription?.callback.maxConcurrentConnections).toBe(count);
-});
+])(
+  "resolveSubscriptions() starts %s where it should, with so many at once",
+  async (qos, deliverPolicy, count) => {
+    const subscription = await first(withEntrypoint({ qos }));
+    expect(String(subscription?.qos)).toBe(qos.toUpperCase().replaceAll("-", "_"));
+    expect(subscription?.source.deliverPolicy).toEqual(deliverPolicy);
+    expect(subscription?.callback.maxConcurrentConnections).toBe(count);
+  },
+);
 
-test("resolveSubscriptions() lists the endpoints of a dead-letter group in order", () => {
+test("resolveSubscriptions() lists the endpoints of a dead-letter group in order", async () => {
   const second = {
     name: "hub",
     type: "jetstream",
@@ -163,7 +166,7 @@ test("resolveSubscriptions() lists the endpoints of a dead-letter group in order
     endpoints: [SOURCE, LETTERS, second],
     endpointGroups: [{ name: "both", endpoints: ["hub", "letters"] }],
   };
-  expect(first(file)?.deadLetters).toEqual([
+  expect((await first(file))?.deadLetters).toEqual([
     {
       name: "hub",
       domain: "hub",
@@ -175,25 +178,25 @@ test("resolveSubscriptions() lists the endpoints of a dead-letter group in order
   ]);
 });
 
-test("resolveSubscriptions() shows no query, and of a URL by reference its origin only", () => {
-  const inline = configOf(withDelivery({ callbackUrl: "https://example.com/hook?token=s3cret-token" }));
+test("resolveSubscriptions() shows no query, and of a URL by reference its origin only", async () => {
+  const inline = await configOf(withDelivery({ callbackUrl: "https://example.com/hook?token=s3cret-token" }));
   expect(inline.subscriptions[0]?.callback.displayUrl).toBe("https://example.com/hook");
   const env = { URL: "https://example.com/services/T000/B000/XXXX" };
-  const referred = configOf(withDelivery({ callbackUrl: { env: "URL" } }), { env });
+  const referred = await configOf(withDelivery({ callbackUrl: { env: "URL" } }), { env });
   expect(referred.subscriptions[0]?.callback.displayUrl).toBe("https://example.com");
 });
 
-test("listWarnings() warns of what is written, not of defaults", () => {
+test("listWarnings() warns of what is written, not of defaults", async () => {
   const http = { maxConcurrentConnections: 5 };
-  expect(configOf(withEntrypoint({ qos: "AT_LEAST_ONCE" })).warnings).toEqual([]);
-  expect(configOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } })).warnings).toEqual([
-    "entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE",
-  ]);
-  expect(configOf(withEntrypoint({ qos: "AT_MOST_ONCE" })).warnings).toEqual([
+  expect((await configOf(withEntrypoint({ qos: "AT_LEAST_ONCE" }))).warnings).toEqual([]);
+  expect(
+    (await configOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } }))).warnings,
+  ).toEqual(["entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE"]);
+  expect((await configOf(withEntrypoint({ qos: "AT_MOST_ONCE" }))).warnings).toEqual([
     "entrypoints[0].qos: AT_MOST_ONCE holds for one relay only; where several share a subscription, the receiver must " +
       "check webhook-id",
   ]);
-  expect(configOf(withSettings({ http })).warnings).toEqual([]);
+  expect((await configOf(withSettings({ http }))).warnings).toEqual([]);
 });
 
 const NO_TLS = "server.listen: 0.0.0.0:80 is without TLS: what callers sign in with can be read on the way";
@@ -205,7 +208,7 @@ test.each<[string, string, string, readonly string[]]>([
   ["with keys of others", "[::1]:80", "http://keys.example.com/", [NO_TLS_KEYS]],
   ["with keys of this host", "localhost:80", "http://[::1]:8080/keys", []],
   ["open to others, with keys of others", "0.0.0.0:80", "http://10.0.0.1/", [NO_TLS, NO_TLS_KEYS]],
-])("listWarnings() warns of what has no TLS: a listener %s", (_, listen, jwksUri, expected) => {
+])("listWarnings() warns of what has no TLS: a listener %s", async (_, listen, jwksUri, expected) => {
   const auth = { type: "jwt", jwksUri, issuer: "i", audience: "a" };
-  expect(configOf({ ...FILE, server: { listen, auth } }).warnings).toEqual([...expected]);
+  expect((await configOf({ ...FILE, server: { listen, auth } })).warnings).toEqual([...expected]);
 });

@@ -40,13 +40,13 @@ test.each<[string, unknown, readonly string[]]>([
         "is not empty",
     ],
   ],
-])("resolveSecrets() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("resolveSecrets() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });
 
-test("resolveSecrets() refuses a credential that is a path", () => {
+test("resolveSecrets() refuses a credential that is a path", async () => {
   const env = { CREDENTIALS_DIRECTORY: "/run/credentials/relay.service" };
-  const faults = faultsOf(withDelivery({ callbackUrl: { credential: "../../etc/passwd" } }), { env });
+  const faults = await faultsOf(withDelivery({ callbackUrl: { credential: "../../etc/passwd" } }), { env });
   expect(faults).toEqual([`${D}.callbackUrl: allowed: the name of a credential, not a path`]);
 });
 
@@ -77,15 +77,15 @@ test("resolveSecrets() reads environment, files and credentials, less one line b
   expect(refusal).toContain("headers[0].value: allowed: Latin-1 characters");
 });
 
-test("resolveSecrets() reads nothing without secrets", () => {
+test("resolveSecrets() reads nothing without secrets", async () => {
   const context = { ...EMPTY_CONTEXT, withoutSecrets: true };
   const file = withDelivery({ callbackUrl: { env: "URL" }, headers: [{ name: "X", value: { file: "/x" } }] });
-  expect(faultsOf(file, context)).toEqual([]);
+  expect(await faultsOf(file, context)).toEqual([]);
   expect(resolveSecrets(file, context).faults).toEqual([]);
 });
 
-test("resolveSecrets() takes metadata for what it is", () => {
+test("resolveSecrets() takes metadata for what it is", async () => {
   const [subscription] = [{ id: "a", metadata: { kind: "secret", env: "HOME" }, configuration: {} }];
   const configuration = { entrypointId: "webhook", callbackUrl: "http://h/" };
-  expect(faultsOf({ ...FILE, subscriptions: [{ ...subscription, configuration }] })).toEqual([]);
+  expect(await faultsOf({ ...FILE, subscriptions: [{ ...subscription, configuration }] })).toEqual([]);
 });

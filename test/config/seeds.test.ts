@@ -10,18 +10,21 @@ const pairs = Object.entries(ENTRYPOINTS).flatMap(([about, entrypoint]) =>
   ),
 );
 
-test.each(pairs)("parseConfig() takes %s and a subscription with %s", (_, __, entrypoint, subscription) => {
-  const config = configOf(fileWith(entrypoint, subscription));
-  const [first] = config.subscriptions;
-  expect(first).toMatchObject({
-    id: "webhook-advanced",
-    qos: "AUTO",
-    source: { stream: "ORDERS", filterSubjects: [], deliverPolicy: { kind: "all" } },
-    retry: { kind: "none" },
-    interruptOnServerError: true,
-    interruptOnException: true,
-    resume: { kind: "manual" },
-  });
-  expect(first?.deadLetters).toHaveLength(1);
-  expect(first?.callback.url.href).toBe("https://example.com/");
-});
+test.each(pairs)(
+  "parseConfig() takes %s and a subscription with %s",
+  async (_, __, entrypoint, subscription) => {
+    const config = await configOf(fileWith(entrypoint, subscription));
+    const [first] = config.subscriptions;
+    expect(first).toMatchObject({
+      id: "webhook-advanced",
+      qos: "AUTO",
+      source: { stream: "ORDERS", filterSubjects: [], deliverPolicy: { kind: "all" } },
+      retry: { kind: "none" },
+      interruptOnServerError: true,
+      interruptOnException: true,
+      resume: { kind: "manual" },
+    });
+    expect(first?.deadLetters).toHaveLength(1);
+    expect(first?.callback.url.href).toBe("https://example.com/");
+  },
+);

@@ -33,7 +33,7 @@ const jwt = (x509CertChain: string) =>
     },
   });
 const token = (value: string) => withDelivery({ auth: { type: "token", token: { value } } });
-const warningsOf = (file: Json, now: Date) => configOf(file, { now }).warnings;
+const warningsOf = async (file: Json, now: Date) => (await configOf(file, { now })).warnings;
 const unsigned = (expiresAt: Date) => new UnsecuredJWT({}).setExpirationTime(expiresAt).encode();
 
 test.each<[string, Json, Date, readonly string[]]>([
@@ -61,14 +61,14 @@ test.each<[string, Json, Date, readonly string[]]>([
     [`${C}.auth.jwtProfileOauth2: the certificate of O=Relay, CN=rsa client ended on 2126-10-28`],
   ],
   ["no certificate that is not sent", jwt("NONE"), LATER, []],
-])("certificateWarnings() names %s", (_, file, now, expected) => {
-  expect([...warningsOf(file, now)].sort()).toEqual([...expected].sort());
+])("certificateWarnings() names %s", async (_, file, now, expected) => {
+  expect([...(await warningsOf(file, now))].sort()).toEqual([...expected].sort());
 });
 
-test("certificateWarnings() says it once of a store that several subscriptions share", () => {
+test("certificateWarnings() says it once of a store that several subscriptions share", async () => {
   const { subscriptions } = trust(ROOT) as { subscriptions: readonly Json[] };
   const file = { ...trust(ROOT), subscriptions: [...subscriptions, { ...subscriptions[0], id: "b" }] };
-  expect(warningsOf(file, LATER)).toHaveLength(1);
+  expect(await warningsOf(file, LATER)).toHaveLength(1);
 });
 
 test("certificateWarnings() says five lines of a store, and no more", async () => {
@@ -76,7 +76,7 @@ test("certificateWarnings() says five lines of a store, and no more", async () =
   await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
   const { issue } = await createCertificates(directory);
   const bundle = [1, 2, 3, 4, 5, 6].map((number) => issue(`host ${number}`, {}).cert).join("");
-  expect(warningsOf(trust(`${ROOT}${bundle}`), new Date())).toHaveLength(5);
+  expect(await warningsOf(trust(`${ROOT}${bundle}`), new Date())).toHaveLength(5);
 });
 
 test.each<[string, string, readonly string[]]>([
@@ -98,14 +98,16 @@ test.each<[string, string, readonly string[]]>([
     await new SignJWT({}).setProtectedHeader({ alg: "HS256" }).setExpirationTime(1).sign(new Uint8Array(32)),
     [`${C}.auth.token.value: the token expired at 1970-01-01T00:00:01.000Z`],
   ],
-])("tokenWarning() names %s", (_, value, expected) => {
-  expect(warningsOf(token(value), NOW)).toEqual([...expected]);
+])("tokenWarning() names %s", async (_, value, expected) => {
+  expect(await warningsOf(token(value), NOW)).toEqual([...expected]);
 });
 
-test("loadStores() warns of TLS that checks less", () => {
-  expect(warningsOf(withDelivery({ ssl: { trustAll: true, hostnameVerifier: false } }), NOW)).toEqual([
+test("loadStores() warns of TLS that checks less", async () => {
+  expect(await warningsOf(withDelivery({ ssl: { trustAll: true, hostnameVerifier: false } }), NOW)).toEqual([
     `${C}.ssl.trustAll: it accepts any certificate`,
     `${C}.ssl.hostnameVerifier: it accepts a certificate that is for another host`,
   ]);
-  expect(warningsOf(withDelivery({ ssl: { trustAll: false, hostnameVerifier: true } }), NOW)).toEqual([]);
+  expect(await warningsOf(withDelivery({ ssl: { trustAll: false, hostnameVerifier: true } }), NOW)).toEqual(
+    [],
+  );
 });

@@ -31,7 +31,8 @@ const EC_CHAIN = ["CN=ec client", "CN=Relay issuer"];
 const RSA_CHAIN = ["CN=rsa client", "CN=Relay issuer"];
 const password = STORE_PASSWORD;
 const keys = (keyStore: Json) => withDelivery({ ssl: { keyStore } });
-const identityOf = (store: Json) => configOf(keys(store)).subscriptions[0]?.callback.route.tls.identity;
+const identityOf = async (store: Json) =>
+  (await configOf(keys(store))).subscriptions[0]?.callback.route.tls.identity;
 const nameOf = (pem: string) =>
   new X509Certificate(pem).subject.split("\n").find((line) => line.startsWith("CN="));
 
@@ -83,8 +84,8 @@ test.each<[string, Json, readonly string[]]>([
     { type: "JKS", content: JKS, password, alias: "ec", keyPassword: KEY_PASSWORD },
     EC_CHAIN,
   ],
-])("loadStores() takes an identity from %s", (_, store, expected) => {
-  const identity = identityOf(store);
+])("loadStores() takes an identity from %s", async (_, store, expected) => {
+  const identity = await identityOf(store);
   expect(identity?.key).toStartWith("-----BEGIN PRIVATE KEY-----\n");
   expect(identity?.chain.map(nameOf)).toEqual([...expected]);
   createSecureContext({ key: identity?.key, cert: identity?.chain.join("") });
@@ -154,13 +155,13 @@ test.each<[string, Json, readonly string[]]>([
     { type: "PKCS12", content: MODERN_PKCS12, password, keyPassword: "wrong-password" },
     ["keyPassword: it is not the password of the key"],
   ],
-])("loadStores() reports a key store %s", (_, store, expected) => {
-  expect(faultsOf(keys(store))).toEqual(expected.map((line) => `${KEY_STORE}.${line}`));
+])("loadStores() reports a key store %s", async (_, store, expected) => {
+  expect(await faultsOf(keys(store))).toEqual(expected.map((line) => `${KEY_STORE}.${line}`));
 });
 
-test("loadStores() does not show an alias that stands elsewhere", () => {
+test("loadStores() does not show an alias that stands elsewhere", async () => {
   const store = { type: "PKCS12", content: MODERN_PKCS12, password, alias: { env: "ALIAS" } };
-  expect(faultsOf(keys(store), { env: { ALIAS: "hidden-alias" } })).toEqual([
+  expect(await faultsOf(keys(store), { env: { ALIAS: "hidden-alias" } })).toEqual([
     `${KEY_STORE}.alias: no key is named "***", known: "client"`,
   ]);
 });

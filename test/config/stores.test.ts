@@ -18,7 +18,8 @@ const SSL = "subscriptions[0].configuration.ssl";
 const password = STORE_PASSWORD;
 const trust = (trustStore: Json) => withDelivery({ ssl: { trustStore } });
 const keys = (keyStore: Json) => withDelivery({ ssl: { keyStore } });
-const tlsOf = (file: Json, context = {}) => configOf(file, context).subscriptions[0]?.callback.route.tls;
+const tlsOf = async (file: Json, context = {}) =>
+  (await configOf(file, context)).subscriptions[0]?.callback.route.tls;
 const nameOf = (pem: string) =>
   new X509Certificate(pem).subject.split("\n").find((line) => line.startsWith("CN="));
 const files = (texts: Readonly<Record<string, string | Buffer>>) => ({
@@ -42,19 +43,19 @@ test.each<[string, Json, readonly string[]]>([
     { type: "JKS", content: TRUST_PKCS12, password },
     ["CN=Relay root", "CN=Relay issuer"],
   ],
-])("loadStores() trusts %s", (_, store, expected) => {
-  const trusted = tlsOf(trust(store))?.trusted ?? [];
+])("loadStores() trusts %s", async (_, store, expected) => {
+  const trusted = (await tlsOf(trust(store)))?.trusted ?? [];
   expect(new Set(trusted.map(nameOf))).toEqual(new Set(expected));
   expect(trusted).toHaveLength(expected.length);
   createSecureContext({ ca: [...trusted] });
 });
 
-test("loadStores() reads files relative to the config file, PKCS12 as bytes", () => {
+test("loadStores() reads files relative to the config file, PKCS12 as bytes", async () => {
   const context = files({
     "/home/relay/ca.pem": ROOT,
     "/stores/client.p12": Buffer.from(MODERN_PKCS12, "base64"),
   });
-  const tls = tlsOf(
+  const tls = await tlsOf(
     withDelivery({
       ssl: {
         trustStore: { type: "PEM", path: "ca.pem" },
@@ -67,7 +68,7 @@ test("loadStores() reads files relative to the config file, PKCS12 as bytes", ()
   expect(tls?.identity?.chain).toHaveLength(3);
 });
 
-test("loadStores() finds what stands under entrypointConfiguration, and says so", () => {
+test("loadStores() finds what stands under entrypointConfiguration, and says so", async () => {
   const nested = (ssl: Json) => ({
     ...withDelivery({}),
     subscriptions: [
@@ -79,8 +80,8 @@ test("loadStores() finds what stands under entrypointConfiguration, and says so"
       },
     ],
   });
-  expect(tlsOf(nested({ trustStore: { type: "PEM", content: ROOT } }))?.trusted).toEqual([ROOT]);
-  expect(faultsOf(nested({ trustStore: { type: "PEM", content: "" } }))).toEqual([
+  expect((await tlsOf(nested({ trustStore: { type: "PEM", content: ROOT } })))?.trusted).toEqual([ROOT]);
+  expect(await faultsOf(nested({ trustStore: { type: "PEM", content: "" } }))).toEqual([
     "subscriptions[0].configuration.entrypointConfiguration.ssl.trustStore.content: it holds no certificate in PEM",
   ]);
 });
@@ -146,23 +147,23 @@ test.each<[string, Json, readonly string[]]>([
     { type: "JKS", content: "zs7OzgAAAAI=", password },
     ["content: cannot read the store: JCEKS is not supported, allowed: PKCS12 or JKS"],
   ],
-])("loadStores() reports a trust store %s", (_, store, expected) => {
-  expect(faultsOf(trust(store))).toEqual(expected.map((line) => `${SSL}.trustStore.${line}`));
+])("loadStores() reports a trust store %s", async (_, store, expected) => {
+  expect(await faultsOf(trust(store))).toEqual(expected.map((line) => `${SSL}.trustStore.${line}`));
 });
 
-test("loadStores() leaves parts alone whose fault is reported already, and looks nothing up without secrets", () => {
+test("loadStores() leaves parts alone whose fault is reported already, and looks nothing up without secrets", async () => {
   const store = { type: "PKCS12", content: MODERN_PKCS12, password: 7 };
-  expect(faultsOf(keys(store))).toHaveLength(1);
-  expect(faultsOf(keys({ ...store, password: { env: "UNSET" } }))).toEqual([
+  expect(await faultsOf(keys(store))).toHaveLength(1);
+  expect(await faultsOf(keys({ ...store, password: { env: "UNSET" } }))).toEqual([
     `${SSL}.keyStore.password: the environment variable UNSET is not set`,
   ]);
-  const tls = tlsOf(keys({ type: "PKCS12", path: "client.p12", password: { env: "UNSET" } }), {
+  const tls = await tlsOf(keys({ type: "PKCS12", path: "client.p12", password: { env: "UNSET" } }), {
     withoutSecrets: true,
   });
   expect(tls).toEqual({ trusted: null, identity: null, verifiesCertificate: true, verifiesHostName: true });
 });
 
-test("loadStores() reads a store once that many subscriptions name", () => {
+test("loadStores() reads a store once that many subscriptions name", async () => {
   let reads = 0;
   const readBytes = () => {
     reads += 1;
@@ -171,26 +172,29 @@ test("loadStores() reads a store once that many subscriptions name", () => {
   const ssl = { trustStore: { type: "PEM", path: "ca.pem" } };
   const [one] = (withDelivery({ ssl }) as { subscriptions: readonly Json[] }).subscriptions;
   const file = { ...withDelivery({}), subscriptions: [one, { ...one, id: "b" }] };
-  const { subscriptions } = configOf(file, { readBytes });
+  const { subscriptions } = await configOf(file, { readBytes });
   expect(subscriptions.map(({ callback }) => callback.route.tls.trusted)).toEqual([[ROOT], [ROOT]]);
   expect(reads).toBe(1);
 });
 
-test("loadStores() takes a part at fault for another one than a part that is absent", () => {
+test("loadStores() takes a part at fault for another one than a part that is absent", async () => {
   const of = (id: string, more: Json) => ({
     ...(keys({ type: "JKS", content: JKS, password, ...more }) as { subscriptions: readonly Json[] })
       .subscriptions[0],
     id,
   });
   const file = { ...withDelivery({}), subscriptions: [of("a", { alias: 7 }), of("b", {})] };
-  const faults = faultsOf(file);
+  const faults = await faultsOf(file);
   expect(faults).toHaveLength(2);
   expect(faults[1]).toStartWith("subscriptions[1].configuration.ssl.keyStore.alias: missing");
 });
 
-test("loadStores() gives no fault away that holds a password or a key", () => {
+test("loadStores() gives no fault away that holds a password or a key", async () => {
   const wrong = { type: "JKS", content: JKS, password: "wrong-password", alias: "ec", keyPassword: "other" };
-  const report = [...faultsOf(keys(wrong)), ...faultsOf(trust({ type: "PEM", content: EC_KEY }))].join("\n");
+  const report = [
+    ...(await faultsOf(keys(wrong))),
+    ...(await faultsOf(trust({ type: "PEM", content: EC_KEY }))),
+  ].join("\n");
   expect(report).not.toContain("wrong-password");
   expect(report).not.toContain(EC_KEY.split("\n")[1] ?? "");
 });

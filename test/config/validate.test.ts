@@ -117,6 +117,6 @@ test.each<[string, unknown, readonly string[]]>([
     withSettings({ sampling: { type: "COUNT", value: "0" } }),
     [`${E}.configuration.sampling.value: found "0", allowed: a count such as "100"`],
   ],
-])("validate() reports %s", (_, file, expected) => {
-  expect(faultsOf(file)).toEqual([...expected]);
+])("validate() reports %s", async (_, file, expected) => {
+  expect(await faultsOf(file)).toEqual([...expected]);
 });

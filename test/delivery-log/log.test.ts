@@ -3,8 +3,9 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { openStore } from "#delivery-log/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 import { newest, openTestLog, toRecord, valueOf } from "./records.ts";
@@ -243,3 +244,12 @@ function sizeSync(path: string): number {
     return sum + (statSync(path + end, { throwIfNoEntry: false })?.size ?? 0);
   }, 0);
 }
+test.each(["", "-wal", "-shm"])("a symbolic link in the place of the log%s is not followed", async (end) => {
+  await using directory = await temporaryDirectory();
+  const target = join(directory.path, "target");
+  await writeFile(target, "precious");
+  const path = join(directory.path, "delivery-log.db");
+  await symlink(target, path + end);
+  expect(() => openStore(path)).toThrow(end === "" ? "ELOOP" : "is a symbolic link");
+  expect(await readFile(target, "utf8")).toBe("precious");
+});

@@ -8,6 +8,8 @@ import type { AddressRules } from "#delivery/callback.ts";
 const NONE: AddressRules = { allow: [], deny: [], deniesPrivate: false };
 const PRIVATE: AddressRules = { ...NONE, deniesPrivate: true };
 
+const noneOwn = () => [];
+
 const METADATA = [
   "169.254.169.254",
   "169.254.0.1",
@@ -60,6 +62,29 @@ const LOCAL = [
   "::ffff:0.0.0.0",
   "64:ff9b::10.0.0.1",
   "2002:c0a8:0101::1",
+  "192.88.99.1",
+  "2001:2::1",
+  "2001:10::1",
+  "2001:1f:ffff::1",
+  "2001:20::1",
+  "2001:2f:ffff::1",
+  "3fff::1",
+  "3fff:fff:ffff::1",
+  "5f00::1",
+  "100::1",
+  "100:0:0:1::1",
+  // IPv4-translated, ISATAP behind public prefixes and others, Teredo's server and client.
+  "::ffff:0:10.0.0.1",
+  "::ffff:0:7f00:1",
+  "2606:4700::5efe:10.0.0.1",
+  "2606:4700::200:5efe:192.168.1.1",
+  "2606:4700:1:2:0:5efe:7f00:1",
+  "2002:0808:0808::200:5efe:10.0.0.1",
+  "2001:0:0a00:0001::",
+  "2001:0:0808:0808:0:0:f5ff:fffe",
+  "64:ff9b:1::10.0.0.1",
+  "64:ff9b:1:0a00:0:0100::",
+  "64:ff9b:1::8.8.8.8",
 ];
 const PUBLIC = [
   "8.8.8.8",
@@ -73,28 +98,36 @@ const PUBLIC = [
   "64:ff9b::8.8.8.8",
   "2002:0808:0808::1",
   "::ffff:8.8.8.8",
+  "192.88.98.255",
+  "2001:30::1",
+  "4000::1",
+  "5f01::1",
+  "::ffff:0:8.8.8.8",
+  "2606:4700::5efe:8.8.8.8",
+  "2606:4700::100:5efe:10.0.0.1",
+  "2001:0:0808:0808:0:0:f7f7:f7f7",
 ];
 
 describe("createAddressCheck()", () => {
   test.each([...METADATA, ...METADATA_WITHIN])("createAddressCheck() denies %s by itself", (address) => {
-    expect(createAddressCheck(NONE)(address)).toBe(false);
-    expect(createAddressCheck(PRIVATE)(address)).toBe(false);
+    expect(createAddressCheck(NONE, noneOwn)(address)).toBe(false);
+    expect(createAddressCheck(PRIVATE, noneOwn)(address)).toBe(false);
   });
 
   test.each(LOCAL)("createAddressCheck() denies %s where private ranges are denied, only", (address) => {
-    expect(createAddressCheck(NONE)(address)).toBe(true);
-    expect(createAddressCheck(PRIVATE)(address)).toBe(false);
+    expect(createAddressCheck(NONE, noneOwn)(address)).toBe(true);
+    expect(createAddressCheck(PRIVATE, noneOwn)(address)).toBe(false);
   });
 
   test.each(PUBLIC)("createAddressCheck() allows %s", (address) => {
-    expect(createAddressCheck(NONE)(address)).toBe(true);
-    expect(createAddressCheck(PRIVATE)(address)).toBe(true);
+    expect(createAddressCheck(NONE, noneOwn)(address)).toBe(true);
+    expect(createAddressCheck(PRIVATE, noneOwn)(address)).toBe(true);
   });
 
   test.each(["", "callback.test", "127.1", "0x7f000001", "2130706433", "10.0.0.0/8", "[::1]"])(
     "createAddressCheck() denies what is no address: '%s'",
     (text) => {
-      expect(createAddressCheck({ ...NONE, allow: ["0.0.0.0/0", "::/0"] })(text)).toBe(false);
+      expect(createAddressCheck({ ...NONE, allow: ["0.0.0.0/0", "::/0"] }, noneOwn)(text)).toBe(false);
     },
   );
 
@@ -152,12 +185,37 @@ describe("createAddressCheck()", () => {
     ["a denied NAT64 range", { deny: ["64:ff9b::/96"], allow: ["8.8.8.8"] }, "64:ff9b::8.8.8.8", false],
     ["a denied mapped range, as it is", { deny: ["::ffff:0:0/96"] }, "8.8.8.8", true],
   ])("createAddressCheck() decides about %s", (_what, rules, address, expected) => {
-    expect(createAddressCheck({ ...NONE, ...rules })(address)).toBe(expected);
+    expect(createAddressCheck({ ...NONE, ...rules }, noneOwn)(address)).toBe(expected);
+  });
+
+  test.each([
+    ["203.0.114.7", true],
+    ["::ffff:203.0.114.7", true],
+    ["64:ff9b::203.0.114.7", true],
+    ["2606:4700::5efe:203.0.114.7", true],
+    ["2606:4700::77", true],
+    ["2606:4700:0::0077", true],
+    ["203.0.114.8", false],
+    ["2606:4700::78", false],
+  ])("createAddressCheck() finds in %s an address of this host: %s", (address, isOwn) => {
+    const own = () => ["127.0.0.1", "203.0.114.7", "2606:4700::77", "fe80::1%eth0"];
+    expect(createAddressCheck(PRIVATE, own)(address)).toBe(!isOwn);
+    expect(createAddressCheck(NONE, own)(address)).toBe(true);
+    const allow = ["203.0.114.0/24", "2606:4700::/32", "64:ff9b::/96"];
+    expect(createAddressCheck({ ...PRIVATE, allow }, own)(address)).toBe(true);
+  });
+
+  test("createAddressCheck() asks for the addresses of this host each time", () => {
+    const own = ["203.0.114.7"];
+    const isAllowed = createAddressCheck(PRIVATE, () => own);
+    expect(isAllowed("203.0.114.8")).toBe(true);
+    own.push("203.0.114.8");
+    expect(isAllowed("203.0.114.8")).toBe(false);
   });
 
   test("createAddressCheck() refuses a rule that is no range", () => {
     for (const text of ["", "10.0.0.0/33", "::/129", "10/8", "example.test", "10.0.0.0/-1"]) {
-      expect(() => createAddressCheck({ ...NONE, deny: [text] })).toThrow(text);
+      expect(() => createAddressCheck({ ...NONE, deny: [text] }, noneOwn)).toThrow(text);
     }
   });
 
@@ -170,6 +228,6 @@ describe("createAddressCheck()", () => {
   ])("createAddressCheck() sees through %s, which is an address to a URL", (href) => {
     const { hostname } = new URL(href);
     expect(hostname).toBe("127.0.0.1");
-    expect(createAddressCheck(PRIVATE)(hostname)).toBe(false);
+    expect(createAddressCheck(PRIVATE, noneOwn)(hostname)).toBe(false);
   });
 });

@@ -358,31 +358,65 @@ test("secrets are sealed in the bucket, opened by relays with the key, and by no
   await eventually(async () => (await same.api("GET", "/api/subscriptions/sealed")).status === 404);
 });
 
-test("private addresses are out of reach, unless callbacks.allow opens them", async () => {
+test("a name of private addresses is out of reach, unless callbacks.allow opens them, and is not told what they are", async () => {
+  await using started = await start({ bucket: newBucket(), more: {} });
+  const { api, relay } = started;
+  const callbackUrl = `http://localhost:${receiver.port}/inward`;
+  await api("POST", "/api/subscriptions", { body: body("inward", { callbackUrl }) });
+  await isConsuming(api, "inward");
+  const sample = await api("POST", "/api/subscriptions/inward/test");
+  expect([sample.body.outcome, sample.body.status]).toEqual(["exception", 0]);
+  expect(JSON.stringify(sample.body)).toContain("Not allowed to call localhost");
+  expect(JSON.stringify(sample.body)).not.toMatch(/127\.0\.0\.1|::1/u);
+  expect(sentTo("inward")).toEqual([]);
+  expect(await relay.logged("Address denied")).toMatchObject({ host: "localhost" });
+});
+
+test("an address that will be denied is refused at once, wherever it stands and however it is spelt", async () => {
   await using started = await start({ bucket: newBucket(), more: {} });
   const { api } = started;
-  for (const [index, host] of [
-    "127.0.0.1",
-    "localhost",
-    "[::1]",
-    "[::ffff:127.0.0.1]",
-    "0.0.0.0",
-  ].entries()) {
-    const id = `inward-${index}`;
-    const callbackUrl = `http://${host}:${receiver.port}/${id}`;
-    await api("POST", "/api/subscriptions", { body: body(id, { callbackUrl }) });
-    await isConsuming(api, id);
-    const sample = await api("POST", `/api/subscriptions/${id}/test`);
-    expect([host, sample.body.outcome, sample.body.status]).toEqual([host, "exception", 0]);
-    expect(sentTo(id)).toEqual([]);
-    await api("DELETE", `/api/subscriptions/${id}`);
+  const oauth2 = { endpoint: "http://10.0.0.1/token", clientId: "a", clientSecret: "b" };
+  const jwt = {
+    issuer: "a",
+    subject: "a",
+    audience: "http://[fd00::1]/",
+    signatureAlgorithm: "HMAC_HS256",
+    keySource: "INLINE",
+    keyContent: "a key of thirty-two bytes, or more",
+  };
+  for (const [more, path] of [
+    [{ callbackUrl: "http://127.0.0.1/" }, "callbackUrl"],
+    [{ callbackUrl: "http://[::1]/" }, "callbackUrl"],
+    [{ callbackUrl: "http://0x7f.1/" }, "callbackUrl"],
+    [{ callbackUrl: "http://2130706433/" }, "callbackUrl"],
+    [{ callbackUrl: "http://[::ffff:0:127.0.0.1]/" }, "callbackUrl"],
+    [{ callbackUrl: "http://[2606:4700::5efe:10.0.0.1]/" }, "callbackUrl"],
+    [{ callbackUrl: "http://169.254.169.254/" }, "callbackUrl"],
+    [{ callbackUrl: "http://example.com/", auth: { type: "oauth2", oauth2 } }, "auth.oauth2.endpoint"],
+    [
+      { callbackUrl: "http://example.com/", auth: { type: "jwtProfileOauth2", jwtProfileOauth2: jwt } },
+      "auth.jwtProfileOauth2.audience",
+    ],
+  ] as const) {
+    const answer = await api("POST", "/api/subscriptions", { body: body("inward", more) });
+    expect([answer.status, answer.body.errors]).toEqual([
+      422,
+      [{ path: `configuration.${path}`, message: expect.stringContaining("callbacks.allow") as string }],
+    ]);
   }
+  const fine = body("inward", { callbackUrl: "http://example.com/" });
+  expect((await api("POST", "/api/subscriptions", { body: fine })).status).toBe(201);
+  const inward = body("inward", { callbackUrl: "http://10.0.0.1/" });
+  expect((await api("PUT", "/api/subscriptions/inward", { body: inward })).status).toBe(422);
 });
 
 test("a relay without NATS makes none, and says why", async () => {
   await using lonely = await startNatsServer();
   await addStream(await lonely.connect(), { name: "ORDERS", subjects: ["orders.>"] });
-  const config = testConfig({ natsUrl: lonely.url, callbackUrl: receiver.url.href });
+  const config = {
+    ...testConfig({ natsUrl: lonely.url, callbackUrl: receiver.url.href }),
+    ...LOOPBACK_ALLOWED,
+  };
   await using relay = await startRelay({ config });
   const api = await openApi(await relay.url());
   await eventually(async () => (await api("GET", "/readyz")).status === 200);

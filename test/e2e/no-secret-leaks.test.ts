@@ -179,7 +179,7 @@ async function addByApi(
       entrypointId: "basic-401-stopped",
       channel: "in.by-api",
       deliverPolicy: "all",
-      callbackUrl: `http://127.0.0.1:9/?key=${purse.markPlain(`query by API, ${id}`)}`,
+      callbackUrl: `http://localhost:9/?key=${purse.markPlain(`query by API, ${id}`)}`,
       headers: [{ name: "X-Key", value: purse.mark(`header by API, ${id}`) }],
       auth: { type: "basic", basic: { username: "relay", password: purse.mark(`password by API, ${id}`) } },
       ...more,

@@ -1,6 +1,7 @@
 // Key stores of either format, opened as their bytes say: what is in them, and why one stays closed.
 
 import { expect, test } from "bun:test";
+import { createIterationBudget } from "#keystore/budget.ts";
 import { openKeyStore } from "#keystore/open.ts";
 import { EC_KEY } from "../config/pem-fixtures.ts";
 import {
@@ -15,8 +16,12 @@ import {
 
 const toBytes = (base64: string) => Buffer.from(base64, "base64");
 
-function opened(base64: string) {
-  const store = openKeyStore(toBytes(base64), STORE_PASSWORD);
+function open(bytes: Buffer, password: string) {
+  return openKeyStore(bytes, password, createIterationBudget([], new AbortController().signal));
+}
+
+async function opened(base64: string) {
+  const store = await open(toBytes(base64), STORE_PASSWORD);
   if (store.kind !== "opened") throw new Error(`It is ${store.kind}`);
   return store.value;
 }
@@ -27,16 +32,16 @@ test.each([
   ["JKS", JKS, ["ec", "rsa"]],
   ["PKCS12 without a key", TRUST_PKCS12, []],
   ["JKS without a key", TRUST_JKS, []],
-])("openKeyStore() opens %s, with its keys by their aliases", (_, base64, aliases) => {
-  const { keys, certificates } = opened(base64);
+])("openKeyStore() opens %s, with its keys by their aliases", async (_, base64, aliases) => {
+  const { keys, certificates } = await opened(base64);
   expect(keys.map(({ alias }) => alias).toSorted()).toEqual(aliases);
   expect(certificates.length).toBeGreaterThan(0);
 });
 
-test("openKeyStore() unlocks a key with the password of the key only", () => {
-  const key = opened(JKS).keys.find(({ alias }) => alias === "ec");
-  expect(key?.unlock(STORE_PASSWORD)).toEqual({ kind: "locked" });
-  const unlocked = key?.unlock(KEY_PASSWORD);
+test("openKeyStore() unlocks a key with the password of the key only", async () => {
+  const key = (await opened(JKS)).keys.find(({ alias }) => alias === "ec");
+  expect(await key?.unlock(STORE_PASSWORD)).toEqual({ kind: "locked" });
+  const unlocked = await key?.unlock(KEY_PASSWORD);
   if (unlocked?.kind !== "opened") throw new Error("It is not opened");
   expect(unlocked.value.export({ type: "pkcs8", format: "pem" })).toBe(EC_KEY);
 });
@@ -45,8 +50,8 @@ test.each([
   ["PKCS12 of today", MODERN_PKCS12],
   ["PKCS12 of old", LEGACY_PKCS12],
   ["JKS", JKS],
-])("openKeyStore() tells another password: %s", (_, base64) => {
-  expect(openKeyStore(toBytes(base64), "another-password")).toEqual({ kind: "locked" });
+])("openKeyStore() tells another password: %s", async (_, base64) => {
+  expect(await open(toBytes(base64), "another-password")).toEqual({ kind: "locked" });
 });
 
 test.each([
@@ -55,6 +60,6 @@ test.each([
   ["JCEKS", Buffer.from("cececece00000002", "hex"), "JCEKS is not supported, allowed: PKCS12 or JKS"],
   ["half a PKCS12 store", toBytes(MODERN_PKCS12).subarray(0, 900), "it is damaged"],
   ["half a JKS store", toBytes(JKS).subarray(0, 900), "it is damaged"],
-])("openKeyStore() says why it cannot read %s", (_, bytes, reason) => {
-  expect(openKeyStore(bytes, STORE_PASSWORD)).toEqual({ kind: "unreadable", reason });
+])("openKeyStore() says why it cannot read %s", async (_, bytes, reason) => {
+  expect(await open(bytes, STORE_PASSWORD)).toEqual({ kind: "unreadable", reason });
 });

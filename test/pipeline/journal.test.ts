@@ -1,6 +1,6 @@
 // What a journal gives back: what was written, in order, and when it is in the file.
 
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { afterAll, describe, expect, test } from "bun:test";
@@ -30,6 +30,24 @@ describe("openJournal()", () => {
     const expected = [12, 9, 8, 20, 10].map(entry);
     expect(await readJournal(path)).toEqual({ head: HEAD, entries: expected });
     expect(await readJournal(path)).toEqual({ head: HEAD, entries: expected });
+  });
+
+  test("follows no link: neither the file nor the one that replaces it cuts off what a link leads to", async () => {
+    const target = paths.next();
+    await mkdir(join(target, ".."), { recursive: true });
+    await writeFile(target, "precious");
+    const linked = paths.next();
+    await mkdir(join(linked, ".."), { recursive: true });
+    await symlink(target, linked);
+    const opened = await openJournal(linked);
+    expect(String(opened.fault)).toContain("ELOOP");
+    await opened.journal.close().catch(() => undefined);
+    const path = paths.next();
+    const { journal } = await openJournal(path);
+    await symlink(target, `${path}.new`);
+    expect(await journal.rewrite(HEAD, []).catch(String)).toContain("ELOOP");
+    await journal.close().catch(() => undefined);
+    expect(await readFile(target, "utf8")).toBe("precious");
   });
 
   test("goes on after what is there", async () => {

@@ -53,6 +53,8 @@ describe.skipIf(why !== null)(`packages${why === null ? "" : ` (skipped: ${why})
     const inPackage = runHere("dpkg-deb --contents *.deb | awk '!/^d/ {print substr($6, 3)}' | sort", place);
     expect(inArchive).toBe(inPackage.text);
     expect(inArchive).toContain("usr/share/man/man1/relay.1.gz\n");
+    expect(inArchive).toContain("usr/share/doc/relay/notices.gz\n");
+    expect(inArchive).toContain("usr/share/doc/relay/relay.cdx.json\n");
   });
 
   test("lintian has nothing to say", async () => {

@@ -1,0 +1,30 @@
+// Slices of long computations: the event loop gets its turns, however many compute at once, and nobody waits for nothing.
+
+import { expect, test } from "bun:test";
+import { pause } from "#lib/slices.ts";
+import { countTurns } from "../support/event-loop.ts";
+
+function workFor(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+async function compute(steps: number): Promise<void> {
+  for (let step = 0; step < steps; step += 1) {
+    await pause();
+    workFor(1);
+  }
+}
+
+test("pause() leaves the loop its turns while twenty compute", async () => {
+  const turns = await countTurns(() => Promise.all(Array.from({ length: 20 }, () => compute(20))));
+  // 400 ms of work in slices of 8 ms; in one go, or in slices that all end in the same turn, it is 20 turns at the most.
+  expect(turns).toBeGreaterThan(40);
+});
+
+test("pause() costs nothing while a slice lasts", async () => {
+  await compute(1);
+  const startedAt = performance.now();
+  for (let step = 0; step < 2000; step += 1) await pause();
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+});
