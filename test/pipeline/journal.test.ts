@@ -45,7 +45,7 @@ describe("openJournal()", () => {
     const path = paths.next();
     const { journal } = await openJournal(path);
     await symlink(target, `${path}.new`);
-    expect(await journal.rewrite(HEAD, []).catch(String)).toContain("ELOOP");
+    expect(await journal.rewrite([HEAD], []).catch(String)).toContain("ELOOP");
     await journal.close().catch(() => undefined);
     expect(await readFile(target, "utf8")).toBe("precious");
   });
