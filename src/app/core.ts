@@ -22,6 +22,7 @@ import { startPump } from "#nats/pump.ts";
 import { openReplayLetters } from "#nats/replay-letters.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { createSealer } from "#nats/sealing.ts";
+import { readMostReplicas } from "#nats/stream.ts";
 import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
@@ -84,9 +85,15 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   let config = initial;
   const closing = new AbortController();
   const connection = openConnection(nats, { logger, signal: closing.signal });
+  /** Of the JetStream that has the bucket. */
+  const localStreams = () =>
+    new Set(
+      config.subscriptions.flatMap(({ source: { domain, stream } }) => (domain === null ? [stream] : [])),
+    );
   const bucket = openBucket(connection, {
     name: state.bucket,
     logger,
+    replicas: () => readMostReplicas(connection, localStreams()),
     commandPath: join(state.directory, "commands.json"),
   });
   const tellChange = createStateChanges({

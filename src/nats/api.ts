@@ -68,6 +68,11 @@ export function apiPrefix(domain: string | null): string {
   return domain === null ? "$JS.API" : `$JS.${domain}.API`;
 }
 
+/** The account may not ask for it: it certainly had no effect. */
+export function isForbidden({ kind, ...answer }: ApiAnswer<unknown>): boolean {
+  return kind === "unavailable" && "reason" in answer && /permissions violation/iu.test(answer.reason);
+}
+
 export interface ApiRequest<T> {
   readonly domain: string | null;
   readonly call: string;

@@ -3,7 +3,7 @@
 import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node";
 
 import type { PubAck } from "./answers.ts";
-import { API_ERRORS, type ApiAnswer, NO_ANSWER, publishToStream } from "./api.ts";
+import { API_ERRORS, type ApiAnswer, isForbidden, NO_ANSWER, publishToStream } from "./api.ts";
 import { ID_HEADER, readKey } from "./bucket-message.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
@@ -100,8 +100,9 @@ async function publish(
   });
   if (answer.kind === "nobody")
     return { kind: "unavailable", reason: `stream ${streamOfBucket(change.bucket)} does not answer` };
-  const isForbidden = answer.kind === "unavailable" && /permissions violation/iu.test(answer.reason);
-  return isForbidden ? { kind: "refused", code: 0, reason: answer.reason } : answer;
+  return answer.kind === "unavailable" && isForbidden(answer)
+    ? { kind: "refused", code: 0, reason: answer.reason }
+    : answer;
 }
 
 function toHeaders({ bucket, value, expectedRevision, id }: KeyChange): MsgHdrs {

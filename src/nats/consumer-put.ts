@@ -3,7 +3,7 @@
 import { RelayError } from "#lib/errors.ts";
 
 import { type ConsumerInfo } from "./answers.ts";
-import { type ApiAnswer, requestApi } from "./api.ts";
+import { type ApiAnswer, isForbidden, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { ConsumerSettings } from "./consumer-config.ts";
 import { differences, fixedDifferences } from "./consumer-fields.ts";
@@ -49,9 +49,4 @@ export function refusal(settings: ConsumerSettings, reason: string): RelayError 
 
 export function cannot({ source, durable }: ConsumerSettings): string {
   return `Cannot consume ${source.stream} as ${durable}`;
-}
-
-/** The account may not ask for it: it certainly had no effect. */
-export function isForbidden({ kind, ...answer }: ApiAnswer<unknown>): boolean {
-  return kind === "unavailable" && "reason" in answer && /permissions violation/iu.test(answer.reason);
 }

@@ -7,7 +7,7 @@ import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 
 import type { ConsumerInfo, StreamInfo } from "./answers.ts";
-import { API_ERRORS, type ApiAnswer } from "./api.ts";
+import { API_ERRORS, type ApiAnswer, isForbidden } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import {
   type ConsumerSettings,
@@ -25,7 +25,7 @@ import {
   requestNothingDeleted,
   requestPlaceholder,
 } from "./consumer-placeholder.ts";
-import { cannot, checkEcho, isForbidden, refusal, requestPut, toError } from "./consumer-put.ts";
+import { cannot, checkEcho, refusal, requestPut, toError } from "./consumer-put.ts";
 
 export interface Replacement {
   readonly stream: StreamInfo;

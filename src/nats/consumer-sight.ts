@@ -4,7 +4,7 @@ import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 
 import type { StreamInfo } from "./answers.ts";
-import { API_ERRORS } from "./api.ts";
+import { API_ERRORS, isForbidden } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { type ConsumerSettings, fitToStream, refOf, toMovedConfig } from "./consumer-config.ts";
 import { requestConsumerInfo, wasOvertaken } from "./consumer-info.ts";
@@ -15,7 +15,7 @@ import {
   removePlaceholder,
 } from "./consumer-placeholder.ts";
 import type { Sight } from "./consumer-plan.ts";
-import { cannot, isForbidden, refusal, requestPut, toError } from "./consumer-put.ts";
+import { cannot, refusal, requestPut, toError } from "./consumer-put.ts";
 import { readStream } from "./stream.ts";
 
 /** Between two looks at a placeholder. */

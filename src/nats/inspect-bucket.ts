@@ -2,7 +2,7 @@
 
 import { foreseeStream } from "./account.ts";
 import { type AccountInfo, type StreamConfig, streamNames } from "./answers.ts";
-import { API_ERRORS, requestApi } from "./api.ts";
+import { API_ERRORS, isForbidden, requestApi } from "./api.ts";
 import { MAX_VALUE_BYTES } from "./bucket-mirror.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
@@ -36,7 +36,7 @@ export async function inspectBucket(
     }
     case "unavailable":
       // An account that may not look at it may use it all the same.
-      if (/permissions violation/iu.test(answer.reason)) return [];
+      if (isForbidden(answer)) return [];
       return [toFinding("warning", `${answer.reason}: no state can be kept`)];
   }
 }

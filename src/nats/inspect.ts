@@ -4,9 +4,8 @@ import type { Subscription } from "#delivery/subscription.ts";
 import type { Logger } from "#lib/logger.ts";
 
 import { requestAccount } from "./account.ts";
-import type { ApiAnswer } from "./api.ts";
+import { type ApiAnswer, isForbidden } from "./api.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { isForbidden } from "./consumer-put.ts";
 import type { Finding } from "./finding.ts";
 import { inspectBucket } from "./inspect-bucket.ts";
 import { nameAll } from "./inspect-capacity.ts";

@@ -3,7 +3,7 @@
 import { RelayError } from "#lib/errors.ts";
 
 import { type StreamInfo, streamInfo } from "./answers.ts";
-import { API_ERRORS, type ApiAnswer, requestApi } from "./api.ts";
+import { API_ERRORS, type ApiAnswer, isForbidden, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 
 export interface StreamRef {
@@ -25,6 +25,23 @@ export async function readStream(connection: Connection, ref: StreamRef): Promis
   if (answer.kind === "ok") return answer.value;
   if (answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound) return null;
   throw new RelayError("nats-unavailable", `Cannot read stream ${ref.stream}: ${answer.reason}`);
+}
+
+/**
+ * Of the most replicated of them; 1: there is none of them yet that this account may see. Throws RelayError
+ * `nats-unavailable` if it cannot be known.
+ */
+export async function readMostReplicas(
+  connection: Connection,
+  streams: ReadonlySet<string>,
+): Promise<number> {
+  const replicas = [...streams].map(async (stream) => {
+    const answer = await requestStreamInfo(connection, { domain: null, stream });
+    if (answer.kind === "ok") return answer.value.config.num_replicas;
+    if (answer.kind === "refused" || isForbidden(answer)) return 1;
+    throw new RelayError("nats-unavailable", `Cannot read stream ${stream}: ${answer.reason}`);
+  });
+  return Math.max(1, ...(await Promise.all(replicas)));
 }
 
 /** Throws RelayError `nats-unavailable` if it cannot be known, `unavailable` if there is no such stream. */
