@@ -48,7 +48,7 @@ export async function parseConfig(
     return { kind: "invalid", issues: tidy(issues), isOfText };
   }
   const { file } = validation;
-  const warnings = [...listWarnings(file, json.value), ...stores.warnings];
+  const warnings = [...listWarnings(file, { value: json.value, secrets }), ...stores.warnings];
   const unused = listUnused(json.value);
   return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, warnings, unused }) };
 }

@@ -4,11 +4,16 @@ import { isOrdered } from "#delivery/subscription.ts";
 import { isLoopback, parseListen } from "./check-host.ts";
 import { formatPath, type Path } from "./issue.ts";
 import type { ConfigFile } from "./schema.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** `value` is the file as it is written: a default is nothing to warn about. */
-export function listWarnings(file: ConfigFile, value: unknown): readonly string[] {
+export function listWarnings(
+  file: ConfigFile,
+  { value, secrets }: { value: unknown; secrets: Secrets },
+): readonly string[] {
   return [
     ...serverWarnings(file.server),
+    ...tokenWarnings(file.server, secrets),
     ...file.endpoints.flatMap(({ producer }, index) => {
       if (producer === undefined || producer.create) return [];
       return (["maxAgeSeconds", "maxBytes", "replicas"] as const)
@@ -45,6 +50,18 @@ function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): string[] {
     ...(keys?.protocol === "http:" && !isLoopback(keys.hostname.replace(/^\[(.*)\]$/u, "$1"))
       ? ["server.auth.jwksUri: it is without TLS: who changes its answer on the way can sign in"]
       : []),
+  ];
+}
+
+const MIN_TOKEN_LENGTH = 16;
+
+/** Wrong tokens are slowed down, right ones never: only a long one cannot be guessed. */
+function tokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): string[] {
+  const token = auth.type === "token" ? secrets.valueOf(auth.value) : undefined;
+  if (token === undefined || token.length >= MIN_TOKEN_LENGTH) return [];
+  return [
+    `server.auth.value: the token has ${token.length} characters and can be guessed, ` +
+      `give it ${MIN_TOKEN_LENGTH} or more: openssl rand -base64 32`,
   ];
 }
 

@@ -23,8 +23,14 @@ export type Authentication =
 
 export interface Auth {
   readonly kind: ServerAuth["kind"];
-  /** `address` is that of the caller; null credentials: none were sent, or of a kind that is not known. */
-  readonly authenticate: (credentials: Credentials | null, address: string) => Promise<Authentication>;
+  /** Null credentials: none were sent, or of a kind that is not known. Wrong ones may wait, until `signal` aborts. */
+  readonly authenticate: (credentials: Credentials | null, from: Sender) => Promise<Authentication>;
+}
+
+export interface Sender {
+  /** The caller's IP address: of a proxy, that of all who come through it. */
+  readonly address: string;
+  readonly signal: AbortSignal;
 }
 
 export interface AuthOptions extends Partial<TokenAuthOptions> {
@@ -48,11 +54,10 @@ export function createAuth(
       const check = createComparison([settings.value], now);
       return {
         kind: settings.kind,
-        async authenticate(credentials, address) {
+        async authenticate(credentials, from) {
           if (credentials?.kind !== "bearer") return refuse("Credentials are needed", BEARER_CHALLENGE);
-          const verdict = check([credentials.token], address);
           const challenge = `${BEARER_CHALLENGE}, error="invalid_token"`;
-          return await Promise.resolve(toAuthentication(verdict, challenge));
+          return toAuthentication(await check([credentials.token], from), challenge);
         },
       };
     }
@@ -60,10 +65,10 @@ export function createAuth(
       const check = createComparison([settings.username, settings.password], now);
       return {
         kind: settings.kind,
-        async authenticate(credentials, address) {
+        async authenticate(credentials, from) {
           if (credentials?.kind !== "basic") return refuse("Credentials are needed", BASIC_CHALLENGE);
-          const verdict = check([credentials.username, credentials.password], address);
-          return await Promise.resolve(toAuthentication(verdict, BASIC_CHALLENGE));
+          const verdict = await check([credentials.username, credentials.password], from);
+          return toAuthentication(verdict, BASIC_CHALLENGE);
         },
       };
     }
@@ -102,24 +107,30 @@ export function readCredentials(headers: Headers): Credentials | null {
 
 type Verdict = "right" | "wrong" | "throttled";
 
-/** Compares digests of equal length under a key of its own, so that the time it takes tells nothing. */
+/**
+ * Compares digests of equal length under a key of its own, so that the time it takes tells nothing. What is right comes
+ * in at once, however many guesses come from the same address: behind a proxy everybody shares one.
+ */
 function createComparison(
   expected: readonly string[],
   now: () => number,
-): (given: readonly string[], address: string) => Verdict {
+): (given: readonly string[], from: Sender) => Promise<Verdict> {
   const key = randomBytes(32);
   const digestOf = (parts: readonly string[]) =>
     createHmac("sha256", key).update(JSON.stringify(parts)).digest();
   const right = digestOf(expected);
   const tries = createFailedTries(now);
-  return (given, address) => {
+  return async (given, { address, signal }) => {
     const digest = digestOf(given);
+    if (timingSafeEqual(digest, right)) return "right";
     const name = digest.toString("base64");
     if (tries.isKnown(name)) return "wrong";
-    if (!tries.mayTry(address)) return "throttled";
-    if (timingSafeEqual(digest, right)) return "right";
-    tries.add(address, name);
-    return "wrong";
+    if (tries.mayTry(address)) {
+      tries.add(address, name);
+      return "wrong";
+    }
+    await tries.takeTurn(address, signal);
+    return "throttled";
   };
 }
 

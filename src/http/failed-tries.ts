@@ -1,22 +1,33 @@
-// Slows down whoever guesses: each address has a few wrong tries, and regains one each second.
+// Slows down whoever guesses: each address has a few wrong tries, and regains one each second. Who is right is never held up.
 
 import { isIPv6 } from "node:net";
+import { sleep } from "#lib/sleep.ts";
 
 const MAX_TRIES = 10;
 const REGAIN_MS = 1000;
 const MAX_REMEMBERED = 1000;
+/** Between two refusals of one address that guesses too fast. */
+const TURN_MS = 100;
+/** The longest that one of them waits. */
+const MAX_TURNS = 50;
+const MAX_WAITING = 1000;
 
 export interface FailedTries {
   /** Whether these credentials, given by their digest, are known to be wrong: to send them again costs nothing. */
   isKnown: (digest: string) => boolean;
   mayTry: (address: string) => boolean;
   add: (address: string, digest: string) => void;
+  /** Until the refusal of one try too many may be told, 5 s at most: so guesses take time, however many connections send them. */
+  takeTurn: (address: string, signal: AbortSignal) => Promise<void>;
 }
 
 /** A script with an old token is no attack: what was wrong already is not counted again. */
 export function createFailedTries(now: () => number): FailedTries {
   const digests = new Map<string, true>();
   const budgets = new Map<string, { left: number; at: number }>();
+  /** How many wait, by network; none of them is 0. */
+  const waiting = new Map<string, number>();
+  let allWaiting = 0;
 
   function leftFor(network: string): number {
     const budget = budgets.get(network);
@@ -31,6 +42,18 @@ export function createFailedTries(now: () => number): FailedTries {
       const network = networkOf(address);
       remember(budgets, network, { left: leftFor(network) - 1, at: now() });
       remember(digests, digest, true);
+    },
+    async takeTurn(address, signal) {
+      if (allWaiting >= MAX_WAITING) return;
+      const network = networkOf(address);
+      const turn = (waiting.get(network) ?? 0) + 1;
+      waiting.set(network, turn);
+      allWaiting += 1;
+      await sleep(Math.min(turn, MAX_TURNS) * TURN_MS, signal);
+      allWaiting -= 1;
+      const left = (waiting.get(network) ?? 1) - 1;
+      if (left === 0) waiting.delete(network);
+      else waiting.set(network, left);
     },
   };
 }

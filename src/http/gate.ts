@@ -93,6 +93,18 @@ async function admit(context: ServerContext, options: GateOptions): Promise<Admi
   return refuse({ status: 403, detail: decision.detail, headers: { "www-authenticate": challenge } });
 }
 
+/** Whether who asks for what is open to all may read everything else too. Wrong credentials are as good as none. */
+export async function mayReadAll(
+  context: ServerContext,
+  options: Pick<GateOptions, "auth" | "sessions">,
+): Promise<boolean> {
+  const { caller } = context.env;
+  if (caller.kind === "socket") return true;
+  const found = await identify(context, { ...options, address: caller.address });
+  if (found.kind === "refused") return false;
+  return decideAccess(found.identity, { method: "GET", area: "control" }).kind === "granted";
+}
+
 /** Credentials that are sent outright count before a cookie. */
 async function identify(
   context: ServerContext,
@@ -104,7 +116,10 @@ async function identify(
     const isStillAdmitted = () => findSession(context, sessions) !== null;
     return { kind: "identified", identity: session.identity, isStillAdmitted };
   }
-  const result = await auth.authenticate(readCredentials(headers), address);
+  const result = await auth.authenticate(readCredentials(headers), {
+    address,
+    signal: context.req.raw.signal,
+  });
   if (result.kind === "refused") return result;
   const endsAt = result.expiresAt ?? Infinity;
   return { kind: "identified", identity: result.identity, isStillAdmitted: () => Date.now() < endsAt };

@@ -2,14 +2,14 @@
 
 import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";
-import { toBriefReadiness } from "#runtime/brief-readiness.ts";
+import { toBriefReadiness, toCountedReadiness } from "#runtime/brief-readiness.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
 import type { ServerEnv } from "./caller.ts";
 import { createDeadLetterRoutes, type DeadLetterRoutesOptions } from "./dead-letters.ts";
 import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.ts";
-import { createGate, type GateOptions } from "./gate.ts";
+import { createGate, type GateOptions, mayReadAll } from "./gate.ts";
 import { createLoggingRoutes, type LoggingRoutesOptions } from "./logging.ts";
 import { createDocument, type Document } from "./openapi.ts";
 import { createOrphans, type Orphan } from "./orphans.ts";
@@ -56,8 +56,9 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   server.use(createGate({ ...options, openPaths, contextPaths }));
   // Of `text()` the header would come from Bun, and is lost where the gate adds others.
   server.get("/livez", (context) => context.body("alive\n", 200, { "content-type": "text/plain" }));
-  server.get("/readyz", (context) => {
-    const { isReady, reasons, idle } = toBriefReadiness(readiness());
+  server.get("/readyz", async (context) => {
+    const toShown = (await mayReadAll(context, options)) ? toBriefReadiness : toCountedReadiness;
+    const { isReady, reasons, idle } = toShown(readiness());
     return context.json({ ready: isReady, reasons, idle }, isReady ? 200 : 503);
   });
   server.get("/metrics", async (context) => {

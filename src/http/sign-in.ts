@@ -65,7 +65,10 @@ export function createSignIn({ auth, sessions }: SignInOptions): SignIn {
         const detail = 'The body must be { "token" } or { "username", "password" }, with strings';
         return refuse(context, { status: 422, detail });
       }
-      const result = await auth.authenticate(credentials, caller.address);
+      const result = await auth.authenticate(credentials, {
+        address: caller.address,
+        signal: context.req.raw.signal,
+      });
       if (result.kind === "refused") return refuse(context, result.problem);
       const { value, ...session } = sessions.open(result);
       setCookie(context, cookieName(caller), value, {

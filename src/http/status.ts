@@ -47,6 +47,6 @@ export type Status = View<typeof statusSchema>;
 /** Answer of `/readyz`. */
 export const readinessSchema = v.strictObject({
   ready: v.boolean(),
-  reasons: texts("Why it is not; they name no URL"),
-  idle: texts("Interrupted or paused subscriptions, which are no fault"),
+  reasons: texts("Why it is not; they name no URL, and without credentials only say how many there are"),
+  idle: texts("Interrupted or paused subscriptions, which are no fault; without credentials, how many"),
 });

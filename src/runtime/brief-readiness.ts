@@ -1,11 +1,28 @@
 // The readiness as it is told: of thousands of subscriptions in the same trouble some are named.
 
-import type { Readiness } from "./runtime.ts";
+import { NOT_CONNECTED, type Readiness } from "./runtime.ts";
 
 const MAX_NAMED = 20;
 
 export function toBriefReadiness({ isReady, reasons, idle }: Readiness): Readiness {
   return { isReady, reasons: shorten(reasons), idle: shorten(idle) };
+}
+
+/** To those who may not know what there is: how many reasons there are, and no name. */
+export function toCountedReadiness({ isReady, reasons, idle }: Readiness): Readiness {
+  const named = reasons.filter((reason) => reason !== NOT_CONNECTED).length;
+  return {
+    isReady,
+    reasons: [
+      ...(named === reasons.length ? [] : [NOT_CONNECTED]),
+      ...(named === 0 ? [] : [`${count(named, "reason")}: sign in to read them`]),
+    ],
+    idle: idle.length === 0 ? [] : [`${count(idle.length, "subscription")} paused, stopped or interrupted`],
+  };
+}
+
+function count(number: number, noun: string): string {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function shorten(texts: readonly string[]): readonly string[] {

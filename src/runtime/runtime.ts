@@ -54,6 +54,7 @@ interface Place {
   draining: Promise<void> | null;
 }
 
+export const NOT_CONNECTED = "NATS is not connected";
 /** Readiness must turn within 5 s of a fault. */
 const CHECK_INTERVAL_MS = 2000;
 
@@ -146,7 +147,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     readiness() {
       const subscriptions = runningNow();
       const reasons = new Set([
-        ...(options.isConnected() ? [] : ["NATS is not connected"]),
+        ...(options.isConnected() ? [] : [NOT_CONNECTED]),
         ...faults,
         ...options.clusterFaults(),
         ...subscriptions.flatMap(faultsOf),

@@ -199,6 +199,16 @@ test("listWarnings() warns of what is written, not of defaults", async () => {
   expect((await configOf(withSettings({ http }))).warnings).toEqual([]);
 });
 
+test("listWarnings() warns of a server token under 16 characters, by whatever reference, and does not show it", async () => {
+  const warningsOf = async (value: unknown, env: Readonly<Record<string, string>> = {}) =>
+    (await configOf({ ...FILE, server: { auth: { type: "token", value } } }, { env })).warnings;
+  const warning =
+    "server.auth.value: the token has 15 characters and can be guessed, give it 16 or more: openssl rand -base64 32";
+  expect(await warningsOf("a".repeat(15))).toEqual([warning]);
+  expect(await warningsOf({ env: "TOKEN" }, { TOKEN: "a".repeat(15) })).toEqual([warning]);
+  expect(await warningsOf("a".repeat(16))).toEqual([]);
+});
+
 const NO_TLS = "server.listen: 0.0.0.0:80 is without TLS: what callers sign in with can be read on the way";
 const NO_TLS_KEYS = "server.auth.jwksUri: it is without TLS: who changes its answer on the way can sign in";
 

@@ -109,11 +109,39 @@ test.concurrent.each([
     // A slow machine is given another try now and then: many at once are not.
     const throttled = (await Promise.all(Array.from({ length: 20 }, (_, index) => guess(index)))).at(-1);
     expect([throttled?.status, throttled?.headers.get("retry-after")]).toEqual([429, "1"]);
+    // From the same address, as all who come through one proxy.
+    const guessing = Array.from({ length: 20 }, (_, index) => guess(100 + index));
+    for (let time = 0; time < 10; time += 1) expect(await statusOf(owner)).toBe(200);
+    await Promise.all(guessing);
     expect(await statusOf(local)).toBe(200);
     const log = JSON.stringify(guarded.relay.logs);
     for (const secret of [SECRET, "guess-"]) expect(log).not.toContain(secret);
   },
 );
+
+test.concurrent("/readyz names a subscription only to who may read everything", async () => {
+  await using authority = await startAuthority(RSA);
+  await using guarded = await start({ auth: toSettings(authority) });
+  const local = await guarded.overSocket();
+  await local("POST", "/api/subscriptions/of-the-shop/pause");
+  const textFor = async (api: Api) => JSON.stringify((await api("GET", "/readyz")).body);
+  await eventually(async () => (await textFor(local)).includes("of-the-shop"));
+  const withScope = async (scope: string) => guarded.as(bearer(await signToken(RSA, { scope })));
+  expect(await textFor(await withScope("relay:read"))).toContain("Subscription of-the-shop: Paused");
+  for (const headers of [{}, bearer("wrong"), bearer(await signToken(RSA, { scope: "relay:subscribe" }))]) {
+    const text = await textFor(await guarded.as(headers));
+    expect(text).toMatch(/"idle":\["\d subscriptions? paused, stopped or interrupted"\]/u);
+    expect(text).not.toContain("of-the-shop");
+  }
+});
+
+test.concurrent("a server token that can be guessed is warned of, at start and by relay status", async () => {
+  await using guarded = await start({ auth: { type: "token", value: "fifteen-letters" } });
+  const warning = "server.auth.value: the token has 15 characters and can be guessed";
+  expect((await guarded.relay.logged(warning)).level).toBe("warn");
+  const { body } = await (await guarded.overSocket())("GET", "/api/status");
+  expect(JSON.stringify(body.config.warnings)).toContain(warning);
+});
 
 test.concurrent("a session stands for the credentials until it is signed out, and for no page but the own", async () => {
   await using guarded = await start({ auth: { type: "token", value: SECRET } });

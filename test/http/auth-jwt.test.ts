@@ -10,6 +10,7 @@ import { testLogger } from "./gated.ts";
 
 const RSA = await createKey("RS256");
 const EC = await createKey("ES256", "second");
+const SENDER = { address: "", signal: new AbortController().signal };
 const invalid = (reason: string): TokenResult => ({ kind: "invalid", reason });
 const NOT_VALID = invalid("The token is not valid");
 
@@ -223,11 +224,11 @@ test("createAuth() answers 503 where keys are not to be had, and 401 where a tok
   const auth = createAuth(authority.settings, { logger: testLogger(), retryMs: 0 });
   const token = await signToken(RSA);
   authority.answer(500);
-  const without = await auth.authenticate({ kind: "bearer", token }, "");
+  const without = await auth.authenticate({ kind: "bearer", token }, SENDER);
   expect(without).toMatchObject({ kind: "refused", problem: { status: 503 } });
   authority.answer(null);
-  expect(await auth.authenticate({ kind: "bearer", token }, "")).toMatchObject({ kind: "identified" });
-  const wrong = await auth.authenticate({ kind: "bearer", token: `${token}x` }, "");
+  expect(await auth.authenticate({ kind: "bearer", token }, SENDER)).toMatchObject({ kind: "identified" });
+  const wrong = await auth.authenticate({ kind: "bearer", token: `${token}x` }, SENDER);
   expect(wrong).toMatchObject({
     problem: { status: 401, headers: { "www-authenticate": 'Bearer realm="relay", error="invalid_token"' } },
   });

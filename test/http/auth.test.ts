@@ -5,20 +5,22 @@ import { createAuth, type Credentials, readCredentials } from "#http/auth.ts";
 import { eventually } from "../support/eventually.ts";
 import { BASIC, basic, bearer, SECRET, testLogger, TOKEN } from "./gated.ts";
 
+const NEVER = new AbortController().signal;
 const HERE = "192.0.2.1";
+const FROM_HERE = { address: HERE, signal: NEVER };
 const token = (text: string): Credentials => ({ kind: "bearer", token: text });
 const pair = (username: string, password: string): Credentials => ({ kind: "basic", username, password });
 
 afterEach(() => void setSystemTime());
 
 async function statusOf(auth: ReturnType<typeof createAuth>, credentials: Credentials | null, from = HERE) {
-  const result = await auth.authenticate(credentials, from);
+  const result = await auth.authenticate(credentials, { address: from, signal: NEVER });
   return result.kind === "identified" ? 200 : result.problem.status;
 }
 
 test("createAuth() lets a token in, and nothing near it", async () => {
   const auth = createAuth(TOKEN, { logger: testLogger() });
-  expect(await auth.authenticate(token(SECRET), HERE)).toEqual({
+  expect(await auth.authenticate(token(SECRET), FROM_HERE)).toEqual({
     kind: "identified",
     identity: { kind: "operator" },
     expiresAt: null,
@@ -39,17 +41,18 @@ test.each([
   ["a token is wrong", TOKEN, token("x"), 'Bearer realm="relay", error="invalid_token"'],
   ["a password is wrong", BASIC, pair("operator", "x"), 'Basic realm="relay", charset="UTF-8"'],
 ] as const)("createAuth() challenges where %s", async (_, settings, credentials, challenge) => {
-  const result = await createAuth(settings, { logger: testLogger() }).authenticate(credentials, HERE);
+  const result = await createAuth(settings, { logger: testLogger() }).authenticate(credentials, FROM_HERE);
   expect(result).toMatchObject({ problem: { headers: { "www-authenticate": challenge } } });
 });
 
-test("createAuth() lets an address guess ten times, then once a second, and nobody else waits", async () => {
+test("createAuth() lets an address guess ten times, then once a second, and who is right never waits", async () => {
   let now = 0;
   const auth = createAuth(TOKEN, { logger: testLogger(), now: () => now });
   for (let guess = 0; guess < 10; guess += 1) expect(await statusOf(auth, token(`guess-${guess}`))).toBe(401);
   expect(await statusOf(auth, token("guess-10"))).toBe(429);
-  expect(await statusOf(auth, token(SECRET))).toBe(429);
+  expect(await statusOf(auth, token(SECRET))).toBe(200);
   expect(await statusOf(auth, token(SECRET), "192.0.2.2")).toBe(200);
+  expect(await statusOf(auth, token("guess-10"))).toBe(429);
   now += 1000;
   expect(await statusOf(auth, token("guess-11"))).toBe(401);
   expect(await statusOf(auth, token("guess-12"))).toBe(429);
@@ -57,11 +60,44 @@ test("createAuth() lets an address guess ten times, then once a second, and nobo
   expect(await statusOf(auth, token(SECRET))).toBe(200);
 });
 
-test("createAuth() lets an address try again after a second, though the clock was set back by a day", async () => {
+test("createAuth() lets an address guess again after a second, though the clock was set back by a day", async () => {
   const auth = createAuth(TOKEN, { logger: testLogger() });
   for (let guess = 0; guess < 10; guess += 1) expect(await statusOf(auth, token(`guess-${guess}`))).toBe(401);
   setSystemTime(Date.now() - 86_400_000);
-  await eventually(async () => (await statusOf(auth, token(SECRET))) === 200);
+  let guess = 10;
+  await eventually(async () => (await statusOf(auth, token(`guess-${(guess += 1)}`))) === 401);
+});
+
+test("createAuth() lets one in whose address sends guesses on many connections, and these wait in turn", async () => {
+  const auth = createAuth(TOKEN, { logger: testLogger(), now: () => 0 });
+  for (let guess = 0; guess < 10; guess += 1) await statusOf(auth, token(`guess-${guess}`));
+  let answered = 0;
+  const ending = new AbortController();
+  const guesses = Array.from({ length: 40 }, async (_, guess) => {
+    await auth.authenticate(token(`more-${guess}`), { address: HERE, signal: ending.signal });
+    answered += 1;
+  });
+  expect(await statusOf(auth, token(SECRET))).toBe(200);
+  expect(answered).toBe(0);
+  await eventually(() => answered > 1);
+  expect(answered).toBeLessThan(40);
+  ending.abort();
+  await Promise.all(guesses);
+});
+
+test("createAuth() keeps no more than a thousand guesses waiting", async () => {
+  const auth = createAuth(TOKEN, { logger: testLogger(), now: () => 0 });
+  for (let guess = 0; guess < 10; guess += 1) await statusOf(auth, token(`guess-${guess}`));
+  const ending = new AbortController();
+  const from = { address: HERE, signal: ending.signal };
+  const waiting = Array.from({ length: 1000 }, (_, guess) => auth.authenticate(token(`more-${guess}`), from));
+  const isWaiting = await Promise.race([
+    Promise.all(waiting).then(() => false),
+    statusOf(auth, token("one-more")).then((status) => status === 429),
+  ]);
+  expect(isWaiting).toBe(true);
+  ending.abort();
+  await Promise.all(waiting);
 });
 
 test("createAuth() does not count the same wrong token twice", async () => {
