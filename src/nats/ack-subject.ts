@@ -46,6 +46,24 @@ export function parseAckSubject(subject: string): AckSubject | null {
   };
 }
 
+/** Stream and consumer of an ack subject, of a probe too; of another subject: of nobody. */
+export function ackOwnerOf(subject: string): string {
+  if (!subject.startsWith("$JS.ACK.")) return "";
+  const tokens = subject.split(".");
+  return tokens
+    .slice(tokens.length === TOKENS_WITHOUT_DOMAIN ? 2 : 4)
+    .slice(0, 2)
+    .join(" ");
+}
+
+/** An ack subject of the same consumer that stands for no message: whatever is sent there changes nothing. */
+export function toProbe(ackSubject: string): string {
+  const tokens = ackSubject.split(".");
+  const first = tokens.length === TOKENS_WITHOUT_DOMAIN ? 2 : 4;
+  for (const index of [first + 3, first + 4]) tokens[index] = "0";
+  return tokens.join(".");
+}
+
 const DIGITS = /^\d+$/;
 /** Below 2^53: whoever may publish to an inbox may write anything there. */
 const COUNT = /^\d{1,15}$/;

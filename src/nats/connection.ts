@@ -18,6 +18,7 @@ import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { createAuthMask } from "./auth-mask.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
+import { ackOwnerOf } from "./ack-subject.ts";
 import { createContact } from "./contact.ts";
 import { createRequests, type Requests } from "./requests.ts";
 import { type NatsSettings, toConnectionOptions } from "./settings.ts";
@@ -55,6 +56,14 @@ export interface Connection {
   newInbox: () => string;
   /** For this room only. Sends an ack, soon or after the next connect, until the server is known to have it. */
   publishAck: AckSender["send"];
+  /**
+   * For this room only. Told when the server does not let this client answer what that consumer delivered. Returns how to stop
+   * that.
+   */
+  onAckRefused: (
+    consumer: { readonly stream: string; readonly durable: string },
+    listener: AckRefused,
+  ) => () => void;
   /** For this room only. Of a message with its headers, in bytes. */
   readonly maxPayload: number;
   /** For this room only. Never rejects; it fails at once while NATS does not answer. */
@@ -62,6 +71,8 @@ export interface Connection {
   /** For this room only. Sends now or never. */
   publish: (subject: string, payload: string, options?: { reply: string }) => void;
 }
+
+type AckRefused = (ackSubject: string, reason: string) => void;
 
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;
@@ -88,6 +99,8 @@ export function openConnection(
     newInbox,
   });
   const listeners = new Set<() => void>();
+  /** By stream and durable. */
+  const ackListeners = new Map<string, AckRefused>();
   const ended = new AbortController();
   let client: NatsConnection | null = null;
   let isUp = false;
@@ -174,8 +187,11 @@ export function openConnection(
 
   function onError(error: Error): void {
     const reason = mask(error.message);
-    if (error instanceof PermissionViolationError && error.operation === "publish")
+    if (error instanceof PermissionViolationError && error.operation === "publish") {
       requests.refuse(error.subject, reason);
+      const listener = ackListeners.get(ackOwnerOf(error.subject));
+      if (listener !== undefined) tell(() => listener(error.subject, reason));
+    }
     tellRefused(reason);
   }
 
@@ -243,6 +259,14 @@ export function openConnection(
     return () => listeners.delete(listener);
   }
 
+  function onAckRefused({ stream, durable }: { stream: string; durable: string }, listener: AckRefused) {
+    const owner = `${stream} ${durable}`;
+    ackListeners.set(owner, listener);
+    return () => {
+      if (ackListeners.get(owner) === listener) ackListeners.delete(owner);
+    };
+  }
+
   function ready(waiting: AbortSignal): Promise<boolean> {
     if (isUp || waiting.aborted || ended.signal.aborted) return Promise.resolve(isUp);
     return new Promise((resolve) => {
@@ -296,6 +320,7 @@ export function openConnection(
     },
     client: () => client,
     newInbox,
+    onAckRefused,
     get maxPayload() {
       return client?.info?.max_payload ?? Number.POSITIVE_INFINITY;
     },

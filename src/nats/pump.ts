@@ -14,6 +14,7 @@ import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { startTicks } from "#lib/ticks.ts";
 
+import { createAckPermission } from "./ack-permission.ts";
 import { apiPrefix } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { requestConsumerInfo } from "./consumer-info.ts";
@@ -115,6 +116,11 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     onLost: lose,
     onUnknown: (reason) => liveness.expect(SECOND_SIGN_MS, reason),
   });
+  const acks = createAckPermission(connection, {
+    stream: source.stream,
+    durable,
+    tell: () => tellUsable(unusable),
+  });
   const counts = { pulls: 0, received: 0, silences: 0 };
   let state: "running" | "stopping" | "ended" = "running";
   let pull: Pull | null = null;
@@ -124,6 +130,8 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   /** What a former pull may still bring is not to count for the next one. */
   let isInboxStale = false;
   let lastStatus: string | null = null;
+  /** Why the consumer cannot be pulled from; null: it can, or it is not known yet. */
+  let unusable: string | null = null;
   let onPullEnd: (() => void) | null = null;
   let ended: Promise<void> | null = null;
   let stopped: Promise<void> | null = null;
@@ -256,6 +264,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
 
   function watch(): void {
     if (!connection.isConnected) return;
+    acks.check();
     if (pull !== null) return isGivenUp(pull) ? giveUp() : undefined;
     if (credit.room() > 0 || performance.now() - heardAt < ASK_MS) return pullSoon();
     // No pull tells whether the consumer can be used.
@@ -292,8 +301,10 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     pullNow();
   }
 
+  /** `obstacle`: of the pulls. */
   function tellUsable(obstacle: string | null): void {
-    if (state === "running") options.onUsable(obstacle);
+    unusable = obstacle;
+    if (state === "running") options.onUsable(acks.obstacle ?? obstacle);
   }
 
   function lose(reason: string): void {
@@ -312,6 +323,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     endWatch();
     pace.cancel();
     liveness.stop();
+    acks.close();
     forget();
     endPull();
     ended = inbox.close();

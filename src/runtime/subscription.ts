@@ -59,6 +59,8 @@ const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "What is in fli
 const SEEK_GRACE_MS = 5000;
 /** Until it is looked again what another relay has left. */
 const FOLLOW_AGAIN_MS = 1000;
+/** A server writes what it counts every 100 ms, or later under load. */
+const WRITTEN_AFTER_MS = 3000;
 /** The longest that a timer can wait at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -82,7 +84,11 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     signal: stopping.signal,
   });
   const durable = createDurable({ ...parts, makeConsumer: makeUnlessMoved }, settings);
-  const resets = createResetWatch({ reconnects: parts.reconnects });
+  const resets = createResetWatch({
+    reconnects: parts.reconnects,
+    writtenAfterMs: wanted.qos === "AT_MOST_ONCE" ? WRITTEN_AFTER_MS : 0,
+    now: () => performance.now(),
+  });
   let pipeline: Pipeline | null = null;
   let state = STARTING;
   /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */

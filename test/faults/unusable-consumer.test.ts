@@ -111,6 +111,40 @@ test.concurrent.each(QUALITIES)(
   60_000,
 );
 
+test.concurrent.each([["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"]] as const)(
+  "%s: publish on the ack subjects is denied by a reload, and allowed again",
+  async (qos) => {
+    await using server = await startNatsServer({ configText: accounts() });
+    const admin = await server.connect({ user: "admin", pass: "admin" });
+    await addStream(admin);
+    await using receiver = await startScriptedReceiver();
+    const config = testConfig({ natsUrl: server.url, callbackUrl: `${receiver.url}/sub`, qos });
+    await using relay = await startRelay({
+      config: { ...config, nats: { servers: [server.url], auth: AUTH } },
+    });
+    await turnsGreen(relay);
+    const denied = accounts({ deny: "$JS.ACK.>" });
+    await reload(server, accounts(), denied);
+    await eventually(async () =>
+      (await readFile(join(server.directory, "log"), "utf8")).includes("Reloaded server"),
+    );
+    for (const name of ["1", "2", "3"]) await admin.request("orders.x", JSON.stringify({ name }));
+    expect(await turnsRed(relay)).toMatch(/Cannot consume ORDERS as relay-sub: its acks are refused: .*ACK/);
+    // It stays so, whatever else goes well.
+    const until = performance.now() + 4000;
+    await eventually(async () => {
+      expect((await readReadiness(relay)).status).toBe(503);
+      return performance.now() > until;
+    });
+    await reload(server, denied, accounts());
+    await turnsGreen(relay);
+    await eventually(() => ["1", "2", "3"].every((name) => receiver.names("/sub").includes(name)));
+    expect(receiver.names("/sub").length).toBe(3);
+    expect(waits(relay).length).toBe(1);
+  },
+  60_000,
+);
+
 test("publish on MSG.NEXT is denied from the start: not ready, and each reason is logged once", async () => {
   const deny = "$JS.API.CONSUMER.MSG.NEXT.>";
   await using server = await startNatsServer({ configText: accounts({ deny }) });
