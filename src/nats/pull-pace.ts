@@ -5,6 +5,8 @@ export interface PullPace {
   later: (minMs: number) => void;
   /** In a moment, unless one is due sooner: what becomes free until then goes into one pull. */
   gather: () => void;
+  /** In a moment in which all others that do so pull too: one write for many that have nothing to do. */
+  together: () => void;
   cancel: () => void;
   /** The doubling starts anew. */
   reset: () => void;
@@ -14,6 +16,7 @@ export interface PullPace {
 
 const MAX_BACKOFF_MS = 2000;
 const GATHER_MS = 3;
+const TOGETHER_MS = 50;
 
 /** `pull` must not throw; the wait that led to it is over when it is called. */
 export function createPullPace(pull: () => void): PullPace {
@@ -44,6 +47,9 @@ export function createPullPace(pull: () => void): PullPace {
     },
     gather: () => {
       if (timer === null) wait(GATHER_MS);
+    },
+    together: () => {
+      if (timer === null) wait(Math.ceil(TOGETHER_MS - (performance.now() % TOGETHER_MS)));
     },
     cancel,
     reset: () => {

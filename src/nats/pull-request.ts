@@ -15,8 +15,9 @@ const SILENCE_FACTOR = 1.2;
 const PROBE_SILENCE_MS = 900;
 const LONGEST_PULL_MS = 30_000;
 const HEARTBEAT_MS = 2500;
-/** Of all pumps together: with very many each asks for one less often, at times that differ, and some of them are due soon. */
+/** Of all pumps together: with very many each asks for one less often, and those of some are due soon at any time. */
 const HEARTBEATS_PER_SECOND = 80;
+const COMMON_END_MS = 1000;
 const SHORT_PULL_MS = 1000;
 const LONGEST_SHORT_PULL_MS = 5000;
 const SHORT_PULLS_PER_SECOND = 200;
@@ -37,10 +38,9 @@ function pullTiming({ acks, ackWaitMs, pumps }: PullTimingOptions): PullTiming {
     const expiresMs = Math.ceil((pumps() * 1000) / SHORT_PULLS_PER_SECOND);
     return { expiresMs: Math.min(Math.max(SHORT_PULL_MS, expiresMs), LONGEST_SHORT_PULL_MS), heartbeatMs: 0 };
   }
-  const stretchedMs = ((pumps() * 1000) / HEARTBEATS_PER_SECOND) * (0.75 + Math.random() / 2);
   return {
     expiresMs: Math.min(LONGEST_PULL_MS, ackWaitMs),
-    heartbeatMs: Math.max(HEARTBEAT_MS, Math.round(stretchedMs)),
+    heartbeatMs: Math.max(HEARTBEAT_MS, Math.round((pumps() * 1000) / HEARTBEATS_PER_SECOND)),
   };
 }
 
@@ -75,6 +75,8 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
   let maxBatch = Number.MAX_SAFE_INTEGER;
   let maxBytes = MAX_PULL_BYTES;
   let maxExpiresMs = pullTiming(options).expiresMs;
+  /** Those of many pumps that start at once are not to end at once. */
+  let share = Math.random();
 
   function limit(verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>): void {
     if (verdict.kind === "limit-expires")
@@ -85,7 +87,10 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
 
   function next(room: number, purpose: PullPurpose): PullRequest {
     const wanted = purpose === "probe" ? PROBE : pullTiming(options);
-    const expiresMs = Math.min(wanted.expiresMs, maxExpiresMs);
+    const longestMs = Math.min(wanted.expiresMs, maxExpiresMs);
+    const isOneOfMany = purpose === "usual" && wanted.heartbeatMs > HEARTBEAT_MS;
+    const expiresMs = isOneOfMany ? untilCommonEnd(longestMs * share) : longestMs;
+    if (isOneOfMany) share = 1;
     const heartbeatMs = Math.min(wanted.heartbeatMs, Math.floor(expiresMs / 2));
     const batch = Math.min(room, purpose === "large" ? 1 : maxBatch);
     return {
@@ -109,6 +114,12 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
       return maxExpiresMs;
     },
   };
+}
+
+/** A little less than `longestMs`: the pulls of many pumps end together, so that one write renews them. */
+function untilCommonEnd(longestMs: number): number {
+  const endAt = performance.now() + longestMs;
+  return Math.max(SHORT_PULL_MS, Math.round(longestMs - (endAt % COMMON_END_MS)));
 }
 
 function toSilenceMs(heartbeatMs: number): number {

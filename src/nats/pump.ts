@@ -201,8 +201,9 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   ): void {
     switch (verdict.kind) {
       case "again": {
-        const wasShort = own.heardAt - own.sentAt < SHORT_PULL_MS && !own.hasDelivered;
-        return wasShort ? pace.later(SHORT_PULL_MS) : pullNow();
+        if (own.hasDelivered) return pullNow();
+        const wasShort = own.heardAt - own.sentAt < SHORT_PULL_MS;
+        return wasShort ? pace.later(SHORT_PULL_MS) : pace.together();
       }
       case "filled":
         return pullNow();

@@ -215,6 +215,12 @@ async function pullUntilLost(
   signal.addEventListener("abort", onAbort);
   let received = 0;
   let usableAt = Number.POSITIVE_INFINITY;
+  const floor = keepFloor(settings, {
+    ...parts,
+    guard,
+    isHolding: () => pipeline.stats().held > 0,
+    onLost: lost.resolve,
+  });
   pipeline.pull(({ onMessage, ...handlers }) => {
     const watched = whole.watch({ onMessage, release: () => pump.release(), onLost: lost.resolve });
     const pump = parts.startPump(settings, {
@@ -223,6 +229,7 @@ async function pullUntilLost(
       position: guard.position,
       onMessage(message) {
         received += 1;
+        floor.wake();
         watched(message);
       },
       onUsable(obstacle) {
@@ -234,7 +241,6 @@ async function pullUntilLost(
     });
     return pump;
   });
-  const floor = keepFloor(settings, { ...parts, guard, onLost: lost.resolve });
   const reason = await lost.promise;
   floor.stop();
   signal.removeEventListener("abort", onAbort);
@@ -320,17 +326,21 @@ function keepFloor(
     guard,
     readConsumer,
     followConsumer,
+    isHolding,
     onLost,
     logger,
   }: Pick<ConsumeParts, "readConsumer" | "followConsumer" | "logger"> & {
     guard: Guard;
+    isHolding: () => boolean;
     onLost: (reason: string) => void;
   },
-): { stop: () => void } {
+): { readonly wake: () => void; readonly stop: () => void } {
   // The first time soon: who else has just started may want other acks.
   let readAt = Number.NEGATIVE_INFINITY;
   let isReading = false;
   let isStopped = false;
+  /** Null: nothing is to be looked for. */
+  let endTicks: (() => void) | null = null;
 
   async function take(consumer: Floor): Promise<void> {
     readAt = performance.now();
@@ -359,15 +369,31 @@ function keepFloor(
     isReading = false;
   }
 
-  const unfollow = followConsumer(settings, (consumer) => void take(consumer)); // Never rejects.
-  const endChecks = startTicks(FLOOR_CHECK_INTERVAL_MS, () => {
+  function tick(): void {
     if (isDue()) void read(); // Never rejects.
-  });
+    else if (guard.size === 0 && !isHolding()) rest();
+  }
+
+  /** While messages come and are done with. */
+  function wake(): void {
+    if (!isStopped) endTicks ??= startTicks(FLOOR_CHECK_INTERVAL_MS, tick);
+  }
+
+  function rest(): void {
+    endTicks?.();
+    endTicks = null;
+  }
+
+  const unfollow = followConsumer(settings, (consumer) => void take(consumer)); // Never rejects.
+  const endWakes = startTicks(FLOOR_REFRESH_MS, wake);
+  wake();
   return {
+    wake,
     stop() {
       isStopped = true;
       unfollow();
-      endChecks();
+      endWakes();
+      rest();
     },
   };
 }

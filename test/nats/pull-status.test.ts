@@ -71,16 +71,19 @@ function timesOf(body: string): { expires: number; heartbeat: number } {
 
 test.each([
   ["of a few", 20, [2500, 2500]],
-  ["of 1,000", 1000, [9000, 15_000]],
-  ["of 5,000", 5000, [15_000, 15_000]],
+  ["of 1,000", 1000, [12_500, 12_500]],
+  ["of 5,000", 5000, [14_500, 15_000]],
 ] as const)(
   "createPullRequests() %s pumps asks for signs of life that all of them can hear",
   (_, pumps, [least, most]) => {
     const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps });
+    // Of many the first one may be shorter.
+    requests.next(5, "usual");
     for (let i = 0; i < 50; i += 1) {
       const { body, silenceMs } = requests.next(5, "usual");
       const { expires, heartbeat } = timesOf(body);
-      expect(expires).toBe(30_000);
+      expect(expires).toBeGreaterThan(29_000);
+      expect(expires).toBeLessThanOrEqual(30_000);
       expect(heartbeat).toBeGreaterThanOrEqual(least);
       expect(heartbeat).toBeLessThanOrEqual(most);
       expect(silenceMs).toBeGreaterThan(heartbeat);
