@@ -16,6 +16,7 @@ import { readConsumer } from "#nats/consumer-info.ts";
 import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
 import { type Lag, watchLag } from "#nats/lag.ts";
+import { openLetterSeal } from "#nats/letter-seal.ts";
 import { type Letters, openLetters } from "#nats/letters.ts";
 import { watchMajority } from "#nats/majority.ts";
 import { startPump } from "#nats/pump.ts";
@@ -112,7 +113,11 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   );
   const openCallbacks = createOpenCallbacks();
   const waitsLog = createWaitsLog(logger);
-  const deadLetters = shareDeadLetters((endpoints) => openDeadLetters(connection, endpoints, { logger }));
+  const sealer = state.key === null ? null : createSealer(state.key);
+  const seal = openLetterSeal({ bucket, sealer, path: join(state.directory, "letters.key"), logger });
+  const deadLetters = shareDeadLetters((endpoints) =>
+    openDeadLetters(connection, endpoints, { seal, logger }),
+  );
 
   const guardPath = (id: string) => join(state.directory, "journal", id);
   const clearAway = createClearAway({
@@ -198,7 +203,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     runtime,
     endpoints: letterEndpoints,
     bucket,
-    openLetters: (endpoint) => openReplayLetters(connection, endpoint),
+    openLetters: (endpoint) => openReplayLetters(connection, endpoint, seal),
     onReconnect: connection.onReconnect,
     owner: nats.name,
     logger,
@@ -207,7 +212,6 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     subscriptions: () => runtime.subscriptions.map(({ subscription }) => subscription),
     logger,
   });
-  const sealer = state.key === null ? null : createSealer(state.key);
   const api = createApiSubscriptions({
     bucket,
     sealer,
@@ -251,7 +255,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     }),
     lag,
     openCallbacks,
-    letters: openLetters(connection, letterEndpoints),
+    letters: openLetters(connection, letterEndpoints, seal),
     replays,
     bucketFault: bucket.fault,
     async apply(next) {

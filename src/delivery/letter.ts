@@ -48,7 +48,7 @@ export interface Letter extends EntryBase {
   readonly replays: number;
 }
 
-/** Something in the stream that Relay did not put there. */
+/** Something in the stream that Relay did not put there, or that does not prove it. */
 export interface Foreign extends EntryBase {
   readonly kind: "foreign";
   readonly subject: string;
@@ -93,22 +93,48 @@ const NANOS_PER_MS = 1_000_000n;
 /** How far the clocks of relays and servers may be apart. */
 const CLOCK_SKEW_MS = 300_000;
 
-/** `subject` of `endpoint`: the prefix below which letters are stored. */
-export function toEntry(stored: StoredLetter, endpoint: { name: string; subject: string }): Entry {
+/**
+ * `subject` of `endpoint`: the prefix below which letters are stored. `isGenuine`: its signature is one of the cluster.
+ */
+export function toEntry(
+  stored: StoredLetter,
+  endpoint: { name: string; subject: string },
+  isGenuine: boolean,
+): Entry {
+  const letter = toLetter(stored, endpoint);
+  if (letter !== null && isGenuine) return letter;
+  const { size, storedAtNanos, sequence: position, subject } = stored;
+  return {
+    kind: "foreign",
+    id: toForeignId(stored),
+    endpoint: endpoint.name,
+    position,
+    storedAtNanos,
+    size,
+    date: toStoredAt(stored),
+    subject,
+  };
+}
+
+function toStoredAt({ storedAtNanos }: StoredLetter): Date {
+  return new Date(Number(storedAtNanos / NANOS_PER_MS));
+}
+
+/** What it says of itself, whoever wrote it; null: it is no letter. */
+export function toLetter(stored: StoredLetter, endpoint: { name: string; subject: string }): Letter | null {
   const subjectSuffix = stored.subject.slice(endpoint.subject.length + 1);
   const origin = parseLetterSuffix(subjectSuffix);
   const { size, storedAtNanos, sequence: position } = stored;
-  const storedAt = new Date(Number(storedAtNanos / NANOS_PER_MS));
-  const common = { endpoint: endpoint.name, position, storedAtNanos, size };
-  if (origin === null) {
-    return { kind: "foreign", id: toForeignId(stored), ...common, date: storedAt, subject: stored.subject };
-  }
+  if (origin === null) return null;
   const own = toRelayHeaders(stored.headers);
   return {
     kind: "letter",
     id: toLetterId(subjectSuffix),
-    ...common,
-    date: toDate(own.get("dead-lettered-at")) ?? storedAt,
+    endpoint: endpoint.name,
+    position,
+    storedAtNanos,
+    size,
+    date: toDate(own.get("dead-lettered-at")) ?? toStoredAt(stored),
     subjectSuffix,
     ...origin,
     subject: own.get("subject") ?? null,

@@ -1,10 +1,12 @@
 // A stored dead letter as a replay needs it: whose it is, the message in it, and the headers that it has after one more failure.
 
-import { type Letter, type StoredLetter, toEntry } from "./letter.ts";
+import { type Letter, type StoredLetter, toLetter } from "./letter.ts";
 import type { Header, Message } from "./message.ts";
 import { describeOutcome, type Failure, statusOf } from "./outcome.ts";
 
 export interface WholeLetter extends StoredLetter {
+  /** A relay of the cluster wrote it, as it is. */
+  readonly isGenuine: boolean;
   readonly unreadableHeaders: number;
   readonly body: Uint8Array;
 }
@@ -18,6 +20,7 @@ export interface ReplayLetter {
 }
 
 const MARK = "relay-replaying";
+const SIGNATURE = "relay-signature";
 const MAX_ERROR_LENGTH = 1024;
 const NEWEST: ReadonlySet<string> = new Set([
   "relay-reason",
@@ -28,13 +31,17 @@ const NEWEST: ReadonlySet<string> = new Set([
   MARK,
 ]);
 
-/** Null: Relay did not write it. A letter that was too large for any header is told from its subject alone. */
+/**
+ * Null: it is no letter of Relay's, or only looks so, and nobody asked for it by its id. A letter that was too large for any
+ * header is told from its subject alone.
+ */
 export function toReplayLetter(
   stored: WholeLetter,
   endpoint: { name: string; subject: string },
+  { takesForeign }: { takesForeign: boolean },
 ): ReplayLetter | null {
-  const letter = toEntry(stored, endpoint);
-  if (letter.kind === "foreign") return null;
+  const letter = toLetter(stored, endpoint);
+  if (letter === null || !(stored.isGenuine || takesForeign)) return null;
   return {
     stored,
     letter,
@@ -83,9 +90,10 @@ export function headersWithMark(
   ];
 }
 
-/** A copied `Nats-*` header would steer the server. */
+/** A copied `Nats-*` header would steer the server; a letter with other headers is signed anew. */
 function isKept(name: string): boolean {
-  return !name.toLowerCase().startsWith("nats-");
+  const lower = name.toLowerCase();
+  return !lower.startsWith("nats-") && lower !== SIGNATURE;
 }
 
 function isOriginal(name: string): boolean {

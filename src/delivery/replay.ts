@@ -39,7 +39,7 @@ export interface ReplayRequest {
 
 /** How often a replay went past a letter, by reason. */
 export interface SkippedCounts {
-  /** Not written by Relay. */
+  /** Not written by Relay, as far as it can tell, and not named. */
   readonly foreign: number;
   /** Replayed as often as the schedule allows. */
   readonly exhausted: number;

@@ -20,7 +20,10 @@ const reasonOrNull = v.pipe(
 export const deadLetterSchema = v.strictObject({
   id: text("Stays while a replay replaces the entry"),
   date: date("When it was dead-lettered"),
-  isForeign: v.pipe(v.boolean(), v.description("Relay did not write it: all but its place is null")),
+  isForeign: v.pipe(
+    v.boolean(),
+    v.description("It does not prove that Relay wrote it: all but its place is null"),
+  ),
   subscription: textOrNull("It was meant for this one"),
   entrypoint: textOrNull("Of the subscription"),
   application: textOrNull("Of the subscription"),
@@ -51,7 +54,7 @@ export const deadLetterPageSchema = v.strictObject({
 export const deadLetterCountsSchema = v.strictObject({
   at: date("When they were counted"),
   letters: count("Letters"),
-  foreign: count("Entries that Relay did not write"),
+  foreign: count("Entries that do not prove that Relay wrote them"),
   byReason: v.strictObject({
     rejected: count("Any status below 500 but 2xx"),
     "server-error": count("Status 500 and above"),

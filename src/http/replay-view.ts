@@ -75,7 +75,7 @@ export const replaySchema = v.strictObject({
   failed: count("Letters that failed again, and stay"),
   matching: count("Letters that a dry run counted"),
   skipped: v.strictObject({
-    foreign: count("Entries that Relay did not write"),
+    foreign: count("Entries that do not prove that Relay wrote them"),
     exhausted: count("Letters that were replayed as often as the schedule allows"),
     needsForce: count("Letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
     noSubscription: count("Letters whose subscription is not there, or closed"),

@@ -79,7 +79,8 @@ function toChange(entry: unknown): LocalChange | null {
   return { key, value, id, commandedAt };
 }
 
-async function putInPlace(path: string, text: string): Promise<void> {
+/** Written whole or not at all, for its owner only. */
+export async function putInPlace(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.new`;
   const file = await open(temporary, "w", 0o600);

@@ -10,8 +10,9 @@ import type { PubAck } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, isConflict, NO_ANSWER, publishToStream } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { checkDeadLetterStream, makeStream } from "./dead-letter-stream.ts";
-import { expectLast, findExcess, toLetterHeaders } from "./letter-headers.ts";
-import { readLetterMessage } from "./letter-message.ts";
+import { expectLast, findExcess, signHeaders, toLetterHeaders } from "./letter-headers.ts";
+import { type LetterMessage, readLetterMessage } from "./letter-message.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 
 export type StoreResult =
   | { readonly kind: "stored"; readonly endpoint: string }
@@ -54,7 +55,7 @@ const MAX_TRIES = 3;
 export function openDeadLetters(
   connection: Connection,
   endpoints: readonly DeadLetterEndpoint[],
-  { logger }: { logger: Logger },
+  { seal, logger }: { seal: LetterSeal; logger: Logger },
 ): DeadLetters {
   // A stream may be asked about in vain and take letters, and the other way about.
   const looks = createSilence(connection);
@@ -66,7 +67,7 @@ export function openDeadLetters(
     const inOrder = [...endpoints.filter((one) => !isSilent(one)), ...endpoints.filter(isSilent)];
     for (const endpoint of inOrder) {
       const since = performance.now();
-      const result = await storeAt(connection, endpoint, { letter, signal });
+      const result = await storeAt(connection, endpoint, { letter, seal, signal });
       if (signal.aborted && result.kind !== "stored") return { kind: "unavailable", reason: "stopped" };
       stores.note(endpoint, { wasInVain: result.kind === "silent", since });
       if (result.kind === "stored") return result;
@@ -88,7 +89,7 @@ export function openDeadLetters(
         const read = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: LOOK_MS });
         const wasInVain = read.kind === "unavailable" && read.reason === NO_ANSWER;
         if (!signal.aborted) looks.note(endpoint, { wasInVain, since });
-        return read.kind === "found" && isSame(read.message.body, body);
+        return read.kind === "found" && isSame(read.message, { body, seal });
       });
     return (await Promise.all(asked)).includes(true);
   }
@@ -134,6 +135,7 @@ function noEndpoint(): StoreResult {
 
 interface Storing {
   readonly letter: DeadLetter;
+  readonly seal: LetterSeal;
   readonly signal: AbortSignal;
 }
 
@@ -159,15 +161,19 @@ async function storeAt(
 async function storeSmaller(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  { letter, signal }: Storing,
+  { letter, seal, signal }: Storing,
 ): Promise<PublishResult> {
+  const subject = `${endpoint.subject}.${letter.subjectSuffix}`;
+  const { stream } = endpoint;
   let result: PublishResult = { kind: "too-large", reason: "" };
   for (const form of letterHeaderForms(letter)) {
-    const headers = toLetterHeaders(form, endpoint.stream);
+    const headers = toLetterHeaders(form, stream);
+    const isSigned = await signHeaders(headers, { seal, stream, subject, body: letter.body, signal });
+    if (!isSigned) return { kind: "unavailable", reason: "stopped" };
     const excess = findExcess(headers, letter.body, connection.maxPayload);
     result =
       excess === null
-        ? await publish(connection, endpoint, { letter, headers, signal })
+        ? await publish(connection, endpoint, { letter, seal, headers, signal })
         : { kind: "too-large", reason: about(endpoint, excess) };
     if (result.kind !== "too-large") return result;
   }
@@ -181,7 +187,7 @@ async function storeSmaller(
 async function publish(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  { letter, headers, signal }: Storing & { headers: MsgHdrs },
+  { letter, seal, headers, signal }: Storing & { headers: MsgHdrs },
 ): Promise<PublishResult> {
   const subject = `${endpoint.subject}.${letter.subjectSuffix}`;
   for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
@@ -192,7 +198,7 @@ async function publish(
     const which = { last_by_subj: subject };
     const last = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: PUBLISH_MS });
     if (last.kind === "unavailable") return toUnavailable(last.reason, endpoint);
-    if (last.kind === "found" && isSame(last.message.body, letter.body))
+    if (last.kind === "found" && isSame(last.message, { body: letter.body, seal }))
       return { kind: "stored", endpoint: endpoint.name };
     expectLast(headers, toSequence(last));
   }
@@ -212,9 +218,9 @@ function toSequence(
   }
 }
 
-/** Whatever a replay did to its headers: a letter keeps the body of its message. */
-function isSame(left: Uint8Array, right: Uint8Array): boolean {
-  return Buffer.compare(left, right) === 0;
+/** Whatever a replay did to its headers: a letter keeps the body of its message. What somebody else wrote is none. */
+function isSame(found: LetterMessage, { body, seal }: { body: Uint8Array; seal: LetterSeal }): boolean {
+  return Buffer.compare(found.body, body) === 0 && seal.isGenuine(found, found.body);
 }
 
 function judge(answer: ApiAnswer<PubAck>, endpoint: DeadLetterEndpoint): PublishResult {

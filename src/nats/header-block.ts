@@ -12,7 +12,7 @@ export interface HeaderBlock {
 }
 
 /** More than fit into the bytes that are sent on, less than the 16,000 that fit into the largest block of JetStream. */
-const MAX_HEADERS = 4096;
+export const MAX_HEADERS = 4096;
 const NONE: HeaderBlock = { headers: [], unreadable: 0 };
 
 const STATUS_LINE = /^NATS\/1\.0(?: [^\r\n]*)?$/;

@@ -6,6 +6,7 @@ import type { Header } from "#delivery/message.ts";
 import type { Connection } from "./connection.ts";
 import { type LetterMessage, readLetterMessage } from "./letter-message.ts";
 import { isOfPlace, type LetterPlace } from "./letter-places.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 
 export interface FoundLetter {
   readonly entry: Entry;
@@ -22,9 +23,10 @@ export type FindResult =
 /** The first in the order of the places. Missing is said only where every place could be asked. */
 export async function findLetter(
   connection: Connection,
-  places: readonly LetterPlace[],
+  { places, seal }: { places: readonly LetterPlace[]; seal: LetterSeal },
   { id, signal }: { id: string; signal: AbortSignal },
 ): Promise<FindResult> {
+  await seal.known();
   const parsed = parseLetterId(id);
   if (parsed === null) return { kind: "missing" };
   let obstacle: string | null = null;
@@ -37,7 +39,7 @@ export async function findLetter(
         ? { last_by_subj: `${place.subject}.${parsed.subjectSuffix}` }
         : { seq: parsed.sequence };
     const result = await readLetterMessage(connection, place, { which, signal });
-    const letter = result.kind === "found" ? toFound(result.message, { place, id }) : null;
+    const letter = result.kind === "found" ? toFound(result.message, { place, id, seal }) : null;
     if (letter !== null) return { kind: "found", letter };
     if (result.kind === "unavailable") obstacle ??= `${place.name}: ${result.reason}`;
   }
@@ -47,9 +49,9 @@ export async function findLetter(
 /** null: it is another one than meant, in a stream that was made anew. */
 function toFound(
   message: LetterMessage,
-  { place, id }: { place: LetterPlace; id: string },
+  { place, id, seal }: { place: LetterPlace; id: string; seal: LetterSeal },
 ): FoundLetter | null {
   if (!isOfPlace(place, message.subject)) return null;
-  const entry = toEntry(message, place);
+  const entry = toEntry(message, place, seal.isGenuine(message, message.body));
   return entry.id === id ? { entry, place, headers: message.headers, body: message.body } : null;
 }

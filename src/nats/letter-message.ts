@@ -8,7 +8,7 @@ import type { Connection } from "./connection.ts";
 import { parseHeaderBlock } from "./header-block.ts";
 import type { StreamRef } from "./stream.ts";
 
-export interface LetterMessage extends WholeLetter {
+export interface LetterMessage extends Omit<WholeLetter, "isGenuine"> {
   /** Of its header block as it is stored. */
   readonly headerBytes: number;
 }

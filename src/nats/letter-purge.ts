@@ -6,6 +6,7 @@ import { parseLetterCursor, toLetterCursor } from "./letter-cursor.ts";
 import { findLetter } from "./letter-find.ts";
 import { removeLetterMessage } from "./letter-message.ts";
 import type { LetterPlace } from "./letter-places.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 import type { ScanEnd, ScanRequest } from "./letter-scan.ts";
 
 export interface PurgeRequest {
@@ -94,11 +95,13 @@ export async function removeByIds(
   connection: Connection,
   {
     places,
+    seal,
     ids,
     isDryRun,
     signal,
   }: {
     places: readonly LetterPlace[];
+    seal: LetterSeal;
     ids: readonly string[];
     isDryRun: boolean;
     signal: AbortSignal;
@@ -111,7 +114,7 @@ export async function removeByIds(
     if (signal.aborted || obstacle !== null) break;
     let seen = false;
     for (let copies = 0; copies < places.length && obstacle === null; copies += 1) {
-      const result = await findLetter(connection, places, { id, signal });
+      const result = await findLetter(connection, { places, seal }, { id, signal });
       if (result.kind === "unavailable") ({ reason: obstacle } = result);
       if (result.kind !== "found") break;
       seen = true;

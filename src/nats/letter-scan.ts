@@ -4,6 +4,7 @@ import { type Entry, isPast, type LetterFilter } from "#delivery/letter.ts";
 import type { Connection } from "./connection.ts";
 import { type LetterPositions, positionOf } from "./letter-cursor.ts";
 import { keyOf, type LetterPlace } from "./letter-places.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 import { type LetterSource, openSource } from "./letter-source.ts";
 
 export interface ScanRequest {
@@ -42,11 +43,12 @@ export interface LetterFault {
 
 export async function scanLetters(
   connection: Connection,
-  places: readonly LetterPlace[],
+  { places, seal }: { places: readonly LetterPlace[]; seal: LetterSeal },
   request: ScanRequest,
 ): Promise<ScanEnd> {
   const { filter, signal } = request;
   const deadline = performance.now() + request.withinMs;
+  await seal.known();
   const faults: LetterFault[] = [];
   const sources: LetterSource[] = [];
   const opened = await Promise.all(
@@ -55,6 +57,7 @@ export async function scanLetters(
         before: positionOf(request.start, place),
         subscription: filter.subscription,
         wanted: request.wanted,
+        seal,
         signal,
       }),
     ),

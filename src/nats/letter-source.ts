@@ -5,6 +5,7 @@ import type { StreamConfig } from "./answers.ts";
 import { API_ERRORS } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { isOfPlace, type LetterPlace } from "./letter-places.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 import { readWindow } from "./letter-window.ts";
 import { requestStreamInfo } from "./stream.ts";
 
@@ -28,6 +29,7 @@ export interface SourceOptions {
   readonly subscription: string | null;
   /** Entries that are wanted first. */
   readonly wanted: number;
+  readonly seal: LetterSeal;
   readonly signal: AbortSignal;
 }
 
@@ -67,6 +69,7 @@ export async function openSource(
       before: Math.min(options.before ?? newest, newest),
       above: options.before === null ? 0 : null,
       wanted: options.wanted,
+      seal: options.seal,
       signal: options.signal,
     }),
   };
@@ -91,6 +94,7 @@ function createSource(
     before: start,
     above: aboveStart,
     wanted,
+    seal,
     signal,
   }: {
     place: LetterPlace;
@@ -99,6 +103,7 @@ function createSource(
     before: number;
     above: number | null;
     wanted: number;
+    seal: LetterSeal;
     signal: AbortSignal;
   },
 ): LetterSource {
@@ -132,7 +137,7 @@ function createSource(
       // Of the server's order, which is that of the sequences, the reverse.
       buffer = letters
         .filter(({ subject }) => isOfPlace(place, subject))
-        .map((letter) => toEntry(letter, place))
+        .map((letter) => toEntry(letter, place, seal.isGenuine(letter, null)))
         .toReversed();
       taken = 0;
       span = nextSpan(span, letters.length);

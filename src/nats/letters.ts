@@ -13,6 +13,7 @@ import { type LetterPositions, parseLetterCursor, toLetterCursor } from "./lette
 import { findLetter, type FindResult } from "./letter-find.ts";
 import { toPlaces } from "./letter-places.ts";
 import { type PurgeOutcome, type PurgeRequest, purgeLetters, removeByIds } from "./letter-purge.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 import { type LetterFault, type ScanEnd, type ScanRequest, scanLetters } from "./letter-scan.ts";
 
 export interface Letters {
@@ -74,12 +75,16 @@ const COUNTS_LAST_MS = 5000;
 const MAX_SUBSCRIPTIONS = 1000;
 
 /** `endpoints`: as they are now; the same one may come several times. */
-export function openLetters(connection: Connection, endpoints: () => readonly DeadLetterEndpoint[]): Letters {
+export function openLetters(
+  connection: Connection,
+  endpoints: () => readonly DeadLetterEndpoint[],
+  seal: LetterSeal,
+): Letters {
   let counting: Promise<LetterCounts> | null = null;
   let countedAt = Number.NEGATIVE_INFINITY;
 
   function scan(request: ScanRequest): Promise<ScanEnd> {
-    return scanLetters(connection, toPlaces(endpoints()), request);
+    return scanLetters(connection, { places: toPlaces(endpoints()), seal }, request);
   }
 
   async function list({ filter, limit, cursor, signal }: ListRequest): Promise<LetterPage> {
@@ -159,9 +164,10 @@ export function openLetters(connection: Connection, endpoints: () => readonly De
   return {
     list,
     counts,
-    find: (id, signal) => findLetter(connection, toPlaces(endpoints()), { id, signal }),
+    find: (id, signal) => findLetter(connection, { places: toPlaces(endpoints()), seal }, { id, signal }),
     purge: (request) => purgeLetters(connection, { scan, places: toPlaces(endpoints()), request }),
-    remove: (ids, options) => removeByIds(connection, { places: toPlaces(endpoints()), ids, ...options }),
+    remove: (ids, options) =>
+      removeByIds(connection, { places: toPlaces(endpoints()), seal, ids, ...options }),
   };
 }
 

@@ -10,7 +10,7 @@ import { createLimiter } from "#lib/limiter.ts";
 import type { PubAck, StreamInfo } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, isConflict, publishToStream } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import { encodedLength, expectLast, findExcess, toLetterHeaders } from "./letter-headers.ts";
+import { encodedLength, expectLast, findExcess, signHeaders, toLetterHeaders } from "./letter-headers.ts";
 import {
   type LetterMessage,
   readLetterMessage,
@@ -18,6 +18,7 @@ import {
   removeLetterMessage,
   type WhichMessage,
 } from "./letter-message.ts";
+import type { LetterSeal } from "./letter-seal.ts";
 import { requestStreamInfo } from "./stream.ts";
 
 export type LetterRead =
@@ -45,7 +46,7 @@ export interface ReplayLetters {
   at: (sequence: number, signal: AbortSignal) => Promise<LetterRead>;
   /** True if it is certainly not there any more. */
   remove: (sequence: number, signal: AbortSignal) => Promise<boolean>;
-  /** With the first of `forms` that fits. */
+  /** With the first of `forms` that fits; one that is genuine is signed anew, another one stays without a signature. */
   replace: (
     letter: WholeLetter,
     forms: readonly (readonly Header[])[],
@@ -60,13 +61,18 @@ const RECORD_BYTES = 34;
 /** How servers refuse what a stream has no room for. */
 const FULL = /^maximum (bytes|messages) exceeded$/;
 
-export function openReplayLetters(connection: Connection, endpoint: DeadLetterEndpoint): ReplayLetters {
+export function openReplayLetters(
+  connection: Connection,
+  endpoint: DeadLetterEndpoint,
+  seal: LetterSeal,
+): ReplayLetters {
   const { stream } = endpoint;
   const full = { kind: "full", reason: `Dead-letter stream ${stream} is full` } as const;
   /** Two at once could take the same room. */
   const replacing = createLimiter(1);
 
-  function read(which: WhichMessage, signal: AbortSignal): Promise<ReadResult> {
+  async function read(which: WhichMessage, signal: AbortSignal): Promise<ReadResult> {
+    await seal.known();
     return readLetterMessage(connection, endpoint, { which, signal, timeoutMs: READ_MS });
   }
 
@@ -79,7 +85,7 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
   async function next(filter: string, sequence: number, signal: AbortSignal): Promise<LetterRead> {
     for (let from = sequence; ;) {
       const result = await read({ seq: from, next_by_subj: filter }, signal);
-      if (result.kind !== "marker") return toLetterRead(result);
+      if (result.kind !== "marker") return toLetterRead(result, seal);
       // Nobody but a server that counts backwards makes this endless.
       if (result.sequence < from) return { kind: "unavailable", reason: "unreadable answer from JetStream" };
       from = result.sequence + 1;
@@ -153,6 +159,9 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
   ): Promise<LetterReplaced> {
     const headers = toLetterHeaders(form, stream);
     expectLast(headers, letter.sequence);
+    const { subject, body } = letter;
+    if (letter.isGenuine && !(await signHeaders(headers, { seal, stream, subject, body, signal })))
+      return { kind: "unavailable", reason: "stopped" };
     const excess = findExcess(headers, letter.body, connection.maxPayload);
     if (excess !== null) return { kind: "too-large", reason: excess };
     const obstacle = await findFullness(letter, { headers, info, signal });
@@ -182,17 +191,19 @@ export function openReplayLetters(connection: Connection, endpoint: DeadLetterEn
     endpoint,
     lastSequence,
     next,
-    newest: async (subject, signal) => toLetterRead(await read({ last_by_subj: subject }, signal)),
-    at: async (sequence, signal) => toLetterRead(await read({ seq: sequence }, signal)),
+    newest: async (subject, signal) => toLetterRead(await read({ last_by_subj: subject }, signal), seal),
+    at: async (sequence, signal) => toLetterRead(await read({ seq: sequence }, signal), seal),
     remove,
     replace,
   };
 }
 
-function toLetterRead(result: ReadResult): LetterRead {
+function toLetterRead(result: ReadResult, seal: LetterSeal): LetterRead {
   switch (result.kind) {
-    case "found":
-      return { kind: "found", letter: result.message };
+    case "found": {
+      const { message } = result;
+      return { kind: "found", letter: { ...message, isGenuine: seal.isGenuine(message, message.body) } };
+    }
     case "marker":
     case "missing":
       return { kind: "none" };

@@ -134,7 +134,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
   }
 
   async function judge(found: Found): Promise<Judged> {
-    const letter = toReplayLetter(found.stored, found.place);
+    const letter = toReplayLetter(found.stored, found.place, { takesForeign: found.isNamed });
     if (letter === null) return skip("foreign");
     if (!meetsFilter(letter.letter, filter)) return skip(null);
     if (parts.taken.has(keyOf(found))) return skip("gone");

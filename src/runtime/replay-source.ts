@@ -1,6 +1,6 @@
 // The letters that a replay takes, oldest first, one stream after the other, each once: what is stored meanwhile comes after its end.
 
-import { parseLetterId } from "#delivery/letter-id.ts";
+import { type LetterId, parseLetterId } from "#delivery/letter-id.ts";
 import type { ReplayPlace, ReplayRecord } from "#delivery/replay.ts";
 import type { WholeLetter } from "#delivery/replay-letter.ts";
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
@@ -11,6 +11,8 @@ export interface Found {
   readonly place: ReplayPlace;
   readonly letters: ReplayLetters;
   readonly stored: WholeLetter;
+  /** Somebody asked for this very entry, by the id that one has of which Relay does not know that it wrote it. */
+  readonly isNamed: boolean;
   /** It is done with: a replay that is taken up again need not look at it. */
   readonly pass: () => void;
 }
@@ -62,12 +64,12 @@ export async function openReplaySource(
   let isMissing = true;
   let lane = 0;
 
-  function found(stored: WholeLetter, index: number, position: Position): Found | null {
+  function found(stored: WholeLetter, index: number, position: Position, isNamed = false): Found | null {
     const place = places?.[index];
     const letters = shelves[index];
     if (place === undefined || letters === undefined) return null;
     open.add(position);
-    return { place, letters, stored, pass: () => void open.delete(position) };
+    return { place, letters, stored, isNamed, pass: () => void open.delete(position) };
   }
 
   async function nextOfWalk(stopping: AbortSignal): Promise<Found | null> {
@@ -105,13 +107,12 @@ export async function openReplaySource(
       }
       const parsed = parseLetterId(id);
       placesTried += 1;
-      if (parsed?.kind !== "letter") continue;
-      const subject = `${place.subject}.${parsed.subjectSuffix}`;
-      const stored = await untilKnown(() => letters.newest(subject, stopping), stopping);
+      if (parsed === null || !isAt(parsed, place)) continue;
+      const stored = await untilKnown(() => readNamed(letters, parsed, place, stopping), stopping);
       if (stored === null) return null;
-      if (stored !== "none" && stored.sequence <= place.last) {
+      if (stored !== "none" && stored.sequence <= place.last && isMeant(stored, parsed, place)) {
         isMissing = false;
-        return found(stored, placesTried - 1, { lane: 0, at });
+        return found(stored, placesTried - 1, { lane: 0, at }, parsed.kind === "foreign");
       }
     }
   }
@@ -124,6 +125,28 @@ export async function openReplaySource(
         Math.min(cursor, ...[...open].filter((position) => position.lane === index).map(({ at }) => at)),
       ),
   };
+}
+
+/** An entry that is no letter, or does not prove it, has an id of its place. */
+function isAt(id: LetterId, { domain, stream }: ReplayPlace): boolean {
+  return id.kind === "letter" || (id.domain === domain && id.stream === stream);
+}
+
+function readNamed(
+  letters: ReplayLetters,
+  id: LetterId,
+  { subject }: ReplayPlace,
+  signal: AbortSignal,
+): ReturnType<ReplayLetters["newest"]> {
+  return id.kind === "letter"
+    ? letters.newest(`${subject}.${id.subjectSuffix}`, signal)
+    : letters.at(id.sequence, signal);
+}
+
+/** Not another one that has its sequence in a stream made anew, or lies at another place of the stream. */
+function isMeant(stored: WholeLetter, id: LetterId, { subject }: ReplayPlace): boolean {
+  if (id.kind === "letter") return true;
+  return stored.storedAtNanos === id.storedAtNanos && stored.subject.startsWith(`${subject}.`);
 }
 
 async function lookAt(

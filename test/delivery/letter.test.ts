@@ -34,7 +34,7 @@ function storedAs(subject: string, headers: readonly Header[] = []): StoredLette
 }
 
 function letterOf(headers: readonly Header[] = []): Letter {
-  const entry = toEntry(storedAs("dlq.billing.ORDERS.17-dmvz3bbp5hxp", headers), ENDPOINT);
+  const entry = toEntry(storedAs("dlq.billing.ORDERS.17-dmvz3bbp5hxp", headers), ENDPOINT, true);
   if (entry.kind === "foreign") throw new Error("It is no letter");
   return entry;
 }
@@ -52,7 +52,7 @@ describe("toEntry()", () => {
         now: new Date("2026-11-21T10:00:00.000Z"),
       },
     );
-    const entry = toEntry(storedAs(`dlq.${written.subjectSuffix}`, written.relayHeaders), ENDPOINT);
+    const entry = toEntry(storedAs(`dlq.${written.subjectSuffix}`, written.relayHeaders), ENDPOINT, true);
     expect(entry).toEqual({
       kind: "letter",
       id: written.subjectSuffix,
@@ -110,7 +110,7 @@ describe("toEntry()", () => {
     "dlq.a.billing.ORDERS.17-abc",
     "dlq.billing.ORDERS.17-ABC",
   ])("toEntry() takes %s for something of others, with its place", (subject) => {
-    expect(toEntry(storedAs(subject, [["Relay-Reason", "rejected"]]), ENDPOINT)).toEqual({
+    expect(toEntry(storedAs(subject, [["Relay-Reason", "rejected"]]), ENDPOINT, true)).toEqual({
       kind: "foreign",
       id: `@DLQ.5-${STORED_AT.toString(36)}`,
       endpoint: "letters",
@@ -176,7 +176,7 @@ describe("meetsFilter()", () => {
     ["Relay-Entrypoint", "webhook"],
     ["Relay-Dead-Lettered-At", "2026-11-21T10:00:00.000Z"],
   ]);
-  const foreign: Entry = toEntry(storedAs("dlq.other"), ENDPOINT);
+  const foreign: Entry = toEntry(storedAs("dlq.other"), ENDPOINT, true);
 
   test.each<[Partial<LetterFilter>, boolean]>([
     [{}, true],

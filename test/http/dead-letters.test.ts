@@ -7,11 +7,12 @@ import { createDeadLetterRoutes } from "#http/dead-letters.ts";
 import { openLetters } from "#nats/letters.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
+import { TRUSTING_SEAL } from "../support/letter-seals.ts";
 
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 
 function routesOf(connection: TestConnection) {
-  const letters = openLetters(connection, () => [ENDPOINT]);
+  const letters = openLetters(connection, () => [ENDPOINT], TRUSTING_SEAL);
   const routes = createDeadLetterRoutes({
     letters: () => letters,
     findSubscription: () => null,

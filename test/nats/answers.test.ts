@@ -23,6 +23,7 @@ import { answerInPlaceOfJetStream, type Lie, liesAbout, RIGHT_ANSWERS } from "..
 import { connected, createRecordingLogger, natsSettings, type TestConnection } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { toSubscription } from "../support/subscription.ts";
+import { TRUSTING_SEAL } from "../support/letter-seals.ts";
 
 const SUBSCRIPTION = toSubscription({ id: "sub", qos: "AUTO" });
 const SETTINGS = toConsumerSettings(SUBSCRIPTION);
@@ -55,10 +56,10 @@ async function followFeed(asked: Connection): Promise<void> {
   if (opened.kind === "open") opened.feed.end("tried");
 }
 
-const letters = (asked: Connection) => openLetters(asked, () => [ENDPOINT]);
+const letters = (asked: Connection) => openLetters(asked, () => [ENDPOINT], TRUSTING_SEAL);
 const storing = (asked: Connection, create: typeof CREATE | null = null) =>
-  openDeadLetters(asked, [{ ...ENDPOINT, create }], { logger: createRecordingLogger() });
-const replaying = (asked: Connection) => openReplayLetters(asked, ENDPOINT);
+  openDeadLetters(asked, [{ ...ENDPOINT, create }], { seal: TRUSTING_SEAL, logger: createRecordingLogger() });
+const replaying = (asked: Connection) => openReplayLetters(asked, ENDPOINT, TRUSTING_SEAL);
 
 const WHOLE = {
   ...REF,
@@ -67,6 +68,7 @@ const WHOLE = {
   storedAtNanos: 1n,
   headers: [],
   size: 2,
+  isGenuine: true,
   unreadableHeaders: 0,
   body: new TextEncoder().encode("hi"),
 };

@@ -7,6 +7,10 @@ import type { Header } from "#delivery/message.ts";
 import { openReplayLetters } from "#nats/replay-letters.ts";
 import { addStream, connected } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
+import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+
+/** Letters as they are: the sizes here are exact. */
+const UNSIGNED = { ...TRUSTING_SEAL, isGenuine: () => false };
 
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 const FULL = { kind: "full", reason: "Dead-letter stream DLQ is full" } as const;
@@ -44,7 +48,7 @@ async function setUp({
   const isOlder = Number(client.info?.version.split(".")[1]) < 10;
   const beside = isOlder || config.discard === "old" ? 0 : state.bytes / NUMBERS.length + 1;
   await manager.streams.update("DLQ", { max_bytes: state.bytes + (free ?? beside + growth) });
-  const letters = openReplayLetters(stack.use(await connected(server.url)), ENDPOINT);
+  const letters = openReplayLetters(stack.use(await connected(server.url)), ENDPOINT, UNSIGNED);
   const owned = stack.move();
   return {
     /** Of letter `n`, by one with this header beside its own. */

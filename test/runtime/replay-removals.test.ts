@@ -6,6 +6,7 @@ import { openReplayLetters } from "#nats/replay-letters.ts";
 import { createRemovals } from "#runtime/replay-removals.ts";
 import { addStream, connected } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
+import { TRUSTING_SEAL } from "../support/letter-seals.ts";
 
 const { signal: never } = new AbortController();
 
@@ -28,7 +29,7 @@ async function setUp() {
     logger: connection.logger,
     signal,
   });
-  const letters = openReplayLetters(connection, ENDPOINT);
+  const letters = openReplayLetters(connection, ENDPOINT, TRUSTING_SEAL);
   const owned = stack.move();
   return {
     removals,

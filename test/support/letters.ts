@@ -1,7 +1,9 @@
 // Dead letters of a relay under test: one subscription whose letters go to the streams that the test names, and how to read them.
 
 import { jetstream, jetstreamManager, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
-import type { MsgHdrs, NatsConnection } from "@nats-io/transport-node";
+import { Kvm } from "@nats-io/kv";
+import { headers as createHeaders, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
+import { SIGNATURE_HEADER, signLetter } from "#nats/letter-signature.ts";
 import { type ConfigOptions, testConfig } from "./config.ts";
 import { eventually } from "./eventually.ts";
 import { addStream } from "./nats.ts";
@@ -109,6 +111,23 @@ function toConfig(natsUrl: string, callbackUrl: string, options: StartOptions): 
 
 export async function addLetterStream({ client }: LettersSetup, name: string): Promise<void> {
   await addStream(client, { name, subjects: [`${name.toLowerCase()}.>`] });
+}
+
+/** As a relay would write it that has the key of the cluster: one must have stored a letter before. */
+export async function publishSigned(
+  { client }: LettersSetup,
+  { stream, subject, body }: { stream: string; subject: string; body: string },
+): Promise<void> {
+  const entry = await (await new Kvm(client).open("relay")).get("letters.key");
+  if (entry === null) throw new Error("There is no key yet");
+  const { keys } = entry.json<{ keys: readonly { id: string; secret: string }[] }>();
+  const [key] = keys;
+  if (key === undefined) throw new Error("There is no key yet");
+  const headers = createHeaders();
+  const secret = Buffer.from(key.secret, "base64url");
+  const letter = { stream, subject, headers: [] };
+  headers.append(SIGNATURE_HEADER, signLetter(letter, Buffer.from(body), { id: key.id, secret }));
+  await jetstream(client).publish(subject, body, { headers });
 }
 
 export async function countLetters({ manager }: LettersSetup, stream: string): Promise<number> {

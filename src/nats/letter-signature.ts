@@ -1,0 +1,67 @@
+// The signature of a dead letter: an HMAC-SHA-256 over its stream, subject, headers and body, by which Relay knows its own.
+//
+//   Relay-Signature: v1=<key id>:<SHA-256 of the body>:<HMAC>     both in base64url
+//
+// The digest of the body stands in the header, so that a list, which reads no bodies, can tell too.
+
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+
+import type { Header } from "#delivery/message.ts";
+
+export interface LetterKey {
+  /** Letters, digits, `-` and `_`. */
+  readonly id: string;
+  readonly secret: Uint8Array;
+}
+
+/** `headers`: those that steer the server, and the signature, are left out by itself. */
+export interface SignedLetter {
+  readonly stream: string;
+  readonly subject: string;
+  readonly headers: readonly Header[];
+}
+
+export const SIGNATURE_HEADER = "Relay-Signature";
+const SIGNATURE = /^v1=([\w-]{1,64}):([\w-]{43}):([\w-]{43})$/;
+
+export function signLetter(letter: SignedLetter, body: Uint8Array, key: LetterKey): string {
+  const digest = digestOf(body);
+  return `v1=${key.id}:${digest}:${toMac(letter, digest, key).toString("base64url")}`;
+}
+
+/** `body` null: it was not read, and only the rest is looked at. */
+export function isSigned(
+  letter: SignedLetter,
+  body: Uint8Array | null,
+  findKey: (id: string) => LetterKey | null,
+): boolean {
+  const [text, ...others] = letter.headers.flatMap(([name, value]) => (isSignature(name) ? [value] : []));
+  const [, id, digest, mac] = SIGNATURE.exec(text ?? "") ?? [];
+  if (id === undefined || digest === undefined || mac === undefined || others.length > 0) return false;
+  const key = findKey(id);
+  if (key === null) return false;
+  const isSame = timingSafeEqual(toMac(letter, digest, key), Buffer.from(mac, "base64url"));
+  return isSame && (body === null || digestOf(body) === digest);
+}
+
+function toMac({ stream, subject, headers }: SignedLetter, digest: string, { secret }: LetterKey): Buffer {
+  const signed = ["relay dead letter v1", stream, subject, toSigned(headers), digest];
+  return createHmac("sha256", secret).update(JSON.stringify(signed)).digest();
+}
+
+/** The same for every order, and every case of the names. A server adds `Nats-*`. */
+function toSigned(headers: readonly Header[]): readonly string[] {
+  return headers
+    .map(([name, value]): Header => [name.toLowerCase(), value.trim().toWellFormed()])
+    .filter(([name]) => !name.startsWith("nats-") && !isSignature(name))
+    .map((header) => JSON.stringify(header))
+    .sort();
+}
+
+function isSignature(name: string): boolean {
+  return name.toLowerCase() === SIGNATURE_HEADER.toLowerCase();
+}
+
+function digestOf(body: Uint8Array): string {
+  return createHash("sha256").update(body).digest("base64url");
+}
