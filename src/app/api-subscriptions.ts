@@ -13,6 +13,7 @@ import type { Registry, Unusable, WantedRevisions, WriteOptions, WriteOutcome } 
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Bucket, Condition } from "#nats/bucket.ts";
+import { NOT_PROVEN, REFUSED } from "#nats/bucket-mirror.ts";
 import type { Sealer } from "#nats/sealing.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { applicationOf, findForeign, findMasked, withApplication } from "./api-body.ts";
@@ -139,6 +140,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
   }
 
   async function unpack(value: string, id: string): Promise<unknown> {
+    if (value === REFUSED) throw new Error(NOT_PROVEN);
     const stored = JSON.parse(value) as { readonly sealed?: string; readonly entry?: unknown };
     if (stored.sealed === undefined) return stored.entry;
     if (sealer === null) throw new Error("It is encrypted, and there is no state.key to open it with");

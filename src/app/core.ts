@@ -8,6 +8,7 @@ import { concurrencyOf, durableName, isOrdered, type Subscription } from "#deliv
 import type { Registry } from "#http/registry.ts";
 import { type Logger, withFields } from "#lib/logger.ts";
 import { openBucket } from "#nats/bucket.ts";
+import { createBucketSeal } from "#nats/bucket-seal.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
 import { alignConsumer, makeConsumer } from "#nats/consumer.ts";
 import { moveConsumer } from "#nats/consumer-move.ts";
@@ -54,6 +55,8 @@ export interface Core {
   readonly replays: Replays;
   /** Why states and subscriptions made by API cannot be kept just now; null: they can. */
   readonly bucketFault: () => string | null;
+  /** Of the bucket: entries that do not prove that a relay wrote them. */
+  readonly refusedKeys: () => readonly string[];
   /** Brings the subscriptions to what the file says now; what it says of NATS and of the state is not looked at. */
   readonly apply: (next: Config) => Promise<Taken>;
   /** Drains: nothing new, up to the grace period for what is in flight, the rest goes back. */
@@ -96,6 +99,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     logger,
     replicas: () => readMostReplicas(connection, localStreams()),
     commandPath: join(state.directory, "commands.json"),
+    seal: state.key === null ? null : createBucketSeal(state.key, state.bucket),
   });
   const tellChange = createStateChanges({
     logger,
@@ -258,6 +262,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     letters: openLetters(connection, letterEndpoints, seal),
     replays,
     bucketFault: bucket.fault,
+    refusedKeys: bucket.refusedKeys,
     async apply(next) {
       config = next;
       const own: Applied[] = [];

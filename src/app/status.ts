@@ -4,6 +4,7 @@ import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import type { Status } from "#http/status.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { toBriefReadiness } from "#runtime/brief-readiness.ts";
+import { NOT_PROVEN } from "#nats/bucket-mirror.ts";
 import type { Core } from "./core.ts";
 
 export interface StatusFacts {
@@ -15,7 +16,10 @@ export interface StatusFacts {
   readonly deliveryLog: DeliveryLogStats;
 }
 
-export function toStatus({ connection, runtime, registry, bucketFault }: Core, facts: StatusFacts): Status {
+const MAX_UNUSABLE = 1000;
+
+export function toStatus(core: Core, facts: StatusFacts): Status {
+  const { connection, runtime, bucketFault } = core;
   const { connected, server, serverVersion, reconnects, lastError } = connection.status();
   const subscriptions: Record<string, number> = {};
   for (const { state } of runtime.subscriptions) {
@@ -43,6 +47,19 @@ export function toStatus({ connection, runtime, registry, bucketFault }: Core, f
     deliveryLog: facts.deliveryLog,
     readiness: toBriefReadiness(runtime.readiness()),
     subscriptions,
-    unusable: [...registry.unusable()],
+    unusable: toUnusable(core),
   };
+}
+
+/** Entries of the bucket that are about one subscription have its id, all others their key. */
+function toUnusable({ registry, refusedKeys }: Core): Status["unusable"] {
+  const subscriptions = registry.unusable();
+  const ids = new Set(subscriptions.map(({ id }) => id));
+  const others = refusedKeys().flatMap((key) => {
+    const [kind, id = ""] = key.split(".");
+    if (kind === "subscription" && ids.has(id)) return [];
+    const isOfOne = kind === "subscription" || kind === "state";
+    return [{ id: isOfOne ? id : key, reason: `Key ${key} of the bucket: ${NOT_PROVEN}` }];
+  });
+  return [...subscriptions, ...others].slice(0, MAX_UNUSABLE);
 }

@@ -47,7 +47,7 @@ export function formatStatus(status: Status, { screen, nowMs }: View): string {
     ...describeConfig(status, { screen, nowMs }),
     ...describeNats(status, screen),
     ...status.unusable.map(({ id, reason }) =>
-      paint(screen, "red", clean(`${id} cannot run here: ${reason}`)),
+      paint(screen, "red", clean(`unusable here: ${id}: ${reason}`)),
     ),
   ];
   return lines.map((line) => `${line}\n`).join("");

@@ -17,7 +17,9 @@ export const stateSchema = v.pipe(
       id("JetStream KV bucket of subscription states and of subscriptions made by API"),
       "relay",
     ),
-    key: v.optional(secret("Encrypts secrets in the bucket: 32 bytes in base64")),
+    key: v.optional(
+      secret("Signs what relays write to the bucket, and encrypts secrets in it: 32 bytes in base64"),
+    ),
   }),
   v.description("What Relay remembers"),
 );

@@ -37,8 +37,10 @@ export const statusSchema = v.strictObject({
     v.description("How many in which state"),
   ),
   unusable: v.pipe(
-    v.array(v.strictObject({ id: text("Of the subscription"), reason: text("Why") })),
-    v.description("Subscriptions made by API that this relay cannot run, 1000 at most"),
+    v.array(v.strictObject({ id: text("Of the subscription, or a key of the bucket"), reason: text("Why") })),
+    v.description(
+      "Subscriptions made by API that this relay cannot run, and entries of the bucket that it refuses, 1000 at most",
+    ),
   ),
 });
 

@@ -10,6 +10,7 @@ import { parseAckSubject } from "./ack-subject.ts";
 import { consumerInfo, deletion } from "./answers.ts";
 import { API_ERRORS, requestApi } from "./api.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
+import { SEAL_HEADER } from "./bucket-seal.ts";
 import type { Connection } from "./connection.ts";
 
 export interface StoredChange {
@@ -17,6 +18,8 @@ export interface StoredChange {
   /** null: removed. */
   readonly value: string | null;
   readonly revision: number;
+  /** By which it proves who wrote it; null: it has none. */
+  readonly signature: string | null;
 }
 
 export interface Feed {
@@ -110,7 +113,12 @@ export async function openFeed(
     if (position === null) return end("unreadable message");
     received += 1;
     const key = msg.subject.slice(prefixLength);
-    onChange({ key, value: isRemoval(msg) ? null : msg.string(), revision: position.sequence });
+    onChange({
+      key,
+      value: isRemoval(msg) ? null : msg.string(),
+      revision: position.sequence,
+      signature: msg.headers?.get(SEAL_HEADER) ?? null,
+    });
     if (received >= expected) catchUp();
   }
 

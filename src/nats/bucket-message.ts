@@ -14,6 +14,8 @@ export interface BucketMessage {
   readonly storedAt: number;
   /** Of the change that it is, where Relay wrote it. */
   readonly id: string | null;
+  /** By which it proves who wrote it; null: it has none. */
+  readonly signature: string | null;
 }
 
 export type BucketAnswer =
@@ -60,5 +62,6 @@ function toMessage({ subject, seq, time, data, hdrs }: StoredMessage): BucketMes
     value: isRemoval ? null : Buffer.from(data, "base64").toString(),
     storedAt: Date.parse(time),
     id: /^Nats-Msg-Id: *(\S+)/imu.exec(headers)?.[1] ?? null,
+    signature: /^Relay-Signature: *(\S+)/imu.exec(headers)?.[1] ?? null,
   };
 }

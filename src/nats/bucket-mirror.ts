@@ -4,11 +4,14 @@
 //
 // Only the feed changes what lies under the cover, so that there is one order of things. What is read anew replaces all
 // of it at once, whatever the revisions: the bucket may be another one of the same name.
+//
+// With a seal, an entry that does not prove that a relay wrote it counts for nothing: what was known of its key before goes on.
 
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 
 import type { StoredChange } from "./bucket-feed.ts";
+import type { BucketSeal } from "./bucket-seal.ts";
 
 export interface BucketEntry {
   readonly key: string;
@@ -32,6 +35,15 @@ export interface LocalChange {
 /** A change that Relay makes by itself. */
 export function toLocalChange(key: string, value: string | null): LocalChange {
   return { key, value, id: crypto.randomUUID(), commandedAt: null };
+}
+
+/** The value of an entry that does not prove itself, where none is known that did: nobody can read anything out of it. */
+export const REFUSED = "";
+
+/** What an entry counts for. */
+export interface Judged extends StoredChange {
+  /** It does not prove that a relay wrote it: `value` is what was known before, or REFUSED. */
+  readonly isRefused: boolean;
 }
 
 export interface Mirror {
@@ -60,6 +72,11 @@ export interface Mirror {
   take: (change: StoredChange) => void;
   /** Read by itself: the feed may not have brought it yet. */
   learn: (change: StoredChange) => void;
+  judge: (change: StoredChange) => Judged;
+  /** What is stored there does not prove itself. */
+  isRefused: (key: string) => boolean;
+  /** Keys of that kind. */
+  refusedKeys: () => readonly string[];
   /** Marks that removals left in the bucket, the oldest first; they are forgotten here. None while they are few. */
   takeOldMarks: () => readonly StoredChange[];
 }
@@ -67,7 +84,11 @@ export interface Mirror {
 /** The most subscriptions that the API makes, and as much again for their states. */
 export const MAX_KEYS = 20_000;
 export const MAX_VALUE_BYTES = 256 * 1024;
+/** Why an entry counts for nothing. */
+export const NOT_PROVEN = "It does not prove that a relay with this state.key wrote it";
 const MAX_MARKS = 500;
+/** Somebody may put many there. */
+const MAX_LOGGED = 100;
 
 /** `writtenIn`: the number of the reading during which it was stored. */
 interface Cover {
@@ -77,9 +98,18 @@ interface Cover {
   readonly refusal: string | null;
 }
 
-type Content = Map<string, StoredChange>;
+type Content = Map<string, Judged>;
 
-export function createMirror({ logger, bucket }: { logger: Logger; bucket: string }): Mirror {
+export function createMirror({
+  logger,
+  bucket,
+  seal,
+}: {
+  logger: Logger;
+  bucket: string;
+  /** Null: every entry counts. */
+  seal: BucketSeal | null;
+}): Mirror {
   const listeners = new Set<BucketListener>();
   const covers = new Map<string, Cover>();
   /** Removed keys included. */
@@ -87,6 +117,7 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
   let reading: Content | null = null;
   let readings = 0;
   let isExcessLogged = false;
+  let refusalsLogged = 0;
 
   function get(key: string): BucketEntry | null {
     const cover = covers.get(key);
@@ -203,12 +234,29 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
     });
   }
 
-  function take(change: StoredChange): void {
+  function judge(change: StoredChange): Judged {
+    const { key, value, signature } = change;
+    if (value === null || seal === null || seal.isProven(key, value, signature))
+      return { ...change, isRefused: false };
+    const cover = covers.get(key);
+    const known = cover?.stored === null ? cover.change.value : (content.get(key)?.value ?? null);
+    return { ...change, value: known ?? REFUSED, isRefused: true };
+  }
+
+  function logRefusal({ key, isRefused }: Judged): void {
+    if (!isRefused || content.get(key)?.isRefused === true || refusalsLogged >= MAX_LOGGED) return;
+    refusalsLogged += 1;
+    logger.error("An entry of the bucket is refused", { bucket, key, reason: NOT_PROVEN });
+  }
+
+  function take(told: StoredChange): void {
+    const change = judge(told);
     const { key } = change;
     const target = reading ?? content;
     // What was read by itself may be newer.
     const isOld = reading === null && (content.get(key)?.revision ?? 0) > change.revision;
     if (isOld || !isBounded(change, target)) return;
+    logRefusal(change);
     if (reading !== null) return put(reading, change);
     changing([key], () => {
       put(content, change);
@@ -261,6 +309,9 @@ export function createMirror({ logger, bucket }: { logger: Logger; bucket: strin
     endReading,
     take,
     learn,
+    judge,
+    isRefused: (key) => content.get(key)?.isRefused ?? false,
+    refusedKeys: () => [...content.values()].flatMap(({ key, isRefused }) => (isRefused ? [key] : [])),
     takeOldMarks,
   };
 }
@@ -270,11 +321,11 @@ function isLater({ change, stored }: Cover, other: LocalChange, revision: number
 }
 
 /** In the order of the revisions. */
-function put(content: Content, change: StoredChange): void {
+function put(content: Content, change: Judged): void {
   content.delete(change.key);
   content.set(change.key, change);
 }
 
-function toEntry({ key, value, revision }: StoredChange): BucketEntry | null {
+function toEntry({ key, value, revision }: Omit<StoredChange, "signature">): BucketEntry | null {
   return value === null ? null : { key, value, revision };
 }

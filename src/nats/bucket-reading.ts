@@ -13,7 +13,7 @@ import { requestApi } from "./api.ts";
 import { createBell } from "./bucket-bell.ts";
 import { type Feed, openFeed, type StoredChange } from "./bucket-feed.ts";
 import { readBucketMessage } from "./bucket-message.ts";
-import { type Mirror, toLocalChange } from "./bucket-mirror.ts";
+import { type Mirror, REFUSED, toLocalChange } from "./bucket-mirror.ts";
 import { makeBucketStream, streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
 
@@ -114,7 +114,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   /** A pause is not to end because somebody deleted the bucket. Into an unused one only: nobody's change is undone by that. */
   function fill(): void {
     const known = mirror.list("");
-    for (const { key, value } of known) mirror.cover(toLocalChange(key, value));
+    for (const { key, value } of known) if (value !== REFUSED) mirror.cover(toLocalChange(key, value));
     if (known.length === 0) logger.info("Made the bucket", { bucket });
     else logger.warn("The bucket was deleted: made anew with what was known", { bucket, keys: known.length });
   }

@@ -3,6 +3,7 @@
 import { readKey } from "./bucket-message.ts";
 import type { CommandFile } from "./bucket-commands.ts";
 import type { LocalChange, Mirror } from "./bucket-mirror.ts";
+import type { BucketSeal } from "./bucket-seal.ts";
 import { writeKey } from "./bucket-write.ts";
 import type { BucketWriting } from "./bucket-writing.ts";
 import type { Connection } from "./connection.ts";
@@ -21,6 +22,7 @@ export type UpdateResult =
 
 export interface UpdatesOptions {
   readonly bucket: string;
+  readonly seal: BucketSeal | null;
   readonly mirror: Mirror;
   readonly writing: BucketWriting;
   readonly commandFile: CommandFile;
@@ -48,10 +50,15 @@ type Attempt =
 const UNAVAILABLE: Attempt = { kind: "unavailable" };
 
 export function createBucketUpdates(connection: Connection, options: UpdatesOptions): BucketUpdates {
-  const { bucket, mirror, writing, commandFile, ready, findObstacle, signal } = options;
+  const { bucket, seal, mirror, writing, commandFile, ready, findObstacle, signal } = options;
 
   function pending(keys: readonly string[]): readonly LocalChange[] {
     return mirror.unwritten().filter(({ key }) => keys.includes(key));
+  }
+
+  /** Without what waits for a command to write over it: this may be the one. */
+  function unwritten(keys: readonly string[]): boolean {
+    return pending(keys).some(({ key, commandedAt }) => commandedAt !== null || !mirror.isRefused(key));
   }
 
   async function update(keys: readonly string[], decide: Decide): Promise<UpdateResult> {
@@ -75,9 +82,9 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
   ): Promise<Attempt> {
     if (!(await ready(limit))) return UNAVAILABLE;
     // What was changed here before comes before.
-    if (pending(command.keys).length > 0) {
+    if (unwritten(command.keys)) {
       await settlesWithin(writing.flush(), UPDATE_MS, { signal: limit });
-      if (pending(command.keys).length > 0) return UNAVAILABLE;
+      if (unwritten(command.keys)) return UNAVAILABLE;
     }
     for (let tries = 1; tries <= MAX_TRIES && !limit.aborted; tries += 1) {
       const attempt = await storeOnce(command, { limit, written });
@@ -95,10 +102,11 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
     );
     if (!(await settlesWithin(reading, UPDATE_MS, { signal: limit }))) return UNAVAILABLE;
     const values = new Map<string, string | null>();
+    const before = new Map(pending(keys).map((change) => [change.key, change]));
     const revisions = new Map<string, number>();
     for (const [key, answer] of await reading) {
       if (answer.kind === "unavailable") return UNAVAILABLE;
-      values.set(key, answer.kind === "found" ? answer.message.value : null);
+      values.set(key, answer.kind === "found" ? mirror.judge({ key, ...answer.message }).value : null);
       revisions.set(key, answer.kind === "found" ? answer.message.revision : 0);
       // What is shown from now on is what was decided on.
       if (answer.kind === "found") mirror.learn({ key, ...answer.message });
@@ -112,9 +120,12 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
     const results = await Promise.all(
       changes.map(async (change) => {
         const expectedRevision = revisions.get(change.key) ?? 0;
-        const result = await writeKey(connection, { bucket, ...change, expectedRevision }, limit);
+        const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, limit);
         if (result.kind !== "written") return result;
         written.add(change.key);
+        // Decided on with the rest, and over now.
+        const former = before.get(change.key);
+        if (former !== undefined) mirror.drop(former);
         mirror.written(change, result.revision);
         return result;
       }),

@@ -5,6 +5,7 @@ import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node"
 import type { PubAck } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, isForbidden, NO_ANSWER, publishToStream } from "./api.ts";
 import { ID_HEADER, readKey } from "./bucket-message.ts";
+import { type BucketSeal, SEAL_HEADER } from "./bucket-seal.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
 import { findExcess } from "./letter-headers.ts";
@@ -27,6 +28,8 @@ export interface KeyChange {
   readonly expectedRevision: number | null;
   /** The server stores one of an id once, for two minutes at least; null: each time. */
   readonly id: string | null;
+  /** What proves that a relay wrote it; null: nothing is to. */
+  readonly seal: BucketSeal | null;
 }
 
 /** A server may be seconds away. */
@@ -105,11 +108,12 @@ async function publish(
     : answer;
 }
 
-function toHeaders({ bucket, value, expectedRevision, id }: KeyChange): MsgHdrs {
+function toHeaders({ bucket, key, value, expectedRevision, id, seal }: KeyChange): MsgHdrs {
   const headers = createHeaders();
   headers.set("Nats-Expected-Stream", streamOfBucket(bucket));
   if (id !== null) headers.set(ID_HEADER, id);
   if (value === null) headers.set("KV-Operation", "DEL");
+  else if (seal !== null) headers.set(SEAL_HEADER, seal.sign(key, value));
   if (expectedRevision !== null) headers.set("Nats-Expected-Last-Subject-Sequence", String(expectedRevision));
   return headers;
 }

@@ -9,6 +9,7 @@ import type { Logger } from "#lib/logger.ts";
 import { createBell } from "./bucket-bell.ts";
 import { readKey } from "./bucket-message.ts";
 import type { LocalChange, Mirror } from "./bucket-mirror.ts";
+import type { BucketSeal } from "./bucket-seal.ts";
 import { writeKey, type WriteResult } from "./bucket-write.ts";
 import type { Connection } from "./connection.ts";
 
@@ -22,6 +23,7 @@ export interface BucketWriting {
 
 export interface WritingOptions {
   readonly bucket: string;
+  readonly seal: BucketSeal | null;
   readonly mirror: Mirror;
   readonly logger: Logger;
   /** What to add to a time of this host's clock for that of the server's; null: not known yet. */
@@ -40,7 +42,7 @@ const MAX_RETRY_MS = 5000;
 const MAX_TRIES = 5;
 
 export function startBucketWriting(connection: Connection, options: WritingOptions): BucketWriting {
-  const { bucket, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
+  const { bucket, seal, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
   const ended = new AbortController();
   const bell = createBell(ended.signal);
   let round: Promise<string | null> = Promise.resolve(null);
@@ -61,6 +63,8 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
   async function writeAll(): Promise<string | null> {
     let fault: string | null = null;
     for (const change of mirror.unwritten()) {
+      // What does not prove itself stays as it is, until somebody commands otherwise.
+      if (change.commandedAt === null && mirror.isRefused(change.key)) continue;
       const result = await write(change);
       settle(change, result);
       if (result.kind === "conflict") fault = "somebody else keeps changing the same key";
@@ -93,7 +97,7 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
   function write(change: LocalChange): Promise<Written> {
     const { commandedAt } = change;
     return commandedAt === null
-      ? writeKey(connection, { bucket, ...change, expectedRevision: null }, ended.signal)
+      ? writeKey(connection, { bucket, seal, ...change, expectedRevision: null }, ended.signal)
       : writeCommand(change, commandedAt);
   }
 
@@ -106,10 +110,11 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
         if (id === change.id) return { kind: "written", revision };
         const offsetMs = serverOffsetMs();
         if (offsetMs === null) return { kind: "unavailable", reason: "the bucket is not read yet" };
-        if (storedAt > commandedAt + offsetMs) return { kind: "overtaken" };
+        const { isRefused } = mirror.judge({ key: change.key, ...stored.message });
+        if (storedAt > commandedAt + offsetMs && !isRefused) return { kind: "overtaken" };
       }
       const expectedRevision = stored.kind === "found" ? stored.message.revision : 0;
-      const result = await writeKey(connection, { bucket, ...change, expectedRevision }, ended.signal);
+      const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, ended.signal);
       if (result.kind !== "conflict" || tries === MAX_TRIES) return result;
     }
   }

@@ -14,6 +14,7 @@ import {
 } from "./bucket-mirror.ts";
 import { type BucketAnswer, readKey } from "./bucket-message.ts";
 import { startBucketReading } from "./bucket-reading.ts";
+import type { BucketSeal } from "./bucket-seal.ts";
 import { createBucketUpdates, type Decide, type UpdateResult } from "./bucket-update.ts";
 import { writeKey, type WriteResult } from "./bucket-write.ts";
 import { startBucketWriting } from "./bucket-writing.ts";
@@ -49,6 +50,8 @@ export interface Bucket {
   update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
   /** Why a command to one of these keys is not stored yet; null: none waits. */
   waiting: (keys: readonly string[]) => string | null;
+  /** Of the entries that do not prove that a relay wrote them: they count for nothing, and stay until a command writes over them. */
+  refusedKeys: () => readonly string[];
   /** What is stored now, as the leader of the bucket's stream says. Never rejects. */
   read: (key: string) => Promise<BucketAnswer>;
   /** Written now, within 5 s, or not at all; seen here once it is. Never rejects. */
@@ -75,16 +78,18 @@ export interface BucketOptions {
   readonly replicas?: () => Promise<number>;
   /** The file of the commands that wait; null: they are kept in memory. */
   readonly commandPath: string | null;
+  /** By which its entries prove that a relay wrote them; null: every entry counts. */
+  readonly seal: BucketSeal | null;
 }
 
 /** Made where it is missing, with `replicas` (default 1) copies; never changed where it exists. */
 export function openBucket(
   connection: Connection,
-  { name, logger, replicas, commandPath }: BucketOptions,
+  { name, logger, replicas, commandPath, seal }: BucketOptions,
 ): Bucket {
   const ended = new AbortController();
   const waiting = new Set<() => void>();
-  const mirror = createMirror({ logger, bucket: name });
+  const mirror = createMirror({ logger, bucket: name, seal });
   const fault = createBucketFault(() => connection.isConnected, { logger, bucket: name });
   let isRead = false;
   let closing: Promise<void> | null = null;
@@ -100,6 +105,7 @@ export function openBucket(
     if (findObstacle(change.key, change.value) === null) mirror.cover(change);
   const writing = startBucketWriting(connection, {
     bucket: name,
+    seal,
     mirror,
     logger,
     serverOffsetMs: () => serverOffsetMs,
@@ -164,7 +170,7 @@ export function openBucket(
     const change = toLocalChange(key, value);
     const result = await writeKey(
       connection,
-      { bucket: name, ...change, expectedRevision, id: null },
+      { bucket: name, seal, ...change, expectedRevision, id: null },
       stopped,
     );
     if (result.kind === "written") mirror.written(change, result.revision);
@@ -173,6 +179,7 @@ export function openBucket(
 
   const updates = createBucketUpdates(connection, {
     bucket: name,
+    seal,
     mirror,
     writing,
     commandFile,
@@ -201,7 +208,13 @@ export function openBucket(
     remove: (key) => change(key, null),
     update: updates.update,
     waiting: (keys) => (updates.isWaiting(keys) ? (fault.current() ?? "it is on its way to NATS") : null),
-    read: (key) => readKey(connection, name, key),
+    async read(key) {
+      const answer = await readKey(connection, name, key);
+      if (answer.kind !== "found") return answer;
+      const { value } = mirror.judge({ key, ...answer.message });
+      return { kind: "found", message: { ...answer.message, value } };
+    },
+    refusedKeys: mirror.refusedKeys,
     write: changeIf,
     erase: (key, condition) => changeIf(key, null, condition),
     onChange: mirror.onChange,

@@ -11,6 +11,7 @@ import type { Logger } from "#lib/logger.ts";
 
 import type { Bucket } from "./bucket.ts";
 import { putInPlace } from "./bucket-commands.ts";
+import { NOT_PROVEN, REFUSED } from "./bucket-mirror.ts";
 import { isSigned, type LetterKey, type SignedLetter, signLetter } from "./letter-signature.ts";
 import type { Sealer } from "./sealing.ts";
 import { settlesWithin } from "./settles-within.ts";
@@ -97,6 +98,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
 
   /** Throws if it cannot be read. */
   async function unpack(text: string): Promise<readonly LetterKey[]> {
+    if (text === REFUSED) throw new Error(NOT_PROVEN);
     const { sealed, keys: plain } = JSON.parse(text) as { sealed?: unknown; keys?: unknown };
     if (typeof sealed !== "string") return toKeys(plain);
     if (sealer === null) throw new Error("They are encrypted, and there is no state.key to open them with");

@@ -139,7 +139,12 @@ test("a relay runs with the permissions in the README", async () => {
 test("a bucket that has seen much runs with them, too", async () => {
   const { username, password } = AUTH;
   await using connection = await connected(nats.url, { auth: { kind: "user", username, password } });
-  const bucket = openBucket(connection, { name: "relay", logger: connection.logger, commandPath: null });
+  const bucket = openBucket(connection, {
+    name: "relay",
+    logger: connection.logger,
+    commandPath: null,
+    seal: null,
+  });
   const signal = AbortSignal.timeout(20_000);
   expect(await bucket.ready(signal)).toBe(true);
   for (let i = 0; i < REMOVALS; i += 1) bucket.put(`state.s${i}`, "1");
@@ -151,7 +156,12 @@ test("a bucket that has seen much runs with them, too", async () => {
   const value = "x".repeat(250_000);
   for (let i = 0; i < 40; i += 1) bucket.put(`state.big${i}`, value);
   await eventually(() => bucket.list("state.big").every(({ revision }) => revision > 0));
-  const again = openBucket(connection, { name: "relay", logger: connection.logger, commandPath: null });
+  const again = openBucket(connection, {
+    name: "relay",
+    logger: connection.logger,
+    commandPath: null,
+    seal: null,
+  });
   expect(await again.ready(signal)).toBe(true);
   expect(again.list("state.big")).toHaveLength(40);
   await eventually(() => used.has("$JS.API.STREAM.MSG.DELETE.KV_relay"));

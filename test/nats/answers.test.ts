@@ -99,7 +99,11 @@ const ASKED: readonly (readonly [call: string, what: string, ask: Ask, step?: nu
     "$KV.",
     "writeKey()",
     (asked) =>
-      writeKey(asked, { bucket: "relay", key: "a", value: "b", expectedRevision: 0, id: null }, signal),
+      writeKey(
+        asked,
+        { bucket: "relay", key: "a", value: "b", expectedRevision: 0, seal: null, id: null },
+        signal,
+      ),
   ],
 ];
 

@@ -3,7 +3,8 @@
 import { describe, expect, test } from "bun:test";
 
 import type { StoredChange } from "#nats/bucket-feed.ts";
-import { createMirror, type LocalChange, type Mirror } from "#nats/bucket-mirror.ts";
+import { createMirror, type LocalChange, type Mirror, REFUSED } from "#nats/bucket-mirror.ts";
+import { createBucketSeal } from "#nats/bucket-seal.ts";
 
 import { createRecordingLogger } from "../support/nats.ts";
 
@@ -15,7 +16,7 @@ interface TestMirror extends Mirror {
 
 function mirrorOf(...changes: StoredChange[]): TestMirror {
   const logger = createRecordingLogger();
-  const mirror = createMirror({ logger, bucket: "relay" });
+  const mirror = createMirror({ logger, bucket: "relay", seal: null });
   read(mirror, ...changes);
   const told: string[] = [];
   mirror.onChange((key, entry) => told.push(entry === null ? key : `${key}=${entry.value}`));
@@ -29,7 +30,7 @@ function read(mirror: Mirror, ...changes: StoredChange[]): void {
 }
 
 function stored(key: string, value: string | null, revision: number): StoredChange {
-  return { key, value, revision };
+  return { key, value, revision, signature: null };
 }
 
 function local(key: string, value: string | null): LocalChange {
@@ -196,5 +197,57 @@ describe("bounds", () => {
     mirror.cover(MINE);
     expect(seen).toEqual(["a!"]);
     expect(mirror.messages()).toEqual(["A listener to the bucket failed"]);
+  });
+});
+
+describe("with a seal", () => {
+  const seal = createBucketSeal(new Uint8Array(32).fill(1), "relay");
+  const signed = (key: string, value: string, revision: number): StoredChange => ({
+    ...stored(key, value, revision),
+    signature: seal.sign(key, value),
+  });
+
+  function sealed(...changes: StoredChange[]) {
+    const logger = createRecordingLogger();
+    const mirror = createMirror({ logger, bucket: "relay", seal });
+    read(mirror, ...changes);
+    return { mirror, logger };
+  }
+
+  test("take() keeps what was known where an entry does not prove itself, under the new revision", () => {
+    const { mirror, logger } = sealed(signed("a", "known", 1));
+    for (const revision of [2, 3]) mirror.take(stored("a", "forged", revision));
+    expect(mirror.get("a")).toEqual({ key: "a", value: "known", revision: 3 });
+    expect(mirror.refusedKeys()).toEqual(["a"]);
+    expect(logger.lines.map(({ message }) => message)).toEqual(["An entry of the bucket is refused"]);
+    read(mirror, stored("a", "forged", 3));
+    expect(mirror.get("a")).toEqual({ key: "a", value: "known", revision: 3 });
+    mirror.take(signed("a", "next", 4));
+    expect([mirror.get("a")?.value, mirror.refusedKeys()]).toEqual(["next", []]);
+  });
+
+  test.each([
+    ["without a signature", stored("a", "x", 1)],
+    ["of another key", { ...stored("a", "x", 1), signature: seal.sign("b", "x") }],
+    ["of another value", { ...stored("a", "x", 1), signature: seal.sign("a", "y") }],
+    [
+      "of another bucket",
+      { ...stored("a", "x", 1), signature: createBucketSeal(new Uint8Array(32).fill(1), "b").sign("a", "x") },
+    ],
+    [
+      "with another state.key",
+      { ...stored("a", "x", 1), signature: createBucketSeal(new Uint8Array(32), "relay").sign("a", "x") },
+    ],
+  ])("take() refuses an entry %s", (_case, change) => {
+    const { mirror } = sealed(change);
+    expect(mirror.get("a")).toEqual({ key: "a", value: REFUSED, revision: 1 });
+    expect(mirror.isRefused("a")).toBe(true);
+  });
+
+  test("take() takes a removal, by whosever hand", () => {
+    const { mirror } = sealed(stored("a", "forged", 1), signed("b", "known", 2));
+    mirror.take(stored("a", null, 3));
+    mirror.take(stored("b", null, 4));
+    expect([mirror.get("a"), mirror.get("b"), mirror.refusedKeys()]).toEqual([null, null, []]);
   });
 });

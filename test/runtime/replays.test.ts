@@ -24,7 +24,12 @@ async function setUp() {
   const server = stack.use(await startNatsServer());
   const open = async (): Promise<Bucket> => {
     const connection = stack.use(await connected(server.url));
-    const bucket = openBucket(connection, { name: "relay", logger: connection.logger, commandPath: null });
+    const bucket = openBucket(connection, {
+      name: "relay",
+      logger: connection.logger,
+      commandPath: null,
+      seal: null,
+    });
     stack.defer(() => bucket.close());
     expect(await bucket.ready(AbortSignal.timeout(10_000))).toBe(true);
     return bucket;
