@@ -13,6 +13,7 @@ import { checkDeadLetterStream, makeStream } from "./dead-letter-stream.ts";
 import { expectLast, findExcess, signHeaders, toLetterHeaders } from "./letter-headers.ts";
 import { type LetterMessage, readLetterMessage } from "./letter-message.ts";
 import type { LetterSeal } from "./letter-seal.ts";
+import { settlesWithin } from "./settles-within.ts";
 
 export type StoreResult =
   | { readonly kind: "stored"; readonly endpoint: string }
@@ -81,6 +82,7 @@ export function openDeadLetters(
     { subjectSuffix, body }: Pick<DeadLetter, "subjectSuffix" | "body">,
     signal: AbortSignal,
   ): Promise<boolean> {
+    await settlesWithin(seal.known(), LOOK_MS, { signal });
     const asked = endpoints
       .filter((endpoint) => !looks.isOf(endpoint))
       .map(async (endpoint) => {
@@ -198,6 +200,7 @@ async function publish(
     const which = { last_by_subj: subject };
     const last = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: PUBLISH_MS });
     if (last.kind === "unavailable") return toUnavailable(last.reason, endpoint);
+    await settlesWithin(seal.known(), PUBLISH_MS, { signal });
     if (last.kind === "found" && isSame(last.message, { body: letter.body, seal }))
       return { kind: "stored", endpoint: endpoint.name };
     expectLast(headers, toSequence(last));
