@@ -67,6 +67,19 @@ export function applyCommand(current: SubscriptionStatus, command: Command): Sub
   }
 }
 
+/** What a command sets, whatever there was before. */
+export function partsOf({ kind }: Command): readonly StatusPart[] {
+  switch (kind) {
+    case "pause":
+      return ["operator"];
+    case "resume":
+      return ["operator", "failure"];
+    case "stop":
+    case "start":
+      return ["consumer"];
+  }
+}
+
 /** The same object where it changes nothing: what was told to be skipped meanwhile does not count any more. */
 export function fail(current: SubscriptionStatus, failure: FailureCause): SubscriptionStatus {
   const { consumerStatus, skip } = current;

@@ -31,8 +31,8 @@ export interface ReadingOptions {
   readonly replicas: () => Promise<number>;
   /** The mirror is as the bucket is; each time anew. */
   readonly onRead: () => void;
-  /** What the server's clock said just now. */
-  readonly onServerTime: (at: number) => void;
+  /** What the server's clock said, and this host's in the middle of the request. */
+  readonly onServerTime: (at: number, hereAt: number) => void;
   readonly onFault: (reason: string) => void;
 }
 
@@ -71,6 +71,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
     let isCurrent = true;
     restarted = Promise.withResolvers();
     mirror.beginReading();
+    const askedAt = Date.now();
     const opening = openFeed(connection, bucket, {
       onChange: (change) => isCurrent && take(change),
       onCaughtUp: () => {
@@ -89,7 +90,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
     }
     if (opened.kind === "missing") return { wasComplete, fault: await make() };
     if (opened.kind === "unavailable") return { wasComplete, fault: opened.reason };
-    options.onServerTime(opened.serverTime);
+    options.onServerTime(opened.serverTime, (askedAt + Date.now()) / 2);
     ({ feed } = opened);
     if (ended.signal.aborted) await feed.close();
     const reason = await feed.ended;

@@ -9,8 +9,15 @@ import type { BucketWriting } from "./bucket-writing.ts";
 import type { Connection } from "./connection.ts";
 import { settlesWithin } from "./settles-within.ts";
 
-/** `values`: of the keys, null where there is none. What is to become of them, in the order to write them; empty: nothing. */
-export type Decide = (values: ReadonlyMap<string, string | null>) => ReadonlyMap<string, string | null>;
+/**
+ * `values`: of the keys, null where there is none. What is to become of them, in the order to write them; empty: nothing.
+ * `isStored` false: they are what this relay last heard, and others may be stored by now; so each that the command is about is
+ * to be written, also where it seems to be so already.
+ */
+export type Decide = (
+  values: ReadonlyMap<string, string | null>,
+  options: { readonly isStored: boolean },
+) => ReadonlyMap<string, string | null>;
 
 /** `isChanged`: by this one. */
 export type UpdateResult =
@@ -111,7 +118,7 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
       // What is shown from now on is what was decided on.
       if (answer.kind === "found") mirror.learn({ key, ...answer.message });
     }
-    const changes = [...decide(values)].map(([key, value]) => toChange(key, value, ids));
+    const changes = [...decide(values, { isStored: true })].map(([key, value]) => toChange(key, value, ids));
     for (const { key, value } of changes) {
       const reason = findObstacle(key, value);
       if (reason !== null) return { kind: "refused", reason };
@@ -137,7 +144,8 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
   }
 
   async function wait({ keys, decide, ids, at }: Command, wasChanged: boolean): Promise<UpdateResult> {
-    const changes = [...decide(new Map(keys.map((key) => [key, mirror.get(key)?.value ?? null])))];
+    const heard = new Map(keys.map((key) => [key, mirror.get(key)?.value ?? null]));
+    const changes = [...decide(heard, { isStored: false })];
     for (const [key, value] of changes) {
       const reason = findObstacle(key, value);
       if (reason !== null) return { kind: "refused", reason };

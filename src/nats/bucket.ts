@@ -118,7 +118,7 @@ export function openBucket(
     logger,
     replicas: replicas ?? (() => Promise.resolve(1)),
     onFault: (reason) => fault.set("read", reason),
-    onServerTime: (at) => (serverOffsetMs = at - Date.now()),
+    onServerTime: (at, hereAt) => (serverOffsetMs = at - hereAt),
     onRead: () => {
       isRead = true;
       fault.set("read", null);

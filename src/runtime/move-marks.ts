@@ -12,6 +12,8 @@ export interface MoveMark {
   readonly phase: "moving" | "moved" | "abandoned";
   /** The process that moves it. */
   readonly by: string;
+  /** Counts up while it moves it: a sign of life. */
+  readonly beat: number;
 }
 
 /** `revision` 0: there is no mark. */
@@ -30,6 +32,8 @@ export interface MoveMarks {
     mark: MoveMark,
     options: { readonly expectedRevision: number; readonly signal: AbortSignal },
   ) => Promise<boolean>;
+  /** A sign of life of this relay's own move; nothing if another mark has taken the place of it. */
+  renew: (mark: MoveMark) => void;
   /** How this relay's own move has ended: known here at once, stored as soon as it can be. */
   end: (mark: MoveMark) => void;
 }
@@ -40,7 +44,7 @@ export function createMoveMarks(
 ): MoveMarks {
   let stored: StoredMark = { mark: null, revision: 0 };
 
-  return {
+  const marks: MoveMarks = {
     get current() {
       const seen = bucket.get(key);
       // What was put here is newer than all that was read; it has the revision of what it replaces.
@@ -68,16 +72,21 @@ export function createMoveMarks(
       if (result.kind === "written") return true;
       throw new RelayError("unavailable", `The states of the cluster cannot be changed: ${result.reason}`);
     },
+    renew(mark) {
+      const { current } = marks;
+      if (current?.id === mark.id && current.phase === "moving") bucket.put(key, JSON.stringify(mark));
+    },
     end(mark) {
       if (mark.phase === "moved") onMoved();
       bucket.put(key, JSON.stringify(mark));
     },
   };
+  return marks;
 }
 
 /** What cannot be read counts as none. */
 function parseMark(text: string | null): MoveMark | null {
-  const { id, phase, by } = toFields(parseJson(text));
-  if (typeof id !== "string" || typeof by !== "string") return null;
-  return phase === "moving" || phase === "moved" || phase === "abandoned" ? { id, phase, by } : null;
+  const { id, phase, by, beat } = toFields(parseJson(text));
+  if (typeof id !== "string" || typeof by !== "string" || typeof beat !== "number") return null;
+  return phase === "moving" || phase === "moved" || phase === "abandoned" ? { id, phase, by, beat } : null;
 }

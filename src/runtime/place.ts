@@ -7,6 +7,7 @@
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
+import { startTicks } from "#lib/ticks.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import type { ConsumerReading } from "#nats/consumer-info.ts";
 import type { Guard } from "#pipeline/guard.ts";
@@ -38,12 +39,15 @@ export interface PlaceOptions {
   readonly signal: AbortSignal;
   /** Of this process. */
   readonly owner?: string;
-  /** After which a relay that moves it counts as dead. */
-  readonly moveMs?: number;
+  readonly beatMs?: number;
+  /** After which without a sign of life a relay that moves it counts as dead. */
+  readonly deadMs?: number;
 }
 
-/** A relay whose mark stays so long has died, or has lost NATS: a move takes less. On this relay's own clock. */
-const MOVE_MS = 30_000;
+/** A relay that moves it says so often that it lives. */
+const BEAT_MS = 2000;
+/** A relay that gives no sign of life for so long has died, or has lost NATS. On this relay's own clock. */
+const DEAD_MS = 10_000;
 /** How long a seek waits for another one to end. */
 const CLAIM_MS = 8000;
 const CLAIM_AGAIN_MS = 200;
@@ -54,11 +58,12 @@ const READ_AGAIN_MS = 1000;
 const OWN = crypto.randomUUID();
 
 export function createPlace(options: PlaceOptions): Place {
-  const { marks, moveConsumer, readConsumer, signal, owner = OWN, moveMs = MOVE_MS } = options;
+  const { marks, moveConsumer, readConsumer, signal, owner = OWN } = options;
+  const { beatMs = BEAT_MS, deadMs = DEAD_MS } = options;
   /** The last move that the guard knows of. */
   let known: string | null = null;
-  /** Since when this relay sees the move of another one. */
-  let seen: { readonly id: string; readonly at: number } | null = null;
+  /** Since when this relay sees the last sign of life of another one that moves it. */
+  let seen: { readonly id: string; readonly beat: number; readonly at: number } | null = null;
 
   function isForeign(mark: MoveMark | null): mark is MoveMark {
     return mark !== null && mark.phase === "moving" && mark.by !== owner;
@@ -83,8 +88,9 @@ export function createPlace(options: PlaceOptions): Place {
     async waitForMove(changed) {
       const mark = marks.current;
       if (!isForeign(mark)) return;
-      if (seen?.id !== mark.id) seen = { id: mark.id, at: performance.now() };
-      if (!(await sleep(Math.max(0, seen.at + moveMs - performance.now()), changed))) return;
+      const { id, beat } = mark;
+      if (seen?.id !== id || seen.beat !== beat) seen = { id, beat, at: performance.now() };
+      if (!(await sleep(Math.max(0, seen.at + deadMs - performance.now()), changed))) return;
       await bury(mark).catch(() => sleep(READ_AGAIN_MS, changed));
     },
     async follow(guard) {
@@ -96,6 +102,8 @@ export function createPlace(options: PlaceOptions): Place {
     },
     async move(start, guard) {
       const mark = await claim();
+      let { beat } = mark;
+      const endBeats = startTicks(beatMs, () => marks.renew({ ...mark, beat: (beat += 1) }));
       try {
         await othersLetGo();
         const moved = await moveConsumer(start);
@@ -104,6 +112,8 @@ export function createPlace(options: PlaceOptions): Place {
       } catch (error) {
         marks.end({ ...mark, phase: "abandoned" });
         throw error;
+      } finally {
+        endBeats();
       }
       known = mark.id;
       marks.end({ ...mark, phase: "moved" });
@@ -113,12 +123,12 @@ export function createPlace(options: PlaceOptions): Place {
   /** Says that a move has ended whose relay does not say it. */
   async function bury(mark: MoveMark): Promise<void> {
     const { mark: current, revision } = await marks.read();
-    if (current?.id !== mark.id || current.phase !== "moving") return;
+    if (current?.id !== mark.id || current.phase !== "moving" || current.beat !== mark.beat) return;
     await marks.claim({ ...mark, phase: "abandoned" }, { expectedRevision: revision, signal });
   }
 
   async function claim(): Promise<MoveMark> {
-    const mark = { id: crypto.randomUUID(), phase: "moving", by: owner } as const;
+    const mark = { id: crypto.randomUUID(), phase: "moving", by: owner, beat: 0 } as const;
     const deadline = performance.now() + CLAIM_MS;
     for (;;) {
       const { mark: current, revision } = await marks.read().catch(refuse);

@@ -15,6 +15,7 @@ import {
   parseDeclared,
   parseSkip,
   parseStatus,
+  partsOf,
   recover,
   STATUS_PARTS,
   type StatusPart,
@@ -140,12 +141,18 @@ export function createStates(
       return parseStatus(keep(), declared);
     }
 
-    /** What is to be kept otherwise, by key. */
-    function listChanges(kept: KeptStatus, to: SubscriptionStatus): ReadonlyMap<string, string> {
+    /** What is to be kept otherwise, by key, and `anyway`. */
+    function listChanges(
+      kept: KeptStatus,
+      to: SubscriptionStatus,
+      anyway: readonly StatusPart[] = [],
+    ): ReadonlyMap<string, string> {
       const unkept = formatStatus(initialStatus(declared), declared);
       // Another relay may have read a newer file: what that says is not undone by a command given here.
       const texts = formatStatus(to, parseDeclared(kept) ?? declared);
-      const parts = STATUS_PARTS.filter((part) => texts[part] !== (kept[part] ?? unkept[part]));
+      const parts = STATUS_PARTS.filter(
+        (part) => anyway.includes(part) || texts[part] !== (kept[part] ?? unkept[part]),
+      );
       return new Map(parts.map((part) => [keyOf(part), texts[part]]));
     }
 
@@ -156,17 +163,21 @@ export function createStates(
     async function command(command: Command): Promise<void> {
       let from: SubscriptionStatus | null = null;
       let to = read();
-      const result = await bucket.update(STATUS_PARTS.map(keyOf), (values) => {
+      let hasEffect = false;
+      const result = await bucket.update(STATUS_PARTS.map(keyOf), (values, { isStored }) => {
         const kept = keep((part) => values.get(keyOf(part)) ?? null);
         const current = parseStatus(kept, declared);
         from ??= current;
         to = applyCommand(current, command);
+        hasEffect ||= to !== current;
+        if (!isStored) return listChanges(kept, to, partsOf(command));
         return to === current ? new Map<string, string>() : listChanges(kept, to);
       });
       if (result.kind === "refused")
         throw new RelayError("bucket-refused", `Cannot ${command.kind} ${id}: ${result.reason}`);
       if (result.kind === "waiting") diskFault = result.diskFault;
-      if (result.isChanged) onChanged({ subscription: id, from: from ?? to, to, reason: command.kind });
+      if (result.isChanged && hasEffect)
+        onChanged({ subscription: id, from: from ?? to, to, reason: command.kind });
     }
 
     function change(

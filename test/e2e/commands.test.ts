@@ -135,6 +135,47 @@ test("a command without NATS says that it is not stored, survives a kill on disk
   await isShown(again, { status: "ACCEPTED", state: "consuming" });
 }, 60_000);
 
+test.each([
+  ["pause", "resume", { status: "PAUSED" }, { status: "ACCEPTED" }],
+  ["stop", "start", { consumerStatus: "STOPPED" }, { consumerStatus: "STARTED" }],
+] as const)(
+  "after %s, a %s that comes before the relay knows what is stored counts",
+  async (first, second, held, free) => {
+    await using setup = await setUp();
+    const { nats, start } = setup;
+    const before = await start();
+    await isShown(before, { state: "consuming" });
+    expect((await command(before, first)).body).toMatchObject(held);
+    before.relay.signal("SIGKILL");
+    await before.relay.exited;
+    await nats.kill();
+    const after = await start(before.directory);
+    const ended = await command(after, second);
+    expect([ended.status, ended.body]).toMatchObject([202, free]);
+    await nats.restart();
+    await isShown(after, { ...free, state: "consuming", notStored: null });
+    const other = await start();
+    await isShown(other, { ...free, state: "consuming" });
+  },
+  60_000,
+);
+
+test("a command that seems to be obeyed already, to a relay that has lost NATS, counts over what is stored meanwhile", async () => {
+  await using setup = await setUp();
+  const [cut, whole] = [await setup.start(), await setup.start()];
+  for (const host of [cut, whole]) await isShown(host, { state: "consuming" });
+  cut.link.cut();
+  await eventually(async () => (await cut.api("GET", "/readyz")).status === 503, { withinMs: 15_000 });
+  expect((await command(whole, "pause")).status).toBe(200);
+  // The clocks of two hosts are compared as exactly as a request to the server is quick.
+  const later = performance.now() + 500;
+  await eventually(() => performance.now() > later);
+  const resumed = await command(cut, "resume");
+  expect([resumed.status, resumed.body.status]).toEqual([202, "ACCEPTED"]);
+  cut.link.mend();
+  for (const host of [cut, whole]) await isShown(host, { status: "ACCEPTED", state: "consuming" });
+}, 60_000);
+
 test("of a command that waits and one that was stored meanwhile the later one counts, in both relays", async () => {
   await using setup = await setUp();
   const [cut, whole] = [await setup.start(), await setup.start()];

@@ -73,6 +73,11 @@ test.each(["AUTO", "AT_LEAST_ONCE", "AT_MOST_ONCE"] as const)(
     const { consumers } = await jetstreamManager(client);
     await eventually(async () => (await consumers.info("ORDERS", "relay-sub")).ack_floor.stream_seq === 20);
     for (const round of [1, 2]) {
+      if (qos === "AT_MOST_ONCE") {
+        // What a killed server may have forgotten is not told from what an operator wants again.
+        const written = performance.now() + 5000;
+        await eventually(() => performance.now() > written);
+      }
       const answer = await client.request(
         "$JS.API.CONSUMER.RESET.ORDERS.relay-sub",
         JSON.stringify({ seq: 6 }),

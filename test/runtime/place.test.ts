@@ -70,7 +70,8 @@ async function start(
     readConsumer: () => Promise.resolve(consumer.place === null ? null : { waiting: consumer.waiting }),
     signal: new AbortController().signal,
     owner,
-    moveMs: 300,
+    beatMs: 50,
+    deadMs: 400,
   });
   const moved = owned.move();
   return {
@@ -142,7 +143,7 @@ test.each([
   const consumer: Consumer = { place: left, waiting: 0 };
   await using other = await start(name, { owner: "other", consumer });
   await using third = await start(name, { owner: "third", consumer });
-  const dead = { id: "move-1", phase: "moving", by: "dead" } as const;
+  const dead = { id: "move-1", phase: "moving", by: "dead", beat: 0 } as const;
   expect(await other.marks.claim(dead, { expectedRevision: 0, signal: forEver() })).toBe(true);
   await eventually(() => third.place.isBeingMoved, WITHIN_A_SECOND);
   await Promise.all([other.place.waitForMove(forEver()), third.place.waitForMove(forEver())]);
@@ -153,6 +154,25 @@ test.each([
   expect([other.forgotten(), third.forgotten()]).toEqual([forgotten, forgotten]);
   await third.place.move(START, third.guard);
   expect(consumer.place).toBe("third");
+});
+
+test("a relay that takes long to move it, and lives, is waited for", async () => {
+  const name = newBucket();
+  const consumer: Consumer = { place: "old", waiting: 0 };
+  const go = Promise.withResolvers<void>();
+  await using one = await start(name, { owner: "one", consumer, moving: () => go.promise });
+  await using other = await start(name, { owner: "other", consumer });
+  const moving = one.place.move(START, one.guard);
+  await eventually(() => other.place.isBeingMoved, WITHIN_A_SECOND);
+  const until = performance.now() + 1500;
+  while (performance.now() < until) {
+    // Each sign of life ends the wait, as any change does.
+    await other.place.waitForMove(AbortSignal.timeout(100));
+    expect(other.marks.current?.phase).toBe("moving");
+  }
+  go.resolve();
+  await moving;
+  await eventually(() => other.place.isMovedElsewhere, WITHIN_A_SECOND);
 });
 
 test("a move that fails is told as given up, and rejects", async () => {

@@ -169,7 +169,7 @@ test("a move that has ended is known everywhere, and nothing is skipped there; f
   await using other = await start(name);
   one.cell.fail(CAUSE);
   await one.cell.command({ kind: "resume", skip: true });
-  one.cell.moves.end({ id: "move-1", phase: "moved", by: "one" });
+  one.cell.moves.end({ id: "move-1", phase: "moved", by: "one", beat: 0 });
   await eventually(() => other.cell.moves.current?.id === "move-1", WITHIN_A_SECOND);
   await eventually(() => !other.cell.isSkipped(MESSAGE), WITHIN_A_SECOND);
   await other.cell.command({ kind: "stop" });
