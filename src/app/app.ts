@@ -21,13 +21,13 @@ import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import { createProgress } from "#runtime/progress.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { type Core, startCore } from "./core.ts";
-import type { Fetch } from "./listen.ts";
 import { openListeners } from "./listeners.ts";
 import { createLogObserver } from "./log-observer.ts";
 import { toOrphans } from "./orphans.ts";
 import { describeRefusal, describeSettings, describeTaken } from "./plan-lines.ts";
 import { isSameConfig, listFixedChanges } from "./reload.ts";
 import { createRecordObserver } from "./record-observer.ts";
+import type { Fetch } from "./serve-http.ts";
 import { toStatus } from "./status.ts";
 import { watchSockets } from "./watch-sockets.ts";
 

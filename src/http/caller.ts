@@ -18,8 +18,6 @@ export type Caller =
 /** What a listener gives with each request. */
 export interface Bindings {
   readonly caller: Caller;
-  /** Lifts the idle timeout of the connection, for an answer that streams. */
-  readonly keepOpen: () => void;
 }
 
 /** What a route finds in its context, as `context.env.caller` and `context.get("access")`. */

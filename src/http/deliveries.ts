@@ -59,7 +59,6 @@ export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Ho
     const { format, ...filter } = query.output;
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
-    context.env.keepOpen(); // As long as it is read.
     return context.body(streamExport(deliveryLog, { filter: toRecordFilter(filter), format }), 200, {
       "content-type": EXPORT_TYPES[format],
       "content-disposition": `attachment; filename="deliveries.${format}"`,
@@ -74,7 +73,6 @@ export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Ho
     if (streams >= MAX_STREAMS) return refuse(TOO_MANY);
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
-    context.env.keepOpen();
     const stream = streamDeliveries(deliveryLog, {
       filter: toRecordFilter(query.output),
       after: lastId === "" ? newest.value : Number(lastId),

@@ -48,7 +48,6 @@ export function addSubscriptionCommands(
   }
 
   async function command(context: ServerContext, found: Registered, command: Command): Promise<Response> {
-    context.env.keepOpen(); // A server may be seconds away.
     await registry().command(found.subscription.id, command);
     const shown = view(found);
     return context.json(shown, shown.notStored === null ? 200 : 202);
@@ -80,7 +79,6 @@ export function addSubscriptionCommands(
     if (found === null) return refuse(NOT_FOUND);
     const parsed = v.safeParse(seekSchema, body);
     if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
-    context.env.keepOpen();
     const start = toDeliverPolicy(parsed.output);
     return refuseFault(async () => {
       const lastSequence = await lastSequenceOf(found.subscription);
@@ -97,7 +95,6 @@ export function addSubscriptionCommands(
     if (found === null) return refuse(NOT_FOUND);
     if (body.length > MAX_TEST_BYTES) return refuse({ status: 413, detail: "A sample has 64 KiB at most" });
     if (tests >= MAX_TESTS) return refuse(TOO_MANY_TESTS);
-    context.env.keepOpen();
     tests += 1;
     return refuseFault(async () => {
       const exchange = await registry().test(found.subscription.id, body);

@@ -8,7 +8,7 @@ import { createDeliveryRoutes } from "#http/deliveries.ts";
 import { openTestLog, toRecord } from "../delivery-log/records.ts";
 import { eventually } from "../support/eventually.ts";
 
-const ENV = { caller: { kind: "socket" }, keepOpen: () => {} } as const;
+const ENV = { caller: { kind: "socket" } } as const;
 
 async function serve(records: readonly DeliveryRecord[]) {
   const own = await openTestLog();

@@ -242,7 +242,7 @@ test("createGate() tells an answer that lasts when its session, or its token, is
     server.request(
       "http://localhost/api/lasting",
       { headers: { host: "localhost", ...headers } },
-      { caller, keepOpen: () => {} },
+      { caller },
     );
   await get({ cookie: `relay-session-80=${value}` });
   await get(bearer("a.b.c"));

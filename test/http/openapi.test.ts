@@ -149,7 +149,6 @@ test.each([
 test("createServer() shows the document to everybody, and no name of an entrypoint in it", async () => {
   const env = {
     caller: { kind: "network", address: "127.0.0.1", port: 8080, isSecure: false },
-    keepOpen: () => {},
   };
   const response = await serverWith(testAuth(BASIC)).request(
     "http://localhost:8080/openapi.json",
