@@ -53,6 +53,7 @@ export function serveHttp(fetch: Fetch): Serve {
     const { socket } = message;
     if (socket.destroyed) return;
     const gone = new AbortController();
+    const over = new AbortController();
     const leave = () => gone.abort();
     socket.once("close", leave);
     const exchange: Exchange = { message, response, connection, caller, signal: gone.signal };
@@ -64,7 +65,7 @@ export function serveHttp(fetch: Fetch): Serve {
     try {
       const request = toRequest(exchange);
       if (request === null) response.writeHead(400, { connection: "close" }).end();
-      else await send(await fetch(request, { caller }), exchange);
+      else await send(await fetch(request, { caller, over: over.signal }), exchange);
     } catch {
       // What the routes themselves did not catch: nothing of it is shown.
       if (response.headersSent) socket.destroy();
@@ -73,6 +74,7 @@ export function serveHttp(fetch: Fetch): Serve {
     if (!response.writableFinished) await untilTaken("finish", exchange);
     socket.off("close", leave);
     message.off("end", beginAnswer);
+    over.abort();
     if (!message.complete) socket.destroySoon(); // Nobody reads the rest of its body.
   }
 
@@ -148,19 +150,23 @@ async function send({ status, headers, body }: Response, exchange: Exchange): Pr
     return void response.end();
   }
   signal.addEventListener("abort", leave);
-  let part = await reader.read();
-  while (!part.done && !signal.aborted) {
-    const next = reader.read();
-    const isLast = next.then(({ done }) => done);
-    // An answer that is there whole has a length.
-    if (!response.headersSent && (await Promise.race([isLast, setImmediate(false)]))) {
-      response.setHeader("content-length", part.value.byteLength);
+  try {
+    let part = await reader.read();
+    while (!part.done && !signal.aborted) {
+      const next = reader.read();
+      const isLast = next.then(({ done }) => done);
+      // An answer that is there whole has a length.
+      if (!response.headersSent && (await Promise.race([isLast, setImmediate(false)]))) {
+        response.setHeader("content-length", part.value.byteLength);
+      }
+      await write(part.value, exchange);
+      part = await next;
     }
-    await write(part.value, exchange);
-    part = await next;
+    response.end();
+  } finally {
+    signal.removeEventListener("abort", leave);
+    leave();
   }
-  signal.removeEventListener("abort", leave);
-  response.end();
 }
 
 async function write(bytes: Uint8Array, exchange: Exchange): Promise<void> {

@@ -8,6 +8,7 @@ import { createDocument, type Document } from "#http/openapi.ts";
 import { PARAMETERS } from "#http/openapi-parameters.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
+import { createServerSlots } from "#http/slots.ts";
 import { toSubscription } from "../support/subscription.ts";
 import { BASIC, testAuth, TOKEN } from "./gated.ts";
 
@@ -29,6 +30,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
   return createServer({
     auth,
     sessions: createSessions(),
+    slots: createServerSlots(),
     listen: { host: "127.0.0.1", isLoopback: true },
     entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({
       id: `entrypoint-${index}`,
