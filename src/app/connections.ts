@@ -21,6 +21,8 @@ export interface ConnectionLimits {
 }
 
 export interface Connection {
+  /** What speaks TLS on its socket: only if that is closed, the descriptor is free at once. */
+  readonly cover: (socket: Socket) => void;
   readonly enter: (phase: Phase) => void;
 }
 
@@ -32,7 +34,7 @@ export interface Connections {
 }
 
 interface Held {
-  readonly socket: Socket;
+  socket: Socket;
   readonly network: string;
 }
 
@@ -103,26 +105,26 @@ export function createConnections({ inAll, ofNetwork, phases }: ConnectionLimits
   }
 
   function hold(held: Held): Connection {
-    const { socket, network } = held;
+    const { network } = held;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const enter = (phase: Phase) => {
       clearTimeout(timer);
       if (!all.has(held)) return;
       if (phase === "head") receiving.add(held);
       else if (phase !== "body") receiving.delete(held);
-      if (isClosing && phase === "head") return socket.destroySoon();
+      if (isClosing && phase === "head") return held.socket.destroySoon();
       const ms = phases[phase];
-      if (ms !== null) timer = setTimeout(() => socket.destroy(), ms);
+      if (ms !== null) timer = setTimeout(() => held.socket.destroy(), ms);
     };
     all.add(held);
     counts.set(network, (counts.get(network) ?? 0) + 1);
-    socket.on("error", () => {}); // It closes.
-    socket.once("close", () => {
+    held.socket.on("error", () => {}); // It closes.
+    held.socket.once("close", () => {
       clearTimeout(timer);
       forget(held);
     });
     enter("head");
-    return { enter };
+    return { enter, cover: (socket) => void (held.socket = socket) };
   }
 
   return {

@@ -66,7 +66,8 @@ export async function listenTcp(
       } as const;
       if (certificate === null) return serve(socket, served);
       const secure = new TLSSocket(socket, { isServer: true, secureContext: certificate.context });
-      secure.on("error", () => socket.destroy()); // It speaks no TLS, or breaks off.
+      connection.cover(secure);
+      secure.on("error", () => secure.destroy()); // It speaks no TLS, or breaks off.
       secure.once("secure", () => serve(secure, served));
     });
     await open(server, { host, port, exclusive: true });
