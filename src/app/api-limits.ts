@@ -14,17 +14,42 @@ export interface Made {
   readonly unusable: { readonly size: number; readonly has: (id: string) => boolean };
 }
 
-/** Why `wanted` is one too many beside what was made; null: it is not. */
-export function findExcess(wanted: Owned, { known, unusable }: Made): string | null {
-  const former = known.get(wanted.id)?.subscription;
-  const isNew = former === undefined && !unusable.has(wanted.id);
-  if (isNew && known.size + unusable.size >= MAX_IN_ALL) {
-    return `there are ${MAX_IN_ALL} subscriptions made by API, allowed: no more`;
+export interface Admission extends Disposable {
+  /** Why it is one too many; null: it is not, and counts from now on, until it is disposed of. */
+  readonly excess: string | null;
+}
+
+/** Counts what is being written as well: it is in `made` only later, and others may be admitted meanwhile. */
+export function createAdmissions({ known, unusable }: Made): (wanted: Owned) => Admission {
+  const pending = new Set<Owned>();
+  const isMade = (id: string) => known.has(id) || unusable.has(id);
+  const applicationOf = (id: string) => known.get(id)?.subscription.application;
+
+  function countPending(wanted: Owned, isCounted: (owned: Owned) => boolean): number {
+    const others = [...pending].filter((owned) => owned.id !== wanted.id && isCounted(owned));
+    return new Set(others.map(({ id }) => id)).size;
   }
-  const { application } = wanted;
-  if (application === null || former?.application === application) return null;
-  let others = 0;
-  for (const { subscription } of known.values()) if (subscription.application === application) others += 1;
-  if (others < MAX_OF_APPLICATION) return null;
-  return `application ${application} has ${MAX_OF_APPLICATION} subscriptions made by API, allowed: no more`;
+
+  function findExcess(wanted: Owned): string | null {
+    const { id, application } = wanted;
+    if (!isMade(id)) {
+      const others = known.size + unusable.size + countPending(wanted, (owned) => !isMade(owned.id));
+      if (others >= MAX_IN_ALL) return `there are ${MAX_IN_ALL} subscriptions made by API, allowed: no more`;
+    }
+    if (application === null || applicationOf(id) === application) return null;
+    let others = countPending(
+      wanted,
+      (owned) => owned.application === application && applicationOf(owned.id) !== application,
+    );
+    for (const { subscription } of known.values()) if (subscription.application === application) others += 1;
+    if (others < MAX_OF_APPLICATION) return null;
+    return `application ${application} has ${MAX_OF_APPLICATION} subscriptions made by API, allowed: no more`;
+  }
+
+  return (wanted) => {
+    const excess = findExcess(wanted);
+    const own = { ...wanted };
+    if (excess === null) pending.add(own);
+    return { excess, [Symbol.dispose]: () => void pending.delete(own) };
+  };
 }

@@ -17,7 +17,7 @@ import { NOT_PROVEN, REFUSED } from "#nats/bucket-mirror.ts";
 import type { Sealer } from "#nats/sealing.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { applicationOf, findForeign, findMasked, withApplication } from "./api-body.ts";
-import { findExcess } from "./api-limits.ts";
+import { createAdmissions } from "./api-limits.ts";
 import { findDeniedTargets } from "./denied-targets.ts";
 import { createStoreBudgets } from "./store-budgets.ts";
 
@@ -76,6 +76,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
   const { bucket, sealer, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
+  const admit = createAdmissions({ known, unusable: faults });
   const budgets = createStoreBudgets(known, { now: () => performance.now() });
   const closing = new AbortController();
   /** Of those that were just written: what was read for the check is not read again. */
@@ -177,8 +178,8 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     if (denied.length > 0) return { kind: "invalid", faults: denied };
     const { id } = parsed.subscription;
     if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
-    const excess = findExcess(parsed.subscription, { known, unusable: faults });
-    if (excess !== null) return { kind: "refused", reason: excess };
+    using admission = admit(parsed.subscription);
+    if (admission.excess !== null) return { kind: "refused", reason: admission.excess };
     const value = await pack(ownBody, parsed);
     if (value === null) return { kind: "invalid", faults: [{ path: "", message: NO_KEY }] };
     const { expectedRevision, signal } = options;

@@ -10,6 +10,7 @@ import { createMetrics } from "#http/metrics.ts";
 import type { ReloadOutcome } from "#http/reload.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
+import { createServerSlots } from "#http/slots.ts";
 import { openDeliveryLog } from "#delivery-log/log.ts";
 import { createOverrides } from "#delivery-log/overrides.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
@@ -21,13 +22,13 @@ import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import { createProgress } from "#runtime/progress.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { type Core, startCore } from "./core.ts";
-import type { Fetch } from "./listen.ts";
 import { openListeners } from "./listeners.ts";
 import { createLogObserver } from "./log-observer.ts";
 import { toOrphans } from "./orphans.ts";
 import { describeRefusal, describeSettings, describeTaken } from "./plan-lines.ts";
 import { isSameConfig, listFixedChanges } from "./reload.ts";
 import { createRecordObserver } from "./record-observer.ts";
+import type { Fetch } from "./serve-http.ts";
 import { toStatus } from "./status.ts";
 import { watchSockets } from "./watch-sockets.ts";
 
@@ -70,6 +71,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   let core: Core | null = null;
   const auth = createAuth(initial.server.auth, { logger });
   const sessions = createSessions();
+  const slots = createServerSlots();
   let isStopping = false;
   const deliveryLog = openDeliveryLog(join(initial.state.directory, "delivery-log.db"), {
     bounds: initial.deliveryLog,
@@ -125,6 +127,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     return createServer({
       auth,
       sessions,
+      slots,
       listen: initial.server.listen,
       entrypoints: config.entrypoints,
       readiness: () =>

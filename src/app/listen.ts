@@ -1,13 +1,19 @@
 // Opens the listeners: TCP for people and scripts, a unix socket for the command line.
 
 import { chmod, lstat, mkdir, readFile, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, createServer, type ListenOptions, type Server } from "node:net";
 import { dirname } from "node:path";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import type { ServerTls } from "#config/resolve-server.ts";
-import type { Bindings } from "#http/caller.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
-
-export type Fetch = (request: Request, bindings: Bindings) => Response | Promise<Response>;
+import {
+  type ConnectionLimits,
+  createConnections,
+  planLimits,
+  readDescriptorLimit,
+  UNLIMITED,
+} from "./connections.ts";
+import { type Fetch, serveHttp } from "./serve-http.ts";
 
 export interface Listener {
   /** Where it listens: an `http://` or `https://` URL, or the path of the socket. */
@@ -16,11 +22,20 @@ export interface Listener {
   close: (graceMs: number) => Promise<void>;
 }
 
-const IDLE_TIMEOUT_SECONDS = 10;
-/** For the socket: Bun's `timeout()` does nothing there, though answers wait for callbacks and drains; its types know none. */
-const WITHOUT_IDLE_TIMEOUT: object = { idleTimeout: 0 };
-/** Bodies are limited where they are read, and wait unread at their sender's: a refusal can say why then. */
-const MAX_REQUEST_BYTES = Number.MAX_SAFE_INTEGER;
+export interface TcpListener extends Listener {
+  /**
+   * Shows the certificate that the files hold now to new connections; false: they hold what they did. Rejects with a
+   * RelayError if they do not serve: what was there goes on then.
+   */
+  readonly renew: () => Promise<boolean>;
+}
+
+export interface TcpOptions {
+  /** Null: plain HTTP. */
+  readonly tls: ServerTls | null;
+  readonly limits?: ConnectionLimits;
+}
+
 /** The longest path that a socket address holds. */
 const MAX_SOCKET_PATH_BYTES = 107;
 /** What a path without a listener answers to a connection. */
@@ -28,46 +43,61 @@ const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED"
 
 /** Rejects with a RelayError where the address is taken or not ours, or a file of `tls` does not serve. */
 export async function listenTcp(
-  { host, port }: { host: string; port: number },
+  { host, port: wantedPort }: { host: string; port: number },
   fetch: Fetch,
-  { tls }: { tls: ServerTls | null } = { tls: null },
-): Promise<Listener> {
-  const name = `${host}:${port}`;
-  try {
-    const server = Bun.serve({
-      hostname: host,
-      port,
-      // Without it, and without `development`, Bun shares the port with another relay.
-      reusePort: false,
-      ...(tls === null ? {} : { tls: await readTls(tls) }),
-      fetch: (request, own) =>
-        fetch(request, {
-          caller: {
-            kind: "network",
-            address: own.requestIP(request)?.address ?? "",
-            port: own.port ?? port,
-            isSecure: tls !== null,
-          },
-          keepOpen: () => own.timeout(request, 0),
-        }),
-      error: answerFault,
-      development: false,
-      idleTimeout: IDLE_TIMEOUT_SECONDS,
-      maxRequestBodySize: MAX_REQUEST_BYTES,
+  { tls, limits = planLimits(readDescriptorLimit()) }: TcpOptions = { tls: null },
+): Promise<TcpListener> {
+  const toFault = (error: unknown) =>
+    new RelayError("unavailable", `Cannot listen on ${host}:${wantedPort}: ${messageOf(error)}`, {
+      cause: error,
     });
-    return { address: server.url.href, close: (graceMs) => closeServer(server, graceMs) };
+  const connections = createConnections(limits);
+  const serve = serveHttp(fetch);
+  try {
+    let certificate = tls === null ? null : await readCertificate(tls);
+    let port = wantedPort;
+    const server = createServer((socket) => {
+      const connection = connections.admit(socket);
+      if (connection === null) return;
+      const isSecure = certificate !== null;
+      const served = {
+        connection,
+        caller: { kind: "network", address: socket.remoteAddress ?? "", port, isSecure },
+      } as const;
+      if (certificate === null) return serve(socket, served);
+      const secure = new TLSSocket(socket, { isServer: true, secureContext: certificate.context });
+      connection.cover(secure);
+      secure.on("error", () => secure.destroy()); // It speaks no TLS, or breaks off.
+      secure.once("secure", () => serve(secure, served));
+    });
+    await open(server, { host, port, exclusive: true });
+    port = portOf(server);
+    const name = host.includes(":") ? `[${host}]` : host;
+    return {
+      address: new URL(`${tls === null ? "http" : "https"}://${name}:${port}/`).href,
+      close: (graceMs) => closeServer(server, connections.close(graceMs)),
+      async renew() {
+        if (tls === null) return false;
+        const found = await readCertificate(tls).catch((error: unknown) => Promise.reject(toFault(error)));
+        if (found.pem === certificate?.pem) return false;
+        certificate = found;
+        return true;
+      },
+    };
   } catch (error) {
-    throw new RelayError("unavailable", `Cannot listen on ${name}: ${messageOf(error)}`, { cause: error });
+    throw toFault(error);
   }
 }
 
-async function readTls({ certFile, keyFile }: ServerTls): Promise<{ cert: string; key: string }> {
-  return { cert: await readFile(certFile, "utf8"), key: await readFile(keyFile, "utf8") };
+interface Certificate {
+  readonly pem: string;
+  readonly context: SecureContext;
 }
 
-/** What the routes themselves did not catch: nothing of it is shown. */
-function answerFault(): Response {
-  return new Response(null, { status: 500 });
+/** Rejects where the key is not that of the certificate. */
+async function readCertificate({ certFile, keyFile }: ServerTls): Promise<Certificate> {
+  const [cert, key] = [await readFile(certFile, "utf8"), await readFile(keyFile, "utf8")];
+  return { pem: `${cert}\n${key}`, context: createSecureContext({ cert, key }) };
 }
 
 /** Refused while another relay has it; what a killed one left behind is replaced. */
@@ -82,22 +112,22 @@ export async function listenSocket(path: string, fetch: Fetch): Promise<Listener
       `Cannot open the control socket ${path}: another relay is running on it`,
     );
   }
+  // Whoever may open it is an operator.
+  const connections = createConnections(UNLIMITED);
+  const serve = serveHttp(fetch);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await removeSocket(path);
-    const server = Bun.serve({
-      unix: path,
-      fetch: (request) => fetch(request, { caller: { kind: "socket" }, keepOpen: () => {} }),
-      error: answerFault,
-      development: false,
-      ...WITHOUT_IDLE_TIMEOUT,
-      maxRequestBodySize: MAX_REQUEST_BYTES,
+    const server = createServer((socket) => {
+      const connection = connections.admit(socket);
+      if (connection !== null) serve(socket, { connection, caller: { kind: "socket" } });
     });
+    await open(server, { path });
     await chmod(path, 0o660);
     return {
       address: path,
       async close(graceMs) {
-        await closeServer(server, graceMs);
+        await closeServer(server, connections.close(graceMs));
         await rm(path, { force: true });
       },
     };
@@ -124,12 +154,24 @@ async function removeSocket(path: string): Promise<void> {
   await rm(path);
 }
 
-interface Stoppable {
-  stop: (closeActiveConnections?: boolean) => Promise<void>;
+async function open(server: Server, options: ListenOptions): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(options, resolve);
+  await promise;
+  server.off("error", reject);
+  server.on("error", () => {}); // A connection that could not be taken.
 }
 
-async function closeServer(server: Stoppable, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => void server.stop(true), graceMs); // Ends the wait below.
-  await server.stop();
-  clearTimeout(timer);
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Its port is free when this resolves. */
+async function closeServer(server: Server, connectionsClosed: Promise<void>): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  await connectionsClosed;
+  await closed.promise;
 }

@@ -7,8 +7,8 @@ import type { Config } from "#config/resolve.ts";
 import { codeOf, messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
-import { type Fetch, type Listener, listenSocket } from "./listen.ts";
-import { listenRenewable } from "./listen-renewable.ts";
+import { type Listener, listenSocket, listenTcp } from "./listen.ts";
+import type { Fetch } from "./serve-http.ts";
 
 export interface Listeners {
   /** `http://host:port/`; null: there is no TCP listener. */
@@ -67,7 +67,7 @@ export async function openListeners(
         opening = openLater(path);
       });
     }
-    const tcp = listen === null ? null : await listenRenewable(listen, fetch, { tls });
+    const tcp = listen === null ? null : await listenTcp(listen, fetch, { tls });
     if (tcp !== null) opened.push(tcp);
     return {
       url: tcp?.address ?? null,

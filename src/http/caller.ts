@@ -18,8 +18,8 @@ export type Caller =
 /** What a listener gives with each request. */
 export interface Bindings {
   readonly caller: Caller;
-  /** Lifts the idle timeout of the connection, for an answer that streams. */
-  readonly keepOpen: () => void;
+  /** Aborts when the answer has been taken, or the client is gone and the route has ended all the same. */
+  readonly over: AbortSignal;
 }
 
 /** What a route finds in its context, as `context.env.caller` and `context.get("access")`. */
@@ -27,6 +27,8 @@ export interface ServerEnv {
   readonly Bindings: Bindings;
   readonly Variables: {
     access: Access;
+    /** Whose work it is, where that is limited. */
+    tenant: string;
     /** Whether the session or the credentials that it came with still hold: to be asked by an answer that lasts. */
     isStillAdmitted: () => boolean;
   };

@@ -96,7 +96,6 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(purgeSchema, body);
     if (!parsed.success) return refuse({ ...toFaults(parsed.issues), status: 422 });
-    context.env.keepOpen(); // One call may take longer than an idle connection may last.
     const outcome = await purge(parsed.output, context.req.raw.signal);
     if (outcome.kind !== "done") return refuse(toPurgeProblem(outcome));
     const { matched, purged, start, next, obstacle } = outcome;

@@ -1,6 +1,6 @@
 // `/api/deliveries`: what the delivery log holds: listed, shown, exported, followed.
 
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { readPage } from "#delivery-log/page.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
@@ -15,18 +15,23 @@ import {
 import { streamDeliveries } from "./delivery-stream.ts";
 import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
+import type { ServerSlots } from "./slots.ts";
 
 export interface DeliveryRoutesOptions {
+  readonly slots: Pick<ServerSlots, "streams">;
   readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "newestId" | "newerThan">;
 }
 
-const MAX_STREAMS = 100;
 const ID = /^\d{1,16}$/u;
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such record" };
-const TOO_MANY: Problem = { status: 429, detail: `There are ${MAX_STREAMS} streams already` };
+const TOO_MANY: Problem = {
+  status: 429,
+  detail: "There are too many streams and exports already",
+  headers: { "retry-after": "5" },
+};
 const BAD_LAST_ID: Problem = { status: 400, detail: "Last-Event-ID takes the id of an event" };
 
-export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Hono<ServerEnv> {
+export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
   const refuseFault = (reason: string) =>
@@ -35,7 +40,8 @@ export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Ho
     const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
     return refuse({ status: 400, detail: "The request has faults", errors });
   };
-  let streams = 0;
+  /** Streams and exports last as long as somebody reads them. */
+  const mayLast = ({ env, get }: Context<ServerEnv>) => slots.streams.take(get("tenant"), env.over);
 
   routes.get("/", async (context) => {
     const query = v.safeParse(deliveryQuerySchema, context.req.query());
@@ -59,7 +65,7 @@ export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Ho
     const { format, ...filter } = query.output;
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
-    context.env.keepOpen(); // As long as it is read.
+    if (!mayLast(context)) return refuse(TOO_MANY);
     return context.body(streamExport(deliveryLog, { filter: toRecordFilter(filter), format }), 200, {
       "content-type": EXPORT_TYPES[format],
       "content-disposition": `attachment; filename="deliveries.${format}"`,
@@ -71,16 +77,13 @@ export function createDeliveryRoutes({ deliveryLog }: DeliveryRoutesOptions): Ho
     if (!query.success) return refuseQuery(query.issues);
     const lastId = context.req.header("last-event-id") ?? "";
     if (lastId !== "" && !ID.test(lastId)) return refuse(BAD_LAST_ID);
-    if (streams >= MAX_STREAMS) return refuse(TOO_MANY);
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
-    context.env.keepOpen();
+    if (!mayLast(context)) return refuse(TOO_MANY);
     const stream = streamDeliveries(deliveryLog, {
       filter: toRecordFilter(query.output),
       after: lastId === "" ? newest.value : Number(lastId),
       isStillAdmitted: context.get("isStillAdmitted"),
-      onBegun: () => (streams += 1),
-      onEnded: () => (streams -= 1),
     });
     return context.body(stream, 200, { "content-type": "text/event-stream" });
   });

@@ -17,30 +17,25 @@ export interface StreamOptions {
   readonly after: number;
   /** It ends soon after this is false. */
   readonly isStillAdmitted: () => boolean;
-  readonly onBegun: () => void;
-  readonly onEnded: () => void;
 }
 
 const SLICE = 100;
 const PING_MS = 15_000;
 const FAULT_AGAIN_MS = 1000;
 const RECONNECT_MS = 2000;
+/** A client that reads nothing cannot be told from one for which there is nothing: each comes back in time, or does not. */
+const LIFE_MS = 900_000;
 
 /** Begins when it is first read. */
 export function streamDeliveries(
   log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
-  { filter, after, isStillAdmitted, onBegun, onEnded }: StreamOptions,
+  { filter, after, isStillAdmitted }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const leaving = new AbortController();
   let last = after;
-  let state: "new" | "begun" | "ended" = "new";
-
-  function end(): void {
-    if (state === "begun") onEnded();
-    state = "ended";
-    leaving.abort();
-  }
+  const endsAt = performance.now() + LIFE_MS;
+  let isBegun = false;
 
   /** An id without content only says where to go on from. */
   const place = () => `id: ${last}\n\n`;
@@ -70,7 +65,7 @@ export function streamDeliveries(
   /** null: there are no more. */
   async function next(): Promise<string | null> {
     const pingAt = performance.now() + PING_MS;
-    while (isStillAdmitted()) {
+    while (isStillAdmitted() && performance.now() < endsAt) {
       const events = await readEvents();
       if (events !== null) return events;
       const waitMs = Math.max(0, pingAt - performance.now());
@@ -85,17 +80,15 @@ export function streamDeliveries(
   return new ReadableStream(
     {
       async pull(controller) {
-        if (state === "new") {
-          state = "begun";
-          onBegun();
+        if (!isBegun) {
+          isBegun = true;
           return controller.enqueue(encoder.encode(`retry: ${RECONNECT_MS}\n${place()}`));
         }
         const events = await next();
         if (events !== null) return controller.enqueue(encoder.encode(events));
         if (!leaving.signal.aborted) controller.close();
-        end();
       },
-      cancel: end,
+      cancel: () => leaving.abort(),
     },
     { highWaterMark: 0 },
   );

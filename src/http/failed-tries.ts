@@ -67,7 +67,7 @@ function remember<Value>(map: Map<string, Value>, key: string, value: Value): vo
 }
 
 /** Who has one IPv6 address has the other 2^64 of its network too. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address) || /^::ffff:[\d.]+$/iu.test(address)) return address;
   const [head = "", tail = ""] = address.split("::");
   const before = head.split(":").filter((group) => group !== "");

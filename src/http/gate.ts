@@ -16,10 +16,12 @@ import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Sessions } from "./session.ts";
 import { findSession } from "./sign-in.ts";
+import type { ServerSlots } from "./slots.ts";
 
 export interface GateOptions extends Places {
   readonly auth: Auth;
   readonly sessions: Sessions;
+  readonly slots: Pick<ServerSlots, "requests">;
   /** Null: there is no listener but the control socket. */
   readonly listen: Listen | null;
   readonly bodyWithinMs?: number;
@@ -28,7 +30,13 @@ export interface GateOptions extends Places {
 type ServerContext = Context<ServerEnv>;
 
 type Admission =
-  | { readonly kind: "admitted"; readonly access: Access; readonly isStillAdmitted: () => boolean }
+  | {
+      readonly kind: "admitted";
+      readonly access: Access;
+      /** Null: it is open to everybody, and costs little. */
+      readonly tenant: string | null;
+      readonly isStillAdmitted: () => boolean;
+    }
   | { readonly kind: "refused"; readonly problem: Problem };
 
 interface Identified {
@@ -38,22 +46,33 @@ interface Identified {
 }
 
 const MAX_BODY_BYTES = 1_048_576;
-const EVERYTHING: Admission = { kind: "admitted", access: { kind: "all" }, isStillAdmitted: () => true };
+/** Of nobody that is known: credentials, at most. */
+const MAX_OPEN_BODY_BYTES = 65_536;
+const EVERYTHING = { kind: "admitted", access: { kind: "all" }, isStillAdmitted: () => true } as const;
+const TOO_MANY: Problem = {
+  status: 429,
+  detail: "Too many requests of the same sender are under way already",
+  headers: { "retry-after": "1" },
+};
 
 /** Routes behind it find `access` in their context, and a body that has arrived whole. */
 export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
-  const { contextPaths, bodyWithinMs = 10_000 } = options;
+  const { contextPaths, slots, bodyWithinMs = 10_000 } = options;
   const isKept = (path: string) =>
     ["/api", ...contextPaths].some((prefix) => `${path}/`.startsWith(`${prefix}/`));
 
   async function enter(context: ServerContext): Promise<Problem | null> {
     const admission = await admit(context, options);
     if (admission.kind === "refused") return admission.problem;
+    const { tenant } = admission;
+    if (tenant !== null && !slots.requests.take(tenant, context.env.over)) return TOO_MANY;
     context.set("access", admission.access);
+    context.set("tenant", tenant ?? "");
     context.set("isStillAdmitted", admission.isStillAdmitted);
     const { raw } = context.req;
     if (isReading(raw.method) || raw.body === null) return null;
-    const result = await readBody(raw, { maxBytes: MAX_BODY_BYTES, withinMs: bodyWithinMs });
+    const maxBytes = tenant === null ? MAX_OPEN_BODY_BYTES : MAX_BODY_BYTES;
+    const result = await readBody(raw, { maxBytes, withinMs: bodyWithinMs });
     if (result.kind === "refused") return result.problem;
     context.req.raw = new Request(raw, { method: raw.method, body: result.body });
     return null;
@@ -77,18 +96,23 @@ async function admit(context: ServerContext, options: GateOptions): Promise<Admi
   const { caller } = context.env;
   const { raw, path } = context.req;
   const wrongType = refuseContentType(raw);
-  if (caller.kind === "socket") return wrongType === null ? EVERYTHING : refuse(wrongType);
+  if (caller.kind === "socket") {
+    return wrongType === null ? { ...EVERYTHING, tenant: "the control socket" } : refuse(wrongType);
+  }
   const { listen } = options;
   if (listen === null) return refuse({ status: 421, detail: "There is no listener for the network" });
   const foreign = refuseHost(raw, { listen, caller }) ?? refuseForeignWrite(raw, caller) ?? wrongType;
   if (foreign !== null) return refuse(foreign);
   const area = areaOf({ method: raw.method, path }, options);
-  if (area === "open") return EVERYTHING;
+  if (area === "open") return { ...EVERYTHING, tenant: null };
   const found = await identify(context, { ...options, address: caller.address });
   if (found.kind === "refused") return found;
   const decision = decideAccess(found.identity, { method: raw.method, area });
   const { isStillAdmitted } = found;
-  if (decision.kind === "granted") return { kind: "admitted", access: decision.access, isStillAdmitted };
+  if (decision.kind === "granted") {
+    const tenant = tenantOf(found.identity);
+    return { kind: "admitted", access: decision.access, tenant, isStillAdmitted };
+  }
   const challenge = `Bearer realm="relay", error="insufficient_scope", scope="${decision.scope}"`;
   return refuse({ status: 403, detail: decision.detail, headers: { "www-authenticate": challenge } });
 }
@@ -123,6 +147,11 @@ async function identify(
   if (result.kind === "refused") return result;
   const endsAt = result.expiresAt ?? Infinity;
   return { kind: "identified", identity: result.identity, isStillAdmitted: () => Date.now() < endsAt };
+}
+
+/** All operators are one, and so are all tokens without a subject. */
+function tenantOf(identity: Identity): string {
+  return identity.kind === "operator" ? "operators" : `sub ${identity.subject ?? ""}`;
 }
 
 function refuse(problem: Problem): Extract<Admission, { kind: "refused" }> {

@@ -31,7 +31,6 @@ export interface ReloadOptions {
 export function createReload({ reload, loadedAt }: ReloadOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.post("/", async (context) => {
-    context.env.keepOpen(); // What is in flight may take its time to end.
     const outcome = await reload();
     if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report });
     const { changes, warnings } = outcome;

@@ -18,6 +18,7 @@ import type { Reload } from "./reload.ts";
 import { createReload } from "./reload.ts";
 import { createReplayRoutes, type ReplayRoutesOptions } from "./replays.ts";
 import { createSignIn } from "./sign-in.ts";
+import type { ServerSlots } from "./slots.ts";
 import type { Status } from "./status.ts";
 import type { SubscriptionsOptions } from "./subscription-reach.ts";
 import { createSubscriptions } from "./subscriptions.ts";
@@ -30,6 +31,7 @@ export interface ServerOptions
     LoggingRoutesOptions,
     ReplayRoutesOptions,
     Pick<SubscriptionsOptions, "registry" | "lagOf" | "lastSequenceOf"> {
+  readonly slots: ServerSlots;
   readonly readiness: () => Readiness;
   /** The exposition in Prometheus' text format, with its content type. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;

@@ -20,22 +20,18 @@ import {
   type SubscriptionsOptions,
 } from "./subscription-reach.ts";
 
-export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf"> {
+export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
   readonly reach: Reach;
 }
 
 /** A move ends only when what is in flight has ended. */
 const SEEK_MS = 30_000;
 const MAX_TEST_BYTES = 65_536;
-/** Each holds its body, and that of the answer. */
-const MAX_TESTS = 10;
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, view, refuse }, lastSequenceOf }: CommandsOptions,
+  { registry, reach: { find, view, refuse }, lastSequenceOf, slots }: CommandsOptions,
 ): void {
-  let tests = 0;
-
   /** What is wrong with NATS, or with the moment, is told; all else is a bug. */
   async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
     try {
@@ -48,7 +44,6 @@ export function addSubscriptionCommands(
   }
 
   async function command(context: ServerContext, found: Registered, command: Command): Promise<Response> {
-    context.env.keepOpen(); // A server may be seconds away.
     await registry().command(found.subscription.id, command);
     const shown = view(found);
     return context.json(shown, shown.notStored === null ? 200 : 202);
@@ -80,7 +75,6 @@ export function addSubscriptionCommands(
     if (found === null) return refuse(NOT_FOUND);
     const parsed = v.safeParse(seekSchema, body);
     if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
-    context.env.keepOpen();
     const start = toDeliverPolicy(parsed.output);
     return refuseFault(async () => {
       const lastSequence = await lastSequenceOf(found.subscription);
@@ -96,20 +90,18 @@ export function addSubscriptionCommands(
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     if (body.length > MAX_TEST_BYTES) return refuse({ status: 413, detail: "A sample has 64 KiB at most" });
-    if (tests >= MAX_TESTS) return refuse(TOO_MANY_TESTS);
-    context.env.keepOpen();
-    tests += 1;
+    if (!slots.tests.take(context.get("tenant"), context.env.over)) return refuse(TOO_MANY_TESTS);
     return refuseFault(async () => {
       const exchange = await registry().test(found.subscription.id, body);
       const isShown = context.get("access").kind === "all" || found.subscription.callback.ownsSecrets;
       return context.json(toExchangeView(exchange, { isAnswerShown: isShown }));
-    }).finally(() => (tests -= 1));
+    });
   });
 }
 
 const TOO_MANY_TESTS: Problem = {
   status: 429,
-  detail: `${MAX_TESTS} tests are under way already`,
+  detail: "Too many tests are under way already",
   headers: { "retry-after": "1" },
 };
 

@@ -5,6 +5,7 @@ import type { Subscription } from "#delivery/subscription.ts";
 import { isVisible } from "./access.ts";
 import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
+import type { ServerSlots } from "./slots.ts";
 import type { Registered, Registry, WriteOptions } from "./registry.ts";
 import { type Lag, type SubscriptionView, toSubscriptionView } from "./subscription-view.ts";
 
@@ -13,6 +14,7 @@ export interface SubscriptionsOptions {
   readonly lagOf: (id: string) => Lag | null;
   /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
+  readonly slots: Pick<ServerSlots, "tests">;
   /** Null: those of all entrypoints. */
   readonly entrypoint: string | null;
 }

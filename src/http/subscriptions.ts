@@ -74,7 +74,6 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
   });
 
   routes.delete("/:id", async (context) => {
-    context.env.keepOpen(); // What is in flight may take its time to end.
     const condition = readCondition(context);
     if (condition === null) return refuse(NOT_FOUND);
     const { signal } = reach.writeOptions(context);

@@ -5,7 +5,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { type Fetch, listenSocket, listenTcp } from "#app/listen.ts";
+import { listenSocket, listenTcp } from "#app/listen.ts";
+import type { Fetch } from "#app/serve-http.ts";
 import { messageOf, type RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { createCertificates } from "../support/tls.ts";
@@ -48,8 +49,7 @@ test("listenTcp() tells of the caller, and listenSocket() that it is the socket"
 test("listenSocket() leaves an answer its time, for a callback or a drain may be waited for", async () => {
   await using directory = await openDirectory();
   const path = join(directory.path, "relay.sock");
-  const listener = await listenSocket(path, async ({ signal }, { keepOpen }) => {
-    keepOpen();
+  const listener = await listenSocket(path, async ({ signal }) => {
     await sleep(13_000, signal); // Bun ends what is silent for 10 s, within 3 s more.
     return new Response("late");
   });

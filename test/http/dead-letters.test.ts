@@ -17,7 +17,7 @@ function routesOf(connection: TestConnection) {
     letters: () => letters,
     findSubscription: () => null,
   });
-  const env = { caller: { kind: "socket" }, keepOpen: () => {} };
+  const env = { caller: { kind: "socket" } };
   return async (path: string, init: { method?: string; body?: unknown } = {}) => {
     const { method = "GET", body } = init;
     const text = typeof body === "string" ? body : JSON.stringify(body);

@@ -5,17 +5,18 @@ import { expect, test } from "bun:test";
 import type { DeliveryRecord } from "#delivery/record.ts";
 import type { ServerEnv } from "#http/caller.ts";
 import { createDeliveryRoutes } from "#http/deliveries.ts";
+import { createServerSlots } from "#http/slots.ts";
 import { openTestLog, toRecord } from "../delivery-log/records.ts";
 import { eventually } from "../support/eventually.ts";
 
-const ENV = { caller: { kind: "socket" }, keepOpen: () => {} } as const;
+const ENV = { caller: { kind: "socket" }, over: AbortSignal.abort() } as const;
 
 async function serve(records: readonly DeliveryRecord[]) {
   const own = await openTestLog();
   for (const record of records) own.log.append(record);
   await eventually(() => own.log.stats().written === records.length);
   const server = new Hono<ServerEnv>();
-  server.route("/api/deliveries", createDeliveryRoutes({ deliveryLog: own.log }));
+  server.route("/api/deliveries", createDeliveryRoutes({ deliveryLog: own.log, slots: createServerSlots() }));
   const get = async (query: string) => server.request(`http://localhost/api/deliveries${query}`, {}, ENV);
   const idsOf = async (query: string) => {
     const { items } = (await (await get(query)).json()) as { items: { id: string; webhookId: string }[] };

@@ -8,6 +8,7 @@ import type { Auth } from "#http/auth.ts";
 import type { ServerEnv } from "#http/caller.ts";
 import { createGate } from "#http/gate.ts";
 import { createSessions } from "#http/session.ts";
+import { createServerSlots } from "#http/slots.ts";
 import { BASIC, basic, bearer, type Gated, openGated, SECRET, testAuth, TOKEN } from "./gated.ts";
 
 const NONE = testAuth({ kind: "none" });
@@ -227,6 +228,7 @@ test("createGate() tells an answer that lasts when its session, or its token, is
     createGate({
       auth: ended,
       sessions,
+      slots: createServerSlots(),
       listen: { host: "127.0.0.1", isLoopback: true },
       openPaths: new Set(),
       contextPaths: [],
@@ -242,7 +244,7 @@ test("createGate() tells an answer that lasts when its session, or its token, is
     server.request(
       "http://localhost/api/lasting",
       { headers: { host: "localhost", ...headers } },
-      { caller, keepOpen: () => {} },
+      { caller, over: AbortSignal.abort() },
     );
   await get({ cookie: `relay-session-80=${value}` });
   await get(bearer("a.b.c"));

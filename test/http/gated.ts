@@ -10,6 +10,7 @@ import { type Auth, createAuth } from "#http/auth.ts";
 import type { ServerEnv } from "#http/caller.ts";
 import { createGate, type GateOptions } from "#http/gate.ts";
 import { createSessions } from "#http/session.ts";
+import { createServerSlots } from "#http/slots.ts";
 import { createSignIn } from "#http/sign-in.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 
@@ -51,6 +52,7 @@ export async function openGated(auth: Auth, { tls = null, ...options }: GatedOpt
     createGate({
       auth,
       sessions,
+      slots: createServerSlots(),
       listen: { host: "127.0.0.1", isLoopback: true },
       openPaths: new Set(["/livez", "/"]),
       contextPaths: ["/webhook"],

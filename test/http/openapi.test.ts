@@ -8,6 +8,7 @@ import { createDocument, type Document } from "#http/openapi.ts";
 import { PARAMETERS } from "#http/openapi-parameters.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
+import { createServerSlots } from "#http/slots.ts";
 import { toSubscription } from "../support/subscription.ts";
 import { BASIC, testAuth, TOKEN } from "./gated.ts";
 
@@ -29,6 +30,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
   return createServer({
     auth,
     sessions: createSessions(),
+    slots: createServerSlots(),
     listen: { host: "127.0.0.1", isLoopback: true },
     entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({
       id: `entrypoint-${index}`,
@@ -149,7 +151,6 @@ test.each([
 test("createServer() shows the document to everybody, and no name of an entrypoint in it", async () => {
   const env = {
     caller: { kind: "network", address: "127.0.0.1", port: 8080, isSecure: false },
-    keepOpen: () => {},
   };
   const response = await serverWith(testAuth(BASIC)).request(
     "http://localhost:8080/openapi.json",

@@ -4,8 +4,8 @@ import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { listenRenewable } from "#app/listen-renewable.ts";
-import type { Fetch } from "#app/listen.ts";
+import { listenTcp } from "#app/listen.ts";
+import type { Fetch } from "#app/serve-http.ts";
 import { createCertificates } from "../support/tls.ts";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
@@ -22,7 +22,7 @@ async function openListener(answer: Fetch) {
   const first = await openCertificates();
   const second = await openCertificates();
   const { server } = first;
-  const listener = await listenRenewable(LOCAL, answer, { tls: server });
+  const listener = await listenTcp(LOCAL, answer, { tls: server });
   return {
     listener,
     renewTo: (certFile: string, keyFile: string) =>
@@ -39,7 +39,7 @@ async function openListener(answer: Fetch) {
   };
 }
 
-test("listenRenewable() shows the certificate that the files hold when it is told to look", async () => {
+test("renew() shows the certificate that the files hold when it is told to look", async () => {
   await using opened = await openListener(() => new Response());
   const { listener, first, second, get, renewTo } = opened;
   expect(await listener.renew()).toBe(false);
@@ -52,7 +52,7 @@ test("listenRenewable() shows the certificate that the files hold when it is tol
   expect(await listener.renew()).toBe(false);
 });
 
-test("listenRenewable() keeps what it shows where the files do not serve, and looks again", async () => {
+test("renew() keeps what it shows where the files do not serve, and looks again", async () => {
   await using opened = await openListener(() => new Response());
   const { listener, first, second, get, renewTo } = opened;
   await writeFile(first.server.certFile, "a-secret-of-the-test");
@@ -66,7 +66,7 @@ test("listenRenewable() keeps what it shows where the files do not serve, and lo
   expect(await get(second.ca)).toBe(200);
 });
 
-test("listenRenewable() ends no request that is under way", async () => {
+test("renew() ends no request that is under way", async () => {
   let requests = 0;
   const asked = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<Response>();
