@@ -9,10 +9,34 @@ type Limits = Pick<WriteOptions, "application" | "entrypoint"> & {
   readonly entrypoints: readonly SoundEntrypoint[];
 };
 
-/** Who may only have subscriptions of one application has them without saying so. */
-export function withApplication(body: unknown, application: string | null): unknown {
-  if (application === null || !isObject(body)) return body;
-  return { application, ...body };
+/** With what goes without saying: the application of who may have no other, the entrypoint of the address, and an id. */
+export function complete(
+  body: unknown,
+  { application, entrypoint, id }: Pick<WriteOptions, "application" | "entrypoint"> & { id: string | null },
+): unknown {
+  if (!isObject(body)) return body;
+  const { configuration } = body;
+  return {
+    ...(application === null ? {} : { application }),
+    // A new one, that is: the address names any other.
+    ...(id === null ? { id: crypto.randomUUID() } : {}),
+    ...body,
+    ...(entrypoint !== null && isObject(configuration)
+      ? { configuration: { entrypointId: entrypoint, ...configuration } }
+      : {}),
+  };
+}
+
+/** undefined: it says none. */
+export function statusIn(body: unknown): unknown {
+  return isObject(body) ? body["status"] : undefined;
+}
+
+/** undefined: none, which is the default. */
+export function withStatus(body: unknown, status: unknown): unknown {
+  if (!isObject(body)) return body;
+  const { status: _status, ...rest } = body;
+  return status === undefined ? rest : { ...rest, status };
 }
 
 /** Null: it says none, or no text. */

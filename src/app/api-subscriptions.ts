@@ -8,6 +8,7 @@ import {
 } from "#config/parse-subscription.ts";
 import { toShown } from "#config/shown.ts";
 import type { ReadStores } from "#config/stores.ts";
+import type { OperatorStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Registry, Unusable, WantedRevisions, WriteOptions, WriteOutcome } from "#http/registry.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -16,7 +17,7 @@ import type { Bucket, Condition } from "#nats/bucket.ts";
 import { NOT_PROVEN, REFUSED } from "#nats/bucket-mirror.ts";
 import type { Sealer } from "#nats/sealing.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
-import { applicationOf, findForeign, findMasked, withApplication } from "./api-body.ts";
+import { applicationOf, complete, findForeign, findMasked, statusIn, withStatus } from "./api-body.ts";
 import { createAdmissions } from "./api-limits.ts";
 import { findDeniedTargets } from "./denied-targets.ts";
 import { createStoreBudgets } from "./store-budgets.ts";
@@ -51,6 +52,9 @@ export interface ApiSubscriptionsOptions {
   readonly fileIds: () => ReadonlySet<string>;
   /** So that it misses nothing that is published from then on, whether it runs or not. Rejects with a RelayError. */
   readonly makeDurable: (subscription: Subscription) => Promise<void>;
+  /** What its operator wants of it now; of one that does not exist, what it would begin with. */
+  readonly statusOf: (subscription: Subscription) => OperatorStatus;
+  readonly onMadeByOperator: (id: string) => void;
   /** A former one of this id is not cleared away yet. */
   readonly isEnding: (id: string) => boolean;
   /** It is about to be deleted; `onKept`: it was not, after all. */
@@ -74,6 +78,7 @@ const DURABLE_MS = 3000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
   const { bucket, sealer, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
+  const { statusOf, onMadeByOperator } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
   const admit = createAdmissions({ known, unusable: faults });
@@ -155,11 +160,22 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     return hasSecrets ? null : JSON.stringify({ entry: body });
   }
 
+  /** What the definition says of its status stays as its operator wrote it. Null: it is another one by now. */
+  async function withDeclared(
+    body: unknown,
+    { id, expectedRevision }: { id: string; expectedRevision: number },
+  ): Promise<unknown> {
+    if (expectedRevision === 0) return withStatus(body, undefined);
+    const entry = bucket.get(PREFIX + id);
+    if (entry?.revision !== expectedRevision) return null;
+    return withStatus(body, statusIn(await unpack(entry.value, id)));
+  }
+
   async function write(
     body: unknown,
     options: WriteOptions & { readonly id: string | null; readonly expectedRevision: number },
   ): Promise<WriteOutcome> {
-    const ownBody = withApplication(body, options.application);
+    const ownBody = complete(body, options);
     const foreign = findForeign(ownBody, { ...options, entrypoints: origin().file.entrypoints });
     if (foreign !== null) return { kind: "invalid", faults: [foreign] };
     using budget = budgets.openForWrite({
@@ -178,15 +194,23 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     if (denied.length > 0) return { kind: "invalid", faults: denied };
     const { id } = parsed.subscription;
     if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
+    if (options.expectedRevision === 0 && bucket.get(PREFIX + id) !== null) return TAKEN;
     using admission = admit(parsed.subscription);
     if (admission.excess !== null) return { kind: "refused", reason: admission.excess };
-    const value = await pack(ownBody, parsed);
+    const isOperator = options.application === null;
+    const present = isOperator ? null : statusOf(parsed.subscription);
+    if (present !== null && (statusIn(ownBody) ?? present) !== present)
+      return { kind: "forbidden", reason: `its status is ${present}, which only operators change` };
+    const kept = isOperator ? ownBody : await withDeclared(ownBody, { ...options, id });
+    if (kept === null) return { kind: "conflict", revision: null };
+    const value = await pack(kept, parsed);
     if (value === null) return { kind: "invalid", faults: [{ path: "", message: NO_KEY }] };
     const { expectedRevision, signal } = options;
     const result = await bucket.write(PREFIX + id, value, { expectedRevision, signal });
     if (result.kind !== "written") return result;
     const isNew = expectedRevision === 0;
     logger.info(isNew ? "Subscription made by API" : "Subscription replaced by API", { subscription: id });
+    if (isNew && isOperator) onMadeByOperator(id);
     written.set(id, parsed.stores);
     await readSoon([id]);
     written.delete(id);

@@ -151,6 +151,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           deliveryLog: deliveryLog.stats(),
         }),
       orphans: () => toOrphans(running()),
+      applications: () => running().applications,
       config: () => toShown(config.origin.file),
       reload: reload.run,
       activity,

@@ -28,13 +28,16 @@ import { readMostReplicas } from "#nats/stream.ts";
 import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
+import { createHolds } from "#runtime/holds.ts";
 import type { Progress } from "#runtime/progress.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import { type Replays, startReplays } from "#runtime/replays.ts";
 import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
+import type { Applications } from "#http/applications.ts";
 import { createApiSubscriptions } from "./api-subscriptions.ts";
+import { createApplications } from "./applications.ts";
 import { createClearAway } from "./clear-away.ts";
 import { followDeadLetters } from "./follow-dead-letters.ts";
 import { createDenialLog } from "./log-observer.ts";
@@ -49,6 +52,7 @@ export interface Core {
   readonly connection: Connection;
   readonly runtime: Runtime;
   readonly registry: Registry;
+  readonly applications: Applications;
   readonly lag: Lag;
   readonly openCallbacks: OpenCallbacks;
   readonly letters: Letters;
@@ -106,14 +110,14 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     source: `/${nats.name.replaceAll(" ", "/")}`,
     publish: (subject, payload) => publishEvent(connection, subject, payload),
   });
+  const holds = createHolds(bucket);
+  const onChanged = (change: StateChange) => {
+    tellChange(change);
+    onStateChanged(change);
+  };
   const states = createStates(
     { ...bucket, ...createStatesWait({ bucket, connection, logger }) },
-    {
-      onChanged(change) {
-        tellChange(change);
-        onStateChanged(change);
-      },
-    },
+    { holds, onChanged },
   );
   const openCallbacks = createOpenCallbacks();
   const waitsLog = createWaitsLog(logger);
@@ -133,6 +137,9 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     logger,
     signal: closing.signal,
   });
+
+  /** Null while its first subscriptions start, which ask for what they belong to already. */
+  let started: Runtime | null = null;
 
   function partsFor(subscription: Subscription): SubscriptionParts {
     const own = waitsLog(subscription.id, withFields(logger, { subscription: subscription.id }));
@@ -168,7 +175,9 @@ export function startCore(initial: Config, options: CoreOptions): Core {
           ),
         ),
       createPipeline,
-      status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED"),
+      status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED", {
+        application: () => (started?.wanted(subscription.id) ?? subscription).application,
+      }),
       moveConsumer: (settings, start) => moveConsumer(connection, settings, start),
       deadLetters: lettersOf(subscription),
       observer,
@@ -202,6 +211,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       ...deadLetters.inUse(subscriptions).map((shared) => shared.check(closing.signal)),
     ],
   });
+  started = runtime;
   const letterEndpoints = () => resolveLetterEndpoints(config.origin.file);
   const replays = startReplays({
     runtime,
@@ -225,6 +235,12 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     makeDurable: async (subscription) => {
       await makeConsumer(connection, toConsumerSettings(subscription));
     },
+    statusOf: ({ id, application }) => {
+      const running = runtime.find(id)?.status().status;
+      const isHeld = holds.isIdHeld(id) || holds.isApplicationHeld(application);
+      return running ?? (isHeld ? "PAUSED" : "ACCEPTED");
+    },
+    onMadeByOperator: holds.release,
     isEnding: clearAway.isUnderWay,
     onRemoval: clearAway.begin,
     onKept: clearAway.end,
@@ -257,6 +273,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       config: () => config,
       endRemoval,
     }),
+    applications: createApplications({ holds, runtime, onChanged }),
     lag,
     openCallbacks,
     letters: openLetters(connection, letterEndpoints, seal),

@@ -1,5 +1,6 @@
 // What a relay answered, held against what is shown of it: another program, or another version of this one, may have answered.
 
+import type { Application } from "#http/applications.ts";
 import type { ExchangeView } from "#http/exchange-view.ts";
 import type { Orphan } from "#http/orphans.ts";
 import type { Reloaded } from "#http/reload.ts";
@@ -74,6 +75,11 @@ export function toStatus(value: unknown): Status {
 export function toSubscription(value: unknown): SubscriptionView {
   expectLike(value, SUBSCRIPTION);
   return value as SubscriptionView;
+}
+
+export function toApplication(value: unknown): Application {
+  expectLike(value, { application: "", status: "", subscriptions: 0 });
+  return value as Application;
 }
 
 export function toSubscriptionPage(value: unknown): Page<SubscriptionView> {

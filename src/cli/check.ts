@@ -2,6 +2,7 @@
 
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
+import { listUnshared } from "#config/warnings.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import type { Finding } from "#nats/finding.ts";
@@ -81,7 +82,11 @@ function listRemarks(path: string, config: Config): readonly Finding[] {
   const warnings = readable === null ? config.warnings : [readable, ...config.warnings];
   return [
     ...warnings.map((message): Finding => ({ level: "warning", about: "config", message })),
-    ...unused.map((message): Finding => ({ level: "note", about: "config", message })),
+    ...[...unused, ...listUnshared(config.origin.file)].map((message): Finding => ({
+      level: "note",
+      about: "config",
+      message,
+    })),
   ];
 }
 

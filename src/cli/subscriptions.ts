@@ -2,16 +2,27 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import { toExchange, toSubscription } from "./answers.ts";
+import { toApplication, toExchange, toSubscription } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { formatExchange } from "./exchange.ts";
-import { JSON_OPTION, type RemoteCall, type RemoteCommand, textOf } from "./remote-command.ts";
+import {
+  type Flags,
+  JSON_OPTION,
+  type RemoteCall,
+  type RemoteCommand,
+  type RemoteOption,
+  textOf,
+} from "./remote-command.ts";
 import { checkSeek, describeSeek, toSeek } from "./seek.ts";
 import { formatSubscription } from "./subscription-details.ts";
 import { listOrphans, listSubscriptions } from "./subscription-list.ts";
 import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
 
 const NOTHING = (): void => undefined;
+const APPLICATION: RemoteOption = {
+  flags: "--application <name>",
+  description: "instead of one, all of this application, those that it makes meanwhile included",
+};
 
 export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   {
@@ -36,28 +47,33 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     run: show,
   },
   {
-    usage: "pause <id>",
+    usage: "pause [id]",
     description: "stop pushing, for operators; nothing is lost",
-    options: [JSON_OPTION],
-    examples: ["relay subscriptions pause billing"],
+    options: [APPLICATION, JSON_OPTION],
+    examples: ["relay subscriptions pause billing", "relay subscriptions pause --application shop"],
     note: null,
-    check: NOTHING,
-    run: (call) => command(call, "pause"),
+    check: checkTarget,
+    run: (call) => commandEither(call, "pause"),
   },
   {
-    usage: "resume <id>",
+    usage: "resume [id]",
     description: "go on after a pause or a failure",
     options: [
       {
         flags: "--skip",
         description: "acknowledge the message that caused the failure, do not send it again",
       },
+      APPLICATION,
       JSON_OPTION,
     ],
-    examples: ["relay subscriptions resume billing", "relay subscriptions resume billing --skip"],
-    note: null,
-    check: NOTHING,
-    run: (call) => command(call, "resume", { skip: call.flags["skip"] === true }),
+    examples: [
+      "relay subscriptions resume billing",
+      "relay subscriptions resume billing --skip",
+      "relay subscriptions resume --application shop",
+    ],
+    note: "With --application, what was paused by itself stays paused.",
+    check: checkTarget,
+    run: (call) => commandEither(call, "resume", { skip: call.flags["skip"] === true }),
   },
   {
     usage: "stop <id>",
@@ -152,6 +168,36 @@ async function show(call: RemoteCall): Promise<number> {
   return 0;
 }
 
+function checkTarget(flags: Flags, [id]: readonly string[]): void {
+  const isOne = id !== undefined;
+  if (isOne === (textOf(flags, "application") !== null))
+    throw new RelayError("usage", "Give either an id or --application");
+  if (!isOne && flags["skip"] === true) throw new RelayError("usage", "--skip is for one subscription");
+}
+
+async function commandEither(call: RemoteCall, verb: "pause" | "resume", body?: object): Promise<number> {
+  const { client, flags, io } = call;
+  const name = textOf(flags, "application");
+  if (name === null) return command(call, verb, body);
+  const answer = await client.ask("POST", `api/applications/${encodeURIComponent(name)}/${verb}`);
+  const value = expectDone(answer, `${verb} the application ${clean(name)}`);
+  const { application, status, subscriptions, notStored } = toApplication(value);
+  if (flags["json"] === true) {
+    io.stdout(toSafeJson(value));
+    return 0;
+  }
+  const plural = subscriptions === 1 ? "" : "s";
+  io.stdout(`${clean(`Application ${application}: ${status}, ${subscriptions} subscription${plural}`)}\n`);
+  showNotStored(notStored, io);
+  return 0;
+}
+
+/** A relay of another version may not say. */
+function showNotStored(notStored: unknown, io: RemoteCall["io"]): void {
+  if (typeof notStored === "string")
+    io.stdout(`${clean(`Not stored yet, it counts on this relay only: ${notStored}`)}\n`);
+}
+
 async function command(call: RemoteCall, verb: string, body?: object): Promise<number> {
   const { client, flags, io } = call;
   const asking: Asking = body === undefined ? {} : { body };
@@ -164,9 +210,7 @@ async function command(call: RemoteCall, verb: string, body?: object): Promise<n
   }
   const moved = verb === "seek" ? `, goes on ${describeSeek(flags)}` : "";
   io.stdout(`${clean(`${id}: ${status}, consumer ${consumerStatus}${moved}`)}\n`);
-  // A relay of another version may not say.
-  if (typeof notStored === "string")
-    io.stdout(`${clean(`Not stored yet, it counts on this relay only: ${notStored}`)}\n`);
+  showNotStored(notStored, io);
   return 0;
 }
 

@@ -47,6 +47,11 @@ export function holdsInlineSecret(part: unknown): boolean {
   return listSecrets(part).some(({ source, isPublic }) => source.kind === "inline" && !isPublic);
 }
 
+/** Whether a part of the file gives a secret, in the file itself or by reference. */
+export function holdsAnySecret(part: unknown): boolean {
+  return listSecrets(part).some(({ source, isPublic }) => source.kind !== "inline" || !isPublic);
+}
+
 /** A bare origin of a URL may be shown. */
 function isOrigin(text: string): boolean {
   return /^https?:\/\/[^/?#\s]+\/?$/iu.test(text);

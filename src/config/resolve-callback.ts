@@ -37,7 +37,8 @@ export function resolveCallback(
   const { http } = configuration;
   const { url, displayUrl } = toUrl(settings.callbackUrl ?? configuration.callbackUrl, scope);
   const ownHeaders = settings.headers ?? [];
-  const sharedHeaders = withoutNames(configuration.headers ?? [], ownHeaders);
+  const isShared = origin === "file" || entrypoint.shareHeaders;
+  const sharedHeaders = isShared ? withoutNames(configuration.headers ?? [], ownHeaders) : [];
   const auth = toAuth(settings.auth, scope);
   const proxy = resolveProxyRule(configuration.proxy, { file, scope });
   const own = [

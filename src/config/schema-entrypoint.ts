@@ -129,6 +129,10 @@ export const entrypointSchema = v.pipe(
       ),
     ),
     qos: v.optional(qos, "AUTO"),
+    shareHeaders: v.optional(
+      flag("Subscriptions made by API get `configuration.headers` too: whoever makes one then reads them"),
+      false,
+    ),
     dlq: v.optional(dlq),
     configuration: v.optional(configuration, {}),
   }),

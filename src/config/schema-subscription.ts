@@ -18,42 +18,55 @@ const deliveryEntries = {
 
 export const DELIVERY_KEYS: readonly string[] = Object.keys(deliveryEntries);
 
-const configuration = v.pipe(
-  object({
-    entrypointId: name("`id` of the entrypoint"),
-    channel: v.optional(
-      v.pipe(subjectFilter("Subjects to get, within the endpoint's"), v.metadata({ fallback: "all" })),
+const configurationEntries = {
+  entrypointId: name("`id` of the entrypoint"),
+  channel: v.optional(
+    v.pipe(subjectFilter("Subjects to get, within the endpoint's"), v.metadata({ fallback: "all" })),
+  ),
+  ...deliveryEntries,
+  entrypointConfiguration: v.optional(
+    v.pipe(
+      object(deliveryEntries),
+      v.description("The same keys, except for `entrypointId` and `channel`, may stand here instead"),
     ),
-    ...deliveryEntries,
-    entrypointConfiguration: v.optional(
-      v.pipe(
-        object(deliveryEntries),
-        v.description("The same keys, except for `entrypointId` and `channel`, may stand here instead"),
+  ),
+};
+
+const configuration = v.pipe(object(configurationEntries), v.description("What is delivered, and where to"));
+
+const subscriptionEntries = {
+  id: v.optional(
+    v.pipe(
+      id(
+        "Names the durable consumer `relay-<id>`; may be left out for the only subscription of an entrypoint",
       ),
+      v.metadata({ fallback: "the `entrypointId`" }),
     ),
-  }),
-  v.description("What is delivered, and where to"),
-);
+  ),
+  application: v.optional(name("Whose subscription it is")),
+  metadata: v.optional(strings("Texts by names of your own, shown with the subscription")),
+  startingAt: v.optional(timestamp("It runs from this time on")),
+  endingAt: v.optional(timestamp("It runs until this time")),
+  status: v.optional(
+    choice("`PAUSED`: it does not run until it is resumed", ["ACCEPTED", "PAUSED"]),
+    "ACCEPTED",
+  ),
+  configuration,
+};
 
 export const subscriptionSchema = v.pipe(
-  object({
-    id: v.optional(
-      v.pipe(
-        id(
-          "Names the durable consumer `relay-<id>`; may be left out for the only subscription of an entrypoint",
-        ),
-        v.metadata({ fallback: "the `entrypointId`" }),
-      ),
-    ),
-    application: v.optional(name("Whose subscription it is")),
-    metadata: v.optional(strings("Texts by names of your own, shown with the subscription")),
-    startingAt: v.optional(timestamp("It runs from this time on")),
-    endingAt: v.optional(timestamp("It runs until this time")),
-    status: v.optional(
-      choice("`PAUSED`: it does not run until it is resumed", ["ACCEPTED", "PAUSED"]),
-      "ACCEPTED",
-    ),
-    configuration,
-  }),
+  object(subscriptionEntries),
   v.description("One callback for the messages of an entrypoint"),
+);
+
+/** As the API of one entrypoint takes it: the address names the entrypoint. */
+export const subscriptionOfEntrypointSchema = v.pipe(
+  object({
+    ...subscriptionEntries,
+    configuration: v.pipe(
+      object({ ...configurationEntries, entrypointId: v.optional(configurationEntries.entrypointId) }),
+      v.description("What is delivered, and where to"),
+    ),
+  }),
+  v.description("One callback for the messages of the entrypoint"),
 );

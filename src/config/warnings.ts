@@ -3,6 +3,7 @@
 import { isOrdered } from "#delivery/subscription.ts";
 import { isLoopback, parseListen } from "./check-host.ts";
 import { formatPath, type Path } from "./issue.ts";
+import { holdsAnySecret } from "./request-secrets.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secrets } from "./secrets.ts";
 
@@ -14,6 +15,14 @@ export function listWarnings(
   return [
     ...serverWarnings(file.server),
     ...tokenWarnings(file.server, secrets),
+    ...file.entrypoints.flatMap(({ shareHeaders, configuration: { headers } }, index) =>
+      shareHeaders && holdsAnySecret(headers)
+        ? [
+            `${formatPath(["entrypoints", index, "shareHeaders"])}: configuration.headers holds secrets, ` +
+              "and whoever makes a subscription by API reads them at a callback of their own",
+          ]
+        : [],
+    ),
     ...file.endpoints.flatMap(({ producer }, index) => {
       if (producer === undefined || producer.create) return [];
       return (["maxAgeSeconds", "maxBytes", "replicas"] as const)
@@ -37,6 +46,18 @@ export function listWarnings(
       ];
     }),
   ];
+}
+
+/** What subscriptions made by API do not get; no fault, so it is no warning at each start. */
+export function listUnshared({ entrypoints }: Pick<ConfigFile, "entrypoints">): readonly string[] {
+  return entrypoints.flatMap(({ shareHeaders, configuration: { headers = [] } }, index) =>
+    shareHeaders || headers.length === 0
+      ? []
+      : [
+          `${formatPath(["entrypoints", index, "configuration", "headers"])}: subscriptions made by API do not get them; ` +
+            '"shareHeaders": true gives them',
+        ],
+  );
 }
 
 /** What others can read, or change, on the way. */

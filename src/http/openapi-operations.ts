@@ -46,6 +46,10 @@ export function json(schema: string, description: string, status = 200): Answer 
 }
 
 const PAGED = ["Limit", "Cursor"] as const;
+const APPLICATION = [
+  json("Application", "As it is now"),
+  json("Application", "It counts on this relay, and is stored when NATS is back: `notStored`", 202),
+];
 
 export const OPERATIONS: readonly Operation[] = [
   {
@@ -140,6 +144,36 @@ export const OPERATIONS: readonly Operation[] = [
     access: "write",
     answers: [json("Reload", "It was taken")],
     problems: [422],
+  },
+  {
+    method: "get",
+    path: "/api/applications",
+    id: "listApplications",
+    summary: "Applications that have subscriptions here, or are paused",
+    access: "read",
+    parameters: PAGED,
+    answers: [json("ApplicationPage", "In the order of their names")],
+    problems: [400],
+  },
+  {
+    method: "post",
+    path: "/api/applications/{application}/pause",
+    id: "pauseApplication",
+    summary: "Pauses all subscriptions of an application, those that it makes meanwhile included",
+    access: "write",
+    parameters: ["Application"],
+    answers: APPLICATION,
+    problems: [404, 409],
+  },
+  {
+    method: "post",
+    path: "/api/applications/{application}/resume",
+    id: "resumeApplication",
+    summary: "Ends the pause of an application; what was paused by itself stays paused",
+    access: "write",
+    parameters: ["Application"],
+    answers: APPLICATION,
+    problems: [404, 409],
   },
   {
     method: "get",

@@ -9,6 +9,13 @@ export const PARAMETERS = {
     description: "Of the subscription",
     schema: { type: "string" },
   },
+  Application: {
+    name: "application",
+    in: "path",
+    required: true,
+    description: "Name of the application",
+    schema: { type: "string" },
+  },
   ContextPath: {
     name: "contextPath",
     in: "path",

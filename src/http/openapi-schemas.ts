@@ -2,8 +2,9 @@
 
 import { toComponents, toInlineComponent } from "#config/json-schema.ts";
 import { configSchema } from "#config/schema.ts";
-import { subscriptionSchema } from "#config/schema-subscription.ts";
+import { subscriptionOfEntrypointSchema, subscriptionSchema } from "#config/schema-subscription.ts";
 import { activityPageSchema, activitySchema } from "./activity.ts";
+import { applicationSchema } from "./applications.ts";
 import { purgeSchema } from "./dead-letter-queries.ts";
 import {
   deadLetterCountsSchema,
@@ -31,6 +32,8 @@ export function createSchemas(): Readonly<Record<string, object>> {
     ...toComponents({
       Activity: activitySchema,
       ActivityPage: activityPageSchema,
+      Application: applicationSchema,
+      ApplicationPage: pageSchema(applicationSchema),
       Config: configSchema,
       Credentials: credentialsSchema,
       DeadLetter: deadLetterSchema,
@@ -65,6 +68,6 @@ export function createSchemas(): Readonly<Record<string, object>> {
       SubscriptionPage: pageSchema(subscriptionViewSchema),
     }),
     SubscriptionBody: toInlineComponent(subscriptionSchema),
-    NewSubscription: { allOf: [{ $ref: "#/components/schemas/SubscriptionBody" }, { required: ["id"] }] },
+    SubscriptionBodyOfEntrypoint: toInlineComponent(subscriptionOfEntrypointSchema),
   };
 }

@@ -9,21 +9,32 @@ export function subscriptionOperations(below: "/api" | "/{contextPath}"): readon
 }
 
 interface Template extends Omit<Operation, "access"> {
-  readonly access: "read" | "write";
+  /** `operator`: nothing that who may only subscribe does. */
+  readonly access: "read" | "write" | "operator";
 }
 
-function toApi(template: Template): Operation {
-  return { ...template, path: `/api/subscriptions${template.path}` };
+/** The address names the entrypoint already. */
+function ofEntrypoint(schema: string | null): string | null {
+  return schema === "SubscriptionBody" ? "SubscriptionBodyOfEntrypoint" : schema;
 }
 
-function toContextPath({ parameters = [], ...template }: Template): Operation {
+function toApi({ access, ...template }: Template): Operation {
+  return {
+    ...template,
+    access: access === "operator" ? "write" : access,
+    path: `/api/subscriptions${template.path}`,
+  };
+}
+
+function toContextPath({ parameters = [], access, body, ...template }: Template): Operation {
   return {
     ...template,
     path: `/{contextPath}/subscriptions${template.path}`,
     id: `${template.id}OfEntrypoint`,
     summary: `${template.summary}, limited to one entrypoint`,
-    access: `entrypoint-${template.access}`,
+    access: access === "operator" ? "write" : `entrypoint-${access}`,
     parameters: ["ContextPath", ...parameters],
+    ...(body === undefined ? {} : { body: { ...body, schema: ofEntrypoint(body.schema) } }),
   };
 }
 
@@ -52,7 +63,7 @@ const OPERATIONS: readonly Template[] = [
     id: "createSubscription",
     summary: "Makes a subscription, which all relays of the cluster run",
     access: "write",
-    body: { schema: "NewSubscription", isRequired: true },
+    body: { schema: "SubscriptionBody", isRequired: true },
     answers: [{ ...json("Subscription", "It is kept", 201), headers: ["ETag", "Location"] }],
     problems: [400, 409, 422, 503],
   },
@@ -87,9 +98,10 @@ const OPERATIONS: readonly Template[] = [
     answers: [{ status: 204, description: "It is no more", content: null }],
     problems: [404, 409, 412, 503],
   },
-  stored("pause", "Pauses it, as its operator: `status` PAUSED"),
+  { ...stored("pause", "Pauses it, as its operator: `status` PAUSED"), access: "operator" },
   {
     ...stored("resume", "Resumes it, as its operator: `status` ACCEPTED; a FAILURE is over"),
+    access: "operator",
     body: { schema: "ResumeBody", isRequired: false },
     problems: [400, 404, 409, 422, 503],
   },

@@ -26,6 +26,8 @@ export interface Unusable {
 export type WriteOutcome =
   | { readonly kind: "written"; readonly id: string; readonly revision: number; readonly isNew: boolean }
   | { readonly kind: "invalid"; readonly faults: readonly BodyFault[] }
+  /** It is not the caller's to decide. */
+  | { readonly kind: "forbidden"; readonly reason: string }
   | { readonly kind: "read-only" }
   | { readonly kind: "missing" }
   /** There is one of this id. */

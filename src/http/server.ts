@@ -7,6 +7,7 @@ import type { Readiness } from "#runtime/runtime.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
 import type { ServerEnv } from "./caller.ts";
+import { type Applications, createApplicationRoutes } from "./applications.ts";
 import { createDeadLetterRoutes, type DeadLetterRoutesOptions } from "./dead-letters.ts";
 import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.ts";
 import { createGate, type GateOptions, mayReadAll } from "./gate.ts";
@@ -38,6 +39,7 @@ export interface ServerOptions
   readonly status: () => Status;
   readonly activity: Activity;
   readonly orphans: () => readonly Orphan[];
+  readonly applications: () => Applications;
   /** The config as it may be shown. */
   readonly config: () => unknown;
   readonly reload: Reload;
@@ -85,6 +87,7 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     createReload({ reload: options.reload, loadedAt: () => options.status().config.loadedAt }),
   );
   server.route("/api/orphans", createOrphans(options.orphans));
+  server.route("/api/applications", createApplicationRoutes(options.applications));
   server.route("/api/deliveries", createDeliveryRoutes(options));
   server.route("/api/logging", createLoggingRoutes(options));
   server.route("/api/dead-letters", createDeadLetterRoutes(options));

@@ -49,10 +49,16 @@ export function addSubscriptionCommands(
     return context.json(shown, shown.notStored === null ? 200 : 202);
   }
 
+  /** Stop and start are the consumer's. */
+  function isOperator(context: ServerContext): boolean {
+    return context.get("access").kind === "all";
+  }
+
   for (const kind of ["pause", "stop", "start"] as const) {
     routes.post(`/:id/${kind}`, (context) => {
       const found = find(context);
       if (found === null) return refuse(NOT_FOUND);
+      if (kind === "pause" && !isOperator(context)) return refuse(NOT_OPERATOR);
       return refuseFault(() => command(context, found, { kind }));
     });
   }
@@ -62,6 +68,7 @@ export function addSubscriptionCommands(
     if (body === undefined) return refuse(NOT_JSON);
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
+    if (!isOperator(context)) return refuse(NOT_OPERATOR);
     const parsed = v.safeParse(resumeSchema, body);
     if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
     const { skip } = parsed.output;
@@ -93,11 +100,19 @@ export function addSubscriptionCommands(
     if (!slots.tests.take(context.get("tenant"), context.env.over)) return refuse(TOO_MANY_TESTS);
     return refuseFault(async () => {
       const exchange = await registry().test(found.subscription.id, body);
-      const isShown = context.get("access").kind === "all" || found.subscription.callback.ownsSecrets;
+      const isShown = isOperator(context) || found.subscription.callback.ownsSecrets;
       return context.json(toExchangeView(exchange, { isAnswerShown: isShown }));
     });
   });
 }
+
+const NOT_OPERATOR: Problem = {
+  status: 403,
+  detail: "Pause and resume are for operators: stop and start are yours",
+  headers: {
+    "www-authenticate": 'Bearer realm="relay", error="insufficient_scope", scope="relay:write"',
+  },
+};
 
 const TOO_MANY_TESTS: Problem = {
   status: 429,

@@ -89,6 +89,8 @@ function toProblem(outcome: Exclude<WriteOutcome, { kind: "written" }>, context:
   switch (outcome.kind) {
     case "invalid":
       return { status: 422, detail: "The subscription has faults", errors: outcome.faults };
+    case "forbidden":
+      return { status: 403, detail: `It cannot be written so: ${outcome.reason}` };
     case "read-only":
       return { status: 409, detail: "It stands in the config file, and is changed there" };
     case "missing":

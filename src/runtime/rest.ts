@@ -17,9 +17,16 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Null: it may consume. What somebody wants comes before what time it is, and that before what went wrong. */
 export function restOf(
   { status, consumerStatus, failure }: SubscriptionStatus,
-  { startingAt, now }: { startingAt: Date | null; now: Date },
+  {
+    isApplicationPaused,
+    startingAt,
+    now,
+  }: { isApplicationPaused: boolean; startingAt: Date | null; now: Date },
 ): Rest | null {
-  if (status === "PAUSED") return { state: { kind: "asleep", reason: "Paused" }, until: null };
+  if (status === "PAUSED") {
+    const reason = isApplicationPaused ? "Its application is paused" : "Paused";
+    return { state: { kind: "asleep", reason }, until: null };
+  }
   if (consumerStatus === "STOPPED") {
     return { state: { kind: "asleep", reason: "Stopped by its consumer" }, until: null };
   }

@@ -23,6 +23,7 @@ import {
 } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#nats/bucket.ts";
+import type { Holds } from "./holds.ts";
 import { createMoveMarks, type MoveMarks } from "./move-marks.ts";
 
 /** Where the cluster keeps them; what is put is there at once, and reaches the others as soon as it can. */
@@ -65,7 +66,9 @@ export interface StateChange {
 export interface StatusCell {
   /** False: `signal` aborted before it was known. A FAILURE from before this relay started is cleared. */
   ready: (signal: AbortSignal) => Promise<boolean>;
+  /** PAUSED also where its operator holds its application, or the id since one of it was deleted. */
   readonly current: SubscriptionStatus;
+  readonly isApplicationPaused: boolean;
   /** Somebody resumed the subscription without it. */
   isSkipped: (message: MessageRef) => boolean;
   /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
@@ -87,8 +90,12 @@ export interface StatusCell {
 }
 
 export interface States {
-  /** `declared`: what its definition says. */
-  of: (subscription: string, declared: OperatorStatus) => StatusCell;
+  /** `declared`: what its definition says; `application`: what it belongs to now. */
+  of: (
+    subscription: string,
+    declared: OperatorStatus,
+    owner?: { readonly application: () => string | null },
+  ) => StatusCell;
   /** Nothing is followed any more. */
   close: () => void;
 }
@@ -97,26 +104,40 @@ function describeWait(reason: string, diskFault: string | null): string {
   return diskFault === null ? reason : `${reason}; a restart of this relay forgets it: ${diskFault}`;
 }
 
+interface Listening {
+  readonly application: () => string | null;
+  readonly listener: () => void;
+}
+
 const KEY_PREFIX = "state.";
 const END_MS = 30_000;
 
 /** `onChanged` is told of the changes that are made here: each is told by one relay of the cluster. */
 export function createStates(
   bucket: StatusBucket,
-  { onChanged }: { readonly onChanged: (change: StateChange) => void },
+  { holds, onChanged }: { readonly holds: Holds; readonly onChanged: (change: StateChange) => void },
 ): States {
-  const listeners = new Map<string, Set<() => void>>();
+  const listeners = new Map<string, Set<Listening>>();
   const closing = new AbortController();
   const stopFollowing = bucket.onChange((key) => {
     const [prefix, id] = key.split(".");
     if (`${prefix}.` === KEY_PREFIX && id !== undefined) notify(id);
   });
 
+  const stopFollowingHolds = holds.onChange((isAbout) => {
+    for (const [id, all] of listeners)
+      for (const { application, listener } of all) if (isAbout(id, application())) listener();
+  });
+
   function notify(id: string): void {
-    for (const listener of listeners.get(id) ?? []) listener();
+    for (const { listener } of listeners.get(id) ?? []) listener();
   }
 
-  function of(id: string, initiallyDeclared: OperatorStatus): StatusCell {
+  function of(
+    id: string,
+    initiallyDeclared: OperatorStatus,
+    { application = () => null }: { readonly application?: () => string | null } = {},
+  ): StatusCell {
     const keyOf = (part: string) => `${KEY_PREFIX}${id}.${part}`;
     const valueOf = (part: string) => bucket.get(keyOf(part))?.value ?? null;
     let declared = initiallyDeclared;
@@ -141,6 +162,20 @@ export function createStates(
       return parseStatus(keep(), declared);
     }
 
+    function isApplicationPaused(): boolean {
+      return holds.isApplicationHeld(application());
+    }
+
+    /** As others see it: an operator may hold it beside its own status. */
+    function show(own: SubscriptionStatus): SubscriptionStatus {
+      const isHeld = own.status !== "PAUSED" && (holds.isIdHeld(id) || isApplicationPaused());
+      return isHeld ? { ...own, status: "PAUSED" } : own;
+    }
+
+    function tell(from: SubscriptionStatus, to: SubscriptionStatus, reason: ChangeReason): void {
+      onChanged({ subscription: id, from: show(from), to: show(to), reason });
+    }
+
     /** What is to be kept otherwise, by key, and `anyway`. */
     function listChanges(
       kept: KeptStatus,
@@ -161,23 +196,28 @@ export function createStates(
     }
 
     async function command(command: Command): Promise<void> {
+      if (command.kind === "resume" && isApplicationPaused())
+        throw new RelayError("bucket-refused", `Cannot resume ${id}: its application is paused, resume that`);
       let from: SubscriptionStatus | null = null;
       let to = read();
       let hasEffect = false;
-      const result = await bucket.update(STATUS_PARTS.map(keyOf), (values, { isStored }) => {
+      const holdKey = holds.keyOf(id);
+      const result = await bucket.update([...STATUS_PARTS.map(keyOf), holdKey], (values, { isStored }) => {
         const kept = keep((part) => values.get(keyOf(part)) ?? null);
         const current = parseStatus(kept, declared);
-        from ??= current;
+        from ??= show(current);
         to = applyCommand(current, command);
-        hasEffect ||= to !== current;
-        if (!isStored) return listChanges(kept, to, partsOf(command));
-        return to === current ? new Map<string, string>() : listChanges(kept, to);
+        const isHeld = (values.get(holdKey) ?? null) !== null;
+        hasEffect ||= to !== current || (isHeld && command.kind === "resume");
+        const changes = new Map<string, string | null>(
+          to === current && isStored ? [] : listChanges(kept, to, isStored ? [] : partsOf(command)),
+        );
+        return isHeld && command.kind === "resume" ? changes.set(holdKey, null) : changes;
       });
       if (result.kind === "refused")
         throw new RelayError("bucket-refused", `Cannot ${command.kind} ${id}: ${result.reason}`);
       if (result.kind === "waiting") diskFault = result.diskFault;
-      if (result.isChanged && hasEffect)
-        onChanged({ subscription: id, from: from ?? to, to, reason: command.kind });
+      if (result.isChanged && hasEffect) tell(from ?? to, to, command.kind);
     }
 
     function change(
@@ -188,7 +228,7 @@ export function createStates(
       const to = next(from);
       if (to === from) return from;
       write(to);
-      onChanged({ subscription: id, from, to, reason });
+      tell(from, to, reason);
       return to;
     }
 
@@ -200,7 +240,7 @@ export function createStates(
       if (!isNew || parseDeclared(keep()) === status) return;
       const to = { ...from, status };
       bucket.put(keyOf("operator"), formatStatus(to, declared).operator);
-      if (from.status !== status) onChanged({ subscription: id, from, to, reason: "configuration" });
+      if (from.status !== status) tell(from, to, "configuration");
     }
 
     /** What there was when this relay started. */
@@ -220,13 +260,16 @@ export function createStates(
       if (kept?.value === text) return;
       const { kind } = await bucket.write(key, text, { expectedRevision: kept?.revision ?? 0, signal });
       const status = read();
-      if (kind !== "conflict") onChanged({ subscription: id, from: status, to: status, reason: "end" });
+      if (kind !== "conflict") tell(status, status, "end");
     }
 
     return {
       ready: (signal) => bucket.ready(signal, settle),
       get current() {
-        return read();
+        return show(read());
+      },
+      get isApplicationPaused() {
+        return isApplicationPaused();
       },
       isSkipped(message) {
         const text = bucket.get(skipKey)?.value ?? null;
@@ -235,7 +278,7 @@ export function createStates(
       },
       command,
       get notStored() {
-        const reason = bucket.waiting(STATUS_PARTS.map(keyOf));
+        const reason = bucket.waiting([...STATUS_PARTS.map(keyOf), holds.keyOf(id)]);
         return reason === null ? null : describeWait(reason, diskFault);
       },
       fail(cause) {
@@ -251,14 +294,20 @@ export function createStates(
       end,
       onChange(listener) {
         const known = listeners.get(id) ?? new Set();
-        known.add(listener);
+        const own = { application, listener };
+        known.add(own);
         listeners.set(id, known);
-        return () => void known.delete(listener);
+        return () => {
+          known.delete(own);
+          if (known.size === 0 && listeners.get(id) === known) listeners.delete(id);
+        };
       },
       forget() {
         const status = read();
+        // Nobody ends a pause by deleting what is paused.
+        if (status.status === "PAUSED") holds.remember(id);
         for (const part of [...STATUS_PARTS, "place", "ended"]) bucket.remove(keyOf(part));
-        onChanged({ subscription: id, from: status, to: status, reason: "deletion" });
+        tell(status, status, "deletion");
       },
     };
   }
@@ -267,6 +316,7 @@ export function createStates(
     of,
     close() {
       stopFollowing();
+      stopFollowingHolds();
       closing.abort();
     },
   };

@@ -125,7 +125,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   }
 
   function restNow() {
-    return restOf(status.current, { startingAt, now: new Date() });
+    const { current, isApplicationPaused } = status;
+    return restOf(current, { isApplicationPaused, startingAt, now: new Date() });
   }
 
   async function takeTurn(guard: Guard): Promise<void> {
@@ -321,6 +322,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       pipeline?.resize();
       status.recover("configuration");
       turn.abort();
+      // It may belong to another application now.
+      if (status.isApplicationPaused) halting.abort();
     },
     declare: status.declare,
     forget: status.forget,

@@ -117,7 +117,7 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     natsUrl: server.url,
     callbackUrl: CALLBACK,
     qos: "AT_MOST_ONCE",
-    entrypoint: { ordering: { key: "subject" } },
+    entrypoint: { ordering: { key: "subject" }, headers: [{ name: "Accept", value: "text/plain" }] },
   });
   const { exitCode, stdout, stderr } = await check(config, { json: true });
   expect(stderr).toBe("");
@@ -131,6 +131,11 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     findings: [
       { level: "warning", about: "config", message: expect.stringContaining("one relay only") },
       { level: "note", about: "config", message: "entrypoints[0].configuration.ordering does nothing yet" },
+      {
+        level: "note",
+        about: "config",
+        message: expect.stringContaining("subscriptions made by API do not get them"),
+      },
     ],
   });
 });

@@ -6,8 +6,9 @@ import {
   type ParsedSubscription,
   type SubscriptionScope,
 } from "#config/parse-subscription.ts";
+import type { Header } from "#delivery/message.ts";
 import { createIterationBudget, limitTo } from "#keystore/budget.ts";
-import { configOf, EMPTY_CONTEXT, FILE, type Json, withEntrypoint, withSettings } from "./parse-for-test.ts";
+import { configOf, EMPTY_CONTEXT, FILE, type Json, withEntrypoint } from "./parse-for-test.ts";
 import { RSA_KEY, ROOT } from "./pem-fixtures.ts";
 import { MODERN_PKCS12, STORE_PASSWORD } from "./store-fixtures.ts";
 
@@ -234,11 +235,12 @@ test("parseSubscription() denies private addresses, beside the rules of the file
 });
 
 test("parseSubscription() joins it with its entrypoint, whose references lead where they led at load", async () => {
-  const file = withSettings({
+  const settings = {
     callbackUrl: { env: "HOOK" },
     headers: [{ name: "X-Key", value: { env: "KEY" } }],
     http: { readTimeout: 1234 },
-  });
+  };
+  const file = withEntrypoint({ shareHeaders: true, configuration: settings });
   const { origin: loaded } = await configOf(file, {
     env: { HOOK: "https://example.com/from-env", KEY: "entrypoint-key" },
   });
@@ -249,6 +251,19 @@ test("parseSubscription() joins it with its entrypoint, whose references lead wh
     readTimeoutMs: 1234,
   });
   expect(subscription.callback.url.href).toBe("https://example.com/from-env");
+});
+
+test.each<[string, Json, readonly Header[]]>([
+  ["none of them", {}, []],
+  ["them where the entrypoint shares them", { shareHeaders: true }, [["X-Key", "key-of-the-operator"]]],
+])("parseSubscription() gives of its entrypoint's headers %s", async (_, more, expected) => {
+  const headers = [{ name: "X-Key", value: "key-of-the-operator" }];
+  const { origin } = await configOf(withEntrypoint({ ...more, configuration: { headers } }));
+  const own = { name: "X-Own", value: "own" };
+  const { headers: sent, secrets } = (await valid(delivery({ headers: [own] }), { origin })).subscription
+    .callback;
+  expect(sent).toEqual([...expected, ["X-Own", "own"]]);
+  expect(secrets.includes("key-of-the-operator")).toBe(expected.length > 0);
 });
 
 test("parseSubscription() uses the proxy of the environment, as its entrypoint asks", async () => {

@@ -1,6 +1,7 @@
 // The valid file in delivery's words: defaults, joins, references.
 
 import { expect, test } from "bun:test";
+import { listUnshared } from "#config/warnings.ts";
 import { toSubscription } from "../support/subscription.ts";
 import {
   configOf,
@@ -198,6 +199,35 @@ test("listWarnings() warns of what is written, not of defaults", async () => {
   ]);
   expect((await configOf(withSettings({ http }))).warnings).toEqual([]);
 });
+
+test.each<[string, Json, number, number]>([
+  ["are not shared", { headers: [{ name: "X-Key", value: { env: "KEY" } }] }, 0, 1],
+  [
+    "are shared, with a secret",
+    { headers: [{ name: "X-Key", value: { env: "KEY" } }], shareHeaders: true },
+    1,
+    0,
+  ],
+  [
+    "are shared, without one",
+    { headers: [{ name: "Accept", value: "text/plain" }], shareHeaders: true },
+    0,
+    0,
+  ],
+  ["are none", { headers: [] }, 0, 0],
+])(
+  "listWarnings() and listUnshared() tell of headers of an entrypoint that %s",
+  async (_, entrypoint, warnings, notes) => {
+    const { headers, ...more } = entrypoint;
+    const file = withEntrypoint({ ...more, configuration: { headers } });
+    const config = await configOf(file, { env: { KEY: "key-of-the-operator" } });
+    expect(config.warnings).toHaveLength(warnings);
+    for (const line of config.warnings) expect(line).toStartWith("entrypoints[0].shareHeaders: ");
+    const unshared = listUnshared(config.origin.file);
+    expect(unshared).toHaveLength(notes);
+    for (const line of unshared) expect(line).toStartWith("entrypoints[0].configuration.headers: ");
+  },
+);
 
 test("listWarnings() warns of a server token under 16 characters, by whatever reference, and does not show it", async () => {
   const warningsOf = async (value: unknown, env: Readonly<Record<string, string>> = {}) =>

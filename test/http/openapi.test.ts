@@ -49,6 +49,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     lastSequenceOf: notCalled,
     status: notCalled,
     orphans: notCalled,
+    applications: notCalled,
     activity: createActivity(),
     page: new Hono(),
     config: notCalled,

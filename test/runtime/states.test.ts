@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { FailureCause } from "#delivery/status.ts";
+import { createHolds, type Holds } from "#runtime/holds.ts";
 import { createStates, type StateChange, type StatusCell } from "#runtime/states.ts";
 import { openTestBucket, WITHIN_A_SECOND } from "../nats/buckets.ts";
 import { eventually } from "../support/eventually.ts";
@@ -28,6 +29,7 @@ afterAll(() => stack.disposeAsync());
 interface Relay extends AsyncDisposable {
   readonly changes: readonly StateChange[];
   readonly cell: StatusCell;
+  readonly holds: Holds;
   /** As after a reload: another cell of the same subscription. */
   readonly open: (declared: "ACCEPTED" | "PAUSED") => StatusCell;
 }
@@ -37,6 +39,7 @@ async function startOn(connection: TestConnection, name: string): Promise<Relay>
   owned.use(connection);
   const bucket = owned.use(openTestBucket(connection, { name }));
   const changes: StateChange[] = [];
+  const holds = createHolds(bucket);
   const states = createStates(
     {
       ...bucket,
@@ -46,15 +49,17 @@ async function startOn(connection: TestConnection, name: string): Promise<Relay>
         return isKnown;
       },
     },
-    { onChanged: (change) => void changes.push(change) },
+    { holds, onChanged: (change) => void changes.push(change) },
   );
   owned.defer(states.close);
-  const cell = states.of("sub", "ACCEPTED");
+  const owner = { application: () => "shop" };
+  const cell = states.of("sub", "ACCEPTED", owner);
   const moved = owned.move();
   return {
     changes,
     cell,
-    open: (declared) => states.of("sub", declared),
+    holds,
+    open: (declared) => states.of("sub", declared, owner),
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
 }
@@ -177,3 +182,54 @@ test("a move that has ended is known everywhere, and nothing is skipped there; f
   await eventually(() => one.cell.moves.current === null && one.cell.current.consumerStatus === "STARTED");
   expect(reasons(other)).toEqual(["stop", "deletion"]);
 });
+
+test("a deletion does not end a pause: one of the same id is paused again, until it is resumed", async () => {
+  await using relay = await start(newBucket());
+  await relay.cell.command({ kind: "pause" });
+  relay.cell.forget();
+  const again = relay.open("ACCEPTED");
+  expect(again.current.status).toBe("PAUSED");
+  again.forget();
+  expect(relay.open("ACCEPTED").current.status).toBe("PAUSED");
+  const { length } = relay.changes;
+  await again.command({ kind: "resume", skip: false });
+  expect(again.current.status).toBe("ACCEPTED");
+  expect(relay.changes.slice(length)).toMatchObject([
+    { reason: "resume", from: { status: "PAUSED" }, to: { status: "ACCEPTED" } },
+  ]);
+  again.forget();
+  expect(relay.open("ACCEPTED").current.status).toBe("ACCEPTED");
+});
+
+test("a paused application holds its subscriptions in every relay, and what was paused by itself stays paused", async () => {
+  const name = newBucket();
+  await using first = await start(name);
+  await using second = await start(name);
+  let told = 0;
+  second.cell.onChange(() => (told += 1));
+  await first.holds.pause("shop");
+  await eventually(() => second.cell.current.status === "PAUSED", WITHIN_A_SECOND);
+  expect(told).toBeGreaterThan(0);
+  expect(second.cell.isApplicationPaused).toBe(true);
+  expect(second.holds.isApplicationHeld("bank")).toBe(false);
+  expect(second.holds.applications().map(({ application }) => application)).toEqual(["shop"]);
+  const resume = second.cell.command({ kind: "resume", skip: false });
+  expect(await resume.then(() => "taken", String)).toContain("its application is paused");
+  await second.holds.resume("shop");
+  await eventually(() => first.cell.current.status === "ACCEPTED", WITHIN_A_SECOND);
+  await first.cell.command({ kind: "pause" });
+  await first.holds.pause("shop");
+  await first.holds.resume("shop");
+  expect(first.cell.current.status).toBe("PAUSED");
+});
+
+test("a thousand ids are remembered, the newest; a thousand applications are held, and one more is refused", async () => {
+  await using relay = await start(newBucket());
+  for (let index = 0; index <= 1000; index += 1) relay.holds.remember(`id-${index}`);
+  const held = Array.from({ length: 1001 }, (_, index) => relay.holds.isIdHeld(`id-${index}`));
+  expect([held.filter((isHeld) => isHeld).length, held.at(-1)]).toEqual([1000, true]);
+  await Promise.all(Array.from({ length: 1000 }, (_, index) => relay.holds.pause(`application-${index}`)));
+  const refusal = relay.holds.pause("one-more").then(() => "taken", String);
+  expect(await refusal).toContain("1000 applications are paused, allowed: no more");
+  await relay.holds.pause("application-7");
+}, 30_000);

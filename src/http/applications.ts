@@ -1,0 +1,61 @@
+// `/api/applications`: paused and resumed as a whole, with all subscriptions that they have and those that they make meanwhile.
+
+import { type Context, Hono } from "hono";
+import * as v from "valibot";
+import { name } from "#config/schema-parts.ts";
+import { RelayError } from "#lib/errors.ts";
+import type { ServerEnv } from "./caller.ts";
+import { pageOf } from "./page.ts";
+import { toProblemResponse } from "./problem.ts";
+import { count, dateOrNull, text, textOrNull, type View, word } from "./view.ts";
+
+export const applicationSchema = v.strictObject({
+  application: text("Its name, which its subscriptions have, and its tokens as `sub`"),
+  status: word("`PAUSED`: none of its subscriptions runs, those that it makes meanwhile included", [
+    "ACCEPTED",
+    "PAUSED",
+  ]),
+  pausedAt: dateOrNull("Since when; null: it is not paused"),
+  subscriptions: count("How many it has"),
+  notStored: textOrNull("Why a command that this relay was given is not stored yet; null: all are stored"),
+});
+
+export type Application = View<typeof applicationSchema>;
+
+export interface Applications {
+  readonly list: () => readonly Application[];
+  /** Resolve when it is stored, or waits for that. Reject with a RelayError. */
+  readonly pause: (application: string) => Promise<Application>;
+  readonly resume: (application: string) => Promise<Application>;
+}
+
+const nameSchema = name("Of the application");
+
+export function createApplicationRoutes(applications: () => Applications): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+
+  async function command(context: Context<ServerEnv>, kind: "pause" | "resume"): Promise<Response> {
+    const parsed = v.safeParse(nameSchema, context.req.param("application"));
+    if (!parsed.success)
+      return toProblemResponse({ status: 404, detail: "No application has a name like that" });
+    try {
+      const shown = await applications()[kind](parsed.output);
+      return context.json(shown, shown.notStored === null ? 200 : 202);
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      return toProblemResponse({ status: 409, detail: error.message });
+    }
+  }
+
+  routes.get("/", (context) => {
+    const page = pageOf(applications().list(), {
+      keyOf: ({ application }) => application,
+      query: context.req.query(),
+    });
+    if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail });
+    return context.json({ items: page.items, next: page.next });
+  });
+  routes.post("/:application/pause", (context) => command(context, "pause"));
+  routes.post("/:application/resume", (context) => command(context, "resume"));
+  return routes;
+}

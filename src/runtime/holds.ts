@@ -1,0 +1,108 @@
+// What operators hold back beside single subscriptions: whole applications, and the ids of deleted subscriptions that were paused.
+//
+// It is kept in the bucket and outlives the subscriptions: who deletes a paused one and makes it again has it paused again.
+
+import { createHash } from "node:crypto";
+import { parseJson, toFields } from "#delivery/status.ts";
+import { RelayError } from "#lib/errors.ts";
+import type { Bucket } from "#nats/bucket.ts";
+
+export type HoldsBucket = Pick<Bucket, "list" | "put" | "remove" | "get" | "update" | "waiting" | "onChange">;
+
+export interface HeldApplication {
+  readonly application: string;
+  readonly since: Date;
+}
+
+export interface Holds {
+  /** Of the key that a resume of this subscription removes. */
+  keyOf: (id: string) => string;
+  isIdHeld: (id: string) => boolean;
+  isApplicationHeld: (application: string | null) => boolean;
+  applications: () => readonly HeldApplication[];
+  /** It was paused, and is deleted. Of more than 1,000 the oldest is forgotten. */
+  remember: (id: string) => void;
+  /** Its operator makes it anew. */
+  release: (id: string) => void;
+  /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
+  pause: (application: string) => Promise<void>;
+  resume: (application: string) => Promise<void>;
+  /** Why a command to this application is not stored yet; null: none waits. */
+  notStored: (application: string) => string | null;
+  /** Told of each change, made here or elsewhere, with whether it is about a subscription. Returns how to end that. */
+  onChange: (listener: (isAbout: (id: string, application: string | null) => boolean) => void) => () => void;
+}
+
+const ID_PREFIX = "hold.id.";
+const APPLICATION_PREFIX = "hold.application.";
+const MAX_IDS = 1000;
+const MAX_APPLICATIONS = 1000;
+
+export function createHolds(bucket: HoldsBucket): Holds {
+  const keyOf = (id: string) => ID_PREFIX + id;
+
+  function applications(): readonly HeldApplication[] {
+    return bucket.list(APPLICATION_PREFIX).flatMap(({ value }) => parseHeld(value));
+  }
+
+  async function command(application: string, kind: "pause" | "resume"): Promise<void> {
+    const key = keyOfApplication(application);
+    const refuse = (reason: string) =>
+      new RelayError("bucket-refused", `Cannot ${kind} the application ${application}: ${reason}`);
+    const isNew = kind === "pause" && bucket.get(key) === null;
+    if (isNew && bucket.list(APPLICATION_PREFIX).length >= MAX_APPLICATIONS)
+      throw refuse(`${MAX_APPLICATIONS} applications are paused, allowed: no more`);
+    const wanted = kind === "pause" ? JSON.stringify({ application, since: new Date().toISOString() }) : null;
+    const result = await bucket.update([key], (values) => {
+      const isHeld = (values.get(key) ?? null) !== null;
+      return isHeld === (kind === "pause") ? new Map() : new Map([[key, wanted]]);
+    });
+    if (result.kind === "refused") throw refuse(result.reason);
+  }
+
+  return {
+    keyOf,
+    isIdHeld: (id) => bucket.get(keyOf(id)) !== null,
+    isApplicationHeld: (application) =>
+      application !== null && bucket.get(keyOfApplication(application)) !== null,
+    applications,
+    remember(id) {
+      if (bucket.get(keyOf(id)) === null) bucket.put(keyOf(id), JSON.stringify({ since: Date.now() }));
+      const held = bucket.list(ID_PREFIX).map(({ key, value }) => ({ key, since: sinceOf(value) }));
+      const excess = held.length - MAX_IDS;
+      if (excess <= 0) return;
+      const oldest = held.toSorted((left, right) => left.since - right.since).slice(0, excess);
+      for (const { key } of oldest) bucket.remove(key);
+    },
+    release(id) {
+      if (bucket.get(keyOf(id)) !== null) bucket.remove(keyOf(id));
+    },
+    pause: (application) => command(application, "pause"),
+    resume: (application) => command(application, "resume"),
+    notStored: (application) => bucket.waiting([keyOfApplication(application)]),
+    onChange: (listener) =>
+      bucket.onChange((key) => {
+        if (key.startsWith(ID_PREFIX)) listener((id) => keyOf(id) === key);
+        if (key.startsWith(APPLICATION_PREFIX))
+          listener((_, application) => application !== null && keyOfApplication(application) === key);
+      }),
+  };
+}
+
+/** A name may hold what a key may not. */
+function keyOfApplication(application: string): string {
+  return APPLICATION_PREFIX + createHash("sha256").update(application).digest("base64url");
+}
+
+/** What cannot be read holds nothing that could be named. */
+function parseHeld(value: string): readonly HeldApplication[] {
+  const { application, since } = toFields(parseJson(value));
+  if (typeof application !== "string") return [];
+  const time = new Date(typeof since === "string" ? since : 0);
+  return [{ application, since: Number.isNaN(time.getTime()) ? new Date(0) : time }];
+}
+
+function sinceOf(value: string): number {
+  const { since } = toFields(parseJson(value));
+  return typeof since === "number" ? since : 0;
+}
