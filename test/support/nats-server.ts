@@ -1,6 +1,6 @@
 // Real nats-servers for tests: each on a free port, with a directory of its own, gone when the test is.
 
-import { type AddressInfo, connect as connectSocket, createServer } from "node:net";
+import { connect as connectSocket, createServer } from "node:net";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -168,15 +168,22 @@ function isWithoutError(answer: Msg): boolean {
   return answer.json<{ error?: unknown }>().error === undefined;
 }
 
+/** Below those that Linux gives to outgoing connections: one of these could take it while a server is down. */
+const PORTS = { first: 10_000, count: 22_000 };
+
 /** A port that nothing listens on just now. */
 export async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (await canListen(port)) return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
   const server = createServer();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo;
-    server.close(() => resolve(port));
-  });
+  server.once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   return promise;
 }
 
