@@ -331,7 +331,7 @@ test.concurrent("a pause while a probe is under way: the probe ends, its deliver
   await command("resume");
   await eventually(() => names().length === 3);
   expect(names()).toEqual(["1", "1", "2"]);
-}, 15_000);
+}, 40_000);
 
 test.concurrent("a stop while a probe is under way that fails: it stays STOPPED, and a start sends the cause first", async () => {
   await using setup = await setUp({ relays: 1, entrypoint: PROBING, delayMs: 400 });
@@ -346,11 +346,12 @@ test.concurrent("a stop while a probe is under way that fails: it stays STOPPED,
   await eventually(() => names().length === 4);
   expect(names()).toEqual(["1", "1", "1", "2"]);
   await areAll({ consumerStatus: "STARTED", state: "consuming" });
-}, 15_000);
+}, 40_000);
 
 test("startingAt and endingAt: what came before waits for the start, what comes after the end stays, CLOSED is told once", async () => {
-  const startingAt = new Date(Date.now() + 2000);
-  const endingAt = new Date(Date.now() + 3000);
+  // Both relays are there before the first, and what waits is sent before the second.
+  const startingAt = new Date(Date.now() + 5000);
+  const endingAt = new Date(Date.now() + 8000);
   const times = { startingAt: startingAt.toISOString(), endingAt: endingAt.toISOString() };
   await using setup = await setUp({ subscription: times });
   const { hosts, events, publish, names } = setup;
@@ -370,7 +371,7 @@ test("startingAt and endingAt: what came before waits for the start, what comes 
   );
   expect(logged).toHaveLength(1);
   expect(names()).toEqual(["early"]);
-}, 15_000);
+}, 40_000);
 
 interface Restarts extends AsyncDisposable {
   readonly receiver: ScriptedReceiver;
@@ -461,4 +462,4 @@ test("a status in the file holds until a command, through restarts, and again wh
     await eventually(() => isInState(host.relay, "sub", after), { what: `step ${index}: ${after}` });
     await end(host);
   }
-}, 15_000);
+}, 40_000);
