@@ -73,7 +73,7 @@ function firstOfEach(refs: readonly ConsumerRef[]): ReadonlyMap<string, Consumer
 }
 
 /** The names of the servers that are silent, where these are too many; null: the others are enough. */
-export function missingOfMajority(cluster: ConsumerCluster): readonly string[] | null {
+function missingOfMajority(cluster: ConsumerCluster): readonly string[] | null {
   const replicas = cluster?.replicas ?? [];
   const silent = replicas.filter(({ active, offline }) => offline || active > SILENT_NANOS);
   return silent.length * 2 >= replicas.length + 1 ? silent.map(({ name }) => name) : null;
