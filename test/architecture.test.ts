@@ -79,6 +79,12 @@ function importsOf(text: string): string[] {
   return [...statements].map(([, named, dynamic]) => named ?? dynamic ?? "").filter((name) => name !== "");
 }
 
+/** Where an import leads, seen from `src/`; a package stays what it is. */
+function toPath({ room, path }: SourceFile, name: string): string {
+  if (name.startsWith("#")) return name.slice(1);
+  return name.startsWith("./") ? (path === room ? "" : `${room}/`) + name.slice(2) : name;
+}
+
 function packageOf(specifier: string): string {
   const [first = "", second = ""] = specifier.split("/");
   return first.startsWith("@") ? `${first}/${second}` : first;
@@ -108,6 +114,24 @@ test("imports lead down only", () => {
     }),
   );
   expect(found).toEqual([]);
+});
+
+test("no circle of imports, not even inside a room", () => {
+  const importsByPath = new Map(
+    files.map((file) => [file.path, file.imports.map((name) => toPath(file, name))]),
+  );
+  const done = new Set<string>();
+  const circles: string[] = [];
+
+  function walk(path: string, trail: readonly string[]): void {
+    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(" -> "));
+    if (done.has(path)) return;
+    done.add(path);
+    for (const target of importsByPath.get(path) ?? []) walk(target, [...trail, path]);
+  }
+
+  for (const { path } of files) walk(path, []);
+  expect(circles).toEqual([]);
 });
 
 test("inside a room by ./file.ts, across rooms by #room/file.ts", () => {

@@ -5,6 +5,7 @@ import type {
   AssertionSettings,
   CallbackAuth,
   CallbackSettings,
+  Proxy,
   ProxyRule,
   SignatureKey,
 } from "#delivery/callback.ts";
@@ -12,11 +13,18 @@ import type { Header } from "#delivery/message.ts";
 import { isForwarded, proxyFor } from "#delivery/proxy.ts";
 import { isOrdered } from "#delivery/subscription.ts";
 import { secretsIn, secretsInAuth, secretsInProxy, secretsInUrl } from "./request-secrets.ts";
-import type { ResolveScope } from "./resolve.ts";
-import { resolveProxyRule } from "./resolve-proxy.ts";
-import type { Settings } from "./resolve-subscription.ts";
-import type { ConfigFile, Entrypoint } from "./schema.ts";
+import { readProxyEnvironment } from "./proxy-environment.ts";
+import type { ConfigFile, Entrypoint, JwtProfile, Settings } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
+import type { ConfigContext, Secrets } from "./secrets.ts";
+import type { Stores } from "./stores.ts";
+
+/** Where references lead. */
+export interface ResolveScope {
+  readonly context: ConfigContext;
+  readonly secrets: Secrets;
+  readonly stores: Stores;
+}
 
 /** What a URL by reference stands for where references are not looked up. */
 const UNKNOWN_URL = "http://reference.invalid/";
@@ -123,6 +131,43 @@ function tokenEndpointOf(auth: Settings["auth"]): Secret | undefined {
     : undefined;
 }
 
+type ProxySettings = Entrypoint["configuration"]["proxy"];
+
+/** The checks have seen that what is asked for is there. */
+function resolveProxyRule(
+  settings: ProxySettings,
+  { file, scope }: { file: ConfigFile; scope: ResolveScope },
+): ProxyRule {
+  if (!settings.enabled) return { kind: "none" };
+  if (settings.useSystemProxy) return resolveSystemProxy(file, scope);
+  const { type = "HTTP", host = "", port = 0 } = settings;
+  return { kind: "fixed", proxy: toProxy({ ...settings, type, host, port, noProxy: [] }, scope) };
+}
+
+function resolveSystemProxy({ system }: ConfigFile, scope: ResolveScope): ProxyRule {
+  if (system.proxy === undefined) {
+    const environment = readProxyEnvironment(scope.context.env);
+    return environment.kind === "found" ? environment.rule : { kind: "none" };
+  }
+  const proxy = toProxy(system.proxy, scope);
+  return { kind: "system", http: proxy, https: proxy, noProxy: system.proxy.noProxy };
+}
+
+function toProxy(
+  { type, host, port, username, password }: NonNullable<ConfigFile["system"]["proxy"]>,
+  { secrets }: ResolveScope,
+): Proxy {
+  return {
+    type: TYPES[type],
+    host: host.replace(/^\[(.*)\]$/u, "$1"),
+    port,
+    username: username === undefined ? null : (secrets.valueOf(username) ?? ""),
+    password: password === undefined ? null : (secrets.valueOf(password) ?? ""),
+  };
+}
+
+const TYPES = { HTTP: "http", SOCKS4: "socks4", SOCKS5: "socks5" } as const;
+
 type Headers = NonNullable<Settings["headers"]>;
 
 function toHeaders(headers: Headers, scope: ResolveScope): readonly Header[] {
@@ -173,8 +218,6 @@ function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
     }
   }
 }
-
-type JwtProfile = Extract<Settings["auth"], { type: "jwtProfileOauth2" }>["jwtProfileOauth2"];
 
 const UNIT_MS = { SECONDS: 1000, MINUTES: 60_000, HOURS: 3_600_000, DAYS: 86_400_000 } as const;
 const ALGORITHMS = {

@@ -10,10 +10,9 @@ import {
   type Subscription,
 } from "#delivery/subscription.ts";
 import { endpointNamesOf, entrypointId, findEntrypoint, findSource } from "./references.ts";
-import type { ResolveScope } from "./resolve.ts";
-import { resolveCallback } from "./resolve-callback.ts";
+import { type ResolveScope, resolveCallback } from "./resolve-callback.ts";
 import { toLogging, toSampling } from "./resolve-record.ts";
-import type { ConfigFile, Endpoint, Entrypoint, SubscriptionEntry } from "./schema.ts";
+import type { ConfigFile, Endpoint, Entrypoint, Settings, SubscriptionEntry } from "./schema.ts";
 
 export function resolveSubscription(
   file: ConfigFile,
@@ -42,9 +41,6 @@ export function resolveSubscription(
     isPaused: entry.status === "PAUSED",
   };
 }
-
-/** What a subscription says of its callback, in whichever of the two forms. */
-export type Settings = NonNullable<SubscriptionEntry["configuration"]["entrypointConfiguration"]>;
 
 /** The checks have followed every reference before: what is not found here is a bug. */
 function entrypointOf(file: ConfigFile, name: string): Entrypoint {

@@ -7,13 +7,13 @@ import type { Subscription } from "#delivery/subscription.ts";
 import type { LogFormat, LogLevel } from "#lib/logger.ts";
 import { contextPathOf, entrypointId } from "./references.ts";
 import { toLogBounds, toLogging, toSampling } from "./resolve-record.ts";
+import type { ResolveScope } from "./resolve-callback.ts";
 import { resolveServer, type ServerConfig } from "./resolve-server.ts";
 import { resolveSubscription } from "./resolve-subscription.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
-import { type ConfigContext, readSecret, type Secrets } from "./secrets.ts";
+import { readSecret, type Secrets } from "./secrets.ts";
 import { stateDirectoryOf } from "./state-paths.ts";
-import type { Stores } from "./stores.ts";
 
 export interface Config {
   readonly nats: NatsConfig;
@@ -65,12 +65,6 @@ export interface EntrypointConfig {
   readonly contextPath: string;
   readonly qos: Qos;
   readonly recording: RecordSettings;
-}
-
-export interface ResolveScope {
-  readonly context: ConfigContext;
-  readonly secrets: Secrets;
-  readonly stores: Stores;
 }
 
 /** What a config was made of: the valid file, and where its references led when it was loaded. */

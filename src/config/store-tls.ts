@@ -3,7 +3,7 @@
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { orderChain, toKeyPem } from "#keystore/keys.ts";
-import type { Settings } from "./resolve-subscription.ts";
+import type { Settings } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
 import { readCertificates, readPrivateKey } from "./store-pem.ts";

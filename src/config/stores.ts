@@ -3,9 +3,9 @@
 import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
 import { toKeyPem } from "#keystore/keys.ts";
 import { type Fault, formatPath, type Path } from "./issue.ts";
-import { type JwtProfile, type Jwt, readSigningKey } from "./key-signing.ts";
+import { type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
-import type { Settings } from "./resolve-subscription.ts";
+import type { JwtProfile, Settings } from "./schema.ts";
 import { certificateWarnings, tokenWarning } from "./store-expiry.ts";
 import { mapReading } from "./store-reading.ts";
 import { createShelf, type KnownStores, type StoreNotes } from "./store-shelf.ts";

@@ -8,7 +8,7 @@ import { ID_HEADER, readKey } from "./bucket-message.ts";
 import { type BucketSeal, SEAL_HEADER } from "./bucket-seal.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import type { Connection } from "./connection.ts";
-import { findExcess } from "./letter-headers.ts";
+import { findExcess } from "./message-size.ts";
 
 export type WriteResult =
   | { readonly kind: "written"; readonly revision: number }

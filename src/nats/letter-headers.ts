@@ -4,12 +4,8 @@ import { headers, type MsgHdrs } from "@nats-io/transport-node";
 
 import type { Header } from "#delivery/message.ts";
 
-import { MAX_HEADERS } from "./header-block.ts";
 import type { LetterSeal } from "./letter-seal.ts";
 import { SIGNATURE_HEADER } from "./letter-signature.ts";
-
-/** The server counts them all in 16 bits, those that steer it included (its error 10097). */
-const MAX_HEADER_BYTES = 65_535;
 
 /** A header that NATS cannot carry is left out: a name with a space or a colon, a value with a line break. */
 export function toLetterHeaders(letter: readonly Header[], stream: string): MsgHdrs {
@@ -44,16 +40,6 @@ export function expectLast(letter: MsgHdrs, sequence: number): void {
   letter.set("Nats-Expected-Last-Subject-Sequence", String(sequence));
 }
 
-/** null: they fit; else why not. */
-export function findExcess(letter: MsgHdrs, body: Uint8Array, maxPayload: number): string | null {
-  const headerBytes = encodedLength(letter);
-  const count = [...letter].reduce((sum, [, values]) => sum + values.length, 0);
-  if (count > MAX_HEADERS) return `${count} headers`;
-  if (headerBytes > MAX_HEADER_BYTES) return `headers of ${headerBytes} bytes`;
-  const bytes = headerBytes + body.byteLength;
-  return bytes > maxPayload ? `${bytes} bytes, of ${maxPayload} that the server takes` : null;
-}
-
 function appendIfPossible(result: MsgHdrs, name: string, value: string): void {
   if (name === "") return;
   try {
@@ -61,13 +47,4 @@ function appendIfPossible(result: MsgHdrs, name: string, value: string): void {
   } catch {
     // Left out, as promised: the letter is worth more than one of its headers.
   }
-}
-
-/** `NATS/1.0`, a line for each value, and an empty line. */
-export function encodedLength(letter: MsgHdrs): number {
-  let length = "NATS/1.0\r\n\r\n".length;
-  for (const [name, values] of letter) {
-    for (const value of values) length += name.length + Buffer.byteLength(value) + ": \r\n".length;
-  }
-  return length;
 }

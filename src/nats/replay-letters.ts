@@ -10,7 +10,8 @@ import { createLimiter } from "#lib/limiter.ts";
 import type { PubAck, StreamInfo } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, isConflict, publishToStream } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import { encodedLength, expectLast, findExcess, signHeaders, toLetterHeaders } from "./letter-headers.ts";
+import { expectLast, signHeaders, toLetterHeaders } from "./letter-headers.ts";
+import { encodedLength, findExcess } from "./message-size.ts";
 import {
   type LetterMessage,
   readLetterMessage,

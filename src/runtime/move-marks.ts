@@ -5,7 +5,7 @@
 
 import { toFields, parseJson } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
-import type { StatusBucket } from "./states.ts";
+import type { Bucket } from "#nats/bucket.ts";
 
 export interface MoveMark {
   readonly id: string;
@@ -39,7 +39,7 @@ export interface MoveMarks {
 }
 
 export function createMoveMarks(
-  bucket: Pick<StatusBucket, "get" | "put" | "read" | "write">,
+  bucket: Pick<Bucket, "get" | "put" | "read" | "write">,
   { key, onMoved }: { readonly key: string; readonly onMoved: () => void },
 ): MoveMarks {
   let stored: StoredMark = { mark: null, revision: 0 };

@@ -33,7 +33,7 @@ export interface StatusBucket {
    * latest before it resolves or else later.
    */
   ready: (signal: AbortSignal, onKnown: () => void) => Promise<boolean>;
-  get: (key: string) => { readonly value: string; readonly revision: number } | null;
+  get: Bucket["get"];
   put: (key: string, value: string) => void;
   remove: (key: string) => void;
   write: Bucket["write"];
