@@ -1,8 +1,20 @@
 // What a body that makes a subscription must not do, whatever is right about it: reach beyond its caller, or store a mask.
 
+import { ownAddresses } from "#callback/own-addresses.ts";
+import { formatPath } from "#config/issue.ts";
 import type { BodyFault } from "#config/parse-subscription.ts";
+import {
+  entrypointId,
+  findEntrypoint,
+  type SoundEntrypoint,
+  deliveryPath,
+  deliverySettings,
+} from "#config/references.ts";
 import { isSecret } from "#config/schema-secret.ts";
-import { entrypointId, findEntrypoint, type SoundEntrypoint } from "#config/references.ts";
+import type { SubscriptionEntry } from "#config/schema.ts";
+import { createAddressCheck } from "#delivery/address.ts";
+import { parseAddress } from "#delivery/ip-range.ts";
+import type { Subscription } from "#delivery/subscription.ts";
 import type { WriteOptions } from "#http/registry.ts";
 
 type Limits = Pick<WriteOptions, "application" | "entrypoint"> & {
@@ -80,4 +92,31 @@ export function findMasked(value: unknown, path = ""): readonly BodyFault[] {
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A name is looked up when it is called, not here: it may stand for another address by then. */
+export function findDeniedTargets(
+  { callback }: Subscription,
+  { configuration }: SubscriptionEntry,
+): readonly BodyFault[] {
+  const isAllowed = createAddressCheck(callback.route.addresses, ownAddresses);
+  const pathOf = (key: string, ...more: readonly string[]) =>
+    formatPath(["configuration", ...deliveryPath(configuration, key), ...more]);
+  const targets = [{ url: callback.url, path: pathOf("callbackUrl") }];
+  if (callback.auth.kind === "oauth2") {
+    targets.push({ url: callback.auth.tokenUrl, path: pathOf("auth", "oauth2", "endpoint") });
+  }
+  if (callback.auth.kind === "jwt-profile") {
+    const { auth } = deliverySettings(configuration);
+    const hasEndpoint = auth?.type === "jwtProfileOauth2" && auth.jwtProfileOauth2?.endpoint !== undefined;
+    const key = hasEndpoint ? "endpoint" : "audience";
+    targets.push({ url: callback.auth.tokenUrl, path: pathOf("auth", "jwtProfileOauth2", key) });
+  }
+  return targets.flatMap(({ url, path }) => {
+    const host = url.hostname.replace(/^\[(.*)\]$/u, "$1");
+    if (parseAddress(host) === null || isAllowed(host)) return [];
+    return [
+      { path, message: `the address ${host} is denied, unless callbacks.allow of the config file opens it` },
+    ];
+  });
 }

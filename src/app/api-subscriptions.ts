@@ -17,9 +17,16 @@ import type { Bucket, Condition } from "#nats/bucket.ts";
 import { NOT_PROVEN, REFUSED } from "#nats/bucket-mirror.ts";
 import type { Sealer } from "#nats/sealing.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
-import { applicationOf, complete, findForeign, findMasked, statusIn, withStatus } from "./api-body.ts";
 import { createAdmissions } from "./api-limits.ts";
-import { findDeniedTargets } from "./denied-targets.ts";
+import {
+  findDeniedTargets,
+  applicationOf,
+  complete,
+  findForeign,
+  findMasked,
+  statusIn,
+  withStatus,
+} from "./api-body.ts";
 import { createStoreBudgets } from "./store-budgets.ts";
 
 export interface ApiSubscription {

@@ -22,15 +22,18 @@ import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import { createProgress } from "#runtime/progress.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { type Core, startCore } from "./core.ts";
-import { openListeners } from "./listeners.ts";
 import { createLogObserver } from "./log-observer.ts";
-import { toOrphans } from "./orphans.ts";
-import { describeRefusal, describeSettings, describeTaken } from "./plan-lines.ts";
-import { isSameConfig, listFixedChanges } from "./reload.ts";
+import { toOrphans, toStatus } from "./status.ts";
+import {
+  describeRefusal,
+  describeSettings,
+  describeTaken,
+  isSameConfig,
+  listFixedChanges,
+} from "./reload.ts";
 import { createRecordObserver } from "./record-observer.ts";
 import type { Fetch } from "./serve-http.ts";
-import { toStatus } from "./status.ts";
-import { watchSockets } from "./watch-sockets.ts";
+import { watchSockets, openListeners } from "./listeners.ts";
 
 export interface App {
   /** `http://host:port/`; null: there is no TCP listener. */

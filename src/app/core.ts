@@ -39,14 +39,12 @@ import type { Applications } from "#http/applications.ts";
 import { createApiSubscriptions } from "./api-subscriptions.ts";
 import { createApplications } from "./applications.ts";
 import { createClearAway } from "./clear-away.ts";
-import { followDeadLetters } from "./follow-dead-letters.ts";
-import { createDenialLog } from "./log-observer.ts";
+import { followDeadLetters, shareDeadLetters } from "./share-dead-letters.ts";
 import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry } from "./registry.ts";
-import { shareDeadLetters } from "./share-dead-letters.ts";
 import { createStateChanges } from "./state-changes.ts";
 import { createStatesWait } from "./wait-for-states.ts";
-import { createWaitsLog } from "./waits-log.ts";
+import { createWaitsLog, createDenialLog } from "./log-observer.ts";
 
 export interface Core {
   readonly connection: Connection;

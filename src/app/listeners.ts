@@ -2,7 +2,9 @@
 //
 // Where the state directory cannot be written, the relay runs without the socket in there, and opens it once that can be.
 
+import { lstat } from "node:fs/promises";
 import { join } from "node:path";
+
 import type { Config } from "#config/resolve.ts";
 import { codeOf, messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -85,4 +87,25 @@ export async function openListeners(
 function isUnwritable(error: unknown): boolean {
   const code = error instanceof Error ? codeOf(error.cause) : "";
   return code !== "" && code !== "EADDRINUSE";
+}
+
+const GONE = "The control socket is gone: restart the relay";
+
+/** Null while all of them are there, else what is wrong. Logged when it begins. Never rejects. */
+export function watchSockets(
+  opened: () => readonly string[],
+  { logger }: { logger: Logger },
+): () => Promise<string | null> {
+  let isLogged = false;
+
+  async function check(): Promise<string | null> {
+    const paths = opened();
+    const found = await Promise.all(paths.map((path) => lstat(path).catch(() => null)));
+    const missing = paths.filter((_, index) => found[index]?.isSocket() !== true);
+    if (missing.length > 0 && !isLogged) logger.error(GONE, { paths: missing });
+    isLogged = missing.length > 0;
+    return isLogged ? GONE : null;
+  }
+
+  return check;
 }

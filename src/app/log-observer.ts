@@ -2,7 +2,8 @@
 
 import type { OnDenied } from "#callback/connector.ts";
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
-import type { Logger } from "#lib/logger.ts";
+import { durableName } from "#delivery/subscription.ts";
+import type { Logger, LogFields } from "#lib/logger.ts";
 import type { Observer, Settled } from "#pipeline/observer.ts";
 
 export function createLogObserver(logger: Logger): Observer {
@@ -72,4 +73,37 @@ export function createDenialLog(logger: Logger): OnDenied {
 
 function fieldsOf({ subscription, message, attempts }: Settled): Record<string, unknown> {
   return { subscription: subscription.id, stream: message.stream, sequence: message.sequence, attempts };
+}
+
+/** What a subscription logs when it cannot run yet. */
+const WAITS = "Subscription waits";
+const INTERVAL_MS = 60_000;
+const MAX_REASONS = 1000;
+
+/** What goes on; for each subscription a logger of its own. */
+export type WaitsLog = (subscription: string, own: Logger) => Logger;
+
+/** The first that waits for a reason is logged by itself, and after a minute how many others there were. */
+export function createWaitsLog(logger: Logger, { intervalMs = INTERVAL_MS } = {}): WaitsLog {
+  const others = new Map<string, number>();
+
+  function sum(reason: string): void {
+    const subscriptions = others.get(reason) ?? 0;
+    others.delete(reason);
+    if (subscriptions > 0) logger.warn("More subscriptions wait", { subscriptions, reason });
+  }
+
+  return (subscription, own) => ({
+    ...own,
+    warn(message, fields: LogFields = {}) {
+      if (message !== WAITS) return own.warn(message, fields);
+      const reason = String(fields["reason"]).replaceAll(durableName(subscription), durableName("…"));
+      const known = others.get(reason);
+      if (known !== undefined) return void others.set(reason, known + 1);
+      own.warn(message, fields);
+      if (others.size >= MAX_REASONS) return;
+      others.set(reason, 0);
+      setTimeout(sum, intervalMs, reason).unref();
+    },
+  });
 }

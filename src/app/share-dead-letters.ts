@@ -32,3 +32,13 @@ export function shareDeadLetters(
 function keyOf(endpoints: Subscription["deadLetters"]): string {
   return JSON.stringify(endpoints);
 }
+
+/** `current`: where they go now; null: nowhere any more, and what is left goes where it began. */
+export function followDeadLetters(first: DeadLetters, current: () => DeadLetters | null): DeadLetters {
+  const now = () => current() ?? first;
+  return {
+    store: (letter, signal) => now().store(letter, signal),
+    has: (letter, signal) => now().has(letter, signal),
+    check: (signal) => now().check(signal),
+  };
+}

@@ -1,10 +1,12 @@
 // How the relay is, gathered from its parts.
 
 import type { DeliveryLogStats } from "#delivery-log/log.ts";
+import { durableName } from "#delivery/subscription.ts";
+import type { Orphan } from "#http/orphans.ts";
 import type { Status } from "#http/status.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
-import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import { NOT_PROVEN } from "#nats/bucket-mirror.ts";
+import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import type { Core } from "./core.ts";
 
 export interface StatusFacts {
@@ -62,4 +64,15 @@ function toUnusable({ registry, refusedKeys }: Core): Status["unusable"] {
     return [{ id: isOfOne ? id : key, reason: `Key ${key} of the bucket: ${NOT_PROVEN}` }];
   });
   return [...subscriptions, ...others].slice(0, MAX_UNUSABLE);
+}
+
+const PREFIX = durableName("");
+
+/** What is kept in the cluster, but cannot run here, has its consumer all the same. */
+export function toOrphans({ lag, registry }: Core): readonly Orphan[] {
+  const kept = new Set(registry.unusable().map(({ id }) => id));
+  return lag.orphans().flatMap(({ domain, stream, consumer, lag: { pending, ackPending } }) => {
+    const subscription = consumer.slice(PREFIX.length);
+    return kept.has(subscription) ? [] : { consumer, subscription, domain, stream, pending, ackPending };
+  });
 }

@@ -4,7 +4,9 @@ import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
+
 import { RelayError } from "#lib/errors.ts";
+import { sleep } from "#lib/sleep.ts";
 import { formatReport } from "./issue.ts";
 import { parseConfig, type ParsedConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
@@ -73,3 +75,39 @@ function readSecretFile(path: string): Uint8Array {
   if (found.size > MAX_SECRET_BYTES) throw new Error(`it is larger than ${MAX_SECRET_BYTES} bytes`);
   return readFileSync(path);
 }
+
+export interface SettledOptions extends LoadOptions {
+  /** Ends the wait for the second look, and the reading of key stores. */
+  readonly signal: AbortSignal;
+  readonly retryMs?: number;
+}
+
+const RETRY_MS = 1000;
+
+/**
+ * As `loadConfig`, but what is at fault is loaded once more a second later, and only the second verdict holds. A text that
+ * is the same then, and wrong in itself, is not parsed again: a large one costs much memory.
+ */
+export async function loadSettledConfig(
+  path: string,
+  { signal, retryMs = RETRY_MS, ...options }: SettledOptions,
+): Promise<Config> {
+  const first = await readText(path).catch(() => null);
+  if (first === null) {
+    await sleep(retryMs, signal);
+    return loadConfig(path, { ...options, signal });
+  }
+  const parsed = await parseFile(first, { path, signal, ...options });
+  if (parsed.kind === "valid" || !(await sleep(retryMs, signal))) return toConfig(path, parsed);
+  return toConfig(path, await parseAgain(first, { path, parsed, signal, ...options }));
+}
+
+async function parseAgain(
+  first: string,
+  { path, parsed, ...options }: LoadOptions & { readonly path: string; readonly parsed: Invalid },
+): Promise<ParsedConfig> {
+  const text = await readText(path);
+  return parsed.isOfText && text === first ? parsed : parseFile(text, { path, ...options });
+}
+
+type Invalid = Extract<ParsedConfig, { kind: "invalid" }>;

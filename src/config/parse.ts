@@ -5,9 +5,8 @@ import { checkEndpoints } from "./check-endpoints.ts";
 import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
-import { formatPath, type Issue } from "./issue.ts";
+import { formatPath, type Issue, type Path } from "./issue.ts";
 import { type JsonText, parseJson } from "./json-text.ts";
-import { listUnused } from "./not-yet.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
 import { type Config, resolveConfig } from "./resolve.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
@@ -99,4 +98,26 @@ function tidy(issues: readonly Issue[]): readonly Issue[] {
     issues.map((issue) => [`${issue.line}:${issue.column}:${issue.path}:${issue.message}`, issue]),
   );
   return [...distinct.values()].sort((left, right) => left.line - right.line || left.column - right.column);
+}
+
+/** `[]` stands for any index. */
+const NOT_YET: ReadonlySet<string> = new Set(["entrypoints[].configuration.ordering"]);
+
+/** One line for each key of the file that does nothing yet, in the order of the file. */
+export function listUnused(value: unknown): readonly string[] {
+  return findUnused(value, []).map((path) => `${formatPath(path)} does nothing yet`);
+}
+
+function findUnused(value: unknown, path: Path): Path[] {
+  if (NOT_YET.has(keyOf(path))) return [path];
+  if (Array.isArray(value))
+    return value.flatMap((item: unknown, index) => findUnused(item, [...path, index]));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => findUnused(inner, [...path, key]));
+}
+
+/** The key of a row: any index, and the flat form for the nested one. */
+function keyOf(path: Path): string {
+  const flat = path.filter((key) => key !== "entrypointConfiguration");
+  return formatPath(flat).replaceAll(/\[\d+\]/gu, "[]");
 }

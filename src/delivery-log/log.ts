@@ -11,13 +11,22 @@
 import type { DeliveryRecord } from "#delivery/record.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import { isBroken, moveAside } from "./broken-file.ts";
 import { type SyncFile, syncFile } from "./checkpoint.ts";
-import { boundToDisk, type ReadDisk, readDisk } from "./disk.ts";
 import { BATCH_RECORDS, createQueue } from "./queue.ts";
 import type { StoredRecord } from "./row.ts";
-import { type Bounds, openStore, roomFor, type Slice, type SliceQuery, type Store } from "./store.ts";
-import { createWaiters, type WaitEnd } from "./waiters.ts";
+import {
+  boundToDisk,
+  type ReadDisk,
+  readDisk,
+  isBroken,
+  moveAside,
+  type Bounds,
+  openStore,
+  roomFor,
+  type Slice,
+  type SliceQuery,
+  type Store,
+} from "./store.ts";
 
 export interface DeliveryLog {
   /** On the hot path. A record is kept as it is: it holds no secret. */
@@ -240,6 +249,46 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
       clearTimeout(trimTimer);
       waiters.close();
       closeStore();
+    },
+  };
+}
+
+export type WaitEnd = "newer" | "aborted" | "closed";
+
+export interface Waiters {
+  readonly wait: (signal: AbortSignal) => Promise<WaitEnd>;
+  wake: () => void;
+  /** Nothing comes any more. */
+  close: () => void;
+}
+
+export function createWaiters(): Waiters {
+  const waiting = new Set<(how: WaitEnd) => void>();
+  let isClosed = false;
+
+  function endAll(how: WaitEnd): void {
+    for (const end of waiting) end(how);
+  }
+
+  return {
+    wait(signal) {
+      if (isClosed) return Promise.resolve("closed");
+      if (signal.aborted) return Promise.resolve("aborted");
+      return new Promise((resolve) => {
+        const end = (how: WaitEnd) => {
+          signal.removeEventListener("abort", onAbort);
+          waiting.delete(end);
+          resolve(how);
+        };
+        const onAbort = () => end("aborted");
+        signal.addEventListener("abort", onAbort);
+        waiting.add(end);
+      });
+    },
+    wake: () => endAll("newer"),
+    close() {
+      isClosed = true;
+      endAll("closed");
     },
   };
 }

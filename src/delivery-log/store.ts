@@ -1,8 +1,22 @@
 // The records on disk: one SQLite file in WAL mode, kept below its bounds. Whatever SQLite cannot do is thrown.
 
-import { Database } from "bun:sqlite";
-import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  existsSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
 import { dirname } from "node:path";
+
+import { Database, SQLiteError } from "bun:sqlite";
+
 import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
 import { type Checkpoints, openCheckpoints, type SyncFile, writesBytesOf } from "./checkpoint.ts";
 import { type StoredRecord, toStoredRecord, toValues } from "./row.ts";
@@ -255,4 +269,59 @@ function toParameters(filter: RecordFilter): Value[] {
     filter.from?.getTime() ?? null,
     filter.to?.getTime() ?? null,
   ];
+}
+
+/** The last one is that of a table or column that is not there. */
+const BROKEN_CODES: readonly RegExp[] = [/^SQLITE_CORRUPT/u, /^SQLITE_NOTADB/u, /^SQLITE_ERROR$/u];
+
+/** Whether nothing but another file helps. */
+export function isBroken(error: unknown): boolean {
+  if (error instanceof LayoutError) return true;
+  if (!(error instanceof SQLiteError)) return false;
+  const { code = "" } = error;
+  return BROKEN_CODES.some((pattern) => pattern.test(code));
+}
+
+/** In the place of the one that was moved aside before. */
+export function moveAside(path: string): void {
+  for (const end of ["", "-wal"]) {
+    const aside = `${path}.broken${end}`;
+    rmSync(aside, { force: true });
+    if (existsSync(path + end)) renameSync(path + end, aside);
+  }
+  rmSync(`${path}-shm`, { force: true });
+}
+
+export interface Disk {
+  readonly totalBytes: number;
+  /** For users other than root. */
+  readonly freeBytes: number;
+}
+
+/** Of the file system of a directory. Throws where that cannot be told. */
+export type ReadDisk = (directory: string) => Disk;
+
+/** A disk that is small keeps a share of itself free instead. */
+const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
+const RESERVE_SHARE = 0.25;
+
+export const readDisk: ReadDisk = (directory) => {
+  const { bsize, blocks, bavail } = statfsSync(directory);
+  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+};
+
+/** `bounds`, lowered to what the log at `path` has and what it may still take. Never throws: a disk that is not there sets none. */
+export function boundToDisk(path: string, bounds: Bounds, read: ReadDisk): Bounds {
+  try {
+    const { totalBytes, freeBytes } = read(dirname(path));
+    const reserve = Math.min(MAX_RESERVE_BYTES, totalBytes * RESERVE_SHARE);
+    const used = sizeOf(path) + sizeOf(`${path}-wal`) + sizeOf(`${path}-shm`);
+    return { ...bounds, maxBytes: Math.max(0, Math.min(bounds.maxBytes, used + freeBytes - reserve)) };
+  } catch {
+    return bounds;
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

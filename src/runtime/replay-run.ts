@@ -1,6 +1,7 @@
 // One replay at work: takes the letters in turn, sends each, removes what was delivered, replaces what failed.
 
 import { meetsFilter } from "#delivery/letter.ts";
+import { type ReplayLetter, toReplayLetter } from "#delivery/replay-letter.ts";
 import {
   mayHaveArrived,
   type ReplayCounts,
@@ -9,14 +10,16 @@ import {
   type SkippedCounts,
   toLetterFilter,
 } from "#delivery/replay.ts";
-import { type ReplayLetter, toReplayLetter } from "#delivery/replay-letter.ts";
-import { concurrencyOf, type DeadLetterEndpoint, type Subscription } from "#delivery/subscription.ts";
-import { createLimiter } from "#lib/limiter.ts";
+import {
+  concurrencyOf,
+  type DeadLetterEndpoint,
+  type Subscription,
+  isOrdered,
+} from "#delivery/subscription.ts";
+import { createLimiter, type Limiter } from "#lib/limiter.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#nats/replay-letters.ts";
-import { createOrder } from "./replay-order.ts";
-import { createPace } from "./replay-pace.ts";
 import type { Removals } from "./replay-removals.ts";
 import { claimLetter, type FailedLetter, keepFailed, readLetter, removeLetter } from "./replay-settle.ts";
 import { type Found, keyOf, openReplaySource, type ReplaySource } from "./replay-source.ts";
@@ -240,4 +243,29 @@ interface Taken {
 
 function skip(reason: keyof SkippedCounts | null): Judged {
   return { kind: "skip", reason };
+}
+
+/** Waits until the next one may go; who goes releases. Null: `signal` aborted. */
+export function createOrder(
+  signal: AbortSignal,
+): (subscription: Subscription) => Promise<{ readonly release: () => void } | null> {
+  const lines = new Map<string, Limiter>();
+  return async ({ id, qos }) => {
+    if (!isOrdered(qos)) return { release: () => undefined };
+    const line = lines.get(id) ?? createLimiter(1);
+    lines.set(id, line);
+    return (await line.acquire(signal)) ? line : null;
+  };
+}
+
+/** Waits until the next one may begin; null: at once. False: `signal` aborted. */
+export function createPace(perSecond: number | null): (signal: AbortSignal) => Promise<boolean> {
+  let nextAt = 0;
+  return async (signal) => {
+    if (perSecond === null) return true;
+    const now = performance.now();
+    const waitMs = nextAt - now;
+    nextAt = Math.max(nextAt, now) + 1000 / perSecond;
+    return waitMs <= 0 || sleep(waitMs, signal);
+  };
 }

@@ -6,6 +6,7 @@
 // The record says what is to be; a relay that dies leaves it, and the next one goes on from its cursors.
 
 import { randomUUID } from "node:crypto";
+
 import {
   commandReplay,
   isEnded,
@@ -27,9 +28,8 @@ import {
   type RecordsBucket,
 } from "./replay-records.ts";
 import { createRemovals, type RemovalsOptions } from "./replay-removals.ts";
-import { createSchedule } from "./replay-schedule.ts";
-import { endpointsFor } from "./replay-scope.ts";
 import { type ReplayEnd, type ReplayRun, startReplayRun } from "./replay-run.ts";
+import { createSchedule } from "./replay-schedule.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface Replays {
@@ -233,4 +233,18 @@ function toEnd(record: ReplayRecord, end: ReplayEnd | null): ReplayRecord {
 
 function toFields(end: ReplayEnd): { readonly end: string; readonly reason?: string } {
   return end.kind === "failed" ? { end: end.kind, reason: end.reason } : { end: end.kind };
+}
+
+/** Those of the subscription that it is about, else all; each once. */
+export function endpointsFor(
+  { filter }: ReplayRequest,
+  { find, all }: { find: Runtime["find"]; all: readonly DeadLetterEndpoint[] },
+): readonly DeadLetterEndpoint[] {
+  const only = filter.subscription === null ? null : find(filter.subscription);
+  const distinct = new Map<string, DeadLetterEndpoint>();
+  for (const endpoint of only?.subscription.deadLetters ?? all) {
+    const key = JSON.stringify([endpoint.domain, endpoint.stream, endpoint.subject]);
+    if (!distinct.has(key)) distinct.set(key, endpoint);
+  }
+  return [...distinct.values()];
 }

@@ -1,6 +1,7 @@
 // Tells systemd how the relay is, as sd_notify(3) has it: datagrams to the socket that NOTIFY_SOCKET names, without a helper process.
 
 import { dlopen, type Pointer, read } from "bun:ffi";
+
 import { messageOf } from "#lib/errors.ts";
 
 export interface Notify {
@@ -112,4 +113,16 @@ function toBytes(fields: Readonly<Record<string, string | number | bigint>>): Ui
     ([name, value]) => `${name}=${String(value).replaceAll(/\s*\n\s*/g, " ")}`,
   );
   return Buffer.from(lines.join("\n"));
+}
+
+const FEEDS_PER_PERIOD = 3;
+
+/** Null: nobody watches, or another process is meant. */
+export function watchdogIntervalMs(
+  env: Readonly<Record<string, string | undefined>>,
+  { pid }: { readonly pid: number },
+): number | null {
+  const periodMs = Number(env["WATCHDOG_USEC"]) / 1000;
+  const isMeant = env["WATCHDOG_PID"] === undefined || Number(env["WATCHDOG_PID"]) === pid;
+  return isMeant && periodMs >= FEEDS_PER_PERIOD ? Math.floor(periodMs / FEEDS_PER_PERIOD) : null;
 }

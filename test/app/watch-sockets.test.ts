@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { listenSocket } from "#app/listen.ts";
-import { watchSockets } from "#app/watch-sockets.ts";
+import { watchSockets } from "#app/listeners.ts";
 import { createRecordingLogger } from "../support/nats.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 

@@ -4,8 +4,7 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "#config/load.ts";
-import { loadSettledConfig } from "#config/load-settled.ts";
+import { loadSettledConfig, loadConfig } from "#config/load.ts";
 import { eventually } from "../support/eventually.ts";
 import { FILE, withDelivery } from "./parse-for-test.ts";
 

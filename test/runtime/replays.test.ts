@@ -6,7 +6,7 @@ import { initialStatus, type SubscriptionStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { type Bucket, openBucket } from "#nats/bucket.ts";
 import { createLeases, type Lease } from "#runtime/replay-lease.ts";
-import { createPace } from "#runtime/replay-pace.ts";
+import { createPace } from "#runtime/replay-run.ts";
 import { createReplayRecords } from "#runtime/replay-records.ts";
 import { createSchedule } from "#runtime/replay-schedule.ts";
 import type { RunningSubscription } from "#runtime/running.ts";

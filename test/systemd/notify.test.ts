@@ -2,8 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { openNotify } from "#systemd/notify.ts";
-import { watchdogIntervalMs } from "#systemd/watchdog.ts";
+import { watchdogIntervalMs, openNotify } from "#systemd/notify.ts";
 import { openNotifySocket } from "../support/notify-socket.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 

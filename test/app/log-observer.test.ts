@@ -1,7 +1,7 @@
 // Many subscriptions that wait for one reason make one line, and one more that says how many they are.
 
 import { expect, test } from "bun:test";
-import { createWaitsLog } from "#app/waits-log.ts";
+import { createWaitsLog } from "#app/log-observer.ts";
 import { withFields } from "#lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
 import { createRecordingLogger } from "../support/nats.ts";
