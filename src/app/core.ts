@@ -1,50 +1,44 @@
 // The part of a relay that consumes and delivers: NATS, the states of the cluster, and the subscriptions.
 
 import { join } from "node:path";
-import { openCallback } from "#callback/client.ts";
 import type { Config } from "#config/resolve.ts";
 import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
-import { concurrencyOf, durableName, isOrdered, type Subscription } from "#delivery/subscription.ts";
+import { durableName } from "#delivery/subscription.ts";
 import type { Registry } from "#http/registry.ts";
-import { type Logger, withFields } from "#lib/logger.ts";
+import type { Logger } from "#lib/logger.ts";
 import { openBucket } from "#nats/bucket.ts";
 import { createBucketSeal } from "#nats/bucket-seal.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
-import { alignConsumer, makeConsumer } from "#nats/consumer.ts";
-import { moveConsumer } from "#nats/consumer-move.ts";
+import { makeConsumer } from "#nats/consumer.ts";
 import { toConsumerSettings } from "#nats/consumer-config.ts";
-import { readConsumer } from "#nats/consumer-info.ts";
-import { type DeadLetters, openDeadLetters } from "#nats/dead-letters.ts";
+import { openDeadLetters } from "#nats/dead-letters.ts";
 import { publishEvent } from "#nats/events.ts";
 import { type Lag, watchLag } from "#nats/lag.ts";
 import { openLetterSeal } from "#nats/letter-seal.ts";
 import { type Letters, openLetters } from "#nats/letters.ts";
 import { watchMajority } from "#nats/majority.ts";
-import { startPump } from "#nats/pump.ts";
 import { openReplayLetters } from "#nats/replay-letters.ts";
 import { settlesWithin } from "#nats/settles-within.ts";
 import { createSealer } from "#nats/sealing.ts";
 import { readMostReplicas } from "#nats/stream.ts";
-import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
-import { createPipeline } from "#pipeline/pipeline.ts";
 import { createHolds } from "#runtime/holds.ts";
 import type { Progress } from "#runtime/progress.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import { type Replays, startReplays } from "#runtime/replays.ts";
 import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
-import type { SubscriptionParts } from "#runtime/subscription.ts";
 import type { Applications } from "#http/applications.ts";
 import { createApiSubscriptions } from "./api-subscriptions.ts";
 import { createApplications } from "./applications.ts";
 import { createClearAway } from "./clear-away.ts";
-import { followDeadLetters, shareDeadLetters } from "./share-dead-letters.ts";
+import { createParts } from "./parts.ts";
+import { shareDeadLetters } from "./share-dead-letters.ts";
 import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry } from "./registry.ts";
 import { createStateChanges } from "./state-changes.ts";
 import { createStatesWait } from "./wait-for-states.ts";
-import { createWaitsLog, createDenialLog } from "./log-observer.ts";
+import { createWaitsLog } from "./log-observer.ts";
 
 export interface Core {
   readonly connection: Connection;
@@ -118,7 +112,6 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     { holds, onChanged },
   );
   const openCallbacks = createOpenCallbacks();
-  const waitsLog = createWaitsLog(logger);
   const sealer = state.key === null ? null : createSealer(state.key);
   const seal = openLetterSeal({ bucket, sealer, path: join(state.directory, "letters.key"), logger });
   const deadLetters = shareDeadLetters((endpoints) =>
@@ -138,56 +131,20 @@ export function startCore(initial: Config, options: CoreOptions): Core {
 
   /** Null while its first subscriptions start, which ask for what they belong to already. */
   let started: Runtime | null = null;
-
-  function partsFor(subscription: Subscription): SubscriptionParts {
-    const own = waitsLog(subscription.id, withFields(logger, { subscription: subscription.id }));
-    return {
-      connected: connection.ready,
-      isConnected: () => connection.isConnected,
-      reconnects: () => connection.status().reconnects,
-      pausedUntil: () => lag.pausedUntil(subscription),
-      lastContactAt: connection.lastContactAt,
-      alignConsumer: (settings, options) => alignConsumer(connection, settings, options),
-      makeConsumer: (settings, options) => makeConsumer(connection, settings, options),
-      readConsumer: ({ source: { domain, stream }, durable }) =>
-        readConsumer(connection, { domain, stream, durable }),
-      followConsumer: ({ source: { domain, stream }, durable }, take) =>
-        lag.follow({ domain, stream, durable }, take),
-      startPump: (settings, handlers) =>
-        startPump(connection, { ...settings, ...handlers, pumps: () => runtime.size, logger: own }),
-      openGuard: ({ id, qos }) =>
-        openGuard(guardPath(id), {
-          isPrompt: isOrdered(qos),
-          needsFile: qos === "AT_MOST_ONCE",
-          logger: own,
-        }),
-      openCallback: (wanted) =>
-        openCallbacks.keep(
-          wanted.id,
-          progress.watch(
-            openCallback(wanted.callback, {
-              connections: concurrencyOf(wanted),
-              onDenied: createDenialLog(own),
-            }),
-            wanted.callback.readTimeoutMs,
-          ),
-        ),
-      createPipeline,
-      status: states.of(subscription.id, subscription.isPaused ? "PAUSED" : "ACCEPTED", {
-        application: () => (started?.wanted(subscription.id) ?? subscription).application,
-      }),
-      moveConsumer: (settings, start) => moveConsumer(connection, settings, start),
-      deadLetters: lettersOf(subscription),
-      observer,
-      logger: own,
-    };
-  }
-
-  function lettersOf(subscription: Subscription): DeadLetters | null {
-    const first = deadLetters.of(subscription);
-    if (first === null) return null;
-    return followDeadLetters(first, () => deadLetters.of(runtime.wanted(subscription.id) ?? subscription));
-  }
+  const partsFor = createParts({
+    connection,
+    states,
+    deadLetters,
+    openCallbacks,
+    waitsLog: createWaitsLog(logger),
+    progress,
+    observer,
+    logger,
+    guardPath,
+    lag: () => lag,
+    pumps: () => runtime.size,
+    wanted: (id) => started?.wanted(id) ?? null,
+  });
 
   const majority = watchMajority(connection, {
     consumers: () =>
