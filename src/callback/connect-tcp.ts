@@ -1,59 +1,52 @@
-// A TCP connection to a host: to each of its addresses, the next when one fails or is slow; the first that is up wins.
+// TCP to a host: to each of its addresses, the next when one fails or is slow; the first that is up wins.
 
-import { lookup } from "node:dns";
 import { connect, isIPv6, type Socket } from "node:net";
 
 import { CLOSED } from "./exception.ts";
-import type { OpenedSockets } from "./opened-sockets.ts";
 
-export interface Destination {
-  /** A name or an address, without brackets. */
-  readonly host: string;
-  readonly port: number;
+/** What one dial has opened, so that all of it can be closed at once. */
+export interface OpenedSockets {
+  /**
+   * Adds a socket; it is closed at once if the dial is over. Its `error` listener stays for good: an error that comes
+   * late and finds none ends the process.
+   */
+  readonly own: <T extends Socket>(socket: T) => T;
+  /** The dial has failed or was given up. */
+  readonly destroyAll: () => void;
+  /** Aborts with it. */
+  readonly signal: AbortSignal;
 }
 
-export type TcpEnd =
+export function createOpenedSockets(): OpenedSockets {
+  const sockets = new Set<Socket>();
+  const over = new AbortController();
+
+  return {
+    own(socket) {
+      socket.on("error", () => {});
+      socket.once("close", () => sockets.delete(socket));
+      if (over.signal.aborted) socket.destroy();
+      else sockets.add(socket);
+      return socket;
+    },
+    destroyAll() {
+      over.abort();
+      for (const socket of sockets) socket.destroy();
+    },
+    signal: over.signal,
+  };
+}
+
+/** What came of one step of a dial. */
+export type StepEnd =
   | { readonly kind: "connected"; readonly socket: Socket }
-  /** None of its addresses may be dialled; `address` is the first of them. */
-  | { readonly kind: "denied"; readonly address: string }
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** "Connection Attempt Delay" of RFC 8305. */
 const NEXT_AFTER_MS = 250;
 const MAX_ADDRESSES = 10;
 
-/**
- * Looks the name up each time, as the system does (`/etc/hosts` too), and dials the very addresses that `isAllowed` has
- * seen. Ends when the sockets are destroyed, or soon after.
- */
-export async function connectToHost(
-  { host, port }: Destination,
-  {
-    isAllowed,
-    sockets,
-  }: { readonly isAllowed: (address: string) => boolean; readonly sockets: OpenedSockets },
-): Promise<TcpEnd> {
-  const found = await lookUp(host);
-  if (!Array.isArray(found)) return { kind: "failed", error: found };
-  if (sockets.areDestroyed) return { kind: "failed", error: CLOSED };
-  const allowed = found.filter(isAllowed);
-  const [denied = ""] = found;
-  if (allowed.length === 0) return { kind: "denied", address: denied };
-  return connectToFirst(inTurn(allowed).slice(0, MAX_ADDRESSES), { port, sockets });
-}
-
-/** The addresses, or the error. */
-function lookUp(host: string): Promise<readonly string[] | Error> {
-  return new Promise((resolve) => {
-    lookup(host, { all: true }, (error, found) => {
-      resolve(error ?? (found.length === 0 ? NO_ADDRESS : found.map(({ address }) => address)));
-    });
-  });
-}
-
-const NO_ADDRESS = Object.assign(new Error("No address"), { code: "ENODATA" });
-
-/** In the order of the resolver, but so that IPv6 and IPv4 take turns (RFC 8305, 4): one of them may lead nowhere. */
+/** In the order given, but so that IPv6 and IPv4 take turns (RFC 8305, 4): one of them may lead nowhere. */
 export function inTurn(addresses: readonly string[]): string[] {
   const [first = ""] = addresses;
   const isLikeFirst = (address: string) => isIPv6(address) === isIPv6(first);
@@ -65,18 +58,18 @@ export function inTurn(addresses: readonly string[]): string[] {
   ]);
 }
 
-/** `addresses`: not names, one at least. */
+/** `addresses`: not names, one at least. Ends when the sockets are destroyed, or soon after. */
 export function connectToFirst(
   addresses: readonly string[],
   { port, sockets }: { readonly port: number; readonly sockets: OpenedSockets },
-): Promise<TcpEnd> {
+): Promise<StepEnd> {
   return new Promise((resolve) => {
-    const waiting = [...addresses];
+    const waiting = inTurn(addresses).slice(0, MAX_ADDRESSES);
     const trying = new Set<Socket>();
     const errors: unknown[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
 
-    const end = (result: TcpEnd) => {
+    const end = (result: StepEnd) => {
       clearTimeout(timer);
       waiting.length = 0;
       for (const socket of trying) socket.destroy();
@@ -90,7 +83,7 @@ export function connectToFirst(
     const fail = (socket: Socket, error: unknown) => {
       if (!trying.delete(socket)) return;
       errors.push(error);
-      if (sockets.areDestroyed || (waiting.length === 0 && trying.size === 0)) {
+      if (sockets.signal.aborted || (waiting.length === 0 && trying.size === 0)) {
         end({ kind: "failed", error: tellingOf(errors) });
         return;
       }

@@ -1,21 +1,34 @@
 // One connection to the callback: its address, TCP, a proxy, TLS, in turn, under one exact deadline.
 
-import { isIP, type Socket } from "node:net";
+import { isIP, isIPv4, type Socket } from "node:net";
 
 import { createAddressCheck } from "#delivery/address.ts";
-import type { Route } from "#delivery/callback.ts";
+import type { Proxy, Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
-import { connectToHost, type Destination } from "./connect-tcp.ts";
-import { type Dialled, toFailed } from "./dialled.ts";
-import { toConnectException, toDeniedException, toException, toProxyException } from "./exception.ts";
+import { NameError, resolveHost } from "#lib/resolver.ts";
+import { connectToFirst, createOpenedSockets, type OpenedSockets } from "./connect-tcp.ts";
+import {
+  toConnectException,
+  toConnectReason,
+  toDeniedException,
+  toException,
+  toProxyException,
+  toTlsException,
+} from "./exception.ts";
+import { startConnect } from "./http-connect.ts";
 import { ownAddresses } from "./own-addresses.ts";
-import { createOpenedSockets, type OpenedSockets } from "./opened-sockets.ts";
-import { openTunnel } from "./proxy-tunnel.ts";
-import { createTlsStep } from "./tls-step.ts";
+import { type HandshakeStep, shakeHands } from "./proxy-handshake.ts";
+import { type Destination, startSocks4, startSocks5 } from "./socks.ts";
+import { createTlsHandshake } from "./tls.ts";
 
 /** Calls `onEnd` once, later, unless the returned function is called first: that gives the connection up. */
 export type Dial = (onEnd: (dialled: Dialled) => void) => () => void;
+
+/** Nothing was read from the socket. */
+export type Dialled =
+  | { readonly kind: "connected"; readonly socket: Socket }
+  | { readonly kind: "failed"; readonly exception: Exception };
 
 export interface DialSettings {
   readonly url: URL;
@@ -26,7 +39,15 @@ export interface DialSettings {
 
 export type OnDenied = (denied: { readonly host: string; readonly address: string }) => void;
 
+/** One dial under way. */
+interface Course {
+  readonly sockets: OpenedSockets;
+  step: "look-up" | "proxy" | "host";
+}
+
 const KEEP_ALIVE_PROBE_MS = 60_000;
+/** Of the connect timeout. */
+const OWN_LOOK_UP_SHARE = 0.3;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
 export function createDial({ url, route, onDenied = () => undefined }: DialSettings): Dial {
@@ -36,37 +57,89 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
   const { host } = destination;
   const proxy = proxyFor(url, route.proxy);
   const isAllowed = createAddressCheck(route.addresses, ownAddresses);
-  const secure = url.protocol === "https:" ? createTlsStep(route.tls, { host, address }) : null;
+  const secure = url.protocol === "https:" ? createTlsHandshake(route.tls, host) : null;
 
-  async function connect(sockets: OpenedSockets): Promise<Dialled> {
+  async function connect(course: Course): Promise<Dialled> {
     // A name is the proxy's to resolve; an address is known here.
     if (isIP(host) !== 0 && !isAllowed(host)) return toFailed(toDeniedException(address, host));
-    if (proxy !== null) {
-      return openTunnel({ proxy, destination, address, isTls: secure !== null }, sockets);
-    }
-    const reached = await connectToHost(destination, { isAllowed, sockets });
-    switch (reached.kind) {
-      case "connected":
-        return reached;
-      case "denied":
-        onDenied({ host, address: reached.address });
-        return toFailed(toDeniedException(address, null));
-      case "failed":
-        return toFailed(toConnectException(reached.error, address));
+    const reached = await (proxy === null ? reachHost(course) : reachProxy(proxy, course));
+    if (reached.kind === "failed" || secure === null) return reached;
+    course.step = "host";
+    const secured = await secure(reached.socket, course.sockets);
+    return secured.kind === "connected" ? secured : toFailed(toTlsException(secured.error, address));
+  }
+
+  async function reachHost(course: Course): Promise<Dialled> {
+    const found = await lookUp(host, course);
+    if (found instanceof NameError)
+      return toFailed(toException("dns", `Cannot reach ${address}: ${found.reason}`));
+    const allowed = found.filter(isAllowed);
+    if (allowed.length === 0) return toDenied(found);
+    const { port } = destination;
+    const reached = await connectToFirst(allowed, { port, sockets: course.sockets });
+    return reached.kind === "connected" ? reached : toFailed(toConnectException(reached.error, address));
+  }
+
+  function toDenied([denied = ""]: readonly string[]): Dialled {
+    onDenied({ host, address: denied });
+    return toFailed(toDeniedException(address, null));
+  }
+
+  /** Every failure but a denied address is the proxy's: an exception with the code `proxy`. */
+  async function reachProxy(through: Proxy, course: Course): Promise<Dialled> {
+    const fail = (reason: string) => toFailed(toProxyException(address, { proxy: through, reason }));
+    const known = through.type === "socks4" ? await findIpv4(course) : [];
+    const allowed = known.filter(isAllowed);
+    if (known.length > 0 && allowed.length === 0) return toDenied(known);
+    const found = await lookUp(through.host, course);
+    if (found instanceof NameError) return fail(`cannot be reached: ${found.reason}`);
+    const reached = await connectToFirst(found, { port: through.port, sockets: course.sockets });
+    if (reached.kind === "failed") return fail(`cannot be reached: ${toConnectReason(reached.error)}`);
+    const first = startHandshake(through, allowed[0] ?? host);
+    if (first === null) return reached;
+    const end = await shakeHands(reached.socket, first);
+    if (end.kind === "refused") return fail(end.reason);
+    if (end.early.length > 0) reached.socket.unshift(end.early);
+    return reached;
+  }
+
+  /** SOCKS 4 takes addresses. Empty: none was found in time, so that the proxy is given the name (SOCKS 4a). */
+  async function findIpv4({ sockets }: Course): Promise<readonly string[]> {
+    if (isIP(host) !== 0) return [];
+    const late = AbortSignal.timeout(Math.ceil(timeoutMs * OWN_LOOK_UP_SHARE));
+    try {
+      const found = await resolveHost(host, AbortSignal.any([sockets.signal, late]));
+      return found.filter(isIPv4);
+    } catch {
+      return [];
     }
   }
 
-  function toLateException(isAtProxy: boolean): Exception {
+  /** Null: what is sent to an HTTP proxy names the callback itself, so that there is nothing to ask for. */
+  function startHandshake(through: Proxy, asked: string): HandshakeStep | null {
+    const { port } = destination;
+    switch (through.type) {
+      case "http":
+        return secure === null ? null : startConnect(through, address);
+      case "socks4":
+        return startSocks4(through, { host: asked, port });
+      case "socks5":
+        return startSocks5(through, destination);
+    }
+  }
+
+  function toLateException(step: Course["step"]): Exception {
     const reason = `no connection within ${timeoutMs} ms`;
-    if (!isAtProxy || proxy === null)
+    if (step === "host" || proxy === null) {
       return toException("connect-timeout", `Cannot reach ${address}: ${reason}`);
+    }
     return toProxyException(address, { proxy, reason: `gave ${reason}` });
   }
 
   return (onEnd) => {
     const sockets = createOpenedSockets();
+    const course: Course = { sockets, step: proxy === null ? "host" : "proxy" };
     let hasEnded = false;
-    let isAtProxy = proxy !== null;
 
     const end = (dialled: Dialled | null) => {
       if (hasEnded) return;
@@ -75,14 +148,12 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
       if (dialled?.kind !== "connected") sockets.destroyAll();
       if (dialled !== null) onEnd(dialled);
     };
-    const run = async () => {
-      const connected = await connect(sockets);
-      isAtProxy = false;
-      if (connected.kind === "failed" || secure === null || hasEnded) return connected;
-      return secure(connected.socket, sockets);
-    };
-    const timer = setTimeout(() => end(toFailed(toLateException(isAtProxy))), timeoutMs);
-    run().then(
+    const timer = setTimeout(() => {
+      // A look-up ends by it with an exception of its own: what it waits for.
+      if (course.step === "look-up") sockets.destroyAll();
+      else end(toFailed(toLateException(course.step)));
+    }, timeoutMs);
+    connect(course).then(
       (dialled) => {
         if (dialled.kind === "connected") tune(dialled.socket);
         end(dialled);
@@ -91,6 +162,23 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     );
     return () => end(null);
   };
+}
+
+async function lookUp(name: string, course: Course): Promise<readonly string[] | NameError> {
+  const { step } = course;
+  course.step = "look-up";
+  try {
+    return await resolveHost(name, course.sockets.signal);
+  } catch (error) {
+    if (error instanceof NameError) return error;
+    throw error;
+  } finally {
+    course.step = step;
+  }
+}
+
+function toFailed(exception: Exception): Dialled {
+  return { kind: "failed", exception };
 }
 
 function tune(socket: Socket): void {

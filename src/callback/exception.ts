@@ -22,15 +22,6 @@ export function toException(code: ExceptionCode, error: string): Exception {
   return { kind: "exception", code, error };
 }
 
-const DNS_REASONS: Readonly<Record<string, string>> = {
-  ENOTFOUND: "name not found",
-  ENODATA: "name has no address",
-  EAI_AGAIN: "name server did not answer",
-  EAI_FAIL: "name server failed",
-  ESERVFAIL: "name server failed",
-  ETIMEOUT: "name server did not answer",
-};
-
 const CONNECT_REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "connection reset",
@@ -43,40 +34,55 @@ const CONNECT_REASONS: Readonly<Record<string, string>> = {
   EPERM: "not permitted",
 };
 
+const UNKNOWN_AUTHORITY = "certificate is from an unknown authority";
+const OLD_TLS = "it speaks neither TLS 1.2 nor 1.3";
+const NOT_ACCEPTED = "it does not accept the client certificate";
+const NOTHING_IN_COMMON = "it has no cipher, key exchange or signature algorithm in common with Relay";
+
 const TLS_REASONS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "certificate has expired",
   CERT_NOT_YET_VALID: "certificate is not valid yet",
   DEPTH_ZERO_SELF_SIGNED_CERT: "certificate is self-signed",
-  SELF_SIGNED_CERT_IN_CHAIN: "certificate is from an unknown authority",
-  UNABLE_TO_GET_ISSUER_CERT: "certificate is from an unknown authority",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "certificate is from an unknown authority",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate is from an unknown authority",
-  CERT_SIGNATURE_FAILURE: "certificate is not signed by the authority that it names",
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  CERT_SIGNATURE_FAILURE:
+    "certificate has a wrong signature, or one of an algorithm that Relay does not accept, such as MD5",
+  INVALID_PURPOSE: "certificate is not meant for a server, or not issued by an authority",
+  INVALID_CA: "certificate is not issued by an authority",
+  PATH_LENGTH_EXCEEDED: "certificate has more authorities above it than they allow",
   ERR_TLS_CERT_ALTNAME_INVALID: "certificate is for another name",
   ECONNRESET: "connection closed in the TLS handshake",
+  SPOKE_FIRST: "it spoke before it was asked",
   ERR_BORINGSSL: "a certificate or key given for it cannot be read",
   ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: "it speaks no version of TLS in use",
+  ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
+  HELLO_REFUSED: NOTHING_IN_COMMON,
+  ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY: NOTHING_IN_COMMON,
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: "it does not speak HTTP/1.1",
+  ERR_SSL_TLSV1_ALERT_UNRECOGNIZED_NAME: "it does not know this host name",
+  ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR: "it had an error of its own in the handshake",
   ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED: "it demands a client certificate",
+  ERR_SSL_SSLV3_ALERT_NO_CERTIFICATE: "it demands a client certificate",
   ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: "it refused the handshake; it may demand a client certificate",
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: "it does not accept the client certificate, or demands one",
-  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: "it does not accept the client certificate",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: "it does not accept the client certificate: revoked",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "it does not accept the client certificate: expired",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "it does not accept the client certificate",
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: "it does not accept the client certificate: unknown authority",
-  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: "it does not accept the client certificate: access denied",
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: `${NOT_ACCEPTED}, or demands one`,
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: `${NOT_ACCEPTED}, or demands one`,
+  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: NOT_ACCEPTED,
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: `${NOT_ACCEPTED}: revoked`,
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: `${NOT_ACCEPTED}: expired`,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: `${NOT_ACCEPTED}: unknown authority`,
+  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: `${NOT_ACCEPTED}: access denied`,
 };
 
-/** An error of name resolution or of the TCP connection to `address`. */
+/** An error of the TCP connection to `address`. */
 export function toConnectException(error: unknown, address: string): Exception {
-  const code = DNS_REASONS[codeOf(error)] === undefined ? "connect" : "dns";
-  return toException(code, `Cannot reach ${address}: ${toConnectReason(error)}`);
+  return toException("connect", `Cannot reach ${address}: ${toConnectReason(error)}`);
 }
 
 export function toConnectReason(error: unknown): string {
-  const code = codeOf(error);
-  return DNS_REASONS[code] ?? CONNECT_REASONS[code] ?? reasonOf(error);
+  return CONNECT_REASONS[codeOf(error)] ?? reasonOf(error);
 }
 
 /** `denied`: an address that was called as such; what a name stands for is not told to whoever only knows the name. */
@@ -95,8 +101,16 @@ export function toProxyException(
 }
 
 export function toTlsException(error: unknown, address: string): Exception {
-  const reason = TLS_REASONS[codeOf(error)] ?? reasonOf(error);
+  const reason = TLS_REASONS[codeOf(error)] ?? handshakeReason(error);
   return toException("tls", `Cannot reach ${address} by TLS: ${reason}`);
+}
+
+/** Rare ones keep the words of the TLS library. */
+function handshakeReason(error: unknown): string {
+  const [, alert, words] = /^ERR_SSL_(?:SSLV3_|TLSV1_)?(ALERT_)?(\w+)/u.exec(codeOf(error)) ?? [];
+  if (words === undefined) return reasonOf(error);
+  const who = alert === undefined ? "the handshake failed" : "it broke off the handshake";
+  return `${who}: ${words.toLowerCase().replaceAll("_", " ")}`;
 }
 
 /** An error after the connection was up. */

@@ -1,6 +1,7 @@
 // How an HTTP proxy is asked for a tunnel: CONNECT, RFC 9110, 9.3.6.
 
 import type { Proxy } from "#delivery/callback.ts";
+import { VERSION } from "#lib/version.ts";
 import { type HandshakeStep, MORE } from "./proxy-handshake.ts";
 import { proxyAuthorization } from "./target.ts";
 
@@ -10,6 +11,7 @@ export function startConnect(proxy: Proxy, authority: string): HandshakeStep {
   const lines = [
     `CONNECT ${authority} HTTP/1.1`,
     `Host: ${authority}`,
+    `User-Agent: relay/${VERSION}`,
     ...(credentials === null ? [] : [`Proxy-Authorization: ${credentials}`]),
     "",
     "",
@@ -29,7 +31,7 @@ const HEAD_END = /\r?\n\r?\n/u;
 /** Tinyproxy answers 401 to wrong credentials, although that is not a proxy's to say. */
 const UNAUTHENTICATED: ReadonlySet<number> = new Set([401, 407]);
 
-/** There is no body after a 200, whatever its headers say. */
+/** There is no body after a 2xx, whatever its headers say. */
 function hearAnswer(received: Buffer, refusal: string): HandshakeStep {
   const text = received.toString("latin1");
   const isHttp = text.startsWith(START.slice(0, text.length));
@@ -40,7 +42,7 @@ function hearAnswer(received: Buffer, refusal: string): HandshakeStep {
   if (code === undefined) return { kind: "refused", reason: "does not speak HTTP" };
   const status = Number(code);
   const used = head.index + head[0].length;
-  if (status === 200) return { kind: "done", used };
+  if (status >= 200 && status < 300) return { kind: "done", used };
   // An interim answer: another one follows.
   if (status < 200) {
     return { kind: "say", bytes: NOTHING, used, hear: (rest) => hearAnswer(rest, refusal) };

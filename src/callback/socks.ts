@@ -1,11 +1,16 @@
-// How a SOCKS proxy is asked for a tunnel: SOCKS 4 and 4a, and 5 (RFC 1928, 1929). Names go to the proxy as they are.
+// How a SOCKS proxy is asked for a tunnel: SOCKS 4 and 4a, and 5 (RFC 1928, 1929).
 
 import { isIP, isIPv4 } from "node:net";
 
 import type { Proxy } from "#delivery/callback.ts";
 import { parseAddress } from "#delivery/ip-range.ts";
-import type { Destination } from "./connect-tcp.ts";
 import { type HandshakeStep, MORE } from "./proxy-handshake.ts";
+
+export interface Destination {
+  /** A name or an address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
 
 const MAX_TEXT_BYTES = 255;
 const CONNECT = 1;

@@ -6,7 +6,6 @@
 //   any --close--> closed
 
 import {
-  connect,
   createInbox,
   type NatsConnection,
   PermissionViolationError,
@@ -21,7 +20,7 @@ import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { ackOwnerOf } from "./ack-subject.ts";
 import { createContact } from "./contact.ts";
 import { createRequests, type Requests } from "./requests.ts";
-import { type NatsSettings, toConnectionOptions } from "./settings.ts";
+import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "./settles-within.ts";
 
 export interface ConnectionStatus {

@@ -4,11 +4,16 @@ import {
   type Authenticator,
   type ConnectionOptions,
   credsAuthenticator,
+  type NatsConnection,
+  NatsConnectionImpl,
   nkeyAuthenticator,
+  setTransportFactory,
   type TlsOptions,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
+import { NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
+import { resolveHost } from "#lib/resolver.ts";
 
 export type NatsAuth =
   | { readonly kind: "none" }
@@ -40,6 +45,15 @@ const RECONNECT_WAIT_MS = 1000;
 const RECONNECT_JITTER_MS = 250;
 const PING_INTERVAL_MS = 20_000;
 const MAX_PINGS_OUT = 2;
+
+/** As the library's own `connect`, but that one looks names up by getaddrinfo, of which `resolveHost` runs one at a time. */
+export function connect(options: ConnectionOptions): Promise<NatsConnection> {
+  setTransportFactory({
+    factory: () => new NodeTransport(),
+    dnsResolveFn: async (host) => [...(await resolveHost(host, AbortSignal.timeout(DIAL_TIMEOUT_MS)))],
+  });
+  return NatsConnectionImpl.connect(options);
+}
 
 /** Without `waitOnFirstConnect`: a first connect that fails must be seen, so it is repeated outside of the library. */
 export function toConnectionOptions(settings: NatsSettings): ConnectionOptions {

@@ -2,8 +2,7 @@
 
 import { expect, test } from "bun:test";
 
-import { createDial } from "#callback/connector.ts";
-import type { Dialled } from "#callback/dialled.ts";
+import { createDial, type Dialled } from "#callback/connector.ts";
 import type { AddressRules, Proxy } from "#delivery/callback.ts";
 import { startReceiver, startTcpReceiver } from "../support/receiver.ts";
 import { toProxy } from "../support/proxies.ts";
@@ -84,7 +83,7 @@ test("send() tells a denied address, having sent nothing", async () => {
 });
 
 test.each(["http", "socks4", "socks5"] as const)(
-  "createDial() checks an address, but neither a name nor the proxy's own, through a proxy %s",
+  "createDial() checks an address, but neither a name that the proxy looks up nor the proxy's own, through a proxy %s",
   async (type) => {
     await using receiver = await startTcpReceiver((socket) => socket.end());
     const proxy = toProxy(type, { port: receiver.port });
@@ -93,8 +92,16 @@ test.each(["http", "socks4", "socks5"] as const)(
       expect(dialled).toMatchObject({ exception: { code: "address-denied" } });
     }
     expect(receiver.connections).toBe(0);
-    const named = await dial(new URL("https://localhost/"), { deny: LOOPBACK }, proxy);
+    const named = await dial(new URL("https://callback.invalid/"), { deny: LOOPBACK }, proxy);
     expect(named).toMatchObject({ exception: { code: "proxy" } });
     expect(receiver.connections).toBe(1);
   },
 );
+
+test("createDial() checks a name that it looks up itself, as it does for SOCKS 4", async () => {
+  await using receiver = await startTcpReceiver((socket) => socket.end());
+  const proxy = toProxy("socks4", { port: receiver.port });
+  const url = new URL("https://localhost:9/");
+  expect(await dial(url, { deny: LOOPBACK }, proxy)).toEqual(toDenied(url, null));
+  expect(receiver.connections).toBe(0);
+});

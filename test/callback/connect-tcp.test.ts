@@ -4,8 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { once } from "node:events";
 
-import { connectToFirst, connectToHost, inTurn, type TcpEnd } from "#callback/connect-tcp.ts";
-import { createOpenedSockets } from "#callback/opened-sockets.ts";
+import { connectToFirst, createOpenedSockets, inTurn, type StepEnd } from "#callback/connect-tcp.ts";
 import { eventually } from "../support/eventually.ts";
 import { findDeadPort, startTcpReceiver } from "../support/receiver.ts";
 import { openFullBacklog } from "./setup.ts";
@@ -15,7 +14,7 @@ const NEXT_AFTER_MS = 250;
 const LATE_MS = 1000;
 
 /** The address that was connected to; the connection is closed. */
-function addressOf(end: TcpEnd): string | undefined {
+function addressOf(end: StepEnd): string | undefined {
   if (end.kind !== "connected") return undefined;
   const address = end.socket.remoteAddress;
   end.socket.destroy();
@@ -92,23 +91,4 @@ test("inTurn() alternates IPv6 and IPv4, in the order given", () => {
   ]);
   expect(inTurn(["1.1.1.1", "::1", "2.2.2.2"])).toEqual(["1.1.1.1", "::1", "2.2.2.2"]);
   expect(inTurn([])).toEqual([]);
-});
-
-describe("connectToHost()", () => {
-  test("connectToHost() dials allowed addresses only, and tells where there is none", async () => {
-    await using receiver = await startTcpReceiver((socket) => socket.resume());
-    const destination = { host: "localhost", port: receiver.port };
-    const seen: string[] = [];
-    const isAllowed = (address: string) => {
-      seen.push(address);
-      return address === "127.0.0.1";
-    };
-    const end = await connectToHost(destination, { isAllowed, sockets: createOpenedSockets() });
-    expect(addressOf(end)).toBe("127.0.0.1");
-    expect(seen).toContain("127.0.0.1");
-    const none = await connectToHost(destination, { isAllowed: () => false, sockets: createOpenedSockets() });
-    expect(none).toEqual({ kind: "denied", address: seen[0] ?? "" });
-    await eventually(() => receiver.openConnections === 0);
-    expect(receiver.connections).toBe(1);
-  });
 });

@@ -2,8 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 
-import { createDial } from "#callback/connector.ts";
-import type { Dialled } from "#callback/dialled.ts";
+import { createDial, type Dialled } from "#callback/connector.ts";
 import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { eventually } from "../support/eventually.ts";

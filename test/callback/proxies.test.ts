@@ -2,8 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 
-import { createDial } from "#callback/connector.ts";
-import type { Dialled } from "#callback/dialled.ts";
+import { createDial, type Dialled } from "#callback/connector.ts";
 import type { Proxy, Route } from "#delivery/callback.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -61,7 +60,8 @@ const PROXIES: readonly [name: string, start: () => Promise<TestProxy>, hosts: r
   ["microsocks", () => startMicrosocks(), ["127.0.0.1", "localhost"]],
   ["microsocks with credentials", () => startMicrosocks(CREDENTIALS), ["127.0.0.1", "localhost"]],
   ["Dante as SOCKS 5", () => startDante("socks5"), ["127.0.0.1", "localhost"]],
-  ["Dante as SOCKS 4", () => startDante("socks4"), ["127.0.0.1"]],
+  // It knows SOCKS 4, and not 4a: names are looked up here.
+  ["Dante as SOCKS 4", () => startDante("socks4"), ["127.0.0.1", "localhost"]],
   ["SOCKS 4a", () => startSocks4aProxy("relay"), ["127.0.0.1", "localhost", "callback.test"]],
 ];
 
@@ -217,7 +217,6 @@ describe("a proxy that is of no use", () => {
 
   test.each<[string, Proxy["type"], string | Buffer | null, string]>([
     ["502", "http", "HTTP/1.1 502 Bad Gateway\r\n\r\n", "answered 502"],
-    ["204", "http", "HTTP/1.1 204 No Content\r\n\r\n", "answered 204"],
     ["302", "http", "HTTP/1.0 302 Found\r\nLocation: http://login.test/\r\n\r\n", "answered 302"],
     ["another protocol", "http", "SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"],
     ["a broken status line", "http", "HTTP/1.1 OK\r\n\r\n", "does not speak HTTP"],
@@ -331,6 +330,32 @@ describe("bytes of a proxy", () => {
       },
     });
     await eventually(() => proxy.openConnections === 0);
+  });
+
+  test.each([
+    "HTTP/1.1 200 OK",
+    "HTTP/1.1 204 No Content",
+    "HTTP/1.0 299 Tunnel",
+    "HTTP/1.1 201 Created\r\nContent-Length: 7",
+  ])("createDial() names itself to an HTTP proxy, and takes %j for a tunnel", async (head) => {
+    const requests: string[] = [];
+    await using proxy = await startTcpReceiver((socket) => {
+      socket.once("data", (request: Buffer) => {
+        requests.push(request.toString("latin1"));
+        socket.write(`${head}\r\n\r\n`);
+        // A TLS record of the handshake: the tunnel is taken for open.
+        socket.once("data", (hello: Buffer) => requests.push(`record ${hello[0]}`));
+      });
+    });
+    const giveUp = createDial({ url: HTTPS, route: toProxied(toProxy("http", { port: proxy.port })) })(
+      () => {},
+    );
+    await eventually(() => requests.length === 2);
+    giveUp();
+    expect(requests[0]).toMatch(
+      /^CONNECT callback\.test:443 HTTP\/1\.1\r\nHost: callback\.test:443\r\nUser-Agent: relay\/\S+\r\n\r\n$/u,
+    );
+    expect(requests[1]).toBe("record 22");
   });
 
   test("createDial() understands answers that come byte by byte, and interim ones", async () => {

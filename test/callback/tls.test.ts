@@ -1,12 +1,15 @@
 // TLS settings against real servers: whom a callback is believed to be, and who the relay is to it.
 
 import { describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SecureVersion } from "node:tls";
+import { createServer, type SecureVersion, type TlsOptions } from "node:tls";
 
-import { createDial } from "#callback/connector.ts";
+import { createDial, type Dial, type Dialled } from "#callback/connector.ts";
 import type { TlsIdentity, TlsSettings } from "#delivery/callback.ts";
 import { eventually } from "../support/eventually.ts";
 import { startSocks4aProxy } from "../support/proxies.ts";
@@ -19,6 +22,11 @@ import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
 const OPTIONS = { mayResend: true, signal: NEVER };
 const ours = await makeCertificates();
 const elsewhere = ours.issue("elsewhere.test", { dns: ["elsewhere.test"] });
+const HERE = { dns: ["localhost"], ipv4: ["127.0.0.1"] };
+const below = ours.intermediate();
+const issuedBelow = below.issue("localhost", HERE);
+/** As a server should send it, with the intermediate. */
+const chained = { cert: issuedBelow.cert + below.cert, key: issuedBelow.key };
 
 async function makeCertificates(): Promise<Certificates> {
   await using directory = await makeDirectory();
@@ -52,6 +60,16 @@ describe("what is verified", () => {
     ["the given authority", ours.server, { trusted: [ours.ca] }, 200],
     ["one of the given authorities", ours.server, { trusted: [TEST_CERT, ours.ca] }, 200],
     ["not another authority", ours.server, { trusted: [TEST_CERT] }, UNKNOWN],
+    ["an intermediate alone, whether the server sends it", chained, { trusted: [below.cert] }, 200],
+    ["an intermediate alone, or not", issuedBelow, { trusted: [below.cert] }, 200],
+    ["the root above an intermediate", chained, { trusted: [ours.ca] }, 200],
+    ["the server's own certificate alone", chained, { trusted: [issuedBelow.cert] }, 200],
+    [
+      "not another certificate of the same intermediate",
+      chained,
+      { trusted: [below.issue("other", HERE).cert] },
+      UNKNOWN,
+    ],
     ["not another name", elsewhere, { trusted: [ours.ca] }, OTHER_NAME],
     [
       "another name where names are not verified",
@@ -143,6 +161,118 @@ describe("the client's certificate", () => {
     const outcome = await call(receiver.url, toTls({ trusted: [ours.ca], identity }));
     expect(outcome).toBe(expected === 200 ? 200 : `Cannot reach it by TLS: ${expected}`);
     expect(receiver.requests.length).toBe(expected === 200 ? 1 : 0);
+  });
+});
+
+/** Answers each connection with one byte; `resumed` tells whether it resumed a session. */
+async function startSessionServer(version: SecureVersion) {
+  const resumed: boolean[] = [];
+  const { cert, key } = ours.server;
+  const server = createServer({ cert, key, minVersion: version, maxVersion: version }, (socket) => {
+    resumed.push(socket.isSessionReused());
+    socket.on("error", () => {}).end("x");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: new URL(`https://127.0.0.1:${port}/`),
+    resumed,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** Connects, and reads to the end: a session of TLS 1.3 comes after the handshake. */
+async function readBy(dial: Dial): Promise<void> {
+  const dialled = await new Promise<Dialled>((resolve) => dial(resolve));
+  if (dialled.kind === "failed") throw new Error(dialled.exception.error);
+  dialled.socket.resume();
+  await once(dialled.socket, "close");
+}
+
+describe("sessions", () => {
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "createDial() resumes its sessions, and no others (%s)",
+    async (version) => {
+      await using server = await startSessionServer(version);
+      const settings = { url: server.url, route: toRoute({ tls: toTls({ trusted: [ours.ca] }) }) };
+      const dial = createDial(settings);
+      for (let index = 0; index < 5; index += 1) await readBy(dial);
+      expect(server.resumed).toEqual([false, true, true, true, true]);
+      await readBy(createDial(settings));
+      expect(server.resumed.at(-1)).toBe(false);
+    },
+  );
+
+  test("send() connects to a server that no longer knows the session", async () => {
+    const tls = { ...ours.server, ticketKeys: randomBytes(48) };
+    const route = toRoute({ tls: toTls({ trusted: [ours.ca] }) });
+    const first = await startReceiver(() => 200, { tls });
+    await using callback = openTestCallback(first.url, { route });
+    expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+    await first[Symbol.asyncDispose]();
+    await using second = await startReceiver(() => 200, {
+      tls: { ...tls, ticketKeys: randomBytes(48) },
+      port: first.port,
+    });
+    expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+    expect(second.requests).toHaveLength(1);
+  });
+});
+
+/** A fatal alert, not encrypted. */
+function toAlert(description: number): Buffer {
+  return Buffer.of(21, 3, 3, 0, 2, 2, description);
+}
+
+/** A ServerHello of TLS 1.`minor - 1` that chooses `cipher`. */
+function toServerHello(minor: number, cipher: number): Buffer {
+  const hello = Buffer.concat([
+    Buffer.of(3, minor),
+    Buffer.alloc(32, 7),
+    Buffer.of(0, cipher >> 8, cipher & 0xff, 0),
+  ]);
+  return Buffer.concat([Buffer.of(22, 3, minor, 0, hello.length + 4, 2, 0, 0, hello.length), hello]);
+}
+
+const NOTHING_IN_COMMON = "it has no cipher, key exchange or signature algorithm in common with Relay";
+const OLD = "it speaks neither TLS 1.2 nor 1.3";
+
+describe("why there is no TLS", () => {
+  test.each<[string, string | Buffer, string]>([
+    ["HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", "it does not speak TLS"],
+    ["SSH", "SSH-2.0-OpenSSH_9.2\r\n", "it does not speak TLS"],
+    ["nothing", "", "connection closed in the TLS handshake"],
+    ["TLS 1.0", toServerHello(1, 0x2f), OLD],
+    ["TLS 1.1", toServerHello(2, 0x2f), OLD],
+    ["the alert protocol_version", toAlert(70), OLD],
+    ["a cipher that was not offered", toServerHello(3, 0x9e), "the handshake failed: wrong cipher returned"],
+    ["the alert handshake_failure", toAlert(40), NOTHING_IN_COMMON],
+    ["the alert insufficient_security", toAlert(71), NOTHING_IN_COMMON],
+    ["the alert no_application_protocol", toAlert(120), "it does not speak HTTP/1.1"],
+    ["the alert unrecognized_name", toAlert(112), "it does not know this host name"],
+    ["the alert internal_error", toAlert(80), "it had an error of its own in the handshake"],
+    ["the alert decode_error", toAlert(50), "it broke off the handshake: decode error"],
+    ["the alert certificate_required", toAlert(116), "it demands a client certificate"],
+    ["the alert bad_certificate", toAlert(42), "it does not accept the client certificate, or demands one"],
+    ["the alert unknown_ca", toAlert(48), "it does not accept the client certificate: unknown authority"],
+  ])("createDial() tells a server that answers with %s", async (_what, answer, reason) => {
+    await using server = await startTcpReceiver((socket) => socket.once("data", () => socket.end(answer)));
+    const url = new URL(`https://127.0.0.1:${server.port}/`);
+    expect(await call(url, toTls())).toBe(`Cannot reach it by TLS: ${reason}`);
+  });
+
+  const expired = ours.issue("localhost", HERE, { untilMs: Date.now() - 60_000 });
+  test.each<[string, TlsOptions, string]>([
+    ["has a certificate that has expired", expired, "certificate has expired"],
+    ["has a self-signed certificate", { key: TEST_KEY, cert: TEST_CERT }, "certificate is self-signed"],
+    ["speaks TLS 1.1 only", { ...ours.server, minVersion: "TLSv1", maxVersion: "TLSv1.1" }, OLD],
+    ["has no key exchange in common", { ...ours.server, ecdhCurve: "P-521" }, NOTHING_IN_COMMON],
+  ])("createDial() tells a server that %s", async (_what, tls, reason) => {
+    await using receiver = await startReceiver(() => 200, { tls });
+    expect(await call(receiver.url, toTls({ trusted: [ours.ca] }))).toBe(`Cannot reach it by TLS: ${reason}`);
   });
 });
 

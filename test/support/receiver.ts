@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:https";
+import type { TlsOptions } from "node:tls";
 
 export interface ReceivedRequest {
   readonly method: string;
@@ -48,7 +49,7 @@ export interface Receiver extends AsyncDisposable {
 export interface ReceiverOptions {
   /** 0: any free one. */
   readonly port?: number;
-  readonly tls?: { readonly key: string; readonly cert: string };
+  readonly tls?: TlsOptions;
 }
 
 /** Answers 200 with an empty body unless told otherwise. Connections stay open until it is disposed. */

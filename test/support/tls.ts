@@ -21,8 +21,12 @@ export interface Certificates {
   readonly server: IssuedFiles;
   readonly client: IssuedFiles;
   /** Another one of the same CA. */
-  readonly issue: (commonName: string, names: Names) => Issued;
+  readonly issue: Issue;
+  /** An authority below the CA. */
+  readonly intermediate: () => { readonly cert: string; readonly issue: Issue };
 }
+
+type Issue = (commonName: string, names: Names, validity?: { readonly untilMs: number }) => Issued;
 
 export interface Names {
   readonly dns?: readonly string[];
@@ -46,16 +50,8 @@ const OID = {
 export async function createCertificates(directory: string): Promise<Certificates> {
   const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const authority: Authority = { commonName: "Relay test CA", privateKey: keys.privateKey };
-  const ca = toPem(
-    "CERTIFICATE",
-    certificate(authority, {
-      commonName: authority.commonName,
-      publicKey: keys.publicKey,
-      isCa: true,
-      names: {},
-    }),
-  );
-  const issue = (commonName: string, names: Names) => issueFrom(authority, commonName, names);
+  const ca = authorityCertificate(authority, authority.commonName, keys.publicKey);
+  const issue = issueBy(authority);
   const caFile = join(directory, "ca.pem");
   await writeFile(caFile, ca);
   const server = issue("localhost", { dns: ["localhost"], ipv4: ["127.0.0.1"] });
@@ -65,15 +61,29 @@ export async function createCertificates(directory: string): Promise<Certificate
     server: await writeIssued(directory, "server", server),
     client: await writeIssued(directory, "client", issue("relay", { dns: ["relay"] })),
     issue,
+    intermediate() {
+      const commonName = "Relay test intermediate";
+      const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      return {
+        cert: authorityCertificate(authority, commonName, publicKey),
+        issue: issueBy({ commonName, privateKey }),
+      };
+    },
   };
 }
 
-function issueFrom(authority: Authority, commonName: string, names: Names): Issued {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const der = certificate(authority, { commonName, publicKey, isCa: false, names });
-  return {
-    cert: toPem("CERTIFICATE", der),
-    key: toPem("PRIVATE KEY", privateKey.export({ type: "pkcs8", format: "der" })),
+function authorityCertificate(issuer: Authority, commonName: string, publicKey: KeyObject): string {
+  return toPem("CERTIFICATE", certificate(issuer, { commonName, publicKey, isCa: true, names: {} }));
+}
+
+function issueBy(authority: Authority): Issue {
+  return (commonName, names, validity) => {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const der = certificate(authority, { commonName, publicKey, isCa: false, names, ...validity });
+    return {
+      cert: toPem("CERTIFICATE", der),
+      key: toPem("PRIVATE KEY", privateKey.export({ type: "pkcs8", format: "der" })),
+    };
   };
 }
 
@@ -88,7 +98,7 @@ async function writeIssued(directory: string, name: string, issued: Issued): Pro
 /** RFC 5280, section 4.1. */
 function certificate(
   authority: Authority,
-  about: { commonName: string; publicKey: KeyObject; isCa: boolean; names: Names },
+  about: { commonName: string; publicKey: KeyObject; isCa: boolean; names: Names; untilMs?: number },
 ): Buffer {
   const algorithm = der(0x30, oid(OID.ecdsaWithSha256));
   const now = Date.now();
@@ -100,7 +110,7 @@ function certificate(
     der(0x02, serial),
     algorithm,
     nameOf(authority.commonName),
-    der(0x30, utcTime(now - DAY_MS), utcTime(now + DAY_MS)),
+    der(0x30, utcTime(now - DAY_MS), utcTime(about.untilMs ?? now + DAY_MS)),
     nameOf(about.commonName),
     about.publicKey.export({ type: "spki", format: "der" }),
     der(0xa3, der(0x30, ...(about.isCa ? [caExtension()] : [namesExtension(about.names)]))),
