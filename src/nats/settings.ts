@@ -98,10 +98,14 @@ function normalizeCreds(content: string): string {
   return `${content.replaceAll("\r\n", "\n").trimEnd()}\n`;
 }
 
+/** The library hands it on. A certificate of the file need not be a root. */
+const ANY_TRUSTED = { allowPartialTrustChain: true };
+
 /** The library drops the scheme of a server's URL, so `tls://` has to be told in another way. */
 function toTlsOptions({ tls, servers }: NatsSettings): TlsOptions | null {
   if (tls === null) return servers.some((server) => server.startsWith("tls://")) ? {} : null;
   return {
+    ...ANY_TRUSTED,
     ...(tls.caFile === null ? {} : { caFile: tls.caFile }),
     ...(tls.certFile === null ? {} : { certFile: tls.certFile }),
     ...(tls.keyFile === null ? {} : { keyFile: tls.keyFile }),

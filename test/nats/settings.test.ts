@@ -101,6 +101,10 @@ describe("NatsSettings.tls", () => {
     await using server = await startNatsServer({ configText: tlsConfig() });
     await using good = await connected(server.url, { tls: trusting() });
     expect(good.isConnected).toBe(true);
+    // The server's own certificate is enough.
+    const { certFile: caFile } = certificates.server;
+    await using own = await connected(server.url, { tls: { ...trusting(), caFile } });
+    expect(own.isConnected).toBe(true);
     await using bad = openTestConnection(`tls://127.0.0.1:${server.port}`);
     await eventually(() => bad.status().lastError !== null);
     expect(bad.isConnected).toBe(false);
