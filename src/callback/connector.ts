@@ -6,7 +6,7 @@ import { createAddressCheck } from "#delivery/address.ts";
 import type { Proxy, Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
-import { NameError, resolveHost } from "#lib/resolver.ts";
+import { resolveHost } from "#lib/resolver.ts";
 import { connectToFirst, createOpenedSockets, type OpenedSockets } from "./connect-tcp.ts";
 import {
   toConnectException,
@@ -71,8 +71,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
 
   async function reachHost(course: Course): Promise<Dialled> {
     const found = await lookUp(host, course);
-    if (found instanceof NameError)
-      return toFailed(toException("dns", `Cannot reach ${address}: ${found.reason}`));
+    if (found instanceof Error) return toFailed(toConnectException(found, address));
     const allowed = found.filter(isAllowed);
     if (allowed.length === 0) return toDenied(found);
     const { port } = destination;
@@ -92,7 +91,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     const allowed = known.filter(isAllowed);
     if (known.length > 0 && allowed.length === 0) return toDenied(known);
     const found = await lookUp(through.host, course);
-    if (found instanceof NameError) return fail(`cannot be reached: ${found.reason}`);
+    if (found instanceof Error) return fail(`cannot be reached: ${toConnectReason(found)}`);
     const reached = await connectToFirst(found, { port: through.port, sockets: course.sockets });
     if (reached.kind === "failed") return fail(`cannot be reached: ${toConnectReason(reached.error)}`);
     const first = startHandshake(through, allowed[0] ?? host);
@@ -164,14 +163,14 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
   };
 }
 
-async function lookUp(name: string, course: Course): Promise<readonly string[] | NameError> {
+/** The addresses, or the error. */
+async function lookUp(name: string, course: Course): Promise<readonly string[] | Error> {
   const { step } = course;
   course.step = "look-up";
   try {
     return await resolveHost(name, course.sockets.signal);
   } catch (error) {
-    if (error instanceof NameError) return error;
-    throw error;
+    return error instanceof Error ? error : new Error(String(error));
   } finally {
     course.step = step;
   }

@@ -1,6 +1,7 @@
 // Why a callback gave no answer, in words for people: neither the path, the query nor the user of its URL appear.
 
 import { codeOf, messageOf } from "#lib/errors.ts";
+import { NameError } from "#lib/resolver.ts";
 import type { Proxy } from "#delivery/callback.ts";
 import type { Exception, ExceptionCode } from "#delivery/outcome.ts";
 
@@ -76,12 +77,14 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: `${NOT_ACCEPTED}: access denied`,
 };
 
-/** An error of the TCP connection to `address`. */
+/** An error of name resolution or of the TCP connection to `address`. */
 export function toConnectException(error: unknown, address: string): Exception {
-  return toException("connect", `Cannot reach ${address}: ${toConnectReason(error)}`);
+  const code = error instanceof NameError ? "dns" : "connect";
+  return toException(code, `Cannot reach ${address}: ${toConnectReason(error)}`);
 }
 
 export function toConnectReason(error: unknown): string {
+  if (error instanceof NameError) return error.reason;
   return CONNECT_REASONS[codeOf(error)] ?? reasonOf(error);
 }
 

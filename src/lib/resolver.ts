@@ -231,8 +231,8 @@ function followNameServers(): void {
   if (nowMs - followedAtMs < FOLLOW_EVERY_MS) return;
   followedAtMs = nowMs;
   const before = resolvConf;
-  resolvConf = readResolvConf();
-  if (before === null || before === resolvConf) return;
+  resolvConf = readResolvConf() ?? before;
+  if (resolvConf === null || before === null || before === resolvConf) return;
   try {
     setServers(nameServersOf(resolvConf));
   } catch {
@@ -240,11 +240,12 @@ function followNameServers(): void {
   }
 }
 
-function readResolvConf(): string {
+/** Null: it cannot be read now, for want of a file descriptor, say. */
+function readResolvConf(): string | null {
   try {
     return readFileSync(RESOLV_CONF, "utf8");
-  } catch {
-    return "";
+  } catch (error) {
+    return codeOf(error) === "ENOENT" ? "" : null;
   }
 }
 
