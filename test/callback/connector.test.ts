@@ -1,11 +1,14 @@
 // Connections without a proxy: which step fails, and that one deadline holds for all of them.
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
+import { getServers, setServers } from "node:dns";
 
 import { createDial, type Dialled } from "#callback/connector.ts";
 import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { eventually } from "../support/eventually.ts";
+import { startNameServer } from "../support/name-server.ts";
+import { toProxy } from "../support/proxies.ts";
 import { findDeadPort, startReceiver, startTcpReceiver } from "../support/receiver.ts";
 import { toRoute } from "../support/subscription.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
@@ -24,6 +27,56 @@ function dial(url: URL, changes: Partial<Route> = {}): Promise<Dialled> {
 function toHttps(url: URL, hostname = url.hostname): URL {
   return new URL(`https://${hostname}:${url.port}/callback`);
 }
+
+describe("names whose server is silent", () => {
+  const servers = getServers();
+  afterEach(() => setServers(servers));
+
+  test("createDial() ends after its timeout, exactly, and says that the name server did not answer", async () => {
+    await using names = await startNameServer(() => undefined);
+    setServers([names.address]);
+    const startMs = performance.now();
+    expect(await dial(new URL("http://silent.test/"))).toEqual({
+      kind: "failed",
+      exception: {
+        kind: "exception",
+        code: "dns",
+        error: "Cannot reach silent.test:80: name server did not answer",
+      },
+    });
+    expect(performance.now() - startMs).toBeWithin(TIMEOUT_MS - 2, TIMEOUT_MS + LATE_MS);
+    const proxy = { ...toProxy("http", { port: 3128 }), host: "silent.test" };
+    expect(await dial(new URL("http://callback.test/"), { proxy: { kind: "fixed", proxy } })).toMatchObject({
+      exception: {
+        code: "proxy",
+        error:
+          "Cannot reach callback.test:80: the proxy silent.test:3128 cannot be reached: name server did not answer",
+      },
+    });
+  });
+
+  test("createDial() gives a SOCKS 4 proxy the name that it does not find in time, and else its address", async () => {
+    await using names = await startNameServer(({ name, type }) => {
+      if (name === "silent.test") return undefined;
+      return type === "A" ? ["192.0.2.7"] : [];
+    });
+    setServers([names.address]);
+    const asked: string[] = [];
+    await using server = await startTcpReceiver((socket) =>
+      socket.once("data", (request: Buffer) => {
+        asked.push(request.subarray(4).toString("hex"));
+        socket.end(Buffer.of(0, 90, 0, 0, 0, 0, 0, 0));
+      }),
+    );
+    const proxy = toProxy("socks4", { port: server.port });
+    for (const host of ["found.test", "silent.test"]) {
+      const dialled = await dial(new URL(`http://${host}/`), { proxy: { kind: "fixed", proxy } });
+      if (dialled.kind !== "connected") throw new Error(dialled.exception.error);
+      dialled.socket.destroy();
+    }
+    expect(asked).toEqual(["c000020700", `0000000100${Buffer.from("silent.test\0").toString("hex")}`]);
+  });
+});
 
 describe("createDial()", () => {
   test.each<[string, string, string, string]>([
