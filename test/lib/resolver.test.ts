@@ -94,6 +94,15 @@ describe("createResolver()", () => {
     expect(await second).toEqual(["192.0.2.8"]);
   });
 
+  test("createResolver() does not ask the system after name servers that did not answer: they are its own", async () => {
+    const { system, sources } = script();
+    const askNameServers = (host: string) =>
+      Promise.reject(new NameError(host, "name server did not answer"));
+    const resolve = createResolver({ ...sources, askNameServers });
+    expect(await reasonOf(resolve("lost", NEVER))).toBe("name server did not answer");
+    expect(system).toEqual([]);
+  });
+
   test("createResolver() ends at once with its signal, and says what it waits for", async () => {
     const { system, sources } = script();
     const resolve = createResolver(sources);
