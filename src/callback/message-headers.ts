@@ -28,6 +28,7 @@ const WITHHELD: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
   "user-agent",
+  "x-relay-test",
 ]);
 const WITHHELD_PREFIXES = ["nats-", "proxy-", "relay-", "webhook-"] as const;
 
@@ -39,7 +40,15 @@ export function isValidHeader(name: string, value: string): boolean {
   return TOKEN.test(name) && FIELD_VALUE.test(value);
 }
 
-/** Leaves out, without counting, what is withheld, hop-by-hop (RFC 9110, 7.6.1), or `overridden` by lower-case name. */
+/**
+ * By which a header is known. Receivers that hand headers on as variables (CGI, WSGI, PHP) read `X_Api_Key` and `X-Api-Key`
+ * as one, so a name is withheld in both spellings.
+ */
+export function headerKey(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
+}
+
+/** Leaves out, without counting, what is withheld, hop-by-hop (RFC 9110, 7.6.1), or `overridden` by `headerKey`. */
 export function pickMessageHeaders(
   headers: readonly Header[],
   overridden: ReadonlySet<string>,
@@ -50,7 +59,9 @@ export function pickMessageHeaders(
   let dropped = 0;
   for (const [name, value] of headers) {
     const key = name.toLowerCase();
-    if (isWithheld(key) || hopByHop.has(key) || overridden.has(key)) continue;
+    const owned = key.includes("_") ? headerKey(key) : key;
+    if (owned === SAID_ONCE && key !== owned) continue;
+    if (isWithheld(owned) || hopByHop.has(owned) || overridden.has(owned)) continue;
     const known = fields.get(key);
     const size = value.length + (known === undefined ? name.length + FIELD_OVERHEAD : JOINER.length);
     if (!isValidHeader(name, value) || bytes + size > MAX_BYTES) {
@@ -63,8 +74,11 @@ export function pickMessageHeaders(
   return { fields, dropped };
 }
 
-function isWithheld(lowerName: string): boolean {
-  return WITHHELD.has(lowerName) || WITHHELD_PREFIXES.some((prefix) => lowerName.startsWith(prefix));
+/** A message may say it, but not beside Relay's own. */
+const SAID_ONCE = "content-type";
+
+function isWithheld(key: string): boolean {
+  return WITHHELD.has(key) || WITHHELD_PREFIXES.some((prefix) => key.startsWith(prefix));
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -73,5 +87,5 @@ const NONE: ReadonlySet<string> = new Set();
 function connectionOptions(headers: readonly Header[]): ReadonlySet<string> {
   const values = headers.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
   if (values.length === 0) return NONE;
-  return new Set(values.flatMap((value) => value.split(",").map((option) => option.trim().toLowerCase())));
+  return new Set(values.flatMap((value) => value.split(",").map((option) => headerKey(option.trim()))));
 }

@@ -2,8 +2,9 @@
 
 import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
+import { isSample } from "#delivery/sample.ts";
 import { withMemory } from "#lib/memory.ts";
-import { isValidHeader, pickMessageHeaders } from "./message-headers.ts";
+import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.ts";
 import { createSigner } from "./signature.ts";
 
 export interface RequestHeaders {
@@ -38,6 +39,9 @@ const OWN_FIELDS: readonly OwnField[] = [
   { name: "webhook-timestamp", value: webhookTimestamp },
 ];
 
+/** Tells a sample from a message of the stream, which may not say so itself. */
+const SAMPLE_MARK = "x-relay-test";
+
 function webhookId(message: Message): string {
   return toHeaderText(toWebhookId(message));
 }
@@ -69,7 +73,7 @@ export function createRequestBuilder(
 ): RequestBuilder {
   const fixed = toFixedFields(settings);
   const fixedHeaders = [...fixed.values()].flat();
-  const fixedNames = new Set(fixed.keys());
+  const fixedNames = new Set([...fixed.keys()].map(headerKey));
   const ownFields = [...OWN_FIELDS, ...signatureFields(settings, fixed)].filter(
     ({ name }) => !fixed.has(name.toLowerCase()),
   );
@@ -92,6 +96,7 @@ export function createRequestBuilder(
 
   function addLast(headers: string[], message: Message, now: Date): void {
     for (const field of ownFields) headers.push(field.name, field.value(message, now));
+    if (isSample(message) && !fixedNames.has(SAMPLE_MARK)) headers.push("X-Relay-Test", "true");
     for (const text of fixedHeaders) headers.push(text);
   }
 

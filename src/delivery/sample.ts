@@ -3,8 +3,8 @@
 import type { Message } from "./message.ts";
 import type { Source } from "./subscription.ts";
 
-/** Told to the callback in a header, for no message of a stream has the sequence 0. */
-const MARK = ["X-Relay-Test", "true"] as const;
+/** No message of a stream has this sequence. */
+const SEQUENCE = 0;
 const NANOS_PER_MS = 1_000_000n;
 
 export function toSampleMessage(
@@ -14,14 +14,18 @@ export function toSampleMessage(
   const subject = filterSubjects[0] ?? "relay.test";
   return {
     stream,
-    sequence: 0,
+    sequence: SEQUENCE,
     subject,
     timestampNanos: BigInt(now.getTime()) * NANOS_PER_MS,
     deliveryCount: 1,
-    headers: [MARK],
+    headers: [],
     unreadableHeaders: 0,
     body: body.length > 0 ? body : toDefaultBody(subject, now),
   };
+}
+
+export function isSample({ sequence }: Message): boolean {
+  return sequence === SEQUENCE;
 }
 
 function toDefaultBody(subject: string, now: Date): Uint8Array {
