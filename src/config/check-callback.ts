@@ -62,10 +62,12 @@ export function checkUrl(url: string, path: Path): Fault[] {
   if (!/^https?:\/\//iu.test(url)) {
     return [{ path, message: "allowed: a URL that begins with http:// or https://" }];
   }
-  if (!URL.canParse(url) || /[\s\p{Cc}]/u.test(url)) {
+  // A parser takes the first name of the path for the host where there is none.
+  if (!URL.canParse(url) || !/^https?:\/\/[^/\\?#]/iu.test(url) || /[\s\p{Cc}]/u.test(url)) {
     return [{ path, message: "allowed: a URL with a host, a port up to 65535, and without blanks" }];
   }
-  const { username, password, searchParams } = new URL(url);
+  const { username, password, port, searchParams } = new URL(url);
+  if (port === "0") return [{ path, message: "found the port 0, allowed: 1 to 65535" }];
   if (url.length > MAX_URL_LENGTH) {
     return [{ path, message: `found ${url.length} characters, allowed: at most ${MAX_URL_LENGTH}` }];
   }

@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { createSecureContext } from "node:tls";
-import type { CallbackScope } from "./check-callback.ts";
+import { type CallbackScope, checkUrl } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";
 import { parseKeyFile } from "./key-file.ts";
 import { type ConfigContext, reasonOf } from "./secrets.ts";
@@ -86,8 +86,9 @@ function checkTokenKeys(
   const hasNone = !("jwksUri" in auth) && !("keyFile" in auth);
   if (hasBoth) faults.push({ path, message: "excluded by jwksUri: give one of them" });
   if (hasNone) faults.push({ path: ["server", "auth", "jwksUri"], message: "missing, this or keyFile" });
-  if (auth.jwksUri !== undefined && !URL.canParse(auth.jwksUri)) {
-    faults.push({ path: ["server", "auth", "jwksUri"], message: "allowed: an http:// or https:// URL" });
+  const uri = ["server", "auth", "jwksUri"];
+  if (auth.jwksUri !== undefined && checkUrl(auth.jwksUri, uri).length > 0) {
+    faults.push({ path: uri, message: "allowed: an http:// or https:// URL" });
   }
   if (context.withoutSecrets) return faults;
   const file = readText(auth.keyFile, { path, context });

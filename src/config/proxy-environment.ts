@@ -44,7 +44,13 @@ function readVariable(
   const scheme = SCHEMES[url.protocol];
   const username = decode(url.username);
   const password = decode(url.password);
-  if (scheme === undefined || url.hostname === "" || username === null || password === null) {
+  if (
+    scheme === undefined ||
+    url.hostname === "" ||
+    url.port === "0" ||
+    username === null ||
+    password === null
+  ) {
     return { proxy: null, message };
   }
   const proxy: Proxy = {

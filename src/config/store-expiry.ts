@@ -1,4 +1,4 @@
-// What will stop working by itself: certificates and tokens that have ended, or end soon.
+// Certificates and tokens that will not work: they have ended, end soon, or begin with a scheme.
 
 import type { X509Certificate } from "node:crypto";
 import { decodeJwt } from "jose";
@@ -27,8 +27,21 @@ function subjectOf({ subject }: X509Certificate): string {
   return toShown(subject.trimEnd().replaceAll("\n", ", "));
 }
 
+export function tokenWarnings(token: string, now: Date): readonly string[] {
+  const [, scheme, rest = token] = SCHEME.exec(token) ?? [];
+  const expiry = expiryWarning(rest, now);
+  return [
+    ...(scheme === undefined
+      ? []
+      : [`it begins with ${scheme}, and is sent as "Bearer ${scheme} …": give the token alone`]),
+    ...(expiry === null ? [] : [expiry]),
+  ];
+}
+
+const SCHEME = /^\s*(bearer|basic|token)\s+(\S.*)$/iu;
+
 /** null: it is no JWT, says no end, or holds for longer than an hour. */
-export function tokenWarning(token: string, now: Date): string | null {
+function expiryWarning(token: string, now: Date): string | null {
   const seconds = expiryOf(token);
   if (seconds === null) return null;
   const end = new Date(seconds * 1000);

@@ -6,7 +6,7 @@ import { type Fault, formatPath, type Path } from "./issue.ts";
 import { type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
 import type { JwtProfile, Settings } from "./schema.ts";
-import { certificateWarnings, tokenWarning } from "./store-expiry.ts";
+import { certificateWarnings, tokenWarnings } from "./store-expiry.ts";
 import { mapReading } from "./store-reading.ts";
 import { createShelf, type KnownStores, type StoreNotes } from "./store-shelf.ts";
 import type { StoreScope } from "./store-source.ts";
@@ -127,6 +127,6 @@ function authWarnings(
 ): string[] {
   const secret = auth?.type === "token" ? auth.token?.value : undefined;
   const token = secret === undefined ? undefined : scope.secrets.valueOf(secret);
-  const warning = token === undefined ? null : tokenWarning(token, scope.context.now);
-  return warning === null ? [] : [`${formatPath([...path, "token", "value"])}: ${warning}`];
+  const warnings = token === undefined ? [] : tokenWarnings(token, scope.context.now);
+  return warnings.map((warning) => `${formatPath([...path, "token", "value"])}: ${warning}`);
 }

@@ -30,6 +30,14 @@ export function listWarnings(
         .filter((path) => isWritten(value, path))
         .map((path) => `${formatPath(path)} does nothing without "create": true`);
     }),
+    ...file.entrypoints.flatMap(({ configuration: { http } }, index) =>
+      http.readTimeout < http.connectTimeout
+        ? [
+            `${formatPath(["entrypoints", index, "configuration", "http", "readTimeout"])}: it is ${http.readTimeout} and ` +
+              `counts the connecting too, so the connectTimeout of ${http.connectTimeout} is never reached`,
+          ]
+        : [],
+    ),
     ...file.entrypoints.flatMap(({ qos }, index) => {
       const limit = ["entrypoints", index, "configuration", "http", "maxConcurrentConnections"];
       const written = at(value, limit);

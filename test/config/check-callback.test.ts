@@ -55,6 +55,14 @@ test.each<[string, string]>([
   ["http://x:99999/", UNUSABLE],
   ["http://", UNUSABLE],
   ["https://x y/", UNUSABLE],
+  ["http:///x", UNUSABLE],
+  ["https:////x/y", UNUSABLE],
+  ["http://\\x", UNUSABLE],
+  ["http://?x", UNUSABLE],
+  ["http://#x", UNUSABLE],
+  ["http://:80/", UNUSABLE],
+  ["http://x:0/", "found the port 0, allowed: 1 to 65535"],
+  ["https://[::1]:00", "found the port 0, allowed: 1 to 65535"],
   ["http://x/\n", UNUSABLE],
 ])("checkCallback() says what is wrong with the URL %j", async (callbackUrl, fault) => {
   expect(await faultsOf(withDelivery({ callbackUrl }))).toEqual([`${D}.callbackUrl: ${fault}`]);

@@ -86,6 +86,16 @@ test.each(["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"])(
   },
 );
 
+test.each(["http://proxy:0", "http://", "ftp://proxy"])(
+  "parseConfig() finds no system proxy in %s",
+  async (url) => {
+    const file = withSettings({ proxy: { enabled: true, useSystemProxy: true } });
+    expect(await faultsOf(file, { env: { HTTP_PROXY: url } })).toEqual([
+      expect.stringContaining("HTTP_PROXY in the environment is no proxy"),
+    ]);
+  },
+);
+
 test.each(["[::1]:8080", "127.1.2.3:80", "localhost:0"])(
   "parseConfig() takes %s for loopback",
   async (listen) => {

@@ -200,6 +200,20 @@ test("listWarnings() warns of what is written, not of defaults", async () => {
   expect((await configOf(withSettings({ http }))).warnings).toEqual([]);
 });
 
+test.each<[Json, readonly string[]]>([
+  [{ readTimeout: 3000 }, []],
+  [
+    { readTimeout: 2999 },
+    [
+      "entrypoints[0].configuration.http.readTimeout: it is 2999 and counts the connecting too, so the connectTimeout of 3000 " +
+        "is never reached",
+    ],
+  ],
+  [{ connectTimeout: 10, readTimeout: 20 }, []],
+])("listWarnings() warns of a read timeout below the connect timeout: %j", async (http, expected) => {
+  expect((await configOf(withSettings({ http }))).warnings).toEqual(expected);
+});
+
 test.each<[string, Json, number, number]>([
   ["are not shared", { headers: [{ name: "X-Key", value: { env: "KEY" } }] }, 0, 1],
   [

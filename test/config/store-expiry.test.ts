@@ -98,7 +98,16 @@ test.each<[string, string, readonly string[]]>([
     await new SignJWT({}).setProtectedHeader({ alg: "HS256" }).setExpirationTime(1).sign(new Uint8Array(32)),
     [`${C}.auth.token.value: the token expired at 1970-01-01T00:00:01.000Z`],
   ],
-])("tokenWarning() names %s", async (_, value, expected) => {
+  [
+    "a token that begins with a scheme, and when it expires",
+    ` bearer ${unsigned(new Date("2026-01-01T12:00:00Z"))}`,
+    [
+      `${C}.auth.token.value: it begins with bearer, and is sent as "Bearer bearer …": give the token alone`,
+      `${C}.auth.token.value: the token expired at 2026-01-01T12:00:00.000Z`,
+    ],
+  ],
+  ["nothing of a token that only resembles it", "bearer-abc", []],
+])("tokenWarnings() names %s", async (_, value, expected) => {
   expect(await warningsOf(token(value), NOW)).toEqual([...expected]);
 });
 
