@@ -150,8 +150,8 @@ function onExchangeEnd(sending: Sending, result: ExchangeEnd, ended: RunningExch
   sending.resends += ended.resends;
   const isRefused = result.kind === "answered" && result.status === UNAUTHORIZED && !sending.isRepeated;
   if (!isRefused || line.tokens === null || sending.token === null) return end(sending, result);
-  line.tokens.discard(sending.token);
-  if (!mayResend || sending.isExpired) return end(sending, result);
+  const mayHelp = line.tokens.refuse(sending.token);
+  if (!mayHelp || !mayResend || sending.isExpired) return end(sending, result);
   sending.isRepeated = true;
   sending.exchange = null;
   awaitToken(sending, line.tokens);

@@ -16,13 +16,16 @@ export interface AnswerParts {
   readonly status: number;
   readonly body: Uint8Array;
   readonly isTruncated: boolean;
+  /** What the endpoint may call a bearer token besides `Bearer`. */
+  readonly tokenType: string;
   /** Nothing that holds one of these, in whatever form, is shown. Null: nothing that the answer says is. */
   readonly secrets: readonly string[] | null;
 }
 
 type Members = Readonly<Record<string, unknown>>;
 
-export function readTokenAnswer({ status, body, isTruncated, secrets }: AnswerParts): TokenAnswer {
+export function readTokenAnswer(parts: AnswerParts): TokenAnswer {
+  const { status, body, isTruncated, tokenType, secrets } = parts;
   if (status >= 300 && status < 400) return refuse(`it answered ${status}, and redirects are not followed`);
   const answer = toMembers(body);
   if (status < 200 || status >= 300) return refuse(`it answered ${status}${describe(answer, secrets)}`);
@@ -32,7 +35,9 @@ export function readTokenAnswer({ status, body, isTruncated, secrets }: AnswerPa
   if (accessToken === undefined || accessToken === null || accessToken === "") {
     return refuse(`its answer has no access_token${describe(answer, secrets)}`);
   }
-  if (type !== undefined && type !== null && !isBearer(type)) return refuse("its token_type is not Bearer");
+  if (type !== undefined && type !== null && !isOneOf(type, ["Bearer", tokenType])) {
+    return refuse(`its token_type is not ${tokenType}`);
+  }
   if (typeof accessToken !== "string" || !HEADER_TEXT.test(accessToken)) {
     return refuse("its access_token cannot stand in a header");
   }
@@ -56,8 +61,13 @@ function toMembers(body: Uint8Array): Members | null {
   }
 }
 
-function isBearer(type: unknown): boolean {
-  return typeof type === "string" && type.toLowerCase() === "bearer";
+/** Case does not count (RFC 6749, 5.1), nor do blanks. */
+function isOneOf(type: unknown, allowed: readonly string[]): boolean {
+  return typeof type === "string" && allowed.some((other) => toPlain(other) === toPlain(type));
+}
+
+function toPlain(type: string): string {
+  return type.replace(/\s/gu, "").toLowerCase();
 }
 
 /** Some servers send digits as text. */

@@ -4,6 +4,7 @@ import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { VERSION } from "#lib/version.ts";
+import { retryAfterMs as retryAfterMsOf } from "./answer.ts";
 import { createConnection } from "./connection.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
@@ -28,6 +29,8 @@ export interface TokenEndpoint {
   readonly close: () => void;
 }
 
+/** Only these say by `Retry-After` that all requests are to wait. */
+const HOLDING_STATUSES: ReadonlySet<number> = new Set([429, 503]);
 /** The part of its lifetime after which a token is due. */
 const DUE_PART = 0.8;
 
@@ -56,8 +59,14 @@ export function createTokenEndpoint({
     if (end.kind === "failed") return toFetchException(shown, end.exception);
     // A proxy may repeat what only it was told: not even whether it does is told to whoever chose the endpoint.
     const secrets = target.isForwarded ? null : [...request.secrets, ...querySecrets];
-    const answer = readTokenAnswer({ ...end, secrets });
-    if (answer.kind === "refused") return toTokenException(shown, answer.reason);
+    const answer = readTokenAnswer({ ...end, tokenType: auth.tokenType, secrets });
+    if (answer.kind === "refused") {
+      const retryAfterMs = HOLDING_STATUSES.has(end.status)
+        ? retryAfterMsOf(end.headers["retry-after"], new Date())
+        : null;
+      const exception = toTokenException(shown, answer.reason);
+      return retryAfterMs === null ? exception : { ...exception, retryAfterMs };
+    }
     const lifetimeMs = answer.lifetimeMs ?? Infinity;
     return {
       kind: "token",
@@ -130,11 +139,11 @@ function lateReason(limitMs: number): string {
   return `it did not answer within ${limitMs} ms`;
 }
 
-/** What keeps the endpoint from answering keeps its words; an address that is not allowed keeps its code too. */
+/** What keeps the endpoint from answering keeps its words; what says nothing about the endpoint keeps its code too. */
 function toFetchException(displayUrl: string, { code, error }: Exception): Exception {
   const reason = `${error.slice(0, 1).toLowerCase()}${error.slice(1)}`;
   const exception = toTokenException(displayUrl, reason);
-  return code === "address-denied" ? { ...exception, code } : exception;
+  return code === "address-denied" || code === "descriptors" ? { ...exception, code } : exception;
 }
 
 function toTokenException(displayUrl: string, reason: string): Exception {

@@ -21,6 +21,7 @@ const CLIENT_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-beare
 
 /** Rejects if an assertion cannot be signed. Each request has an assertion of its own. */
 export async function toTokenRequest(auth: TokenAuth): Promise<TokenRequest> {
+  const more = auth.parameters;
   if (auth.kind === "oauth2") return toClientRequest(auth);
   const { issuer, subject } = auth.assertion;
   const assertion = await signAssertion(auth.assertion, {
@@ -36,29 +37,37 @@ export async function toTokenRequest(auth: TokenAuth): Promise<TokenRequest> {
           client_assertion: assertion,
         }
       : { grant_type: JWT_BEARER, assertion };
-  return { headers: [], body: toForm(fields), secrets: [assertion] };
+  return { headers: [], body: toForm(fields, more), secrets: [assertion, ...secretsIn(more)] };
 }
 
 function toClientRequest(auth: Extract<TokenAuth, { kind: "oauth2" }>): TokenRequest {
-  const { clientId, clientSecret, scopes } = auth;
+  const { clientId, clientSecret, scopes, audience, parameters } = auth;
   const fields: Fields = {
     grant_type: "client_credentials",
     ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
+    ...(audience === null ? {} : { audience }),
   };
   const id = toFormText(clientId);
   const secret = toFormText(clientSecret);
   // RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
   const basic = Buffer.from(`${id}:${secret}`, "latin1").toString("base64");
-  const secrets = [clientSecret, secret, basic];
+  const secrets = [clientSecret, secret, basic, ...secretsIn(parameters)];
   if (auth.clientAuthentication === "basic") {
-    return { headers: ["Authorization", `Basic ${basic}`], body: toForm(fields), secrets };
+    return { headers: ["Authorization", `Basic ${basic}`], body: toForm(fields, parameters), secrets };
   }
-  const body = toForm({ ...fields, client_id: clientId, client_secret: clientSecret });
+  const body = toForm({ ...fields, client_id: clientId, client_secret: clientSecret }, parameters);
   return { headers: [], body, secrets };
 }
 
-function toForm(fields: Fields): string {
-  return new URLSearchParams(fields).toString();
+/** A name may stand in it several times: RFC 8707 sends `resource` so. */
+function toForm(fields: Fields, parameters: TokenAuth["parameters"]): string {
+  const form = new URLSearchParams(fields);
+  for (const [name, value] of parameters) form.append(name, value);
+  return form.toString();
+}
+
+function secretsIn(parameters: TokenAuth["parameters"]): readonly string[] {
+  return parameters.flatMap(([, value]) => [value, toFormText(value)]);
 }
 
 function toFormText(text: string): string {

@@ -1,6 +1,7 @@
 // The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
+import type { Exception } from "#delivery/outcome.ts";
 import type { OnDenied } from "./connector.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import type { AccessToken, TokenResult } from "./token-result.ts";
@@ -15,8 +16,11 @@ export interface TokenSource {
    * fetch. Whoever does not want to wait so long leaves: the fetch goes on for the others.
    */
   readonly obtain: () => Promise<TokenResult>;
-  /** The callback refused this token: it is not used again. */
-  readonly discard: (token: AccessToken) => void;
+  /**
+   * The callback refused this token. True: another one may help, and `obtain` brings it. False: this one came in place of a
+   * refused one just now, so the endpoint is asked for no other yet.
+   */
+  readonly refuse: (token: AccessToken) => boolean;
   /** The newest tokens, which a callback that was sent them may repeat. The same list until there is another one. */
   readonly recent: () => readonly string[];
   /** Ends the waiting of all. */
@@ -25,6 +29,8 @@ export interface TokenSource {
 
 /** A token that still holds is not asked for again at once where its renewal failed. */
 const RENEWAL_PAUSE_MS = 1000;
+/** Between two requests for a token in place of a refused one: a callback that refuses all would cost one for each message. */
+const REPLACEMENT_PAUSE_MS = 10_000;
 const MAX_RECENT = 4;
 
 /** Null: the callback asks for no access token. */
@@ -38,6 +44,9 @@ export function createTokenSource(
   let recent: readonly string[] = [];
   let pending: Promise<TokenResult> | null = null;
   let renewNotBeforeMs = 0;
+  let replaceNotBeforeMs = 0;
+  /** What the endpoint asked for by `Retry-After`; null: nothing. */
+  let pause: { readonly exception: Exception; readonly untilMs: number } | null = null;
 
   function current(): AccessToken | null {
     if (held === null) return null;
@@ -57,6 +66,8 @@ export function createTokenSource(
   }
 
   function fetchShared(): Promise<TokenResult> {
+    const waitMs = pause === null ? 0 : pause.untilMs - performance.now();
+    if (pause !== null && waitMs > 0) return Promise.resolve({ ...pause.exception, retryAfterMs: waitMs });
     pending ??= fetchOne();
     return pending;
   }
@@ -64,8 +75,14 @@ export function createTokenSource(
   async function fetchOne(): Promise<TokenResult> {
     const result = await endpoint.fetch();
     pending = null;
-    if (result.kind === "token") hold(result);
-    else renewNotBeforeMs = performance.now() + RENEWAL_PAUSE_MS;
+    if (result.kind === "token") {
+      hold(result);
+      return result;
+    }
+    const nowMs = performance.now();
+    renewNotBeforeMs = nowMs + RENEWAL_PAUSE_MS;
+    const { retryAfterMs = 0 } = result;
+    pause = retryAfterMs > 0 ? { exception: result, untilMs: nowMs + retryAfterMs } : null;
     return result;
   }
 
@@ -78,8 +95,14 @@ export function createTokenSource(
     displayUrl: auth.tokenDisplayUrl,
     current,
     obtain,
-    discard(token) {
-      if (token === held) held = null;
+    refuse(token) {
+      // Whoever was refused the same token before has asked for another one.
+      if (token !== held) return true;
+      const nowMs = performance.now();
+      if (nowMs < replaceNotBeforeMs) return false;
+      replaceNotBeforeMs = nowMs + REPLACEMENT_PAUSE_MS;
+      held = null;
+      return true;
     },
     recent: () => recent,
     close: endpoint.close,

@@ -4,6 +4,7 @@ import { type CallbackScope, checkUrl, HEADER_VALUE } from "./check-callback.ts"
 import type { Fault, Path } from "./issue.ts";
 import type { SoundConfiguration } from "./references.ts";
 import type { Secret } from "./schema-secret.ts";
+import type { Sound } from "./validate.ts";
 
 interface Place {
   readonly pathOf: (key: string) => Path;
@@ -30,9 +31,13 @@ function checkAuth(auth: Security["auth"], { path, scope }: AuthPlace): Fault[] 
   if (auth?.type === "token")
     return checkToken(auth.token?.value, { path: [...path, "token", "value"], scope });
   if (auth?.type === "oauth2") {
-    const endpoint = auth.oauth2?.endpoint;
+    const { endpoint, parameters } = auth.oauth2 ?? {};
+    const at = [...path, "oauth2"];
     const url = endpoint === undefined ? undefined : scope.valueOf(endpoint);
-    return url === undefined ? [] : checkUrl(url, [...path, "oauth2", "endpoint"]);
+    return [
+      ...(url === undefined ? [] : checkUrl(url, [...at, "endpoint"])),
+      ...checkParameters(parameters, { path: [...at, "parameters"], refused: OAUTH2_PARAMETERS }),
+    ];
   }
   if (auth?.type !== "jwtProfileOauth2" || auth.jwtProfileOauth2 === undefined) return [];
   const jwt = auth.jwtProfileOauth2;
@@ -52,11 +57,45 @@ function checkAuth(auth: Security["auth"], { path, scope }: AuthPlace): Fault[] 
           }))),
     );
   }
+  const [issuer, subject] = [jwt.issuer, jwt.subject].map((part) => part && scope.valueOf(part));
+  // Then the assertion is the client's authentication, and Relay says who the client is.
+  const refused = issuer === subject ? { ...JWT_PARAMETERS, client_id: "it is the issuer" } : JWT_PARAMETERS;
+  faults.push(...checkParameters(jwt.parameters, { path: [...at, "parameters"], refused }));
   const isHmac = jwt.signatureAlgorithm?.startsWith("HMAC_") === true;
   if (isHmac && jwt.keySource !== undefined && jwt.keySource !== "INLINE") {
     faults.push({ path: [...at, "keySource"], message: `${jwt.keySource} is for RSA only, allowed: INLINE` });
   }
   return faults;
+}
+
+/** By name, what stands for it. */
+type RefusedParameters = Readonly<Record<string, string>>;
+
+const JWT_PARAMETERS: RefusedParameters = {
+  grant_type: "it is set by Relay itself",
+  assertion: "it is set by Relay itself",
+  client_assertion: "it is set by Relay itself",
+  client_assertion_type: "it is set by Relay itself",
+};
+const OAUTH2_PARAMETERS: RefusedParameters = {
+  ...JWT_PARAMETERS,
+  client_id: "use clientId",
+  client_secret: "use clientSecret",
+  scope: "use scopes",
+  audience: "use audience",
+};
+
+function checkParameters(
+  parameters: readonly (Sound<{ name: string; value: Secret }> | undefined)[] | undefined,
+  { path, refused }: { readonly path: Path; readonly refused: RefusedParameters },
+): Fault[] {
+  return (parameters ?? []).flatMap((parameter, index) => {
+    const name = parameter?.name?.toLowerCase() ?? "";
+    const message = Object.hasOwn(refused, name) ? refused[name] : undefined;
+    return message === undefined
+      ? []
+      : [{ path: [...path, index, "name"], message: `${parameter?.name}: ${message}` }];
+  });
 }
 
 interface BasicPart {

@@ -22,20 +22,27 @@ export function secretsInUrl(url: URL, { isReference }: { isReference: boolean }
   return isReference && path.length >= MIN_PATH_LENGTH ? [url.href, path, ...query] : query;
 }
 
-/** What basic authentication sends, to the callback or to its token endpoint. */
+/** What basic authentication sends, to the callback or to its token endpoint, and how a token request writes what is secret. */
 export function secretsInAuth(auth: CallbackAuth): readonly string[] {
   switch (auth.kind) {
     case "basic":
       return [toBasic(auth.username, auth.password)];
     case "oauth2": {
       const secret = toFormText(auth.clientSecret);
-      return [secret, toBasic(toFormText(auth.clientId), secret)];
+      return [secret, toBasic(toFormText(auth.clientId), secret), ...secretsInParameters(auth)];
     }
+    case "jwt-profile":
+      return secretsInParameters(auth);
     case "none":
     case "token":
-    case "jwt-profile":
       return [];
   }
+}
+
+function secretsInParameters({
+  parameters,
+}: Extract<CallbackAuth, { kind: "oauth2" | "jwt-profile" }>): readonly string[] {
+  return parameters.map(([, value]) => toFormText(value));
 }
 
 export function secretsInProxy({ username, password }: Proxy): readonly string[] {

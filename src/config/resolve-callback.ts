@@ -65,7 +65,7 @@ export function resolveCallback(
     url,
     displayUrl,
     method: settings.method ?? configuration.method ?? "POST",
-    headers: toHeaders([...sharedHeaders, ...ownHeaders], scope),
+    headers: toPairs([...sharedHeaders, ...ownHeaders], scope),
     auth,
     signatureKeys: (settings.signature?.secrets ?? []).map((key) => toSignatureKey(valueOf(key, scope))),
     secrets,
@@ -170,8 +170,8 @@ const TYPES = { HTTP: "http", SOCKS4: "socks4", SOCKS5: "socks5" } as const;
 
 type Headers = NonNullable<Settings["headers"]>;
 
-function toHeaders(headers: Headers, scope: ResolveScope): readonly Header[] {
-  return headers.map(({ name, value }) => [name, valueOf(value, scope)] as const);
+function toPairs(entries: Headers, scope: ResolveScope): readonly Header[] {
+  return entries.map(({ name, value }) => [name, valueOf(value, scope)] as const);
 }
 
 /** What a subscription says replaces what its entrypoint says, by name. */
@@ -194,7 +194,7 @@ function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
     case "token":
       return { kind: "token", value: valueOf(auth.token.value, scope) };
     case "oauth2": {
-      const { endpoint, clientId, clientSecret, scopes, clientAuthentication } = auth.oauth2;
+      const { endpoint, clientId, clientSecret, audience, parameters, ...more } = auth.oauth2;
       const { url, displayUrl } = toUrl(endpoint, scope);
       return {
         kind: "oauth2",
@@ -202,8 +202,11 @@ function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
         tokenDisplayUrl: displayUrl,
         clientId: valueOf(clientId, scope),
         clientSecret: valueOf(clientSecret, scope),
-        scopes,
-        clientAuthentication,
+        scopes: more.scopes,
+        audience: audience === undefined ? null : valueOf(audience, scope),
+        clientAuthentication: more.clientAuthentication,
+        parameters: toPairs(parameters, scope),
+        tokenType: more.tokenType,
       };
     }
     case "jwtProfileOauth2": {
@@ -214,6 +217,8 @@ function toAuth(auth: Settings["auth"], scope: ResolveScope): CallbackAuth {
         tokenUrl: url,
         tokenDisplayUrl: displayUrl,
         assertion: toAssertion(jwt, scope),
+        parameters: toPairs(jwt.parameters, scope),
+        tokenType: jwt.tokenType,
       };
     }
   }

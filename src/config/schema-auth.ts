@@ -14,6 +14,30 @@ const token = v.pipe(
   v.description("A fixed token"),
 );
 
+/** RFC 6749, 8.2, which says what names there may be. */
+const tokenEntries = {
+  parameters: v.optional(
+    list(
+      object({
+        name: text("Name", {
+          pattern: /^[A-Za-z0-9._-]{1,128}$/u,
+          allowed: '1 to 128 letters, digits, ".", "-" and "_"',
+        }),
+        value: secret("Value"),
+      }),
+      { description: "Further parameters of the token request, such as `resource`", max: 100 },
+    ),
+    [],
+  ),
+  tokenType: v.optional(
+    text("The `token_type` of the answer, where it is not `Bearer`: `BearerToken` or `JWT`, say", {
+      pattern: /^[\x21-\x7e]{1,64}$/u,
+      allowed: "1 to 64 printable ASCII characters without blanks",
+    }),
+    "Bearer",
+  ),
+};
+
 const oauth2 = v.pipe(
   object({
     endpoint: referable("URL of the token endpoint"),
@@ -26,10 +50,12 @@ const oauth2 = v.pipe(
       }),
       [],
     ),
+    audience: v.optional(referable("The `audience` to ask for: for which API the token is")),
     clientAuthentication: v.optional(
       choice("How the client signs in at the token endpoint", ["body", "basic"]),
       "body",
     ),
+    ...tokenEntries,
   }),
   v.description("Client credentials"),
 );
@@ -82,6 +108,7 @@ const jwtProfileOauth2 = v.pipe(
     x509CertChain: v.optional(choice("Send the certificate chain along", ["NONE", "X5C"]), "NONE"),
     keystoreOptions: v.optional(keystoreOptions),
     customClaims: v.optional(list(customClaim, { description: "Further claims", max: 100 }), []),
+    ...tokenEntries,
   }),
   v.description("JWT bearer assertion"),
 );

@@ -47,14 +47,23 @@ export type CallbackAuth =
       readonly clientSecret: string;
       /** Empty: those that the server gives by itself. */
       readonly scopes: readonly string[];
+      /** Null: the server knows which one it is. */
+      readonly audience: string | null;
       readonly clientAuthentication: "body" | "basic";
+      readonly parameters: readonly TokenParameter[];
+      readonly tokenType: string;
     }
   | {
       readonly kind: "jwt-profile";
       readonly tokenUrl: URL;
       readonly tokenDisplayUrl: string;
       readonly assertion: AssertionSettings;
+      readonly parameters: readonly TokenParameter[];
+      readonly tokenType: string;
     };
+
+/** What a token endpoint asks for beyond the standard. */
+export type TokenParameter = readonly [name: string, value: string];
 
 /** A JWT that is exchanged for an access token: RFC 7523. */
 export interface AssertionSettings {

@@ -12,7 +12,7 @@ import {
 } from "../support/authorization-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { toTokenUrl } from "../support/subscription.ts";
+import { toTokenEndpoint } from "../support/subscription.ts";
 import { toAssertion } from "./assertions.ts";
 import { NEVER, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT } from "./test-certificate.ts";
@@ -60,10 +60,11 @@ function toOauth2(
 ): CallbackAuth {
   return {
     kind: "oauth2",
-    ...toTokenUrl(server.tokenUrl),
+    ...toTokenEndpoint(server.tokenUrl),
     clientId: "relay app",
     clientSecret: SECRET,
     scopes: [],
+    audience: null,
     clientAuthentication: "body",
     ...changes,
   };
@@ -187,7 +188,7 @@ describe("assertions", () => {
   }
 
   function toAuth(tokenUrl: URL, changes: Partial<AssertionSettings>): CallbackAuth {
-    return { kind: "jwt-profile", ...toTokenUrl(tokenUrl), assertion: toAssertion(changes) };
+    return { kind: "jwt-profile", ...toTokenEndpoint(tokenUrl), assertion: toAssertion(changes) };
   }
 
   test.each<[string, "private_key_jwt" | "client_secret_jwt", Partial<AssertionSettings>]>([

@@ -6,10 +6,12 @@ import { createRequestBuilder } from "#callback/request.ts";
 import { createSigner } from "#callback/signature.ts";
 import type { CallbackAuth, SignatureKey } from "#delivery/callback.ts";
 import type { Header, Message } from "#delivery/message.ts";
+import { toSampleMessage } from "#delivery/sample.ts";
 import { startReceiver } from "../support/receiver.ts";
-import { toCallbackSettings } from "../support/subscription.ts";
+import { toCallbackSettings, toSubscription, toTokenEndpoint } from "../support/subscription.ts";
 import { NEVER, openTestCallback } from "./setup.ts";
 
+const SOURCE = toSubscription().source;
 const NOW = new Date("2026-03-01T12:00:00.900Z");
 const OWN_NAMES = new Set([
   "Nats-Stream",
@@ -116,6 +118,23 @@ describe("createRequestBuilder()", () => {
       [JSON_TYPE, "X-A: 2"],
     ],
     [
+      "withholds names listed in Connection in the other spelling too",
+      [
+        ["Connection", "X-Hop, Y_Hop"],
+        ["x_hop", "1"],
+        ["Y-Hop", "2"],
+      ],
+      [JSON_TYPE],
+    ],
+    [
+      "passes on a header with an underscore that is nobody's",
+      [
+        ["X_Trace", "1"],
+        ["X-Trace", "2"],
+      ],
+      [JSON_TYPE, "X_Trace: 1", "X-Trace: 2"],
+    ],
+    [
       "falls back to the default type if Connection lists it",
       [
         ["Connection", "content-type"],
@@ -155,6 +174,18 @@ describe("createRequestBuilder()", () => {
     "Relay-Reason",
     "webhook-id",
     "Webhook-Signature",
+    "X-Relay-Test",
+    "USER_AGENT",
+    "Content_Length",
+    "Transfer_Encoding",
+    "Keep_Alive",
+    "nats_sequence",
+    "Relay_Reason",
+    "webhook_id",
+    "Webhook_Signature",
+    "proxy_authorization",
+    "X_Relay-Test",
+    "Content_Type",
   ])("createRequestBuilder() withholds %s of a message without counting it", (name) => {
     expect(sentOf([[name, "x"]])).toEqual({ sent: [JSON_TYPE], droppedHeaders: 0 });
   });
@@ -168,6 +199,24 @@ describe("createRequestBuilder()", () => {
     ["characters outside Latin-1", ["X-A", "\u20ac"]],
   ])("createRequestBuilder() drops and counts a message header with %s", (_what, header) => {
     expect(sentOf([header, ["X-Good", "1"]])).toEqual({ sent: [JSON_TYPE, "X-Good: 1"], droppedHeaders: 1 });
+  });
+
+  test.each<[string, string]>([
+    ["X-Api-Key", "X_Api_Key"],
+    ["X-Api-Key", "x-api_key"],
+    ["X_Api_Key", "X-Api-Key"],
+    ["X-Api_Key", "X_Api-Key"],
+  ])("createRequestBuilder() with a header %s of the subscription withholds %s", (own, name) => {
+    expect(sentOf([[name, "forged"]], [[own, "right"]])).toEqual({
+      sent: [JSON_TYPE, `${own}: right`],
+      droppedHeaders: 0,
+    });
+  });
+
+  test("createRequestBuilder() marks a sample, and nothing else", () => {
+    const message = toSampleMessage(SOURCE, { body: new Uint8Array(), now: NOW });
+    expect(build({ message }).pairs).toContainEqual(["X-Relay-Test", "true"]);
+    expect(build({}).pairs.map(([name]) => name)).not.toContain("X-Relay-Test");
   });
 
   test("createRequestBuilder() drops and counts what does not fit into 16 KiB", () => {
@@ -262,17 +311,16 @@ describe("createRequestBuilder()", () => {
 
 const OAUTH2: CallbackAuth = {
   kind: "oauth2",
-  tokenUrl: new URL("http://127.0.0.1/token"),
-  tokenDisplayUrl: "http://127.0.0.1/token",
+  ...toTokenEndpoint(new URL("http://127.0.0.1/token")),
   clientId: "relay",
   clientSecret: "secret",
   scopes: [],
+  audience: null,
   clientAuthentication: "body",
 };
 const JWT_PROFILE: CallbackAuth = {
   kind: "jwt-profile",
-  tokenUrl: new URL("http://127.0.0.1/token"),
-  tokenDisplayUrl: "http://127.0.0.1/token",
+  ...toTokenEndpoint(new URL("http://127.0.0.1/token")),
   assertion: {
     issuer: "i",
     subject: "s",

@@ -1,6 +1,6 @@
 // Access tokens from token endpoints that are slow, wrong, or not there: who waits, who asks again, what is told.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import type { Socket } from "node:net";
 
 import type { CallbackAuth } from "#delivery/callback.ts";
@@ -14,7 +14,7 @@ import {
   startReceiver,
   startTcpReceiver,
 } from "../support/receiver.ts";
-import { toRoute, toTokenUrl } from "../support/subscription.ts";
+import { toRoute, toTokenEndpoint } from "../support/subscription.ts";
 import { toAssertion } from "./assertions.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
@@ -31,10 +31,11 @@ const SECRET = "client+secret & ü";
 function toAuth(url: URL, changes: Partial<Extract<CallbackAuth, { kind: "oauth2" }>> = {}): CallbackAuth {
   return {
     kind: "oauth2",
-    ...toTokenUrl(new URL("/token?key=of-the-query", url)),
+    ...toTokenEndpoint(new URL("/token?key=of-the-query", url)),
     clientId: "relay app",
     clientSecret: SECRET,
     scopes: [],
+    audience: null,
     clientAuthentication: "body",
     ...changes,
   };
@@ -82,6 +83,38 @@ describe("the token request", () => {
     await eventually(() => server.openConnections === 0, SOON);
   });
 
+  test("send() asks for an audience and by further parameters, a name several times too", async () => {
+    await using server = await startTokenServer();
+    await using receiver = await startReceiver();
+    const auth = toAuth(server.url, {
+      audience: "https://api.example/",
+      parameters: [
+        ["resource", "https://a.example/"],
+        ["resource", "https://b.example/"],
+        ["tenant", "n\u00f6rd & co"],
+      ],
+    });
+    await using callback = openTestCallback(receiver.url, { auth });
+    await callback.send(toMessage(), OPTIONS);
+    const form = new URLSearchParams(server.requests[0]?.body.toString());
+    expect([form.get("audience"), form.getAll("resource"), form.get("tenant")]).toEqual([
+      "https://api.example/",
+      ["https://a.example/", "https://b.example/"],
+      "n\u00f6rd & co",
+    ]);
+  });
+
+  test("send() sends further parameters beside an assertion", async () => {
+    await using server = await startTokenServer();
+    const endpoint = toTokenEndpoint(server.url);
+    const parameters = [["scope", "a b"]] as const;
+    const auth = { kind: "jwt-profile", ...endpoint, parameters, assertion: toAssertion() } as const;
+    await using callback = openTestCallback(server.url, { auth });
+    await callback.send(toMessage(), OPTIONS);
+    const form = new URLSearchParams(server.requests[0]?.body.toString());
+    expect([...form.keys()]).toEqual(["grant_type", "assertion", "scope"]);
+  });
+
   test("send() encodes id and secret for Basic as RFC 6749 asks", async () => {
     await using server = await startTokenServer();
     await using receiver = await startReceiver();
@@ -125,7 +158,11 @@ describe("the token request", () => {
   test("send() makes an assertion for each request", async () => {
     await using server = await startTokenServer();
     await using receiver = await startReceiver((_request, index) => (index === 0 ? 401 : 200));
-    const auth: CallbackAuth = { kind: "jwt-profile", ...toTokenUrl(server.url), assertion: toAssertion() };
+    const auth: CallbackAuth = {
+      kind: "jwt-profile",
+      ...toTokenEndpoint(server.url),
+      assertion: toAssertion(),
+    };
     await using callback = openTestCallback(receiver.url, { auth });
     expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
     const forms = server.requests.map(({ body }) => new URLSearchParams(body.toString()));
@@ -139,7 +176,7 @@ describe("the token request", () => {
   test("send() with a key that cannot sign asks for nothing", async () => {
     await using server = await startTokenServer();
     const assertion = toAssertion({ algorithm: "RS256", key: { kind: "rsa", pem: "garbage" } });
-    const auth: CallbackAuth = { kind: "jwt-profile", ...toTokenUrl(server.url), assertion };
+    const auth: CallbackAuth = { kind: "jwt-profile", ...toTokenEndpoint(server.url), assertion };
     await using callback = openTestCallback(server.url, { auth });
     expect((await callback.send(toMessage(), OPTIONS)).outcome).toMatchObject({ code: "token" });
     expect(server.requests).toEqual([]);
@@ -288,7 +325,90 @@ describe("renewal", () => {
   );
 });
 
+describe("Retry-After of a token endpoint", () => {
+  const asking = (status: number, seconds: number) => ({
+    status,
+    headers: { "retry-after": String(seconds) },
+  });
+
+  test.each([429, 503])("send() asks no more after a %d that asks for a pause", async (status) => {
+    await using server = await startReceiver(() => asking(status, 3600));
+    await using receiver = await startReceiver();
+    await using callback = openTestCallback(receiver.url, { auth: toAuth(server.url) });
+    for (let index = 0; index < 5; index += 1) {
+      const { outcome } = await callback.send(toMessage(), OPTIONS);
+      expect((outcome as Exception).error).toContain(`answered ${status}`);
+      expect((outcome as Exception).retryAfterMs).toBeWithin(3_590_000, 3_600_001);
+      expect(await callback.prepare(NEVER)).toMatchObject({ code: "token" });
+    }
+    expect(server.requests.length).toBe(1);
+    expect(receiver.connections).toBe(0);
+  });
+
+  test("send() asks again once the pause is over", async () => {
+    await using server = await startReceiver((_request, index) =>
+      index === 0 ? asking(429, 1) : grant(index),
+    );
+    await using receiver = await startReceiver();
+    await using callback = openTestCallback(receiver.url, { auth: toAuth(server.url) });
+    const startMs = performance.now();
+    await eventually(async () => (await callback.send(toMessage(), OPTIONS)).outcome.kind === "delivered");
+    expect(performance.now() - startMs).toBeGreaterThan(990);
+    expect(server.requests.length).toBe(2);
+  });
+
+  test("send() heeds no other status, and no 503 that does not ask", async () => {
+    await using server = await startReceiver((_request, index) => (index === 0 ? asking(500, 3600) : 503));
+    await using callback = openTestCallback(server.url, { auth: toAuth(server.url) });
+    for (let index = 0; index < 3; index += 1) {
+      const { outcome } = await callback.send(toMessage(), OPTIONS);
+      expect((outcome as Exception).retryAfterMs).toBeUndefined();
+    }
+    expect(server.requests.length).toBe(3);
+  });
+
+  test("send() uses the token that still holds while its renewal is to wait", async () => {
+    await using server = await startReceiver((_request, index) =>
+      index === 0 ? grant(index, 2) : asking(503, 3600),
+    );
+    await using receiver = await startReceiver();
+    await using callback = openTestCallback(receiver.url, { auth: toAuth(server.url) });
+    await eventually(async () => {
+      expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+      return server.requests.length === 2;
+    });
+    expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+    await eventually(async () => (await callback.send(toMessage(), OPTIONS)).outcome.kind === "exception");
+    expect(server.requests.length).toBe(2);
+  });
+});
+
 describe("a 401", () => {
+  test("send() 30 times to a callback that refuses every token asks for two", async () => {
+    await using server = await startTokenServer();
+    await using receiver = await startReceiver(() => 401);
+    await using callback = openTestCallback(receiver.url, { auth: toAuth(server.url), connections: 5 });
+    for (let index = 0; index < 10; index += 1) {
+      const sends = Array.from({ length: 3 }, () => callback.send(toMessage(), OPTIONS));
+      for (const { outcome } of await Promise.all(sends)) expect(outcome).toMatchObject({ status: 401 });
+    }
+    expect(server.requests.length).toBe(2);
+  });
+
+  test("send() asks for another token once the one that was refused is old enough", async () => {
+    await using server = await startTokenServer();
+    await using receiver = await startReceiver((request) =>
+      headerOf(request, "authorization") === "Bearer token-3" ? 200 : 401,
+    );
+    await using callback = openTestCallback(receiver.url, { auth: toAuth(server.url) });
+    expect((await callback.send(toMessage(), OPTIONS)).outcome).toMatchObject({ status: 401 });
+    using clock = spyOn(performance, "now");
+    const later = performance.timeOrigin;
+    clock.mockImplementation(() => later);
+    expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+    expect(server.requests.length).toBe(3);
+  });
+
   test("send() lets a second 401 stand", async () => {
     await using server = await startTokenServer();
     await using receiver = await startReceiver(() => ({ status: 401, body: "no" }));
@@ -434,6 +554,7 @@ describe("a token endpoint that fails", () => {
     [json(200, { access_token: "two words" }), "its access_token cannot stand in a header"],
     [json(200, { access_token: "t\u00f6ken" }), "its access_token cannot stand in a header"],
     [json(200, { access_token: "abc", token_type: "mac" }), "its token_type is not Bearer"],
+    [json(200, { access_token: "abc", token_type: "JWT" }), "its token_type is not Bearer"],
     [json(200, { access_token: "abc", token_type: 1 }), "its token_type is not Bearer"],
   ])("send() answered with %j is an exception", async (answer, reason) => {
     await using server = await startReceiver(() => answer);
@@ -529,6 +650,27 @@ describe("a token endpoint that fails", () => {
     expect(code).toBe("token");
     expect(reason).toContain(`cannot reach ${server.url.host} by TLS: certificate is`);
     expect(server.requests).toEqual([]);
+  });
+});
+
+describe("token_type", () => {
+  test.each([
+    ["Bearer", "bearer"],
+    ["Bearer", " BEARER "],
+    ["Bearer", "Bearer\t"],
+    ["Bearer", null],
+    ["BearerToken", "BearerToken"],
+    ["BearerToken", "bearer token"],
+    ["jwt", "JWT"],
+    ["JWT", "Bearer"],
+  ])("send() where %p is configured takes %p, and signs in by Bearer", async (tokenType, answered) => {
+    await using server = await startReceiver(() =>
+      toTokenAnswer({ access_token: "abc", token_type: answered }),
+    );
+    await using receiver = await startReceiver();
+    await using callback = openTestCallback(receiver.url, { auth: toAuth(server.url, { tokenType }) });
+    expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+    expect(tokensOf(receiver)).toEqual(["Bearer abc"]);
   });
 });
 

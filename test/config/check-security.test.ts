@@ -32,6 +32,35 @@ test.each<[string, unknown, readonly string[]]>([
     [`${D}.auth.oauth2.endpoint: allowed: a URL with a host, a port up to 65535, and without blanks`],
   ],
   [
+    "a token endpoint at port 0",
+    auth("oauth2", { endpoint: "https://auth.example.com:0/", clientId: "c", clientSecret: "s" }),
+    [`${D}.auth.oauth2.endpoint: found the port 0, allowed: 1 to 65535`],
+  ],
+  [
+    "parameters that have settings of their own",
+    auth("oauth2", {
+      endpoint: "https://auth.example.com/",
+      clientId: "c",
+      clientSecret: "s",
+      parameters: ["Scope", "audience", "grant_type", "resource"].map((name) => ({ name, value: "v" })),
+    }),
+    [
+      `${D}.auth.oauth2.parameters[0].name: Scope: use scopes`,
+      `${D}.auth.oauth2.parameters[1].name: audience: use audience`,
+      `${D}.auth.oauth2.parameters[2].name: grant_type: it is set by Relay itself`,
+    ],
+  ],
+  [
+    "parameters that an assertion stands for",
+    jwt({ parameters: ["scope", "client_id", "assertion"].map((name) => ({ name, value: "v" })) }),
+    [`${D}.auth.jwtProfileOauth2.parameters[2].name: assertion: it is set by Relay itself`],
+  ],
+  [
+    "a client id beside the assertion of that client",
+    jwt({ subject: "i", parameters: [{ name: "client_id", value: "v" }] }),
+    [`${D}.auth.jwtProfileOauth2.parameters[0].name: client_id: it is the issuer`],
+  ],
+  [
     "a user name with a colon",
     auth("basic", { username: "hunter2:", password: "" }),
     [`${D}.auth.basic.username: ${USERNAME_FAULT}`],

@@ -71,6 +71,22 @@ test.each<[string, Json, readonly string[]]>([
     ["s/x", "s%2Fx", toBase64("c:s%2Fx"), "q=1", "1"],
   ],
   [
+    "parameters of a token request, also as in a form",
+    {
+      auth: {
+        type: "oauth2",
+        oauth2: {
+          endpoint: "https://a/",
+          clientId: "c",
+          clientSecret: "s",
+          audience: "https://api/",
+          parameters: [{ name: "key", value: "p/x" }],
+        },
+      },
+    },
+    ["s", "p/x", toBase64("c:s"), "p%2Fx"],
+  ],
+  [
     "keys of signatures, also without their prefix",
     { signature: { secrets: [`whsec_${toBase64("k".repeat(32))}`] } },
     [`whsec_${toBase64("k".repeat(32))}`, toBase64("k".repeat(32))],

@@ -115,6 +115,22 @@ test.each<[string, Json, Json]>([
     },
     { auth: { oauth2: { endpoint: "HTTPS://a/t?***", clientId: "c", clientSecret: "***" } } },
   ],
+  [
+    "the parameters of a token request",
+    {
+      auth: {
+        type: "oauth2",
+        oauth2: {
+          endpoint: "https://a/",
+          clientId: "c",
+          clientSecret: "s",
+          audience: "https://api/",
+          parameters: [{ name: "key", value: "hunter2" }],
+        },
+      },
+    },
+    { auth: { oauth2: { audience: "https://api/", parameters: [{ name: "key", value: "***" }] } } },
+  ],
 ])("toShown() hides %s", (_, configuration, expected) => {
   expect(shownDelivery(configuration)).toMatchObject(expected);
 });

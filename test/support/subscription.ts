@@ -1,6 +1,6 @@
 // A subscription, a callback and a route as the config makes them where nothing is said: what a test is about, it changes.
 
-import type { CallbackSettings, Route } from "#delivery/callback.ts";
+import type { CallbackSettings, Route, TokenParameter } from "#delivery/callback.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 
 export function toRoute(changes: Partial<Route> = {}): Route {
@@ -62,6 +62,13 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
   };
 }
 
-export function toTokenUrl(url: URL): { tokenUrl: URL; tokenDisplayUrl: string } {
-  return { tokenUrl: url, tokenDisplayUrl: `${url.origin}${url.pathname}` };
+/** One that asks for nothing special. */
+export function toTokenEndpoint(url: URL) {
+  const parameters: readonly TokenParameter[] = [];
+  return {
+    tokenUrl: url,
+    tokenDisplayUrl: `${url.origin}${url.pathname}`,
+    parameters,
+    tokenType: "Bearer",
+  };
 }
