@@ -6,7 +6,12 @@ import { durableName } from "#delivery/subscription.ts";
 import type { Logger, LogFields } from "#lib/logger.ts";
 import type { Observer, Settled } from "#pipeline/observer.ts";
 
-export function createLogObserver(logger: Logger): Observer {
+/** Between two lines about attempts that were postponed. */
+const POSTPONED_INTERVAL_MS = 60_000;
+
+export function createLogObserver(logger: Logger, { now = () => performance.now() } = {}): Observer {
+  let postponedLoggedAt = Number.NEGATIVE_INFINITY;
+  let postponed = 0;
   return {
     attempted({ subscription, message, attempt, exchange, action }) {
       if (!logger.isEnabled("debug")) return;
@@ -57,6 +62,17 @@ export function createLogObserver(logger: Logger): Observer {
             logger.debug("Message settled", { ...fieldsOf(report), ending: ending.kind });
           }
       }
+    },
+    postponed({ subscription, exception }) {
+      postponed += 1;
+      if (now() - postponedLoggedAt < POSTPONED_INTERVAL_MS) return;
+      postponedLoggedAt = now();
+      logger.error("Out of file descriptors: messages wait", {
+        subscription: subscription.id,
+        reason: exception.error,
+        attempts: postponed,
+      });
+      postponed = 0;
     },
   };
 }

@@ -93,7 +93,7 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
     );
   }
 
-  return { attempted, settled };
+  return { attempted, settled, postponed: () => {} };
 }
 
 function failureOf(ending: Ending): Failure | null {

@@ -2,6 +2,7 @@
 
 import { connect, isIPv6, type Socket } from "node:net";
 
+import { findDescriptorFault, isOutOfDescriptors, toDescriptorFault } from "#lib/descriptors.ts";
 import { CLOSED } from "./exception.ts";
 
 /** What one dial has opened, so that all of it can be closed at once. */
@@ -82,7 +83,7 @@ export function connectToFirst(
     };
     const fail = (socket: Socket, error: unknown) => {
       if (!trying.delete(socket)) return;
-      errors.push(error);
+      errors.push(toDescriptorFault(error));
       if (sockets.signal.aborted || (waiting.length === 0 && trying.size === 0)) {
         end({ kind: "failed", error: tellingOf(errors) });
         return;
@@ -93,6 +94,13 @@ export function connectToFirst(
       clearTimeout(timer);
       const host = waiting.shift();
       if (host === undefined) return;
+      const fault = findDescriptorFault();
+      if (fault !== null) {
+        errors.push(fault);
+        waiting.length = 0;
+        if (trying.size === 0) end({ kind: "failed", error: fault });
+        return;
+      }
       const socket = sockets.own(connect({ host, port }));
       trying.add(socket);
       socket.once("connect", () => succeed(socket));
@@ -107,7 +115,8 @@ export function connectToFirst(
 /** A host that has IPv6 addresses, called from one that has none, is not unreachable for that reason. */
 const NO_WAY: ReadonlySet<unknown> = new Set(["ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"]);
 
+/** Addresses that could not be tried may be the ones that answer. */
 function tellingOf(errors: readonly unknown[]): unknown {
   const hasWay = (error: unknown) => !(error instanceof Error && "code" in error && NO_WAY.has(error.code));
-  return errors.find(hasWay) ?? errors[0];
+  return errors.find(isOutOfDescriptors) ?? errors.find(hasWay) ?? errors[0];
 }

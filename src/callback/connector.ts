@@ -6,6 +6,7 @@ import { createAddressCheck } from "#delivery/address.ts";
 import type { Proxy, Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
+import { findDescriptorFault, isOutOfDescriptors, toDescriptorFault } from "#lib/descriptors.ts";
 import { resolveHost } from "#lib/resolver.ts";
 import { connectToFirst, createOpenedSockets, type OpenedSockets } from "./connect-tcp.ts";
 import {
@@ -84,16 +85,20 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     return toFailed(toDeniedException(address, null));
   }
 
-  /** Every failure but a denied address is the proxy's: an exception with the code `proxy`. */
+  /** Every failure but a denied address and the want of a descriptor is the proxy's: an exception with the code `proxy`. */
   async function reachProxy(through: Proxy, course: Course): Promise<Dialled> {
     const fail = (reason: string) => toFailed(toProxyException(address, { proxy: through, reason }));
+    const failToReach = (error: unknown) =>
+      isOutOfDescriptors(error)
+        ? toFailed(toConnectException(error, address))
+        : fail(`cannot be reached: ${toConnectReason(error)}`);
     const known = through.type === "socks4" ? await findIpv4(course) : [];
     const allowed = known.filter(isAllowed);
     if (known.length > 0 && allowed.length === 0) return toDenied(known);
     const found = await lookUp(through.host, course);
-    if (found instanceof Error) return fail(`cannot be reached: ${toConnectReason(found)}`);
+    if (found instanceof Error) return failToReach(found);
     const reached = await connectToFirst(found, { port: through.port, sockets: course.sockets });
-    if (reached.kind === "failed") return fail(`cannot be reached: ${toConnectReason(reached.error)}`);
+    if (reached.kind === "failed") return failToReach(reached.error);
     const first = startHandshake(through, allowed[0] ?? host);
     if (first === null) return reached;
     const end = await shakeHands(reached.socket, first);
@@ -165,12 +170,14 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
 
 /** The addresses, or the error. */
 async function lookUp(name: string, course: Course): Promise<readonly string[] | Error> {
+  const fault = isIP(name) === 0 ? findDescriptorFault() : null;
+  if (fault !== null) return fault;
   const { step } = course;
   course.step = "look-up";
   try {
     return await resolveHost(name, course.sockets.signal);
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return toDescriptorFault(error instanceof Error ? error : new Error(String(error)));
   } finally {
     course.step = step;
   }

@@ -1,5 +1,6 @@
 // Why a callback gave no answer, in words for people: neither the path, the query nor the user of its URL appear.
 
+import { isOutOfDescriptors } from "#lib/descriptors.ts";
 import { codeOf, messageOf } from "#lib/errors.ts";
 import { NameError } from "#lib/resolver.ts";
 import type { Proxy } from "#delivery/callback.ts";
@@ -30,7 +31,8 @@ const CONNECT_REASONS: Readonly<Record<string, string>> = {
   ENETUNREACH: "network unreachable",
   ETIMEDOUT: "no answer from the host",
   EADDRNOTAVAIL: "no free local port",
-  EMFILE: "too many open files",
+  EMFILE: "the relay has no file descriptor left",
+  ENFILE: "the host has no file descriptor left",
   EACCES: "not permitted",
   EPERM: "not permitted",
 };
@@ -79,8 +81,12 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
 
 /** An error of name resolution or of the TCP connection to `address`. */
 export function toConnectException(error: unknown, address: string): Exception {
-  const code = error instanceof NameError ? "dns" : "connect";
-  return toException(code, `Cannot reach ${address}: ${toConnectReason(error)}`);
+  return toException(toConnectCode(error), `Cannot reach ${address}: ${toConnectReason(error)}`);
+}
+
+function toConnectCode(error: unknown): ExceptionCode {
+  if (isOutOfDescriptors(error)) return "descriptors";
+  return error instanceof NameError ? "dns" : "connect";
 }
 
 export function toConnectReason(error: unknown): string {

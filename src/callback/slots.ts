@@ -1,5 +1,6 @@
 // The connections of a subscription: as many as are needed at once, the last one used first.
 
+import { onDescriptorFault } from "#lib/descriptors.ts";
 import { type Connection, type ConnectionSettings, createConnection } from "./connection.ts";
 
 export interface Slots {
@@ -17,6 +18,11 @@ export function createSlots(settings: ConnectionSettings, { maxFree }: { readonl
   const free: Connection[] = [];
   const connections = new Set<Connection>();
   let isClosed = false;
+  const unfollow = onDescriptorFault(dropFree);
+
+  function dropFree(): void {
+    for (const connection of free.splice(0)) drop(connection);
+  }
 
   function drop(connection: Connection): void {
     connection.drop();
@@ -40,7 +46,8 @@ export function createSlots(settings: ConnectionSettings, { maxFree }: { readonl
     },
     close() {
       isClosed = true;
-      for (const connection of free.splice(0)) drop(connection);
+      unfollow();
+      dropFree();
     },
   };
 }

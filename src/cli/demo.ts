@@ -198,7 +198,7 @@ function createShow(io: Io): Show {
   }
 
   return {
-    observer: { attempted, settled },
+    observer: { attempted, settled, postponed: () => {} },
     async reached(count, signal) {
       await new Promise<void>((resolve) => {
         onEnding = () => {

@@ -12,6 +12,8 @@ export type ExceptionCode =
   | "timeout"
   | "reset"
   | "bad-response"
+  /** This process has no file descriptor left: nothing was sent, and it says nothing about the callback. */
+  | "descriptors"
   /** The relay's own disk: the message may not be sent without a record of it. */
   | "journal";
 
@@ -20,6 +22,8 @@ export interface Exception {
   readonly code: ExceptionCode;
   /** For people: what could not be done and why, without a secret. */
   readonly error: string;
+  /** What the token endpoint asked for by `Retry-After`: nothing can be sent before. Absent: nothing. */
+  readonly retryAfterMs?: number;
 }
 
 export type Outcome =

@@ -15,10 +15,8 @@ export interface Policy {
 /** How long a message waits for its retry: each of these, at the same time. */
 export interface RetryPause {
   readonly delayMs: number;
-  /** What its callback asked for, for this message. */
+  /** What its callback asked for. */
   readonly askedMs: number;
-  /** What its callback asked for, for the whole subscription: nothing of it is sent meanwhile. */
-  readonly holdMs: number;
 }
 
 export type Action =
@@ -65,9 +63,29 @@ function toPause(
   { attempt, heedsRetryAfter, random }: Circumstances,
 ): RetryPause {
   const delayMs = retryDelayMs(retry, attempt, random);
-  if (failure.kind === "exception" || !heedsRetryAfter) return { delayMs, askedMs: 0, holdMs: 0 };
-  const askedMs = Math.min(retry.maxDelayMs, Math.max(0, failure.retryAfterMs ?? 0));
-  return { delayMs, askedMs, holdMs: HOLDING_STATUSES.has(failure.status) ? askedMs : 0 };
+  const askedMs = failure.kind === "exception" || !heedsRetryAfter ? 0 : askedOf(failure, retry);
+  return { delayMs, askedMs };
+}
+
+/**
+ * For how long nothing of the subscription is sent, whatever becomes of this message. The token endpoint is obeyed beyond
+ * the longest delay: without a token there is nothing to try.
+ */
+export function holdMsOf(outcome: Outcome, retry: Retry): number {
+  switch (outcome.kind) {
+    case "delivered":
+      return 0;
+    case "exception":
+      return outcome.retryAfterMs ?? 0;
+    case "rejected":
+    case "server-error":
+      return HOLDING_STATUSES.has(outcome.status) ? askedOf(outcome, retry) : 0;
+  }
+}
+
+function askedOf({ retryAfterMs }: { readonly retryAfterMs: number | null }, retry: Retry): number {
+  const longestMs = retry.kind === "none" ? Infinity : retry.maxDelayMs;
+  return Math.min(longestMs, Math.max(0, retryAfterMs ?? 0));
 }
 
 function isInterrupting(failure: Failure, policy: Policy): boolean {

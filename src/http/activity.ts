@@ -44,6 +44,7 @@ export function createActivity(now: () => number = steadyTime): Activity {
       attempted: ({ subscription: { id }, exchange: { outcome } }) =>
         kept.of(id).add(outcome.kind === "delivered" ? "delivered" : "failed"),
       settled: () => {},
+      postponed: () => {},
     },
     of: kept.of,
     list(subscriptions) {

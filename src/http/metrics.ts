@@ -29,6 +29,10 @@ export function createMetrics(sources: GaugeSources): Metrics {
   const exceptions = counts("relay_exceptions_total", "Attempts without a response, by cause", "cause");
   const changes = counts("relay_state_changes_total", "Changes of state made here, by reason", "reason");
   const resent = counts("relay_resends_total", "Reused connections that broke: sent again at once");
+  const postponed = counts(
+    "relay_postponed_attempts_total",
+    "Attempts put off because the relay had no file descriptor left",
+  );
   const dropped = counts("relay_dropped_headers_total", "Message headers that HTTP cannot carry");
   const duration = new Histogram({
     name: "relay_attempt_duration_seconds",
@@ -41,7 +45,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
     (id) => duration.labels(id),
     (id) => duration.remove(id),
   );
-  const kept = [attempts, messages, deadLetters, exceptions, changes, resent, dropped, durations];
+  const kept = [attempts, messages, deadLetters, exceptions, changes, resent, postponed, dropped, durations];
   exposeGauges(registers, sources);
   exposeProcess(registers);
 
@@ -59,6 +63,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
         messages.add(id, ending.kind);
         if (ending.kind === "dead-lettered") deadLetters.add(id, ending.failure.kind);
       },
+      postponed: ({ subscription: { id } }) => postponed.add(id, ""),
     },
     stateChanged: ({ subscription, reason }) => changes.add(subscription, reason),
     async expose() {

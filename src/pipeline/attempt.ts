@@ -1,8 +1,10 @@
 // One attempt at one message: makes sure it may be sent, sends it, and tells what came of it.
 
 import type { Exchange } from "#callback/client.ts";
-import type { Exception } from "#delivery/outcome.ts";
+import { repeatDelayMs } from "#delivery/backoff.ts";
+import type { Exception, Outcome } from "#delivery/outcome.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import { isOutOfDescriptors } from "#lib/descriptors.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createMask } from "#lib/mask.ts";
 import type { ClosingSignals } from "./closing.ts";
@@ -12,8 +14,10 @@ import type { Terms } from "./terms.ts";
 
 export type AttemptResult =
   | { readonly kind: "made"; readonly exchange: Exchange }
-  /** Nothing was sent; the reason is neither the callback's nor the message's. */
+  /** Nothing was sent: others may hold the message. */
   | { readonly kind: "not-made" }
+  /** Nothing was sent, for want of a file descriptor: to be made again, as if it had not been begun. */
+  | { readonly kind: "postponed"; readonly exception: Exception }
   /** Acknowledged, but the journal could not be written: it may not be sent. */
   | { readonly kind: "unrecorded"; readonly exception: Exception };
 
@@ -28,13 +32,29 @@ export function attempt(held: Held, terms: Terms, options: AttemptOptions): Prom
   const signal = held.isRedeliverable ? options.signals.redeliverable : options.signals.final;
   const sending = terms.callback.send(held.received.message, { mayResend: true, signal });
   return sending.then((exchange) =>
-    exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : { kind: "made", exchange },
+    exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : toResult(exchange),
   );
+}
+
+function toResult(exchange: Exchange): AttemptResult {
+  const { outcome } = exchange;
+  return isPostponing(outcome) ? { kind: "postponed", exception: outcome } : { kind: "made", exchange };
+}
+
+/** How long a postponed attempt waits. `postponements`: in a row, this one too. */
+export function postponementMs(postponements: number): number {
+  return repeatDelayMs(postponements, { initialMs: 250, maxMs: 2000, random: Math.random() });
+}
+
+/** Whether it says nothing about the callback, nor about the message. */
+export function isPostponing(outcome: Outcome): outcome is Exception {
+  return outcome.kind === "exception" && outcome.code === "descriptors";
 }
 
 /**
  * AT_MOST_ONCE: what can fail before a byte is sent, then the acknowledgement, then the journal, then the request.
- * An acknowledgement of unknown fate sends nothing: if it was lost, the stream delivers the message again.
+ * An acknowledgement of unknown fate sends nothing: if it was lost, the stream delivers the message again. One that was
+ * postponed after its acknowledgement goes on where it was.
  */
 async function attemptOnce(
   held: Held,
@@ -44,22 +64,24 @@ async function attemptOnce(
   const { message } = held.received;
   const startedAt = new Date();
   const startMs = performance.now();
-  const exception = await callback.prepare(redeliverable);
-  if (redeliverable.aborted) return { kind: "not-made" };
+  const exception = await callback.prepare(held.isRedeliverable ? redeliverable : final);
+  if (held.isRedeliverable && redeliverable.aborted) return { kind: "not-made" };
   const fault = exception ?? (await checkJournal(guard));
   if (fault !== null) {
+    if (isPostponing(fault)) return { kind: "postponed", exception: fault };
     const durationMs = performance.now() - startMs;
     return { kind: "made", exchange: unsent(fault, subscription, { startedAt, durationMs }) };
   }
-  if (!(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
+  if (held.isRedeliverable && !(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
   held.isRedeliverable = false;
   try {
     await guard.markDoneDurably(message);
   } catch (error) {
-    return { kind: "unrecorded", exception: toJournalException(error) };
+    const unwritten = toJournalException(error);
+    return { kind: isPostponing(unwritten) ? "postponed" : "unrecorded", exception: unwritten };
   }
   const exchange = await callback.send(message, { mayResend: false, signal: final });
-  return { kind: "made", exchange };
+  return exchange.sent ? { kind: "made", exchange } : toResult(exchange);
 }
 
 /** A journal that failed before is tried again while the message is still the stream's. */
@@ -73,7 +95,8 @@ async function checkJournal(guard: Guard): Promise<Exception | null> {
 }
 
 function toJournalException(error: unknown): Exception {
-  return { kind: "exception", code: "journal", error: `Cannot write the journal: ${messageOf(error)}` };
+  const code = isOutOfDescriptors(error) ? "descriptors" : "journal";
+  return { kind: "exception", code, error: `Cannot write the journal: ${messageOf(error)}` };
 }
 
 export function unsent(

@@ -2,10 +2,10 @@
 
 import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
-import { describeOutcome, type Failure } from "#delivery/outcome.ts";
-import { type Action, decide, type RetryPause } from "#delivery/policy.ts";
+import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
+import { type Action, decide, holdMsOf, type RetryPause } from "#delivery/policy.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
-import { attempt } from "./attempt.ts";
+import { attempt, postponementMs } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
@@ -43,11 +43,16 @@ const NEVER_SENT: Failure = {
   error: "The relay stopped before the request was sent",
 };
 
-interface Decision {
-  readonly action: Action;
-  /** Null: nothing was sent. */
-  readonly report: Attempted | null;
-}
+type Turn =
+  | {
+      readonly kind: "decided";
+      readonly action: Action;
+      /** Null: nothing was sent. */
+      readonly report: Attempted | null;
+    }
+  /** Others may hold it. */
+  | { readonly kind: "not-made" }
+  | { readonly kind: "postponed"; readonly exception: Exception };
 
 export function createDeliver(options: DeliverOptions): Deliver {
   const { terms, hasAcks, deadLetters, settler, observer, turns } = options;
@@ -69,10 +74,17 @@ export function createDeliver(options: DeliverOptions): Deliver {
    * and whatever it comes to hold is kept until the next full collection.
    */
   async function deliver(held: Held): Promise<Ending> {
+    let postponements = 0;
     for (;;) {
-      const decision = await attemptInSlot(held);
-      if (decision === null) return options.giveBack(held);
-      const { action, report } = decision;
+      const turn = await attemptInSlot(held);
+      if (turn.kind === "not-made") return options.giveBack(held);
+      if (turn.kind === "postponed") {
+        postponements += 1;
+        if (await postpone(held, { ...turn, postponements })) continue;
+        return abandon(held, turn.exception);
+      }
+      postponements = 0;
+      const { action, report } = turn;
       if (action.kind === "ack") await settler.complete(held);
       if (report !== null) observer.attempted(report);
       switch (action.kind) {
@@ -102,22 +114,21 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return (await deadLetters?.has({ subjectSuffix, body: message.body }, closing)) ?? false;
   }
 
-  /** Null: nothing was sent, for a reason that is not the callback's. The slot is free only after the decision: it may stop the next. */
-  async function attemptInSlot(held: Held): Promise<Decision | null> {
+  /** The slot is free only after the decision: it may stop the next. */
+  async function attemptInSlot(held: Held): Promise<Turn> {
     const own = terms.begin();
     const { waking } = turns;
     try {
-      if (held.isRedeliverable && !options.isCurrent()) return null;
+      if (held.isRedeliverable && !options.isCurrent()) return { kind: "not-made" };
       const result = await attempt(held, own, options);
-      if (result.kind === "not-made") return null;
-      const decision: Decision =
+      if (result.kind === "not-made" || result.kind === "postponed") return result;
+      const turn: Turn & { kind: "decided" } =
         result.kind === "unrecorded"
-          ? { action: { kind: "interrupt", failure: result.exception }, report: null }
+          ? { kind: "decided", action: { kind: "interrupt", failure: result.exception }, report: null }
           : decideAbout(held, own, result.exchange, { heedsRetryAfter: !waking.aborted });
-      const { action } = decision;
+      const { action } = turn;
       if (action.kind === "interrupt") interrupt(held, action.failure);
-      if (action.kind === "retry") turns.hold(action.holdMs);
-      return decision;
+      return turn;
     } finally {
       terms.end(own);
       turns.end();
@@ -129,7 +140,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
     { subscription, policy }: Terms,
     exchange: Exchange,
     { heedsRetryAfter }: { heedsRetryAfter: boolean },
-  ): Decision {
+  ): Turn & { kind: "decided" } {
+    if (heedsRetryAfter) turns.hold(holdMsOf(exchange.outcome, policy.retry));
     held.attempts += 1;
     const action = decide(exchange.outcome, policy, {
       attempt: held.attempts,
@@ -139,7 +151,18 @@ export function createDeliver(options: DeliverOptions): Deliver {
     });
     const { message } = held.received;
     const report = { key: held, subscription, message, attempt: held.attempts, exchange, action };
-    return { action, report };
+    return { kind: "decided", action, report };
+  }
+
+  /** Waits, without a slot, for what this process was out of. False: it waits no longer. */
+  async function postpone(
+    held: Held,
+    { exception, postponements }: { exception: Exception; postponements: number },
+  ): Promise<boolean> {
+    observer.postponed({ subscription: terms.current.subscription, exception });
+    const waiting = held.isRedeliverable ? closing : final;
+    await turns.wait(postponementMs(postponements), waiting);
+    return turns.begin(waiting);
   }
 
   async function waitForRetry(pause: RetryPause): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { Exchange } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
-import type { Failure } from "#delivery/outcome.ts";
+import type { Exception, Failure } from "#delivery/outcome.ts";
 import type { Action } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 
@@ -42,10 +42,17 @@ export interface Settled {
   readonly ending: Ending;
 }
 
+/** Nothing was sent, for a reason of this process alone: the message waits, and it was no attempt. */
+export interface Postponed {
+  readonly subscription: Subscription;
+  readonly exception: Exception;
+}
+
 /** Called on the hot path: must be quick and must not throw. */
 export interface Observer {
   attempted: (report: Attempted) => void;
   settled: (report: Settled) => void;
+  postponed: (report: Postponed) => void;
 }
 
 /** Tells each of `observers` in turn. */
@@ -56,6 +63,9 @@ export function joinObservers(observers: readonly Observer[]): Observer {
     },
     settled: (report) => {
       for (const observer of observers) observer.settled(report);
+    },
+    postponed: (report) => {
+      for (const observer of observers) observer.postponed(report);
     },
   };
 }

@@ -6,9 +6,9 @@
 
 import type { Exchange } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
-import type { Failure } from "#delivery/outcome.ts";
-import { type Action, decide, type Qos, type RetryPause } from "#delivery/policy.ts";
-import { unsent } from "./attempt.ts";
+import type { Exception, Failure } from "#delivery/outcome.ts";
+import { type Action, decide, holdMsOf, type Qos, type RetryPause } from "#delivery/policy.ts";
+import { isPostponing, postponementMs, unsent } from "./attempt.ts";
 import type { Observer } from "./observer.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
@@ -45,7 +45,7 @@ export interface ReplayParts {
 
 type Step = ReplayResult | { readonly kind: "again"; readonly pause: RetryPause };
 
-const AT_ONCE: RetryPause = { delayMs: 0, askedMs: 0, holdMs: 0 };
+const AT_ONCE: RetryPause = { delayMs: 0, askedMs: 0 };
 const CLAIM_AGAIN: RetryPause = { ...AT_ONCE, delayMs: 500 };
 
 /** Never changes the state of the subscription. Never rejects. */
@@ -56,6 +56,9 @@ export async function replayMessage(
 ): Promise<ReplayResult> {
   const { waiting } = order;
   let attempts = 0;
+  let postponements = 0;
+  /** Under AT_MOST_ONCE it is marked once: whoever finds the mark does not send it. */
+  let isMarked = false;
   for (;;) {
     if (!(await parts.running(waiting))) return { kind: "stopped" };
     if (!(await parts.turns.begin(waiting, "replay"))) return { kind: "stopped" };
@@ -79,20 +82,32 @@ export async function replayMessage(
     const isOnce = qos === "AT_MOST_ONCE";
     const exception = isOnce ? await own.callback.prepare(waiting) : null;
     if (waiting.aborted) return { kind: "stopped" };
+    if (exception !== null && isPostponing(exception)) return postpone(own, exception);
     if (exception !== null) {
       const durationMs = performance.now() - startMs;
       return judge(own, unsent(exception, own.subscription, { startedAt, durationMs }));
     }
-    const claim = await order.claim(qos);
+    const claim = isMarked ? "claimed" : await order.claim(qos);
     if (claim === "gone") return { kind: "gone" };
     if (claim === "unavailable") return { kind: "again", pause: CLAIM_AGAIN };
+    isMarked = isOnce;
     const exchange = await own.callback.send(message, { mayResend: !isOnce, signal: order.ending });
     if (exchange.aborted && !isOnce) return { kind: "stopped" };
+    const { outcome, sent } = exchange;
+    if (isPostponing(outcome) && !(isOnce && sent)) return postpone(own, outcome);
     return judge(own, exchange, { mayRetry: !isOnce, heedsRetryAfter: !waking.aborted });
   }
 
+  function postpone({ subscription }: Terms, exception: Exception): Step {
+    postponements += 1;
+    parts.observer.postponed({ subscription, exception });
+    return { kind: "again", pause: { ...AT_ONCE, delayMs: postponementMs(postponements) } };
+  }
+
   function judge(own: Terms, exchange: Exchange, { mayRetry = true, heedsRetryAfter = true } = {}): Step {
+    if (heedsRetryAfter) parts.turns.hold(holdMsOf(exchange.outcome, own.policy.retry));
     attempts += 1;
+    postponements = 0;
     // It is a dead letter already: what fails stays one.
     const policy = {
       ...own.policy,
@@ -122,7 +137,6 @@ export async function replayMessage(
       case "ack":
         return { kind: "delivered" };
       case "retry":
-        parts.turns.hold(action.holdMs);
         return { kind: "again", pause: action };
       case "dead-letter":
       case "drop":

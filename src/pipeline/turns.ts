@@ -11,8 +11,10 @@ export interface Turns {
    */
   begin: (signal: AbortSignal, line?: "live" | "replay") => true | Promise<boolean>;
   end: () => void;
-  /** Nothing begins during the next `holdMs`. */
+  /** The callback asked for it: nothing begins during the next `holdMs`. */
   hold: (holdMs: number) => void;
+  /** For how long nothing begins; 0: it does. */
+  readonly holdMs: number;
   /** One message waits by itself, until `wake`: false when `signal` aborts first. Never rejects. */
   wait: (delayMs: number, signal: AbortSignal) => Promise<boolean>;
   /** One message waits for its retry; `wake` ends what its callback asked for, not the delay. As `wait` else. */
@@ -28,10 +30,26 @@ export interface Turns {
 
 const LINES = { live: 0, replay: 1 };
 
-export function createTurns(places: number): Turns {
+/** `onHold` is told when a hold begins. */
+export function createTurns(
+  places: number,
+  { onHold = () => undefined }: { readonly onHold?: (holdMs: number) => void } = {},
+): Turns {
   const slots = createLimiter(places, { lines: 2 });
   let holdUntil = 0;
   let waking = new AbortController();
+
+  /** On the hot path: mostly there is no hold. */
+  function holdMsNow(): number {
+    return holdUntil === 0 ? 0 : Math.max(0, holdUntil - performance.now());
+  }
+
+  function hold(holdMs: number): void {
+    if (holdMs <= 0) return;
+    const isNew = holdMsNow() === 0;
+    holdUntil = Math.max(holdUntil, performance.now() + holdMs);
+    if (isNew) onHold(holdMs);
+  }
 
   async function wait(delayMs: number, signal: AbortSignal): Promise<boolean> {
     await sleep(delayMs, AbortSignal.any([signal, waking.signal]));
@@ -39,15 +57,15 @@ export function createTurns(places: number): Turns {
   }
 
   function begin(signal: AbortSignal, line: "live" | "replay" = "live"): true | Promise<boolean> {
-    const isFree = !signal.aborted && performance.now() >= holdUntil && slots.tryAcquire(LINES[line]);
+    const isFree = !signal.aborted && holdMsNow() === 0 && slots.tryAcquire(LINES[line]);
     return isFree || waitForSlot(signal, line);
   }
 
   async function waitForSlot(signal: AbortSignal, line: "live" | "replay"): Promise<boolean> {
     for (;;) {
       if (!(await slots.acquire(signal, LINES[line]))) return false;
-      const holdMs = holdUntil - performance.now();
-      if (holdMs <= 0) return true;
+      const holdMs = holdMsNow();
+      if (holdMs === 0) return true;
       slots.release();
       if (!(await wait(holdMs, signal))) return false;
     }
@@ -57,7 +75,10 @@ export function createTurns(places: number): Turns {
     begin,
     end: slots.release,
     resize: slots.resize,
-    hold: (holdMs) => (holdUntil = Math.max(holdUntil, performance.now() + holdMs)),
+    hold,
+    get holdMs() {
+      return holdMsNow();
+    },
     wait,
     async waitForRetry({ delayMs, askedMs }, signal) {
       await Promise.all([sleep(delayMs, signal), wait(askedMs, signal)]);

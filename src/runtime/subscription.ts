@@ -61,6 +61,8 @@ const SEEK_GRACE_MS = 5000;
 const FOLLOW_AGAIN_MS = 1000;
 /** A server writes what it counts every 100 ms, or later under load. */
 const WRITTEN_AFTER_MS = 3000;
+/** Between two lines about pauses that the callback asks for. */
+const HOLD_LOG_INTERVAL_MS = 60_000;
 /** The longest that a timer can wait at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -74,7 +76,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     openCallback: parts.openCallback,
     hasDeadLetters: parts.deadLetters !== null,
   });
-  const turns = createTurns(concurrencyOf(wanted));
+  let holdLoggedAt = Number.NEGATIVE_INFINITY;
+  const turns = createTurns(concurrencyOf(wanted), {
+    onHold(holdMs) {
+      if (performance.now() - holdLoggedAt < HOLD_LOG_INTERVAL_MS) return;
+      holdLoggedAt = performance.now();
+      logger.info("Nothing is sent: Retry-After asks for a pause", { until: toTime(holdMs) });
+    },
+  });
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
   const settings = () => toConsumerSettings(terms.current.subscription);
   const place = createPlace({
@@ -273,9 +282,13 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
 
   function show(): SubscriptionState {
     if (state === STARTING && !parts.isConnected()) return NOT_CONNECTED;
-    const until = state.kind === "consuming" ? parts.pausedUntil() : null;
-    if (until === null) return state;
-    return { kind: "asleep", reason: `Paused on the server until ${until.toISOString()}` };
+    if (state.kind !== "consuming") return state;
+    const until = parts.pausedUntil();
+    if (until !== null)
+      return { kind: "asleep", reason: `Paused on the server until ${until.toISOString()}` };
+    const { holdMs } = turns;
+    if (holdMs === 0) return state;
+    return { kind: "asleep", reason: `Retry-After asks for a pause until ${toTime(holdMs)}` };
   }
 
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
@@ -328,6 +341,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     declare: status.declare,
     forget: status.forget,
     replay: replaying.replay,
+    // What an operator asks for is sent at once, in no turn, and asks for no pause.
     async test(message) {
       const own = terms.begin();
       const exchange = await own.callback.send(message, { mayResend: false, signal: stopping.signal });
@@ -340,4 +354,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       if (state.kind !== "closed") state = { kind: "stopped" };
     },
   };
+}
+
+function toTime(delayMs: number): string {
+  return new Date(Date.now() + delayMs).toISOString();
 }

@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 
 import type { ActiveRetry, Retry } from "#delivery/backoff.ts";
-import type { Failure } from "#delivery/outcome.ts";
-import { type Action, decide, type Policy } from "#delivery/policy.ts";
+import type { Failure, Outcome } from "#delivery/outcome.ts";
+import { type Action, decide, holdMsOf, type Policy } from "#delivery/policy.ts";
 
 const RETRY: ActiveRetry = {
   kind: "exponential",
@@ -12,6 +12,7 @@ const RETRY: ActiveRetry = {
   initialDelayMs: 1000,
   maxDelayMs: 60_000,
 };
+const DAY_MS = 86_400_000;
 const REJECTED: Failure = { kind: "rejected", status: 404, retryAfterMs: null };
 const SERVER_ERROR: Failure = { kind: "server-error", status: 500, retryAfterMs: null };
 const EXCEPTION: Failure = { kind: "exception", code: "reset", error: "Connection reset" };
@@ -107,13 +108,12 @@ describe("decide() on retries", () => {
     expect(decideFor(status(code), { retry: RETRY, hasDeadLetters: true }).kind).toBe("dead-letter");
   });
 
-  test("retries an exception, with its backoff and without a hold", () => {
+  test("retries an exception, with its backoff", () => {
     expect(decideFor(EXCEPTION, { retry: RETRY, attempt: 2 })).toEqual({
       kind: "retry",
       failure: EXCEPTION,
       delayMs: 2000,
       askedMs: 0,
-      holdMs: 0,
     });
   });
 
@@ -165,13 +165,30 @@ describe("decide() on Retry-After", () => {
   ])("%d that asks for %p ms: %d for the message, %d for all", (code, retryAfterMs, askedMs, holdMs) => {
     const failure = status(code, retryAfterMs);
     const retried = { kind: "retry", failure, delayMs: 1000 } as const;
-    expect(decideFor(failure, { retry: RETRY })).toEqual({ ...retried, askedMs, holdMs });
+    expect(decideFor(failure, { retry: RETRY })).toEqual({ ...retried, askedMs });
+    expect(holdMsOf(failure, RETRY)).toBe(holdMs);
     const unheeded = decideFor(failure, { retry: RETRY, heedsRetryAfter: false });
-    expect(unheeded).toEqual({ ...retried, askedMs: 0, holdMs: 0 });
+    expect(unheeded).toEqual({ ...retried, askedMs: 0 });
+  });
+
+  test.each<[string, Outcome, Retry, number]>([
+    ["a 503 without retries, as long as it asks", status(503, DAY_MS), { kind: "none" }, DAY_MS],
+    ["a 429 without retries, as long as it asks", status(429, 5000), { kind: "none" }, 5000],
+    ["a 500: nothing", status(500, 5000), { kind: "none" }, 0],
+    ["an exception: nothing", EXCEPTION, RETRY, 0],
+    [
+      "a token endpoint that asks, beyond the longest delay",
+      { ...EXCEPTION, retryAfterMs: DAY_MS },
+      RETRY,
+      DAY_MS,
+    ],
+    ["what was delivered: nothing", { kind: "delivered", status: 200 }, RETRY, 0],
+  ])("holdMsOf() %s", (_what, outcome, retry, expected) => {
+    expect(holdMsOf(outcome, retry)).toBe(expected);
   });
 });
 
 test("decide() passes chance on to the backoff", () => {
   const action = decideFor(SERVER_ERROR, { retry: RETRY, random: 0.5 });
-  expect(action).toEqual({ kind: "retry", failure: SERVER_ERROR, delayMs: 1050, askedMs: 0, holdMs: 0 });
+  expect(action).toEqual({ kind: "retry", failure: SERVER_ERROR, delayMs: 1050, askedMs: 0 });
 });

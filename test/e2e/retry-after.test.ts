@@ -1,4 +1,5 @@
-// What a callback asks for by Retry-After ends where somebody takes the subscription in hand: a day is long.
+// What a callback asks for by Retry-After holds its subscription, whatever becomes of the message, and ends where somebody takes
+// the subscription in hand: a day is long.
 
 import { jetstream } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
@@ -121,4 +122,89 @@ test.concurrent("a pause that the former callback asks for after a reload holds 
   answer.resolve();
   await eventually(() => receiver.requests.length === 2);
   expect(receiver.requests.map(({ path }) => path)).toEqual(["/sub", "/repaired"]);
+}, 30_000);
+
+const PAUSE_SECONDS = 2;
+/** The clock of timers may be early. */
+const PAUSE_MS = PAUSE_SECONDS * 1000 - 50;
+
+test.concurrent("what is dead-lettered, dropped or interrupts holds the next request as well, under every quality of service", async () => {
+  await using nats = await startNatsServer();
+  const times = new Map<string, number[]>();
+  await using receiver = await startReceiver(({ path }) => {
+    const seen = times.get(path) ?? [];
+    times.set(path, [...seen, performance.now()]);
+    return seen.length === 0 ? { status: 503, headers: { "retry-after": String(PAUSE_SECONDS) } } : 200;
+  });
+  const client = await nats.connect();
+  await addStream(client);
+  const ways = (["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"] as const).flatMap((qos) => [
+    { id: `${qos}-letter`, qos, dlq: { endpoint: "letters" }, isInterrupting: false },
+    { id: `${qos}-drop`, qos, isInterrupting: false },
+    { id: `${qos}-interrupt`, qos, isInterrupting: true },
+  ]);
+  const base = testConfig({ natsUrl: nats.url, callbackUrl: receiver.url.href, hasDeadLetters: true });
+  const config = {
+    ...base,
+    entrypoints: ways.map(({ isInterrupting, ...entrypoint }) => ({
+      type: "webhook",
+      endpoint: "orders",
+      ...entrypoint,
+      configuration: {
+        http: { maxConcurrentConnections: 1 },
+        interruptConsumptionOnServerError: isInterrupting,
+        // Its probe would come sooner than it may.
+        resume: { strategy: "AUTO", initialDelaySeconds: 1 },
+      },
+    })),
+    subscriptions: ways.map(({ id }) => ({
+      id,
+      configuration: { entrypointId: id, callbackUrl: new URL(id, receiver.url).href, deliverPolicy: "all" },
+    })),
+  };
+  for (const body of ["1", "2", "3"]) await jetstream(client).publish("orders.a", body);
+  await using relay = await startRelay({ config });
+  const api = await openApi(await relay.url(), { contextPaths: ways.map(({ id }) => `/${id}`) });
+  const shown = await eventually(async () => {
+    const { body } = await api("GET", "/api/subscriptions/AUTO-drop");
+    return body.state === "asleep" && (body.reason as string);
+  });
+  expect(shown).toStartWith("Retry-After asks for a pause until ");
+  await relay.logged("Nothing is sent: Retry-After asks for a pause");
+  for (const { id } of ways) {
+    const own = () => times.get(`/${id}`) ?? [];
+    await eventually(() => own().length >= 2, { withinMs: 15_000, what: `${id} to go on` });
+    const [first = 0, second = 0] = own();
+    expect([id, second - first >= PAUSE_MS]).toEqual([id, true]);
+  }
+}, 30_000);
+
+test.concurrent("a replay and a live message wait as well, a test of the callback does not", async () => {
+  await using nats = await startNatsServer();
+  const paths: [body: string, at: number][] = [];
+  await using receiver = await startReceiver((request, index) => {
+    paths.push([request.body.toString(), performance.now()]);
+    if (index === 0) return 404;
+    return index === 1 ? { status: 429, headers: { "retry-after": String(PAUSE_SECONDS) } } : 200;
+  });
+  const client = await nats.connect();
+  await addStream(client);
+  const config = testConfig({ natsUrl: nats.url, callbackUrl: receiver.url.href, hasDeadLetters: true });
+  await using relay = await startRelay({ config });
+  const api = await openApi(await relay.url());
+  await relay.logged("Consuming");
+  await jetstream(client).publish("orders.a", "rejected");
+  await relay.logged("Message dead-lettered");
+  await jetstream(client).publish("orders.a", "asking");
+  await eventually(
+    () => relay.logs.filter(({ message }) => message === "Message dead-lettered").length === 2,
+  );
+  await jetstream(client).publish("orders.a", "live");
+  expect((await api("POST", "/api/replays", { body: { filter: { subscription: "sub" } } })).status).toBe(202);
+  expect((await api("POST", "/api/subscriptions/sub/test", { body: "tried" })).body.status).toBe(200);
+  await eventually(() => paths.length === 6, { withinMs: 10_000 });
+  const [, [, askedAt] = ["", 0], [first] = [""], ...held] = paths;
+  expect(first).toContain("tried");
+  expect(held.map(([body]) => body).toSorted()).toEqual(["asking", "live", "rejected"]);
+  for (const [, at] of held) expect(at - askedAt).toBeGreaterThanOrEqual(PAUSE_MS);
 }, 30_000);

@@ -1,10 +1,11 @@
 // One dead letter on its way back to a real callback: its turn among live messages, its claim, its retries, and how it ends.
 
 import { expect, test } from "bun:test";
-import { openCallback } from "#callback/client.ts";
+import { type Callback, openCallback } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
+import type { Exception } from "#delivery/outcome.ts";
 import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
-import type { Attempted, Settled } from "#pipeline/observer.ts";
+import type { Attempted, Postponed, Settled } from "#pipeline/observer.ts";
 import { type Claim, replayMessage, type ReplayResult } from "#pipeline/replay.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
@@ -22,6 +23,7 @@ const LETTER: Message = {
   unreadableHeaders: 0,
   body: new TextEncoder().encode("letter"),
 };
+const ABORTED = AbortSignal.abort();
 const RETRY: Subscription["retry"] = {
   kind: "linear",
   maxAttempts: 3,
@@ -29,17 +31,22 @@ const RETRY: Subscription["retry"] = {
   maxDelayMs: 20,
 };
 
-async function setUp(respond: Respond, changes: Partial<Subscription> = {}) {
+async function setUp(
+  respond: Respond,
+  changes: Partial<Subscription> = {},
+  watch: (callback: Callback) => Callback = (callback) => callback,
+) {
   await using stack = new AsyncDisposableStack();
   const receiver = stack.use(await startReceiver(respond));
   const subscription = toSubscription({ callback: toCallbackSettings(receiver.url), ...changes });
   const terms = createTerms(subscription, {
-    openCallback: (wanted) => openCallback(wanted.callback, { connections: concurrencyOf(wanted) }),
+    openCallback: (wanted) => watch(openCallback(wanted.callback, { connections: concurrencyOf(wanted) })),
     hasDeadLetters: true,
   });
   stack.defer(() => terms.close(0));
   const turns = createTurns(concurrencyOf(subscription));
   const attempts: Attempted[] = [];
+  const postponed: Postponed[] = [];
   const endings: Settled[] = [];
   const waiting = new AbortController();
   const ending = new AbortController();
@@ -50,6 +57,7 @@ async function setUp(respond: Respond, changes: Partial<Subscription> = {}) {
     receiver,
     turns,
     attempts,
+    postponed,
     endings,
     waiting,
     ending,
@@ -73,6 +81,7 @@ async function setUp(respond: Respond, changes: Partial<Subscription> = {}) {
           observer: {
             attempted: (report) => void attempts.push(report),
             settled: (report) => void endings.push(report),
+            postponed: (report) => void postponed.push(report),
           },
           isRunning: () => isRunning,
           async running(signal) {
@@ -169,6 +178,38 @@ test("replayMessage() under AT_MOST_ONCE claims only what can be sent, and sends
   expect([sent.claimed(), up.receiver.requests.length]).toEqual([1, 1]);
 });
 
+test.each(["AT_LEAST_ONCE", "AT_MOST_ONCE"] as const)(
+  "replayMessage() under %s waits for file descriptors, without a failed attempt and marked once",
+  async (qos) => {
+    let missing = 2;
+    const withoutDescriptors: Exception = { kind: "exception", code: "descriptors", error: "none left" };
+    const watch = (callback: Callback): Callback => ({
+      ...callback,
+      async send(message, options) {
+        const exchange = await callback.send(
+          message,
+          missing > 0 ? { ...options, signal: ABORTED } : options,
+        );
+        missing -= 1;
+        return missing < 0 ? exchange : { ...exchange, outcome: withoutDescriptors, aborted: false };
+      },
+    });
+    await using own = await setUp(() => 200, { qos }, watch);
+    const replay = own.replay(["claimed", qos === "AT_MOST_ONCE" ? "gone" : "claimed"]);
+    expect(await replay.result).toEqual({ kind: "delivered" });
+    expect(own.receiver.requests).toHaveLength(1);
+    expect(own.attempts.map(({ attempt }) => attempt)).toEqual([1]);
+    expect(own.postponed).toHaveLength(2);
+  },
+);
+
+test("replayMessage() that fails for good holds the subscription for as long as Retry-After asks", async () => {
+  const headers = { "retry-after": "3600" };
+  await using own = await setUp(() => ({ status: 503, headers }));
+  expect(await own.replay().result).toMatchObject({ kind: "failed", attempts: 1 });
+  expect(own.turns.holdMs).toBeWithin(3_590_000, 3_600_001);
+});
+
 test("createTurns() gives live and replayed messages one turn each", async () => {
   const { signal } = new AbortController();
   const turns = createTurns(1);
@@ -182,6 +223,20 @@ test("createTurns() gives live and replayed messages one turn each", async () =>
   turns.end();
   await Promise.all(waits);
   expect(order).toEqual(["replay", "live", "replay", "live", "live"]);
+});
+
+test("createTurns() tells a hold when it begins, and not when it is prolonged", () => {
+  const told: number[] = [];
+  const turns = createTurns(1, { onHold: (holdMs) => told.push(holdMs) });
+  turns.hold(0);
+  turns.hold(60_000);
+  turns.hold(90_000);
+  turns.hold(30_000);
+  expect(turns.holdMs).toBeWithin(89_000, 90_001);
+  turns.wake();
+  expect(turns.holdMs).toBe(0);
+  turns.hold(5000);
+  expect(told).toEqual([60_000, 5000]);
 });
 
 test("createTurns() begins nothing during a hold, in neither line", async () => {

@@ -133,7 +133,7 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
       startPump,
       createPipeline,
       deadLetters: null,
-      observer: { attempted: () => {}, settled: () => {} },
+      observer: { attempted: () => {}, settled: () => {}, postponed: () => {} },
       logger,
     },
   );
@@ -258,7 +258,7 @@ test("pull() throws while another pump pulls, and once the pipeline closes", asy
     deadLetters: null,
     lastContactAt: () => performance.now(),
     isProbe: false,
-    observer: { attempted: () => {}, settled: () => {} },
+    observer: { attempted: () => {}, settled: () => {}, postponed: () => {} },
     logger: createRecordingLogger(),
     onInterrupted: () => {},
     onExpired: () => {},

@@ -1,0 +1,164 @@
+// One message on its way through scripted attempts: whom a pause holds, and what waits for file descriptors.
+
+import { expect, test } from "bun:test";
+import type { Callback, Exchange } from "#callback/client.ts";
+import type { Exception, Outcome } from "#delivery/outcome.ts";
+import type { Qos } from "#delivery/policy.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import type { DeadLetters } from "#nats/dead-letters.ts";
+import { createClosing } from "#pipeline/closing.ts";
+import { createDeliver } from "#pipeline/deliver.ts";
+import type { Guard } from "#pipeline/guard.ts";
+import type { Held } from "#pipeline/held.ts";
+import type { Action } from "#delivery/policy.ts";
+import { createTerms } from "#pipeline/terms.ts";
+import { createTurns } from "#pipeline/turns.ts";
+import { toMessage } from "../callback/setup.ts";
+import { eventually } from "../support/eventually.ts";
+import { toSubscription } from "../support/subscription.ts";
+
+const OK: Outcome = { kind: "delivered", status: 200 };
+const NONE_LEFT: Exception = { kind: "exception", code: "descriptors", error: "no file descriptor left" };
+const TOKEN_REFUSED: Exception = { kind: "exception", code: "token", error: "no", retryAfterMs: 3_600_000 };
+const ALL_QOS = ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"] as const;
+
+interface Script {
+  readonly qos?: Qos;
+  readonly hasDeadLetters?: boolean;
+  readonly changes?: Partial<Subscription>;
+  /** Of each `send` in turn, the last one again and again. */
+  readonly outcomes?: readonly Outcome[];
+  /** Of each `prepare` in turn, then null. */
+  readonly preparations?: readonly Exception[];
+  /** What each writing of the journal fails with, in turn, then nothing. */
+  readonly journal?: readonly Error[];
+}
+
+function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes = {}, ...script }: Script) {
+  const subscription = toSubscription({ qos, ...changes });
+  const events: string[] = [];
+  const actions: Action["kind"][] = [];
+  const preparations = [...(script.preparations ?? [])];
+  const journal = [...(script.journal ?? [])];
+  let sent = 0;
+  const callback = {
+    prepare() {
+      events.push("prepare");
+      return Promise.resolve(preparations.shift() ?? null);
+    },
+    send() {
+      events.push("send");
+      const outcome = outcomes[Math.min(sent++, outcomes.length - 1)];
+      return Promise.resolve({ outcome, sent: outcome !== NONE_LEFT, aborted: false } as Exchange);
+    },
+    close: () => Promise.resolve(),
+  } as unknown as Callback;
+  const terms = createTerms(subscription, { openCallback: () => callback, hasDeadLetters });
+  const turns = createTurns(1);
+  const closing = createClosing();
+  const guard = {
+    repair: () => Promise.resolve(),
+    markDoneDurably() {
+      events.push("journal");
+      const error = journal.shift();
+      return error === undefined ? Promise.resolve() : Promise.reject(error);
+    },
+  } as unknown as Guard;
+  const interrupts: string[] = [];
+  let postponed = 0;
+  const deliver = createDeliver({
+    terms,
+    turns,
+    guard,
+    hasAcks: qos !== "NONE",
+    deadLetters: hasDeadLetters ? ({} as DeadLetters) : null,
+    settler: {
+      complete: () => Promise.resolve(),
+      storeLetter: () => Promise.resolve({ kind: "stored", endpoint: "letters" }),
+    },
+    observer: {
+      attempted: ({ action }) => void actions.push(action.kind),
+      settled: () => {},
+      postponed: () => void (postponed += 1),
+    },
+    signals: closing.signals,
+    isCurrent: () => true,
+    interrupt: (_held, reason) => void interrupts.push(reason),
+    giveBack: () => ({ kind: "returned" }),
+  });
+  const received = {
+    message: toMessage(),
+    confirmAck() {
+      events.push("ack");
+      return Promise.resolve(true);
+    },
+  } as unknown as Held["received"];
+  const held: Held = { received, attempts: 0, isRedeliverable: qos !== "NONE" };
+  return {
+    events,
+    actions,
+    interrupts,
+    turns,
+    closing,
+    held,
+    postponed: () => postponed,
+    run: () => deliver.run(held),
+  };
+}
+
+test.each<[string, Script, string]>([
+  ["is dead-lettered", { hasDeadLetters: true, changes: { interruptOnServerError: false } }, "dead-lettered"],
+  ["is dropped", { changes: { interruptOnServerError: false } }, "dropped"],
+  ["interrupts", {}, "returned"],
+])("run() of a message that %s holds the subscription for its Retry-After", async (_what, script, ending) => {
+  for (const qos of ALL_QOS) {
+    const own = setUp({
+      ...script,
+      qos,
+      outcomes: [{ kind: "server-error", status: 503, retryAfterMs: 3_600_000 }],
+    });
+    const isLost = qos === "NONE" || qos === "AT_MOST_ONCE";
+    expect((await own.run()).kind).toBe((ending === "returned" && isLost ? "lost" : ending) as "lost");
+    expect(own.turns.holdMs).toBeWithin(3_590_000, 3_600_001);
+    expect(own.turns.begin(AbortSignal.timeout(20))).not.toBe(true);
+  }
+});
+
+test("run() holds the subscription while its token endpoint is to be left alone", async () => {
+  const own = setUp({ outcomes: [TOKEN_REFUSED], changes: { interruptOnException: false } });
+  expect((await own.run()).kind).toBe("dropped");
+  expect(own.turns.holdMs).toBeWithin(3_590_000, 3_600_001);
+});
+
+test.each(ALL_QOS)("run() under %s waits for file descriptors as if it had not tried", async (qos) => {
+  const own = setUp({ qos, outcomes: [NONE_LEFT, NONE_LEFT, OK] });
+  expect(await own.run()).toEqual({ kind: "delivered" });
+  expect([own.held.attempts, own.postponed()]).toEqual([1, 2]);
+  expect([own.actions, own.interrupts]).toEqual([["ack"], []]);
+  expect(own.turns.taken).toBe(0);
+});
+
+test("run() under AT_MOST_ONCE without descriptors acknowledges nothing before there is a connection, and once then", async () => {
+  const own = setUp({ qos: "AT_MOST_ONCE", preparations: [NONE_LEFT], outcomes: [NONE_LEFT, OK] });
+  expect(await own.run()).toEqual({ kind: "delivered" });
+  const second = ["prepare", "ack", "journal", "send"];
+  expect(own.events).toEqual(["prepare", ...second, "prepare", "journal", "send"]);
+});
+
+test("run() under AT_MOST_ONCE sends nothing before the journal has a descriptor", async () => {
+  const fault = Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+  const own = setUp({ qos: "AT_MOST_ONCE", journal: [fault] });
+  expect(await own.run()).toEqual({ kind: "delivered" });
+  expect(own.events).toEqual(["prepare", "ack", "journal", "prepare", "journal", "send"]);
+  expect(own.interrupts).toEqual([]);
+});
+
+test.each(ALL_QOS)("run() under %s that waits for descriptors ends when the pipeline closes", async (qos) => {
+  const own = setUp({ qos, outcomes: [NONE_LEFT] });
+  const running = own.run();
+  await eventually(() => own.postponed() > 0);
+  own.closing.begin();
+  own.closing.endAfter(0);
+  const isLost = qos === "NONE" || qos === "AT_MOST_ONCE";
+  expect((await running).kind).toBe(isLost ? "lost" : "returned");
+});
