@@ -316,7 +316,11 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     state: show,
     status: () => status.current,
     stats: () => pipeline?.stats() ?? IDLE,
-    command: status.command,
+    async command(command) {
+      await status.command(command);
+      // Also where it changes no status: nothing but such a pause is in the way then.
+      if (command.kind === "resume" || command.kind === "start") turns.wake();
+    },
     notStored: () => status.notStored,
     async seek(start) {
       const moved = moves.ask(start);

@@ -56,6 +56,8 @@ test.concurrent.each<[string, "AUTO" | "AT_LEAST_ONCE", Act]>([
       await command(api, "start");
     },
   ],
+  ["a resume alone", "AUTO", (api) => command(api, "resume")],
+  ["a start alone", "AT_LEAST_ONCE", (api) => command(api, "start")],
   ["a seek", "AUTO", (api) => command(api, "seek", { sequence: 1 })],
 ])(
   "%s ends the pause that the callback asked for, under %s",

@@ -56,6 +56,10 @@ export function count(
   const key = {};
   observer.attempted({ key, subscription, message, attempt: 1, exchange, action: { kind: "ack" } });
   observer.settled({ key, subscription, message, attempts: 1, ending });
+  observer.postponed({
+    subscription,
+    exception: { kind: "exception", code: "descriptors", error: "none left" },
+  });
   const status = initialStatus("ACCEPTED");
   stateChanged({ subscription: subscription.id, from: status, to: status, reason: "failure" });
 }
