@@ -1,47 +1,28 @@
 // What a process can tell of its file descriptors, in a process of its own that has few.
 
 import { expect, test } from "bun:test";
+import { runWithDescriptors } from "../support/few-descriptors.ts";
 
-const MODULE = new URL("../../src/lib/descriptors.ts", import.meta.url).pathname;
-
-/** What `script` prints, as JSON, where `limit` files may be open. */
-async function runWith(limit: number, script: string): Promise<unknown> {
-  const source = `
-    import { closeSync, openSync } from "node:fs";
-    import { findDescriptorFault, toDescriptorFault } from ${JSON.stringify(MODULE)};
-    const open = [];
-    const fill = () => { try { for (;;) open.push(openSync("/dev/null", "r")); } catch {} };
-    const free = (count) => { for (const one of open.splice(-count)) closeSync(one); };
-    const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
-    ${script}`;
-  const child = Bun.spawn([
-    "sh",
-    "-c",
-    `ulimit -n ${limit} && exec "$@"`,
-    "sh",
-    process.execPath,
-    "-e",
-    source,
-  ]);
-  return JSON.parse(await new Response(child.stdout).text());
-}
+const IMPORTS = `
+  const { findDescriptorFault, onDescriptorFault, toDescriptorFault } = await source("lib/descriptors.ts");
+  const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });`;
 
 test("toDescriptorFault() takes a refused connection for what it is while there are descriptors", async () => {
-  const seen = await runWith(
+  const seen = await runWithDescriptors(
     200,
-    "console.log(JSON.stringify([findDescriptorFault() === null, toDescriptorFault(refused).code]));",
+    `${IMPORTS} return [findDescriptorFault() === null, toDescriptorFault(refused).code];`,
   );
   expect(seen).toEqual([true, "ECONNREFUSED"]);
 });
 
 test("toDescriptorFault() finds that there was none, also just after one is free again", async () => {
-  const seen = await runWith(
+  const seen = await runWithDescriptors(
     200,
-    `fill();
+    `${IMPORTS}
+    fill();
     const codes = [findDescriptorFault()?.code, toDescriptorFault(refused).code];
     free(100);
-    codes.push(findDescriptorFault(), toDescriptorFault(refused).code);
-    console.log(JSON.stringify(codes));`,
+    return [...codes, findDescriptorFault(), toDescriptorFault(refused).code];`,
   );
   expect(seen).toEqual(["EMFILE", "EMFILE", null, "EMFILE"]);
 });
@@ -50,15 +31,35 @@ test.each([
   [2000, 32],
   [200, 6],
 ])("findDescriptorFault() of %d leaves %d to what is not a connection to a callback", async (limit, left) => {
-  const seen = await runWith(
+  const seen = await runWithDescriptors(
     limit,
-    `const first = findDescriptorFault();
+    `${IMPORTS}
+    const first = findDescriptorFault();
     fill();
     free(${left});
-    const codes = [first, findDescriptorFault()?.code];
+    const second = findDescriptorFault()?.code;
     free(1);
-    codes.push(findDescriptorFault());
-    console.log(JSON.stringify(codes));`,
+    return [first, second, findDescriptorFault()];`,
   );
   expect(seen).toEqual([null, "EMFILE", null]);
+});
+
+test("onDescriptorFault() tells those with descriptors to spare, for some faults in a row once, until it is ended", async () => {
+  const seen = await runWithDescriptors(
+    200,
+    `${IMPORTS}
+    let told = 0;
+    const end = onDescriptorFault(() => (told += 1));
+    fill();
+    for (let index = 0; index < 10; index += 1) findDescriptorFault();
+    await Promise.resolve();
+    const first = told;
+    end();
+    const before = performance.now();
+    while (performance.now() - before < 300);
+    findDescriptorFault();
+    await Promise.resolve();
+    return [first, told];`,
+  );
+  expect(seen).toEqual([1, 1]);
 });
