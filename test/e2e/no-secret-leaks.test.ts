@@ -35,6 +35,7 @@ const SENT = [
   "query",
   "client secret",
   "client secret by reference",
+  "parameter of a token request",
   "query of a token endpoint",
   "access token",
   "password of forwarding",

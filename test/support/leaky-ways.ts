@@ -118,8 +118,9 @@ function tokenWays({ purse, receivers: { callback, tokens, deadPort } }: LeakySe
   const query = `?key=${purse.markPlain("query of a token endpoint")}`;
   const clientSecret = purse.mark("client secret");
   const plainSecret = purse.markPlain("client secret that could be an error code");
+  const parameters = [{ name: "key", value: purse.mark("parameter of a token request") }];
   const way = (id: string, endpoint: object | string, more: Json = {}): Way => {
-    const oauth2 = { endpoint, clientId: "relay", clientSecret, ...more };
+    const oauth2 = { endpoint, clientId: "relay", clientSecret, parameters, ...more };
     return { id, call: { callbackUrl: `${callback.url.origin}/401`, auth: { type: "oauth2", oauth2 } } };
   };
   const at = (path: string) => `${tokens.url.origin}/${path}${query}`;
