@@ -19,6 +19,7 @@ export interface TokenEndpointSettings {
   readonly route: Route;
   /** For one request and its answer, connecting included. */
   readonly timeoutMs: number;
+  readonly maxPauseMs: number;
   readonly onDenied: OnDenied | undefined;
 }
 
@@ -38,6 +39,7 @@ export function createTokenEndpoint({
   auth,
   route,
   timeoutMs,
+  maxPauseMs,
   onDenied,
 }: TokenEndpointSettings): TokenEndpoint {
   const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
@@ -65,7 +67,9 @@ export function createTokenEndpoint({
         ? retryAfterMsOf(end.headers["retry-after"], new Date())
         : null;
       const exception = toTokenException(shown, answer.reason);
-      return retryAfterMs === null ? exception : { ...exception, retryAfterMs };
+      return retryAfterMs === null
+        ? exception
+        : { ...exception, retryAfterMs: Math.min(retryAfterMs, maxPauseMs) };
     }
     const lifetimeMs = answer.lifetimeMs ?? Infinity;
     return {

@@ -2,6 +2,7 @@
 
 import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
+import { sleep } from "#lib/sleep.ts";
 import type { OnDenied } from "./connector.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import type { AccessToken, TokenResult } from "./token-result.ts";
@@ -16,10 +17,7 @@ export interface TokenSource {
    * fetch. Whoever does not want to wait so long leaves: the fetch goes on for the others.
    */
   readonly obtain: () => Promise<TokenResult>;
-  /**
-   * The callback refused this token. True: another one may help, and `obtain` brings it. False: this one came in place of a
-   * refused one just now, so the endpoint is asked for no other yet.
-   */
+  /** The callback refused this token. True: `obtain` brings another one, within a second. False: the endpoint is left alone. */
   readonly refuse: (token: AccessToken) => boolean;
   /** The newest tokens, which a callback that was sent them may repeat. The same list until there is another one. */
   readonly recent: () => readonly string[];
@@ -29,32 +27,42 @@ export interface TokenSource {
 
 /** A token that still holds is not asked for again at once where its renewal failed. */
 const RENEWAL_PAUSE_MS = 1000;
-/** Between two requests for a token in place of a refused one: a callback that refuses all would cost one for each message. */
-const REPLACEMENT_PAUSE_MS = 10_000;
+/** A younger one that is refused is not replaced at once: a callback that refuses all would cost a token for each message. */
+const YOUNG_MS = 10_000;
+const REPLACEMENT = { initialMs: 1000, maxMs: 60_000 };
+/** A replacement that is due so soon is waited for, where there is twice the time. */
+const SOON_MS = 1000;
 const MAX_RECENT = 4;
 
 /** Null: the callback asks for no access token. */
 export function createTokenSource(
-  { auth, route, readTimeoutMs }: CallbackSettings,
+  { auth, route, readTimeoutMs, maxPauseMs }: CallbackSettings,
   onDenied: OnDenied | undefined,
 ): TokenSource | null {
   if (auth.kind !== "oauth2" && auth.kind !== "jwt-profile") return null;
-  const endpoint = createTokenEndpoint({ auth, route, timeoutMs: readTimeoutMs, onDenied });
+  const endpoint = createTokenEndpoint({ auth, route, timeoutMs: readTimeoutMs, maxPauseMs, onDenied });
+  const closing = new AbortController();
+  const soonMs = Math.min(SOON_MS, readTimeoutMs / 2);
   let held: AccessToken | null = null;
   let recent: readonly string[] = [];
   let pending: Promise<TokenResult> | null = null;
   let renewNotBeforeMs = 0;
-  let replaceNotBeforeMs = 0;
+  let heldSinceMs = 0;
+  /** Null: the token at hand was not refused. */
+  let replaceAtMs: number | null = null;
+  /** In a row. */
+  let youngRefusals = 0;
   /** What the endpoint asked for by `Retry-After`; null: nothing. */
   let pause: { readonly exception: Exception; readonly untilMs: number } | null = null;
 
   function current(): AccessToken | null {
     if (held === null) return null;
     const nowMs = performance.now();
+    if (replaceAtMs !== null && replaceAtMs <= nowMs + soonMs) return null;
     if (nowMs < held.dueMs) return held;
     if (nowMs >= held.endMs) return null;
     // Not waited for: whoever has no token then waits for the same fetch.
-    if (nowMs >= renewNotBeforeMs) void fetchShared();
+    if (replaceAtMs === null && nowMs >= renewNotBeforeMs) void fetchShared();
     return held;
   }
 
@@ -73,22 +81,33 @@ export function createTokenSource(
   }
 
   async function fetchOne(): Promise<TokenResult> {
+    const nowMs = performance.now();
+    const waitMs = replaceAtMs === null || held === null || nowMs >= held.endMs ? 0 : replaceAtMs - nowMs;
+    if (waitMs > 0) await sleep(waitMs, closing.signal);
     const result = await endpoint.fetch();
     pending = null;
     if (result.kind === "token") {
       hold(result);
       return result;
     }
-    const nowMs = performance.now();
-    renewNotBeforeMs = nowMs + RENEWAL_PAUSE_MS;
+    const failedAtMs = performance.now();
+    renewNotBeforeMs = failedAtMs + RENEWAL_PAUSE_MS;
     const { retryAfterMs = 0 } = result;
-    pause = retryAfterMs > 0 ? { exception: result, untilMs: nowMs + retryAfterMs } : null;
+    pause = retryAfterMs > 0 ? { exception: result, untilMs: failedAtMs + retryAfterMs } : null;
     return result;
   }
 
   function hold(token: AccessToken): void {
     held = token;
+    heldSinceMs = performance.now();
+    replaceAtMs = null;
     if (!recent.includes(token.accessToken)) recent = [...recent, token.accessToken].slice(-MAX_RECENT);
+  }
+
+  function replacementDelayMs(ageMs: number): number {
+    youngRefusals = ageMs < YOUNG_MS ? youngRefusals + 1 : 0;
+    const { initialMs, maxMs } = REPLACEMENT;
+    return youngRefusals === 0 ? 0 : Math.min(maxMs, initialMs * 2 ** (youngRefusals - 1));
   }
 
   return {
@@ -99,12 +118,13 @@ export function createTokenSource(
       // Whoever was refused the same token before has asked for another one.
       if (token !== held) return true;
       const nowMs = performance.now();
-      if (nowMs < replaceNotBeforeMs) return false;
-      replaceNotBeforeMs = nowMs + REPLACEMENT_PAUSE_MS;
-      held = null;
-      return true;
+      replaceAtMs ??= nowMs + replacementDelayMs(nowMs - heldSinceMs);
+      return replaceAtMs <= nowMs + soonMs;
     },
     recent: () => recent,
-    close: endpoint.close,
+    close() {
+      closing.abort();
+      endpoint.close();
+    },
   };
 }

@@ -35,11 +35,12 @@ export interface CallbackOrigin {
   readonly scope: ResolveScope;
   /** Who may subscribe by API is not thereby let into the network that Relay stands in, nor into the secrets of the file. */
   readonly origin: "file" | "api";
+  readonly maxPauseMs: number;
 }
 
 export function resolveCallback(
   settings: Settings,
-  { file, entrypoint, scope, origin }: CallbackOrigin,
+  { file, entrypoint, scope, origin, maxPauseMs }: CallbackOrigin,
 ): CallbackSettings {
   const { configuration, qos } = entrypoint;
   const { http } = configuration;
@@ -81,6 +82,7 @@ export function resolveCallback(
     },
     readTimeoutMs: http.readTimeout,
     idleTimeoutMs: http.idleTimeout,
+    maxPauseMs,
     maxConcurrentConnections: isOrdered(qos) ? 1 : http.maxConcurrentConnections,
   };
 }

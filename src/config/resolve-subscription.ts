@@ -1,6 +1,6 @@
 // A subscription of the file, joined with its entrypoint and endpoints, in delivery's words.
 
-import type { Retry } from "#delivery/backoff.ts";
+import { maxPauseMsOf, type Retry } from "#delivery/backoff.ts";
 import {
   type DeadLetterEndpoint,
   type DeliverPolicy,
@@ -22,6 +22,8 @@ export function resolveSubscription(
   const entrypoint = entrypointOf(file, configuration.entrypointId);
   const settings: Settings = { ...configuration, ...configuration.entrypointConfiguration };
   const defaults = entrypoint.configuration;
+  const retry = toRetry(settings.retry ?? defaults.retry);
+  const maxPauseMs = maxPauseMsOf(retry);
   return {
     id: entry.id ?? configuration.entrypointId,
     application: entry.application ?? null,
@@ -29,8 +31,8 @@ export function resolveSubscription(
     qos: entrypoint.qos,
     source: resolveSource(file, { entrypoint, settings, channel: configuration.channel }),
     deadLetters: resolveDeadLetters(file, entrypoint.dlq?.endpoint),
-    callback: resolveCallback(settings, { file, entrypoint, scope, origin }),
-    retry: toRetry(settings.retry ?? defaults.retry),
+    callback: resolveCallback(settings, { file, entrypoint, scope, origin, maxPauseMs }),
+    retry,
     interruptOnServerError: defaults.interruptConsumptionOnServerError,
     interruptOnException: defaults.interruptConsumptionOnException,
     resume: toResume(defaults.resume),

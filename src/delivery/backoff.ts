@@ -13,6 +13,13 @@ export type Retry =
 export type ActiveRetry = Exclude<Retry, { kind: "none" }>;
 
 const JITTER = 0.1;
+/** Of what is not retried. */
+const DEFAULT_MAX_PAUSE_MS = 60_000;
+
+/** What `Retry-After` asks for is obeyed up to this. */
+export function maxPauseMsOf(retry: Retry): number {
+  return retry.kind === "none" ? DEFAULT_MAX_PAUSE_MS : retry.maxDelayMs;
+}
 
 /**
  * The delay before retry `retryNumber` (1 is the first): linear or exponential up to the maximum, then up to 10 % on

@@ -22,6 +22,8 @@ export interface CallbackSettings {
   /** For the whole exchange, connecting included. */
   readonly readTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** What a token endpoint asks for by `Retry-After` is obeyed up to this. */
+  readonly maxPauseMs: number;
   readonly maxConcurrentConnections: number;
 }
 

@@ -1,6 +1,6 @@
 // From an outcome to what is done about the message: the decision table, as one pure function.
 
-import { type ActiveRetry, type Retry, retryDelayMs } from "./backoff.ts";
+import { type ActiveRetry, maxPauseMsOf, type Retry, retryDelayMs } from "./backoff.ts";
 import type { Failure, Outcome } from "./outcome.ts";
 
 export type Qos = "NONE" | "AUTO" | "AT_MOST_ONCE" | "AT_LEAST_ONCE";
@@ -67,10 +67,7 @@ function toPause(
   return { delayMs, askedMs };
 }
 
-/**
- * For how long nothing of the subscription is sent, whatever becomes of this message. The token endpoint is obeyed beyond
- * the longest delay: without a token there is nothing to try.
- */
+/** For how long nothing of the subscription is sent, whatever becomes of this message. */
 export function holdMsOf(outcome: Outcome, retry: Retry): number {
   switch (outcome.kind) {
     case "delivered":
@@ -84,8 +81,7 @@ export function holdMsOf(outcome: Outcome, retry: Retry): number {
 }
 
 function askedOf({ retryAfterMs }: { readonly retryAfterMs: number | null }, retry: Retry): number {
-  const longestMs = retry.kind === "none" ? Infinity : retry.maxDelayMs;
-  return Math.min(longestMs, Math.max(0, retryAfterMs ?? 0));
+  return Math.min(maxPauseMsOf(retry), Math.max(0, retryAfterMs ?? 0));
 }
 
 function isInterrupting(failure: Failure, policy: Policy): boolean {

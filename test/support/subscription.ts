@@ -26,6 +26,7 @@ export function toCallbackSettings(url: URL, changes: Partial<CallbackSettings> 
     route: toRoute(),
     readTimeoutMs: 10_000,
     idleTimeoutMs: 60_000,
+    maxPauseMs: 60_000,
     maxConcurrentConnections: 5,
     ...changes,
   };
