@@ -1,11 +1,12 @@
-// Sends acks: at once where something waits for them, else a few together; again after a reconnect, until they are confirmed.
+// Sends acks: at once where something waits for them or few come, else some together; again after a reconnect, until they are
+// confirmed.
 //
-// A write for each ack costs more than all else that is done for a message.
+// Where many come, a write for each costs more than all else that is done for a message; where few come, a timer for each does.
 
 import { createAckLedger } from "./ack-ledger.ts";
 
 export interface AckSender {
-  /** Now, or after the next connect. One that is not urgent may wait a millisecond for others. */
+  /** Now, or after the next connect. One that is not urgent may wait for others, for a millisecond after the last that was sent. */
   send: (ackSubject: string, options: { isUrgent: boolean }) => void;
   /** What waits for others is sent now. */
   flush: () => void;
@@ -27,6 +28,7 @@ export function createAckSender(options: {
   const ledger = createAckLedger();
   let waiting: string[] = [];
   let timer: ReturnType<typeof setTimeout> | null = null;
+  let flushedAt = Number.NEGATIVE_INFINITY;
 
   function flush(): void {
     if (timer !== null) clearTimeout(timer);
@@ -34,6 +36,7 @@ export function createAckSender(options: {
     const acks = waiting;
     waiting = [];
     if (!options.isUp()) return;
+    if (acks.length > 0) flushedAt = performance.now();
     for (const ackSubject of acks) options.publish(ackSubject);
     ledger.markSent();
   }
@@ -43,7 +46,7 @@ export function createAckSender(options: {
       ledger.add(ackSubject);
       if (!options.isUp()) return;
       waiting.push(ackSubject);
-      if (isUrgent) flush();
+      if (isUrgent || performance.now() - flushedAt > GATHER_MS) flush();
       else timer ??= setTimeout(flush, GATHER_MS);
     },
     flush,
