@@ -6,7 +6,7 @@
 import { createAckLedger } from "./ack-ledger.ts";
 
 export interface AckSender {
-  /** Now, or after the next connect. One that is not urgent may wait for others, for a millisecond after the last that was sent. */
+  /** Now, or after the next connect. One that is not urgent may wait a millisecond for others where one was sent just before. */
   send: (ackSubject: string, options: { isUrgent: boolean }) => void;
   /** What waits for others is sent now. */
   flush: () => void;
@@ -19,6 +19,8 @@ export interface AckSender {
 }
 
 const GATHER_MS = 1;
+/** After so long without an ack few come. */
+const QUIET_MS = 5;
 
 /** `publish` must not throw; nothing is published while `isUp` is false. */
 export function createAckSender(options: {
@@ -46,7 +48,7 @@ export function createAckSender(options: {
       ledger.add(ackSubject);
       if (!options.isUp()) return;
       waiting.push(ackSubject);
-      if (isUrgent || performance.now() - flushedAt > GATHER_MS) flush();
+      if (isUrgent || performance.now() - flushedAt > QUIET_MS) flush();
       else timer ??= setTimeout(flush, GATHER_MS);
     },
     flush,
