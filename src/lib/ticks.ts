@@ -30,6 +30,22 @@ export function onNextTick(intervalMs: number, act: () => void): () => void {
   return callOff;
 }
 
+/** As `onNextTick`, but resolves: with false, and at once, when `signal` aborts. Never rejects. */
+export function sleepUntilTick(intervalMs: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const onAbort = () => {
+      callOff();
+      resolve(false);
+    };
+    const callOff = onNextTick(intervalMs, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(true);
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
 function startBeat(intervalMs: number): Beat {
   const beat: Beat = { acts: new Set(), timer: setTimeout(tick, untilNextMs(intervalMs)) };
   function tick(): void {

@@ -1,7 +1,7 @@
 // Ticks and alarms come together, at their interval or when they are due, until they are stopped.
 
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import { onNextTick, startAlarm, startTicks } from "#lib/ticks.ts";
+import { onNextTick, sleepUntilTick, startAlarm, startTicks } from "#lib/ticks.ts";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -45,6 +45,18 @@ test("onNextTick() acts once, unless it is called off", () => {
   jest.advanceTimersByTime(500);
   expect(at).toHaveLength(1);
   expect(at[0]).toBeLessThanOrEqual(51);
+});
+
+test("sleepUntilTick() resolves on the next tick, or at once when its signal aborts", async () => {
+  const leaving = new AbortController();
+  const slept = sleepUntilTick(50, leaving.signal);
+  jest.advanceTimersByTime(60);
+  expect(await slept).toBe(true);
+  const ended = sleepUntilTick(50, leaving.signal);
+  leaving.abort();
+  expect(await ended).toBe(false);
+  expect(await sleepUntilTick(50, leaving.signal)).toBe(false);
+  expect(jest.getTimerCount()).toBe(0);
 });
 
 test("startAlarm() acts on the first tick, and then on the first one after the time that was returned", () => {
