@@ -9,13 +9,13 @@ import { createPrint } from "#cli/print.ts";
 import { createProgram } from "#cli/program.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { cleanLines } from "#lib/printable.ts";
-import { useSmallHeap } from "#lib/small-heap.ts";
+import { useEngineOptions } from "#lib/engine-options.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { forJournal } from "#systemd/journal.ts";
 
 const argv = toCommandWords(process.argv);
 // Before signals are listened for: one that was heard would be lost with the program that is replaced.
-if (argv[2] === "run") useSmallHeap(argv, process.env);
+if (argv[2] === "run") useEngineOptions(argv, process.env);
 
 // A compiled binary goes on after an error that nobody caught: it must not.
 process.on("uncaughtException", crash);

@@ -3,7 +3,6 @@
 import { join } from "node:path";
 import type { Config } from "#config/resolve.ts";
 import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
-import { durableName } from "#delivery/subscription.ts";
 import type { Registry } from "#http/registry.ts";
 import type { Logger } from "#lib/logger.ts";
 import { openBucket } from "#nats/bucket.ts";
@@ -146,16 +145,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     wanted: (id) => started?.wanted(id) ?? null,
   });
 
-  const majority = watchMajority(connection, {
-    consumers: () =>
-      runtime.subscriptions
-        .filter(({ state }) => state().kind === "consuming")
-        .map(({ subscription: { id, source } }) => ({
-          domain: source.domain,
-          stream: source.stream,
-          durable: durableName(id),
-        })),
-  });
+  const majority = watchMajority(connection, { subscriptions: () => runtime.subscriptions });
   const runtime = startRuntime(config.subscriptions, {
     partsFor,
     clusterFaults: majority.faults,

@@ -14,6 +14,7 @@ import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Progress } from "#runtime/progress.ts";
+import { createSharedPause } from "#runtime/shared-pause.ts";
 import type { States } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createDenialLog, type WaitsLog } from "./log-observer.ts";
@@ -40,6 +41,7 @@ export interface PartsSource {
 
 export function createParts(source: PartsSource): (subscription: Subscription) => SubscriptionParts {
   const { connection, states, deadLetters, openCallbacks, progress, lag, wanted } = source;
+  const pause = createSharedPause();
 
   function lettersOf(subscription: Subscription): DeadLetters | null {
     const first = deadLetters.of(subscription);
@@ -81,6 +83,7 @@ export function createParts(source: PartsSource): (subscription: Subscription) =
         }),
       openCallback: (now) => callbackOf(now, logger),
       createPipeline,
+      pause,
       status: states.of(id, subscription.isPaused ? "PAUSED" : "ACCEPTED", {
         application: () => (wanted(id) ?? subscription).application,
       }),

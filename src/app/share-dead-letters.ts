@@ -5,7 +5,7 @@ import type { DeadLetters } from "#nats/dead-letters.ts";
 
 export interface SharedDeadLetters {
   of: (subscription: Subscription) => DeadLetters | null;
-  /** What these have; anything else is forgotten. */
+  /** What these have; anything else is forgotten. The same list has the same. */
   inUse: (subscriptions: readonly Subscription[]) => readonly DeadLetters[];
 }
 
@@ -13,6 +13,8 @@ export function shareDeadLetters(
   open: (endpoints: Subscription["deadLetters"]) => DeadLetters,
 ): SharedDeadLetters {
   const shared = new Map<string, DeadLetters>();
+  let known: readonly Subscription[] = [];
+
   return {
     of({ deadLetters: endpoints }) {
       if (endpoints.length === 0) return null;
@@ -22,8 +24,11 @@ export function shareDeadLetters(
       return known;
     },
     inUse(subscriptions) {
-      const keys = new Set(subscriptions.map(({ deadLetters }) => keyOf(deadLetters)));
-      for (const key of shared.keys()) if (!keys.has(key)) shared.delete(key);
+      if (subscriptions !== known) {
+        const keys = new Set(subscriptions.map(({ deadLetters }) => keyOf(deadLetters)));
+        for (const key of shared.keys()) if (!keys.has(key)) shared.delete(key);
+        known = subscriptions;
+      }
       return [...shared.values()];
     },
   };

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { startTicks } from "#lib/ticks.ts";
 
 export interface ConfigWatch {
   readonly close: () => void;
@@ -63,16 +64,16 @@ export async function watchConfig(
   }
 
   const directory = createDirectoryWatch(dirname(file), lookSoon);
-  const poll = setInterval(() => {
+  const endPolls = startTicks(pollMs, () => {
     void directory.attach(); // Never rejects.
     if (timer === null) void look(); // Never rejects.
-  }, pollMs);
+  });
   await directory.attach();
   lookSoon(); // For what happened since the first look.
   return {
     close: () => {
       isClosed = true;
-      clearInterval(poll);
+      endPolls();
       if (timer !== null) clearTimeout(timer);
       directory.close();
     },

@@ -10,30 +10,22 @@ export interface BySubscription<T> {
 /** Where nobody ever calls `retain`, the oldest makes room. */
 const MAX_KEPT = 20_000;
 
-export function createBySubscription<T>(
-  create: (subscription: string) => T,
-  onDropped: (subscription: string) => void = () => undefined,
-): BySubscription<T> {
+export function createBySubscription<T>(create: (subscription: string) => T): BySubscription<T> {
   const kept = new Map<string, T>();
-
-  function drop(subscription: string): void {
-    kept.delete(subscription);
-    onDropped(subscription);
-  }
 
   return {
     of(subscription) {
       const known = kept.get(subscription);
       if (known !== undefined) return known;
       const [oldest] = kept.keys();
-      if (oldest !== undefined && kept.size >= MAX_KEPT) drop(oldest);
+      if (oldest !== undefined && kept.size >= MAX_KEPT) kept.delete(oldest);
       const added = create(subscription);
       kept.set(subscription, added);
       return added;
     },
     entries: () => kept.entries(),
     retain(subscriptions) {
-      for (const subscription of kept.keys()) if (!subscriptions.has(subscription)) drop(subscription);
+      for (const subscription of kept.keys()) if (!subscriptions.has(subscription)) kept.delete(subscription);
     },
   };
 }

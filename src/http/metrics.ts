@@ -1,10 +1,10 @@
 // What Prometheus scrapes: counted as it happens, gauges read when asked, nothing of a subscription that is no more.
 
-import { Histogram, Registry } from "prom-client";
+import { Registry } from "prom-client";
 import type { Observer } from "#pipeline/observer.ts";
 import type { StateChange } from "#runtime/states.ts";
-import { createBySubscription } from "./by-subscription.ts";
 import { createCounts } from "./counts.ts";
+import { createDurations } from "./durations.ts";
 import { exposeGauges, type GaugeSources } from "./gauges.ts";
 import { exposeProcess } from "./process-metrics.ts";
 
@@ -34,17 +34,12 @@ export function createMetrics(sources: GaugeSources): Metrics {
     "Attempts put off because the relay had no file descriptor left",
   );
   const dropped = counts("relay_dropped_headers_total", "Message headers that HTTP cannot carry");
-  const duration = new Histogram({
+  const durations = createDurations({
     name: "relay_attempt_duration_seconds",
     help: "From taking a connection slot to the end of the response",
-    labelNames: ["subscription"],
     buckets: DURATION_BUCKETS,
     registers,
   });
-  const durations = createBySubscription(
-    (id) => duration.labels(id),
-    (id) => duration.remove(id),
-  );
   const kept = [attempts, messages, deadLetters, exceptions, changes, resent, postponed, dropped, durations];
   exposeGauges(registers, sources);
   exposeProcess(registers);
@@ -54,7 +49,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
       attempted({ subscription: { id }, exchange }) {
         const { outcome, durationMs, resends, droppedHeaders } = exchange;
         attempts.add(id, outcome.kind);
-        durations.of(id).observe(durationMs / 1000);
+        durations.observe(id, durationMs / 1000);
         if (outcome.kind === "exception") exceptions.add(id, outcome.code);
         if (resends > 0) resent.add(id, "", resends);
         if (droppedHeaders > 0) dropped.add(id, "", droppedHeaders);

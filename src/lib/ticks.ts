@@ -1,4 +1,4 @@
-// Repetitions that come together: all of one interval share a timer, and those of its multiples wake the process with it.
+// Repetitions and alarms that come together: all of one interval share a timer, and those of its multiples wake the process with it.
 
 interface Beat {
   readonly acts: Set<() => void>;
@@ -21,6 +21,31 @@ export function startTicks(intervalMs: number, act: () => void): () => void {
   };
 }
 
+/** Calls `act` once, with all that tick next. Returns what calls it off. */
+export function onNextTick(intervalMs: number, act: () => void): () => void {
+  const callOff = startTicks(intervalMs, () => {
+    callOff();
+    act();
+  });
+  return callOff;
+}
+
+/** As `onNextTick`, but resolves: with false, and at once, when `signal` aborts. Never rejects. */
+export function sleepUntilTick(intervalMs: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const onAbort = () => {
+      callOff();
+      resolve(false);
+    };
+    const callOff = onNextTick(intervalMs, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(true);
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
 function startBeat(intervalMs: number): Beat {
   const beat: Beat = { acts: new Set(), timer: setTimeout(tick, untilNextMs(intervalMs)) };
   function tick(): void {
@@ -34,4 +59,89 @@ function startBeat(intervalMs: number): Beat {
 /** A timer may be early by a part of a millisecond. */
 function untilNextMs(intervalMs: number): number {
   return Math.ceil(intervalMs - (performance.now() % intervalMs)) + 1;
+}
+
+export interface Alarm {
+  /** `act` is called on the next tick. */
+  readonly soon: () => void;
+  readonly end: () => void;
+}
+
+interface Rung {
+  readonly act: () => number;
+  /** Of the tick on which it is called next. */
+  tick: number;
+}
+
+interface Wheel {
+  readonly rungs: Map<number, Set<Rung>>;
+  size: number;
+  /** The last tick that was. */
+  tick: number;
+  endTicks: () => void;
+}
+
+const wheels = new Map<number, Wheel>();
+
+/**
+ * Calls `act` on the next tick of `intervalMs`, and again on the first one after the time that it returns, on the clock of
+ * `performance.now`: what is not due costs nothing. `act` must not throw.
+ */
+export function startAlarm(intervalMs: number, act: () => number): Alarm {
+  const wheel = wheels.get(intervalMs) ?? startWheel(intervalMs);
+  const rung: Rung = { act, tick: Number.POSITIVE_INFINITY };
+  let hasEnded = false;
+  wheel.size += 1;
+  setBy(wheel, rung, wheel.tick + 1);
+  return {
+    soon: () => {
+      if (!hasEnded) setBy(wheel, rung, wheel.tick + 1);
+    },
+    end() {
+      if (hasEnded) return;
+      hasEnded = true;
+      wheel.rungs.get(rung.tick)?.delete(rung);
+      // Whoever ends from within is not set again.
+      rung.tick = Number.NEGATIVE_INFINITY;
+      wheel.size -= 1;
+      if (wheel.size > 0) return;
+      wheel.endTicks();
+      wheels.delete(intervalMs);
+    },
+  };
+}
+
+function startWheel(intervalMs: number): Wheel {
+  const wheel: Wheel = { rungs: new Map(), size: 0, tick: tickNow(intervalMs), endTicks: () => undefined };
+  wheel.endTicks = startTicks(intervalMs, () => turn(wheel, intervalMs));
+  wheels.set(intervalMs, wheel);
+  return wheel;
+}
+
+function turn(wheel: Wheel, intervalMs: number): void {
+  // A process that was stopped for a while has missed some.
+  for (const now = tickNow(intervalMs); wheel.tick < now;) {
+    wheel.tick += 1;
+    const due = wheel.rungs.get(wheel.tick);
+    wheel.rungs.delete(wheel.tick);
+    for (const rung of due ?? []) {
+      if (rung.tick !== wheel.tick) continue;
+      rung.tick = Number.POSITIVE_INFINITY;
+      const next = Math.ceil(rung.act() / intervalMs);
+      setBy(wheel, rung, Math.max(next, wheel.tick + 1));
+    }
+  }
+}
+
+function setBy(wheel: Wheel, rung: Rung, tick: number): void {
+  if (tick >= rung.tick) return;
+  wheel.rungs.get(rung.tick)?.delete(rung);
+  rung.tick = tick;
+  const others = wheel.rungs.get(tick);
+  if (others === undefined) wheel.rungs.set(tick, new Set([rung]));
+  else others.add(rung);
+}
+
+function tickNow(intervalMs: number): number {
+  return Math.floor(performance.now() / intervalMs);
 }

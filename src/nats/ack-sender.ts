@@ -1,11 +1,12 @@
-// Sends acks: at once where something waits for them, else a few together; again after a reconnect, until they are confirmed.
+// Sends acks: at once where something waits for them or few come, else some together; again after a reconnect, until they are
+// confirmed.
 //
-// A write for each ack costs more than all else that is done for a message.
+// Where many come, a write for each costs more than all else that is done for a message; where few come, a timer for each does.
 
 import { createAckLedger } from "./ack-ledger.ts";
 
 export interface AckSender {
-  /** Now, or after the next connect. One that is not urgent may wait a millisecond for others. */
+  /** Now, or after the next connect. One that is not urgent may wait a millisecond for others where one was sent just before. */
   send: (ackSubject: string, options: { isUrgent: boolean }) => void;
   /** What waits for others is sent now. */
   flush: () => void;
@@ -18,6 +19,8 @@ export interface AckSender {
 }
 
 const GATHER_MS = 1;
+/** After so long without an ack few come. */
+const QUIET_MS = 5;
 
 /** `publish` must not throw; nothing is published while `isUp` is false. */
 export function createAckSender(options: {
@@ -27,6 +30,7 @@ export function createAckSender(options: {
   const ledger = createAckLedger();
   let waiting: string[] = [];
   let timer: ReturnType<typeof setTimeout> | null = null;
+  let flushedAt = Number.NEGATIVE_INFINITY;
 
   function flush(): void {
     if (timer !== null) clearTimeout(timer);
@@ -34,6 +38,7 @@ export function createAckSender(options: {
     const acks = waiting;
     waiting = [];
     if (!options.isUp()) return;
+    if (acks.length > 0) flushedAt = performance.now();
     for (const ackSubject of acks) options.publish(ackSubject);
     ledger.markSent();
   }
@@ -43,7 +48,7 @@ export function createAckSender(options: {
       ledger.add(ackSubject);
       if (!options.isUp()) return;
       waiting.push(ackSubject);
-      if (isUrgent) flush();
+      if (isUrgent || performance.now() - flushedAt > QUIET_MS) flush();
       else timer ??= setTimeout(flush, GATHER_MS);
     },
     flush,

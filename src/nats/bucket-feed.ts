@@ -12,6 +12,7 @@ import { API_ERRORS, requestApi } from "./api.ts";
 import { streamOfBucket, subjectOfKey } from "./bucket-stream.ts";
 import { SEAL_HEADER } from "./bucket-seal.ts";
 import type { Connection } from "./connection.ts";
+import { readStatusCode } from "./header-block.ts";
 
 export interface StoredChange {
   readonly key: string;
@@ -187,7 +188,7 @@ function toConsumerConfig(
 }
 
 function isStatus(msg: Msg): boolean {
-  return msg.data.length === 0 && (msg.headers?.code ?? 0) !== 0;
+  return msg.data.length === 0 && readStatusCode(msg) !== 0;
 }
 
 /** By a client, or by the server when its time had come (NATS ADR-43). */

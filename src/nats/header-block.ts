@@ -29,13 +29,31 @@ export function readHeaderBlock(msg: Msg): HeaderBlock {
     : parseHeaderBlock(bytes.subarray(0, hdr));
 }
 
-/** The status that a server sends in place of a message; 0: it is none. */
+/** The status that a server sends in place of a message; 0: it is none. Reads no header: most statuses tell all by this. */
 export function readStatusCode(msg: Msg): number {
-  try {
-    return msg.headers?.code ?? 0;
-  } catch {
-    return 0;
-  }
+  const { hdr, bytes } = toRaw(msg);
+  if (hdr === undefined || bytes === undefined) return readParsedCode(msg);
+  if (hdr <= CODE_AT + 3 || bytes[CODE_AT - 1] !== SPACE) return 0;
+  const code = digitAt(bytes, CODE_AT) * 100 + digitAt(bytes, CODE_AT + 1) * 10 + digitAt(bytes, CODE_AT + 2);
+  return Number.isNaN(code) ? 0 : code;
+}
+
+/** Of its status; empty: none, or it cannot be read. */
+export function readStatusDescription(msg: Msg): string {
+  const { hdr, bytes } = toRaw(msg);
+  if (hdr === undefined || bytes === undefined) return readParsedDescription(msg);
+  const [statusLine = ""] = DECODER.decode(bytes.subarray(0, Math.max(0, hdr))).split("\r\n", 1);
+  return statusLine.slice(CODE_AT + 3).trim();
+}
+
+/** `NATS/1.0 `, then three digits. */
+const CODE_AT = 9;
+const SPACE = 0x20;
+const ZERO = 0x30;
+
+function digitAt(bytes: Uint8Array, index: number): number {
+  const digit = (bytes[index] ?? 0) - ZERO;
+  return digit >= 0 && digit <= 9 ? digit : Number.NaN;
 }
 
 /** `NATS/1.0`, maybe a status, then a header in each line; names and values as the library would give them. */
@@ -68,6 +86,22 @@ interface MsgInternals {
 function toRaw(msg: Msg): { readonly hdr: number | undefined; readonly bytes: Uint8Array | undefined } {
   const { _msg: parsed, _rdata: bytes } = msg as MsgInternals;
   return { hdr: parsed?.hdr, bytes };
+}
+
+function readParsedCode(msg: Msg): number {
+  try {
+    return msg.headers?.code ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+function readParsedDescription(msg: Msg): string {
+  try {
+    return msg.headers?.description ?? "";
+  } catch {
+    return "";
+  }
 }
 
 /** For a release of the library that keeps its bytes elsewhere. */

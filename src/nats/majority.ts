@@ -1,22 +1,29 @@
 // Whether replicated consumers still have a majority of their servers: a leader that has lost it goes on answering pulls for
 // some 10 s and more, though no ack and no message is stored any more.
 
+import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { startTicks } from "#lib/ticks.ts";
 
 import { type ConsumerCluster, consumerCluster } from "./answers.ts";
 import { requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { ConsumerRef } from "./consumer-info.ts";
+import type { StreamRef } from "./stream.ts";
+
+interface Reader {
+  readonly subscription: Pick<Subscription, "id" | "source">;
+  readonly state: () => { readonly kind: string };
+}
 
 export interface MajorityWatch {
-  /** For people; of the streams that `consumers` named last. */
+  /** For people; of the streams that were read last. */
   faults: () => readonly string[];
   /** Nothing is asked any more. */
   close: () => void;
 }
 
 /** A fault must be known within 5 s. */
-const INTERVAL_MS = 1500;
+const INTERVAL_MS = 1000;
 const ANSWER_MS = 1000;
 /** Servers of a group hear of each other each second. */
 const SILENT_NANOS = 2_500_000_000;
@@ -26,7 +33,7 @@ const BATCH = 20;
 /** Asks one of the consumers of each stream, where the server is one of a cluster. */
 export function watchMajority(
   connection: Connection,
-  { consumers }: { readonly consumers: () => readonly ConsumerRef[] },
+  { subscriptions }: { readonly subscriptions: () => readonly Reader[] },
 ): MajorityWatch {
   let faults = new Map<string, string>();
   let isAsking = false;
@@ -35,7 +42,7 @@ export function watchMajority(
   async function ask(): Promise<void> {
     if (isAsking || !connection.isConnected) return;
     const isClustered = connection.client()?.info?.cluster !== undefined;
-    const refs = firstOfEach(consumers().filter(({ domain }) => isClustered || domain !== null));
+    const refs = firstOfEach(subscriptions(), ({ domain }) => isClustered || domain !== null);
     faults = new Map([...faults].filter(([key]) => refs.has(key)));
     const all = [...refs];
     const due = Array.from({ length: Math.min(BATCH, all.length) }, () => all[turn++ % all.length]);
@@ -63,11 +70,18 @@ export function watchMajority(
   return { faults: () => [...faults.values()], close: endTicks };
 }
 
-function firstOfEach(refs: readonly ConsumerRef[]): ReadonlyMap<string, ConsumerRef> {
+/** By stream, one that consumes just now. Makes nothing of those that are not wanted: there may be thousands. */
+function firstOfEach(
+  readers: readonly Reader[],
+  isWanted: (stream: StreamRef) => boolean,
+): ReadonlyMap<string, ConsumerRef> {
   const first = new Map<string, ConsumerRef>();
-  for (const ref of refs) {
-    const key = `${ref.domain ?? ""} ${ref.stream}`;
-    if (!first.has(key)) first.set(key, ref);
+  for (const { subscription, state } of readers) {
+    const { domain, stream } = subscription.source;
+    if (!isWanted(subscription.source)) continue;
+    const key = `${domain ?? ""} ${stream}`;
+    if (first.has(key) || state().kind !== "consuming") continue;
+    first.set(key, { domain, stream, durable: durableName(subscription.id) });
   }
   return first;
 }

@@ -90,8 +90,11 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
     const longestMs = Math.min(wanted.expiresMs, maxExpiresMs);
     const isOneOfMany = purpose === "usual" && wanted.heartbeatMs > HEARTBEAT_MS;
     const expiresMs = isOneOfMany ? untilCommonEnd(longestMs * share) : longestMs;
-    if (isOneOfMany) share = 1;
-    const heartbeatMs = Math.min(wanted.heartbeatMs, Math.floor(expiresMs / 2));
+    // After a common fault all begin at once again.
+    share = isOneOfMany ? 1 : Math.random();
+    // One that comes but once tells no more than the end of the pull.
+    const isBetweenEnds = wanted.heartbeatMs <= wanted.expiresMs / 2;
+    const heartbeatMs = isBetweenEnds ? Math.min(wanted.heartbeatMs, Math.floor(expiresMs / 2)) : 0;
     const batch = Math.min(room, purpose === "large" ? 1 : maxBatch);
     return {
       batch,

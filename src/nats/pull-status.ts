@@ -2,6 +2,8 @@
 
 import type { Msg } from "@nats-io/transport-node";
 
+import { readHeaderBlock, readStatusCode, readStatusDescription } from "./header-block.ts";
+
 export interface PullStatus {
   readonly code: number;
   /** In lower case. */
@@ -72,17 +74,16 @@ function judgeConflict(description: string): PullVerdict {
 }
 
 export function readPullStatus(msg: Msg): PullStatus {
-  try {
-    const { headers } = msg;
-    return {
-      code: headers?.code ?? 0,
-      description: (headers?.description ?? "").toLowerCase(),
-      pending: toCount(headers?.get("Nats-Pending-Messages") ?? ""),
-    };
-  } catch {
-    return { code: 0, description: "unreadable status", pending: null };
-  }
+  const code = readStatusCode(msg);
+  if (code === HEARTBEAT) return ALIVE;
+  const { headers } = readHeaderBlock(msg);
+  const pending = headers.find(([name]) => name === "Nats-Pending-Messages")?.[1] ?? "";
+  return { code, description: readStatusDescription(msg).toLowerCase(), pending: toCount(pending) };
 }
+
+const HEARTBEAT = 100;
+/** Of each pump, again and again: nothing more of it is read. */
+const ALIVE: PullStatus = { code: HEARTBEAT, description: "idle heartbeat", pending: null };
 
 function toCount(text: string): number | null {
   return /^\d+$/.test(text) ? Number(text) : null;

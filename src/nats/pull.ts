@@ -45,11 +45,13 @@ export function countDelivered(pull: Pull, bytes: number): void {
   pull.left = pull.bytesLeft === 0 ? 0 : pull.left - 1;
 }
 
-/** Nothing more can be expected of it, though the messages that are left have not come. */
-export function isGivenUp({ sentAt, heardAt, expiresMs, silenceMs, isOver }: Pull): boolean {
-  const now = performance.now();
-  if (isOver) return now - heardAt >= ON_ITS_WAY_MS;
+/**
+ * When nothing more can be expected of it, though the messages that are left have not come: on the clock of
+ * `performance.now`, later with everything that is heard of it.
+ */
+export function givenUpAt({ sentAt, heardAt, expiresMs, silenceMs, isOver }: Pull): number {
+  if (isOver) return heardAt + ON_ITS_WAY_MS;
   // Not even a heartbeat came; or its end was not told: nats-server 2.9.10 drops a pull without a word if a message finds it
   // run out.
-  return now - heardAt >= silenceMs || now - sentAt >= expiresMs + OVERDUE_MS;
+  return Math.min(heardAt + silenceMs, sentAt + expiresMs + OVERDUE_MS);
 }

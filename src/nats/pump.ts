@@ -12,7 +12,7 @@ import type { Msg } from "@nats-io/transport-node";
 
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import { startTicks } from "#lib/ticks.ts";
+import { startAlarm } from "#lib/ticks.ts";
 
 import { createAckPermission } from "./ack-permission.ts";
 import { apiPrefix } from "./api.ts";
@@ -25,7 +25,7 @@ import { openPullInbox } from "./pull-inbox.ts";
 import { createPullPace } from "./pull-pace.ts";
 import { createPullRequests, type PullPurpose } from "./pull-request.ts";
 import { judgePullStatus, type PullVerdict, readPullStatus } from "./pull-status.ts";
-import { countDelivered, createPull, isGivenUp, type Pull } from "./pull.ts";
+import { countDelivered, createPull, givenUpAt, type Pull } from "./pull.ts";
 import type { RememberedPosition } from "./position.ts";
 import { type Received, toReceived } from "./received.ts";
 import { settlesWithin } from "./settles-within.ts";
@@ -119,7 +119,10 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const acks = createAckPermission(connection, {
     stream: source.stream,
     durable,
-    tell: () => tellUsable(unusable),
+    tell() {
+      watching.soon();
+      tellUsable(unusable);
+    },
   });
   const counts = { pulls: 0, received: 0, silences: 0 };
   let state: "running" | "stopping" | "ended" = "running";
@@ -191,6 +194,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     // A replicated consumer may send this before the messages that are still to come.
     if (verdict.kind !== "filled") own.left -= status.pending ?? own.left;
     own.isOver = true;
+    watching.soon();
     if (own.left <= 0) endPull();
     follow(verdict, { own, status: `${status.code} ${status.description}` });
   }
@@ -260,16 +264,24 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
 
   function endPull(): void {
     pull = null;
+    watching.soon();
     onPullEnd?.();
   }
 
-  function watch(): void {
-    if (!connection.isConnected) return;
+  /** Returns when it is to be called again: while a pull is out, and nothing is wrong, when that is given up. */
+  function watch(): number {
+    const now = performance.now();
+    if (!connection.isConnected) return now;
     acks.check();
-    if (pull !== null) return isGivenUp(pull) ? giveUp() : undefined;
-    if (credit.room() > 0 || performance.now() - heardAt < ASK_MS) return pullSoon();
+    if (pull === null) askWithoutPull(now);
+    else if (givenUpAt(pull) <= now) giveUp();
+    return pull === null || acks.obstacle !== null ? now : givenUpAt(pull);
+  }
+
+  function askWithoutPull(now: number): void {
+    if (credit.room() > 0 || now - heardAt < ASK_MS) return pullSoon();
     // No pull tells whether the consumer can be used.
-    heardAt = performance.now();
+    heardAt = now;
     if (liveness.isUsable) liveness.expect(ANSWER_MS, cannot("JetStream does not answer"));
     identity.ask();
   }
@@ -321,7 +333,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function end(): Promise<void> {
     if (ended !== null) return ended;
     state = "ended";
-    endWatch();
+    watching.end();
     pace.cancel();
     liveness.stop();
     acks.close();
@@ -353,7 +365,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     await requestConsumerInfo(connection, { ...source, durable });
   }
 
-  const endWatch = startTicks(options.acks ? WATCH_ACKS_MS : WATCH_NO_ACKS_MS, watch);
+  const watching = startAlarm(options.acks ? WATCH_ACKS_MS : WATCH_NO_ACKS_MS, watch);
   const forget = connection.onReconnect(() => {
     identity.require();
     onConnect();

@@ -11,6 +11,7 @@
 import { rm } from "node:fs/promises";
 import { type Logger } from "#lib/logger.ts";
 import { messageOf } from "#lib/errors.ts";
+import { onNextTick } from "#lib/ticks.ts";
 import type { Message } from "#delivery/message.ts";
 import type { AlignedConsumer } from "#nats/consumer.ts";
 import { isSameConsumer } from "#nats/consumer-info.ts";
@@ -182,18 +183,16 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   let isClosed = false;
   let isFlushing = false;
   let isFlushWanted = false;
-  let flushTimer: Timer | null = null;
+  /** Null: none is due. */
+  let callOffFlush: (() => void) | null = null;
 
-  /** Nothing runs while there is nothing to write. */
+  /** Nothing runs while there is nothing to write; all guards that have something write in one turn. */
   function flushSoon(): void {
     if (isClosed) return;
-    flushTimer ??= setTimeout(
-      () => {
-        flushTimer = null;
-        void flush(); // Never rejects.
-      },
-      isFaulty ? FAULT_DELAY_MS : FLUSH_DELAY_MS,
-    );
+    callOffFlush ??= onNextTick(isFaulty ? FAULT_DELAY_MS : FLUSH_DELAY_MS, () => {
+      callOffFlush = null;
+      void flush(); // Never rejects.
+    });
   }
 
   /** What is not written now is tried again. */
@@ -318,7 +317,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     },
     async close() {
       isClosed = true;
-      if (flushTimer !== null) clearTimeout(flushTimer);
+      callOffFlush?.();
       await persist({ isDurable: false }).catch(warn);
       await journal.close().catch(warn);
     },

@@ -10,10 +10,9 @@ import type { FailureCause } from "#delivery/status.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
-import { startTicks } from "#lib/ticks.ts";
 import type { Aligned, AlignOptions } from "#nats/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#nats/consumer-config.ts";
-import { FILTERS, findDisturbance } from "#nats/consumer-fields.ts";
+import { FILTERS } from "#nats/consumer-fields.ts";
 import type { ConsumerReading } from "#nats/consumer-info.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import type { Pump, PumpOptions } from "#nats/pump.ts";
@@ -23,9 +22,9 @@ import type { Pipeline } from "#pipeline/pipeline.ts";
 import type { PipelineOptions, PumpHandlers } from "#pipeline/pipeline-options.ts";
 import type { TermsHolder } from "#pipeline/terms.ts";
 import type { Turns } from "#pipeline/turns.ts";
+import { type Floor, keepFloor } from "./keep-floor.ts";
+import type { SharedPause } from "./shared-pause.ts";
 import { createWholeMessages, type WholeMessages } from "./whole-messages.ts";
-
-type Floor = Pick<ConsumerReading, "ackFloor" | "config">;
 
 /** What consuming is made of; the composition root knows how to make it. */
 export interface ConsumeParts {
@@ -44,6 +43,8 @@ export interface ConsumeParts {
     handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "position" | "onUsable" | "onLost">,
   ) => Pump;
   readonly createPipeline: (options: PipelineOptions) => Pipeline;
+  /** Of all subscriptions that wait for their consumers. */
+  readonly pause: SharedPause;
   /** Null: the subscription has no dead letters. */
   readonly deadLetters: DeadLetters | null;
   readonly observer: Observer;
@@ -81,11 +82,6 @@ const FIND_AGAIN_MS = 2000;
 const MAX_REASONS = 16;
 /** Between two times that the consumer is taken from another relay, which wants it with other acks. */
 const CONTEST_MS = 30_000;
-const FLOOR_CHECK_INTERVAL_MS = 1000;
-/** The list comes each 15 s. */
-const FLOOR_REFRESH_MS = 20_000;
-/** The floor is read earlier when the guard has this many entries. */
-const FLOOR_REFRESH_ENTRIES = 4096;
 
 /** Resolves when nothing is held any more. Never rejects. */
 export async function consume(options: ConsumeOptions, parts: ConsumeParts): Promise<ConsumeEnd> {
@@ -285,10 +281,12 @@ interface Aligning extends Pick<ConsumeOptions, "guard">, Omit<AlignOptions, "po
 async function alignConsumer(
   settings: ConsumerSettings,
   { guard, waiting, losses, ...options }: Aligning,
-  { connected, alignConsumer: align, logger }: ConsumeParts,
+  { connected, alignConsumer: align, pause, logger }: ConsumeParts,
 ): Promise<Aligned | null> {
   const { durable, source } = settings;
   const { signal } = options;
+  /** Without its own name: others may wait for the same. */
+  let obstacle = "";
   for (let tryNumber = 1; ; tryNumber += 1) {
     if (!(await connected(signal))) return null;
     const overdue = setTimeout(
@@ -298,6 +296,7 @@ async function alignConsumer(
     try {
       const aligned = await align(settings, { position: guard.position(), ...options });
       await guard.align(aligned);
+      pause.passed(obstacle);
       if (losses <= 1 || aligned.change !== "kept") {
         logger.info("Consuming", { stream: source.stream, consumer: durable, change: aligned.change });
         for (const note of aligned.notes) logger.warn(note, { consumer: durable });
@@ -307,93 +306,11 @@ async function alignConsumer(
       if (signal.aborted) return null;
       if (error instanceof RelayError && error.code === "stream-missing") await guard.expectStream();
       waiting.because(messageOf(error));
+      obstacle = messageOf(error).replaceAll(durable, "");
     } finally {
       clearTimeout(overdue);
     }
     const delayMs = repeatDelayMs(tryNumber, { ...ALIGN_BACKOFF, random: Math.random() });
-    if (!(await sleep(delayMs, signal))) return null;
+    if (!(await pause.wait(obstacle, { delayMs, signal }))) return null;
   }
-}
-
-/**
- * Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. Looks whether the consumer
- * is still as it was aligned too: nobody tells that its config was changed, or, while no message is asked for, that it was made anew.
- * One list of all consumers tells as a rule; it is asked about by itself where that is too late.
- */
-function keepFloor(
-  settings: ConsumerSettings,
-  {
-    guard,
-    readConsumer,
-    followConsumer,
-    isHolding,
-    onLost,
-    logger,
-  }: Pick<ConsumeParts, "readConsumer" | "followConsumer" | "logger"> & {
-    guard: Guard;
-    isHolding: () => boolean;
-    onLost: (reason: string) => void;
-  },
-): { readonly wake: () => void; readonly stop: () => void } {
-  // The first time soon: who else has just started may want other acks.
-  let readAt = Number.NEGATIVE_INFINITY;
-  let isReading = false;
-  let isStopped = false;
-  /** Null: nothing is to be looked for. */
-  let endTicks: (() => void) | null = null;
-
-  async function take(consumer: Floor): Promise<void> {
-    readAt = performance.now();
-    const disturbance = findDisturbance(consumer.config, settings);
-    if (disturbance !== null) onLost(disturbance);
-    // Once stopped, the guard may be about another stream.
-    else if (!isStopped) await guard.advance(consumer.ackFloor);
-  }
-
-  function isDue(): boolean {
-    if (isReading) return false;
-    // Until the first floor is known, a lost consumer could not be made again at its place.
-    const isFirst = guard.size > 0 && (guard.position()?.sequence ?? 0) === 0;
-    return isFirst || guard.size >= FLOOR_REFRESH_ENTRIES || performance.now() - readAt > FLOOR_REFRESH_MS;
-  }
-
-  async function read(): Promise<void> {
-    isReading = true;
-    try {
-      const consumer = await readConsumer(settings);
-      if (consumer !== null) await take(consumer);
-    } catch (error) {
-      logger.debug("Cannot read the acknowledgement floor", { error: messageOf(error) });
-    }
-    readAt = performance.now();
-    isReading = false;
-  }
-
-  function tick(): void {
-    if (isDue()) void read(); // Never rejects.
-    else if (guard.size === 0 && !isHolding()) rest();
-  }
-
-  /** While messages come and are done with. */
-  function wake(): void {
-    if (!isStopped) endTicks ??= startTicks(FLOOR_CHECK_INTERVAL_MS, tick);
-  }
-
-  function rest(): void {
-    endTicks?.();
-    endTicks = null;
-  }
-
-  const unfollow = followConsumer(settings, (consumer) => void take(consumer)); // Never rejects.
-  const endWakes = startTicks(FLOOR_REFRESH_MS, wake);
-  wake();
-  return {
-    wake,
-    stop() {
-      isStopped = true;
-      unfollow();
-      endWakes();
-      rest();
-    },
-  };
 }

@@ -5,7 +5,7 @@ import type { Subscription } from "#delivery/subscription.ts";
 import type { RunningSubscription } from "./running.ts";
 
 export interface Schedule {
-  /** Those whose time has come. */
+  /** Those whose time has come; the same list stands for the same settings. */
   due: (subscriptions: readonly RunningSubscription[]) => readonly ReplayRecord[];
   /** It was looked at, whether there was anything to replay or not. */
   lookedAt: (recordId: string) => void;
@@ -16,6 +16,16 @@ const PREFIX = "scheduled-";
 export function createSchedule(find: (id: string) => ReplayRecord | null): Schedule {
   /** The first time counts from the start of this relay. */
   const looked = new Map<string, number>();
+  /** They are looked at each second, and most relays have none that is replayed by schedule. */
+  let known: readonly RunningSubscription[] = [];
+  let scheduled: readonly RunningSubscription[] = [];
+
+  function scheduledOf(subscriptions: readonly RunningSubscription[]): readonly RunningSubscription[] {
+    if (subscriptions === known) return scheduled;
+    known = subscriptions;
+    scheduled = subscriptions.filter(({ subscription }) => subscription.replay.kind !== "manual");
+    return scheduled;
+  }
 
   function isDue({ subscription, status }: RunningSubscription): boolean {
     const { id, replay } = subscription;
@@ -35,7 +45,9 @@ export function createSchedule(find: (id: string) => ReplayRecord | null): Sched
 
   return {
     due: (subscriptions) =>
-      subscriptions.filter(isDue).flatMap(({ subscription }) => toRecord(subscription) ?? []),
+      scheduledOf(subscriptions)
+        .filter(isDue)
+        .flatMap(({ subscription }) => toRecord(subscription) ?? []),
     lookedAt: (recordId) => void looked.set(recordId, performance.now()),
   };
 }

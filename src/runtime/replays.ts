@@ -19,6 +19,7 @@ import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
+import { sleepUntilTick } from "#lib/ticks.ts";
 import type { ReplayLetters } from "#nats/replay-letters.ts";
 import { createLeases, type Lease } from "./replay-lease.ts";
 import {
@@ -93,7 +94,7 @@ export function startReplays(parts: ReplaysParts): Replays {
     while (!stopping.signal.aborted) {
       waking = new AbortController();
       await look().catch((error: unknown) => logger.error("Replays failed", { error: messageOf(error) }));
-      await sleep(LOOK_MS, AbortSignal.any([waking.signal, stopping.signal]));
+      await sleepUntilTick(LOOK_MS, AbortSignal.any([waking.signal, stopping.signal]));
     }
     await Promise.all([...working.values()].map(({ followed }) => followed));
     await lease?.release();

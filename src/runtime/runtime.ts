@@ -3,6 +3,7 @@
 // Each has a place of its own. While one drains, the others change at once; what is wanted of it meanwhile begins when it has.
 
 import type { Subscription } from "#delivery/subscription.ts";
+import { startTicks } from "#lib/ticks.ts";
 import { type Plan, reconcile } from "./reconcile.ts";
 import type { RunningSubscription } from "./running.ts";
 import { startSubscription, type SubscriptionParts } from "./subscription.ts";
@@ -33,6 +34,7 @@ export interface Applied {
 }
 
 export interface Runtime {
+  /** The same list until one of them is started, updated or gone. */
   readonly subscriptions: readonly RunningSubscription[];
   /** How many there are. */
   readonly size: number;
@@ -54,6 +56,12 @@ interface Place {
   draining: Promise<void> | null;
 }
 
+/** As they are; made anew only when that changes, for much of what runs each second looks at all of them. */
+interface Listed {
+  readonly running: readonly RunningSubscription[];
+  readonly subscriptions: readonly Subscription[];
+}
+
 export const NOT_CONNECTED = "NATS is not connected";
 /** Readiness must turn within 5 s of a fault. */
 const CHECK_INTERVAL_MS = 2000;
@@ -63,6 +71,8 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   let faults: readonly string[] = [];
   let isChecking = false;
   let isStopped = false;
+  /** Null: it is to be made anew. */
+  let listed: Listed | null = null;
   for (const subscription of wanted) start(subscription);
 
   function open(subscription: Subscription): RunningSubscription {
@@ -73,6 +83,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     const place = places.get(wanted.id);
     if (place === undefined) places.set(wanted.id, { running: open(wanted), wanted, draining: null });
     else place.wanted = wanted;
+    listed = null;
   }
 
   function update(wanted: Subscription): void {
@@ -81,6 +92,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     place.wanted = wanted;
     place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
     if (place.draining === null) place.running.update(wanted);
+    listed = null;
   }
 
   function replace(id: string, wanted: Subscription | null, graceMs: number): void {
@@ -101,6 +113,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
       place.running = open(place.wanted);
       place.running.recover();
     }
+    listed = null;
   }
 
   function apply(next: readonly Subscription[], graceMs: number): Applied {
@@ -120,19 +133,26 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     await Promise.all([...places.values()].map(async ({ draining }) => draining));
   }
 
+  function list(): Listed {
+    if (listed !== null) return listed;
+    const running = [...places.values()].map((place) => place.running);
+    listed = { running, subscriptions: running.map(({ subscription }) => subscription) };
+    return listed;
+  }
+
   function runningNow(): readonly RunningSubscription[] {
-    return [...places.values()].map(({ running }) => running);
+    return list().running;
   }
 
   async function check(): Promise<void> {
     if (isChecking || !options.isConnected()) return;
     isChecking = true;
-    const results = await Promise.all(options.checks(runningNow().map(({ subscription }) => subscription)));
+    const results = await Promise.all(options.checks(list().subscriptions));
     faults = results.filter((reason) => reason !== null);
     isChecking = false;
   }
 
-  const timer = setInterval(() => void check(), CHECK_INTERVAL_MS); // Checks never reject.
+  const endChecks = startTicks(CHECK_INTERVAL_MS, () => void check()); // Checks never reject.
 
   return {
     get subscriptions() {
@@ -156,7 +176,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
     },
     async stop(graceMs) {
       isStopped = true;
-      clearInterval(timer);
+      endChecks();
       await Promise.all(runningNow().map((subscription) => subscription.stop(graceMs)));
       await settled();
     },

@@ -1,6 +1,6 @@
 // The text of the systemd unit: how the relay lives as a service, and all that it may not do.
 
-import { SMALL_HEAP_BYTES, SMALL_HEAP_OPTION } from "#lib/small-heap.ts";
+import { ENGINE_OPTIONS } from "#lib/engine-options.ts";
 
 export const UNIT_NAME = "relay.service";
 export const CONFIG_DIRECTORY = "/etc/relay";
@@ -8,6 +8,11 @@ export const CREDENTIALS_DIRECTORY = `${CONFIG_DIRECTORY}/credentials`;
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/relay.config.json`;
 /** Who may read the config. A dynamic user takes no name that a group has: it cannot be `relay`. */
 export const CONFIG_GROUP = "relay-config";
+
+/** Set here, the program need not replace itself first. */
+const ENVIRONMENT = Object.entries(ENGINE_OPTIONS)
+  .map(([name, value]) => `${name}=${value}`)
+  .join(" ");
 
 /** Code of others, run before the program: nothing of it may come in by the manager's environment. */
 const FOREIGN_CODE =
@@ -51,7 +56,7 @@ RuntimeDirectory=relay
 RuntimeDirectoryMode=0750
 # The file "name" in there is { "credential": "relay_name" } in the config.
 LoadCredential=relay:${CREDENTIALS_DIRECTORY}
-Environment=${SMALL_HEAP_OPTION}=${SMALL_HEAP_BYTES} DO_NOT_TRACK=1
+Environment=${ENVIRONMENT} DO_NOT_TRACK=1
 UnsetEnvironment=${FOREIGN_CODE}
 LogRateLimitIntervalSec=0
 

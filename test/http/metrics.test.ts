@@ -84,7 +84,14 @@ describe("createMetrics()", () => {
     const metrics = metricsOf([one]);
     for (const durationMs of [5, 80, 9000]) count(metrics, one, { ...DELIVERED, durationMs });
     const buckets = await valuesOf(metrics, "relay_attempt_duration_seconds_bucket");
-    expect(buckets).toMatchObject({ "0.005 one": 1, "0.05 one": 1, "0.1 one": 2, "5 one": 2, "10 one": 3 });
+    expect(buckets).toMatchObject({
+      "0.005 one": 1,
+      "0.05 one": 1,
+      "0.1 one": 2,
+      "5 one": 2,
+      "10 one": 3,
+      "+Inf one": 3,
+    });
     expect(await valuesOf(metrics, "relay_attempt_duration_seconds_sum")).toEqual({ one: 9.085 });
   });
 

@@ -1,7 +1,7 @@
-// Ticks come together, at their interval, until they are stopped.
+// Ticks and alarms come together, at their interval or when they are due, until they are stopped.
 
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import { startTicks } from "#lib/ticks.ts";
+import { onNextTick, sleepUntilTick, startAlarm, startTicks } from "#lib/ticks.ts";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -34,4 +34,76 @@ test("startTicks() ends with what it returns, also from within", () => {
   jest.advanceTimersByTime(100);
   expect(clock.at).toHaveLength(4);
   expect(ticks).toBe(1);
+});
+
+test("onNextTick() acts once, unless it is called off", () => {
+  const at: number[] = [];
+  const start = performance.now();
+  onNextTick(50, () => at.push(performance.now() - start));
+  const callOff = onNextTick(50, () => at.push(-1));
+  callOff();
+  jest.advanceTimersByTime(500);
+  expect(at).toHaveLength(1);
+  expect(at[0]).toBeLessThanOrEqual(51);
+});
+
+test("sleepUntilTick() resolves on the next tick, or at once when its signal aborts", async () => {
+  const leaving = new AbortController();
+  const slept = sleepUntilTick(50, leaving.signal);
+  jest.advanceTimersByTime(60);
+  expect(await slept).toBe(true);
+  const ended = sleepUntilTick(50, leaving.signal);
+  leaving.abort();
+  expect(await ended).toBe(false);
+  expect(await sleepUntilTick(50, leaving.signal)).toBe(false);
+  expect(jest.getTimerCount()).toBe(0);
+});
+
+test("startAlarm() acts on the first tick, and then on the first one after the time that was returned", () => {
+  const at: number[] = [];
+  const dues = [330, 340, 900];
+  const alarm = startAlarm(100, () => {
+    at.push(Math.floor(performance.now() / 100));
+    return dues.shift() ?? Number.POSITIVE_INFINITY;
+  });
+  jest.advanceTimersByTime(2000);
+  alarm.end();
+  expect(at).toEqual([1, 4, 5, 9]);
+});
+
+test("startAlarm() acts on the next tick when it is wanted soon, and not twice on one", () => {
+  const at: number[] = [];
+  const alarm = startAlarm(100, () => {
+    at.push(Math.floor(performance.now() / 100));
+    return 100_000;
+  });
+  jest.advanceTimersByTime(450);
+  alarm.soon();
+  alarm.soon();
+  jest.advanceTimersByTime(1000);
+  alarm.end();
+  alarm.soon();
+  jest.advanceTimersByTime(1000);
+  expect(at).toEqual([1, 5]);
+});
+
+test("startAlarm() can be ended, and wanted soon, from within; the others go on", () => {
+  let first = 0;
+  let others = 0;
+  const own = startAlarm(100, () => {
+    first += 1;
+    other.end();
+    own.soon();
+    if (first === 3) own.end();
+    return 100_000;
+  });
+  const other = startAlarm(100, () => (others += 1));
+  const last = startAlarm(100, () => {
+    others += 10;
+    return 100_000;
+  });
+  jest.advanceTimersByTime(1000);
+  last.end();
+  expect(first).toBe(3);
+  expect(others).toBe(10);
 });

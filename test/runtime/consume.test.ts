@@ -14,6 +14,7 @@ import { createPipeline } from "#pipeline/pipeline.ts";
 import type { PumpHandlers } from "#pipeline/pipeline-options.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
+import { createSharedPause } from "#runtime/shared-pause.ts";
 import { consume, type ConsumeEnd } from "#runtime/consume.ts";
 
 import { eventually } from "../support/eventually.ts";
@@ -126,6 +127,7 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
     },
     {
       connected: () => Promise.resolve(true),
+      pause: createSharedPause(),
       lastContactAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
       readConsumer: () => Promise.resolve({ ackFloor: null, config: toConfig(hasAcks()), waiting: 0 }),
