@@ -66,6 +66,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
     const waiting = held.isRedeliverable ? closing : final;
     const begun = turns.begin(waiting);
+    if (begun !== true) preconnect();
     return begun === true || (await begun) ? deliver(held) : abandon(held, null);
   }
 
@@ -102,6 +103,12 @@ export function createDeliver(options: DeliverOptions): Deliver {
           if (!(await turns.begin(closing))) return abandon(held, action.failure);
       }
     }
+  }
+
+  /** While the message before is in flight: AT_MOST_ONCE has a connection for each message. Its attempt waits for it, or makes another. */
+  function preconnect(): void {
+    const { subscription, callback } = terms.current;
+    if (subscription.qos === "AT_MOST_ONCE" && turns.taken > 0) void callback.prepare(closing);
   }
 
   /** A relay that died between storing a letter and acknowledging left the message to be delivered again. */
