@@ -25,24 +25,27 @@ export type AnswerHead =
 /** In bytes; or until the connection closes. */
 export type BodyLength = number | "chunked" | "until-close";
 
-export const PROTOCOL = "HTTP/1.";
+export const PROTOCOL = "HTTP/";
 export const NOT_HTTP = "not HTTP/1.1";
 
 /** Bytes that neither a header nor a reason may hold, and a carriage return that ends no line. */
 // oxlint-disable-next-line no-control-regex
 export const FORBIDDEN: RegExp = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/;
 
-const STATUS_LINE = /^HTTP\/1\.\d +\d{3}(?:[\t ].*)?\r?\n/;
-const STATUS = /^HTTP\/1\.\d +(\d{3})/;
-const STATUS_AT = PROTOCOL.length + 2;
-/** With the blanks before the colon, which are to be removed (RFC 9112, 5.1). */
-const NAME = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+[\t ]*:/y;
+/** A server that writes `HTTP/2.0` speaks HTTP/1.1 all the same. */
+const STATUS_LINE = /^HTTP\/(?:1\.\d|2\.0) +\d{3}(?:[\t ].*)?\r?\n/;
+const STATUS = / +(\d{3})/;
+const STATUS_AT = "HTTP/1.1 ".length;
+/** With blanks: those before the colon are to be removed (RFC 9112, 5.1). */
+const NAME = /[!#$%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z\t ]*:/y;
 const FOLDED = /\n[\t ]/;
 const FOLD = /\r?\n[\t ]+/g;
 const DIGITS = /^\d+$/;
 const KEEP_ALIVE_TIMEOUT = /(?:^|[\t ,;])timeout[\t ]*=[\t ]*"?(\d{1,9})/i;
 const LOWER_CASE = 0x20;
 const FRAMING_INITIALS: ReadonlySet<number> = new Set(["c", "k", "t"].map((text) => text.charCodeAt(0)));
+
+const HTTP_1_0 = "HTTP/1.0";
 
 const INTERIM: AnswerHead = { kind: "interim" };
 
@@ -57,7 +60,7 @@ export function parseHead(text: string): AnswerHead {
   const lines = text.slice(statusLineEnd);
   const fields = FOLDED.test(lines) ? lines.replace(FOLD, " ") : lines;
   const framing: Framing = {
-    isHttp10: text[PROTOCOL.length] === "0",
+    isHttp10: text.startsWith(HTTP_1_0),
     isKept: false,
     isClosed: false,
     keepAliveMs: Infinity,
@@ -185,7 +188,7 @@ function readStatus(text: string): number {
 }
 
 function describeStatusLine(text: string): string {
-  return /^HTTP\/1\.\d /.test(text) ? "a status that is not three digits" : NOT_HTTP;
+  return /^HTTP\/(?:1\.\d|2\.0) /.test(text) ? "a status that is not three digits" : NOT_HTTP;
 }
 
 function describeLine(rest: string): string {

@@ -150,7 +150,7 @@ export function createAnswerReader(): AnswerReader {
     else if (lf !== -1) {
       const line = text;
       text = "";
-      overheadBytes -= Math.min(line.length, USUAL_LINE_BYTES);
+      if (state !== "trailer") overheadBytes -= Math.min(line.length, USUAL_LINE_BYTES);
       takeLine(line);
     }
     return to;
