@@ -41,6 +41,7 @@ const NAME = /[!#$%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z\t ]*:/y;
 const FOLDED = /\n[\t ]/;
 const FOLD = /\r?\n[\t ]+/g;
 const DIGITS = /^\d+$/;
+const USUAL_LENGTH = /^\d{1,15}$/;
 const KEEP_ALIVE_TIMEOUT = /(?:^|[\t ,;])timeout[\t ]*=[\t ]*"?(\d{1,9})/i;
 const LOWER_CASE = 0x20;
 const FRAMING_INITIALS: ReadonlySet<number> = new Set(["c", "k", "t"].map((text) => text.charCodeAt(0)));
@@ -172,7 +173,7 @@ function encodingFault(transferEncoding: string | null): string | null {
 
 /** One that is given more than once is given as a list, too (RFC 9112, 6.3). */
 function lengthFault(contentLength: string | null): string | null {
-  if (contentLength === null) return null;
+  if (contentLength === null || USUAL_LENGTH.test(contentLength)) return null;
   const lengths = contentLength.split(",").map(trimBlanks);
   if (!lengths.every((length) => DIGITS.test(length))) return "a Content-Length that is not a number";
   if (lengths.some((length) => Number(length) !== Number(lengths[0]))) {

@@ -96,15 +96,14 @@ export function createAnswerReader(): AnswerReader {
     const before = text.length;
     const to = Math.min(chunk.length, from + HEAD_PIECE_BYTES);
     text += chunk.toString("latin1", from, to);
-    // Nothing to search where no line ends: a long one may come byte by byte.
+    // Nothing is searched where no line ends: a long one may come byte by byte, and each search copies it.
     const end = chunk.indexOf(LF, from) === -1 ? -1 : findHeadEnd(text, Math.max(0, before - 2));
-    const isHttp = text.startsWith(PROTOCOL.slice(0, text.length));
-    if (!isHttp) breakOff(NOT_HTTP);
+    if (before < PROTOCOL.length && !text.startsWith(PROTOCOL.slice(0, text.length))) breakOff(NOT_HTTP);
     else if ((end === -1 ? text.length : end) > MAX_HEAD_BYTES) breakOff("headers too long");
-    if (end === -1) return to;
+    if (end === -1 || state === "broken") return to;
     const head = text.slice(0, text.lastIndexOf("\n", end - 2) + 1);
     text = "";
-    if (isHttp && state === "head") takeHead(head);
+    takeHead(head);
     return from + end - before;
   }
 
