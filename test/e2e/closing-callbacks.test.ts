@@ -10,6 +10,7 @@ import { eventually } from "../support/eventually.ts";
 import { readMetric } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
+import { startTcpReceiver } from "../support/receiver.ts";
 import { startRelay, temporaryDirectory } from "../support/relay.ts";
 import { createCertificates } from "../support/tls.ts";
 
@@ -77,3 +78,29 @@ test.each(WAYS.map((way) => [way.name, way] as const))(
     server.close();
   },
 );
+
+test("under AT_MOST_ONCE the connection of the next message is opened while the one before is in flight", async () => {
+  const second = Promise.withResolvers<null>();
+  let requests = 0;
+  await using receiver = await startTcpReceiver((socket, index) => {
+    if (index === 1) second.resolve(null);
+    socket.on("data", () => {
+      requests += 1;
+      void second.promise.then(() => socket.end(ANSWER));
+    });
+  });
+  await using nats = await startNatsServer();
+  const client = await nats.connect();
+  await addStream(client);
+  await using relay = await startRelay({
+    config: testConfig({ natsUrl: nats.url, callbackUrl: receiver.url.href, qos: "AT_MOST_ONCE" }),
+  });
+  await jetstream(client).publish("orders.x", "{}");
+  await eventually(() => requests === 1);
+  // Nobody waits for a connection while there is no message for it.
+  expect(receiver.connections).toBe(1);
+  await jetstream(client).publish("orders.x", "{}");
+  const delivered = { subscription: "sub", ending: "delivered" };
+  await eventually(async () => (await readMetric(relay, "relay_messages_total", delivered)) === 2);
+  expect(receiver.connections).toBe(2);
+});
