@@ -74,7 +74,10 @@ export function createSlots({ address, maxFree, ...settings }: SlotsSettings): S
 
   function sweep(): void {
     timer = null;
-    for (const connection of free) if (!isUsable(connection)) connection.drop();
+    for (const connection of free.splice(0)) {
+      if (isUsable(connection)) free.push(connection);
+      else discard(connection);
+    }
     if (prepared !== null && !isUsable(prepared)) takePrepared();
     arm();
   }
@@ -105,14 +108,18 @@ export function createSlots({ address, maxFree, ...settings }: SlotsSettings): S
 
   return {
     take() {
-      const connection = free.pop() ?? create(false);
-      if (!isUsable(connection)) connection.drop();
-      return connection;
+      for (;;) {
+        const connection = free.pop();
+        if (connection === undefined) return create(false);
+        if (isUsable(connection)) return connection;
+        discard(connection);
+      }
     },
     takeOwn: () => takePrepared() ?? create(true),
     prepareOwn,
     giveBack(connection) {
-      if (isClosed || connection.isOnce || free.length >= maxFree) return discard(connection);
+      const isKept = connection.isOpen && !connection.isOnce && !isClosed && free.length < maxFree;
+      if (!isKept) return discard(connection);
       free.push(connection);
       arm();
     },
