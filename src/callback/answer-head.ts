@@ -53,11 +53,11 @@ const INTERIM: AnswerHead = { kind: "interim" };
 /** `text`: each line with its end, without the empty line. */
 export function parseHead(text: string): AnswerHead {
   if (!STATUS_LINE.test(text)) return broken(describeStatusLine(text));
-  if (FORBIDDEN.test(text)) return broken("a control character in the headers");
   const statusLineEnd = text.indexOf("\n") + 1;
   const status = readStatus(text);
   if (status < 100) return broken("a status below 100");
   if (status === 101) return broken("it switches protocols (101), which nobody asked for");
+  if (FORBIDDEN.test(text)) return broken("a control character in the headers");
   const lines = text.slice(statusLineEnd);
   const fields = FOLDED.test(lines) ? lines.replace(FOLD, " ") : lines;
   const framing: Framing = {

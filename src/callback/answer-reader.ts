@@ -22,7 +22,7 @@ export interface AnswerReader {
   /** The bytes to come are those of another answer. */
   readonly reset: () => void;
   readonly read: (chunk: Buffer) => Reading;
-  /** The peer sends no more: complete is only a body that has no other end. */
+  /** The peer sends no more: complete is only a body that has no other end, broken a head whose lines break a rule. */
   readonly end: () => Reading;
   /** A byte has come. */
   readonly hasBegun: boolean;
@@ -47,6 +47,8 @@ const HEAD_PIECE_BYTES = 4096;
 /** So much of each line between the chunks is not counted: there may be as many as bytes of the body. */
 const USUAL_LINE_BYTES = 24;
 const LF = 0x0a;
+const BAD_SIZE = "a chunk size that is not a hexadecimal number";
+const SIZE_START = /^[\dA-Fa-f]*(?:$|[\t \r\n;])/;
 const CHUNK_SIZE = /^([\dA-Fa-f]+)[\t ]*(?:;.*)?\r?\n/;
 const NO_BODY = new Uint8Array(0);
 
@@ -57,6 +59,7 @@ export function createAnswerReader(): AnswerReader {
   let hasBegun = false;
   /** Of a head or of a line, what has come of it. */
   let text = "";
+  let hasStatusLine = false;
   let status = 0;
   let fields = "";
   let interimBytes = 0;
@@ -74,6 +77,7 @@ export function createAnswerReader(): AnswerReader {
     state = "head";
     hasBegun = false;
     text = "";
+    hasStatusLine = false;
     status = 0;
     fields = "";
     interimBytes = 0;
@@ -98,13 +102,29 @@ export function createAnswerReader(): AnswerReader {
     text += chunk.toString("latin1", from, to);
     // Nothing is searched where no line ends: a long one may come byte by byte, and each search copies it.
     const end = chunk.indexOf(LF, from) === -1 ? -1 : findHeadEnd(text, Math.max(0, before - 2));
+    // Who speaks something else may say no more.
     if (before < PROTOCOL.length && !text.startsWith(PROTOCOL.slice(0, text.length))) breakOff(NOT_HTTP);
     else if ((end === -1 ? text.length : end) > MAX_HEAD_BYTES) breakOff("headers too long");
+    if (end === -1 && !hasStatusLine) checkStatusLine();
     if (end === -1 || state === "broken") return to;
+    hasStatusLine = false;
     const head = text.slice(0, text.lastIndexOf("\n", end - 2) + 1);
     text = "";
     takeHead(head);
     return from + end - before;
+  }
+
+  function checkStatusLine(): void {
+    const lineEnd = text.indexOf("\n");
+    if (lineEnd === -1) return;
+    hasStatusLine = true;
+    checkLines(text.slice(0, lineEnd + 1));
+  }
+
+  /** Of a head whose end has not come. */
+  function checkLines(lines: string): void {
+    const parsed = parseHead(lines);
+    if (parsed.kind === "broken") breakOff(parsed.rule);
   }
 
   function takeHead(head: string): void {
@@ -139,13 +159,13 @@ export function createAnswerReader(): AnswerReader {
   function readLine(chunk: Buffer, from: number): number {
     const lf = chunk.indexOf(LF, from);
     const to = lf === -1 ? chunk.length : lf + 1;
+    const isStart = text.length <= USUAL_LINE_BYTES;
     overheadBytes += to - from;
-    if (overheadBytes > MAX_HEAD_BYTES) {
-      breakOff("chunk extensions or trailers too long");
-      return to;
-    }
     text += chunk.toString("latin1", from, to);
     if (state === "data-end" && !isLineEnd(text)) breakOff("a chunk longer than its size");
+    else if (state === "size" && isStart && !SIZE_START.test(text.slice(0, USUAL_LINE_BYTES))) {
+      breakOff(BAD_SIZE);
+    } else if (overheadBytes > MAX_HEAD_BYTES) breakOff("chunk extensions or trailers too long");
     else if (lf !== -1) {
       const line = text;
       text = "";
@@ -158,15 +178,16 @@ export function createAnswerReader(): AnswerReader {
   function takeLine(line: string): void {
     // Go refuses these, so that a proxy may see other chunks than are seen here.
     if (!line.endsWith("\r\n")) isReusable = false;
+    const size = state === "size" ? CHUNK_SIZE.exec(line)?.[1] : null;
+    if (size === undefined) return breakOff(BAD_SIZE);
     if (FORBIDDEN.test(line)) return breakOff("a control character between the chunks");
-    if (state === "size") return takeSize(CHUNK_SIZE.exec(line)?.[1]);
+    if (size !== null) return takeSize(size);
     if (state === "data-end") state = "size";
     else if (isLineEnd(line)) state = "complete";
     else if (!line.includes(":")) breakOff("a trailer without a colon");
   }
 
-  function takeSize(digits: string | undefined): void {
-    if (digits === undefined) return breakOff("a chunk size that is not a hexadecimal number");
+  function takeSize(digits: string): void {
     remaining = Number.parseInt(digits, 16);
     if (remaining > Number.MAX_SAFE_INTEGER) breakOff("a chunk size that is too large");
     else state = remaining === 0 ? "trailer" : "data";
@@ -205,6 +226,8 @@ export function createAnswerReader(): AnswerReader {
     },
     end() {
       if (state === "data" && remaining === Infinity) state = "complete";
+      const lastLineEnd = state === "head" ? text.lastIndexOf("\n") : -1;
+      if (lastLineEnd !== -1) checkLines(text.slice(0, lastLineEnd + 1));
       return reading();
     },
     body: () => joinChunks(chunks),

@@ -101,8 +101,10 @@ export function createConnection({ dial, idleTimeoutMs, maxAgeMs, isOnce }: Conn
   }
 
   function receiveEnd(): void {
-    if (requester !== null && answer.end() === "complete") conclude(requester, false);
-    else lose(CLOSED);
+    if (requester === null) return close();
+    const reading = answer.end();
+    if (reading === "complete") conclude(requester, false);
+    else lose(reading === "broken" ? null : CLOSED);
   }
 
   function complete(answered: Requester): void {

@@ -42,6 +42,21 @@ describe("createAnswerReader()", () => {
     },
   );
 
+  test.each([
+    ["220 mail", "not HTTP/1.1"],
+    ["\x15\x03\x03\0\x02\x02\x50", "not HTTP/1.1"],
+    ["HTTP/1.1 OK\r\n", "a status that is not three digits"],
+    [
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+      "a chunk size that is not a hexadecimal number",
+    ],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab", "a chunk longer than its size"],
+  ])("createAnswerReader() refuses %j before more comes", (text, rule) => {
+    const reader = createAnswerReader();
+    expect(reader.read(Buffer.from(text, "latin1"))).toBe("broken");
+    expect(reader.fault).toBe(rule);
+  });
+
   test("createAnswerReader() keeps 64 KiB of a body and tells that there is more", () => {
     const reader = createAnswerReader();
     const head = "HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n";

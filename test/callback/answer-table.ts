@@ -420,6 +420,13 @@ const ROWS: readonly Row[] = [
     "same",
   ],
   ["nothing", "", CUT_OFF, "refuses", "refuses"],
+  [
+    "a part of a bad head",
+    `${OK}nonsense\r\nX: a\r\n`,
+    fault("a header line without a colon"),
+    "refuses",
+    "refuses",
+  ],
   ["a part of the head", `${OK}Conte`, CUT_OFF, "other", "refuses"],
 ];
 
