@@ -30,8 +30,8 @@ export interface AnswerReader {
   readonly status: number;
   /** For `parseHeaders`. */
   readonly fields: string;
-  /** A copy. */
-  readonly body: () => Uint8Array;
+  /** A copy; what was read is let go: connections that rest would keep it. */
+  readonly takeBody: () => Uint8Array;
   readonly fault: string;
   /** False: the connection is to be closed after the answer. */
   readonly isReusable: boolean;
@@ -91,6 +91,7 @@ export function createAnswerReader(): AnswerReader {
 
   function breakOff(rule: string): void {
     state = "broken";
+    text = "";
     fault = rule;
     isReusable = false;
   }
@@ -230,7 +231,11 @@ export function createAnswerReader(): AnswerReader {
       if (lastLineEnd !== -1) checkLines(text.slice(0, lastLineEnd + 1));
       return reading();
     },
-    body: () => joinChunks(chunks),
+    takeBody() {
+      const body = joinChunks(chunks);
+      if (chunks.length > 0) chunks = [];
+      return body;
+    },
     get hasBegun() {
       return hasBegun;
     },

@@ -133,7 +133,7 @@ function answer(exchange: RunningExchange, isTruncated: boolean): void {
       headers ??= parseHeaders(fields);
       return headers;
     },
-    body: connection.answer.body(),
+    body: connection.answer.takeBody(),
     isTruncated,
   });
 }

@@ -105,7 +105,7 @@ function toChunks(bytes: Buffer): readonly Buffer[] {
 }
 
 function describe(reader: AnswerReader): string {
-  const body = Buffer.from(reader.body()).toString("latin1");
+  const body = Buffer.from(reader.takeBody()).toString("latin1");
   return JSON.stringify([reader.status, parseHeaders(reader.fields), body, reader.isReusable, reader.fault]);
 }
 
@@ -186,7 +186,7 @@ function checkConnection(bytes: Buffer, number: number): void {
     connection.send(REQUEST, {
       onAnswer: () => {
         calls += 1;
-        seen.push(Buffer.from(connection.answer.body()).toString("latin1"));
+        seen.push(Buffer.from(connection.answer.takeBody()).toString("latin1"));
       },
       onBreak: () => {
         calls += 1;

@@ -28,7 +28,7 @@ function readAll(reader: AnswerReader, chunks: readonly Buffer[]): Reading {
 function whatOf(reader: AnswerReader, reading: Reading): AnswerRow["expected"] {
   if (reading === "broken") return { fault: reader.fault };
   if (reading === "incomplete") return "cut off";
-  const body = Buffer.from(reader.body()).toString("latin1");
+  const body = Buffer.from(reader.takeBody()).toString("latin1");
   return { status: reader.status, body, isReusable: reader.isReusable };
 }
 
@@ -62,7 +62,7 @@ describe("createAnswerReader()", () => {
     const head = "HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n";
     expect(readAll(reader, [Buffer.from(head), Buffer.alloc(65_536, "a")])).toBe("incomplete");
     expect(reader.read(Buffer.from("b"))).toBe("too-long");
-    expect(Buffer.from(reader.body()).equals(Buffer.alloc(65_536, "a"))).toBe(true);
+    expect(Buffer.from(reader.takeBody()).equals(Buffer.alloc(65_536, "a"))).toBe(true);
   });
 
   test("createAnswerReader() reads a body of chunks of one byte, and refuses endless extensions and trailers", () => {
@@ -70,7 +70,7 @@ describe("createAnswerReader()", () => {
     const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     const ones = `${head}${"1\r\nx\r\n".repeat(65_536)}0\r\n\r\n`;
     expect(readAll(reader, [Buffer.from(ones)])).toBe("complete");
-    expect(reader.body().length).toBe(65_536);
+    expect(reader.takeBody().length).toBe(65_536);
     const extended = `${head}${`1;${"e".repeat(1000)}\r\nx\r\n`.repeat(70)}`;
     for (const endless of [
       extended,

@@ -41,7 +41,7 @@ function send(connection: Connection, body: Uint8Array = new Uint8Array(2)): Pro
   connection.send(
     { lead: LEAD, headers: [], body },
     {
-      onAnswer: () => resolve(Buffer.from(connection.answer.body()).toString()),
+      onAnswer: () => resolve(Buffer.from(connection.answer.takeBody()).toString()),
       onBreak: () => resolve(null),
     },
   );
