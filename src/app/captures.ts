@@ -1,7 +1,7 @@
 // As much of an exchange as the delivery log is asked to keep, without the secrets that went along in it.
 
 import type { Exchange } from "#callback/client.ts";
-import type { ResponseHeaders } from "#callback/exchange.ts";
+import type { ResponseHeaders } from "#callback/answer-head.ts";
 import type { Header, Message } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, Logging } from "#delivery/record.ts";
 import { maskHeader, maskMessageHeader, SEARCHED_BODY_BYTES, toKeptBody } from "#delivery/record-mask.ts";

@@ -1,16 +1,17 @@
 // What a callback's answer means: its outcome, and how long it asks to wait.
 
 import { type Outcome, toOutcome } from "#delivery/outcome.ts";
-import type { ResponseHeaders } from "./exchange.ts";
+import type { ResponseHeaders } from "./answer-head.ts";
 
 export interface AnswerHead {
   readonly status: number;
   readonly headers: ResponseHeaders;
 }
 
-export function toAnswerOutcome({ status, headers }: AnswerHead, now: Date): Outcome {
+export function toAnswerOutcome(head: AnswerHead, now: Date): Outcome {
+  const { status } = head;
   const isDelivered = status >= 200 && status < 300;
-  return toOutcome(status, isDelivered ? null : retryAfterMs(headers["retry-after"], now));
+  return toOutcome(status, isDelivered ? null : retryAfterMs(head.headers["retry-after"], now));
 }
 
 /** The longest delay that a config can ask for. */

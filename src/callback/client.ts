@@ -7,13 +7,15 @@ import { proxyFor } from "#delivery/proxy.ts";
 import { createMask, type Mask } from "#lib/mask.ts";
 import { VERSION } from "#lib/version.ts";
 import { toAnswerOutcome } from "./answer.ts";
+import type { ResponseHeaders } from "./answer-head.ts";
 import { hideCredentials, withAuthorization } from "./authorization.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
-import { prepareEarly } from "./early.ts";
 import { toException } from "./exception.ts";
-import type { ExchangeEnd, ResponseHeaders } from "./exchange.ts";
+import type { ExchangeEnd } from "./exchange.ts";
+import { preconnect } from "./preconnect.ts";
 import { createRequestBuilder } from "./request.ts";
+import { toLead } from "./request-writer.ts";
 import { expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
@@ -52,13 +54,14 @@ export interface Exchange {
 export interface Callback {
   /**
    * Does whatever can fail before a byte of the request is sent. Null when there are an access token, if one is needed,
-   * and a connection, which the next `send` then uses; the exception if they cannot be had. Takes `readTimeoutMs` at most.
+   * and a connection that has carried nothing, for the next `send` that may not resend; the exception if they cannot be
+   * had. Takes `readTimeoutMs` at most. Called while another send is in flight, it hides what a connection costs.
    */
   readonly prepare: (signal: AbortSignal) => Promise<Exception | null>;
   /**
    * One attempt. Never rejects. Ends within `readTimeoutMs`, or at once when `signal` aborts. `mayResend`: a reused
    * connection that breaks before any byte of the response is followed by one more try on a new one, and a 401 to an
-   * access token by one more with a new token.
+   * access token by one more with a new token. Without it no connection is reused: its close may be on the way.
    */
   readonly send: (
     message: Message,
@@ -82,20 +85,30 @@ export function openCallback(
 ): Callback {
   const { url, method, displayUrl, route, readTimeoutMs, idleTimeoutMs } = settings;
   const address = addressOf(url);
-  const slots = createSlots(
-    { origin: url.origin, dial: createDial({ url, route, onDenied }), idleTimeoutMs },
-    { maxFree },
-  );
+  const slots = createSlots({
+    dial: createDial({ url, route, onDenied }),
+    address,
+    idleTimeoutMs,
+    maxAgeMs: MAX_AGE_MS,
+    maxFree,
+  });
+  const builder = createRequestBuilder(settings, VERSION);
+  const target = toTarget(url, proxyFor(url, route.proxy));
+  const host = builder.hasHost ? null : url.host;
   const line: Line = {
-    method,
-    target: toTarget(url, proxyFor(url, route.proxy)),
+    leads: {
+      kept: toLead({ method, target, host, isKept: true }),
+      own: toLead({ method, target, host, isKept: false }),
+    },
+    target,
     address,
     slots,
     tokens: createTokenSource(settings, onDenied),
     limitMs: readTimeoutMs,
   };
-  const builder = createRequestBuilder(settings, VERSION);
-  const emptyRequest = { path: line.target.path, method, headers: [...builder.fixedHeaders] };
+  const unsendable = builder.isSendable
+    ? null
+    : toException("reset", `Cannot call ${address}: its Authorization cannot stand in a header`);
   const maskOf = createAnswerMask(settings.secrets);
   const hiddenNames = new Set(
     settings.headers
@@ -132,11 +145,9 @@ export function openCallback(
 
   async function prepare(signal: AbortSignal): Promise<Exception | null> {
     if (isClosed || signal.aborted) return interrupted;
+    if (unsendable !== null) return unsendable;
     busy += 1;
-    const exception = await prepareEarly(line, {
-      request: emptyRequest,
-      signal: AbortSignal.any([signal, closing.signal]),
-    });
+    const exception = await preconnect(line, AbortSignal.any([signal, closing.signal]));
     leave();
     return exception;
   }
@@ -158,9 +169,11 @@ export function openCallback(
       displayUrl,
       maskOf,
     };
-    if (isClosed || signal.aborted) {
-      const end: ExchangeEnd = { kind: "failed", exception: interrupted };
-      return Promise.resolve(toExchange(attempt, { end, isAborted: true, sending: null }));
+    const isAborted = isClosed || signal.aborted;
+    const exception = isAborted ? interrupted : unsendable;
+    if (exception !== null) {
+      const end: ExchangeEnd = { kind: "failed", exception };
+      return Promise.resolve(toExchange(attempt, { end, isAborted, sending: null }));
     }
     watch(signal);
     busy += 1;
@@ -176,8 +189,8 @@ export function openCallback(
           if (place !== null) inFlight.remove(place);
           resends += ended.resends;
           leave();
-          const isAborted = end.kind === "failed" && end.exception === interrupted;
-          resolve(toExchange(attempt, { end, isAborted, sending: ended }));
+          const wasInterrupted = end.kind === "failed" && end.exception === interrupted;
+          resolve(toExchange(attempt, { end, isAborted: wasInterrupted, sending: ended }));
         },
       });
       if (!sending.hasEnded) place = inFlight.add(sending);
@@ -188,6 +201,7 @@ export function openCallback(
     isClosed = true;
     slots.close();
     if (busy > 0) await endWithin(graceMs);
+    slots.abandon();
     inFlight.stop();
     line.tokens?.close();
   }
@@ -217,6 +231,9 @@ export function openCallback(
     close,
   };
 }
+
+/** Of a connection, so that a name that stands for another address by now is looked up again. */
+const MAX_AGE_MS = 600_000;
 
 type AnswerMask = (tokens: readonly string[]) => Mask;
 
@@ -276,7 +293,9 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
     },
     response: isAnswered
       ? {
-          headers: end.headers,
+          get headers() {
+            return end.headers;
+          },
           body: end.body,
           truncated: end.isTruncated,
         }

@@ -1,91 +1,185 @@
-// One connection slot: an undici client that holds at most one connection and opens it when it is asked to send.
+// One connection to the callback: dials, carries one request at a time, and closes where another one would not be safe.
+//
+//   closed --open--> dialling --> idle --send--> busy --answer--> idle
+//     ^                 |          |              |   \--------> closed: the answer or its peer wants it, bytes are left over
+//     '-----------------'----------'--------------'  failed, dropped, closed by the peer
+//
+// Bytes that come while it is idle close it: nobody has asked for them, and they must not become the next request's answer.
 
 import type { Socket } from "node:net";
 
-import { Client, type Dispatcher } from "undici/index.js";
-
+import type { Exception } from "#delivery/outcome.ts";
+import { type AnswerReader, createAnswerReader } from "./answer-reader.ts";
 import type { Dial } from "./connector.ts";
-import { ExceptionError } from "./exception.ts";
-import { tolerateContinue } from "./interim.ts";
-import { writeLargeChunksUncopied } from "./socket-writes.ts";
+import { CLOSED } from "./exception.ts";
+import { type HttpRequest, writeRequest } from "./request-writer.ts";
+
+/** Whose request is under way: one of these is called, once, unless the connection is dropped. */
+export interface Requester {
+  /** `answer` of the connection has it until this returns. `isTruncated`: there is more of it. */
+  readonly onAnswer: (isTruncated: boolean) => void;
+  /** The answer broke a rule, which `answer` has, or the connection was lost with `error`. */
+  readonly onBreak: (error: unknown) => void;
+}
 
 export interface Connection {
-  /** Never throws: what fails is told to `handler.onResponseError`. */
-  readonly dispatch: (request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => void;
-  /** Drops the connection, or the attempt to open one, with whatever waits for it; the next dispatch starts afresh. */
+  /** Only while it is closed. `onEnd` is called later, unless it is dropped before. */
+  readonly open: (onEnd: (exception: Exception | null) => void) => void;
+  /** Only while it is open and idle. `requester` may be called before this returns. */
+  readonly send: (request: HttpRequest, requester: Requester) => void;
+  /** Closes it, or gives up the dial; whoever waits for it is not told. */
   readonly drop: () => void;
-  /** How often a connection was begun: unchanged since a dispatch, that one went over the connection there was. */
-  readonly dials: number;
   readonly isOpen: boolean;
+  /** It carries one request, or has carried it. */
+  readonly isOnce: boolean;
+  /** It has carried a request before. */
+  readonly isUsed: boolean;
+  /** When it is not to be used any more, on the clock of `performance.now`; as long as it is open. */
+  readonly usableUntilMs: number;
+  /** Of the last request. */
+  readonly answer: AnswerReader;
 }
 
 export interface ConnectionSettings {
-  readonly origin: string;
   readonly dial: Dial;
   readonly idleTimeoutMs: number;
+  /** Even a busy one is renewed then: the name may stand for another address by now. */
+  readonly maxAgeMs: number;
+  /** It is closed after its first answer. */
+  readonly isOnce: boolean;
 }
 
-const MAX_RESPONSE_HEADER_BYTES = 16 * 1024;
+/** The peer may close it a little before the time that it announces. */
+const KEEP_ALIVE_MARGIN_MS = 1000;
+/** Whoever closes first cannot use the port again for a minute: many short connections leave that to the peer. */
+const PEER_CLOSES_WITHIN_MS = 1000;
 
-export function createConnection({ origin, dial, idleTimeoutMs }: ConnectionSettings): Connection {
-  let client: Client | null = null;
-  let giveUpDial: (() => void) | null = null;
-  let dials = 0;
+export function createConnection({ dial, idleTimeoutMs, maxAgeMs, isOnce }: ConnectionSettings): Connection {
+  const answer = createAnswerReader();
   let socket: Socket | null = null;
+  let giveUpDial: (() => void) | null = null;
+  let requester: Requester | null = null;
+  let renewAtMs = 0;
+  let usableUntilMs = 0;
+  let isUsed = false;
 
-  /** Undici's own time-outs are late and not used: the exchange has a deadline of its own. */
-  function createClient(): Client {
-    return new Client(origin, {
-      allowH2: false,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: idleTimeoutMs,
-      keepAliveMaxTimeout: idleTimeoutMs,
-      maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
-      connect: (_options, onConnected) => {
-        dials += 1;
-        giveUpDial = dial((dialled) => {
-          giveUpDial = null;
-          if (dialled.kind === "failed") {
-            onConnected(new ExceptionError(dialled.exception), null);
-            return;
-          }
-          socket = dialled.socket;
-          socket.once("error", destroyItself);
-          tolerateContinue(socket);
-          writeLargeChunksUncopied(socket);
-          onConnected(null, socket);
-        });
-      },
+  function adopt(dialled: Socket): void {
+    const now = performance.now();
+    socket = dialled;
+    isUsed = false;
+    renewAtMs = now + maxAgeMs;
+    usableUntilMs = Math.min(renewAtMs, now + idleTimeoutMs);
+    dialled.on("data", (chunk: Buffer) => {
+      if (socket === dialled) receive(chunk);
+      else dialled.destroy();
     });
+    dialled.on("end", () => {
+      if (socket === dialled) receiveEnd();
+    });
+    dialled.once("error", (error) => {
+      if (socket === dialled) lose(error);
+    });
+    dialled.once("close", () => {
+      if (socket === dialled) lose(CLOSED);
+    });
+    if (dialled.destroyed) close();
+    else dialled.resume();
   }
 
-  function drop(): void {
-    giveUpDial?.();
-    giveUpDial = null;
-    const dropped = client;
-    client = null;
+  function receive(chunk: Buffer): void {
+    if (requester === null) return close();
+    switch (answer.read(chunk)) {
+      case "incomplete":
+        return;
+      case "complete":
+        return complete(requester);
+      case "too-long":
+        return conclude(requester, true);
+      case "broken":
+        return lose(null);
+    }
+  }
+
+  function receiveEnd(): void {
+    if (requester === null) return close();
+    const reading = answer.end();
+    if (reading === "complete") conclude(requester, false);
+    else lose(reading === "broken" ? null : CLOSED);
+  }
+
+  function complete(answered: Requester): void {
+    // An answer that comes before the request is wholly sent: what is left of it would be taken for the next one.
+    const isSent = socket?.writableLength === 0;
+    if (isOnce && isSent) leaveToPeer();
+    if (isOnce || !isSent || !answer.isReusable) return conclude(answered, false);
+    usableUntilMs = Math.min(renewAtMs, performance.now() + Math.min(idleTimeoutMs, announcedMs()));
+    requester = null;
+    answered.onAnswer(false);
+  }
+
+  function announcedMs(): number {
+    const { keepAliveMs } = answer;
+    return Math.max(keepAliveMs - KEEP_ALIVE_MARGIN_MS, keepAliveMs / 2);
+  }
+
+  function leaveToPeer(): void {
+    const left = socket;
     socket = null;
-    dropped?.destroy(null, () => {});
+    const timer = setTimeout(() => left?.destroy(), PEER_CLOSES_WITHIN_MS);
+    left?.once("close", () => clearTimeout(timer));
+  }
+
+  /** The answer has come, and the connection goes with it. */
+  function conclude(answered: Requester, isTruncated: boolean): void {
+    close();
+    answered.onAnswer(isTruncated);
+  }
+
+  function lose(error: unknown): void {
+    const broken = requester;
+    close();
+    broken?.onBreak(error);
+  }
+
+  function close(): void {
+    const closed = socket;
+    socket = null;
+    requester = null;
+    closed?.destroy();
   }
 
   return {
-    dispatch: (request, handler) => {
-      client ??= createClient();
-      client.dispatch(request, handler);
+    open(onEnd) {
+      if (socket !== null || giveUpDial !== null) throw new Error("The connection is not closed");
+      giveUpDial = dial((dialled) => {
+        giveUpDial = null;
+        if (dialled.kind === "failed") return onEnd(dialled.exception);
+        adopt(dialled.socket);
+        onEnd(null);
+      });
     },
-    drop,
-    get dials() {
-      return dials;
+    send(request, next) {
+      if (socket === null || requester !== null) throw new Error("The connection is not idle");
+      answer.reset();
+      isUsed = true;
+      requester = next;
+      writeRequest(socket, request);
+    },
+    drop() {
+      giveUpDial?.();
+      giveUpDial = null;
+      close();
     },
     get isOpen() {
-      return socket !== null && !socket.destroyed;
+      return socket !== null;
     },
+    isOnce,
+    get isUsed() {
+      return isUsed;
+    },
+    get usableUntilMs() {
+      return usableUntilMs;
+    },
+    answer,
   };
-}
-
-/** At once: else undici tells the end of the connection, which comes later, and not the error. */
-function destroyItself(this: Socket): void {
-  this.destroy();
 }

@@ -1,21 +1,10 @@
 // Why a callback gave no answer, in words for people: neither the path, the query nor the user of its URL appear.
 
 import { isOutOfDescriptors } from "#lib/descriptors.ts";
-import { codeOf, messageOf } from "#lib/errors.ts";
+import { codeOf } from "#lib/errors.ts";
 import { NameError } from "#lib/resolver.ts";
 import type { Proxy } from "#delivery/callback.ts";
 import type { Exception, ExceptionCode } from "#delivery/outcome.ts";
-
-/** Carries an exception through code that hands on errors only. */
-export class ExceptionError extends Error {
-  readonly exception: Exception;
-
-  constructor(exception: Exception) {
-    super(exception.error);
-    this.name = "ExceptionError";
-    this.exception = exception;
-  }
-}
 
 /** The error of a connection that closed without one. */
 export const CLOSED: Error = Object.assign(new Error("Connection closed"), { code: "ECONNRESET" });
@@ -124,10 +113,6 @@ function handshakeReason(error: unknown): string {
 
 /** An error after the connection was up. */
 export function toExchangeException(error: unknown, address: string): Exception {
-  if (error instanceof ExceptionError) return error.exception;
-  if (isGarbage(error)) {
-    return toException("bad-response", `Cannot read the answer of ${address}: ${garbageReason(error)}`);
-  }
   // Under TLS 1.3 the callback judges the client's certificate after the handshake.
   if (codeOf(error).startsWith("ERR_SSL_")) return toTlsException(error, address);
   if (isBreak(error))
@@ -138,44 +123,7 @@ export function toExchangeException(error: unknown, address: string): Exception 
 /** True if the peer closed or reset the connection, at whatever point. */
 export function isBreak(error: unknown): boolean {
   const code = codeOf(error);
-  return (
-    code === "ECONNRESET" ||
-    code === "EPIPE" ||
-    code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" ||
-    isEarlyEnd(error) ||
-    (code === "UND_ERR_SOCKET" && !isGarbage(error))
-  );
-}
-
-/** Undici reports an unexpected interim answer as a broken socket. */
-const MISPLACED: ReadonlySet<string> = new Set(["bad response", "bad upgrade"]);
-
-function isGarbage(error: unknown): boolean {
-  const code = codeOf(error);
-  if (code === "UND_ERR_SOCKET") return MISPLACED.has(messageOf(error));
-  // Undici's parser takes a status below 100, and the code behind it asserts that there is none.
-  if (code === "UND_ERR_HEADERS_OVERFLOW" || code === "ERR_ASSERTION") return true;
-  return isParserError(error) && !isEarlyEnd(error);
-}
-
-/** Undici 8 gives these no code. */
-function isParserError(error: unknown): boolean {
-  return error instanceof Error && error.name === "HTTPParserError";
-}
-
-function isEarlyEnd(error: unknown): boolean {
-  return isParserError(error) && messageOf(error).includes("Invalid EOF state");
-}
-
-function garbageReason(error: unknown): string {
-  switch (codeOf(error)) {
-    case "UND_ERR_HEADERS_OVERFLOW":
-      return "headers too long";
-    case "UND_ERR_SOCKET":
-      return "answered out of turn";
-    default:
-      return "not HTTP/1.1";
-  }
+  return code === "ECONNRESET" || code === "EPIPE";
 }
 
 function reasonOf(error: unknown): string {

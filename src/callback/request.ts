@@ -19,6 +19,10 @@ export interface RequestBuilder {
   readonly build: (message: Message, now: Date) => RequestHeaders;
   /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */
   readonly fixedHeaders: readonly string[];
+  /** `Host` is one of them. */
+  readonly hasHost: boolean;
+  /** False: no header can hold the `Authorization`. Nothing is to be sent. */
+  readonly isSendable: boolean;
 }
 
 interface OwnField {
@@ -100,12 +104,17 @@ export function createRequestBuilder(
     for (const text of fixedHeaders) headers.push(text);
   }
 
-  return { build, fixedHeaders };
+  return {
+    build,
+    fixedHeaders,
+    hasHost: fixed.has("host"),
+    isSendable: [...fixed.values()].every(([name, value]) => isValidHeader(name, value)),
+  };
 }
 
 /**
  * By lower-case name, the last of a name counts. Whoever has an `auth` has no `Authorization` of another origin. One that
- * no header can hold, which the config was to see, stays all the same: undici refuses it, and nothing is sent without it.
+ * no header can hold, which the config was to see, stays all the same: nothing is sent without it.
  */
 function toFixedFields({
   headers,

@@ -24,7 +24,8 @@ import type { TokenSource } from "./token-source.ts";
 
 /** What all sends of a callback have in common. */
 export interface Line {
-  readonly method: "POST" | "PUT" | "PATCH";
+  /** What requests begin with, over a connection that is kept and over one of their own. */
+  readonly leads: { readonly kept: string; readonly own: string };
   readonly target: Target;
   /** Host and port, for messages. */
   readonly address: string;
@@ -40,7 +41,7 @@ export interface SendingSettings {
   /** Name and value in turn, without an access token. */
   readonly headers: string[];
   readonly body: Uint8Array;
-  /** Over a new connection, or with a new token, where that may help. */
+  /** Over a new connection, or with a new token, where that may help. False: it has a connection of its own. */
   readonly mayResend: boolean;
   /** Kept for the caller, who stops those sends that it ends. */
   readonly signal: AbortSignal;
@@ -127,12 +128,11 @@ function exchangeWith(sending: Sending, token: AccessToken): void {
 
 function exchange(sending: Sending, headers: string[]): void {
   const { line, body, mayResend } = sending.settings;
-  const { target, method, address } = line;
+  const { target, leads, address, slots } = line;
   sending.exchange = startExchange({
-    connection: line.slots.take(),
+    connection: mayResend ? slots.take() : slots.takeOwn(),
     request: {
-      path: target.path,
-      method,
+      lead: mayResend ? leads.kept : leads.own,
       headers: target.isForwarded ? [...headers, ...target.headers] : headers,
       body,
     },

@@ -1,45 +1,127 @@
-// The connections of a subscription: as many as are needed at once, the last one used first.
+// The connections of a subscription: as many as are needed at once, the last one used first; or one for each message.
 
+import type { Exception } from "#delivery/outcome.ts";
 import { onDescriptorFault } from "#lib/descriptors.ts";
 import { type Connection, type ConnectionSettings, createConnection } from "./connection.ts";
+import { toException } from "./exception.ts";
 
 export interface Slots {
-  /** To be given back. Nothing is connected before it is used. */
+  /** One that is open, or has to be opened. To be given back. */
   readonly take: () => Connection;
+  /** One that has carried no request and will carry one only: as prepared, or to be opened. To be given back. */
+  readonly takeOwn: () => Connection;
+  /** Null once there is an open one for `takeOwn`, within `limitMs`. Never rejects. */
+  readonly prepareOwn: (limitMs: number) => Promise<Exception | null>;
   readonly giveBack: (connection: Connection) => void;
   readonly openConnections: number;
   /** Ends the connections that nobody has taken; the others when they are given back. */
   readonly close: () => void;
+  /** Ends what is prepared or being prepared, too. */
+  readonly abandon: () => void;
 }
 
-/** `maxFree`: how many are kept while nobody uses them. */
-export function createSlots(settings: ConnectionSettings, { maxFree }: { readonly maxFree: number }): Slots {
+export interface SlotsSettings extends Omit<ConnectionSettings, "isOnce"> {
+  /** Host and port, for messages. */
+  readonly address: string;
+  /** How many are kept while nobody uses them. */
+  readonly maxFree: number;
+}
+
+/** A connection that has carried nothing for longer may be about to be closed by a peer that expects a request. */
+const PREPARED_MS = 1000;
+
+export function createSlots({ address, maxFree, ...settings }: SlotsSettings): Slots {
   /** The last one given back is the first one taken, so that those not needed become idle and close. */
   const free: Connection[] = [];
   const connections = new Set<Connection>();
+  let prepared: Connection | null = null;
+  let preparing: Preparation | null = null;
   let isClosed = false;
+  let timer: ReturnType<typeof setTimeout> | null = null;
   const unfollow = onDescriptorFault(dropFree);
 
   function dropFree(): void {
-    for (const connection of free.splice(0)) drop(connection);
+    for (const connection of free.splice(0)) discard(connection);
   }
 
-  function drop(connection: Connection): void {
+  function create(isOnce: boolean): Connection {
+    const idleTimeoutMs = isOnce ? PREPARED_MS : settings.idleTimeoutMs;
+    const connection = createConnection({ ...settings, idleTimeoutMs, isOnce });
+    connections.add(connection);
+    return connection;
+  }
+
+  function discard(connection: Connection): void {
     connection.drop();
     connections.delete(connection);
   }
 
+  function takePrepared(): Connection | null {
+    const connection = prepared;
+    prepared = null;
+    if (connection === null || isUsable(connection)) return connection;
+    discard(connection);
+    return null;
+  }
+
+  /** One timer for all, which does not run while none is idle. */
+  function arm(): void {
+    if (timer !== null) return;
+    const ends = [...free, prepared].map((idle) => (idle?.isOpen === true ? idle.usableUntilMs : Infinity));
+    const nextMs = Math.min(...ends);
+    if (nextMs < Infinity) timer = setTimeout(sweep, Math.max(0, nextMs - performance.now()) + 1);
+  }
+
+  function sweep(): void {
+    timer = null;
+    for (const connection of free.splice(0)) {
+      if (isUsable(connection)) free.push(connection);
+      else discard(connection);
+    }
+    if (prepared !== null && !isUsable(prepared)) takePrepared();
+    arm();
+  }
+
+  function prepareOwn(limitMs: number): Promise<Exception | null> {
+    if (preparing !== null) return preparing.result;
+    const ready = takePrepared();
+    prepared = ready;
+    if (ready !== null) return Promise.resolve(null);
+    const connection = create(true);
+    const { promise, resolve } = Promise.withResolvers<Exception | null>();
+    const late = setTimeout(
+      () => end(toException("timeout", `No connection to ${address} within ${limitMs} ms`)),
+      limitMs,
+    );
+    const end = (exception: Exception | null) => {
+      clearTimeout(late);
+      preparing = null;
+      if (exception === null) prepared = connection;
+      else discard(connection);
+      arm();
+      resolve(exception);
+    };
+    preparing = { result: promise, end };
+    connection.open(end);
+    return promise;
+  }
+
   return {
     take() {
-      const known = free.pop();
-      if (known !== undefined) return known;
-      const connection = createConnection(settings);
-      connections.add(connection);
-      return connection;
+      for (;;) {
+        const connection = free.pop();
+        if (connection === undefined) return create(false);
+        if (isUsable(connection)) return connection;
+        discard(connection);
+      }
     },
+    takeOwn: () => takePrepared() ?? create(true),
+    prepareOwn,
     giveBack(connection) {
-      if (!isClosed && free.length < maxFree) free.push(connection);
-      else drop(connection);
+      const isKept = connection.isOpen && !connection.isOnce && !isClosed && free.length < maxFree;
+      if (!isKept) return discard(connection);
+      free.push(connection);
+      arm();
     },
     get openConnections() {
       return [...connections].filter((connection) => connection.isOpen).length;
@@ -49,5 +131,21 @@ export function createSlots(settings: ConnectionSettings, { maxFree }: { readonl
       unfollow();
       dropFree();
     },
+    abandon() {
+      preparing?.end(toException("connect", `Cannot reach ${address}: interrupted`));
+      if (prepared !== null) discard(prepared);
+      prepared = null;
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
   };
+}
+
+interface Preparation {
+  readonly result: Promise<Exception | null>;
+  readonly end: (exception: Exception | null) => void;
+}
+
+function isUsable({ isOpen, usableUntilMs }: Connection): boolean {
+  return isOpen && performance.now() < usableUntilMs;
 }

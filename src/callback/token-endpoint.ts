@@ -9,6 +9,7 @@ import { createConnection } from "./connection.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
 import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
+import { toLead } from "./request-writer.ts";
 import { toTarget } from "./target.ts";
 import { readTokenAnswer } from "./token-answer.ts";
 import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
@@ -45,10 +46,12 @@ export function createTokenEndpoint({
   const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
   const target = toTarget(url, proxyFor(url, route.proxy));
   const querySecrets = [url.search.slice(1), ...url.searchParams.values()];
+  const lead = toLead({ method: "POST", target, host: url.host, isKept: false });
   const connection = createConnection({
-    origin: url.origin,
     dial: createDial({ url, route, onDenied }),
     idleTimeoutMs: timeoutMs,
+    maxAgeMs: timeoutMs,
+    isOnce: true,
   });
   let isClosed = false;
 
@@ -97,10 +100,9 @@ export function createTokenEndpoint({
     const started = startExchange({
       connection,
       request: {
-        path: target.path,
-        method: "POST",
+        lead,
         headers: [...COMMON_HEADERS, ...headers, ...target.headers],
-        body,
+        body: Buffer.from(body),
       },
       address: addressOf(url),
       mayResend: false,

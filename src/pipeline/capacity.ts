@@ -11,6 +11,9 @@ const HELD_FACTOR = 10;
 /** Under AT_LEAST_ONCE the server delivers one at a time: asking for more than one only saves asking for each. */
 const AT_LEAST_ONCE_PULL = 100;
 
+/** The server delivers the next one once the one before is acknowledged: its connection is opened while that one is in flight. */
+const AT_MOST_ONCE_HELD = 2;
+
 export function capacityOf(subscription: Subscription): Capacity {
   const places = concurrencyOf(subscription);
   switch (subscription.qos) {
@@ -19,7 +22,7 @@ export function capacityOf(subscription: Subscription): Capacity {
     case "AT_LEAST_ONCE":
       return exactly(AT_LEAST_ONCE_PULL);
     case "AT_MOST_ONCE":
-      return exactly(places);
+      return exactly(AT_MOST_ONCE_HELD);
     case "NONE":
       return { usual: places, most: places * HELD_FACTOR };
   }

@@ -4,6 +4,7 @@ import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type RetryPause } from "#delivery/policy.ts";
+import { createLimiter } from "#lib/limiter.ts";
 import type { DeadLetters } from "#nats/dead-letters.ts";
 import { attempt, postponementMs } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
@@ -57,9 +58,28 @@ type Turn =
 export function createDeliver(options: DeliverOptions): Deliver {
   const { terms, hasAcks, deadLetters, settler, observer, turns } = options;
   const { closing, redeliverable, final, letters } = options.signals;
+  /**
+   * AT_MOST_ONCE: a message is here as soon as the one before is acknowledged, which still has its request before it. It
+   * waits until that one has ended, with its letter, and has its own connection opened meanwhile.
+   */
+  const isOnce = terms.current.subscription.qos === "AT_MOST_ONCE";
+  const order = createLimiter(1);
   let retrying = 0;
 
   async function run(held: Held): Promise<Ending> {
+    if (!isOnce) return runNow(held);
+    if (!order.tryAcquire()) {
+      void terms.current.callback.prepare(closing); // Never rejects; the attempt waits for it, or says why it failed.
+      if (!(await order.acquire(closing))) return abandon(held, null);
+    }
+    try {
+      return await runNow(held);
+    } finally {
+      order.release();
+    }
+  }
+
+  async function runNow(held: Held): Promise<Ending> {
     if (mayHaveLetter(held) && (await isLetterStored(held))) {
       await settler.complete(held);
       return { kind: "suppressed" };

@@ -1,15 +1,22 @@
-// The limit: the same libraries, one POST a message, the ack, and nothing of Relay.
+// The same libraries without Relay: one POST a message, the ack, and nothing else.
 //
 // Arguments: URL of NATS, URL of the receiver, "acks" or "no-acks", how many at once.
 
 import { AckPolicy, jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { Client } from "undici/index.js";
+import { connect as connectTcp } from "node:net";
+
+import { type Connection, createConnection } from "#callback/connection.ts";
+import { toLead } from "#callback/request-writer.ts";
 
 const [natsUrl = "", receiverUrl = "", acksWord = "acks", connectionsWord = "1"] = process.argv.slice(2);
 const acks = acksWord === "acks";
 const connections = Number(connectionsWord);
 const isOrdered = connections === 1;
+const { hostname, port, host, pathname } = new URL(receiverUrl);
+const target = { path: pathname, headers: [], isForwarded: false };
+const lead = toLead({ method: "POST", target, host, isKept: true });
+const headers = ["content-type", "application/json"];
 const connection = await connect({ servers: natsUrl });
 const manager = await jetstreamManager(connection);
 await manager.consumers.add("BENCH", {
@@ -18,9 +25,18 @@ await manager.consumers.add("BENCH", {
   ...(acks ? { max_ack_pending: isOrdered ? 1 : connections * 10 } : {}),
 });
 const consumer = await jetstream(connection).consumers.get("BENCH", "bare-loop");
-const free = Array.from({ length: connections }, () => new Client(receiverUrl, { allowH2: false }));
+const free = Array.from({ length: connections }, () =>
+  createConnection({
+    dial: (onEnd) => {
+      const socket = connectTcp(Number(port), hostname, () => onEnd({ kind: "connected", socket }));
+      return () => socket.destroy();
+    },
+    idleTimeoutMs: Infinity,
+    maxAgeMs: Infinity,
+    isOnce: false,
+  }),
+);
 const waiting: JsMsg[] = [];
-const headers = ["content-type", "application/json"];
 
 function next(): void {
   while (waiting.length > 0 && free.length > 0) {
@@ -30,19 +46,17 @@ function next(): void {
   }
 }
 
-function post(message: JsMsg, client: Client): void {
-  client.dispatch(
-    { path: "/", method: "POST", headers, body: message.data },
+function post(message: JsMsg, client: Connection): void {
+  if (!client.isOpen) return client.open(() => post(message, client));
+  client.send(
+    { lead, headers, body: message.data },
     {
-      onRequestStart: () => undefined,
-      onResponseStart: () => undefined,
-      onResponseData: () => undefined,
-      onResponseEnd: () => {
+      onAnswer: () => {
         if (acks) message.ack();
         free.push(client);
         next();
       },
-      onResponseError: (_controller, error) => {
+      onBreak: (error) => {
         throw error;
       },
     },

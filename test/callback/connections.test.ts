@@ -7,6 +7,7 @@ import { findDeadPort, headerOf, startReceiver } from "../support/receiver.ts";
 import { NEVER, openTestCallback, toMessage } from "./setup.ts";
 
 const OPTIONS = { mayResend: true, signal: NEVER };
+const ONCE = { mayResend: false, signal: NEVER };
 
 describe("connections", () => {
   test("openCallback() connects to nothing before it has to", async () => {
@@ -75,24 +76,26 @@ describe("connections", () => {
 });
 
 describe("prepare()", () => {
-  test("prepare() opens the connection that the next send uses, and sends nothing", async () => {
+  test("prepare() opens the connection that the next send uses, for it alone, and sends nothing", async () => {
     await using receiver = await startReceiver();
     await using callback = openTestCallback(receiver.url);
     for (let index = 0; index < 3; index += 1) {
       expect(await callback.prepare(NEVER)).toBeNull();
       expect(callback.stats.openConnections).toBe(1);
       expect(receiver.requests.length).toBe(index);
-      const exchange = await callback.send(toMessage(), { mayResend: false, signal: NEVER });
+      const exchange = await callback.send(toMessage(), ONCE);
       expect(exchange.outcome.kind).toBe("delivered");
+      expect(receiver.connections).toBe(index + 1);
     }
-    expect(receiver.connections).toBe(1);
+    expect(receiver.requests[0] && headerOf(receiver.requests[0], "connection")).toBe("close");
+    await eventually(() => receiver.openConnections === 0);
   });
 
   test("prepare() keeps the connection where the subscription sets another Host", async () => {
     await using receiver = await startReceiver();
     await using callback = openTestCallback(receiver.url, { headers: [["Host", "inner.example"]] });
     expect(await callback.prepare(NEVER)).toBeNull();
-    await callback.send(toMessage(), OPTIONS);
+    await callback.send(toMessage(), ONCE);
     expect(receiver.connections).toBe(1);
     expect(receiver.requests[0] && headerOf(receiver.requests[0], "host")).toBe("inner.example");
   });
@@ -104,7 +107,7 @@ describe("prepare()", () => {
     receiver.disconnect();
     await eventually(() => receiver.openConnections === 0);
     expect(await callback.prepare(NEVER)).toBeNull();
-    const exchange = await callback.send(toMessage(), { mayResend: false, signal: NEVER });
+    const exchange = await callback.send(toMessage(), ONCE);
     expect(exchange.outcome.kind).toBe("delivered");
     expect(receiver.connections).toBe(2);
   });
@@ -119,7 +122,7 @@ describe("prepare()", () => {
     });
     await using receiver = await startReceiver(() => 200, { port });
     expect(await callback.prepare(NEVER)).toBeNull();
-    expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
+    expect((await callback.send(toMessage(), ONCE)).outcome.kind).toBe("delivered");
     expect(receiver.connections).toBe(1);
   });
 });

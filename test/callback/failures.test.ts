@@ -181,7 +181,7 @@ describe("broken answers", () => {
     ],
     [
       "headers too long",
-      afterRequest((socket) => socket.end(`HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(20_000)}\r\n\r\n`)),
+      afterRequest((socket) => socket.end(`HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(70_000)}\r\n\r\n`)),
       "bad-response",
     ],
     [

@@ -384,7 +384,8 @@ describe("createRequestBuilder() and auth", () => {
       await using receiver = await startReceiver();
       const auth: CallbackAuth = { kind: "token", value };
       await using callback = openTestCallback(receiver.url, { auth });
-      const exception = { kind: "exception", error: expect.stringContaining("UND_ERR_INVALID_ARG") };
+      const error = `Cannot call ${receiver.url.host}: its Authorization cannot stand in a header`;
+      const exception = { kind: "exception", error };
       expect(await callback.prepare(NEVER)).toMatchObject(exception);
       expect(await callback.send(toMessage(), { mayResend: true, signal: NEVER })).toMatchObject({
         outcome: exception,

@@ -46,9 +46,8 @@ describe("resending", () => {
   test.each(BREAKS)(
     "send() does not send again what must not be, where the connection is %s",
     async (_how, breakIt) => {
-      await using receiver = await startBreaking(breakIt);
+      await using receiver = await startTcpReceiver((socket) => socket.once("data", () => breakIt(socket)));
       await using callback = openTestCallback(receiver.url);
-      await callback.send(toMessage(), OPTIONS);
       const exchange = await callback.send(toMessage(), { mayResend: false, signal: NEVER });
       expect(exchange).toMatchObject({
         outcome: { kind: "exception", code: "reset" },

@@ -42,6 +42,17 @@ const CASES: readonly Case[] = [
   exception("long-headers", "bad-response", /headers too long$/, {
     on: (socket) => socket.write(`${OK}X-Long: ${"x".repeat(200_000)}\r\n\r\n`),
   }),
+  exception("two-lengths", "bad-response", /: two different Content-Length headers$/, {
+    on: (socket) => socket.write(`${OK}Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!`),
+  }),
+  exception("switches", "bad-response", /: it switches protocols \(101\), which nobody asked for$/, {
+    on: (socket) => socket.write("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
+  }),
+  delivered("bare-lf", answer("HTTP/1.1 200 OK\nContent-Length: 2\n\n", "ok")),
+  delivered(
+    "many-interim",
+    answer("HTTP/1.1 103 Hint\r\n\r\n".repeat(500), `${OK}Content-Length: 0\r\n\r\n`),
+  ),
   exception("hang", "timeout", /^No complete answer from 127\.0\.0\.1:\d+ within 1500 ms$/, {
     on: () => undefined,
   }),

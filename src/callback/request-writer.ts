@@ -1,0 +1,48 @@
+// Writes a request of HTTP/1.1: its head with a small body in one write, a large body as it is behind it.
+
+import type { Socket } from "node:net";
+
+import type { Target } from "./target.ts";
+
+export interface HttpRequest {
+  /** By `toLead`. */
+  readonly lead: string;
+  /** Name and value in turn, of characters that may stand in a header. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
+}
+
+export interface LeadSettings {
+  readonly method: "POST" | "PUT" | "PATCH";
+  readonly target: Target;
+  /** Null: it is among the other headers. */
+  readonly host: string | null;
+  /** False: the server is to close the connection after its answer. */
+  readonly isKept: boolean;
+}
+
+/** Above it a second write costs less than the copy and its garbage. */
+const MAX_COPIED_BYTES = 65_536;
+
+/** What all requests to a target begin with. */
+export function toLead({ method, target, host, isKept }: LeadSettings): string {
+  const hostLine = host === null ? "" : `host: ${host}\r\n`;
+  return `${method} ${target.path} HTTP/1.1\r\n${hostLine}connection: ${isKept ? "keep-alive" : "close"}\r\n`;
+}
+
+export function writeRequest(socket: Socket, { lead, headers, body }: HttpRequest): void {
+  let head = lead;
+  for (let index = 1; index < headers.length; index += 2) {
+    head += `${headers[index - 1]}: ${headers[index]}\r\n`;
+  }
+  head += `content-length: ${body.byteLength}\r\n\r\n`;
+  if (body.byteLength > MAX_COPIED_BYTES) {
+    socket.write(head, "latin1");
+    socket.write(body);
+    return;
+  }
+  const bytes = Buffer.allocUnsafe(head.length + body.byteLength);
+  bytes.write(head, 0, "latin1");
+  bytes.set(body, head.length);
+  socket.write(bytes);
+}
