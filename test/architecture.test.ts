@@ -11,6 +11,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   delivery: 1,
   keystore: 1,
   config: 2,
+  wire: 3,
   callback: 3,
   nats: 3,
   "delivery-log": 3,
@@ -34,7 +35,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["delivery"],
   jose: ["http", "callback", "nats", "config"],
   "node-forge": ["keystore"],
-  valibot: ["config", "http", "nats"],
+  valibot: ["config", "http", "nats", "wire"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
   "fastest-levenshtein": ["config"],
@@ -45,6 +46,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const PURE: readonly RegExp[] = [
+  /^wire\//,
   /^delivery\//,
   /^config\/schema/,
   /^callback\/(?:request|answer|signature|message-headers|token-answer|token-result)\.ts$/,

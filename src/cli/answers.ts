@@ -1,12 +1,8 @@
 // What a relay answered, held against what is shown of it: another program, or another version of this one, may have answered.
 
-import type { Application } from "#http/applications.ts";
-import type { ExchangeView } from "#http/exchange-view.ts";
-import type { Orphan } from "#http/orphans.ts";
-import type { Reloaded } from "#http/reload.ts";
-import type { Status } from "#http/status.ts";
-import type { SubscriptionView } from "#http/subscription-view.ts";
 import { RelayError } from "#lib/errors.ts";
+import type { Orphan, Reloaded, Status } from "#wire/status.ts";
+import type { Application, ExchangeView, SubscriptionView } from "#wire/subscription.ts";
 
 /** Each stands for all values of its kind, null for anything, a list for one of such. */
 export type Sample =

@@ -1,6 +1,6 @@
 // What a relay answered about deliveries, held against what is shown of it.
 
-import type { DeliveryDetail, DeliveryView } from "#http/delivery-view.ts";
+import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
 import { expectLike, type Page, type Sample } from "./answers.ts";
 
 const DELIVERY: Sample = {

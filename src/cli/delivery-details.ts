@@ -1,8 +1,8 @@
 // `relay logs show`: one delivery with its attempts, and what was recorded of its last exchange.
 
-import type { DeliveryDetail } from "#http/delivery-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import type { DeliveryDetail } from "#wire/delivery.ts";
 import { expectDone } from "./client.ts";
 import { toDeliveryDetail } from "./delivery-answers.ts";
 import { styleOf } from "./delivery-line.ts";

@@ -2,10 +2,10 @@
 //
 //   open -> read events, each with an id -> the stream ends or breaks -> wait -> open after the last id
 
-import type { DeliveryView } from "#http/delivery-view.ts";
 import { messageOf } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
+import type { DeliveryView } from "#wire/delivery.ts";
 import { expectDone } from "./client.ts";
 import { toDelivery } from "./delivery-answers.ts";
 import { formatDelivery } from "./delivery-line.ts";

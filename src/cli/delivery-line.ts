@@ -1,7 +1,7 @@
 // One delivery on one line: when, its id, what came of it, for whom, where to, and what it took.
 
-import type { DeliveryView } from "#http/delivery-view.ts";
 import { clean } from "#lib/printable.ts";
+import type { DeliveryView } from "#wire/delivery.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
 
 const STATUS_WIDTH = 3;

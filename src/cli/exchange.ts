@@ -1,7 +1,7 @@
 // A request to a callback and what came of it, line by line, as `curl -v` shows it.
 
-import type { ExchangeView } from "#http/exchange-view.ts";
 import { clean, cleanLines } from "#lib/printable.ts";
+import type { ExchangeView } from "#wire/subscription.ts";
 import { paint, type Screen, type Style } from "./terminal.ts";
 
 type Headers = ExchangeView["request"]["headers"];

@@ -5,8 +5,8 @@ import type {
   DeadLetterDetail,
   DeadLetterPage,
   PurgeOutcomeView,
-} from "#http/dead-letter-view.ts";
-import type { ReplayView, StartedReplayView } from "#http/replay-view.ts";
+} from "#wire/dead-letter.ts";
+import type { ReplayView, StartedReplayView } from "#wire/replay.ts";
 import { expectLike, type Page, type Sample } from "./answers.ts";
 
 const LETTER: Sample = { id: "", date: "", isForeign: true, replays: 0, endpoint: "", size: 0 };

@@ -1,8 +1,8 @@
 // `relay dlq show`: one dead letter with its headers and its payload.
 
-import type { DeadLetterDetail } from "#http/dead-letter-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import type { DeadLetterDetail } from "#wire/dead-letter.ts";
 import { expectDone } from "./client.ts";
 import { layOut } from "./exchange.ts";
 import { toHexDump } from "./hex-dump.ts";

@@ -1,8 +1,8 @@
 // `relay dlq list` and `relay dlq counts`: what is in the dead-letter streams.
 
-import type { DeadLetterCounts, DeadLetterPage, DeadLetterView } from "#http/dead-letter-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import type { DeadLetterCounts, DeadLetterPage, DeadLetterView } from "#wire/dead-letter.ts";
 import { type Client, expectDone } from "./client.ts";
 import { toLetterCounts, toLetterPage } from "./letter-answers.ts";
 import { toLetterFilterMembers, toQuery } from "./letter-filter.ts";

@@ -1,9 +1,9 @@
 // `relay dlq replay`: starts a replay in the relay, and follows it until it ends; whoever goes away leaves it running.
 
-import type { ReplayView } from "#http/replay-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
+import type { ReplayView } from "#wire/replay.ts";
 import { expectDone } from "./client.ts";
 import { toReplay, toStartedReplay } from "./letter-answers.ts";
 import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";

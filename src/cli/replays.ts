@@ -1,8 +1,8 @@
 // `relay dlq replays`: the replays of dead letters that run or ran, and how they are commanded.
 
-import type { ReplayView } from "#http/replay-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import type { ReplayView } from "#wire/replay.ts";
 import { expectDone } from "./client.ts";
 import { toReplay, toReplayPage } from "./letter-answers.ts";
 import { listAll } from "./pages.ts";

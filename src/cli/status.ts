@@ -1,7 +1,7 @@
 // `relay status`: whether the relay is ready, why not, and what its subscriptions do.
 
-import type { Status } from "#http/status.ts";
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
+import type { Status } from "#wire/status.ts";
 import { toStatus } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { toRelative, toSpan } from "./relative-time.ts";

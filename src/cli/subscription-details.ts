@@ -1,7 +1,7 @@
 // One subscription at length.
 
-import type { SubscriptionView } from "#http/subscription-view.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { toRelative } from "./relative-time.ts";
 import { styleOfState } from "./subscription-table.ts";
 import { paint, type Screen } from "./terminal.ts";

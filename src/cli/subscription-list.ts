@@ -1,7 +1,7 @@
 // All subscriptions of a relay, and all orphans that it sees.
 
-import type { Orphan } from "#http/orphans.ts";
-import type { SubscriptionView } from "#http/subscription-view.ts";
+import type { Orphan } from "#wire/status.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { toOrphanPage, toSubscriptionPage } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { listAll } from "./pages.ts";

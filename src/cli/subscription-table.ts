@@ -1,7 +1,7 @@
 // Subscriptions side by side: what each one does, and why it does not.
 
-import type { Orphan } from "#http/orphans.ts";
-import type { SubscriptionView } from "#http/subscription-view.ts";
+import type { Orphan } from "#wire/status.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { toRelative } from "./relative-time.ts";
 import { type Column, formatTable } from "./table.ts";
 import type { Screen, Style } from "./terminal.ts";

@@ -4,23 +4,10 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { name } from "#config/schema-parts.ts";
 import { RelayError } from "#lib/errors.ts";
+import type { Application } from "#wire/subscription.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
 import { toProblemResponse } from "./problem.ts";
-import { count, dateOrNull, text, textOrNull, type View, word } from "./view.ts";
-
-export const applicationSchema = v.strictObject({
-  application: text("Its name, which its subscriptions have, and its tokens as `sub`"),
-  status: word("`PAUSED`: none of its subscriptions runs, those that it makes meanwhile included", [
-    "ACCEPTED",
-    "PAUSED",
-  ]),
-  pausedAt: dateOrNull("Since when; null: it is not paused"),
-  subscriptions: count("How many it has"),
-  notStored: textOrNull("Why a command that this relay was given is not stored yet; null: all are stored"),
-});
-
-export type Application = View<typeof applicationSchema>;
 
 export interface Applications {
   readonly list: () => readonly Application[];

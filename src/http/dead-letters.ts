@@ -5,13 +5,17 @@ import * as v from "valibot";
 import type { PurgeOutcome } from "#nats/letter-purge.ts";
 import type { Letters } from "#nats/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
-import type { ServerEnv } from "./caller.ts";
-import { letterQuerySchema, purgeSchema, toFaults, toLetterFilter } from "./dead-letter-queries.ts";
 import {
   type DeadLetterPage,
+  letterQuerySchema,
+  type PurgeOutcomeView,
+  purgeSchema,
+} from "#wire/dead-letter.ts";
+import type { ServerEnv } from "./caller.ts";
+import { toFaults, toLetterFilter } from "./dead-letter-queries.ts";
+import {
   type DeadLetterViewOptions,
   isPayloadEncoding,
-  type PurgeOutcomeView,
   toDeadLetterCounts,
   toDeadLetterDetail,
   toDeadLetterView,

@@ -4,14 +4,10 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { readPage } from "#delivery-log/page.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
+import { deliveryFilterSchema, deliveryQuerySchema, exportQuerySchema } from "#wire/delivery.ts";
 import type { ServerEnv } from "./caller.ts";
 import { EXPORT_TYPES, streamExport } from "./delivery-export.ts";
-import {
-  deliveryFilterSchema,
-  deliveryQuerySchema,
-  exportQuerySchema,
-  toRecordFilter,
-} from "./delivery-queries.ts";
+import { toRecordFilter } from "./delivery-queries.ts";
 import { streamDeliveries } from "./delivery-stream.ts";
 import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";

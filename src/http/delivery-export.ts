@@ -4,7 +4,8 @@ import { setImmediate } from "node:timers/promises";
 import type { RecordFilter } from "#delivery/record.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
-import { type DeliveryView, toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
+import type { DeliveryView } from "#wire/delivery.ts";
+import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
 
 export type ExportFormat = "jsonl" | "csv";
 

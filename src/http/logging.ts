@@ -3,39 +3,18 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { toLogging, toSampling } from "#config/resolve-record.ts";
-import { integer, object } from "#config/schema-parts.ts";
-import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
 import type { Logging, RecordSettings, Sampling } from "#delivery/record.ts";
 import type { Overrides } from "#delivery-log/overrides.ts";
+import { loggingBodySchema, type LoggingView } from "#wire/logging.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
-import { date, text, type View } from "./view.ts";
 
 export interface LoggingRoutesOptions {
   readonly entrypoints: readonly { readonly id: string; readonly recording: RecordSettings }[];
   readonly overrides: Pick<Overrides, "of" | "set" | "remove">;
 }
 
-/** What is left out stays as the file has it. */
-export const loggingBodySchema = object({
-  logging: v.optional(loggingSchema),
-  sampling: v.optional(samplingSchema),
-  minutes: integer("How long it holds", { min: 1, max: 1440 }),
-});
-
-const settings = { logging: loggingSchema, sampling: samplingSchema };
-
-export const loggingViewSchema = v.strictObject({
-  entrypoint: text("Its id"),
-  file: v.pipe(v.strictObject(settings), v.description("What the file says")),
-  override: v.pipe(
-    v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
-    v.description("What holds instead, in this relay, until it is restarted; null: what the file says holds"),
-  ),
-});
-
-type LoggingView = View<typeof loggingViewSchema>;
 type SettingsView = LoggingView["file"];
 
 const MINUTE_MS = 60_000;

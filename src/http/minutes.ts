@@ -1,6 +1,6 @@
 // Counts of each minute of the last hour: two rings that turn with the clock, whether or not something happens.
 
-export const MINUTES = 60;
+import { MINUTES } from "#wire/status.ts";
 
 export interface MinuteCounts {
   /** Both kinds, over the last minute; since the first one where that is younger. */

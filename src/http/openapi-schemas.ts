@@ -3,28 +3,36 @@
 import { toComponents, toInlineComponent } from "#config/json-schema.ts";
 import { configSchema } from "#config/schema.ts";
 import { subscriptionOfEntrypointSchema, subscriptionSchema } from "#config/schema-subscription.ts";
-import { activityPageSchema, activitySchema } from "./activity.ts";
-import { applicationSchema } from "./applications.ts";
-import { purgeSchema } from "./dead-letter-queries.ts";
 import {
   deadLetterCountsSchema,
   deadLetterDetailSchema,
   deadLetterPageSchema,
   deadLetterSchema,
   purgeOutcomeSchema,
-} from "./dead-letter-view.ts";
-import { deliveryDetailSchema, deliveryPageSchema, deliverySchema } from "./delivery-view.ts";
-import { exchangeSchema } from "./exchange-view.ts";
-import { loggingBodySchema, loggingViewSchema } from "./logging.ts";
-import { orphanSchema } from "./orphans.ts";
-import { problemSchema } from "./problem.ts";
-import { reloadSchema } from "./reload.ts";
-import { replayPageSchema, replayRequestSchema, replaySchema, startedReplaySchema } from "./replay-view.ts";
-import { credentialsSchema, sessionSchema } from "./sign-in.ts";
-import { readinessSchema, statusSchema } from "./status.ts";
-import { resumeSchema, seekSchema } from "./subscription-bodies.ts";
-import { detailSchema, subscriptionViewSchema } from "./subscription-view.ts";
-import { pageSchema } from "./view.ts";
+  purgeSchema,
+} from "#wire/dead-letter.ts";
+import { deliveryDetailSchema, deliveryPageSchema, deliverySchema } from "#wire/delivery.ts";
+import { loggingBodySchema, loggingViewSchema } from "#wire/logging.ts";
+import { problemSchema } from "#wire/problem.ts";
+import { replayPageSchema, replayRequestSchema, replaySchema, startedReplaySchema } from "#wire/replay.ts";
+import { credentialsSchema, sessionSchema } from "#wire/session.ts";
+import {
+  activityPageSchema,
+  activitySchema,
+  orphanSchema,
+  readinessSchema,
+  reloadSchema,
+  statusSchema,
+} from "#wire/status.ts";
+import {
+  applicationSchema,
+  detailSchema,
+  exchangeSchema,
+  resumeSchema,
+  seekSchema,
+  subscriptionViewSchema,
+} from "#wire/subscription.ts";
+import { pageSchema } from "#wire/view.ts";
 
 /** For `components.schemas`. */
 export function createSchemas(): Readonly<Record<string, object>> {

@@ -1,18 +1,9 @@
 // `POST /api/reload`: the config file is read again, and taken whole or not at all.
 
 import { Hono } from "hono";
-import * as v from "valibot";
+import type { Reloaded } from "#wire/status.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toProblemResponse } from "./problem.ts";
-import { date, texts } from "./view.ts";
-
-export const reloadSchema = v.strictObject({
-  changes: texts("A line for each thing that changed; empty: nothing did"),
-  warnings: texts("What `relay check` warns of"),
-  loadedAt: date("When the config that runs was loaded: before this request, if nothing changed"),
-});
-
-export type Reloaded = v.InferOutput<typeof reloadSchema>;
 
 export type ReloadOutcome =
   /** `changes`: a line for each thing that changed; empty: nothing did. */

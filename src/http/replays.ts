@@ -7,11 +7,12 @@ import { isOrdered } from "#delivery/subscription.ts";
 import type { RecordOutcome } from "#runtime/replay-records.ts";
 import type { Replays } from "#runtime/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
+import { replayRequestSchema, type StartedReplayView } from "#wire/replay.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toFaults } from "./dead-letter-queries.ts";
 import { pageOf } from "./page.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
-import { replayRequestSchema, type StartedReplayView, toReplayRequest, toReplayView } from "./replay-view.ts";
+import { toReplayRequest, toReplayView } from "./replay-view.ts";
 import { NOT_JSON, readJson, type ServerContext } from "./subscription-reach.ts";
 
 export interface ReplayRoutesOptions {

@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";
 import { toBriefReadiness, toCountedReadiness } from "#runtime/brief-readiness.ts";
 import type { Readiness } from "#runtime/runtime.ts";
+import type { Orphan, Status } from "#wire/status.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
 import type { ServerEnv } from "./caller.ts";
@@ -13,14 +14,13 @@ import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.t
 import { createGate, type GateOptions, mayReadAll } from "./gate.ts";
 import { createLoggingRoutes, type LoggingRoutesOptions } from "./logging.ts";
 import { createDocument, type Document } from "./openapi.ts";
-import { createOrphans, type Orphan } from "./orphans.ts";
+import { createOrphans } from "./orphans.ts";
 import { problemOf, toProblemResponse } from "./problem.ts";
 import type { Reload } from "./reload.ts";
 import { createReload } from "./reload.ts";
 import { createReplayRoutes, type ReplayRoutesOptions } from "./replays.ts";
 import { createSignIn } from "./sign-in.ts";
 import type { ServerSlots } from "./slots.ts";
-import type { Status } from "./status.ts";
 import type { SubscriptionsOptions } from "./subscription-reach.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 

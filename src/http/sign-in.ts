@@ -3,12 +3,14 @@
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import * as v from "valibot";
+import type { sessionSchema } from "#wire/session.ts";
+import { credentialsSchema } from "#wire/session.ts";
+import type { View } from "#wire/view.ts";
 import type { Auth, Credentials } from "./auth.ts";
 import { withoutPrompt } from "./browser.ts";
 import type { Caller, ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Session, Sessions } from "./session.ts";
-import { dateOrNull, textOrNull, texts, type View, word } from "./view.ts";
 
 type Handler = (context: Context<ServerEnv>) => Response | Promise<Response>;
 
@@ -26,27 +28,6 @@ export interface SignInOptions {
   readonly auth: Auth;
   readonly sessions: Sessions;
 }
-
-export const credentialsSchema = v.union([
-  v.strictObject({ token: v.string() }),
-  v.strictObject({ username: v.string(), password: v.string() }),
-]);
-
-export const sessionSchema = v.strictObject({
-  auth: word("What `server.auth` asks for", ["none", "token", "basic", "jwt"]),
-  signedIn: v.pipe(v.boolean(), v.description("Whether more may be asked without credentials")),
-  identity: v.nullable(
-    v.variant("kind", [
-      v.strictObject({ kind: v.literal("operator") }),
-      v.strictObject({
-        kind: v.literal("jwt"),
-        scopes: texts("Of the token"),
-        subject: textOrNull("The `sub` of the token"),
-      }),
-    ]),
-  ),
-  expiresAt: dateOrNull("When the session ends"),
-});
 
 export function createSignIn({ auth, sessions }: SignInOptions): SignIn {
   const refuse = (context: Context<ServerEnv>, problem: Problem) =>

@@ -6,11 +6,12 @@ import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
+import { resumeSchema, seekSchema } from "#wire/subscription.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import type { Problem } from "./problem.ts";
 import type { Registered } from "./registry.ts";
-import { findSeekFault, resumeSchema, seekSchema, toDeliverPolicy } from "./subscription-bodies.ts";
+import { findSeekFault, toDeliverPolicy } from "./subscription-bodies.ts";
 import {
   NOT_FOUND,
   NOT_JSON,

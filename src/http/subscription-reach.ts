@@ -2,12 +2,13 @@
 
 import type { Context } from "hono";
 import type { Subscription } from "#delivery/subscription.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { isVisible } from "./access.ts";
 import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 import type { Registered, Registry, WriteOptions } from "./registry.ts";
-import { type Lag, type SubscriptionView, toSubscriptionView } from "./subscription-view.ts";
+import { type Lag, toSubscriptionView } from "./subscription-view.ts";
 
 export interface SubscriptionsOptions {
   readonly registry: () => Registry;

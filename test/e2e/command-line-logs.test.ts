@@ -2,7 +2,7 @@
 
 import { jetstream } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { DeliveryDetail, DeliveryView } from "#http/delivery-view.ts";
+import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";

@@ -1,7 +1,10 @@
-// How the relay is, in one answer.
+// How the relay is: its status and readiness, a reload, orphaned consumers, and the activity of the last hour.
 
 import * as v from "valibot";
-import { count, date, text, textOrNull, texts, type View } from "./view.ts";
+import { count, date, pageSchema, text, textOrNull, texts, type View } from "./view.ts";
+
+/** As many as `/api/activity` looks back. */
+export const MINUTES = 60;
 
 export const statusSchema = v.strictObject({
   version: text("Of the relay"),
@@ -51,4 +54,38 @@ export const readinessSchema = v.strictObject({
   ready: v.boolean(),
   reasons: texts("Why it is not; they name no URL, and without credentials only say how many there are"),
   idle: texts("Interrupted or paused subscriptions, which are no fault; without credentials, how many"),
+});
+
+export const reloadSchema = v.strictObject({
+  changes: texts("A line for each thing that changed; empty: nothing did"),
+  warnings: texts("What `relay check` warns of"),
+  loadedAt: date("When the config that runs was loaded: before this request, if nothing changed"),
+});
+
+export type Reloaded = v.InferOutput<typeof reloadSchema>;
+
+export const orphanSchema = v.strictObject({
+  consumer: text("The durable, `relay-<id>`"),
+  subscription: text("Id that the subscription had"),
+  domain: textOrNull("JetStream domain of the stream"),
+  stream: text("The stream"),
+  pending: count("Messages that it would get"),
+  ackPending: count("Delivered, but not acknowledged"),
+});
+
+export type Orphan = View<typeof orphanSchema>;
+
+const perMinute = (description: string) =>
+  v.pipe(v.array(count("In one minute")), v.length(MINUTES), v.description(description));
+
+export const activitySchema = v.strictObject({
+  subscription: text("Its id"),
+  perSecond: v.pipe(v.number(), v.minValue(0), v.description("Attempts, over the last minute")),
+  delivered: perMinute("Attempts answered with 2xx in each minute of the last hour, oldest first"),
+  failed: perMinute("All other attempts, likewise"),
+});
+
+export const activityPageSchema = v.strictObject({
+  ...pageSchema(activitySchema).entries,
+  endsAt: date("When the newest minute ends"),
 });

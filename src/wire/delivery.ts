@@ -1,0 +1,90 @@
+// Records of the delivery log as the API shows them, and the queries that choose some of them.
+
+import * as v from "valibot";
+import { choice, moment, object, text as formed } from "#config/schema-parts.ts";
+import { limitSchema, statusFilterSchema } from "./query.ts";
+import { count, date, pageSchema, text, textOrNull, type View, word } from "./view.ts";
+
+const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
+
+const status = count("0: there was no response");
+
+const attempt = v.strictObject({
+  date: date("When it began"),
+  status,
+  durationMs: duration("In milliseconds"),
+  error: textOrNull("Where there was no response"),
+});
+
+const capture = (description: string) =>
+  v.pipe(
+    v.nullable(
+      v.strictObject({
+        headers: v.pipe(
+          v.nullable(v.array(v.strictTuple([v.string(), v.string()]))),
+          v.description("Name and value of each, in order; null: not kept"),
+        ),
+        body: textOrNull("64 KiB at most; null: not kept"),
+        encoding: word("Of `body`: bytes that are no UTF-8 are in base64", ["text", "base64"]),
+        truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
+      }),
+    ),
+    v.description(`${description}; null: nothing of it was kept`),
+  );
+
+export const deliverySchema = v.strictObject({
+  id: text("Rises with each record"),
+  date: date("When the first attempt began"),
+  entrypoint: text("Of the subscription"),
+  subscription: text("Its id"),
+  application: textOrNull("Of the subscription"),
+  method: text("Of the request"),
+  callbackUrl: text("As it may be shown"),
+  webhookId: text("Of the message, in `webhook-id`"),
+  status,
+  durationMs: duration("Of the last attempt, in milliseconds"),
+  attempts: v.pipe(v.array(attempt), v.description("The newest 100; empty: nothing was sent")),
+  error: textOrNull("Of the last attempt; null: it was delivered"),
+  deadLettered: v.pipe(v.boolean(), v.description("It was sent to the dead-letter queue")),
+});
+
+export const deliveryPageSchema = pageSchema(deliverySchema);
+
+export const deliveryDetailSchema = v.strictObject({
+  ...deliverySchema.entries,
+  request: capture("The request of the last attempt"),
+  response: capture("Its response"),
+});
+
+export type DeliveryView = View<typeof deliverySchema>;
+export type DeliveryDetail = View<typeof deliveryDetailSchema>;
+
+const some = { pattern: /^[^\p{Cc}]{1,2048}$/u, allowed: "1 to 2048 characters without control characters" };
+
+const FILTERS = {
+  status: statusFilterSchema,
+  callbackUrl: v.optional(formed("A part of the callback URL", some)),
+  application: v.optional(formed("`application` of the subscription", some)),
+  subscription: v.optional(formed("Id of the subscription", some)),
+  entrypoint: v.optional(formed("Id of the entrypoint", some)),
+  from: v.optional(moment("First attempted then or later, RFC 3339")),
+  to: v.optional(moment("First attempted before, RFC 3339")),
+};
+
+export const deliveryFilterSchema = object(FILTERS);
+
+export const deliveryQuerySchema = object({
+  ...FILTERS,
+  limit: limitSchema,
+  cursor: v.optional(
+    formed("The `next` of the page before", {
+      pattern: /^\d{1,16}$/u,
+      allowed: "the next of the page before",
+    }),
+  ),
+});
+
+export const exportQuerySchema = object({
+  ...FILTERS,
+  format: v.optional(choice("`jsonl` or `csv`", ["jsonl", "csv"]), "jsonl"),
+});

@@ -1,0 +1,27 @@
+// Who signs in, and how: the bodies of `/api/session`.
+
+import * as v from "valibot";
+import { dateOrNull, textOrNull, texts, type View, word } from "./view.ts";
+
+export const credentialsSchema = v.union([
+  v.strictObject({ token: v.string() }),
+  v.strictObject({ username: v.string(), password: v.string() }),
+]);
+
+export const sessionSchema = v.strictObject({
+  auth: word("What `server.auth` asks for", ["none", "token", "basic", "jwt"]),
+  signedIn: v.pipe(v.boolean(), v.description("Whether more may be asked without credentials")),
+  identity: v.nullable(
+    v.variant("kind", [
+      v.strictObject({ kind: v.literal("operator") }),
+      v.strictObject({
+        kind: v.literal("jwt"),
+        scopes: texts("Of the token"),
+        subject: textOrNull("The `sub` of the token"),
+      }),
+    ]),
+  ),
+  expiresAt: dateOrNull("When the session ends"),
+});
+
+export type SessionView = View<typeof sessionSchema>;

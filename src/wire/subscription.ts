@@ -1,0 +1,125 @@
+// Subscriptions as the API shows them and takes commands for them, applications, and the test of a callback.
+
+import * as v from "valibot";
+import { choice, flag, integer, moment, object } from "#config/schema-parts.ts";
+import { count, countOrNull, date, dateOrNull, text, textOrNull, texts, type View, word } from "./view.ts";
+
+export const subscriptionViewSchema = v.strictObject({
+  id: text("Of the subscription"),
+  origin: word("`file`: read-only here", ["file", "api"]),
+  revision: countOrNull("Of its definition; null: it stands in the file"),
+  application: textOrNull("Whose subscription it is"),
+  entrypoint: text("Id of its entrypoint"),
+  qos: word("Quality of service", ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"]),
+  callbackUrl: text("As it may be shown"),
+  status: word("What its operator wants; `CLOSED`: its time is over", ["ACCEPTED", "PAUSED", "CLOSED"]),
+  consumerStatus: word("What its consumer wants; `FAILURE`: it was interrupted", [
+    "STARTED",
+    "STOPPED",
+    "FAILURE",
+  ]),
+  failureCause: textOrNull("Why it was interrupted"),
+  failedAt: dateOrNull("When it was interrupted"),
+  state: word("What this relay does for it just now", [
+    "asleep",
+    "waiting",
+    "consuming",
+    "failed",
+    "closed",
+    "stopped",
+  ]),
+  reason: textOrNull("Why it waits, or is asleep"),
+  notStored: textOrNull(
+    "Why a command that this relay was given is not stored yet: it counts here, and is stored as soon as it can be; null: all are stored",
+  ),
+  startingAt: dateOrNull("It runs from this time on"),
+  endingAt: dateOrNull("It runs until this time"),
+  source: v.strictObject({
+    domain: textOrNull("JetStream domain of the stream"),
+    stream: text("The stream"),
+    consumer: text("Its durable"),
+    subjects: texts("Filters; empty: all of the stream"),
+  }),
+  held: count("Messages that this relay has of it"),
+  inFlight: count("Requests under way"),
+  retrying: count("Messages that wait for their retry"),
+  oldestHeldSeconds: v.pipe(
+    v.number(),
+    v.minValue(0),
+    v.description("Age of what is held the longest; 0: nothing is"),
+  ),
+  pending: countOrNull("Not delivered yet; null: not known"),
+  ackPending: countOrNull("Delivered, but not settled; null: not known"),
+});
+
+export type SubscriptionView = View<typeof subscriptionViewSchema>;
+
+/** What is shown besides of a single one: `definition`, as it is written, without secrets. */
+export function detailSchema<const Definition extends v.GenericSchema>(definition: Definition) {
+  return v.strictObject({ ...subscriptionViewSchema.entries, definition });
+}
+
+export const applicationSchema = v.strictObject({
+  application: text("Its name, which its subscriptions have, and its tokens as `sub`"),
+  status: word("`PAUSED`: none of its subscriptions runs, those that it makes meanwhile included", [
+    "ACCEPTED",
+    "PAUSED",
+  ]),
+  pausedAt: dateOrNull("Since when; null: it is not paused"),
+  subscriptions: count("How many it has"),
+  notStored: textOrNull("Why a command that this relay was given is not stored yet; null: all are stored"),
+});
+
+export type Application = View<typeof applicationSchema>;
+
+export const resumeSchema = object({
+  skip: v.optional(flag("True: the message that caused the failure is acknowledged, not sent again"), false),
+});
+
+const time = moment("The first message that was stored then or later, RFC 3339");
+
+/** Where the subscription goes on. */
+export const seekSchema = v.union(
+  [
+    object({
+      to: choice("The first message that the stream has, what comes from now on, or the last one", [
+        "all",
+        "new",
+        "last",
+      ]),
+    }),
+    object({ sequence: integer("This message of the stream", { min: 1, max: Number.MAX_SAFE_INTEGER }) }),
+    object({ time }),
+  ],
+  'allowed: { "to": "all", "new" or "last" }, { "sequence": 1 } or { "time": "2026-01-31T12:00:00Z" }',
+);
+
+const headers = v.pipe(
+  v.array(v.strictTuple([v.string(), v.string()])),
+  v.description("Name and value of each, in order"),
+);
+
+export const exchangeSchema = v.strictObject({
+  outcome: word("What it means", ["delivered", "rejected", "server-error", "exception"]),
+  status: count("0: there was no response"),
+  error: textOrNull("Of an exception"),
+  date: date("When it began"),
+  durationMs: v.pipe(v.number(), v.minValue(0), v.description("In milliseconds")),
+  request: v.strictObject({
+    method: text("Of the request"),
+    url: text("As it may be shown"),
+    headers,
+  }),
+  response: v.pipe(
+    v.nullable(
+      v.strictObject({
+        headers,
+        body: text("64 KiB at most; bytes that are no UTF-8 are replaced"),
+        truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
+      }),
+    ),
+    v.description("null: there was none, or the caller may not see it"),
+  ),
+});
+
+export type ExchangeView = View<typeof exchangeSchema>;
