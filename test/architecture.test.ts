@@ -177,6 +177,13 @@ test("pure files see no clock, chance, environment or I/O", () => {
   expect(found).toEqual([]);
 });
 
+test("the page takes types from wire/, no code: valibot would nearly double its script", () => {
+  const found = violations(({ room, text }) =>
+    room === "browser" ? (text.match(/^import (?!type ).*"#wire\/.*$/gm) ?? []) : [],
+  );
+  expect(found).toEqual([]);
+});
+
 test("no barrels and no drawers", () => {
   expect(violations(({ path }) => (FORBIDDEN_NAMES.test(path) ? ["name"] : []))).toEqual([]);
   expect(violations(({ text }) => text.match(/^export (?:\*|\{[^}]*\}) from .*$/gm) ?? [])).toEqual([]);

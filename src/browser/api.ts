@@ -5,11 +5,6 @@ export type Answer<T> =
   /** `text`: what was wrong, for people; `status` 0: nobody answered. */
   | { readonly kind: "refused"; readonly status: number; readonly text: string };
 
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly next: string | null;
-}
-
 export interface CallOptions {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly body?: unknown;

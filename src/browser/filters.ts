@@ -3,9 +3,9 @@
 import { fill, h } from "./dom.ts";
 import { formatTime } from "./format.ts";
 
-export interface FilterField {
+export interface FilterField<Query = Readonly<Record<string, string>>> {
   /** In the query of the address, and of the API. */
-  readonly name: string;
+  readonly name: keyof Query & string;
   readonly label: string;
   readonly input:
     | { readonly kind: "text"; readonly placeholder: string }

@@ -1,6 +1,7 @@
 // A long list as a table: a page at a time, never more rows than a browser likes, each found again by its id.
 
-import { type Answer, call, type Page, withQuery } from "./api.ts";
+import type { Page } from "#wire/view.ts";
+import { type Answer, call, withQuery } from "./api.ts";
 import { fill, h, setText } from "./dom.ts";
 
 export interface PagedTable<T> {

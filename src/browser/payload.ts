@@ -1,6 +1,6 @@
-// Headers and bodies as people read them: JSON laid out, everything as text, each with a button that copies it.
+// HeaderPairs and bodies as people read them: JSON laid out, everything as text, each with a button that copies it.
 
-import type { Headers } from "./answers.ts";
+import type { HeaderPairs } from "#wire/view.ts";
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
 
@@ -28,7 +28,7 @@ export function section(title: string, ...content: readonly Node[]): HTMLElement
   return h("section", { class: "section" }, h("h3", {}, title), ...content);
 }
 
-export function headerTable(headers: Headers): HTMLElement {
+export function headerTable(headers: HeaderPairs): HTMLElement {
   if (headers.length === 0) return h("p", { class: "note" }, "None");
   const lines = headers.map(([name, value]) => `${name}: ${value}`).join("\n");
   return h(

@@ -4,7 +4,17 @@ import * as v from "valibot";
 import { choice, flag, integer, list, moment, object, text as formed } from "#config/schema-parts.ts";
 import { LETTER_REASONS } from "#delivery/letter.ts";
 import { limitSchema, statusFilterSchema } from "./query.ts";
-import { count, countOrNull, date, dateOrNull, pageSchema, text, textOrNull, type View } from "./view.ts";
+import {
+  count,
+  countOrNull,
+  date,
+  headerPairs,
+  dateOrNull,
+  pageSchema,
+  text,
+  textOrNull,
+  type View,
+} from "./view.ts";
 
 export const PAYLOAD_ENCODINGS = ["text", "hex", "base64"] as const;
 
@@ -65,7 +75,7 @@ export const deadLetterCountsSchema = v.strictObject({
 export const deadLetterDetailSchema = v.strictObject({
   ...deadLetterSchema.entries,
   headers: v.pipe(
-    v.array(v.strictTuple([v.string(), v.string()])),
+    headerPairs,
     v.description(
       "Name and value of each, in order: the original ones and those of Relay; secrets of its subscription masked",
     ),
@@ -147,3 +157,6 @@ export const purgeSchema = v.union(
   ],
   'allowed: { "ids": [ … ] }, { "filter": { … }, "dryRun": true } or { "filter": { … }, "cursor": …, "confirm": … }',
 );
+
+export type LetterFilterBody = v.InferInput<typeof letterFilterSchema>;
+export type PurgeBody = v.InferInput<typeof purgeSchema>;

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { choice, moment, object, text as formed } from "#config/schema-parts.ts";
 import { limitSchema, statusFilterSchema } from "./query.ts";
-import { count, date, pageSchema, text, textOrNull, type View, word } from "./view.ts";
+import { count, date, headerPairs, pageSchema, text, textOrNull, type View, word } from "./view.ts";
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
 
@@ -21,7 +21,7 @@ const capture = (description: string) =>
     v.nullable(
       v.strictObject({
         headers: v.pipe(
-          v.nullable(v.array(v.strictTuple([v.string(), v.string()]))),
+          v.nullable(headerPairs),
           v.description("Name and value of each, in order; null: not kept"),
         ),
         body: textOrNull("64 KiB at most; null: not kept"),
@@ -58,6 +58,9 @@ export const deliveryDetailSchema = v.strictObject({
 
 export type DeliveryView = View<typeof deliverySchema>;
 export type DeliveryDetail = View<typeof deliveryDetailSchema>;
+export type AttemptView = DeliveryView["attempts"][number];
+export type CaptureView = NonNullable<DeliveryDetail["request"]>;
+export type DeliveryFilterQuery = v.InferInput<typeof deliveryFilterSchema>;
 
 const some = { pattern: /^[^\p{Cc}]{1,2048}$/u, allowed: "1 to 2048 characters without control characters" };
 

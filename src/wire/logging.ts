@@ -24,3 +24,6 @@ export const loggingViewSchema = v.strictObject({
 });
 
 export type LoggingView = View<typeof loggingViewSchema>;
+export type LoggingBody = v.InferInput<typeof loggingBodySchema>;
+export type SettingsView = LoggingView["file"];
+export type SamplingView = SettingsView["sampling"];

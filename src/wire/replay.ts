@@ -53,6 +53,8 @@ export const replayRequestSchema = v.pipe(
   ),
 );
 
+export type ReplayBody = v.InferInput<typeof replayRequestSchema>;
+
 export const replaySchema = v.strictObject({
   id: text("Of the replay"),
   state: word("`paused` goes on when it is resumed; `failed`: it stopped by itself", [

@@ -24,4 +24,6 @@ export const sessionSchema = v.strictObject({
   expiresAt: dateOrNull("When the session ends"),
 });
 
+export type CredentialsBody = v.InferInput<typeof credentialsSchema>;
+
 export type SessionView = View<typeof sessionSchema>;

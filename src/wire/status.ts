@@ -85,6 +85,8 @@ export const activitySchema = v.strictObject({
   failed: perMinute("All other attempts, likewise"),
 });
 
+export type ActivityView = View<typeof activitySchema>;
+
 export const activityPageSchema = v.strictObject({
   ...pageSchema(activitySchema).entries,
   endsAt: date("When the newest minute ends"),

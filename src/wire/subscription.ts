@@ -2,7 +2,18 @@
 
 import * as v from "valibot";
 import { choice, flag, integer, moment, object } from "#config/schema-parts.ts";
-import { count, countOrNull, date, dateOrNull, text, textOrNull, texts, type View, word } from "./view.ts";
+import {
+  count,
+  countOrNull,
+  date,
+  headerPairs,
+  dateOrNull,
+  text,
+  textOrNull,
+  texts,
+  type View,
+  word,
+} from "./view.ts";
 
 export const subscriptionViewSchema = v.strictObject({
   id: text("Of the subscription"),
@@ -76,6 +87,8 @@ export const resumeSchema = object({
   skip: v.optional(flag("True: the message that caused the failure is acknowledged, not sent again"), false),
 });
 
+export type ResumeBody = v.InferInput<typeof resumeSchema>;
+
 const time = moment("The first message that was stored then or later, RFC 3339");
 
 /** Where the subscription goes on. */
@@ -94,10 +107,9 @@ export const seekSchema = v.union(
   'allowed: { "to": "all", "new" or "last" }, { "sequence": 1 } or { "time": "2026-01-31T12:00:00Z" }',
 );
 
-const headers = v.pipe(
-  v.array(v.strictTuple([v.string(), v.string()])),
-  v.description("Name and value of each, in order"),
-);
+export type SeekBody = v.InferInput<typeof seekSchema>;
+
+const headers = v.pipe(headerPairs, v.description("Name and value of each, in order"));
 
 export const exchangeSchema = v.strictObject({
   outcome: word("What it means", ["delivered", "rejected", "server-error", "exception"]),

@@ -41,10 +41,22 @@ export function word<const Words extends readonly string[]>(description: string,
   return v.pipe(v.picklist(words), v.description(description));
 }
 
+/** Of HTTP, in order; a name may be there several times. */
+export type HeaderPairs = readonly (readonly [name: string, value: string])[];
+
+export const headerPairs = v.array(v.strictTuple([v.string(), v.string()]));
+
 /** A page of a list. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Null: this is the last one. */
+  readonly next: string | null;
+}
+
 export function pageSchema<const Item extends v.GenericSchema>(item: Item) {
-  return v.strictObject({
+  const entries = {
     items: v.array(item),
     next: textOrNull("`cursor` of the page after it; null: this is the last one"),
-  });
+  };
+  return v.strictObject(entries satisfies Record<keyof Page<unknown>, v.GenericSchema>);
 }
