@@ -35,7 +35,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["delivery"],
   jose: ["http", "callback", "nats", "config"],
   "node-forge": ["keystore"],
-  valibot: ["config", "http", "nats", "wire"],
+  valibot: ["cli", "config", "http", "nats", "wire"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
   "fastest-levenshtein": ["config"],

@@ -3,8 +3,9 @@
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
 import type { DeliveryDetail } from "#wire/delivery.ts";
+import { deliveryDetailSchema } from "#wire/delivery.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toDeliveryDetail } from "./delivery-answers.ts";
 import { styleOf } from "./delivery-line.ts";
 import { layOut } from "./exchange.ts";
 import { toHexDump } from "./hex-dump.ts";
@@ -29,7 +30,7 @@ export function checkDeliveryShow(_flags: Flags, [id = ""]: readonly string[]): 
 export async function showDelivery({ client, args, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
   const id = args[0] ?? "";
   const value = expectDone(await client.ask("GET", `api/deliveries/${id}`), `show delivery ${id}`);
-  const delivery = toDeliveryDetail(value);
+  const delivery = parseAnswer(deliveryDetailSchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatDetail(delivery, { screen, nowMs }));
   return 0;
 }

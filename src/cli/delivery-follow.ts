@@ -6,8 +6,9 @@ import { messageOf } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
 import type { DeliveryView } from "#wire/delivery.ts";
+import { deliverySchema } from "#wire/delivery.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toDelivery } from "./delivery-answers.ts";
 import { formatDelivery } from "./delivery-line.ts";
 import { readEvents } from "./event-stream.ts";
 import { toQuery } from "./letter-filter.ts";
@@ -63,7 +64,7 @@ async function followOnce(
     io.stdout(flags["json"] === true ? toSafeLine(delivery) : formatDelivery(delivery, screen));
   try {
     for await (const { id, data } of readEvents(opened.chunks)) {
-      if (data !== null) write(toDelivery(JSON.parse(data)));
+      if (data !== null) write(parseAnswer(deliverySchema, JSON.parse(data)));
       note(id);
     }
     return null;

@@ -2,8 +2,9 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson, toSafeLine } from "#lib/printable.ts";
+import { deliveryPageSchema } from "#wire/delivery.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toDeliveryPage } from "./delivery-answers.ts";
 import { toDeliveryFilterMembers } from "./delivery-filter.ts";
 import { followDeliveries } from "./delivery-follow.ts";
 import { formatDelivery } from "./delivery-line.ts";
@@ -34,7 +35,7 @@ export async function listDeliveries(call: RemoteCall): Promise<number> {
   const query = { ...members, limit: String(limitOf(flags)), ...(cursor === null ? {} : { cursor }) };
   const answer = await client.ask("GET", `api/deliveries${toQuery(query)}`);
   const value = expectDone(answer, "list the deliveries");
-  const { items, next } = toDeliveryPage(value);
+  const { items, next } = parseAnswer(deliveryPageSchema, value);
   const isJson = flags["json"] === true;
   if (flags["follow"] === true) {
     for (const item of items.toReversed()) {

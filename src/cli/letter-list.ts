@@ -3,8 +3,9 @@
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
 import type { DeadLetterCounts, DeadLetterPage, DeadLetterView } from "#wire/dead-letter.ts";
+import { deadLetterCountsSchema, deadLetterPageSchema } from "#wire/dead-letter.ts";
+import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
-import { toLetterCounts, toLetterPage } from "./letter-answers.ts";
 import { toLetterFilterMembers, toQuery } from "./letter-filter.ts";
 import { toRelative } from "./relative-time.ts";
 import { type Flags, type RemoteCall, textOf, wholeNumberOf } from "./remote-command.ts";
@@ -48,14 +49,15 @@ export async function listLetters({ client, flags, io, screen, nowMs }: RemoteCa
 
 export async function countLetters({ client, flags, io }: RemoteCall): Promise<number> {
   const value = expectDone(await client.ask("GET", "api/dead-letters/counts"), "count the dead letters");
-  const counts = toLetterCounts(value);
+  const counts = parseAnswer(deadLetterCountsSchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatCounts(counts));
   for (const fault of counts.faults) io.stderr(`Cannot read all: ${clean(fault)}\n`);
   return counts.faults.length === 0 ? 0 : 1;
 }
 
 async function readPage(client: Client, query: string): Promise<DeadLetterPage> {
-  return toLetterPage(
+  return parseAnswer(
+    deadLetterPageSchema,
     expectDone(await client.ask("GET", `api/dead-letters${query}`), "list the dead letters"),
   );
 }

@@ -2,8 +2,9 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { toSafeJson } from "#lib/printable.ts";
+import { purgeOutcomeSchema, type PurgeOutcomeView } from "#wire/dead-letter.ts";
+import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
-import { toPurgeOutcome } from "./letter-answers.ts";
 import { checkLetterIds } from "./letter-details.ts";
 import { type LetterFilterMembers, toLetterFilterMembers } from "./letter-filter.ts";
 import type { Flags, RemoteCall } from "./remote-command.ts";
@@ -105,9 +106,9 @@ async function purgeFilter(
   return purged;
 }
 
-async function callPurge(client: Client, body: object): Promise<ReturnType<typeof toPurgeOutcome>> {
+async function callPurge(client: Client, body: object): Promise<PurgeOutcomeView> {
   const answer = await client.ask("DELETE", "api/dead-letters", { body, limitMs: PURGE_MS });
-  return toPurgeOutcome(expectDone(answer, "purge"));
+  return parseAnswer(purgeOutcomeSchema, expectDone(answer, "purge"));
 }
 
 function nameOf(count: number): string {

@@ -4,8 +4,9 @@ import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
 import type { ReplayView } from "#wire/replay.ts";
+import { replaySchema, startedReplaySchema } from "#wire/replay.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toReplay, toStartedReplay } from "./letter-answers.ts";
 import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";
 import { type Flags, type RemoteCall, type RemoteOption, textOf, wholeNumberOf } from "./remote-command.ts";
 import { formatEnd, formatProgress, isIncomplete, isOver } from "./replay-progress.ts";
@@ -40,7 +41,7 @@ export async function replayLetters(call: RemoteCall): Promise<number> {
   const body = toRequest(flags, choice);
   if (!isDryRun) io.stderr("Replayed messages come out of order with live ones.\n");
   const answer = await client.ask("POST", "api/replays", { body });
-  const started = toStartedReplay(expectDone(answer, "replay"));
+  const started = parseAnswer(startedReplaySchema, expectDone(answer, "replay"));
   for (const warning of started.warnings.slice(isDryRun ? 0 : 1)) io.stderr(`${clean(warning)}.\n`);
   if (isDetached) {
     io.stdout(isWatched ? `Replay ${clean(started.id)} runs; ${hintOf(started)}\n` : toSafeLine(started));
@@ -75,7 +76,10 @@ async function follow(
         throw error;
       });
     if (answer === null) return detach(call, replay);
-    replay = toReplay(expectDone(answer, `follow replay ${clean(started.id)}, which goes on`));
+    replay = parseAnswer(
+      replaySchema,
+      expectDone(answer, `follow replay ${clean(started.id)}, which goes on`),
+    );
   }
   if (isWatched) io.stdout(`${replay.dryRun ? "" : CLEAR_LINE}${formatEnd(replay)}`);
   return isIncomplete(replay) && !replay.dryRun ? 1 : 0;

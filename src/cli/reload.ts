@@ -1,7 +1,8 @@
 // `relay reload`: the running relay reads its config again, and says what changed or why it did not take it.
 
 import { clean, toSafeJson } from "#lib/printable.ts";
-import { toReloaded } from "./answers.ts";
+import { reloadSchema } from "#wire/status.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone, PATIENT_MS } from "./client.ts";
 import { toRelative } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
@@ -31,7 +32,7 @@ async function reload({ client, flags, io, nowMs }: RemoteCall): Promise<number>
     return 1;
   }
   const value = expectDone(answer, "reload the config");
-  const { changes, warnings, loadedAt } = toReloaded(value);
+  const { changes, warnings, loadedAt } = parseAnswer(reloadSchema, value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
     return 0;

@@ -3,9 +3,9 @@
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
 import type { ReplayView } from "#wire/replay.ts";
+import { replaySchema } from "#wire/replay.ts";
+import { listAll, parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toReplay, toReplayPage } from "./letter-answers.ts";
-import { listAll } from "./pages.ts";
 import { toRelative } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
 import { formatEnd, sumOf } from "./replay-progress.ts";
@@ -49,7 +49,7 @@ export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
 ];
 
 async function list({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
-  const replays = await listAll(client, { what: "replays", toPage: toReplayPage });
+  const replays = await listAll(client, { what: "replays", item: replaySchema });
   io.stdout(
     flags["json"] === true
       ? toSafeJson({ items: replays, next: null })
@@ -65,7 +65,7 @@ async function ask(
   const path = pathOf(args);
   const answer = await client.ask(method, verb === null ? path : `${path}/${verb}`);
   const value = expectDone(answer, `${verb ?? "show"} replay ${clean(args[0] ?? "")}`);
-  const replay = toReplay(value);
+  const replay = parseAnswer(replaySchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatEnd(replay));
   return 0;
 }

@@ -2,13 +2,13 @@
 
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import type { Status } from "#wire/status.ts";
-import { toStatus } from "./answers.ts";
+import { statusSchema } from "#wire/status.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { toRelative, toSpan } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
-import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
-import { listOrphans, listSubscriptions } from "./subscription-list.ts";
 import { paint, type Screen } from "./terminal.ts";
+import { formatOrphans, formatSubscriptions, listOrphans, listSubscriptions } from "./subscription-list.ts";
 
 export const STATUS_COMMAND: RemoteCommand = {
   usage: "status",
@@ -22,7 +22,7 @@ export const STATUS_COMMAND: RemoteCommand = {
 
 async function showStatus({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
   const value = expectDone(await client.ask("GET", "api/status"), "show the status");
-  const status = toStatus(value);
+  const status = parseAnswer(statusSchema, value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
   } else {

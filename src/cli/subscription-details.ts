@@ -3,8 +3,8 @@
 import { clean, toSafeJson } from "#lib/printable.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import { toRelative } from "./relative-time.ts";
-import { styleOfState } from "./subscription-table.ts";
 import { paint, type Screen } from "./terminal.ts";
+import { styleOfState } from "./subscription-list.ts";
 
 interface View {
   readonly screen: Screen;

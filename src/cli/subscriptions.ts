@@ -2,7 +2,8 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import { toApplication, toExchange, toSubscription } from "./answers.ts";
+import { applicationSchema, exchangeSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import { parseAnswer } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { formatExchange } from "./exchange.ts";
 import {
@@ -15,8 +16,7 @@ import {
 } from "./remote-command.ts";
 import { checkSeek, describeSeek, toSeek } from "./seek.ts";
 import { formatSubscription } from "./subscription-details.ts";
-import { listOrphans, listSubscriptions } from "./subscription-list.ts";
-import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
+import { formatOrphans, formatSubscriptions, listOrphans, listSubscriptions } from "./subscription-list.ts";
 
 const NOTHING = (): void => undefined;
 const APPLICATION: RemoteOption = {
@@ -161,7 +161,7 @@ async function list({ client, flags, io, screen, nowMs }: RemoteCall): Promise<n
 async function show(call: RemoteCall): Promise<number> {
   const { client, flags, io, screen, nowMs } = call;
   const value = expectDone(await client.ask("GET", pathOf(call)), `show ${idOf(call)}`);
-  const subscription = toSubscription(value);
+  const subscription = parseAnswer(subscriptionViewSchema, value);
   const { definition } = value as { readonly definition?: unknown };
   if (flags["json"] === true) io.stdout(toSafeJson(value));
   else io.stdout(formatSubscription(subscription, { definition, screen, nowMs }));
@@ -181,7 +181,7 @@ async function commandEither(call: RemoteCall, verb: "pause" | "resume", body?: 
   if (name === null) return command(call, verb, body);
   const answer = await client.ask("POST", `api/applications/${encodeURIComponent(name)}/${verb}`);
   const value = expectDone(answer, `${verb} the application ${clean(name)}`);
-  const { application, status, subscriptions, notStored } = toApplication(value);
+  const { application, status, subscriptions, notStored } = parseAnswer(applicationSchema, value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
     return 0;
@@ -192,9 +192,8 @@ async function commandEither(call: RemoteCall, verb: "pause" | "resume", body?: 
   return 0;
 }
 
-/** A relay of another version may not say. */
-function showNotStored(notStored: unknown, io: RemoteCall["io"]): void {
-  if (typeof notStored === "string")
+function showNotStored(notStored: string | null, io: RemoteCall["io"]): void {
+  if (notStored !== null)
     io.stdout(`${clean(`Not stored yet, it counts on this relay only: ${notStored}`)}\n`);
 }
 
@@ -203,7 +202,7 @@ async function command(call: RemoteCall, verb: string, body?: object): Promise<n
   const asking: Asking = body === undefined ? {} : { body };
   const answer = await client.ask("POST", pathOf(call, verb), asking);
   const value = expectDone(answer, `${verb} ${idOf(call)}`);
-  const { id, status, consumerStatus, notStored } = toSubscription(value);
+  const { id, status, consumerStatus, notStored } = parseAnswer(subscriptionViewSchema, value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
     return 0;
@@ -223,7 +222,7 @@ async function test(call: RemoteCall): Promise<number> {
   const sample: Asking = body === null || body.length === 0 ? {} : { body };
   const answer = await client.ask("POST", pathOf(call, "test"), { ...sample, limitMs: PATIENT_MS });
   const value = expectDone(answer, `test ${idOf(call)}`);
-  const exchange = toExchange(value);
+  const exchange = parseAnswer(exchangeSchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatExchange(exchange, screen));
   return exchange.outcome === "delivered" ? 0 : 1;
 }
@@ -231,7 +230,7 @@ async function test(call: RemoteCall): Promise<number> {
 async function remove(call: RemoteCall): Promise<number> {
   const { client, flags, io, confirm } = call;
   const value = expectDone(await client.ask("GET", pathOf(call)), `delete ${idOf(call)}`);
-  const { id, source, origin } = toSubscription(value);
+  const { id, source, origin } = parseAnswer(subscriptionViewSchema, value);
   if (origin === "file") {
     throw new RelayError(
       "unavailable",
