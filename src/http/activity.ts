@@ -2,8 +2,10 @@
 
 import { Hono } from "hono";
 import type { Observer } from "#pipeline/observer.ts";
-import type { activityPageSchema } from "#wire/status.ts";
+import { activityPageSchema } from "#wire/status.ts";
 import type { View } from "#wire/view.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import { createBySubscription } from "./by-subscription.ts";
 import type { ServerEnv } from "./caller.ts";
 import { createMinutes, type Minutes } from "./minutes.ts";
@@ -39,13 +41,24 @@ export function createActivity(now: () => number = steadyTime): Activity {
   };
 }
 
+const LIST: Operation = {
+  id: "listActivity",
+  tag: "Relay",
+  summary: "Counts the attempts of the last hour, minute by minute",
+  description: "Of this relay, for each subscription that made an attempt since the start.",
+  access: "read",
+  query: PAGE_PARAMETERS,
+  answers: [json(activityPageSchema, "A page of subscriptions")],
+  problems: [400],
+};
+
 /** `subscriptions`: those that there are. */
 export function createActivityRoute(
   activity: Activity,
   subscriptions: () => ReadonlySet<string>,
 ): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  routes.get("/", (context) => {
+  routes.get("/", describe(LIST), (context) => {
     const page = pageOf(activity.list(subscriptions()), {
       keyOf: ([subscription]) => subscription,
       query: context.req.query(),

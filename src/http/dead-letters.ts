@@ -5,12 +5,21 @@ import * as v from "valibot";
 import type { PurgeOutcome } from "#nats/letter-purge.ts";
 import type { Letters } from "#nats/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
+import { choice } from "#config/schema-parts.ts";
 import {
+  deadLetterCountsSchema,
+  deadLetterDetailSchema,
   type DeadLetterPage,
+  deadLetterPageSchema,
+  letterFilterSchema,
   letterQuerySchema,
+  PAYLOAD_ENCODINGS,
   type PurgeOutcomeView,
+  purgeOutcomeSchema,
   purgeSchema,
 } from "#wire/dead-letter.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { describe, json, type Operation, raw } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toFaults, toLetterFilter } from "./dead-letter-queries.ts";
 import {
@@ -32,6 +41,59 @@ export interface DeadLetterRoutesOptions {
 const BAD_CURSOR: Problem = { status: 400, detail: "cursor takes the next of the page before" };
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such dead letter" };
 
+const LIST: Operation = {
+  id: "listDeadLetters",
+  tag: "Dead letters",
+  summary: "Lists dead letters, newest first",
+  description:
+    "A page that took too long ends early and may be empty: `continuesAt` says how far back it looked, `next` goes on from there. `faults` names the streams that could not be read.",
+  access: "read",
+  query: { ...letterFilterSchema.entries, ...PAGE_PARAMETERS },
+  answers: [json(deadLetterPageSchema, "A page of dead letters")],
+  problems: [400, 503],
+};
+const COUNT: Operation = {
+  id: "countDeadLetters",
+  tag: "Dead letters",
+  summary: "Counts dead letters by reason and subscription",
+  description: "The counts are a few seconds old at most. Of very many letters only the newest are counted.",
+  access: "read",
+  answers: [json(deadLetterCountsSchema, "The counts")],
+  problems: [503],
+};
+const SHOW: Operation = {
+  id: "getDeadLetter",
+  tag: "Dead letters",
+  summary: "Shows one dead letter with its headers and its payload",
+  description: "Secrets of the subscription are masked, and a payload as text or hex is cut at 64 KiB.",
+  access: "read",
+  params: { id: "Id of the dead letter" },
+  query: { payload: v.optional(choice("How the payload is shown", PAYLOAD_ENCODINGS), "text") },
+  answers: [json(deadLetterDetailSchema, "The dead letter")],
+  problems: [400, 404, 503],
+};
+const DOWNLOAD: Operation = {
+  id: "getDeadLetterPayload",
+  tag: "Dead letters",
+  summary: "Downloads the payload of a dead letter",
+  description: "The bytes of the message, unmasked and uncut.",
+  access: "read",
+  params: { id: "Id of the dead letter" },
+  answers: [raw(["application/octet-stream"], "The payload")],
+  problems: [404, 503],
+};
+const PURGE: Operation = {
+  id: "purgeDeadLetters",
+  tag: "Dead letters",
+  summary: "Deletes dead letters, by id or by a filter that a dry run has counted",
+  description:
+    "By filter: call with `dryRun` first. Then call with its `start` as `cursor` and the number that it counted as `confirm`: letters that came later stay, and if more match, nothing is deleted. If `next` is not null, call again with it.",
+  access: "write",
+  body: { schema: purgeSchema, isRequired: true, description: "Which letters to delete" },
+  answers: [json(purgeOutcomeSchema, "What this call deleted")],
+  problems: [400, 409, 422, 503],
+};
+
 export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
   const { letters, findSubscription } = options;
   const shown: DeadLetterViewOptions = {
@@ -44,7 +106,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
 
-  routes.get("/", async (context) => {
+  routes.get("/", describe(LIST), async (context) => {
     const query = v.safeParse(letterQuerySchema, context.req.query());
     if (!query.success) return refuse({ ...toFaults(query.issues), status: 400 });
     const { limit, cursor = null, ...filter } = query.output;
@@ -65,13 +127,13 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     return context.json(answer);
   });
 
-  routes.get("/counts", async (context) => {
+  routes.get("/counts", describe(COUNT), async (context) => {
     const counts = await letters().counts();
     if (counts.kind === "unavailable") return refuse({ status: 503, detail: counts.reason });
     return context.json(toDeadLetterCounts(counts));
   });
 
-  routes.get("/:id", async (context) => {
+  routes.get("/:id", describe(SHOW), async (context) => {
     const encoding = context.req.query("payload") ?? "text";
     if (!isPayloadEncoding(encoding)) {
       return refuse({ status: 400, detail: "payload takes text, hex or base64" });
@@ -83,7 +145,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
   });
 
   /** The bytes as they are: no browser may take them for a page. */
-  routes.get("/:id/payload", async (context) => {
+  routes.get("/:id/payload", describe(DOWNLOAD), async (context) => {
     const id = context.req.param("id");
     const found = await letters().find(id, context.req.raw.signal);
     if (found.kind === "missing") return refuse(NOT_FOUND);
@@ -95,7 +157,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     });
   });
 
-  routes.delete("/", async (context) => {
+  routes.delete("/", describe(PURGE), async (context) => {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(purgeSchema, body);

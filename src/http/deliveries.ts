@@ -4,7 +4,15 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { readPage } from "#delivery-log/page.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
-import { deliveryFilterSchema, deliveryQuerySchema, exportQuerySchema } from "#wire/delivery.ts";
+import {
+  deliveryDetailSchema,
+  deliveryFilterSchema,
+  deliveryPageSchema,
+  deliveryQuerySchema,
+  exportQuerySchema,
+} from "#wire/delivery.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { describe, json, type Operation, raw } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { EXPORT_TYPES, streamExport } from "./delivery-export.ts";
 import { toRecordFilter } from "./delivery-queries.ts";
@@ -27,6 +35,50 @@ const TOO_MANY: Problem = {
 };
 const BAD_LAST_ID: Problem = { status: 400, detail: "Last-Event-ID takes the id of an event" };
 
+const LIST: Operation = {
+  id: "listDeliveries",
+  tag: "Deliveries",
+  summary: "Lists records of the delivery log, newest first",
+  description: "Without headers and bodies: `getDelivery` has those of one record.",
+  access: "read",
+  query: { ...deliveryFilterSchema.entries, ...PAGE_PARAMETERS },
+  answers: [json(deliveryPageSchema, "A page of records")],
+  problems: [400, 503],
+};
+const EXPORT: Operation = {
+  id: "exportDeliveries",
+  tag: "Deliveries",
+  summary: "Downloads all records that match, newest first",
+  description:
+    "As JSON lines, a `DeliveryDetail` in each, or as CSV without headers and bodies. It may take as long as the client reads.",
+  access: "read",
+  query: exportQuerySchema.entries,
+  answers: [raw(["application/jsonl", "text/csv"], "The records")],
+  problems: [400, 429, 503],
+};
+const FOLLOW: Operation = {
+  id: "followDeliveries",
+  tag: "Deliveries",
+  summary: "Streams records that match as they are written",
+  description:
+    "Server-sent events: each holds a `Delivery`, and its id is that of the record. The stream ends after 15 minutes at most: open it again with the last id.",
+  access: "read",
+  query: deliveryFilterSchema.entries,
+  headers: { "Last-Event-ID": "Goes on after this record; without it, with the records from now on" },
+  answers: [raw(["text/event-stream"], "The events")],
+  problems: [400, 429, 503],
+};
+const SHOW: Operation = {
+  id: "getDelivery",
+  tag: "Deliveries",
+  summary: "Shows one record with its attempts, request and response",
+  description: "Headers and bodies are there if `logging` of the entrypoint records them.",
+  access: "read",
+  params: { id: "Id of the record" },
+  answers: [json(deliveryDetailSchema, "The record")],
+  problems: [404, 503],
+};
+
 export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
@@ -39,7 +91,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
   /** Streams and exports last as long as somebody reads them. */
   const mayLast = ({ env, get }: Context<ServerEnv>) => slots.streams.take(get("tenant"), env.over);
 
-  routes.get("/", async (context) => {
+  routes.get("/", describe(LIST), async (context) => {
     const query = v.safeParse(deliveryQuerySchema, context.req.query());
     if (!query.success) return refuseQuery(query.issues);
     const { limit, cursor, ...filter } = query.output;
@@ -55,7 +107,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     return context.json({ items, next: next === null ? null : String(next) });
   });
 
-  routes.get("/export", (context) => {
+  routes.get("/export", describe(EXPORT), (context) => {
     const query = v.safeParse(exportQuerySchema, context.req.query());
     if (!query.success) return refuseQuery(query.issues);
     const { format, ...filter } = query.output;
@@ -68,7 +120,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     });
   });
 
-  routes.get("/stream", (context) => {
+  routes.get("/stream", describe(FOLLOW), (context) => {
     const query = v.safeParse(deliveryFilterSchema, context.req.query());
     if (!query.success) return refuseQuery(query.issues);
     const lastId = context.req.header("last-event-id") ?? "";
@@ -84,7 +136,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     return context.body(stream, 200, { "content-type": "text/event-stream" });
   });
 
-  routes.get("/:id", (context) => {
+  routes.get("/:id", describe(SHOW), (context) => {
     const id = context.req.param("id");
     if (!ID.test(id)) return refuse(NOT_FOUND);
     const found = deliveryLog.find(Number(id));

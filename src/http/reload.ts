@@ -1,7 +1,8 @@
 // `POST /api/reload`: the config file is read again, and taken whole or not at all.
 
 import { Hono } from "hono";
-import type { Reloaded } from "#wire/status.ts";
+import { type Reloaded, reloadSchema } from "#wire/status.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toProblemResponse } from "./problem.ts";
 
@@ -19,9 +20,20 @@ export interface ReloadOptions {
   readonly loadedAt: () => string;
 }
 
+const RELOAD: Operation = {
+  id: "reload",
+  tag: "Relay",
+  summary: "Reads the config file again",
+  description:
+    "The file is taken whole. If it has faults, or needs a restart, it is refused and nothing changes.",
+  access: "write",
+  answers: [json(reloadSchema, "The config of the file runs")],
+  problems: [422],
+};
+
 export function createReload({ reload, loadedAt }: ReloadOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  routes.post("/", async (context) => {
+  routes.post("/", describe(RELOAD), async (context) => {
     const outcome = await reload();
     if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report });
     const { changes, warnings } = outcome;

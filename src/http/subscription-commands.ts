@@ -6,7 +6,8 @@ import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
-import { resumeSchema, seekSchema } from "#wire/subscription.ts";
+import { exchangeSchema, resumeSchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import type { Problem } from "./problem.ts";
@@ -28,6 +29,84 @@ export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" |
 /** A move ends only when what is in flight has ended. */
 const SEEK_MS = 30_000;
 const MAX_TEST_BYTES = 65_536;
+
+const ONE = { id: "Id of the subscription" };
+const NOW = json(subscriptionViewSchema, "The subscription, in its new state");
+/** Its answers and problems are those of all commands that the bucket stores. */
+const STORED = {
+  tag: "Subscriptions",
+  params: ONE,
+  answers: [
+    NOW,
+    json(
+      subscriptionViewSchema,
+      "NATS is not available: the command holds on this relay, which stores it later, and `notStored` says why",
+      { status: 202 },
+    ),
+  ],
+  problems: [404, 409, 503],
+} as const satisfies Partial<Operation>;
+const COMMANDS: Readonly<Record<"pause" | "stop" | "start", Operation>> = {
+  pause: {
+    ...STORED,
+    id: "pauseSubscription",
+    summary: "Pauses a subscription, as its operator",
+    description: "Sets `status` to PAUSED. No message is lost: they wait in the stream.",
+    access: "operator",
+  },
+  stop: {
+    ...STORED,
+    id: "stopSubscription",
+    summary: "Stops a subscription, as its consumer",
+    description: "Sets `consumerStatus` to STOPPED. No message is lost: they wait in the stream.",
+    access: "write",
+  },
+  start: {
+    ...STORED,
+    id: "startSubscription",
+    summary: "Starts a subscription, as its consumer",
+    description: "Sets `consumerStatus` to STARTED, also after a FAILURE.",
+    access: "write",
+  },
+};
+const RESUME: Operation = {
+  ...STORED,
+  id: "resumeSubscription",
+  summary: "Resumes a subscription, as its operator",
+  description:
+    "Sets `status` to ACCEPTED, and ends a FAILURE. With `skip` the message that caused it is acknowledged.",
+  access: "operator",
+  body: { schema: resumeSchema, isRequired: false, description: "Empty: nothing is skipped" },
+  problems: [400, 404, 409, 422, 503],
+};
+const SEEK: Operation = {
+  id: "seekSubscription",
+  tag: "Subscriptions",
+  summary: "Moves a subscription to another position in the stream",
+  description:
+    "Requests in flight end first. Going back sends messages again, going forward leaves some out.",
+  access: "write",
+  params: ONE,
+  body: { schema: seekSchema, isRequired: true, description: "Where to go on" },
+  answers: [NOW],
+  problems: [400, 404, 409, 422, 503],
+};
+const TEST: Operation = {
+  id: "testSubscription",
+  tag: "Subscriptions",
+  summary: "Sends a test message to the callback, and shows the exchange",
+  description:
+    "With everything that is configured, and the header `X-Relay-Test: true`. The stream and the state of the subscription are not touched.",
+  access: "write",
+  params: ONE,
+  body: {
+    schema: null,
+    isRequired: false,
+    description: "The test message, 64 KiB at most; empty: Relay makes one up",
+  },
+  answers: [json(exchangeSchema, "The request and the response")],
+  problems: [404, 409, 413, 429, 503],
+};
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
@@ -56,7 +135,7 @@ export function addSubscriptionCommands(
   }
 
   for (const kind of ["pause", "stop", "start"] as const) {
-    routes.post(`/:id/${kind}`, (context) => {
+    routes.post(`/:id/${kind}`, describe(COMMANDS[kind]), (context) => {
       const found = find(context);
       if (found === null) return refuse(NOT_FOUND);
       if (kind === "pause" && !isOperator(context)) return refuse(NOT_OPERATOR);
@@ -64,7 +143,7 @@ export function addSubscriptionCommands(
     });
   }
 
-  routes.post("/:id/resume", async (context) => {
+  routes.post("/:id/resume", describe(RESUME), async (context) => {
     const body = await readOptionalJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const found = find(context);
@@ -76,7 +155,7 @@ export function addSubscriptionCommands(
     return refuseFault(() => command(context, found, { kind: "resume", skip }));
   });
 
-  routes.post("/:id/seek", async (context) => {
+  routes.post("/:id/seek", describe(SEEK), async (context) => {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const found = find(context);
@@ -93,7 +172,7 @@ export function addSubscriptionCommands(
     });
   });
 
-  routes.post("/:id/test", async (context) => {
+  routes.post("/:id/test", describe(TEST), async (context) => {
     const body = new Uint8Array(await context.req.arrayBuffer());
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);

@@ -2,8 +2,9 @@
 
 import * as v from "valibot";
 import { choice, moment, object, text as formed } from "#config/schema-parts.ts";
+import { component, exampleOf } from "./component.ts";
 import { limitSchema, statusFilterSchema } from "./query.ts";
-import { count, date, headerPairs, pageSchema, text, textOrNull, type View, word } from "./view.ts";
+import { count, date, headerPairs, text, textOrNull, type View, word, namedPage } from "./view.ts";
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
 
@@ -32,29 +33,60 @@ const capture = (description: string) =>
     v.description(`${description}; null: nothing of it was kept`),
   );
 
-export const deliverySchema = v.strictObject({
-  id: text("Rises with each record"),
-  date: date("When the first attempt began"),
-  entrypoint: text("Of the subscription"),
-  subscription: text("Its id"),
-  application: textOrNull("Of the subscription"),
-  method: text("Of the request"),
-  callbackUrl: text("As it may be shown"),
-  webhookId: text("Of the message, in `webhook-id`"),
-  status,
-  durationMs: duration("Of the last attempt, in milliseconds"),
-  attempts: v.pipe(v.array(attempt), v.description("The newest 100; empty: nothing was sent")),
-  error: textOrNull("Of the last attempt; null: it was delivered"),
-  deadLettered: v.pipe(v.boolean(), v.description("It was sent to the dead-letter queue")),
-});
+export const deliverySchema = component(
+  "Delivery",
+  v.strictObject({
+    id: text("Rises with each record"),
+    date: date("When the first attempt began"),
+    entrypoint: text("Of the subscription"),
+    subscription: text("Its id"),
+    application: textOrNull("Of the subscription"),
+    method: text("Of the request"),
+    callbackUrl: text("As it may be shown"),
+    webhookId: text("Of the message, in `webhook-id`"),
+    status,
+    durationMs: duration("Of the last attempt, in milliseconds"),
+    attempts: v.pipe(v.array(attempt), v.description("The newest 100; empty: nothing was sent")),
+    error: textOrNull("Of the last attempt; null: it was delivered"),
+    deadLettered: v.pipe(v.boolean(), v.description("It was sent to the dead-letter queue")),
+  }),
+  {
+    id: "4711",
+    date: "2026-01-31T12:00:00.000Z",
+    entrypoint: "webhook",
+    subscription: "billing",
+    application: "shop",
+    method: "POST",
+    callbackUrl: "https://billing.example/orders",
+    webhookId: "msg_ORDERS_4711",
+    status: 503,
+    durationMs: 12.5,
+    attempts: [{ date: "2026-01-31T12:00:00.000Z", status: 503, durationMs: 12.5, error: null }],
+    error: "Callback answered 503",
+    deadLettered: true,
+  },
+);
 
-export const deliveryPageSchema = pageSchema(deliverySchema);
+export const deliveryPageSchema = namedPage("DeliveryPage", deliverySchema);
 
-export const deliveryDetailSchema = v.strictObject({
-  ...deliverySchema.entries,
-  request: capture("The request of the last attempt"),
-  response: capture("Its response"),
-});
+export const deliveryDetailSchema = component(
+  "DeliveryDetail",
+  v.strictObject({
+    ...deliverySchema.entries,
+    request: capture("The request of the last attempt"),
+    response: capture("Its response"),
+  }),
+  {
+    ...exampleOf(deliverySchema),
+    request: {
+      headers: [["content-type", "application/json"]],
+      body: '{"order":1}',
+      encoding: "text",
+      truncated: false,
+    },
+    response: null,
+  },
+);
 
 export type DeliveryView = View<typeof deliverySchema>;
 export type DeliveryDetail = View<typeof deliveryDetailSchema>;
