@@ -2,8 +2,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { codeOf, RelayError } from "#lib/errors.ts";
-import type { Output } from "./output.ts";
-import { toWriteFault } from "./write-fault.ts";
+import { type Output, toWriteFault } from "./output.ts";
 
 export interface InitOptions {
   readonly path: string;

@@ -2,7 +2,7 @@
 
 import { VERSION } from "#lib/version.ts";
 import { CONFIG_FILE, CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
-import type { Entry, EntryOption } from "./reference-entry.ts";
+import type { Entry, EntryOption } from "./reference.ts";
 
 const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [0, "Fine, also after SIGTERM."],

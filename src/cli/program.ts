@@ -13,7 +13,9 @@ import { findConfig } from "./config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "./deliveries.ts";
 import { LETTER_COMMANDS } from "./letters.ts";
 import { NOBODY_READS, type Output } from "./output.ts";
-import { runReference } from "./reference.ts";
+import { toManual } from "./manual.ts";
+import { type Described, toEntries } from "./reference.ts";
+import { toBash, toFish, toZsh } from "./completions.ts";
 import { RELOAD_COMMAND } from "./reload.ts";
 import { runRemote } from "./remote.ts";
 import { type Flags, type RemoteCommand, toHelp } from "./remote-command.ts";
@@ -21,7 +23,7 @@ import { REPLAY_COMMANDS } from "./replays.ts";
 import { SERVICE_COMMANDS } from "./service.ts";
 import { STATUS_COMMAND } from "./status.ts";
 import { SUBSCRIPTION_COMMANDS } from "./subscriptions.ts";
-import { refuseUnknownCommand } from "./unknown-command.ts";
+import { refuseUnknownCommand } from "./command-words.ts";
 
 export interface ProgramOptions {
   readonly io: Output;
@@ -180,7 +182,10 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     .command("reference")
     .argument("[format]", "man, bash, zsh or fish", "man")
     .description("print the manual page, or the completions of a shell")
-    .action((format: string) => finish(runReference(program, format, io)));
+    .action((format: string) => {
+      io.stdout(toReference(program, format));
+      finish(0);
+    });
   program
     .command("version")
     .description("print the version and the commit")
@@ -189,6 +194,15 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
       finish(0);
     });
   return program;
+}
+
+const REFERENCES = { man: toManual, bash: toBash, zsh: toZsh, fish: toFish } as const;
+
+function toReference(program: Described, format: string): string {
+  const found = Object.entries(REFERENCES).find(([name]) => name === format);
+  if (found !== undefined) return found[1](toEntries(program));
+  const allowed = Object.keys(REFERENCES).join(", ");
+  throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
 }
 
 function toCount(text: string): number {

@@ -2,8 +2,7 @@
 
 import { open, rename, rm, stat } from "node:fs/promises";
 import { RelayError } from "#lib/errors.ts";
-import type { Output } from "./output.ts";
-import { toWriteFault } from "./write-fault.ts";
+import { type Output, toWriteFault } from "./output.ts";
 
 /** `path`: null for standard output. Resolves with how many bytes it were. Rejects with a RelayError. */
 export async function save(

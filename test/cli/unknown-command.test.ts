@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { Command, CommanderError } from "commander";
-import { refuseUnknownCommand } from "#cli/unknown-command.ts";
+import { refuseUnknownCommand } from "#cli/command-words.ts";
 import { runRelay } from "../support/relay.ts";
 
 async function parse(words: readonly string[]) {
