@@ -2,8 +2,7 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import type { DeliveryDetail } from "#wire/delivery.ts";
-import { deliveryDetailSchema } from "#wire/delivery.ts";
+import { type DeliveryDetail, deliveryDetailSchema } from "#wire/delivery.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { styleOf } from "./delivery-line.ts";

@@ -5,8 +5,7 @@
 import { messageOf } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
-import type { DeliveryView } from "#wire/delivery.ts";
-import { deliverySchema } from "#wire/delivery.ts";
+import { deliverySchema, type DeliveryView } from "#wire/delivery.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { formatDelivery } from "./delivery-line.ts";

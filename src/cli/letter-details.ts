@@ -2,8 +2,7 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import type { DeadLetterDetail } from "#wire/dead-letter.ts";
-import { deadLetterDetailSchema } from "#wire/dead-letter.ts";
+import { type DeadLetterDetail, deadLetterDetailSchema } from "#wire/dead-letter.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { layOut } from "./exchange.ts";

@@ -2,8 +2,13 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import type { DeadLetterCounts, DeadLetterPage, DeadLetterView } from "#wire/dead-letter.ts";
-import { deadLetterCountsSchema, deadLetterPageSchema } from "#wire/dead-letter.ts";
+import {
+  type DeadLetterCounts,
+  deadLetterCountsSchema,
+  type DeadLetterPage,
+  deadLetterPageSchema,
+  type DeadLetterView,
+} from "#wire/dead-letter.ts";
 import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
 import { toLetterFilterMembers, toQuery } from "./letter-filter.ts";

@@ -3,8 +3,7 @@
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
-import type { ReplayView } from "#wire/replay.ts";
-import { replaySchema, startedReplaySchema } from "#wire/replay.ts";
+import { replaySchema, type ReplayView, startedReplaySchema } from "#wire/replay.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";

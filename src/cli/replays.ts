@@ -2,8 +2,7 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import type { ReplayView } from "#wire/replay.ts";
-import { replaySchema } from "#wire/replay.ts";
+import { replaySchema, type ReplayView } from "#wire/replay.ts";
 import { listAll, parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { toRelative } from "./relative-time.ts";

@@ -1,8 +1,7 @@
 // `relay status`: whether the relay is ready, why not, and what its subscriptions do.
 
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
-import type { Status } from "#wire/status.ts";
-import { statusSchema } from "#wire/status.ts";
+import { type Status, statusSchema } from "#wire/status.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { toRelative, toSpan } from "./relative-time.ts";

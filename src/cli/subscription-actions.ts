@@ -6,11 +6,8 @@ import { applicationSchema, exchangeSchema, subscriptionViewSchema } from "#wire
 import { parseAnswer } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { formatExchange } from "./exchange.ts";
-import {
-  type RemoteCall,
-  textOf,
-} from "./remote-command.ts";
-import { describeSeek, } from "./seek.ts";
+import { type RemoteCall, textOf } from "./remote-command.ts";
+import { describeSeek } from "./seek.ts";
 import { formatSubscription } from "./subscription-details.ts";
 import { formatOrphans, formatSubscriptions, listOrphans, listSubscriptions } from "./subscription-list.ts";
 

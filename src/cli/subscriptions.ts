@@ -1,13 +1,7 @@
 // `relay subscriptions`: its commands with their options and their help.
 
 import { RelayError } from "#lib/errors.ts";
-import {
-  type Flags,
-  JSON_OPTION,
-  type RemoteCommand,
-  type RemoteOption,
-  textOf,
-} from "./remote-command.ts";
+import { type Flags, JSON_OPTION, type RemoteCommand, type RemoteOption, textOf } from "./remote-command.ts";
 import { checkSeek, toSeek } from "./seek.ts";
 import {
   commandEither,

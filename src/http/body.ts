@@ -1,6 +1,9 @@
-// Takes the body of a request whole, within a size and a time.
+// Reads the body of a request, within a size and a time, and as JSON.
 
+import type { ServerContext } from "./caller.ts";
 import type { Problem } from "./problem.ts";
+
+export const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
 export interface BodyLimits {
   readonly maxBytes: number;
@@ -40,4 +43,13 @@ export async function readBody(request: Request, { maxBytes, withinMs }: BodyLim
 
 function refuse(status: 400 | 408 | 413, detail: string): BodyResult {
   return { kind: "refused", problem: { status, detail, headers: { connection: "close" } } };
+}
+
+/** undefined: there is none that can be read. */
+export async function readJson(context: ServerContext): Promise<unknown> {
+  try {
+    return (await context.req.json()) as unknown;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,6 @@
-// Something kept for each subscription until it is gone: found by one look-up, made when it is first asked for.
+// Keeps something for each subscription until it is gone, such as the counts of a Prometheus counter.
+
+import { Counter, type Registry } from "prom-client";
 
 export interface BySubscription<T> {
   readonly of: (subscription: string) => T;
@@ -35,5 +37,47 @@ export function createBySubscription<T>(
     retain(subscriptions) {
       for (const subscription of kept.keys()) if (!subscriptions.has(subscription)) drop(subscription);
     },
+  };
+}
+
+export interface CountsOptions {
+  readonly name: string;
+  readonly help: string;
+  /** The label beside `subscription`; null: there is none. */
+  readonly label: string | null;
+  readonly registers: Registry[];
+}
+
+export interface Counts {
+  /** `kind` is the value of the label. */
+  add: (subscription: string, kind: string, by?: number) => void;
+  /** Forgets the others. */
+  retain: (subscriptions: ReadonlySet<string>) => void;
+}
+
+/** A counter that costs two map look-ups while it counts: the client library is told when it is scraped. */
+export function createCounts({ name, help, label, registers }: CountsOptions): Counts {
+  const counts = createBySubscription(() => new Map<string, number>());
+  void new Counter({
+    name,
+    help,
+    labelNames: label === null ? ["subscription"] : ["subscription", label],
+    registers,
+    collect() {
+      this.reset();
+      for (const [subscription, kinds] of counts.entries()) {
+        for (const [kind, count] of kinds) {
+          this.inc(label === null ? { subscription } : { subscription, [label]: kind }, count);
+        }
+      }
+    },
+  });
+
+  return {
+    add(subscription, kind, by = 1) {
+      const kinds = counts.of(subscription);
+      kinds.set(kind, (kinds.get(kind) ?? 0) + by);
+    },
+    retain: counts.retain,
   };
 }

@@ -1,5 +1,6 @@
 // Where a request came in: what listeners tell the routes, and what the gate tells them.
 
+import type { Context } from "hono";
 import type { Access } from "./access.ts";
 
 export type Caller =
@@ -33,3 +34,5 @@ export interface ServerEnv {
     isStillAdmitted: () => boolean;
   };
 }
+
+export type ServerContext = Context<ServerEnv>;

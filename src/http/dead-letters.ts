@@ -2,6 +2,7 @@
 
 import { Hono } from "hono";
 import * as v from "valibot";
+import { EVERY_LETTER, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
 import type { PurgeOutcome } from "#nats/letter-purge.ts";
 import type { Letters } from "#nats/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
@@ -19,9 +20,9 @@ import {
   purgeSchema,
 } from "#wire/dead-letter.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { NOT_JSON, readJson } from "./body.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
-import { toFaults, toLetterFilter } from "./dead-letter-queries.ts";
 import {
   type DeadLetterViewOptions,
   isPayloadEncoding,
@@ -30,8 +31,7 @@ import {
   toDeadLetterView,
   toFaultLines,
 } from "./dead-letter-view.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
-import { NOT_JSON, readJson } from "./subscription-reach.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 
 export interface DeadLetterRoutesOptions {
   readonly letters: () => Letters;
@@ -108,7 +108,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
 
   routes.get("/", describe(LIST), async (context) => {
     const query = v.safeParse(letterQuerySchema, context.req.query());
-    if (!query.success) return refuse({ ...toFaults(query.issues), status: 400 });
+    if (!query.success) return refuse(toFaultsProblem(400, query.issues));
     const { limit, cursor = null, ...filter } = query.output;
     const page = await letters().list({
       filter: toLetterFilter(filter),
@@ -161,7 +161,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(purgeSchema, body);
-    if (!parsed.success) return refuse({ ...toFaults(parsed.issues), status: 422 });
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
     const outcome = await purge(parsed.output, context.req.raw.signal);
     if (outcome.kind !== "done") return refuse(toPurgeProblem(outcome));
     const { matched, purged, start, next, obstacle } = outcome;
@@ -198,4 +198,19 @@ function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Probl
     case "unavailable":
       return { status: 503, detail: outcome.reason };
   }
+}
+
+function toLetterFilter(given: v.InferOutput<typeof letterFilterSchema>): LetterFilter {
+  const { status, from, to } = given;
+  return {
+    ...EVERY_LETTER,
+    subscription: given.subscription ?? null,
+    entrypoint: given.entrypoint ?? null,
+    application: given.application ?? null,
+    reason: given.reason ?? null,
+    error: given.error ?? null,
+    status: status === undefined ? null : parseStatusFilter(status),
+    from: from === undefined ? null : new Date(from),
+    to: to === undefined ? null : new Date(to),
+  };
 }

@@ -2,6 +2,8 @@
 
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
+import { parseStatusFilter } from "#delivery/letter.ts";
+import type { RecordFilter } from "#delivery/record.ts";
 import { readPage } from "#delivery-log/page.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
 import {
@@ -15,10 +17,9 @@ import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { EXPORT_TYPES, streamExport } from "./delivery-export.ts";
-import { toRecordFilter } from "./delivery-queries.ts";
 import { streamDeliveries } from "./delivery-stream.ts";
 import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 
 export interface DeliveryRoutesOptions {
@@ -84,10 +85,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
   const refuse = (problem: Problem) => toProblemResponse(problem);
   const refuseFault = (reason: string) =>
     refuse({ status: 503, detail: `The delivery log cannot be read: ${reason}` });
-  const refuseQuery = (issues: readonly v.BaseIssue<unknown>[]) => {
-    const errors = issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
-    return refuse({ status: 400, detail: "The request has faults", errors });
-  };
+  const refuseQuery = (issues: readonly v.BaseIssue<unknown>[]) => refuse(toFaultsProblem(400, issues));
   /** Streams and exports last as long as somebody reads them. */
   const mayLast = ({ env, get }: Context<ServerEnv>) => slots.streams.take(get("tenant"), env.over);
 
@@ -145,4 +143,17 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
   });
 
   return routes;
+}
+
+function toRecordFilter(given: v.InferOutput<typeof deliveryFilterSchema>): RecordFilter {
+  const { status, from, to } = given;
+  return {
+    status: status === undefined ? null : parseStatusFilter(status),
+    callbackUrl: given.callbackUrl ?? null,
+    application: given.application ?? null,
+    subscription: given.subscription ?? null,
+    entrypoint: given.entrypoint ?? null,
+    from: from === undefined ? null : new Date(from),
+    to: to === undefined ? null : new Date(to),
+  };
 }

@@ -1,6 +1,7 @@
 // What stands in front of every route: browsers' rules, credentials, and the size of a body.
 
-import type { Context, MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { type Access, areaOf, decideAccess, type Identity, isReading, type Places } from "./access.ts";
 import { type Auth, readCredentials } from "./auth.ts";
 import { readBody } from "./body.ts";
@@ -12,7 +13,6 @@ import {
   SECURITY_HEADERS,
   withoutPrompt,
 } from "./browser.ts";
-import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Sessions } from "./session.ts";
 import { findSession } from "./sign-in.ts";
@@ -26,8 +26,6 @@ export interface GateOptions extends Places {
   readonly listen: Listen | null;
   readonly bodyWithinMs?: number;
 }
-
-type ServerContext = Context<ServerEnv>;
 
 type Admission =
   | {

@@ -13,10 +13,11 @@ import {
   type SettingsView,
 } from "#wire/logging.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { NOT_JSON, readJson } from "./body.ts";
 import { describe, empty, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 
 export interface LoggingRoutesOptions {
   readonly entrypoints: readonly { readonly id: string; readonly recording: RecordSettings }[];
@@ -25,7 +26,6 @@ export interface LoggingRoutesOptions {
 
 const MINUTE_MS = 60_000;
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such entrypoint" };
-const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
 const LIST: Operation = {
   id: "listLogging",
@@ -86,16 +86,10 @@ export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOpt
   routes.put("/:entrypoint", describe(OVERRIDE), async (context) => {
     const entrypoint = find(context.req.param("entrypoint"));
     if (entrypoint === undefined) return refuse(NOT_FOUND);
-    const body: unknown = await context.req.json().catch(() => undefined);
+    const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(loggingBodySchema, body);
-    if (!parsed.success) {
-      const errors = parsed.issues.map((issue) => ({
-        path: v.getDotPath(issue) ?? "",
-        message: issue.message,
-      }));
-      return refuse({ status: 422, detail: "The request has faults", errors });
-    }
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
     const { logging, sampling, minutes } = parsed.output;
     overrides.set(entrypoint.id, {
       logging: logging === undefined ? entrypoint.recording.logging : toLogging(logging),

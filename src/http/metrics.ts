@@ -3,8 +3,7 @@
 import { Histogram, Registry } from "prom-client";
 import type { Observer } from "#pipeline/observer.ts";
 import type { StateChange } from "#runtime/states.ts";
-import { createBySubscription } from "./by-subscription.ts";
-import { createCounts } from "./counts.ts";
+import { createBySubscription, createCounts } from "./by-subscription.ts";
 import { exposeGauges, type GaugeSources } from "./gauges.ts";
 import { exposeProcess } from "./process-metrics.ts";
 

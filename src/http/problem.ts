@@ -1,6 +1,7 @@
 // Error answers: problem details of RFC 9457, without a stack and without a secret.
 
 import { HTTPException } from "hono/http-exception";
+import * as v from "valibot";
 
 export const TITLES = {
   400: "Bad Request",
@@ -55,4 +56,23 @@ export function problemOf(error: unknown): Problem {
 
 function isProblemStatus(status: number): status is ProblemStatus {
   return Object.hasOwn(TITLES, status);
+}
+
+/**
+ * Of a body, 422, or a query, 400, that does not fit its schema. Of several forms that a body may have, what is wrong
+ * inside its parts says more than what it is not.
+ */
+export function toFaultsProblem(
+  status: 400 | 422,
+  issues: readonly v.BaseIssue<unknown>[],
+  detail = "The request has faults",
+): Problem {
+  const inner = issues.flatMap((issue) => issue.issues ?? []).filter(({ path = [] }) => path.length > 1);
+  const errors = new Map(
+    (inner.length > 0 ? inner : issues).map((issue) => {
+      const path = v.getDotPath(issue) ?? "";
+      return [`${path} ${issue.message}`, { path, message: issue.message }];
+    }),
+  );
+  return { status, detail, errors: [...errors.values()] };
 }

@@ -3,8 +3,7 @@
 import type * as v from "valibot";
 import type { ReplayFilter, ReplayRecord, ReplayRequest } from "#delivery/replay.ts";
 import type { letterFilterSchema } from "#wire/dead-letter.ts";
-import type { replayRequestSchema } from "#wire/replay.ts";
-import { type ReplayView } from "#wire/replay.ts";
+import type { replayRequestSchema, ReplayView } from "#wire/replay.ts";
 
 export function toReplayRequest(given: v.InferOutput<typeof replayRequestSchema>): ReplayRequest {
   const { to = null, rate = null, concurrency = null, max = null, force, dryRun } = given;

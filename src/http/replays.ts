@@ -15,13 +15,12 @@ import {
   type StartedReplayView,
 } from "#wire/replay.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
-import type { ServerEnv } from "./caller.ts";
-import { toFaults } from "./dead-letter-queries.ts";
 import { pageOf } from "./page.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 import { toReplayRequest, toReplayView } from "./replay-view.ts";
-import { NOT_JSON, readJson, type ServerContext } from "./subscription-reach.ts";
 
 export interface ReplayRoutesOptions {
   readonly replays: () => Replays;
@@ -118,7 +117,7 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(replayRequestSchema, body);
-    if (!parsed.success) return refuse({ status: 422, ...toFaults(parsed.issues) });
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
     const request = toReplayRequest(parsed.output);
     const to = request.to === null ? null : findSubscription(request.to);
     if (request.to !== null && to === null) return refuse({ status: 422, ...NO_TARGET });

@@ -2,25 +2,18 @@
 
 import type { Hono } from "hono";
 import * as v from "valibot";
-import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { exchangeSchema, resumeSchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
-import type { ServerEnv } from "./caller.ts";
 import { toExchangeView } from "./exchange-view.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, toFaultsProblem } from "./problem.ts";
 import type { Registered } from "./registry.ts";
 import { findSeekFault, toDeliverPolicy } from "./subscription-bodies.ts";
-import {
-  NOT_FOUND,
-  NOT_JSON,
-  readJson,
-  type Reach,
-  type ServerContext,
-  type SubscriptionsOptions,
-} from "./subscription-reach.ts";
+import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
 
 export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
   readonly reach: Reach;
@@ -28,6 +21,7 @@ export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" |
 
 /** A move ends only when what is in flight has ended. */
 const SEEK_MS = 30_000;
+const BODY_FAULTS = "The body has faults";
 const MAX_TEST_BYTES = 65_536;
 
 const ONE = { id: "Id of the subscription" };
@@ -150,7 +144,7 @@ export function addSubscriptionCommands(
     if (found === null) return refuse(NOT_FOUND);
     if (!isOperator(context)) return refuse(NOT_OPERATOR);
     const parsed = v.safeParse(resumeSchema, body);
-    if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     const { skip } = parsed.output;
     return refuseFault(() => command(context, found, { kind: "resume", skip }));
   });
@@ -161,12 +155,12 @@ export function addSubscriptionCommands(
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     const parsed = v.safeParse(seekSchema, body);
-    if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     const start = toDeliverPolicy(parsed.output);
     return refuseFault(async () => {
       const lastSequence = await lastSequenceOf(found.subscription);
       const fault = findSeekFault(start, { lastSequence, now: new Date() });
-      if (fault !== null) return refuse(toFaultsProblem([fault]));
+      if (fault !== null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [fault] });
       await endsInTime(registry().seek(found.subscription.id, start));
       return context.json(view(found));
     });
@@ -213,14 +207,4 @@ async function endsInTime(move: Promise<void>): Promise<void> {
 /** An empty body is `{}`; undefined: it cannot be read. */
 async function readOptionalJson(context: ServerContext): Promise<unknown> {
   return (await context.req.text()).trim() === "" ? {} : readJson(context);
-}
-
-function toBodyProblem(issues: readonly v.BaseIssue<unknown>[]): Problem {
-  return toFaultsProblem(
-    issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message })),
-  );
-}
-
-function toFaultsProblem(errors: readonly BodyFault[]): Problem {
-  return { status: 422, detail: "The body has faults", errors };
 }

@@ -8,20 +8,14 @@ import {
 } from "#wire/definition.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { subscriptionPageSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, empty, json, type Operation } from "./operation.ts";
-import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
 import type { Problem } from "./problem.ts";
 import type { WantedRevisions, WriteOutcome } from "./registry.ts";
 import { addSubscriptionCommands } from "./subscription-commands.ts";
-import {
-  createReach,
-  NOT_FOUND,
-  NOT_JSON,
-  readJson,
-  type ServerContext,
-  type SubscriptionsOptions,
-} from "./subscription-reach.ts";
+import { createReach, NOT_FOUND, type SubscriptionsOptions } from "./subscription-reach.ts";
 
 const ONE = { id: "Id of the subscription" };
 const IF_MATCH = {
