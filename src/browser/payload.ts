@@ -1,5 +1,6 @@
 // HeaderPairs and bodies as people read them: JSON laid out, everything as text, each with a button that copies it.
 
+import { parseJson } from "#lib/json.ts";
 import type { HeaderPairs } from "#wire/view.ts";
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
@@ -70,13 +71,8 @@ export function payload({ text, isCut, note }: Payload): HTMLElement {
 
 /** Null: it is no JSON, or none that gains by it. */
 function layOut(text: string): string | null {
-  if (text.length > MAX_LAID_OUT || !/^\s*[[{]/u.test(text)) return null;
-  try {
-    JSON.parse(text);
-  } catch {
-    return null;
-  }
-  return indent(text);
+  const mayGain = text.length <= MAX_LAID_OUT && /^\s*[[{]/u.test(text);
+  return mayGain && parseJson(text) !== undefined ? indent(text) : null;
 }
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/gu;

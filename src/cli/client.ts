@@ -1,6 +1,7 @@
 // Asks a running relay, within a time and a size; what it answers is what the API documents.
 
 import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
+import { isObject, parseJson, readText } from "#lib/json.ts";
 import { clean, cleanLines } from "#lib/printable.ts";
 import type { RelayPlace } from "./find-relay.ts";
 
@@ -53,7 +54,7 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
         headers: headersFor(place, body),
         body: body === undefined ? null : body instanceof Uint8Array ? body : JSON.stringify(body),
       });
-      return toAnswer(place, { response, text: await readText(response) });
+      return toAnswer(place, { response, text: await readText(response.body, MAX_ANSWER_BYTES) });
     } catch (error) {
       throw toFault(error, limit.aborted ? limitMs : null);
     }
@@ -72,7 +73,10 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
       });
       if (response.ok) return { kind: "open", chunks: readOn(response, { timer, fail }) };
       clearTimeout(timer);
-      return toRefusal(place, { status: response.status, value: parseJson(await readText(response)) });
+      return toRefusal(place, {
+        status: response.status,
+        value: parseJson(await readText(response.body, MAX_ANSWER_BYTES)),
+      });
     } catch (error) {
       clearTimeout(timer);
       throw fail(error);
@@ -146,17 +150,6 @@ function headersFor(place: RelayPlace, body: Asking["body"]): Record<string, str
   };
 }
 
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) throw new Error(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 function toAnswer(
   place: RelayPlace,
   { response: { status, ok }, text }: { response: Response; text: string },
@@ -180,8 +173,8 @@ function addressOf(place: RelayPlace): string {
 
 /** Of problem details, RFC 9457; null: it is none. */
 function toReason(value: unknown): string | null {
-  if (typeof value !== "object" || value === null) return null;
-  const { title, detail, errors } = value as Readonly<Record<string, unknown>>;
+  if (!isObject(value)) return null;
+  const { title, detail, errors } = value;
   const first = typeof detail === "string" ? detail : title;
   if (typeof first !== "string") return null;
   const faults: readonly unknown[] = Array.isArray(errors) ? errors : [];
@@ -189,16 +182,7 @@ function toReason(value: unknown): string | null {
 }
 
 function toFaultLine(fault: unknown): string {
-  if (typeof fault !== "object" || fault === null) return String(fault);
-  const { path, message } = fault as Readonly<Record<string, unknown>>;
+  if (!isObject(fault)) return String(fault);
+  const { path, message } = fault;
   return typeof path === "string" && path !== "" ? `${path}: ${String(message)}` : String(message);
-}
-
-/** undefined: it is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
