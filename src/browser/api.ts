@@ -5,7 +5,7 @@ export type Answer<T> =
   /** `text`: what was wrong, for people; `status` 0: nobody answered. */
   | { readonly kind: "refused"; readonly status: number; readonly text: string };
 
-export interface CallOptions {
+interface CallOptions {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly body?: unknown;
   readonly withinMs?: number;

@@ -4,7 +4,7 @@ import { h, setText } from "./dom.ts";
 
 export type Tone = "good" | "bad" | "warn" | "calm";
 
-export interface Badge {
+interface Badge {
   readonly element: HTMLElement;
   readonly set: (label: string, tone: Tone) => void;
 }

@@ -3,7 +3,7 @@
 import { svg } from "./dom.ts";
 import { formatCount } from "./format.ts";
 
-export interface Chart {
+interface Chart {
   readonly element: SVGSVGElement;
   readonly draw: (delivered: readonly number[], failed: readonly number[]) => void;
 }

@@ -3,12 +3,12 @@
 
 import { byId, h } from "./dom.ts";
 
-export interface Panel {
+interface Panel {
   readonly body: HTMLElement;
   readonly close: () => void;
 }
 
-export interface PanelOptions {
+interface PanelOptions {
   readonly title: string;
   /** In the address while it is open, without `#`; default: nothing. */
   readonly hash?: string;
@@ -29,7 +29,7 @@ export function openPanel({ title, hash = "" }: PanelOptions): Panel {
   return { body, close: () => dialog.close() };
 }
 
-export interface Question {
+interface Question {
   readonly title: string;
   readonly text: string;
   /** What the button says. */

@@ -14,9 +14,9 @@ export interface FilterField<Query = Readonly<Record<string, string>>> {
     | { readonly kind: "moment" };
 }
 
-export type FilterValues = Readonly<Record<string, string>>;
+type FilterValues = Readonly<Record<string, string>>;
 
-export interface Filters {
+interface Filters {
   readonly elements: readonly HTMLElement[];
   readonly values: () => FilterValues;
 }

@@ -3,13 +3,13 @@
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
 
-export interface Following {
+interface Following {
   readonly element: HTMLElement;
   /** For another path, where it is switched on. */
   readonly restart: () => void;
 }
 
-export interface FollowingOptions<T> {
+interface FollowingOptions<T> {
   readonly path: () => string;
   /** Nothing that comes from now on is missed. */
   readonly onBegun: () => void;

@@ -23,7 +23,7 @@ interface Counted {
   readonly start: string;
 }
 
-export interface ReplayOptions {
+interface ReplayOptions {
   /** Whose letters all of them are; null: of several, or not known. */
   readonly subscription: string | null;
   readonly onStarted: (id: string, matched: number) => void;

@@ -4,7 +4,7 @@ import type { Page } from "#wire/view.ts";
 import { type Answer, call, withQuery } from "./api.ts";
 import { fill, h, setText } from "./dom.ts";
 
-export interface PagedTable<T> {
+interface PagedTable<T> {
   readonly element: HTMLElement;
   /** Reads the first page again, by the filters of now. */
   readonly reload: () => Promise<void>;
@@ -12,7 +12,7 @@ export interface PagedTable<T> {
   readonly prepend: (items: readonly T[]) => void;
 }
 
-export interface PagedTableOptions<T> {
+interface PagedTableOptions<T> {
   readonly path: string;
   readonly query: () => Readonly<Record<string, string>>;
   readonly caption: string;

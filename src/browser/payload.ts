@@ -5,7 +5,7 @@ import type { HeaderPairs } from "#wire/view.ts";
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
 
-export interface Payload {
+interface Payload {
   readonly text: string;
   readonly isCut: boolean;
   /** Which bytes it is, where it is not the text itself. */

@@ -1,6 +1,6 @@
 // Does something again and again while somebody looks at the page.
 
-export interface Repeated {
+interface Repeated {
   /** At once, besides; what began before does not count. */
   readonly now: () => Promise<void>;
   readonly stop: () => void;

@@ -10,7 +10,7 @@ import { notifyOf } from "./notice.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
 import { writeButton } from "./permission.ts";
 
-export interface SubscriptionActions {
+interface SubscriptionActions {
   readonly element: HTMLElement;
   readonly update: (subscription: SubscriptionView) => void;
 }

@@ -5,14 +5,14 @@ import { isObject, parseJson, readText } from "#lib/json.ts";
 import { clean, cleanLines } from "#lib/printable.ts";
 import type { RelayPlace } from "./find-relay.ts";
 
-export interface Refusal {
+interface Refusal {
   readonly kind: "refused";
   readonly status: number;
   /** For people: clean, and of several lines where it lists faults. */
   readonly reason: string;
 }
 
-export type Answer = { readonly kind: "done"; readonly value: unknown } | Refusal;
+type Answer = { readonly kind: "done"; readonly value: unknown } | Refusal;
 
 export type Opened = { readonly kind: "open"; readonly chunks: AsyncIterable<Uint8Array> } | Refusal;
 
@@ -32,7 +32,7 @@ export interface Client {
 }
 
 /** A relay answers at once, unless it waits for a callback or drains. */
-export const ANSWER_MS = 15_000;
+const ANSWER_MS = 15_000;
 /** For those that wait: the longest time-out and grace period that a config may have, and some. */
 export const PATIENT_MS = 615_000;
 /** How long an answer that goes on may be silent. */

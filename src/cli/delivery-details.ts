@@ -34,7 +34,7 @@ export async function showDelivery({ client, args, flags, io, screen, nowMs }: R
   return 0;
 }
 
-export function formatDetail(delivery: DeliveryDetail, { screen, nowMs }: View): string {
+function formatDetail(delivery: DeliveryDetail, { screen, nowMs }: View): string {
   const { id, status, request, response } = delivery;
   const facts = listFacts(delivery, nowMs).filter(([, text]) => text !== "");
   const width = Math.max(...facts.map(([name]) => name.length));

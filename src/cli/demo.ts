@@ -15,7 +15,7 @@ import { findNatsServer, startLocalServer } from "#nats/local-server.ts";
 import type { Attempted, Observer, Settled } from "#pipeline/observer.ts";
 import { demoMessage, startDemoReceiver } from "./demo-receiver.ts";
 
-export interface DemoOptions {
+interface DemoOptions {
   /** Ends after this many messages; null: when `stopping` aborts. */
   readonly count: number | null;
   readonly stopping: AbortSignal;

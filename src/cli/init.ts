@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { codeOf, RelayError } from "#lib/errors.ts";
 import { type Output, toWriteFault } from "./output.ts";
 
-export interface InitOptions {
+interface InitOptions {
   readonly path: string;
   /** Replace a file that is there. */
   readonly force: boolean;

@@ -55,7 +55,7 @@ async function savePayload(
   return 0;
 }
 
-export function formatLetter(
+function formatLetter(
   letter: DeadLetterDetail,
   { screen, nowMs }: { screen: Screen; nowMs: number },
 ): string {

@@ -3,11 +3,12 @@
 import { LETTER_REASONS, parseStatusFilter } from "#delivery/letter.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
+import type { LetterFilterBody } from "#wire/dead-letter.ts";
 import { momentOf } from "./moment.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
 /** As the API takes it; what is not there is not asked for. */
-export type LetterFilterMembers = Readonly<Record<string, string>>;
+export type LetterFilterMembers = LetterFilterBody & Readonly<Record<string, string>>;
 
 export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [
   { flags: "--subscription <id>", description: "meant for this subscription" },
@@ -20,7 +21,12 @@ export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [
   { flags: "--error <text>", description: "with this in the error, in any case" },
 ];
 
-const TEXTS = ["subscription", "entrypoint", "application", "error"];
+const TEXTS = [
+  "subscription",
+  "entrypoint",
+  "application",
+  "error",
+] as const satisfies readonly (keyof LetterFilterBody)[];
 
 /** Throws a RelayError `usage`. */
 export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilterMembers {

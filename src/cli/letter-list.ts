@@ -31,7 +31,7 @@ export function checkLetterList(flags: Flags): void {
 
 /** Exits with 1 if a dead-letter stream could not be read. */
 export async function listLetters({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
-  const members = toLetterFilterMembers(flags, nowMs);
+  const members: Readonly<Record<string, string>> = toLetterFilterMembers(flags, nowMs);
   const isAll = flags["all"] === true;
   const limit = String(limitOf(flags));
   const write = flags["json"] === true ? writeJson : writeLines;
@@ -101,7 +101,7 @@ function writeLines({ items, next, continuesAt }: DeadLetterPage, place: Place):
   return `${table}${paint(screen, "dim", hint)}\n`;
 }
 
-export function formatLetters(
+function formatLetters(
   letters: readonly DeadLetterView[],
   { screen, nowMs }: { screen: Screen; nowMs: number },
 ): string {

@@ -2,7 +2,7 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { toSafeJson } from "#lib/printable.ts";
-import { purgeOutcomeSchema, type PurgeOutcomeView } from "#wire/dead-letter.ts";
+import { type PurgeBody, purgeOutcomeSchema, type PurgeOutcomeView } from "#wire/dead-letter.ts";
 import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
 import { checkLetterIds } from "./letter-details.ts";
@@ -11,7 +11,7 @@ import type { Flags, RemoteCall } from "./remote-command.ts";
 
 /** Named ones, or all that meet a filter. */
 export type LetterChoice =
-  | { readonly kind: "ids"; readonly ids: readonly string[] }
+  | { readonly kind: "ids"; readonly ids: string[] }
   | { readonly kind: "filter"; readonly filter: LetterFilterMembers };
 
 interface Found {
@@ -81,7 +81,7 @@ export async function findLetters(client: Client, choice: LetterChoice): Promise
   return { matched, start: first.start };
 }
 
-async function purgeIds(client: Client, ids: readonly string[]): Promise<number> {
+async function purgeIds(client: Client, ids: string[]): Promise<number> {
   return (await callPurge(client, { ids })).purged;
 }
 
@@ -106,7 +106,7 @@ async function purgeFilter(
   return purged;
 }
 
-async function callPurge(client: Client, body: object): Promise<PurgeOutcomeView> {
+async function callPurge(client: Client, body: PurgeBody): Promise<PurgeOutcomeView> {
   const answer = await client.ask("DELETE", "api/dead-letters", { body, limitMs: PURGE_MS });
   return parseAnswer(purgeOutcomeSchema, expectDone(answer, "purge"));
 }

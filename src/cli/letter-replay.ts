@@ -3,7 +3,7 @@
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
-import { replaySchema, type ReplayView, startedReplaySchema } from "#wire/replay.ts";
+import { type ReplayBody, replaySchema, type ReplayView, startedReplaySchema } from "#wire/replay.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";
@@ -95,7 +95,7 @@ function hintOf({ id }: ReplayView): string {
 
 const MAX = { name: "max", min: 1, max: Number.MAX_SAFE_INTEGER };
 
-function toRequest(flags: Flags, choice: LetterChoice): object {
+function toRequest(flags: Flags, choice: LetterChoice): ReplayBody {
   const to = textOf(flags, "target");
   if (to !== null && !SUBSCRIPTION_ID.test(to)) {
     throw new RelayError("usage", "--target takes the id of a subscription: letters, digits, - and _ only");

@@ -56,7 +56,7 @@ const STALLED_MS = 60_000;
 /** Only of these is EIO no fault of a disk: they were closed. */
 const terminals: ReadonlySet<number> = new Set([1, 2].filter(isatty));
 
-export type Print = (fd: 1 | 2, content: string | Uint8Array) => void;
+type Print = (fd: 1 | 2, content: string | Uint8Array) => void;
 
 /**
  * What nobody reads any more, as in `relay schema | head -1` or on a terminal that was closed, is no fault: `onNobodyReads`.

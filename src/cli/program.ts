@@ -25,7 +25,7 @@ import { STATUS_COMMAND } from "./status.ts";
 import { SUBSCRIPTION_COMMANDS } from "./subscriptions.ts";
 import { refuseUnknownCommand } from "./command-words.ts";
 
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly io: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whoever aborts it ends the command; its reason is the name of the signal. */

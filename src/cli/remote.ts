@@ -9,7 +9,7 @@ import { NOBODY_READS, type Output } from "./output.ts";
 import type { Flags, RemoteCall, RemoteCommand } from "./remote-command.ts";
 import { toScreen } from "./terminal.ts";
 
-export interface RemoteOptions {
+interface RemoteOptions {
   readonly args: readonly string[];
   /** `config` and `url` lead to the relay. */
   readonly flags: Flags;

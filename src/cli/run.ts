@@ -13,7 +13,7 @@ import type { Notify } from "#systemd/notify.ts";
 import { startServiceLife } from "./service-life.ts";
 import { toStatusLine } from "./status-line.ts";
 
-export interface RunOptions {
+interface RunOptions {
   readonly configPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the relay is to stop; its reason is the name of the signal. */

@@ -8,7 +8,7 @@
 import { startTicks } from "#lib/ticks.ts";
 import type { Notify } from "#systemd/notify.ts";
 
-export interface ServiceLifeOptions {
+interface ServiceLifeOptions {
   readonly notify: Notify;
   /** Null: nobody watches. */
   readonly watchdogMs: number | null;
@@ -16,7 +16,7 @@ export interface ServiceLifeOptions {
   readonly isMoving: () => boolean;
 }
 
-export interface ServiceLife {
+interface ServiceLife {
   /** `describe` is asked each second from now on, less often where it takes its time. */
   readonly ready: (describe: () => string) => void;
   /** Tells that a reload is under way, of `limitMs` at most. */

@@ -11,7 +11,7 @@ export interface Step {
   readonly run: () => void;
 }
 
-export interface StepsOptions {
+interface StepsOptions {
   readonly isDryRun: boolean;
   /** "install the service". */
   readonly what: string;

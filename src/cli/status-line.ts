@@ -3,7 +3,7 @@
 import { clean } from "#lib/printable.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 
-export interface StatusLineFacts {
+interface StatusLineFacts {
   readonly readiness: Readiness;
   /** The kind of state of each subscription. */
   readonly states: readonly string[];

@@ -2,7 +2,13 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import { applicationSchema, exchangeSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import {
+  applicationSchema,
+  exchangeSchema,
+  type ResumeBody,
+  type SeekBody,
+  subscriptionViewSchema,
+} from "#wire/subscription.ts";
 import { parseAnswer } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { formatExchange } from "./exchange.ts";
@@ -36,7 +42,7 @@ export async function showSubscription(call: RemoteCall): Promise<number> {
 export async function commandEither(
   call: RemoteCall,
   verb: "pause" | "resume",
-  body?: object,
+  body?: ResumeBody,
 ): Promise<number> {
   const { client, flags, io } = call;
   const name = textOf(flags, "application");
@@ -59,7 +65,11 @@ function showNotStored(notStored: string | null, io: RemoteCall["io"]): void {
     io.stdout(`${clean(`Not stored yet, it counts on this relay only: ${notStored}`)}\n`);
 }
 
-export async function commandSubscription(call: RemoteCall, verb: string, body?: object): Promise<number> {
+export async function commandSubscription(
+  call: RemoteCall,
+  verb: string,
+  body?: ResumeBody | SeekBody,
+): Promise<number> {
   const { client, flags, io } = call;
   const asking: Asking = body === undefined ? {} : { body };
   const answer = await client.ask("POST", pathOf(call, verb), asking);

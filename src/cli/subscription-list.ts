@@ -55,7 +55,7 @@ export function styleOfState({ state }: SubscriptionView): Style {
 }
 
 /** Why it does not consume; empty where there is nothing to say. */
-export function reasonOf({ failureCause, failedAt, reason }: SubscriptionView, nowMs: number): string {
+function reasonOf({ failureCause, failedAt, reason }: SubscriptionView, nowMs: number): string {
   if (failureCause === null) return reason ?? "";
   return failedAt === null ? failureCause : `${toRelative(failedAt, nowMs)}: ${failureCause}`;
 }

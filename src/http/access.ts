@@ -17,7 +17,7 @@ export type Access =
   | { readonly kind: "application"; readonly application: string };
 
 /** `open`: for everybody; `entrypoint`: below a `contextPath`; `control`: all the rest. */
-export type Area = "open" | "control" | "entrypoint";
+type Area = "open" | "control" | "entrypoint";
 
 export interface Places {
   /** Read without credentials: `/livez`, `/readyz`, the page with its parts. */
@@ -35,7 +35,7 @@ export function areaOf({ method, path }: { method: string; path: string }, place
   return isBelow ? "entrypoint" : "control";
 }
 
-export type AccessDecision =
+type AccessDecision =
   | { readonly kind: "granted"; readonly access: Access }
   /** `scope`: what the token would need. */
   | { readonly kind: "denied"; readonly scope: string; readonly detail: string };

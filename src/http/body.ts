@@ -5,12 +5,12 @@ import type { Problem } from "./problem.ts";
 
 export const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
-export interface BodyLimits {
+interface BodyLimits {
   readonly maxBytes: number;
   readonly withinMs: number;
 }
 
-export type BodyResult =
+type BodyResult =
   | { readonly kind: "read"; readonly body: Uint8Array }
   | { readonly kind: "refused"; readonly problem: Problem };
 

@@ -37,7 +37,7 @@ export function refuseHost(request: Request, { listen, caller }: Place): Problem
   return { status: 421, detail: "The Host of the request is neither the listen address nor localhost" };
 }
 
-export interface Place {
+interface Place {
   readonly listen: Listen;
   readonly caller: NetworkCaller;
 }

@@ -2,7 +2,7 @@
 
 import { Counter, type Registry } from "prom-client";
 
-export interface BySubscription<T> {
+interface BySubscription<T> {
   readonly of: (subscription: string) => T;
   readonly entries: () => Iterable<readonly [subscription: string, kept: T]>;
   /** Drops what is kept for others. */
@@ -40,7 +40,7 @@ export function createBySubscription<T>(
   };
 }
 
-export interface CountsOptions {
+interface CountsOptions {
   readonly name: string;
   readonly help: string;
   /** The label beside `subscription`; null: there is none. */
@@ -48,7 +48,7 @@ export interface CountsOptions {
   readonly registers: Registry[];
 }
 
-export interface Counts {
+interface Counts {
   /** `kind` is the value of the label. */
   add: (subscription: string, kind: string, by?: number) => void;
   /** Forgets the others. */

@@ -7,7 +7,7 @@ import type { StoredRecord } from "#delivery-log/row.ts";
 import type { DeliveryView } from "#wire/delivery.ts";
 import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
 
-export type ExportFormat = "jsonl" | "csv";
+type ExportFormat = "jsonl" | "csv";
 
 export const EXPORT_TYPES: Readonly<Record<ExportFormat, string>> = {
   jsonl: "application/jsonl",
@@ -72,7 +72,7 @@ export function streamExport(
 }
 
 /** RFC 4180. The number of attempts stands for them. */
-export function toCsvLine(view: DeliveryView): string {
+function toCsvLine(view: DeliveryView): string {
   const cells = COLUMNS.map((column) => {
     const value = column === "attempts" ? view.attempts.length : view[column];
     return toCell(String(value ?? ""));

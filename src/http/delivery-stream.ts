@@ -11,7 +11,7 @@ import type { DeliveryLog } from "#delivery-log/log.ts";
 import { sleep } from "#lib/sleep.ts";
 import { toDeliveryView } from "./delivery-view.ts";
 
-export interface StreamOptions {
+interface StreamOptions {
   readonly filter: RecordFilter;
   /** Id of the record before the first one. */
   readonly after: number;

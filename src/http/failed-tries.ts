@@ -12,7 +12,7 @@ const TURN_MS = 100;
 const MAX_TURNS = 50;
 const MAX_WAITING = 1000;
 
-export interface FailedTries {
+interface FailedTries {
   /** Whether these credentials, given by their digest, are known to be wrong: to send them again costs nothing. */
   isKnown: (digest: string) => boolean;
   mayTry: (address: string) => boolean;

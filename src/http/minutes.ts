@@ -2,7 +2,7 @@
 
 import { MINUTES } from "#wire/status.ts";
 
-export interface MinuteCounts {
+interface MinuteCounts {
   /** Both kinds, over the last minute; since the first one where that is younger. */
   readonly perSecond: number;
   /** Oldest first, the running minute last. */

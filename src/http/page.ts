@@ -1,6 +1,6 @@
 // One page of a list, in the order of a key: `?limit` and `?cursor`, which is the key of the last item seen.
 
-export type Page<T> =
+type Page<T> =
   | {
       readonly kind: "page";
       readonly items: readonly T[];

@@ -14,7 +14,7 @@ export type ReloadOutcome =
 
 export type Reload = () => Promise<ReloadOutcome>;
 
-export interface ReloadOptions {
+interface ReloadOptions {
   readonly reload: Reload;
   /** RFC 3339. */
   readonly loadedAt: () => string;

@@ -23,7 +23,7 @@ import { createStatusRoutes, type StatusRoutesOptions } from "./status.ts";
 import type { SubscriptionsOptions } from "./subscription-reach.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 
-export interface ServerOptions
+interface ServerOptions
   extends
     Omit<GateOptions, "openPaths" | "contextPaths">,
     DeadLetterRoutesOptions,

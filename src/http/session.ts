@@ -19,7 +19,7 @@ export interface Sessions {
   close: (value: string) => void;
 }
 
-export interface SessionsOptions {
+interface SessionsOptions {
   readonly now?: () => number;
   /** With one more the oldest ends. */
   readonly maxSessions?: number;

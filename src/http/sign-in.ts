@@ -11,7 +11,7 @@ import type { Caller, ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Session, Sessions } from "./session.ts";
 
-export interface SignInOptions {
+interface SignInOptions {
   readonly auth: Auth;
   readonly sessions: Sessions;
 }

@@ -15,7 +15,7 @@ import type { Registered } from "./registry.ts";
 import { findSeekFault, toDeliverPolicy } from "./subscription-bodies.ts";
 import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
 
-export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
+interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
   readonly reach: Reach;
 }
 

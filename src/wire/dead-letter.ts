@@ -24,7 +24,7 @@ const reasonOrNull = v.pipe(
   v.description("What the last attempt came to; null: the headers do not tell"),
 );
 
-export const deadLetterSchema = component(
+const deadLetterSchema = component(
   "DeadLetter",
   v.strictObject({
     id: text("Stays while a replay replaces the entry"),

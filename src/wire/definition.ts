@@ -19,7 +19,7 @@ export const configViewSchema = component("Config", configSchema, {
 });
 
 /** As it is written, without secrets. */
-export const definitionSchema = component("SubscriptionDefinition", subscriptionSchema, {
+const definitionSchema = component("SubscriptionDefinition", subscriptionSchema, {
   id: "billing",
   application: "shop",
   configuration: {

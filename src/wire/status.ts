@@ -136,7 +136,7 @@ export const orphanPageSchema = namedPage("OrphanPage", orphanSchema);
 const perMinute = (description: string) =>
   v.pipe(v.array(count("In one minute")), v.length(MINUTES), v.description(description));
 
-export const activitySchema = component(
+const activitySchema = component(
   "Activity",
   v.strictObject({
     subscription: text("Its id"),
