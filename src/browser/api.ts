@@ -1,4 +1,4 @@
-// Calls of Relay's own API: an answer is a value, whatever it says.
+// Calls the API of Relay. The answer is a value, also when it is refused.
 
 export type Answer<T> =
   | { readonly kind: "ok"; readonly body: T }

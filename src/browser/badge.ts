@@ -1,4 +1,4 @@
-// The coloured words for a status: of a response, of a subscription, of a replay.
+// Coloured badges for a status: of a response, a subscription, a replay.
 
 import { h, setText } from "./dom.ts";
 

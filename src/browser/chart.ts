@@ -1,4 +1,4 @@
-// The last hour as sixty bars: what was delivered, and on top what failed.
+// Draws the last hour as sixty bars: delivered below, failed on top.
 
 import { svg } from "./dom.ts";
 import { formatCount } from "./format.ts";

@@ -1,4 +1,4 @@
-// The dead letters: a list that can be filtered, what is being replayed, and replay or purge of all that match.
+// The view of dead letters: a list with filters, the replays under way, and replay or purge of all that match.
 
 import type { DeadLetterPage, DeadLetterView, LetterFilterBody } from "#wire/dead-letter.ts";
 import type { Page } from "#wire/view.ts";

@@ -1,4 +1,4 @@
-// The deliveries: a list that can be filtered and followed, and one of them in all its detail.
+// The view of deliveries: a list with filters that can follow new ones, and the details of each.
 
 import type { DeliveryFilterQuery, DeliveryView } from "#wire/delivery.ts";
 import { withQuery } from "./api.ts";

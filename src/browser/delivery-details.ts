@@ -1,4 +1,4 @@
-// One delivery in a panel: request, response, attempts, and what was captured of headers and bodies.
+// Shows one delivery in a panel: request, response, attempts, and recorded headers and bodies.
 
 import type { AttemptView, CaptureView, DeliveryDetail } from "#wire/delivery.ts";
 import { call } from "./api.ts";

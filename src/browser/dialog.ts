@@ -1,5 +1,5 @@
-// What lies over the page for a while: a panel with details, a question. Escape, the cross, a click beside it and the
-// browser's Back close it.
+// What opens over the page: a panel with details, or a question. Escape, the cross, a click beside it and the Back
+// button of the browser close it.
 
 import { byId, h } from "./dom.ts";
 

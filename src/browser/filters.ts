@@ -1,4 +1,4 @@
-// Filters of a list: fields to fill in, chips that say what is filtered, and the address bar, which keeps it.
+// The filters of a list: input fields, a chip for each filter in use, and the address bar, which keeps them.
 
 import { fill, h } from "./dom.ts";
 import { formatTime } from "./format.ts";

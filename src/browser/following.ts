@@ -1,4 +1,4 @@
-// Follows a stream of server-sent events while a button is pressed; many at once are shown together.
+// Follows server-sent events while its button is pressed, and shows many at once together.
 
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";

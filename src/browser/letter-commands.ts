@@ -1,4 +1,4 @@
-// Replay and purge: counted first, asked about with that number, then done to no more than was counted.
+// Replays and purges dead letters: counts them, asks for confirmation, and does no more than was counted.
 
 import type { LetterFilterBody, PurgeBody, PurgeOutcomeView } from "#wire/dead-letter.ts";
 import type { ReplayBody, StartedReplayView } from "#wire/replay.ts";

@@ -1,4 +1,4 @@
-// One dead letter in a panel: why it is there, where it came from, the original message, and replay or purge of it alone.
+// Shows one dead letter in a panel: its cause, its origin, the message, and buttons to replay or purge it.
 
 import type { DeadLetterDetail, DeadLetterView } from "#wire/dead-letter.ts";
 import { call } from "./api.ts";

@@ -1,4 +1,4 @@
-// The logging: what each entrypoint records, and another setting for a while, which ends by itself.
+// The view of logging: what each entrypoint records, and an override for a while.
 
 import type { LoggingBody, LoggingView, SamplingView, SettingsView } from "#wire/logging.ts";
 import type { Page } from "#wire/view.ts";

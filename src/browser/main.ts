@@ -1,4 +1,4 @@
-// Starts the page: whoever must signs in, then the view that the address names is filled.
+// Starts the page: signs in if the relay asks for it, then fills the view of the address.
 
 import type { SessionView } from "#wire/session.ts";
 import type { Status } from "#wire/status.ts";

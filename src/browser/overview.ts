@@ -1,4 +1,4 @@
-// The overview: a row for each subscription, those in trouble first, brought up to date while somebody looks.
+// The overview: a row for each subscription, those in trouble first, refreshed while the page is visible.
 
 import type { ActivityView } from "#wire/status.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";

@@ -1,4 +1,4 @@
-// A long list as a table: a page at a time, never more rows than a browser likes, each found again by its id.
+// A table of a long list, loaded page by page, with a limit of rows.
 
 import type { Page } from "#wire/view.ts";
 import { type Answer, call, withQuery } from "./api.ts";

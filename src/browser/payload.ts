@@ -1,4 +1,4 @@
-// HeaderPairs and bodies as people read them: JSON laid out, everything as text, each with a button that copies it.
+// Shows headers and bodies as text, JSON indented, with buttons to copy them.
 
 import { parseJson } from "#lib/json.ts";
 import type { HeaderPairs } from "#wire/view.ts";

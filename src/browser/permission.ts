@@ -1,4 +1,4 @@
-// Whether who looks at the page may change something: what would is switched off otherwise, and says why.
+// Disables the buttons that write, with the reason, if the token may only read.
 
 import type { SessionView } from "#wire/session.ts";
 import { h } from "./dom.ts";

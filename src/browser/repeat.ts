@@ -1,4 +1,4 @@
-// Does something again and again while somebody looks at the page.
+// Repeats an action while the page is visible.
 
 interface Repeated {
   /** At once, besides; what began before does not count. */

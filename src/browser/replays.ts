@@ -1,4 +1,4 @@
-// Replays under way and those that ended lately, brought up to date while somebody looks; each can be paused and stopped.
+// Shows the replays that run or ended lately, with buttons to pause, resume and stop them.
 
 import type { ReplayView } from "#wire/replay.ts";
 import type { Page } from "#wire/view.ts";

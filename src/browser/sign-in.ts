@@ -1,4 +1,4 @@
-// Signing in: credentials once, for a cookie that no script can read; nothing else is shown before.
+// Signs in: sends credentials once, for a session cookie. Nothing else is shown before.
 
 import type { CredentialsBody, SessionView } from "#wire/session.ts";
 import { call } from "./api.ts";

@@ -1,4 +1,4 @@
-// What can be done to a subscription from the page: pause, resume, stop, start, and a test of its callback.
+// The buttons of a subscription: pause, resume, stop, start, and test of its callback.
 
 import type { ExchangeView, ResumeBody, SubscriptionView } from "#wire/subscription.ts";
 import { call } from "./api.ts";

@@ -1,4 +1,4 @@
-// One subscription in the overview: how it is, what it did in the last hour, and what can be done to it.
+// The row of a subscription in the overview: state, activity of the last hour, and buttons.
 
 import type { ActivityView } from "#wire/status.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";

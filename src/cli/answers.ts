@@ -1,4 +1,4 @@
-// Checks a relay's answer against the schema that the API has for it, and reads a list page by page.
+// Checks the answer of a relay against the schema of the API, and reads a list page by page.
 
 import * as v from "valibot";
 import { RelayError } from "#lib/errors.ts";

@@ -1,4 +1,4 @@
-// Asks a running relay, within a time and a size; what it answers is what the API documents.
+// The HTTP client for a running relay: sends a request, with limits for time and size, and returns the answer or the refusal.
 
 import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
 import { isObject, parseJson, readText } from "#lib/json.ts";
@@ -98,9 +98,9 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
 
 /** What Bun says of these is for those who program with it. */
 const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nobody listens",
+  ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection broke before the answer was complete",
-  ENOENT: "it is not there",
+  ENOENT: "not found",
   ENOTFOUND: "name not found",
   EPROTO: "it does not speak TLS",
   Malformed_HTTP_Response: "it does not speak HTTP",
@@ -156,7 +156,7 @@ function toAnswer(
 ): Answer {
   const value = status === 204 ? null : parseJson(text);
   if (ok && value !== undefined) return { kind: "done", value };
-  if (ok) throw new RelayError("unavailable", `What answers at ${addressOf(place)} is no relay`);
+  if (ok) throw new RelayError("unavailable", `The server at ${addressOf(place)} is not a relay`);
   return toRefusal(place, { status, value });
 }
 

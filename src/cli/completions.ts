@@ -1,4 +1,4 @@
-// What shells offer while somebody types a command.
+// Makes the shell completions for bash, zsh and fish.
 
 import type { Entry } from "./reference.ts";
 

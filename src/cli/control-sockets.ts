@@ -1,4 +1,4 @@
-// Where the control socket of a relay on this host may be: what its config says, and where a service has it.
+// Lists the paths where the control socket of a relay on this host may be: from its config, and of the service.
 
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";

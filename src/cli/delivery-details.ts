@@ -1,4 +1,4 @@
-// `relay logs show`: one delivery with its attempts, and what was recorded of its last exchange.
+// `relay logs show`: one delivery with its attempts, and the request and response that were recorded.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";

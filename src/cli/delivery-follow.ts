@@ -1,4 +1,4 @@
-// `relay logs --follow`: what is recorded as it comes, without a gap where the relay was away for a while.
+// `relay logs --follow`: prints deliveries as they are recorded, and reconnects without a gap.
 //
 //   open -> read events, each with an id -> the stream ends or breaks -> wait -> open after the last id
 

@@ -1,4 +1,4 @@
-// One delivery on one line: when, its id, what came of it, for whom, where to, and what it took.
+// Formats a delivery as one line: date, id, status, subscription, callback, duration, error.
 
 import { clean } from "#lib/printable.ts";
 import type { DeliveryView } from "#wire/delivery.ts";

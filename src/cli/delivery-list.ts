@@ -1,4 +1,4 @@
-// `relay logs` and `relay logs export`: deliveries as they were recorded, the newest last; with `--follow` as they come.
+// `relay logs` and `relay logs export`: prints recorded deliveries, newest last, or saves them.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson, toSafeLine } from "#lib/printable.ts";
@@ -47,8 +47,8 @@ export async function listDeliveries(call: RemoteCall): Promise<number> {
     io.stdout(toSafeJson(value));
     return 0;
   }
-  if (items.length === 0 && next === null) io.stdout("There are no such deliveries.\n");
-  if (next !== null) io.stdout(`${paint(screen, "dim", `Those before with --cursor ${clean(next)}`)}\n`);
+  if (items.length === 0 && next === null) io.stdout("No deliveries match.\n");
+  if (next !== null) io.stdout(`${paint(screen, "dim", `Older ones with --cursor ${clean(next)}`)}\n`);
   for (const item of items.toReversed()) io.stdout(formatDelivery(item, screen));
   return 0;
 }

@@ -1,4 +1,4 @@
-// `relay demo`: a nats-server, a receiver and a relay of its own, and what happens between them, line by line.
+// `relay demo`: starts a nats-server, a receiver and a relay, and prints what happens, line by line.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

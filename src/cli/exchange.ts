@@ -1,4 +1,4 @@
-// A request to a callback and what came of it, line by line, as `curl -v` shows it.
+// Formats a request and its response line by line, as `curl -v` does.
 
 import { parseJson } from "#lib/json.ts";
 import { clean, cleanLines } from "#lib/printable.ts";

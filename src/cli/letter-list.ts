@@ -1,4 +1,4 @@
-// `relay dlq list` and `relay dlq counts`: what is in the dead-letter streams.
+// `relay dlq list` and `relay dlq counts`: prints the dead letters, and how many there are.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
@@ -95,7 +95,7 @@ function writeLines({ items, next, continuesAt }: DeadLetterPage, place: Place):
   const { before, isLast, screen, nowMs } = place;
   const table = items.length === 0 ? "" : formatLetters(items, { screen, nowMs });
   if (!isLast) return table;
-  if (next === null) return before + items.length === 0 ? "There are no such dead letters.\n" : table;
+  if (next === null) return before + items.length === 0 ? "No dead letters match.\n" : table;
   const reached = continuesAt === null ? "" : `Looked back to ${clean(continuesAt)} so far. `;
   const hint = `${reached}More with --all, or from here with --cursor ${clean(next)}`;
   return `${table}${paint(screen, "dim", hint)}\n`;

@@ -1,4 +1,4 @@
-// `relay dlq purge`: says what would go, asks, and takes out only that.
+// `relay dlq purge`: counts the dead letters that match, asks for confirmation, and deletes no more than it counted.
 
 import { RelayError } from "#lib/errors.ts";
 import { toSafeJson } from "#lib/printable.ts";
@@ -49,14 +49,18 @@ export async function purgeLetters({ client, args, flags, io, nowMs, confirm }: 
     io.stdout(isJson ? toSafeJson({ matched: found.matched, purged }) : text);
   const hasAll = choice.kind === "filter" || found.matched >= choice.ids.length;
   if (flags["dryRun"] === true || found.matched === 0) {
-    write(0, flags["dryRun"] === true ? `${nameOf(found.matched)} would go\n` : "There is none to purge\n");
+    write(
+      0,
+      flags["dryRun"] === true ? `${nameOf(found.matched)} would be purged\n` : "No dead letters to purge\n",
+    );
     return hasAll ? 0 : 1;
   }
   if (flags["yes"] !== true) {
     const what = nameOf(found.matched);
-    if (confirm === null) throw new RelayError("usage", `Nobody can be asked here: --yes purges ${what}`);
+    if (confirm === null)
+      throw new RelayError("usage", `No terminal to ask for confirmation; use --yes to purge ${what}`);
     if (!(await confirm(`Purge ${what} for good? [y/N] `))) {
-      io.stdout("Nothing is purged\n");
+      io.stdout("Nothing was purged\n");
       return 1;
     }
   }

@@ -1,4 +1,4 @@
-// `relay dlq replay`: starts a replay in the relay, and follows it until it ends; whoever goes away leaves it running.
+// `relay dlq replay`: starts a replay in the relay and shows its progress. Ctrl-C leaves it running.
 
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
@@ -16,11 +16,11 @@ const CLEAR_LINE = "\r\u001b[K";
 const SUBSCRIPTION_ID = /^[\w-]{1,128}$/u;
 
 export const REPLAY_OPTIONS: readonly RemoteOption[] = [
-  { flags: "--target <id>", description: "the subscription that gets them, instead of their own" },
+  { flags: "--target <id>", description: "send all of them to this subscription, instead of their own" },
   { flags: "--rate <number>", description: "letters per second at most" },
   { flags: "--concurrency <number>", description: "letters at once, at most as many as it has connections" },
   { flags: "--max <number>", description: "letters in all at most" },
-  { flags: "--force", description: "also those that an AT_MOST_ONCE callback may have got already" },
+  { flags: "--force", description: "also letters that an AT_MOST_ONCE callback may have received already" },
   { flags: "--dry-run", description: "count only" },
   { flags: "--detach", description: "do not wait for the end" },
 ];
@@ -38,7 +38,7 @@ export async function replayLetters(call: RemoteCall): Promise<number> {
   const isDetached = flags["detach"] === true;
   const total = isWatched && !isDryRun && !isDetached ? (await findLetters(client, choice)).matched : 0;
   const body = toRequest(flags, choice);
-  if (!isDryRun) io.stderr("Replayed messages come out of order with live ones.\n");
+  if (!isDryRun) io.stderr("Replayed messages arrive out of order with live ones.\n");
   const answer = await client.ask("POST", "api/replays", { body });
   const started = parseAnswer(startedReplaySchema, expectDone(answer, "replay"));
   for (const warning of started.warnings.slice(isDryRun ? 0 : 1)) io.stderr(`${clean(warning)}.\n`);

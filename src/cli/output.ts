@@ -36,7 +36,7 @@ export function toExitCode(code: ErrorCode): number {
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EISDIR: "it is a directory",
-  ENOENT: "its directory is not there",
+  ENOENT: "its directory does not exist",
   ENOSPC: "no space is left",
   ENOTDIR: "its directory is a file",
   EROFS: "the file system is read-only",

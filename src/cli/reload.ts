@@ -1,4 +1,4 @@
-// `relay reload`: the running relay reads its config again, and says what changed or why it did not take it.
+// `relay reload`: makes the running relay read its config again, and prints what changed or why it was refused.
 
 import { clean, toSafeJson } from "#lib/printable.ts";
 import { reloadSchema } from "#wire/status.ts";
@@ -13,8 +13,8 @@ export const RELOAD_COMMAND: RemoteCommand = {
   options: [JSON_OPTION],
   examples: ["relay reload", "relay reload --config /etc/relay/relay.config.json"],
   note: [
-    "Exit code: 0 if the config runs now, 1 if it was refused, with the faults as relay check says them:",
-    "the config before goes on then. What has to drain is waited for.",
+    "It waits until subscriptions that change have drained. Exit code: 0 if the new config runs, 1 if it was",
+    "refused: it prints the faults as relay check does, and the running config stays active.",
   ].join("\n"),
   check: () => undefined,
   run: reload,
@@ -28,7 +28,7 @@ async function reload({ client, flags, io, nowMs }: RemoteCall): Promise<number>
   const answer = await client.ask("POST", "api/reload", { limitMs: PATIENT_MS });
   if (answer.kind === "refused" && answer.status === REFUSED) {
     if (flags["json"] === true) io.stdout(toSafeJson({ kind: "refused", report: answer.reason }));
-    else io.stderr(`${answer.reason}\nThe config before goes on.\n`);
+    else io.stderr(`${answer.reason}\nThe running config stays active.\n`);
     return 1;
   }
   const value = expectDone(answer, "reload the config");

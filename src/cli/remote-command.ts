@@ -1,4 +1,4 @@
-// A command about a running relay: how it is called, what its help says, and what it does.
+// The type of a command that asks a running relay: its usage, its help, its action; and its flags, parsed.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
@@ -45,7 +45,7 @@ export interface RemoteCommand {
   readonly run: (call: RemoteCall) => Promise<number>;
 }
 
-export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the API's JSON" };
+export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the JSON of the API" };
 
 /** What stands after its options. */
 export function toHelp({ note, examples }: RemoteCommand): string {

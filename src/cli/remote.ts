@@ -1,4 +1,4 @@
-// Runs a command about a running relay: finds the relay, and gives the command its hands and eyes.
+// Runs a command that asks a running relay: finds the relay, and gives it a client, input and a terminal.
 
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";

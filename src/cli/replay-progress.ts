@@ -1,4 +1,4 @@
-// How far a replay is, for people: a bar while it runs, a sentence when it has ended.
+// Formats the progress of a replay: a bar while it runs, a sentence at its end.
 
 import { clean } from "#lib/printable.ts";
 import type { ReplayView } from "#wire/replay.ts";

@@ -1,4 +1,4 @@
-// `relay dlq replays`: the replays of dead letters that run or ran, and how they are commanded.
+// `relay dlq replays`: lists, shows, pauses, resumes and stops replays of dead letters.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
@@ -12,15 +12,15 @@ import { type Column, formatTable } from "./table.ts";
 import { type Screen, type Style } from "./terminal.ts";
 
 const VERBS = {
-  pause: "let one rest",
-  resume: "let one go on",
-  stop: "end one; what it has not replayed stays",
+  pause: "pause a replay",
+  resume: "resume a replay",
+  stop: "stop a replay; letters that it has not delivered stay",
 } as const;
 
 export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
   {
     usage: "list",
-    description: "list the replays that run, and those that ended lately",
+    description: "list the replays that run or ended lately",
     options: [JSON_OPTION],
     examples: ["relay dlq replays list"],
     note: null,
@@ -29,7 +29,7 @@ export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "show <id>",
-    description: "show how far one is",
+    description: "show the progress of a replay",
     options: [JSON_OPTION],
     examples: ["relay dlq replays show 3f2a91c0"],
     note: null,

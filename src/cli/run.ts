@@ -1,4 +1,4 @@
-// `relay run`: the relay itself, until it is told to stop.
+// `relay run`: runs the relay until a signal stops it.
 
 import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";

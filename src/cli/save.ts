@@ -1,4 +1,4 @@
-// Puts what a relay sends where the operator wants it: into a file, whole or not at all, or on standard output.
+// Saves a download to a file, whole or not at all, or writes it to standard output.
 
 import { open, rename, rm, stat } from "node:fs/promises";
 import { RelayError } from "#lib/errors.ts";

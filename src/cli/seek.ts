@@ -1,4 +1,4 @@
-// Where a subscription is to go on: the options of `relay subscriptions seek`.
+// Parses the options of `relay subscriptions seek` to a position in the stream.
 
 import { RelayError } from "#lib/errors.ts";
 import type { SeekBody } from "#wire/subscription.ts";

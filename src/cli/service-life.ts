@@ -1,4 +1,4 @@
-// What systemd is told of the relay's life: that it is ready, reloads, stops; how it is, in one line; and, while it gets on, that it does.
+// Tells systemd about the relay: ready, reloading, stopping, a status line, and the watchdog.
 //
 //   start ---NATS connected, or waited for---> READY ---SIGTERM---> STOPPING
 //                                              |   ^

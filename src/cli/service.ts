@@ -1,4 +1,4 @@
-// `relay service`: prints the systemd unit, and makes this host run it, or not any more.
+// `relay service`: prints, installs or uninstalls the systemd service.
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";

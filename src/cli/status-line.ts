@@ -1,4 +1,4 @@
-// How the relay is, in the one line that `systemctl status` has for it.
+// Formats the state of the relay as the one line that `systemctl status` shows.
 
 import { clean } from "#lib/printable.ts";
 import type { Readiness } from "#runtime/runtime.ts";

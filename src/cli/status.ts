@@ -1,4 +1,4 @@
-// `relay status`: whether the relay is ready, why not, and what its subscriptions do.
+// `relay status`: prints whether the relay is ready, why not, and the states of its subscriptions.
 
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import { type Status, statusSchema } from "#wire/status.ts";
@@ -11,7 +11,7 @@ import { formatOrphans, formatSubscriptions, listOrphans, listSubscriptions } fr
 
 export const STATUS_COMMAND: RemoteCommand = {
   usage: "status",
-  description: "show how the running relay is",
+  description: "show the status of the running relay",
   options: [JSON_OPTION],
   examples: ["relay status", "relay status --json", "relay status --url https://edge-7.example:8443"],
   note: "Exit code: 0 if it is ready, 1 if it is not, or if no relay is running.",

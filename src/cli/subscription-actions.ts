@@ -62,7 +62,7 @@ export async function commandEither(
 
 function showNotStored(notStored: string | null, io: RemoteCall["io"]): void {
   if (notStored !== null)
-    io.stdout(`${clean(`Not stored yet, it counts on this relay only: ${notStored}`)}\n`);
+    io.stdout(`${clean(`Not stored yet, in effect on this relay only: ${notStored}`)}\n`);
 }
 
 export async function commandSubscription(
@@ -106,15 +106,15 @@ export async function deleteSubscription(call: RemoteCall): Promise<number> {
   if (origin === "file") {
     throw new RelayError(
       "unavailable",
-      `Cannot delete ${clean(id)}: it stands in the config file, and is deleted there`,
+      `Cannot delete ${clean(id)}: it is defined in the config file: delete it there`,
     );
   }
   if (flags["yes"] !== true) {
     if (confirm === null)
-      throw new RelayError("usage", `Nobody can be asked here: --yes deletes ${idOf(call)}`);
+      throw new RelayError("usage", `No terminal to ask for confirmation; use --yes to delete ${idOf(call)}`);
     const question = `Delete ${clean(id)} and its consumer ${clean(source.consumer)}? [y/N] `;
     if (!(await confirm(question))) {
-      io.stdout("Nothing is deleted\n");
+      io.stdout("Nothing was deleted\n");
       return 1;
     }
   }

@@ -1,4 +1,4 @@
-// One subscription at length.
+// `relay subscriptions show`: formats one subscription with all its facts.
 
 import { clean, toSafeJson } from "#lib/printable.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";

@@ -1,4 +1,4 @@
-// The subscriptions and the orphans of a relay, listed and shown as tables.
+// Lists the subscriptions and the orphans of a relay, and formats them as tables.
 
 import { type Orphan, orphanSchema } from "#wire/status.ts";
 import { type SubscriptionView, subscriptionViewSchema } from "#wire/subscription.ts";

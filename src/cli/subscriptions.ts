@@ -15,7 +15,7 @@ import {
 const NOTHING = (): void => undefined;
 const APPLICATION: RemoteOption = {
   flags: "--application <name>",
-  description: "instead of one, all of this application, those that it makes meanwhile included",
+  description: "all subscriptions of this application, future ones included, instead of one",
 };
 
 export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
@@ -25,15 +25,15 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     options: [JSON_OPTION],
     examples: ["relay subscriptions list", "relay subscriptions list --json"],
     note: [
-      "Orphans are consumers on the server that no subscription of this relay has, and nobody pulls from.",
-      "One that another relay holds back, paused for example, is among them: look before you delete one.",
+      "Orphans are consumers that belong to no subscription of this relay and that nobody pulls from.",
+      "A consumer that another relay has paused is among them: check before you delete one.",
     ].join("\n"),
     check: NOTHING,
     run: showList,
   },
   {
     usage: "show <id>",
-    description: "show one at length, with its definition",
+    description: "show one subscription with its definition",
     options: [JSON_OPTION],
     examples: ["relay subscriptions show billing"],
     note: null,
@@ -42,7 +42,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "pause [id]",
-    description: "stop pushing, for operators; nothing is lost",
+    description: "pause a subscription, as its operator; no message is lost",
     options: [APPLICATION, JSON_OPTION],
     examples: ["relay subscriptions pause billing", "relay subscriptions pause --application shop"],
     note: null,
@@ -51,7 +51,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "resume [id]",
-    description: "go on after a pause or a failure",
+    description: "resume after a pause or a failure",
     options: [
       {
         flags: "--skip",
@@ -71,7 +71,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "stop <id>",
-    description: "stop consuming, for consumers",
+    description: "stop a subscription, as its consumer",
     options: [JSON_OPTION],
     examples: ["relay subscriptions stop billing"],
     note: null,
@@ -80,7 +80,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "start <id>",
-    description: "go on after a stop or a failure",
+    description: "start again after a stop or a failure",
     options: [JSON_OPTION],
     examples: ["relay subscriptions start billing"],
     note: null,
@@ -89,9 +89,9 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "test <id>",
-    description: "send a sample to the callback, and show the exchange",
+    description: "send a test message to the callback, and show request and response",
     options: [
-      { flags: "--body <file>", description: "what to send instead of a sample, - for standard input" },
+      { flags: "--body <file>", description: "send the content of this file; - for standard input" },
       JSON_OPTION,
     ],
     examples: [
@@ -99,7 +99,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
       "echo '{\"order\":1}' | relay subscriptions test billing --body -",
     ],
     note: [
-      "It carries all that a delivery does, and the header X-Relay-Test. The stream is not touched.",
+      "The request is that of a delivery, with the header X-Relay-Test added. The stream is not touched.",
       "Exit code: 0 if the callback accepted it, 1 if it did not.",
     ].join("\n"),
     check: NOTHING,
@@ -107,16 +107,17 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "seek <id>",
-    description: "move it to another place of the stream",
+    description: "move to another position in the stream",
     options: [
       {
         flags: "--to <where>",
-        description: "all (the first message there is), new (what comes from now on) or last",
+        description:
+          "all (from the first message), new (messages from now on) or last (from the last message)",
       },
-      { flags: "--sequence <number>", description: "this message of the stream" },
+      { flags: "--sequence <number>", description: "from this message of the stream" },
       {
         flags: "--time <time>",
-        description: "the first message stored then or later, such as 2026-11-21T08:00:00Z",
+        description: "from the first message stored at this time or later, such as 2026-11-21T08:00:00Z",
       },
       JSON_OPTION,
     ],
@@ -131,10 +132,10 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "delete <id>",
-    description: "delete one that was made by API, with its consumer",
-    options: [{ flags: "--yes", description: "do not ask" }],
+    description: "delete a subscription that was made by API, with its consumer",
+    options: [{ flags: "--yes", description: "do not ask for confirmation" }],
     examples: ["relay subscriptions delete billing", "relay subscriptions delete billing --yes"],
-    note: "Those of the config file are deleted there. Without a terminal it needs --yes.",
+    note: "Delete subscriptions of the config file in the file. Without a terminal it needs --yes.",
     check: NOTHING,
     run: deleteSubscription,
   },

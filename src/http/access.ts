@@ -1,4 +1,4 @@
-// PURE. Who may do what: from an identity and a place to what of it may be seen.
+// PURE. Decides who may do what, from the identity of the caller and the area of the route.
 
 export type Identity =
   /** May do everything. */

@@ -1,4 +1,4 @@
-// What the last hour was like for each subscription, minute by minute: `/api/activity`, from which the page draws its charts.
+// Counts attempts for each subscription and minute of the last hour: `/api/activity`, for the charts of the page.
 
 import { Hono } from "hono";
 import type { Observer } from "#pipeline/observer.ts";

@@ -1,4 +1,4 @@
-// `/api/applications`: paused and resumed as a whole, with all subscriptions that they have and those that they make meanwhile.
+// `/api/applications`: lists applications, and pauses or resumes all subscriptions of one, future ones included.
 
 import { type Context, Hono } from "hono";
 import * as v from "valibot";

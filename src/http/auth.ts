@@ -1,4 +1,4 @@
-// Credentials to an identity, by what `server.auth` says; what is refused is a problem, never an error.
+// Checks credentials by `server.auth`: an identity, or a problem. It never throws for wrong credentials.
 
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ServerAuth } from "#config/resolve-server.ts";

@@ -3,7 +3,7 @@
 import type { ServerContext } from "./caller.ts";
 import type { Problem } from "./problem.ts";
 
-export const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
+export const NOT_JSON: Problem = { status: 400, detail: "The body is not JSON" };
 
 interface BodyLimits {
   readonly maxBytes: number;

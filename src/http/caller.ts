@@ -1,4 +1,4 @@
-// Where a request came in: what listeners tell the routes, and what the gate tells them.
+// The environment of a request: what the listener tells the routes, and what the gate adds.
 
 import type { Context } from "hono";
 import type { Access } from "./access.ts";

@@ -1,4 +1,4 @@
-// An entry of a dead-letter stream as the API shows it, and what it says of many of them.
+// Converts dead letters and their counts to the views of the API.
 
 import { type Entry } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";

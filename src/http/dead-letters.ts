@@ -1,4 +1,4 @@
-// `/api/dead-letters`: what callbacks did not take: listed, counted, shown, fetched, purged.
+// `/api/dead-letters`: lists, counts, shows, downloads and purges dead letters.
 
 import { Hono } from "hono";
 import * as v from "valibot";

@@ -1,4 +1,4 @@
-// `/api/deliveries`: what the delivery log holds: listed, shown, exported, followed.
+// `/api/deliveries`: lists, shows, exports and streams the records of the delivery log.
 
 import { type Context, Hono } from "hono";
 import * as v from "valibot";

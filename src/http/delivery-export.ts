@@ -1,4 +1,4 @@
-// Records as a file: JSON lines with all there is, or CSV of the facts, made while it is read.
+// Exports delivery records as JSON lines with all fields, or as CSV without headers and bodies, streamed as the client reads.
 
 import { setImmediate } from "node:timers/promises";
 import type { RecordFilter } from "#delivery/record.ts";

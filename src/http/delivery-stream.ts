@@ -1,4 +1,4 @@
-// Records as they are written: server-sent events, whose ids are those of the records.
+// Streams delivery records as server-sent events. The id of an event is that of its record.
 //
 //   records after `last` -> sent -> waiting for newer ones -> sent ...
 //                                            \-> now and then a sign of life

@@ -1,4 +1,4 @@
-// A record of the delivery log as the API shows it: it was masked when it was made.
+// Converts a record of the delivery log to its view. The record was masked when it was made.
 
 import type { Capture } from "#delivery/record.ts";
 import { readText } from "#delivery/record-mask.ts";

@@ -1,4 +1,4 @@
-// One request to a callback and what came of it, as the API shows it: secrets masked, bodies as text.
+// Converts the exchange of a test to its view: secrets masked, bodies as text.
 
 import type { Exchange } from "#callback/client.ts";
 import type { Mask } from "#lib/mask.ts";

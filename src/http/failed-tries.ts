@@ -1,4 +1,4 @@
-// Slows down whoever guesses: each address has a few wrong tries, and regains one each second. Who is right is never held up.
+// Limits wrong credentials by address: a few at once, then one a second. Right credentials are never delayed.
 
 import { isIPv6 } from "node:net";
 import { sleep } from "#lib/sleep.ts";

@@ -1,4 +1,4 @@
-// What stands in front of every route: browsers' rules, credentials, and the size of a body.
+// Checks every request before its route: Host and Origin, credentials, number in flight, size of the body.
 
 import type { MiddlewareHandler } from "hono";
 import type { ServerContext, ServerEnv } from "./caller.ts";

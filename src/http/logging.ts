@@ -1,4 +1,4 @@
-// `/api/logging`: what is recorded of each entrypoint, and how that is changed for a while without an edit of the file.
+// `/api/logging`: shows what is recorded of each entrypoint, and overrides it for a while.
 
 import { Hono } from "hono";
 import * as v from "valibot";

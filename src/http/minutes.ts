@@ -1,4 +1,4 @@
-// Counts of each minute of the last hour: two rings that turn with the clock, whether or not something happens.
+// Counts deliveries and failures in each minute of the last hour, in two ring buffers.
 
 import { MINUTES } from "#wire/status.ts";
 

@@ -1,4 +1,4 @@
-// `/openapi.json`: the API for people and programs, in OpenAPI 3.1, made from the operations beside the routes.
+// `/openapi.json`: the document of the API in OpenAPI 3.1, made from the operations beside the routes.
 
 import type { GenericSchema } from "valibot";
 import { toComponents, toInlineComponent } from "#config/json-schema.ts";

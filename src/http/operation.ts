@@ -1,4 +1,4 @@
-// Describes a route beside its handler: the operation that the API's document, `/openapi.json`, has for it.
+// Describes a route beside its handler: its operation in the document of the API, `/openapi.json`.
 //
 // To add a route: mount it with `describe({ … })` before its handler. The schemas of its answers and its body stand in
 // wire/, each named by `component`. Nothing else is to be touched; test/http/openapi.test.ts fails for a route without.

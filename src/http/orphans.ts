@@ -1,4 +1,4 @@
-// `/api/orphans`: consumers named like those of subscriptions, on the streams in use, that nobody has or pulls from.
+// `/api/orphans`: lists consumers that belong to no subscription of this relay and that nobody pulls from.
 
 import { Hono } from "hono";
 import { PAGE_PARAMETERS } from "#wire/query.ts";

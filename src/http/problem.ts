@@ -1,4 +1,4 @@
-// Error answers: problem details of RFC 9457, without a stack and without a secret.
+// Makes error responses: problem details of RFC 9457, without stack traces and secrets.
 
 import { HTTPException } from "hono/http-exception";
 import * as v from "valibot";

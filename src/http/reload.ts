@@ -1,4 +1,4 @@
-// `POST /api/reload`: the config file is read again, and taken whole or not at all.
+// `POST /api/reload`: reads the config file again, and takes it whole or not at all.
 
 import { Hono } from "hono";
 import { type Reloaded, reloadSchema } from "#wire/status.ts";

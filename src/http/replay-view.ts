@@ -1,4 +1,4 @@
-// A replay of dead letters as the API takes and shows it.
+// Converts the body that starts a replay to a request, and the record of a replay to its view.
 
 import type * as v from "valibot";
 import type { ReplayFilter, ReplayRecord, ReplayRequest } from "#delivery/replay.ts";

@@ -1,4 +1,4 @@
-// `/api/replays`: dead letters that are given to callbacks again, by a relay of the cluster: asked for, watched, paused, stopped.
+// `/api/replays`: starts, lists, pauses, resumes and stops replays of dead letters.
 
 import { Hono } from "hono";
 import * as v from "valibot";

@@ -1,4 +1,4 @@
-// The routes that people and scripts see, behind the gate.
+// Mounts all routes of the HTTP server behind the gate.
 
 import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";

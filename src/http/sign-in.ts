@@ -1,4 +1,4 @@
-// Signing in and out: credentials once, then a cookie that stands for them.
+// `/api/session`: signs in with credentials, sets a session cookie, and signs out.
 
 import { type Context, Hono } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";

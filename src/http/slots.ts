@@ -1,4 +1,4 @@
-// What may be under way at once, of one tenant and in all: requests, tests of callbacks, answers that last.
+// Limits what runs at once, per tenant and in total: requests, tests of callbacks, streams.
 
 export interface Slots {
   readonly ofTenant: number;

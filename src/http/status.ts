@@ -1,4 +1,4 @@
-// `/livez`, `/readyz`, `/metrics`, `/api/status` and `/api/config`: how the relay is, for probes, Prometheus and people.
+// `/livez`, `/readyz`, `/metrics`, `/api/status` and `/api/config`: the state of the relay, for probes, Prometheus and people.
 
 import { type Context, Hono } from "hono";
 import { toBriefReadiness, toCountedReadiness } from "#runtime/brief-readiness.ts";

@@ -1,4 +1,4 @@
-// The bodies of commands on a subscription.
+// Converts the body of a seek to a position in the stream, and checks it against the end of the stream.
 
 import type * as v from "valibot";
 import type { BodyFault } from "#config/parse-subscription.ts";

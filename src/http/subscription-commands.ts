@@ -1,4 +1,4 @@
-// What is done to a subscription besides writing it: pause, resume, stop, start, seek, test.
+// Commands on a subscription: pause, resume, stop, start, seek, test.
 
 import type { Hono } from "hono";
 import * as v from "valibot";

@@ -1,4 +1,4 @@
-// Which subscriptions a request reaches: by where its route is mounted, and by whose it may see.
+// Limits a request to the subscriptions that it may see: by the entrypoint of its route and the application of its caller.
 
 import type { Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";

@@ -1,4 +1,4 @@
-// A subscription as the API shows it.
+// Converts a subscription and its state to the view of the API.
 
 import type { SubscriptionStatus } from "#delivery/status.ts";
 import { durableName, type Subscription } from "#delivery/subscription.ts";

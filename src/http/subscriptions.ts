@@ -1,4 +1,4 @@
-// `/subscriptions`, below `/api` and, limited to one entrypoint, below its context path: read, made, replaced, deleted.
+// `/subscriptions`, below `/api` and below the context path of each entrypoint: lists, creates, replaces and deletes subscriptions.
 
 import { Hono } from "hono";
 import {
@@ -162,7 +162,7 @@ function toProblem(outcome: Exclude<WriteOutcome, { kind: "written" }>, context:
     case "forbidden":
       return { status: 403, detail: `It cannot be written so: ${outcome.reason}` };
     case "read-only":
-      return { status: 409, detail: "It stands in the config file, and is changed there" };
+      return { status: 409, detail: "It is defined in the config file: change it there" };
     case "missing":
       return NOT_FOUND;
     case "taken":

@@ -1,4 +1,4 @@
-// The keys that tokens are checked with. The type of a key fixes the algorithms that it may be used with.
+// Loads the keys that verify tokens, from a file or a JWKS URL. The type of a key fixes the algorithms that it is used with.
 
 import {
   createLocalJWKSet,

@@ -21,35 +21,35 @@ export const PAYLOAD_ENCODINGS = ["text", "hex", "base64"] as const;
 
 const reasonOrNull = v.pipe(
   v.nullable(v.picklist(LETTER_REASONS)),
-  v.description("What the last attempt came to; null: the headers do not tell"),
+  v.description("Outcome of the last attempt; null: not known"),
 );
 
 const deadLetterSchema = component(
   "DeadLetter",
   v.strictObject({
-    id: text("Stays while a replay replaces the entry"),
+    id: text("Id of the entry; a replay that fails again keeps it"),
     date: date("When it was dead-lettered"),
     isForeign: v.pipe(
       v.boolean(),
-      v.description("It does not prove that Relay wrote it: all but its place is null"),
+      v.description("True: nothing proves that Relay wrote it, so that most of its fields are null"),
     ),
-    subscription: textOrNull("It was meant for this one"),
-    entrypoint: textOrNull("Of the subscription"),
-    application: textOrNull("Of the subscription"),
+    subscription: textOrNull("Id of the subscription that it was meant for"),
+    entrypoint: textOrNull("Entrypoint of the subscription"),
+    application: textOrNull("Application of the subscription"),
     reason: reasonOrNull,
-    status: countOrNull("Of the last response; 0: there was none"),
-    error: textOrNull("Of the last attempt"),
-    attempts: countOrNull("Calls that were made"),
-    replays: count("Replays that failed"),
+    status: countOrNull("Status of the last response; 0: there was none"),
+    error: textOrNull("Error of the last attempt"),
+    attempts: countOrNull("Number of attempts"),
+    replays: count("Number of failed replays"),
     isExhausted: v.pipe(
       v.boolean(),
-      v.description("It was replayed as often as the schedule of its subscription allows, and stays"),
+      v.description("True: it was replayed as often as the schedule of its subscription allows"),
     ),
-    stream: textOrNull("Where the message came from"),
-    sequence: countOrNull("Of the message in that stream"),
-    subject: textOrNull("Of the message; of a foreign entry, its own"),
-    endpoint: text("Where it lies"),
-    size: count("Of the body, in bytes"),
+    stream: textOrNull("Stream of the message"),
+    sequence: countOrNull("Sequence of the message in that stream"),
+    subject: textOrNull("Subject of the message; of a foreign entry, its own subject"),
+    endpoint: text("Endpoint whose dead-letter stream holds it"),
+    size: count("Size of the payload in bytes"),
   }),
   {
     id: "billing.ORDERS.4711-3g5kz0q1v7p9",
@@ -78,7 +78,7 @@ export const deadLetterPageSchema = component(
   "DeadLetterPage",
   v.strictObject({
     ...pageSchema(deadLetterSchema).entries,
-    continuesAt: dateOrNull("How far back this page looked, where it is cut for its time; null: it is not"),
+    continuesAt: dateOrNull("How far back this page looked, if it ended early; null: it is complete"),
     faults,
   }),
   {
@@ -93,16 +93,19 @@ export const deadLetterCountsSchema = component(
   "DeadLetterCounts",
   v.strictObject({
     at: date("When they were counted"),
-    letters: count("Letters"),
-    foreign: count("Entries that do not prove that Relay wrote them"),
+    letters: count("Number of dead letters"),
+    foreign: count("Entries that Relay did not provably write"),
     byReason: v.strictObject({
-      rejected: count("Any status below 500 but 2xx"),
+      rejected: count("Any status below 500 except 2xx"),
       "server-error": count("Status 500 and above"),
       exception: count("No response"),
-      unknown: count("The headers do not tell"),
+      unknown: count("Not known from the headers"),
     }),
-    bySubscription: v.pipe(v.record(v.string(), v.number()), v.description("Of at most 1000 subscriptions")),
-    isComplete: v.pipe(v.boolean(), v.description("False: only the newest were counted")),
+    bySubscription: v.pipe(
+      v.record(v.string(), v.number()),
+      v.description("Number by subscription, of 1000 subscriptions at most"),
+    ),
+    isComplete: v.pipe(v.boolean(), v.description("False: only the newest letters were counted")),
     faults,
   }),
   {
@@ -123,15 +126,15 @@ export const deadLetterDetailSchema = component(
     headers: v.pipe(
       headerPairs,
       v.description(
-        "Name and value of each, in order: the original ones and those of Relay; secrets of its subscription masked",
+        "Name and value of each, in order: the original ones and those of Relay. Secrets of the subscription are masked",
       ),
     ),
     payload: v.strictObject({
       encoding: v.picklist(PAYLOAD_ENCODINGS),
       content: text(
-        "Of the body; as text secrets of its subscription are masked, and bytes that are no UTF-8 replaced",
+        "The payload. As text, secrets of the subscription are masked and bytes that are not UTF-8 replaced",
       ),
-      isCut: v.pipe(v.boolean(), v.description("There is more of it")),
+      isCut: v.pipe(v.boolean(), v.description("True: the payload is longer")),
     }),
   }),
   {
@@ -144,10 +147,10 @@ export const deadLetterDetailSchema = component(
 export const purgeOutcomeSchema = component(
   "PurgeOutcome",
   v.strictObject({
-    matched: count("Entries that were meant"),
-    purged: count("Of these, entries that are gone now"),
-    start: text("`cursor` of a purge that sees nothing newer than this dry run did"),
-    next: textOrNull("`cursor` of the call that goes on; null: this one came to the end"),
+    matched: count("Entries that matched"),
+    purged: count("Entries that were deleted"),
+    start: text("`cursor` for a purge that leaves letters newer than this dry run"),
+    next: textOrNull("`cursor` of the next call; null: there is nothing left to do"),
   }),
   {
     matched: 211,
@@ -174,11 +177,11 @@ const FILTERS = {
   subscription: v.optional(formed("Id of the subscription", some)),
   entrypoint: v.optional(formed("Id of the entrypoint", some)),
   application: v.optional(formed("`application` of the subscription", some)),
-  reason: v.optional(choice("What the last attempt came to", LETTER_REASONS)),
+  reason: v.optional(choice("Outcome of the last attempt", LETTER_REASONS)),
   status: statusFilterSchema,
-  from: v.optional(moment("Dead-lettered then or later, RFC 3339")),
-  to: v.optional(moment("Dead-lettered before, RFC 3339")),
-  error: v.optional(formed("A part of the error's text, in any case", some)),
+  from: v.optional(moment("Dead-lettered at this time or later, RFC 3339")),
+  to: v.optional(moment("Dead-lettered before this time, RFC 3339")),
+  error: v.optional(formed("Part of the text of the error, ignoring case", some)),
 };
 
 export const letterFilterSchema = object(FILTERS);
@@ -189,7 +192,7 @@ export const letterQuerySchema = object({
   cursor: v.optional(formed("The `next` of the page before", word)),
 });
 
-const dryRun = v.optional(flag("True: it is only said what would be purged"), false);
+const dryRun = v.optional(flag("True: count only"), false);
 
 /** Named entries, or letters that a dry run has counted. */
 export const purgeSchema = component(
@@ -197,8 +200,8 @@ export const purgeSchema = component(
   v.union(
     [
       object({
-        ids: list(formed("Of a list", { pattern: /^\S{1,1024}$/u, allowed: "an id" }), {
-          description: "Of entries, letters or not",
+        ids: list(formed("Id of an entry", { pattern: /^\S{1,1024}$/u, allowed: "an id" }), {
+          description: "Ids of entries, of foreign ones too",
           min: 1,
           max: MAX_IDS,
         }),
@@ -207,12 +210,12 @@ export const purgeSchema = component(
       object({
         filter: letterFilterSchema,
         dryRun: v.literal(true),
-        cursor: v.optional(formed("`next` of the dry run before, where that did not get to the end", word)),
+        cursor: v.optional(formed("`next` of the dry run before, if that was not null", word)),
       }),
       object({
         filter: letterFilterSchema,
-        cursor: formed("`start` of the first dry run, later `next` of the purge before", word),
-        confirm: integer("How many letters are to be purged at most: as many as were counted", {
+        cursor: formed("`start` of the first dry run; later, `next` of the purge before", word),
+        confirm: integer("Number of letters to purge at most: as many as the dry run counted", {
           min: 1,
           max: Number.MAX_SAFE_INTEGER,
         }),

@@ -8,13 +8,13 @@ import { count, date, headerPairs, text, textOrNull, type View, word, namedPage 
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
 
-const status = count("0: there was no response");
+const status = count("Status of the response; 0: there was none");
 
 const attempt = v.strictObject({
   date: date("When it began"),
   status,
-  durationMs: duration("In milliseconds"),
-  error: textOrNull("Where there was no response"),
+  durationMs: duration("Duration in milliseconds"),
+  error: textOrNull("What went wrong, if there was no response"),
 });
 
 const capture = (description: string) =>
@@ -23,32 +23,32 @@ const capture = (description: string) =>
       v.strictObject({
         headers: v.pipe(
           v.nullable(headerPairs),
-          v.description("Name and value of each, in order; null: not kept"),
+          v.description("Name and value of each, in order; null: not recorded"),
         ),
-        body: textOrNull("64 KiB at most; null: not kept"),
-        encoding: word("Of `body`: bytes that are no UTF-8 are in base64", ["text", "base64"]),
-        truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
+        body: textOrNull("64 KiB at most; null: not recorded"),
+        encoding: word("Encoding of `body`: base64 if it is not UTF-8", ["text", "base64"]),
+        truncated: v.pipe(v.boolean(), v.description("True: the body was longer")),
       }),
     ),
-    v.description(`${description}; null: nothing of it was kept`),
+    v.description(`${description}; null: not recorded`),
   );
 
 export const deliverySchema = component(
   "Delivery",
   v.strictObject({
-    id: text("Rises with each record"),
+    id: text("Id of the record; newer records have higher ids"),
     date: date("When the first attempt began"),
-    entrypoint: text("Of the subscription"),
-    subscription: text("Its id"),
-    application: textOrNull("Of the subscription"),
-    method: text("Of the request"),
-    callbackUrl: text("As it may be shown"),
-    webhookId: text("Of the message, in `webhook-id`"),
+    entrypoint: text("Entrypoint of the subscription"),
+    subscription: text("Id of the subscription"),
+    application: textOrNull("Application of the subscription"),
+    method: text("Method of the request"),
+    callbackUrl: text("URL of the callback, without secrets"),
+    webhookId: text("`webhook-id` of the message"),
     status,
-    durationMs: duration("Of the last attempt, in milliseconds"),
-    attempts: v.pipe(v.array(attempt), v.description("The newest 100; empty: nothing was sent")),
-    error: textOrNull("Of the last attempt; null: it was delivered"),
-    deadLettered: v.pipe(v.boolean(), v.description("It was sent to the dead-letter queue")),
+    durationMs: duration("Duration of the last attempt in milliseconds"),
+    attempts: v.pipe(v.array(attempt), v.description("The newest 100 attempts; empty: nothing was sent")),
+    error: textOrNull("Error of the last attempt; null: it was delivered"),
+    deadLettered: v.pipe(v.boolean(), v.description("True: it was sent to the dead-letter stream")),
   }),
   {
     id: "4711",
@@ -98,12 +98,12 @@ const some = { pattern: /^[^\p{Cc}]{1,2048}$/u, allowed: "1 to 2048 characters w
 
 const FILTERS = {
   status: statusFilterSchema,
-  callbackUrl: v.optional(formed("A part of the callback URL", some)),
+  callbackUrl: v.optional(formed("Part of the callback URL", some)),
   application: v.optional(formed("`application` of the subscription", some)),
   subscription: v.optional(formed("Id of the subscription", some)),
   entrypoint: v.optional(formed("Id of the entrypoint", some)),
-  from: v.optional(moment("First attempted then or later, RFC 3339")),
-  to: v.optional(moment("First attempted before, RFC 3339")),
+  from: v.optional(moment("First attempted at this time or later, RFC 3339")),
+  to: v.optional(moment("First attempted before this time, RFC 3339")),
 };
 
 export const deliveryFilterSchema = object(FILTERS);
@@ -121,5 +121,8 @@ export const deliveryQuerySchema = object({
 
 export const exportQuerySchema = object({
   ...FILTERS,
-  format: v.optional(choice("`jsonl` or `csv`", ["jsonl", "csv"]), "jsonl"),
+  format: v.optional(
+    choice("`jsonl`: all fields; `csv`: without headers and bodies", ["jsonl", "csv"]),
+    "jsonl",
+  ),
 });

@@ -12,7 +12,7 @@ export const loggingBodySchema = component(
   object({
     logging: v.optional(loggingSchema),
     sampling: v.optional(samplingSchema),
-    minutes: integer("How long it holds", { min: 1, max: 1440 }),
+    minutes: integer("Duration of the override in minutes", { min: 1, max: 1440 }),
   }),
   {
     logging: {
@@ -30,12 +30,12 @@ const settings = { logging: loggingSchema, sampling: samplingSchema };
 export const loggingViewSchema = component(
   "Logging",
   v.strictObject({
-    entrypoint: text("Its id"),
-    file: v.pipe(v.strictObject(settings), v.description("What the file says")),
+    entrypoint: text("Id of the entrypoint"),
+    file: v.pipe(v.strictObject(settings), v.description("The settings of the config file")),
     override: v.pipe(
       v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
       v.description(
-        "What holds instead, in this relay, until it is restarted; null: what the file says holds",
+        "Settings in effect instead, on this relay, until `until` or a restart; null: there are none",
       ),
     ),
   }),

@@ -8,15 +8,15 @@ export const problemSchema = component(
   "Problem",
   v.strictObject({
     type: v.literal("about:blank"),
-    title: text("Of the status"),
-    status: v.pipe(v.number(), v.integer(), v.description("Of the answer")),
+    title: text("Title of the status"),
+    status: v.pipe(v.number(), v.integer(), v.description("Status of the response")),
     detail: v.optional(text("What was wrong with this request")),
     errors: v.optional(
       v.pipe(
         v.array(
           v.strictObject({
-            path: text("Of the value, such as `configuration.callbackUrl`; empty: the body as a whole"),
-            message: text("What was found, what is allowed"),
+            path: text("Path of the value, such as `configuration.callbackUrl`; empty: the whole body"),
+            message: text("What was found, and what is allowed"),
           }),
         ),
         v.description("Faults of the body, all at once"),

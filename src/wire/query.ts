@@ -23,14 +23,20 @@ export const limitSchema = v.optional(
 /** As the document has them. */
 export const PAGE_PARAMETERS = {
   limit: v.optional(
-    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_LIMIT), v.description("How many at most")),
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(MAX_LIMIT),
+      v.description("Number of items at most"),
+    ),
     DEFAULT_LIMIT,
   ),
   cursor: v.optional(v.pipe(v.string(), v.description("The `next` of the page before"))),
 };
 
 export const statusFilterSchema = v.optional(
-  text("Status of the last response: `404`, `4xx`, or `0` for none", {
+  text("Status of the last response: `404`, `4xx`, or `0` for no response", {
     pattern: /^(?:0|[1-9](?:\d\d|[xX]{2}))$/u,
     allowed: "a status such as 404, a class such as 4xx, or 0",
   }),

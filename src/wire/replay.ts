@@ -30,8 +30,8 @@ export const replayRequestSchema = component(
       filter: v.optional(letterFilterSchema),
       ids: v.optional(
         v.pipe(
-          list(formed("Of a list", { pattern: /^\S{1,1024}$/u, allowed: "an id" }), {
-            description: "Of letters, instead of a filter",
+          list(formed("Id of a letter", { pattern: /^\S{1,1024}$/u, allowed: "an id" }), {
+            description: "Ids of letters, instead of a filter",
             min: 1,
             max: MAX_IDS,
           }),
@@ -41,17 +41,17 @@ export const replayRequestSchema = component(
           ),
         ),
       ),
-      to: v.optional(id("Subscription that gets them; without it each goes to the one it came from")),
+      to: v.optional(id("Subscription to send them to; without it, each goes to its own")),
       rate: v.optional(integer("Letters per second at most", { min: 1, max: 10_000 })),
       concurrency: v.optional(
         integer("Letters at once, up to as many as the subscription has connections", { min: 1, max: 20 }),
       ),
       max: v.optional(integer("Letters in all at most", { min: 1, max: Number.MAX_SAFE_INTEGER })),
       force: v.optional(
-        flag("True: also those that may have reached the callback of an `AT_MOST_ONCE` subscription"),
+        flag("True: also letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
         false,
       ),
-      dryRun: v.optional(flag("True: they are counted only"), false),
+      dryRun: v.optional(flag("True: count only"), false),
     }),
     v.check(
       ({ filter, ids }) => (filter === undefined) !== (ids === undefined),
@@ -69,8 +69,8 @@ export type ReplayBody = v.InferInput<typeof replayRequestSchema>;
 export const replaySchema = component(
   "Replay",
   v.strictObject({
-    id: text("Of the replay"),
-    state: word("`paused` goes on when it is resumed; `failed`: it stopped by itself", [
+    id: text("Id of the replay"),
+    state: word("`paused`: it can be resumed; `failed`: it stopped by itself", [
       "running",
       "paused",
       "stopped",
@@ -78,23 +78,23 @@ export const replaySchema = component(
       "failed",
     ]),
     reason: textOrNull("Why it failed"),
-    isScheduled: v.pipe(v.boolean(), v.description("It began by itself, as `dlq.replay` wants it")),
-    dryRun: v.pipe(v.boolean(), v.description("It counts only")),
-    subscription: textOrNull("Whose letters it takes; null: all, or those of `ids`"),
-    ids: countOrNull("How many letters were named; null: it takes those that meet its filter"),
-    to: textOrNull("The subscription that gets them; null: each the one it came from"),
+    isScheduled: v.pipe(v.boolean(), v.description("True: `dlq.replay` started it")),
+    dryRun: v.pipe(v.boolean(), v.description("True: it only counts")),
+    subscription: textOrNull("Subscription whose letters it sends; null: of all, or those of `ids`"),
+    ids: countOrNull("Number of letters that were named; null: it has a filter"),
+    to: textOrNull("Subscription that they are sent to; null: each to its own"),
     startedAt: date("When it was asked for"),
     endedAt: dateOrNull("When it ended"),
-    relay: textOrNull("The relay that worked on it last"),
-    delivered: count("Letters that were delivered, and have left"),
+    relay: textOrNull("Relay that worked on it last"),
+    delivered: count("Letters that were delivered, and removed"),
     failed: count("Letters that failed again, and stay"),
     matching: count("Letters that a dry run counted"),
     skipped: v.strictObject({
-      foreign: count("Entries that do not prove that Relay wrote them"),
+      foreign: count("Entries that Relay did not provably write"),
       exhausted: count("Letters that were replayed as often as the schedule allows"),
       needsForce: count("Letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
-      noSubscription: count("Letters whose subscription is not there, or closed"),
-      gone: count("Letters that are not there: delivered, replaced or purged meanwhile, or never were"),
+      noSubscription: count("Letters whose subscription does not exist or is closed"),
+      gone: count("Letters that do not exist, or were delivered, replaced or purged in the meantime"),
     }),
   }),
   {
@@ -120,7 +120,7 @@ export const startedReplaySchema = component(
   "StartedReplay",
   v.strictObject({
     ...replaySchema.entries,
-    warnings: texts("What to know before it does its work"),
+    warnings: texts("Warnings about this replay"),
   }),
   {
     ...exampleOf(replaySchema),

@@ -17,13 +17,13 @@ export const sessionSchema = component(
   "Session",
   v.strictObject({
     auth: word("What `server.auth` asks for", ["none", "token", "basic", "jwt"]),
-    signedIn: v.pipe(v.boolean(), v.description("Whether more may be asked without credentials")),
+    signedIn: v.pipe(v.boolean(), v.description("True: requests of this caller are let in")),
     identity: v.nullable(
       v.variant("kind", [
         v.strictObject({ kind: v.literal("operator") }),
         v.strictObject({
           kind: v.literal("jwt"),
-          scopes: texts("Of the token"),
+          scopes: texts("Scopes of the token"),
           subject: textOrNull("The `sub` of the token"),
         }),
       ]),

@@ -10,44 +10,44 @@ export const MINUTES = 60;
 export const statusSchema = component(
   "Status",
   v.strictObject({
-    version: text("Of the relay"),
-    commit: text("It was built from"),
+    version: text("Version of the relay"),
+    commit: text("Commit that it was built from"),
     startedAt: date("When this process started"),
     config: v.strictObject({
-      path: text("Of the file"),
-      loadedAt: date("When the config that runs was loaded"),
-      refused: textOrNull("Why the file that is there now was refused; null: it runs"),
-      warnings: texts("What `relay check` warns of"),
+      path: text("Path of the config file"),
+      loadedAt: date("When the running config was loaded"),
+      refused: textOrNull("Why the current file was refused; null: it runs"),
+      warnings: texts("Warnings of `relay check`"),
     }),
     nats: v.strictObject({
       connected: v.boolean(),
       server: textOrNull("Host and port of the server"),
       serverVersion: textOrNull("Version of the server"),
-      reconnects: count("Since the start"),
-      lastError: textOrNull("Why it is, or last was, not connected"),
-      bucket: textOrNull("Why states and subscriptions made by API cannot be kept; null: they can"),
+      reconnects: count("Number of reconnects since the start"),
+      lastError: textOrNull("Why the connection is, or last was, down"),
+      bucket: textOrNull("Why states and subscriptions made by API cannot be stored; null: they can"),
     }),
     deliveryLog: v.strictObject({
       written: count("Records written since the start"),
-      dropped: count("Records that were lost since then"),
-      faults: count("How often it could not be written or read since then"),
-      fault: textOrNull("Why it cannot be written or read just now; null: it can"),
+      dropped: count("Records lost since the start"),
+      faults: count("Failed reads and writes since the start"),
+      fault: textOrNull("Why it cannot be read or written now; null: it can"),
     }),
     readiness: v.strictObject({
       isReady: v.boolean(),
-      reasons: texts("Why it is not"),
+      reasons: texts("Why it is not ready"),
       idle: texts("Interrupted or paused subscriptions"),
     }),
     subscriptions: v.pipe(
       v.record(v.string(), count("Subscriptions")),
-      v.description("How many in which state"),
+      v.description("Number of subscriptions by state"),
     ),
     unusable: v.pipe(
       v.array(
-        v.strictObject({ id: text("Of the subscription, or a key of the bucket"), reason: text("Why") }),
+        v.strictObject({ id: text("Id of the subscription, or key in the bucket"), reason: text("Why") }),
       ),
       v.description(
-        "Subscriptions made by API that this relay cannot run, and entries of the bucket that it refuses, 1000 at most",
+        "Subscriptions made by API that this relay cannot run, and bucket entries that it refuses, 1000 at most",
       ),
     ),
   }),
@@ -83,8 +83,10 @@ export const readinessSchema = component(
   "Readiness",
   v.strictObject({
     ready: v.boolean(),
-    reasons: texts("Why it is not; they name no URL, and without credentials only say how many there are"),
-    idle: texts("Interrupted or paused subscriptions, which are no fault; without credentials, how many"),
+    reasons: texts("Why it is not ready; without credentials, only how many reasons there are"),
+    idle: texts(
+      "Interrupted or paused subscriptions, which do not affect readiness; without credentials, only how many",
+    ),
   }),
   {
     ready: false,
@@ -96,9 +98,9 @@ export const readinessSchema = component(
 export const reloadSchema = component(
   "Reload",
   v.strictObject({
-    changes: texts("A line for each thing that changed; empty: nothing did"),
-    warnings: texts("What `relay check` warns of"),
-    loadedAt: date("When the config that runs was loaded: before this request, if nothing changed"),
+    changes: texts("A line for each change; empty: nothing changed"),
+    warnings: texts("Warnings of `relay check`"),
+    loadedAt: date("When the running config was loaded: before this request, if nothing changed"),
   }),
   {
     changes: ["Subscription billing changed"],
@@ -112,12 +114,12 @@ export type Reloaded = v.InferOutput<typeof reloadSchema>;
 export const orphanSchema = component(
   "Orphan",
   v.strictObject({
-    consumer: text("The durable, `relay-<id>`"),
-    subscription: text("Id that the subscription had"),
+    consumer: text("Name of the durable consumer, `relay-<id>`"),
+    subscription: text("Id of the subscription that it belonged to"),
     domain: textOrNull("JetStream domain of the stream"),
     stream: text("The stream"),
-    pending: count("Messages that it would get"),
-    ackPending: count("Delivered, but not acknowledged"),
+    pending: count("Messages in the stream not delivered to it yet"),
+    ackPending: count("Messages delivered and not acknowledged"),
   }),
   {
     consumer: "relay-billing-old",
@@ -139,10 +141,10 @@ const perMinute = (description: string) =>
 const activitySchema = component(
   "Activity",
   v.strictObject({
-    subscription: text("Its id"),
-    perSecond: v.pipe(v.number(), v.minValue(0), v.description("Attempts, over the last minute")),
+    subscription: text("Id of the subscription"),
+    perSecond: v.pipe(v.number(), v.minValue(0), v.description("Attempts per second, over the last minute")),
     delivered: perMinute("Attempts answered with 2xx in each minute of the last hour, oldest first"),
-    failed: perMinute("All other attempts, likewise"),
+    failed: perMinute("All other attempts, in the same way"),
   }),
   {
     subscription: "billing",

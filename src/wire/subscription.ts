@@ -20,22 +20,22 @@ import {
 export const subscriptionViewSchema = component(
   "Subscription",
   v.strictObject({
-    id: text("Of the subscription"),
-    origin: word("`file`: read-only here", ["file", "api"]),
-    revision: countOrNull("Of its definition; null: it stands in the file"),
-    application: textOrNull("Whose subscription it is"),
+    id: text("Id of the subscription"),
+    origin: word("Where it is defined; `file`: read-only in the API", ["file", "api"]),
+    revision: countOrNull("Revision of its definition; null: it is defined in the file"),
+    application: textOrNull("Application that it belongs to"),
     entrypoint: text("Id of its entrypoint"),
     qos: word("Quality of service", ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"]),
-    callbackUrl: text("As it may be shown"),
-    status: word("What its operator wants; `CLOSED`: its time is over", ["ACCEPTED", "PAUSED", "CLOSED"]),
-    consumerStatus: word("What its consumer wants; `FAILURE`: it was interrupted", [
+    callbackUrl: text("URL of the callback, without secrets"),
+    status: word("Set by its operator; `CLOSED`: its `endingAt` is over", ["ACCEPTED", "PAUSED", "CLOSED"]),
+    consumerStatus: word("Set by its consumer; `FAILURE`: a delivery interrupted it", [
       "STARTED",
       "STOPPED",
       "FAILURE",
     ]),
     failureCause: textOrNull("Why it was interrupted"),
     failedAt: dateOrNull("When it was interrupted"),
-    state: word("What this relay does for it just now", [
+    state: word("What this relay does with it now", [
       "asleep",
       "waiting",
       "consuming",
@@ -43,28 +43,28 @@ export const subscriptionViewSchema = component(
       "closed",
       "stopped",
     ]),
-    reason: textOrNull("Why it waits, or is asleep"),
+    reason: textOrNull("Why it waits or is asleep"),
     notStored: textOrNull(
-      "Why a command that this relay was given is not stored yet: it counts here, and is stored as soon as it can be; null: all are stored",
+      "Why a command is not stored yet: it is in effect on this relay, which stores it as soon as it can; null: all are stored",
     ),
     startingAt: dateOrNull("It runs from this time on"),
     endingAt: dateOrNull("It runs until this time"),
     source: v.strictObject({
       domain: textOrNull("JetStream domain of the stream"),
       stream: text("The stream"),
-      consumer: text("Its durable"),
-      subjects: texts("Filters; empty: all of the stream"),
+      consumer: text("Name of its durable consumer"),
+      subjects: texts("Filter subjects; empty: all subjects of the stream"),
     }),
-    held: count("Messages that this relay has of it"),
-    inFlight: count("Requests under way"),
-    retrying: count("Messages that wait for their retry"),
+    held: count("Messages that this relay has received and not settled"),
+    inFlight: count("Requests in flight"),
+    retrying: count("Messages that wait for a retry"),
     oldestHeldSeconds: v.pipe(
       v.number(),
       v.minValue(0),
-      v.description("Age of what is held the longest; 0: nothing is"),
+      v.description("Age of the oldest message that is not settled; 0: there is none"),
     ),
-    pending: countOrNull("Not delivered yet; null: not known"),
-    ackPending: countOrNull("Delivered, but not settled; null: not known"),
+    pending: countOrNull("Messages in the stream not delivered to a relay yet; null: not known"),
+    ackPending: countOrNull("Messages delivered to a relay and not acknowledged yet; null: not known"),
   }),
   {
     id: "billing",
@@ -100,14 +100,11 @@ export const subscriptionPageSchema = namedPage("SubscriptionPage", subscription
 export const applicationSchema = component(
   "Application",
   v.strictObject({
-    application: text("Its name, which its subscriptions have, and its tokens as `sub`"),
-    status: word("`PAUSED`: none of its subscriptions runs, those that it makes meanwhile included", [
-      "ACCEPTED",
-      "PAUSED",
-    ]),
-    pausedAt: dateOrNull("Since when; null: it is not paused"),
-    subscriptions: count("How many it has"),
-    notStored: textOrNull("Why a command that this relay was given is not stored yet; null: all are stored"),
+    application: text("Name of the application: `application` of its subscriptions, `sub` of its tokens"),
+    status: word("`PAUSED`: none of its subscriptions runs, future ones included", ["ACCEPTED", "PAUSED"]),
+    pausedAt: dateOrNull("When it was paused; null: it is not paused"),
+    subscriptions: count("Number of its subscriptions"),
+    notStored: textOrNull("Why a command is not stored yet; null: all are stored"),
   }),
   {
     application: "shop",
@@ -126,7 +123,7 @@ export const resumeSchema = component(
   "ResumeBody",
   object({
     skip: v.optional(
-      flag("True: the message that caused the failure is acknowledged, not sent again"),
+      flag("True: acknowledge the message that caused the failure, and do not send it again"),
       false,
     ),
   }),
@@ -135,7 +132,7 @@ export const resumeSchema = component(
 
 export type ResumeBody = v.InferInput<typeof resumeSchema>;
 
-const time = moment("The first message that was stored then or later, RFC 3339");
+const time = moment("From the first message stored at this time or later, RFC 3339");
 
 /** Where the subscription goes on. */
 export const seekSchema = component(
@@ -143,13 +140,14 @@ export const seekSchema = component(
   v.union(
     [
       object({
-        to: choice("The first message that the stream has, what comes from now on, or the last one", [
-          "all",
-          "new",
-          "last",
-        ]),
+        to: choice(
+          "`all`: from the first message of the stream; `new`: messages from now on; `last`: from the last message",
+          ["all", "new", "last"],
+        ),
       }),
-      object({ sequence: integer("This message of the stream", { min: 1, max: Number.MAX_SAFE_INTEGER }) }),
+      object({
+        sequence: integer("From this message of the stream", { min: 1, max: Number.MAX_SAFE_INTEGER }),
+      }),
       object({ time }),
     ],
     'allowed: { "to": "all", "new" or "last" }, { "sequence": 1 } or { "time": "2026-01-31T12:00:00Z" }',
@@ -164,14 +162,14 @@ const headers = v.pipe(headerPairs, v.description("Name and value of each, in or
 export const exchangeSchema = component(
   "Exchange",
   v.strictObject({
-    outcome: word("What it means", ["delivered", "rejected", "server-error", "exception"]),
-    status: count("0: there was no response"),
-    error: textOrNull("Of an exception"),
+    outcome: word("How the attempt counts", ["delivered", "rejected", "server-error", "exception"]),
+    status: count("Status of the response; 0: there was none"),
+    error: textOrNull("What went wrong, if there was no response"),
     date: date("When it began"),
-    durationMs: v.pipe(v.number(), v.minValue(0), v.description("In milliseconds")),
+    durationMs: v.pipe(v.number(), v.minValue(0), v.description("Duration in milliseconds")),
     request: v.strictObject({
-      method: text("Of the request"),
-      url: text("As it may be shown"),
+      method: text("Method of the request"),
+      url: text("URL of the callback, without secrets"),
       headers,
     }),
     response: v.pipe(
@@ -179,10 +177,10 @@ export const exchangeSchema = component(
         v.strictObject({
           headers,
           body: text("64 KiB at most; bytes that are no UTF-8 are replaced"),
-          truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
+          truncated: v.pipe(v.boolean(), v.description("True: the body was longer")),
         }),
       ),
-      v.description("null: there was none, or the caller may not see it"),
+      v.description("Null: there was none, or the caller may not see it"),
     ),
   }),
   {

@@ -57,7 +57,7 @@ export interface Page<T> {
 export function pageSchema<const Item extends v.GenericSchema>(item: Item) {
   const entries = {
     items: v.array(item),
-    next: textOrNull("`cursor` of the page after it; null: this is the last one"),
+    next: textOrNull("`cursor` of the next page; null: this is the last one"),
   };
   return v.strictObject(entries satisfies Record<keyof Page<unknown>, v.GenericSchema>);
 }

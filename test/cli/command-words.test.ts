@@ -73,7 +73,7 @@ test.each(["nope", "help nope", "help dlq nope", "dlq help nope", "dlq replays h
     expect(await runRelay(line.split(" "))).toMatchObject({
       exitCode: 2,
       stdout: "",
-      stderr: "error: unknown command 'nope'\n(relay --help shows what there is)\n",
+      stderr: "error: unknown command 'nope'\n(relay --help lists the commands)\n",
     });
   },
 );
