@@ -25,21 +25,21 @@ export interface Asking {
 export interface Client {
   /** The path of its socket, or its URL. */
   readonly address: string;
-  /** Rejects with a RelayError where no relay answers in time. */
+  /** Rejects with a RelayError if no relay answers in time. */
   readonly ask: (method: string, path: string, asking?: Asking) => Promise<Answer>;
-  /** For an answer of any length: it may take its time, but not be silent. It and its chunks reject as `ask` does. */
+  /** For an answer of any length, which may take long but not be silent. Rejects as `ask` does, and so do its chunks. */
   readonly open: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Opened>;
 }
 
-/** A relay answers at once, unless it waits for a callback or drains. */
+/** Time limit for most requests: a relay answers at once, unless it waits for a callback or drains. */
 const ANSWER_MS = 15_000;
-/** For those that wait: the longest time-out and grace period that a config may have, and some. */
+/** Time limit for requests that wait: a little more than the longest timeout and grace period of a config. */
 export const PATIENT_MS = 615_000;
-/** How long an answer that goes on may be silent. */
+/** Longest silence within an answer without end. */
 const SILENCE_MS = 60_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** `stopping` ends every question. */
+/** `stopping` aborts every request. */
 export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
   const address = place.kind === "socket" ? place.path : place.url.href;
 
@@ -96,7 +96,7 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
   return { address, ask, open };
 }
 
-/** What Bun says of these is for those who program with it. */
+/** Readable reasons for error codes of Bun. */
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection broke before the answer was complete",
@@ -111,7 +111,7 @@ function reasonOf(error: unknown): string {
   return REASONS[code] ?? messageOf(error);
 }
 
-/** What is left of it is not read where the reader goes away. */
+/** Cancels the rest of the body if the reader stops early. */
 async function* readOn(
   response: Response,
   { timer, fail }: { timer: NodeJS.Timeout; fail: (error: unknown) => RelayError },
@@ -128,13 +128,13 @@ async function* readOn(
   }
 }
 
-/** What was asked for, or a RelayError that says what cannot be done. */
+/** The value of the answer. Throws a RelayError if the relay refused. `what`: completes "Cannot …". */
 export function expectDone(answer: Answer, what: string): unknown {
   if (answer.kind === "done") return answer.value;
   throw new RelayError("unavailable", `Cannot ${what}: ${answer.reason}`);
 }
 
-/** A proxy of the environment is meant for callbacks, and gets no token. */
+/** Never through a proxy of the environment: it must not see the token. */
 function send(place: RelayPlace, path: string, request: RequestInit): Promise<Response> {
   if (place.kind === "socket") return fetch(`http://localhost/${path}`, { ...request, unix: place.path });
   const direct = { ...request, proxy: false as unknown as string };
@@ -171,7 +171,7 @@ function addressOf(place: RelayPlace): string {
   return place.kind === "socket" ? place.path : place.url.href;
 }
 
-/** Of problem details, RFC 9457; null: it is none. */
+/** From problem details, RFC 9457; null: the value is something else. */
 function toReason(value: unknown): string | null {
   if (!isObject(value)) return null;
   const { title, detail, errors } = value;

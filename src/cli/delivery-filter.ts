@@ -14,7 +14,7 @@ export const DELIVERY_FILTER_OPTIONS: readonly RemoteOption[] = [
   { flags: "--to <time>", description: "first attempted before this time" },
 ];
 
-/** As the API takes it; what is not there is not asked for. Throws a RelayError `usage`. */
+/** The query for the API, without filters that were not given. Throws a RelayError `usage`. */
 export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Readonly<Record<string, string>> {
   const members = [
     ...["subscription", "application", "entrypoint", "callbackUrl"].map(

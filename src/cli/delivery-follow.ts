@@ -16,7 +16,7 @@ import type { RemoteCall } from "./remote-command.ts";
 const RETRY_MS = 1000;
 const UNAVAILABLE = 503;
 
-/** Until whoever looks goes away: with 0. `after`: id of the newest that is shown already; null: there is none. */
+/** Runs until it is stopped; resolves with 0. `after`: id of the newest delivery already shown; null: none is. */
 export async function followDeliveries(
   call: RemoteCall,
   { members, after }: { members: Readonly<Record<string, string>>; after: string | null },

@@ -15,7 +15,7 @@ import { paint } from "./terminal.ts";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
-/** What is shown before what comes. */
+/** Number of deliveries shown before new ones. */
 const FOLLOW_LIMIT = 10;
 const FORMATS: ReadonlySet<string> = new Set(["jsonl", "csv"]);
 

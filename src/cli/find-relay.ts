@@ -89,7 +89,7 @@ function toReachability(code: string): Reachability {
   return ["ENOENT", "ENOTDIR", "ENOTFOUND"].includes(code) ? "not found" : "no answer";
 }
 
-/** Says who may, for whoever installed the relay may add a user to that group. */
+/** Names who has permission, so that a user can be added to that group. */
 function refusalOf(path: string): string {
   const group = groupOf(path) ?? groupOf(dirname(path));
   const who = group === null ? "root" : `root and members of the group ${group}`;

@@ -7,7 +7,7 @@ import type { LetterFilterBody } from "#wire/dead-letter.ts";
 import { momentOf } from "./moment.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
-/** As the API takes it; what is not there is not asked for. */
+/** The query for the API, without filters that were not given. */
 export type LetterFilterMembers = LetterFilterBody & Readonly<Record<string, string>>;
 
 export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [

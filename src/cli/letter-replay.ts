@@ -50,7 +50,7 @@ export async function replayLetters(call: RemoteCall): Promise<number> {
   return await follow(call, { started, total: Math.min(total, max), isWatched });
 }
 
-/** Until it ends, or whoever looks goes away. */
+/** Shows the progress until the replay ends or the command is stopped. */
 async function follow(
   call: RemoteCall,
   { started, total, isWatched }: { started: ReplayView; total: number; isWatched: boolean },

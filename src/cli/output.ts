@@ -11,7 +11,7 @@ export interface Output {
   readonly stderr: (text: string) => void;
 }
 
-/** Why a command is stopped whose output nobody reads any more: that is no failure. */
+/** The reason to stop a command if nobody reads its output any more, which is not a failure. */
 export const NOBODY_READS = "EPIPE";
 
 export const EXIT = { failure: 1, usage: 2, bug: 70, config: 78 } as const;
@@ -49,18 +49,18 @@ export function toWriteFault(target: string, error: unknown): RelayError {
   return new RelayError("unavailable", `Cannot write ${clean(target)}: ${reason}`, { cause: error });
 }
 
-/** A pipe that does not block its writer is looked at again so soon. */
+/** Delay before the next write to a full non-blocking pipe. */
 const RETRY_MS = 10;
 const STALLED_MS = 60_000;
 
-/** Only of these is EIO no fault of a disk: they were closed. */
+/** EIO on these means that the terminal was closed, not a fault of a disk. */
 const terminals: ReadonlySet<number> = new Set([1, 2].filter(isatty));
 
 type Print = (fd: 1 | 2, content: string | Uint8Array) => void;
 
 /**
- * What nobody reads any more, as in `relay schema | head -1` or on a terminal that was closed, is no fault: `onNobodyReads`.
- * Throws a RelayError where stdout takes no more; of stderr nobody could be told.
+ * Calls `onNobodyReads` if the reader is gone, as in `relay schema | head -1` or on a closed terminal: that is no fault.
+ * Throws a RelayError if stdout cannot be written. A fault of stderr is ignored: there is nowhere to report it.
  */
 export function createPrint(onNobodyReads: () => void): Print {
   return function print(fd, content) {

@@ -28,7 +28,7 @@ import { refuseUnknownCommand } from "./command-words.ts";
 interface ProgramOptions {
   readonly io: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whoever aborts it ends the command; its reason is the name of the signal. */
+  /** Aborting it ends the command; the reason is the name of the signal. */
   readonly stopping: AbortController;
   /** What a SIGHUP does from now on. */
   readonly onHangup: (listener: () => void) => void;

@@ -23,7 +23,7 @@ export const RELOAD_COMMAND: RemoteCommand = {
 const REFUSED = 422;
 
 async function reload({ client, flags, io, nowMs }: RemoteCall): Promise<number> {
-  // A relay that hangs says nothing to this either; a drain may take its time.
+  // Asks for the status first, with the short time limit: a hung relay fails at once, and a drain may take long.
   expectDone(await client.ask("GET", "api/status"), "reload the config");
   const answer = await client.ask("POST", "api/reload", { limitMs: PATIENT_MS });
   if (answer.kind === "refused" && answer.status === REFUSED) {
@@ -37,7 +37,7 @@ async function reload({ client, flags, io, nowMs }: RemoteCall): Promise<number>
     io.stdout(toSafeJson(value));
     return 0;
   }
-  // The relay may have seen the file change before it was asked.
+  // The relay may have reloaded the changed file already.
   const same = `Nothing changed: the config that runs was loaded ${toRelative(loadedAt, nowMs)}`;
   const lines = changes.length === 0 ? [same] : changes;
   io.stdout(

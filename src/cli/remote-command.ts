@@ -18,9 +18,9 @@ export interface RemoteCall {
   readonly nowMs: number;
   /** Bytes of a file, or of standard input for `-`. Rejects with a RelayError. */
   readonly readInput: (path: string) => Promise<Uint8Array>;
-  /** Null: nobody is there to be asked. */
+  /** Null: there is no terminal to ask for confirmation. */
   readonly confirm: ((question: string) => Promise<boolean>) | null;
-  /** Somebody wants it to end, or nobody reads it any more. */
+  /** Aborts on a signal, or if nobody reads the output any more. */
   readonly stopping: AbortSignal;
 }
 
@@ -47,7 +47,7 @@ export interface RemoteCommand {
 
 export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the JSON of the API" };
 
-/** What stands after its options. */
+/** The help after the options: the note and the examples. */
 export function toHelp({ note, examples }: RemoteCommand): string {
   const lines = [
     "",

@@ -44,7 +44,7 @@ export async function runRemote(command: RemoteCommand, options: RemoteOptions, 
   }
 }
 
-/** As much as a sample may have, and a byte more that tells that there is more. */
+/** Reads up to the limit of a test message, and fails if there is more. */
 async function readInput(path: string): Promise<Uint8Array> {
   const name = path === "-" ? "standard input" : path;
   const bytes = await readStart(path).catch((error: unknown) => {
@@ -67,7 +67,7 @@ async function readStart(path: string): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Only a plain yes is one; Ctrl-C and the end of the input are none. */
+/** Only y and yes confirm; Ctrl-C and the end of the input do not. */
 async function ask(question: string, stopping: AbortSignal): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   const closed = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));

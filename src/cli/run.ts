@@ -21,7 +21,7 @@ interface RunOptions {
   readonly onHangup: (listener: () => void) => void;
   readonly write: (line: string, level: LogLevel) => void;
   readonly notify: Notify;
-  /** How often systemd wants to hear that the relay gets on; null: never. */
+  /** Interval of the systemd watchdog; null: there is none. */
   readonly watchdogMs: number | null;
 }
 

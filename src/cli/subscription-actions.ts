@@ -89,7 +89,7 @@ export async function testSubscription(call: RemoteCall): Promise<number> {
   const { client, flags, io, screen, readInput } = call;
   const file = textOf(flags, "body");
   const body = file === null ? null : await readInput(file);
-  // A relay that hangs says nothing to this either; a callback may take its time.
+  // Asks for the subscription first, with the short time limit: a hung relay fails at once, and a callback may take long.
   expectDone(await client.ask("GET", pathOf(call)), `test ${idOf(call)}`);
   const sample: Asking = body === null || body.length === 0 ? {} : { body };
   const answer = await client.ask("POST", pathOf(call, "test"), { ...sample, limitMs: PATIENT_MS });

@@ -25,7 +25,7 @@ export interface Places {
   readonly contextPaths: readonly string[];
 }
 
-/** Where one signs in and out, which takes no credentials but those inside. */
+/** The route to sign in and out. It needs no credentials except those in its body. */
 export const SESSION_PATH = "/api/session";
 
 export function areaOf({ method, path }: { method: string; path: string }, places: Places): Area {
@@ -67,7 +67,7 @@ export function isVisible(access: Access, application: string | null): boolean {
   return access.kind === "all" || access.application === application;
 }
 
-/** What a browser sends without asking first, and what changes nothing. */
+/** Safe methods: they change nothing, and browsers send them without a preflight. */
 export function isReading(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }

@@ -35,7 +35,7 @@ interface Sender {
 
 interface AuthOptions extends Partial<TokenAuthOptions> {
   readonly logger: Logger;
-  /** In ms; never set back: whoever guessed would wait for ever. */
+  /** In ms, monotonic: a clock set back would block an address for ever. */
   readonly now?: () => number;
 }
 

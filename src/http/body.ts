@@ -14,7 +14,7 @@ type BodyResult =
   | { readonly kind: "read"; readonly body: Uint8Array }
   | { readonly kind: "refused"; readonly problem: Problem };
 
-/** The rest of a body that is refused is not waited for: the connection ends with the answer. */
+/** Closes the connection after a refusal, instead of reading the rest of the body. */
 export async function readBody(request: Request, { maxBytes, withinMs }: BodyLimits): Promise<BodyResult> {
   const tooLarge = refuse(413, `The body is larger than ${maxBytes} bytes`);
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return tooLarge;

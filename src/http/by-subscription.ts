@@ -9,7 +9,7 @@ interface BySubscription<T> {
   readonly retain: (subscriptions: ReadonlySet<string>) => void;
 }
 
-/** Where nobody ever calls `retain`, the oldest makes room. */
+/** Beyond this, the oldest is dropped. */
 const MAX_KEPT = 20_000;
 
 export function createBySubscription<T>(
@@ -55,7 +55,7 @@ interface Counts {
   retain: (subscriptions: ReadonlySet<string>) => void;
 }
 
-/** A counter that costs two map look-ups while it counts: the client library is told when it is scraped. */
+/** A counter that costs two map look-ups per count: the client library gets the sums when it is scraped. */
 export function createCounts({ name, help, label, registers }: CountsOptions): Counts {
   const counts = createBySubscription(() => new Map<string, number>());
   void new Counter({

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import type { Access } from "./access.ts";
 
 export type Caller =
-  /** The control socket: whoever may open the file may do everything. */
+  /** The control socket: anybody who can open the file may do everything. */
   | { readonly kind: "socket" }
   | {
       readonly kind: "network";

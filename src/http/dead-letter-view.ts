@@ -16,13 +16,13 @@ import {
 } from "#wire/dead-letter.ts";
 
 export interface DeadLetterViewOptions {
-  /** What goes along in the requests of that subscription; empty where it is not known here. */
+  /** Secrets in the requests of that subscription; empty if it is not known here. */
   readonly secretsOf: (subscription: string) => readonly string[];
-  /** How often a letter of that subscription is replayed by itself; null: not at all. */
+  /** Maximum of scheduled replays of a letter of that subscription; null: there is no schedule. */
   readonly maxReplaysOf: (subscription: string) => number | null;
 }
 
-/** What is shown of a body; base 64 gives all of it. */
+/** Limit for a body as text or hex; base64 gives all of it. */
 const MAX_SHOWN_BYTES = 65_536;
 
 export function isPayloadEncoding(word: string): word is PayloadEncoding {
@@ -83,7 +83,7 @@ export function toDeadLetterDetail(
   };
 }
 
-/** What steered the server says nothing of the letter. */
+/** Headers that only steer nats-server are not shown. */
 function isShown([name]: Header): boolean {
   return !name.toLowerCase().startsWith("nats-expected-");
 }

@@ -144,7 +144,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     return context.json(toDeadLetterDetail(found.letter, { ...shown, encoding }));
   });
 
-  /** The bytes as they are: no browser may take them for a page. */
+  /** Sent as an attachment, so that no browser renders it as a page. */
   routes.get("/:id/payload", describe(DOWNLOAD), async (context) => {
     const id = context.req.param("id");
     const found = await letters().find(id, context.req.raw.signal);

@@ -86,7 +86,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
   const refuseFault = (reason: string) =>
     refuse({ status: 503, detail: `The delivery log cannot be read: ${reason}` });
   const refuseQuery = (issues: readonly v.BaseIssue<unknown>[]) => refuse(toFaultsProblem(400, issues));
-  /** Streams and exports last as long as somebody reads them. */
+  /** Streams and exports take a slot as long as the client reads. */
   const mayLast = ({ env, get }: Context<ServerEnv>) => slots.streams.take(get("tenant"), env.over);
 
   routes.get("/", describe(LIST), async (context) => {

@@ -33,7 +33,7 @@ const COLUMNS: readonly (keyof DeliveryView)[] = [
   "deadLettered",
 ];
 
-/** Newest first. Breaks off where the log cannot be read any more. */
+/** Newest first. Errors if the log cannot be read any more. */
 export function streamExport(
   log: Pick<DeliveryLog, "readSlice">,
   {
@@ -80,7 +80,7 @@ function toCsvLine(view: DeliveryView): string {
   return `${cells.join(",")}\r\n`;
 }
 
-/** What a spreadsheet would take for a formula is made a text. */
+/** Quotes a value that a spreadsheet would run as a formula. */
 function toCell(value: string): string {
   const safe = /^[=+\-@\t\r\n]/u.test(value) ? `'${value}` : value;
   return /[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

@@ -5,7 +5,7 @@ import type { Mask } from "#lib/mask.ts";
 import { statusOf } from "#delivery/outcome.ts";
 import type { ExchangeView } from "#wire/subscription.ts";
 
-/** `isAnswerShown` false: what was answered, but for its status, may tell whoever asks about secrets that are not theirs. */
+/** `isAnswerShown` false: shows the status only, because the response may reveal secrets of somebody else to the caller. */
 export function toExchangeView(
   { outcome, request, response, mask, ...exchange }: Exchange,
   { isAnswerShown }: { isAnswerShown: boolean },

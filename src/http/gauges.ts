@@ -85,7 +85,7 @@ export function exposeGauges(registers: Registry[], sources: GaugeSources): void
 
 function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void {
   const { subscriptions, lagOf, callbackConnections } = sources;
-  /** `read`: null, nothing is shown. */
+  /** `read` null: the gauge has no value for that subscription. */
   const gauge = (name: string, help: string, read: (measured: MeasuredSubscription) => number | null) =>
     exposeGauge(registers, {
       name,
@@ -139,7 +139,7 @@ interface GaugeOptions {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
-  /** Called with the gauge empty. */
+  /** Called with an empty gauge. */
   readonly collect: (gauge: Gauge) => void;
 }
 

@@ -48,7 +48,7 @@ export function toProblemResponse(problem: Problem): Response {
   });
 }
 
-/** What may be said of anything thrown: nothing but the status that it asks for. */
+/** The problem of any thrown value: only its status is shown, never its message. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof HTTPException && isProblemStatus(error.status)) return { status: error.status };
   return { status: 500 };

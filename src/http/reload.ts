@@ -9,7 +9,7 @@ import { toProblemResponse } from "./problem.ts";
 export type ReloadOutcome =
   /** `changes`: a line for each thing that changed; empty: nothing did. */
   | { readonly kind: "applied"; readonly changes: readonly string[]; readonly warnings: readonly string[] }
-  /** The config that was there goes on. */
+  /** The running config stays active. */
   | { readonly kind: "refused"; readonly report: string };
 
 export type Reload = () => Promise<ReloadOutcome>;

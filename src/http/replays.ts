@@ -152,7 +152,7 @@ const NO_TARGET = {
   errors: [{ path: "to", message: "there is no such subscription here" }],
 };
 
-/** A key that sorts as the records are listed. */
+/** A sort key: newest first. */
 function newestFirst({ startedAt, id }: ReplayRecord): string {
   const left = Number.MAX_SAFE_INTEGER - Date.parse(startedAt);
   return `${left}-${id}`;

@@ -59,7 +59,7 @@ export function createSignIn({ auth, sessions }: SignInOptions): Hono<ServerEnv>
 
   routes.post("/", describe(SIGN_IN), async (context) => {
     const { caller } = context.env;
-    // Who needs no credentials needs no cookie either.
+    // Without credentials there is no need for a cookie.
     if (auth.kind === "none" || caller.kind === "socket")
       return context.json(toView(auth, { caller, session: null }));
     const credentials = parseCredentials(await context.req.json().catch(() => null));
@@ -114,7 +114,7 @@ function toView(
   return { auth, signedIn: isSignedIn, identity: session?.identity ?? null, expiresAt };
 }
 
-/** Cookies know no ports: two relays on one host would take each other's. */
+/** The port is part of the name: browsers share cookies between the ports of a host. */
 function cookieName(caller: Caller): string {
   if (caller.kind === "socket") return "relay-session";
   return caller.isSecure ? `__Host-relay-session-${caller.port}` : `relay-session-${caller.port}`;

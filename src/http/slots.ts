@@ -6,7 +6,7 @@ export interface Slots {
   readonly take: (tenant: string, over: AbortSignal) => boolean;
 }
 
-/** They belong to the relay, not to its routes, which each reload makes anew. */
+/** Kept across reloads, which create new routes. */
 export interface ServerSlots {
   readonly requests: Slots;
   readonly tests: Slots;

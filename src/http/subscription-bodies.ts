@@ -11,7 +11,7 @@ export function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): Deliv
   return { kind: "start-time", time: new Date(target.time) };
 }
 
-/** Past its end a stream cannot be waited for: a server goes on with the next message all the same. Null: it is not past it. */
+/** Refuses a position after the end of the stream: nats-server would start at the next message instead. Null: no fault. */
 export function findSeekFault(
   start: DeliverPolicy,
   { lastSequence, now }: { lastSequence: number; now: Date },

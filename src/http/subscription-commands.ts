@@ -19,7 +19,7 @@ interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastS
   readonly reach: Reach;
 }
 
-/** A move ends only when what is in flight has ended. */
+/** Time limit for a seek, which waits for requests in flight. */
 const SEEK_MS = 30_000;
 const BODY_FAULTS = "The body has faults";
 const MAX_TEST_BYTES = 65_536;
@@ -106,7 +106,7 @@ export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
   { registry, reach: { find, view, refuse }, lastSequenceOf, slots }: CommandsOptions,
 ): void {
-  /** What is wrong with NATS, or with the moment, is told; all else is a bug. */
+  /** A RelayError becomes a problem; any other error is a bug. */
   async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
     try {
       return await answer();
@@ -123,7 +123,7 @@ export function addSubscriptionCommands(
     return context.json(shown, shown.notStored === null ? 200 : 202);
   }
 
-  /** Stop and start are the consumer's. */
+  /** Pause and resume are for operators, stop and start for consumers. */
   function isOperator(context: ServerContext): boolean {
     return context.get("access").kind === "all";
   }

@@ -23,7 +23,7 @@ export interface Reach {
   readonly list: (context: ServerContext) => readonly Registered[];
   /** The one that the address names; null: to this caller there is none. */
   readonly find: (context: ServerContext) => Registered | null;
-  /** Also what cannot run here is there to whoever may do everything. */
+  /** True: the caller sees everything, also subscriptions that cannot run here. */
   readonly isEverything: (context: ServerContext) => boolean;
   readonly view: (registered: Registered) => SubscriptionView;
   readonly refuse: (problem: Problem) => Response;

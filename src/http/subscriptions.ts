@@ -97,17 +97,17 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
     const found = registry().find(id);
     context.header("etag", `"${revision}"`);
     if (isNew) context.header("location", `${context.req.path.replace(/\/$/u, "")}/${id}`);
-    // Another relay may have removed it already.
+    // Another relay may have deleted it already.
     if (found === null) return refuse({ status: 409, detail: "It was written, but is no more" });
     return context.json(view(found), isNew ? 201 : 200);
   }
 
-  /** Null: to this caller there is nothing to write, though the registry might know of something. */
+  /** Null: there is nothing that this caller may write. */
   function readCondition(context: ServerContext): { readonly revisions: WantedRevisions } | null {
     const found = find(context);
     if (found === null && !reach.isEverything(context)) return null;
     const wanted = readIfMatch(context);
-    // What was looked at is what is written: it may be somebody else's by now.
+    // Writes only the revision that was checked: it may belong to somebody else by now.
     const looked = found === null || found.revision === null ? null : [found.revision];
     return { revisions: wanted ?? looked };
   }
@@ -180,7 +180,7 @@ function toProblem(outcome: Exclude<WriteOutcome, { kind: "written" }>, context:
   }
 }
 
-/** RFC 9110, section 13.1.1: what is no revision of ours matches none. */
+/** RFC 9110, section 13.1.1. A tag that is not a revision matches nothing. */
 function readIfMatch(context: ServerContext): WantedRevisions {
   const header = context.req.header("if-match")?.trim();
   if (header === undefined || header === "*") return null;
