@@ -96,13 +96,7 @@ const PURGE: Operation = {
 
 export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
   const { letters, findSubscription } = options;
-  const shown: DeadLetterViewOptions = {
-    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
-    maxReplaysOf(id) {
-      const replay = findSubscription(id)?.subscription.replay;
-      return replay?.kind === "scheduled" ? replay.maxReplays : null;
-    },
-  };
+  const shown = toViewOptions(findSubscription);
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
 
@@ -162,7 +156,7 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(purgeSchema, body);
     if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
-    const outcome = await purge(parsed.output, context.req.raw.signal);
+    const outcome = await purge(letters(), parsed.output, context.req.raw.signal);
     if (outcome.kind !== "done") return refuse(toPurgeProblem(outcome));
     const { matched, purged, start, next, obstacle } = outcome;
     if (obstacle !== null) {
@@ -173,17 +167,31 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     return context.json(answer);
   });
 
-  function purge(wanted: v.InferOutput<typeof purgeSchema>, signal: AbortSignal): Promise<PurgeOutcome> {
-    if ("ids" in wanted) return letters().remove(wanted.ids, { isDryRun: wanted.dryRun, signal });
-    return letters().purge({
-      filter: toLetterFilter(wanted.filter),
-      cursor: wanted.cursor ?? null,
-      confirmed: "confirm" in wanted ? wanted.confirm : null,
-      signal,
-    });
-  }
-
   return routes;
+}
+
+function toViewOptions(findSubscription: DeadLetterRoutesOptions["findSubscription"]): DeadLetterViewOptions {
+  return {
+    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
+    maxReplaysOf(id) {
+      const replay = findSubscription(id)?.subscription.replay;
+      return replay?.kind === "scheduled" ? replay.maxReplays : null;
+    },
+  };
+}
+
+function purge(
+  letters: Letters,
+  wanted: v.InferOutput<typeof purgeSchema>,
+  signal: AbortSignal,
+): Promise<PurgeOutcome> {
+  if ("ids" in wanted) return letters.remove(wanted.ids, { isDryRun: wanted.dryRun, signal });
+  return letters.purge({
+    filter: toLetterFilter(wanted.filter),
+    cursor: wanted.cursor ?? null,
+    confirmed: "confirm" in wanted ? wanted.confirm : null,
+    signal,
+  });
 }
 
 function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Problem {
