@@ -3,9 +3,7 @@
 import { writeSync } from "node:fs";
 import { CommanderError } from "commander";
 import { toCommandWords } from "#cli/command-words.ts";
-import { EXIT, toExitCode } from "#cli/exit-codes.ts";
-import { NOBODY_READS, type Output } from "#cli/output.ts";
-import { createPrint } from "#cli/print.ts";
+import { createPrint, EXIT, NOBODY_READS, type Output, toExitCode } from "#cli/output.ts";
 import { createProgram } from "#cli/program.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { cleanLines } from "#lib/printable.ts";

@@ -11,6 +11,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   delivery: 1,
   keystore: 1,
   config: 2,
+  wire: 3,
   callback: 3,
   nats: 3,
   "delivery-log": 3,
@@ -33,7 +34,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["delivery"],
   jose: ["http", "callback", "nats", "config"],
   "node-forge": ["keystore"],
-  valibot: ["config", "http", "nats"],
+  valibot: ["cli", "config", "http", "nats", "wire"],
   "@valibot/to-json-schema": ["config"],
   "@humanwhocodes/momoa": ["config"],
   "fastest-levenshtein": ["config"],
@@ -44,6 +45,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const PURE: readonly RegExp[] = [
+  /^wire\//,
   /^delivery\//,
   /^config\/schema/,
   /^callback\/(?:request|answer|answer-head|answer-reader|signature|message-headers|token-answer|token-result)\.ts$/,
@@ -167,6 +169,13 @@ test("pure files see no clock, chance, environment or I/O", () => {
     const hit = IMPURE.exec(code);
     return hit === null ? [] : [hit[0]];
   });
+  expect(found).toEqual([]);
+});
+
+test("the page takes types from wire/, no code: valibot would nearly double its script", () => {
+  const found = violations(({ room, text }) =>
+    room === "browser" ? (text.match(/^import (?!type ).*"#wire\/.*$/gm) ?? []) : [],
+  );
   expect(found).toEqual([]);
 });
 

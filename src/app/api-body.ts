@@ -16,6 +16,7 @@ import { createAddressCheck } from "#delivery/address.ts";
 import { parseAddress } from "#delivery/ip-range.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { WriteOptions } from "#http/registry.ts";
+import { isObject } from "#lib/json.ts";
 
 type Limits = Pick<WriteOptions, "application" | "entrypoint"> & {
   readonly entrypoints: readonly SoundEntrypoint[];
@@ -88,10 +89,6 @@ export function findMasked(value: unknown, path = ""): readonly BodyFault[] {
   return Object.entries(value).flatMap(([key, inner]) =>
     findMasked(inner, path === "" ? key : `${path}.${key}`),
   );
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A name is looked up when it is called, not here: it may stand for another address by then. */

@@ -1,9 +1,10 @@
 // The applications of this relay as the API needs them: those that have subscriptions here, and those that are paused.
 
-import type { Application, Applications } from "#http/applications.ts";
+import type { Applications } from "#http/applications.ts";
 import type { Holds } from "#runtime/holds.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import type { StateChange } from "#runtime/states.ts";
+import type { Application } from "#wire/subscription.ts";
 
 export interface ApplicationsOptions {
   readonly holds: Holds;

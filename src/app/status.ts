@@ -2,11 +2,10 @@
 
 import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import { durableName } from "#delivery/subscription.ts";
-import type { Orphan } from "#http/orphans.ts";
-import type { Status } from "#http/status.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { NOT_PROVEN } from "#nats/bucket-mirror.ts";
 import { toBriefReadiness } from "#runtime/brief-readiness.ts";
+import type { Orphan, Status } from "#wire/status.ts";
 import type { Core } from "./core.ts";
 
 export interface StatusFacts {

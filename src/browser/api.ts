@@ -1,16 +1,11 @@
-// Calls of Relay's own API: an answer is a value, whatever it says.
+// Calls the API of Relay. The answer is a value, also when it is refused.
 
 export type Answer<T> =
   | { readonly kind: "ok"; readonly body: T }
   /** `text`: what was wrong, for people; `status` 0: nobody answered. */
   | { readonly kind: "refused"; readonly status: number; readonly text: string };
 
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly next: string | null;
-}
-
-export interface CallOptions {
+interface CallOptions {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly body?: unknown;
   readonly withinMs?: number;

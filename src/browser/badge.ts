@@ -1,10 +1,10 @@
-// The coloured words for a status: of a response, of a subscription, of a replay.
+// Coloured badges for a status: of a response, a subscription, a replay.
 
 import { h, setText } from "./dom.ts";
 
 export type Tone = "good" | "bad" | "warn" | "calm";
 
-export interface Badge {
+interface Badge {
   readonly element: HTMLElement;
   readonly set: (label: string, tone: Tone) => void;
 }

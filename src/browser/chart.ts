@@ -1,9 +1,9 @@
-// The last hour as sixty bars: what was delivered, and on top what failed.
+// Draws the last hour as sixty bars: delivered below, failed on top.
 
 import { svg } from "./dom.ts";
 import { formatCount } from "./format.ts";
 
-export interface Chart {
+interface Chart {
   readonly element: SVGSVGElement;
   readonly draw: (delivered: readonly number[], failed: readonly number[]) => void;
 }

@@ -1,11 +1,11 @@
-// The dead letters: a list that can be filtered, what is being replayed, and replay or purge of all that match.
+// The view of dead letters: a list with filters, the replays under way, and replay or purge of all that match.
 
+import type { DeadLetterPage, DeadLetterView, LetterFilterBody } from "#wire/dead-letter.ts";
+import type { Page } from "#wire/view.ts";
 import { badge, statusBadge } from "./badge.ts";
-import type { Page } from "./api.ts";
 import { fill, h, setText } from "./dom.ts";
 import { createFilters, type FilterField } from "./filters.ts";
 import { formatTime } from "./format.ts";
-import type { DeadLetter, DeadLetterPage } from "./letter-answers.ts";
 import { purge, replay } from "./letter-commands.ts";
 import { showLetter } from "./letter-details.ts";
 import { createPagedTable } from "./paged-table.ts";
@@ -18,7 +18,7 @@ const REASONS = [
   ["exception", "no response"],
 ] as const;
 
-const FIELDS: readonly FilterField[] = [
+const FIELDS: readonly FilterField<LetterFilterBody>[] = [
   { name: "reason", label: "Reason", input: { kind: "choice", choices: REASONS } },
   { name: "status", label: "Status", input: { kind: "text", placeholder: "404, 4xx or 0" } },
   { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" } },
@@ -32,7 +32,7 @@ const COLUMNS = ["Dead-lettered", "Status", "Error", "Subscription", "Attempts",
 export function showDeadLetters(view: HTMLElement): void {
   const note = h("p", { class: "note" });
   const filters = createFilters(FIELDS, () => void table.reload());
-  const table = createPagedTable<DeadLetter>({
+  const table = createPagedTable<DeadLetterView>({
     path: "/api/dead-letters",
     query: filters.values,
     caption: "Dead letters",
@@ -44,7 +44,8 @@ export function showDeadLetters(view: HTMLElement): void {
     onPage: (page) => setText(note, describePage(page)),
   });
   const replays = createReplays(() => void table.reload());
-  const all = () => ({ filter: filters.values() });
+  // Relay checks the values: the address may hold anything.
+  const all = () => ({ filter: filters.values() as LetterFilterBody });
   const tools = h(
     "div",
     { class: "bar" },
@@ -76,13 +77,13 @@ export function showDeadLetters(view: HTMLElement): void {
   }
 }
 
-function describePage(page: Page<DeadLetter>): string {
+function describePage(page: Page<DeadLetterView>): string {
   const { faults, continuesAt } = page as DeadLetterPage;
   const looked = continuesAt === null ? [] : [`Looked back to ${formatTime(continuesAt, new Date())} so far`];
   return [...faults, ...looked].join(". ");
 }
 
-function toRow(letter: DeadLetter, changed: () => void): HTMLTableRowElement {
+function toRow(letter: DeadLetterView, changed: () => void): HTMLTableRowElement {
   const { date, isForeign, status, reason, error, subscription, application } = letter;
   const { attempts, replays, stream, sequence, subject } = letter;
   const when = formatTime(date, new Date());

@@ -1,9 +1,9 @@
-// The deliveries: a list that can be filtered and followed, and one of them in all its detail.
+// The view of deliveries: a list with filters that can follow new ones, and the details of each.
 
+import type { DeliveryFilterQuery, DeliveryView } from "#wire/delivery.ts";
 import { withQuery } from "./api.ts";
 import { badge, statusBadge } from "./badge.ts";
 import { showDelivery } from "./delivery-details.ts";
-import type { Delivery } from "./delivery-answers.ts";
 import { fill, h } from "./dom.ts";
 import { createFilters, type FilterField } from "./filters.ts";
 import { createFollowing } from "./following.ts";
@@ -18,7 +18,7 @@ const STATUSES = [
   ["0", "0 no response"],
 ] as const;
 
-const FIELDS: readonly FilterField[] = [
+const FIELDS: readonly FilterField<DeliveryFilterQuery>[] = [
   { name: "status", label: "Status", input: { kind: "choice", choices: STATUSES } },
   { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" } },
   { name: "application", label: "Application", input: { kind: "text", placeholder: "name" } },
@@ -31,7 +31,7 @@ const COLUMNS = ["Date", "Status", "Callback", "Subscription", "Attempts", "Dura
 
 export function showDeliveries(view: HTMLElement): void {
   const filters = createFilters(FIELDS, () => void reload());
-  const table = createPagedTable<Delivery>({
+  const table = createPagedTable<DeliveryView>({
     path: "/api/deliveries",
     query: filters.values,
     caption: "Deliveries",
@@ -41,7 +41,7 @@ export function showDeliveries(view: HTMLElement): void {
     toRow,
     empty: "Nothing is recorded that matches. What is recorded is set under Logging; failures always are.",
   });
-  const following = createFollowing<Delivery>({
+  const following = createFollowing<DeliveryView>({
     path: () => withQuery("/api/deliveries/stream", filters.values()),
     onBegun: () => void table.reload(),
     onItems: table.prepend,
@@ -65,7 +65,7 @@ export function showDeliveries(view: HTMLElement): void {
   }
 }
 
-function toRow(delivery: Delivery): HTMLTableRowElement {
+function toRow(delivery: DeliveryView): HTMLTableRowElement {
   const { id, date, status, method, callbackUrl, subscription, application } = delivery;
   const { attempts, durationMs, deadLettered, error } = delivery;
   const when = formatTime(date, new Date());

@@ -1,8 +1,8 @@
-// One delivery in a panel: request, response, attempts, and what was captured of headers and bodies.
+// Shows one delivery in a panel: request, response, attempts, and recorded headers and bodies.
 
+import type { AttemptView, CaptureView, DeliveryDetail } from "#wire/delivery.ts";
 import { call } from "./api.ts";
 import { badge, statusBadge } from "./badge.ts";
-import type { Attempt, Captured, DeliveryDetail } from "./delivery-answers.ts";
 import { openPanel } from "./dialog.ts";
 import { fill, h } from "./dom.ts";
 import { formatDuration, formatMoment } from "./format.ts";
@@ -54,7 +54,7 @@ function describe(delivery: DeliveryDetail): readonly Node[] {
   ];
 }
 
-function toTable(attempts: readonly Attempt[]): HTMLElement {
+function toTable(attempts: readonly AttemptView[]): HTMLElement {
   const columns = ["Date", "Status", "Duration", "Error"];
   return h(
     "table",
@@ -77,7 +77,7 @@ function toTable(attempts: readonly Attempt[]): HTMLElement {
   );
 }
 
-function describeCaptured(title: string, captured: Captured | null): readonly Node[] {
+function describeCaptured(title: string, captured: CaptureView | null): readonly Node[] {
   return [
     section(
       `${title} headers`,
@@ -87,7 +87,7 @@ function describeCaptured(title: string, captured: Captured | null): readonly No
   ];
 }
 
-function describeBody({ body, encoding, truncated }: Captured): HTMLElement {
+function describeBody({ body, encoding, truncated }: CaptureView): HTMLElement {
   if (body === null) return notCaptured();
   const text = { text: body, isCut: truncated };
   return payload(encoding === "text" ? text : { ...text, note: "no text: the bytes in base64" });

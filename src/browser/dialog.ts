@@ -1,14 +1,14 @@
-// What lies over the page for a while: a panel with details, a question. Escape, the cross, a click beside it and the
-// browser's Back close it.
+// What opens over the page: a panel with details, or a question. Escape, the cross, a click beside it and the Back
+// button of the browser close it.
 
 import { byId, h } from "./dom.ts";
 
-export interface Panel {
+interface Panel {
   readonly body: HTMLElement;
   readonly close: () => void;
 }
 
-export interface PanelOptions {
+interface PanelOptions {
   readonly title: string;
   /** In the address while it is open, without `#`; default: nothing. */
   readonly hash?: string;
@@ -29,7 +29,7 @@ export function openPanel({ title, hash = "" }: PanelOptions): Panel {
   return { body, close: () => dialog.close() };
 }
 
-export interface Question {
+interface Question {
   readonly title: string;
   readonly text: string;
   /** What the button says. */

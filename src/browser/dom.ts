@@ -1,4 +1,4 @@
-// Elements, made without any markup: what comes from a message or a callback can only ever become text.
+// Makes DOM elements without markup, so that text of a message or a callback stays text.
 
 type Child = Node | string | null | readonly Child[];
 

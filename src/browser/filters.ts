@@ -1,11 +1,11 @@
-// Filters of a list: fields to fill in, chips that say what is filtered, and the address bar, which keeps it.
+// The filters of a list: input fields, a chip for each filter in use, and the address bar, which keeps them.
 
 import { fill, h } from "./dom.ts";
 import { formatTime } from "./format.ts";
 
-export interface FilterField {
+export interface FilterField<Query = Readonly<Record<string, string>>> {
   /** In the query of the address, and of the API. */
-  readonly name: string;
+  readonly name: keyof Query & string;
   readonly label: string;
   readonly input:
     | { readonly kind: "text"; readonly placeholder: string }
@@ -14,9 +14,9 @@ export interface FilterField {
     | { readonly kind: "moment" };
 }
 
-export type FilterValues = Readonly<Record<string, string>>;
+type FilterValues = Readonly<Record<string, string>>;
 
-export interface Filters {
+interface Filters {
   readonly elements: readonly HTMLElement[];
   readonly values: () => FilterValues;
 }

@@ -1,15 +1,15 @@
-// Follows a stream of server-sent events while a button is pressed; many at once are shown together.
+// Follows server-sent events while its button is pressed, and shows many at once together.
 
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
 
-export interface Following {
+interface Following {
   readonly element: HTMLElement;
   /** For another path, where it is switched on. */
   readonly restart: () => void;
 }
 
-export interface FollowingOptions<T> {
+interface FollowingOptions<T> {
   readonly path: () => string;
   /** Nothing that comes from now on is missed. */
   readonly onBegun: () => void;

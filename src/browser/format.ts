@@ -1,4 +1,4 @@
-// PURE. Numbers, durations and dates as people read them.
+// PURE. Formats numbers, durations and dates.
 
 const COUNT = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });

@@ -1,11 +1,13 @@
-// Replay and purge: counted first, asked about with that number, then done to no more than was counted.
+// Replays and purges dead letters: counts them, asks for confirmation, and does no more than was counted.
 
-import type { Subscription } from "./answers.ts";
-import { type Answer, call, type Page } from "./api.ts";
+import type { LetterFilterBody, PurgeBody, PurgeOutcomeView } from "#wire/dead-letter.ts";
+import type { ReplayBody, StartedReplayView } from "#wire/replay.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
+import type { Page } from "#wire/view.ts";
+import { type Answer, call } from "./api.ts";
 import { ask } from "./dialog.ts";
 import { h } from "./dom.ts";
 import { formatCount } from "./format.ts";
-import type { PurgeOutcome, Selection, StartedReplay } from "./letter-answers.ts";
 import { notify } from "./notice.ts";
 
 /** One count or purge may take its time. */
@@ -13,19 +15,22 @@ const WITHIN_MS = 60_000;
 const MAX_CALLS = 1000;
 const MAX_ASKED = 1000;
 
+/** Which letters are meant: named ones, or those that meet a filter. */
+type LetterSelection = { readonly ids: string[] } | { readonly filter: LetterFilterBody };
+
 interface Counted {
   readonly matched: number;
   readonly start: string;
 }
 
-export interface ReplayOptions {
+interface ReplayOptions {
   /** Whose letters all of them are; null: of several, or not known. */
   readonly subscription: string | null;
   readonly onStarted: (id: string, matched: number) => void;
 }
 
 export async function replay(
-  selection: Selection,
+  selection: LetterSelection,
   { subscription, onStarted }: ReplayOptions,
 ): Promise<void> {
   const counted = await count(selection);
@@ -41,15 +46,15 @@ export async function replay(
     choice: (await mayNeedForce(subscription)) ? choice : null,
   });
   if (!isSure) return;
-  const body = force.checked ? { ...selection, force: true } : selection;
-  const answer = await call<StartedReplay>("/api/replays", { method: "POST", body });
+  const body: ReplayBody = force.checked ? { ...selection, force: true } : selection;
+  const answer = await call<StartedReplayView>("/api/replays", { method: "POST", body });
   if (answer.kind === "refused") return notify(answer.text, "bad");
   const { id, warnings } = answer.body;
   notify(["The replay has begun", ...warnings].join(". "));
   onStarted(id, counted.matched);
 }
 
-export async function purge(selection: Selection, onDone: () => void): Promise<void> {
+export async function purge(selection: LetterSelection, onDone: () => void): Promise<void> {
   const counted = await count(selection);
   if (counted === null) return;
   const isSure = await ask({
@@ -66,7 +71,7 @@ export async function purge(selection: Selection, onDone: () => void): Promise<v
 
 /** Where that is not known the choice is given. */
 async function mayNeedForce(subscription: string | null): Promise<boolean> {
-  const answer = await call<Page<Subscription>>(`/api/subscriptions?limit=${MAX_ASKED}`);
+  const answer = await call<Page<SubscriptionView>>(`/api/subscriptions?limit=${MAX_ASKED}`);
   if (answer.kind === "refused" || answer.body.next !== null) return true;
   return answer.body.items.some(
     ({ id, qos }) => qos === "AT_MOST_ONCE" && (subscription === null || id === subscription),
@@ -78,13 +83,13 @@ function describe(count: number): string {
 }
 
 /** Null: there is nothing, or it could not be counted; that was said. */
-async function count(selection: Selection): Promise<Counted | null> {
+async function count(selection: LetterSelection): Promise<Counted | null> {
   let matched = 0;
   let start = "";
   let cursor: string | null = null;
   for (let calls = 0; calls < MAX_CALLS; calls += 1) {
-    const body = { ...selection, dryRun: true, ...(cursor === null ? {} : { cursor }) };
-    const answer: Answer<PurgeOutcome> = await remove(body);
+    const body: PurgeBody = toDryRun(selection, cursor);
+    const answer: Answer<PurgeOutcomeView> = await remove(body);
     if (answer.kind === "refused") {
       notify(answer.text, "bad");
       return null;
@@ -98,18 +103,21 @@ async function count(selection: Selection): Promise<Counted | null> {
   return matched === 0 ? null : { matched, start };
 }
 
-async function purgeOnce(selection: Selection): Promise<number> {
+async function purgeOnce(selection: { readonly ids: string[] }): Promise<number> {
   const answer = await remove(selection);
   if (answer.kind === "ok") return answer.body.purged;
   notify(answer.text, "bad");
   return 0;
 }
 
-async function purgeAll(selection: Selection, { matched, start }: Counted): Promise<number> {
+async function purgeAll(
+  { filter }: { filter: LetterFilterBody },
+  { matched, start }: Counted,
+): Promise<number> {
   let purged = 0;
   let cursor: string | null = start;
   for (let calls = 0; cursor !== null && calls < MAX_CALLS && purged < matched; calls += 1) {
-    const answer: Answer<PurgeOutcome> = await remove({ ...selection, cursor, confirm: matched - purged });
+    const answer: Answer<PurgeOutcomeView> = await remove({ filter, cursor, confirm: matched - purged });
     if (answer.kind === "refused") {
       notify(answer.text, "bad");
       return purged;
@@ -120,6 +128,12 @@ async function purgeAll(selection: Selection, { matched, start }: Counted): Prom
   return purged;
 }
 
-function remove(body: unknown): Promise<Answer<PurgeOutcome>> {
-  return call<PurgeOutcome>("/api/dead-letters", { method: "DELETE", body, withinMs: WITHIN_MS });
+/** Named letters are counted in one call. */
+function toDryRun(selection: LetterSelection, cursor: string | null): PurgeBody {
+  if ("ids" in selection) return { ids: selection.ids, dryRun: true };
+  return { filter: selection.filter, dryRun: true, ...(cursor === null ? {} : { cursor }) };
+}
+
+function remove(body: PurgeBody): Promise<Answer<PurgeOutcomeView>> {
+  return call<PurgeOutcomeView>("/api/dead-letters", { method: "DELETE", body, withinMs: WITHIN_MS });
 }

@@ -1,16 +1,16 @@
-// One dead letter in a panel: why it is there, where it came from, the original message, and replay or purge of it alone.
+// Shows one dead letter in a panel: its cause, its origin, the message, and buttons to replay or purge it.
 
+import type { DeadLetterDetail, DeadLetterView } from "#wire/dead-letter.ts";
 import { call } from "./api.ts";
 import { statusBadge } from "./badge.ts";
 import { openPanel } from "./dialog.ts";
 import { fill, h } from "./dom.ts";
 import { formatBytes, formatMoment } from "./format.ts";
-import type { DeadLetter, DeadLetterDetail } from "./letter-answers.ts";
 import { purge, replay } from "./letter-commands.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
 import { writeButton } from "./permission.ts";
 
-export function showLetter({ id, isForeign, subscription }: DeadLetter, onChanged: () => void): void {
+export function showLetter({ id, isForeign, subscription }: DeadLetterView, onChanged: () => void): void {
   const { body, close } = openPanel({ title: "Dead letter" });
   const selection = { ids: [id] };
   const done = () => {

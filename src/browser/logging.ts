@@ -1,12 +1,15 @@
-// The logging: what each entrypoint records, and another setting for a while, which ends by itself.
+// The view of logging: what each entrypoint records, and an override for a while.
 
-import { call, type Page } from "./api.ts";
+import type { LoggingBody, LoggingView, SamplingView, SettingsView } from "#wire/logging.ts";
+import type { Page } from "#wire/view.ts";
+import { call } from "./api.ts";
 import { badge } from "./badge.ts";
-import type { EntrypointLogging, LoggingSettings, RecordSettings, Sampling } from "./delivery-answers.ts";
 import { fill, h } from "./dom.ts";
 import { formatTime } from "./format.ts";
 import { notifyOf } from "./notice.ts";
 import { writeButton } from "./permission.ts";
+
+type LoggingSettings = SettingsView["logging"];
 
 const PERIODS = [
   ["5", "5 minutes"],
@@ -35,7 +38,7 @@ export function showLogging(view: HTMLElement): void {
   void load(); // Never rejects.
 
   async function load(): Promise<void> {
-    const answer = await call<Page<EntrypointLogging>>("/api/logging");
+    const answer = await call<Page<LoggingView>>("/api/logging");
     view.removeAttribute("aria-busy");
     if (answer.kind === "refused") return fill(view, h("p", { class: "banner bad" }, answer.text));
     const cards = answer.body.items.map((one) => toCard(one, load));
@@ -43,7 +46,7 @@ export function showLogging(view: HTMLElement): void {
   }
 }
 
-function toCard(own: EntrypointLogging, reload: () => Promise<void>): HTMLElement {
+function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
   const { entrypoint, file, override } = own;
   const path = `/api/logging/${encodeURIComponent(entrypoint)}`;
   const current = override ?? file;
@@ -53,7 +56,11 @@ function toCard(own: EntrypointLogging, reload: () => Promise<void>): HTMLElemen
   period.value = DEFAULT_PERIOD;
 
   async function apply(): Promise<void> {
-    const body = { logging: switches.read(), sampling: samples.read(), minutes: Number(period.value) };
+    const body: LoggingBody = {
+      logging: switches.read(),
+      sampling: samples.read(),
+      minutes: Number(period.value),
+    };
     const answer = await call(path, { method: "PUT", body });
     if (notifyOf(answer, `${entrypoint}: so for ${period.selectedOptions[0]?.textContent ?? ""}`))
       await reload();
@@ -108,11 +115,11 @@ function createSwitches(settings: LoggingSettings) {
   };
 }
 
-function createSampling(sampling: Sampling) {
+function createSampling(sampling: SamplingView) {
   const type = h("select", {}, ...SAMPLINGS.map(([value, label]) => h("option", { value }, label)));
   const value = h("input", { type: "text", spellcheck: "false", size: 10 });
   type.value = sampling.type;
-  value.value = sampling.value ?? "";
+  value.value = valueOf(sampling);
   const show = () => {
     const label = value.closest("label");
     if (label !== null) label.hidden = type.value === "ALL";
@@ -125,16 +132,23 @@ function createSampling(sampling: Sampling) {
     type,
     value,
     show,
-    read: (): Sampling =>
-      type.value === "ALL" ? { type: "ALL" } : { type: type.value, value: value.value.trim() },
+    read(): SamplingView {
+      const [chosen] = SAMPLINGS.find(([name]) => name === type.value) ?? ["ALL"];
+      return chosen === "ALL" ? { type: chosen } : { type: chosen, value: value.value.trim() };
+    },
   };
 }
 
-function describe({ logging, sampling: { type, value } }: RecordSettings): string {
+function valueOf(sampling: SamplingView): string {
+  return sampling.type === "ALL" ? "" : sampling.value;
+}
+
+function describe({ logging, sampling }: SettingsView): string {
   const parts = SWITCHES.filter(({ side, part }) => logging.enabled && logging[side][part]);
   const what =
     parts.length === 0 ? "no headers, no bodies" : parts.map(({ label }) => label.toLowerCase()).join(", ");
+  const { type } = sampling;
   const [, which = type] = SAMPLINGS.find(([name]) => name === type) ?? [];
   if (type === "ALL") return `${what}; ${which}`;
-  return `${what}; ${which}${value === undefined ? "" : ` (${value})`}, and every failure`;
+  return `${what}; ${which} (${valueOf(sampling)}), and every failure`;
 }

@@ -1,6 +1,7 @@
-// Starts the page: whoever must signs in, then the view that the address names is filled.
+// Starts the page: signs in if the relay asks for it, then fills the view of the address.
 
-import type { RelayStatus, Session } from "./answers.ts";
+import type { SessionView } from "#wire/session.ts";
+import type { Status } from "#wire/status.ts";
 import { call, watchCalls } from "./api.ts";
 import { badge } from "./badge.ts";
 import { showDeadLetters } from "./dead-letters.ts";
@@ -22,7 +23,7 @@ const STATUS_EVERY_MS = 5000;
 const AGAIN_MS = 2000;
 
 async function start(): Promise<void> {
-  const session = await call<Session>("/api/session");
+  const session = await call<SessionView>("/api/session");
   if (session.kind === "refused") {
     fill(byId("view"), h("p", { class: "note bad" }, `${session.text}; trying again …`));
     setTimeout(() => location.reload(), AGAIN_MS);
@@ -48,7 +49,7 @@ async function start(): Promise<void> {
 }
 
 async function showStatus(): Promise<void> {
-  const answer = await call<RelayStatus>("/api/status");
+  const answer = await call<Status>("/api/status");
   if (answer.kind === "refused") return;
   const { version, config, nats, deliveryLog, readiness } = answer.body;
   const faults = [

@@ -1,4 +1,4 @@
-// Short words on what was just done, or could not be; they go by themselves, and are read aloud.
+// Short notices of what was done or failed. They disappear on their own, and screen readers read them.
 
 import type { Answer } from "./api.ts";
 import { byId, h } from "./dom.ts";

@@ -1,7 +1,9 @@
-// The overview: a row for each subscription, those in trouble first, brought up to date while somebody looks.
+// The overview: a row for each subscription, those in trouble first, refreshed while the page is visible.
 
-import type { Activity, Subscription } from "./answers.ts";
-import { call, type Page } from "./api.ts";
+import type { ActivityView } from "#wire/status.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
+import type { Page } from "#wire/view.ts";
+import { call } from "./api.ts";
 import { arrange, fill, h, setText } from "./dom.ts";
 import { formatCount } from "./format.ts";
 import { repeat } from "./repeat.ts";
@@ -26,8 +28,8 @@ export function showOverview(view: HTMLElement): void {
   });
   const tiles = createTiles();
   const tools = h("div", { class: "tools" }, tiles.element, find);
-  let known: readonly Subscription[] = [];
-  let activity: ReadonlyMap<string, Activity> = new Map();
+  let known: readonly SubscriptionView[] = [];
+  let activity: ReadonlyMap<string, ActivityView> = new Map();
   let isFirst = true;
   let order: readonly string[] = [];
   const refreshing = repeat(refresh, () => (known.length > MANY ? EVERY_MANY_MS : EVERY_MS));
@@ -36,8 +38,8 @@ export function showOverview(view: HTMLElement): void {
 
   async function refresh(): Promise<void> {
     const [subscriptions, minutes] = await Promise.all([
-      call<Page<Subscription>>(`/api/subscriptions?limit=${MAX_ASKED}`),
-      call<Page<Activity>>(`/api/activity?limit=${MAX_ASKED}`),
+      call<Page<SubscriptionView>>(`/api/subscriptions?limit=${MAX_ASKED}`),
+      call<Page<ActivityView>>(`/api/activity?limit=${MAX_ASKED}`),
     ]);
     const refused = [subscriptions, minutes].find((answer) => answer.kind === "refused");
     if (refused?.kind === "refused" && isFirst) fill(view, h("p", { class: "banner bad" }, refused.text));
@@ -81,23 +83,26 @@ function describeRest({ known, matching }: { known: number; matching: number }):
   return `${formatCount(matching - MAX_SHOWN)} more are not shown: narrow them down.`;
 }
 
-function isFound({ id, callbackUrl, application }: Subscription, text: string): boolean {
+function isFound({ id, callbackUrl, application }: SubscriptionView, text: string): boolean {
   return [id, callbackUrl, application ?? ""].some((field) => field.toLowerCase().includes(text));
 }
 
-function byTrouble(subscriptions: readonly Subscription[]): readonly Subscription[] {
+function byTrouble(subscriptions: readonly SubscriptionView[]): readonly SubscriptionView[] {
   return subscriptions.toSorted((left, right) => troubleOf(right) - troubleOf(left));
 }
 
 /** Those that are new come last. */
-function inOrder(subscriptions: readonly Subscription[], order: readonly string[]): readonly Subscription[] {
+function inOrder(
+  subscriptions: readonly SubscriptionView[],
+  order: readonly string[],
+): readonly SubscriptionView[] {
   const places = new Map(order.map((id, place) => [id, place]));
-  const placeOf = ({ id }: Subscription) => places.get(id) ?? order.length;
+  const placeOf = ({ id }: SubscriptionView) => places.get(id) ?? order.length;
   return subscriptions.toSorted((left, right) => placeOf(left) - placeOf(right));
 }
 
 /** The higher, the sooner somebody should look. */
-function troubleOf({ state, retrying }: Subscription): number {
+function troubleOf({ state, retrying }: SubscriptionView): number {
   if (state === "failed") return 4;
   if (state === "waiting") return 3;
   if (retrying > 0) return 2;
@@ -107,13 +112,13 @@ function troubleOf({ state, retrying }: Subscription): number {
 }
 
 const TILES = [
-  { label: "running", tone: "good", has: ({ state }: Subscription) => state === "consuming" },
-  { label: "in failure", tone: "bad", has: ({ state }: Subscription) => state === "failed" },
-  { label: "waiting", tone: "warn", has: ({ state }: Subscription) => state === "waiting" },
+  { label: "running", tone: "good", has: ({ state }: SubscriptionView) => state === "consuming" },
+  { label: "in failure", tone: "bad", has: ({ state }: SubscriptionView) => state === "failed" },
+  { label: "waiting", tone: "warn", has: ({ state }: SubscriptionView) => state === "waiting" },
   {
     label: "paused, stopped or closed",
     tone: "calm",
-    has: ({ state }: Subscription) => ["asleep", "closed", "stopped"].includes(state),
+    has: ({ state }: SubscriptionView) => ["asleep", "closed", "stopped"].includes(state),
   },
 ] as const;
 
@@ -125,7 +130,7 @@ function createTiles() {
   });
   return {
     element: h("ul", { class: "tiles", "aria-label": "Subscriptions" }, ...tiles.map((tile) => tile.element)),
-    update(subscriptions: readonly Subscription[]) {
+    update(subscriptions: readonly SubscriptionView[]) {
       for (const { number, element, has } of tiles) {
         const count = subscriptions.filter((one) => has(one)).length;
         setText(number, formatCount(count));

@@ -1,9 +1,10 @@
-// A long list as a table: a page at a time, never more rows than a browser likes, each found again by its id.
+// A table of a long list, loaded page by page, with a limit of rows.
 
-import { type Answer, call, type Page, withQuery } from "./api.ts";
+import type { Page } from "#wire/view.ts";
+import { type Answer, call, withQuery } from "./api.ts";
 import { fill, h, setText } from "./dom.ts";
 
-export interface PagedTable<T> {
+interface PagedTable<T> {
   readonly element: HTMLElement;
   /** Reads the first page again, by the filters of now. */
   readonly reload: () => Promise<void>;
@@ -11,7 +12,7 @@ export interface PagedTable<T> {
   readonly prepend: (items: readonly T[]) => void;
 }
 
-export interface PagedTableOptions<T> {
+interface PagedTableOptions<T> {
   readonly path: string;
   readonly query: () => Readonly<Record<string, string>>;
   readonly caption: string;

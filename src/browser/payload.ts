@@ -1,10 +1,11 @@
-// Headers and bodies as people read them: JSON laid out, everything as text, each with a button that copies it.
+// Shows headers and bodies as text, JSON indented, with buttons to copy them.
 
-import type { Headers } from "./answers.ts";
+import { parseJson } from "#lib/json.ts";
+import type { HeaderPairs } from "#wire/view.ts";
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
 
-export interface Payload {
+interface Payload {
   readonly text: string;
   readonly isCut: boolean;
   /** Which bytes it is, where it is not the text itself. */
@@ -28,7 +29,7 @@ export function section(title: string, ...content: readonly Node[]): HTMLElement
   return h("section", { class: "section" }, h("h3", {}, title), ...content);
 }
 
-export function headerTable(headers: Headers): HTMLElement {
+export function headerTable(headers: HeaderPairs): HTMLElement {
   if (headers.length === 0) return h("p", { class: "note" }, "None");
   const lines = headers.map(([name, value]) => `${name}: ${value}`).join("\n");
   return h(
@@ -70,13 +71,8 @@ export function payload({ text, isCut, note }: Payload): HTMLElement {
 
 /** Null: it is no JSON, or none that gains by it. */
 function layOut(text: string): string | null {
-  if (text.length > MAX_LAID_OUT || !/^\s*[[{]/u.test(text)) return null;
-  try {
-    JSON.parse(text);
-  } catch {
-    return null;
-  }
-  return indent(text);
+  const mayGain = text.length <= MAX_LAID_OUT && /^\s*[[{]/u.test(text);
+  return mayGain && parseJson(text) !== undefined ? indent(text) : null;
 }
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/gu;

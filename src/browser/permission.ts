@@ -1,6 +1,6 @@
-// Whether who looks at the page may change something: what would is switched off otherwise, and says why.
+// Disables the buttons that write, with the reason, if the token may only read.
 
-import type { Session } from "./answers.ts";
+import type { SessionView } from "#wire/session.ts";
 import { h } from "./dom.ts";
 
 const SCOPE = "relay:write";
@@ -9,7 +9,7 @@ const SCOPE = "relay:write";
 let obstacle: string | null = null;
 
 /** To be told before a view is filled. */
-export function learnPermission({ identity }: Session): void {
+export function learnPermission({ identity }: SessionView): void {
   const mayWrite = identity === null || identity.kind === "operator" || identity.scopes.includes(SCOPE);
   obstacle = mayWrite ? null : `Your token lacks the scope ${SCOPE}`;
 }

@@ -1,6 +1,6 @@
-// Does something again and again while somebody looks at the page.
+// Repeats an action while the page is visible.
 
-export interface Repeated {
+interface Repeated {
   /** At once, besides; what began before does not count. */
   readonly now: () => Promise<void>;
   readonly stop: () => void;

@@ -1,10 +1,11 @@
-// Replays under way and those that ended lately, brought up to date while somebody looks; each can be paused and stopped.
+// Shows the replays that run or ended lately, with buttons to pause, resume and stop them.
 
-import { call, type Page } from "./api.ts";
+import type { ReplayView } from "#wire/replay.ts";
+import type { Page } from "#wire/view.ts";
+import { call } from "./api.ts";
 import { badge, type Tone } from "./badge.ts";
 import { fill, h } from "./dom.ts";
 import { formatCount, formatTime } from "./format.ts";
-import type { Replay } from "./letter-answers.ts";
 import { notifyOf } from "./notice.ts";
 import { writeButton } from "./permission.ts";
 import { repeat } from "./repeat.ts";
@@ -20,14 +21,14 @@ const FAST_MS = 1000;
 const SLOW_MS = 10_000;
 const SHOWN_FOR_MS = 600_000;
 const MAX_ENDED = 3;
-const TONES: Readonly<Record<Replay["state"], Tone>> = {
+const TONES: Readonly<Record<ReplayView["state"], Tone>> = {
   running: "good",
   paused: "warn",
   stopped: "calm",
   done: "good",
   failed: "bad",
 };
-const SKIPPED: Readonly<Record<string, string>> = {
+const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   foreign: "not written by Relay",
   exhausted: "replayed as often as the schedule allows",
   needsForce: "may have arrived (AT_MOST_ONCE)",
@@ -39,11 +40,11 @@ const SKIPPED: Readonly<Record<string, string>> = {
 export function createReplays(onEnded: () => void): Replays {
   const element = h("div", { "aria-label": "Replays", role: "group" });
   const expected = new Map<string, number>();
-  let before: readonly Replay[] = [];
+  let before: readonly ReplayView[] = [];
   const repeated = repeat(refresh, () => (before.some(isUnderWay) ? FAST_MS : SLOW_MS));
 
   async function refresh(): Promise<void> {
-    const answer = await call<Page<Replay>>("/api/replays?limit=20");
+    const answer = await call<Page<ReplayView>>("/api/replays?limit=20");
     if (answer.kind === "refused") return;
     const now = Date.now();
     const { items } = answer.body;
@@ -63,16 +64,16 @@ export function createReplays(onEnded: () => void): Replays {
   return { element, refresh: repeated.now, expect: (id, count) => expected.set(id, count) };
 }
 
-function isUnderWay({ state }: Replay): boolean {
+function isUnderWay({ state }: ReplayView): boolean {
   return state === "running" || state === "paused";
 }
 
-function isSame(left: Replay, right: Replay): boolean {
+function isSame(left: ReplayView, right: ReplayView): boolean {
   return left.id === right.id && isUnderWay(right);
 }
 
 /** Those of a schedule only while they do something. */
-function select(items: readonly Replay[], now: number): readonly Replay[] {
+function select(items: readonly ReplayView[], now: number): readonly ReplayView[] {
   const ended = items.filter(
     ({ endedAt, isScheduled }) =>
       endedAt !== null && !isScheduled && now - Date.parse(endedAt) < SHOWN_FOR_MS,
@@ -81,7 +82,7 @@ function select(items: readonly Replay[], now: number): readonly Replay[] {
 }
 
 function toCard(
-  one: Replay,
+  one: ReplayView,
   { total, refresh }: { total: number | null; refresh: () => Promise<void> },
 ): HTMLElement {
   const { id, state, reason, subscription, ids, startedAt, delivered, failed, skipped } = one;
@@ -94,7 +95,10 @@ function toCard(
   const counts = [
     `${formatCount(delivered)} delivered`,
     `${formatCount(failed)} failed again`,
-    ...passed.map(([why, count]) => `${formatCount(count)} skipped: ${SKIPPED[why] ?? why}`),
+    ...passed.map(
+      ([why, count]) =>
+        `${formatCount(count)} skipped: ${SKIPPED[why as keyof ReplayView["skipped"]] ?? why}`,
+    ),
   ];
   const done = passed.reduce((sum, [, count]) => sum + count, delivered + failed);
   return h(
@@ -118,7 +122,7 @@ function toCard(
   );
 }
 
-function commandsFor(state: Replay["state"]): readonly ("pause" | "resume" | "stop")[] {
+function commandsFor(state: ReplayView["state"]): readonly ("pause" | "resume" | "stop")[] {
   if (state === "running") return ["pause", "stop"];
   return state === "paused" ? ["resume", "stop"] : [];
 }

@@ -1,10 +1,11 @@
-// Signing in: credentials once, for a cookie that no script can read; nothing else is shown before.
+// Signs in: sends credentials once, for a session cookie. Nothing else is shown before.
 
-import type { Session } from "./answers.ts";
+import type { CredentialsBody, SessionView } from "#wire/session.ts";
 import { call } from "./api.ts";
 import { byId, fill, h } from "./dom.ts";
 
-type Asked = Exclude<Session["auth"], "none">;
+type NamesOf<Body> = Body extends unknown ? keyof Body : never;
+type Asked = Exclude<SessionView["auth"], "none">;
 
 const LEADS: Readonly<Record<Asked, string>> = {
   token: "This relay asks for its token.",
@@ -28,7 +29,7 @@ export function signIn(auth: Asked): Promise<void> {
   async function send(): Promise<void> {
     const inputs = [...form.querySelectorAll("input")];
     const body = Object.fromEntries(inputs.map(({ name, value }) => [name, value]));
-    const answer = await call<Session>("/api/session", { method: "POST", body });
+    const answer = await call<SessionView>("/api/session", { method: "POST", body });
     submit.disabled = false;
     if (answer.kind === "ok") return resolve();
     error.textContent = answer.text;
@@ -53,7 +54,14 @@ function toFields(auth: Asked): readonly HTMLElement[] {
   ];
 }
 
-function toField({ name, label, type, hint }: Record<"name" | "label" | "type" | "hint", string>) {
+interface Field {
+  readonly name: NamesOf<CredentialsBody>;
+  readonly label: string;
+  readonly type: string;
+  readonly hint: string;
+}
+
+function toField({ name, label, type, hint }: Field) {
   return h(
     "label",
     { class: "field" },

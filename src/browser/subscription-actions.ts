@@ -1,6 +1,6 @@
-// What can be done to a subscription from the page: pause, resume, stop, start, and a test of its callback.
+// The buttons of a subscription: pause, resume, stop, start, and test of its callback.
 
-import type { Exchange, Subscription } from "./answers.ts";
+import type { ExchangeView, ResumeBody, SubscriptionView } from "#wire/subscription.ts";
 import { call } from "./api.ts";
 import { statusBadge } from "./badge.ts";
 import { ask, openPanel } from "./dialog.ts";
@@ -10,9 +10,9 @@ import { notifyOf } from "./notice.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
 import { writeButton } from "./permission.ts";
 
-export interface SubscriptionActions {
+interface SubscriptionActions {
   readonly element: HTMLElement;
-  readonly update: (subscription: Subscription) => void;
+  readonly update: (subscription: SubscriptionView) => void;
 }
 
 const TEST_WITHIN_MS = 660_000;
@@ -21,11 +21,11 @@ interface Action {
   readonly label: string;
   readonly command: "pause" | "resume" | "stop" | "start";
   readonly done: string;
-  readonly body?: { readonly skip: boolean };
-  readonly isWanted: (subscription: Subscription) => boolean;
+  readonly body?: ResumeBody;
+  readonly isWanted: (subscription: SubscriptionView) => boolean;
 }
 
-const isOpen = ({ status }: Subscription) => status !== "CLOSED";
+const isOpen = ({ status }: SubscriptionView) => status !== "CLOSED";
 
 const ACTIONS: readonly Action[] = [
   {
@@ -73,7 +73,7 @@ export function createSubscriptionActions(id: string, refresh: () => Promise<voi
         isDangerous: true,
       }));
     if (!isSure) return;
-    const answer = await call<Subscription>(`${path}/${command}`, {
+    const answer = await call<SubscriptionView>(`${path}/${command}`, {
       method: "POST",
       ...(body === undefined ? {} : { body }),
     });
@@ -85,7 +85,7 @@ export function createSubscriptionActions(id: string, refresh: () => Promise<voi
   async function test(): Promise<void> {
     const panel = openPanel({ title: `Test of ${id}` });
     fill(panel.body, h("p", { class: "note" }, "A test message is on its way to the callback …"));
-    const answer = await call<Exchange>(`${path}/test`, { method: "POST", withinMs: TEST_WITHIN_MS });
+    const answer = await call<ExchangeView>(`${path}/test`, { method: "POST", withinMs: TEST_WITHIN_MS });
     if (answer.kind === "refused") fill(panel.body, h("p", { class: "banner bad" }, answer.text));
     else fill(panel.body, ...describeExchange(answer.body));
   }
@@ -119,7 +119,7 @@ export function createSubscriptionActions(id: string, refresh: () => Promise<voi
   };
 }
 
-function describeExchange({ status, error, durationMs, request, response }: Exchange): readonly Node[] {
+function describeExchange({ status, error, durationMs, request, response }: ExchangeView): readonly Node[] {
   return [
     facts([
       ["Status", statusBadge(status)],

@@ -1,6 +1,7 @@
-// One subscription in the overview: how it is, what it did in the last hour, and what can be done to it.
+// The row of a subscription in the overview: state, activity of the last hour, and buttons.
 
-import type { Activity, Subscription } from "./answers.ts";
+import type { ActivityView } from "#wire/status.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { withQuery } from "./api.ts";
 import { createBadge, type Tone } from "./badge.ts";
 import { createChart, sum } from "./chart.ts";
@@ -10,7 +11,7 @@ import { createSubscriptionActions } from "./subscription-actions.ts";
 
 export interface SubscriptionRow {
   readonly element: HTMLElement;
-  readonly update: (subscription: Subscription, activity: Omit<Activity, "subscription">) => void;
+  readonly update: (subscription: SubscriptionView, activity: Omit<ActivityView, "subscription">) => void;
 }
 
 interface State {
@@ -63,7 +64,7 @@ export function createSubscriptionRow(id: string, refresh: () => Promise<void>):
   };
 }
 
-function stateOf({ status, consumerStatus, state }: Subscription): State {
+function stateOf({ status, consumerStatus, state }: SubscriptionView): State {
   if (status === "CLOSED") return { label: "Closed", tone: "calm" };
   if (consumerStatus === "FAILURE") return { label: "Failure", tone: "bad" };
   if (status === "PAUSED") return { label: "Paused", tone: "calm" };
@@ -72,7 +73,7 @@ function stateOf({ status, consumerStatus, state }: Subscription): State {
   return state === "waiting" ? { label: "Waiting", tone: "warn" } : { label: "Not running", tone: "calm" };
 }
 
-function describeTrouble(subscription: Subscription, now: Date): string | null {
+function describeTrouble(subscription: SubscriptionView, now: Date): string | null {
   const { failureCause, failedAt, state, reason, retrying } = subscription;
   if (failureCause !== null) {
     const since = failedAt === null ? "" : `${formatSpan(now.getTime() - Date.parse(failedAt))} ago: `;
@@ -84,7 +85,7 @@ function describeTrouble(subscription: Subscription, now: Date): string | null {
 }
 
 /** The cause says what was answered; without an answer there is no status. */
-function toFailedDeliveries({ id, failureCause }: Subscription): string {
+function toFailedDeliveries({ id, failureCause }: SubscriptionView): string {
   const [, hundreds] = /Callback answered (\d)\d\d/u.exec(failureCause ?? "") ?? [];
   return withQuery("/page/deliveries", {
     status: hundreds === undefined ? "0" : `${hundreds}xx`,

@@ -1,124 +1,50 @@
-// What a relay answered, held against what is shown of it: another program, or another version of this one, may have answered.
+// Checks the answer of a relay against the schema of the API, and reads a list page by page.
 
-import type { Application } from "#http/applications.ts";
-import type { ExchangeView } from "#http/exchange-view.ts";
-import type { Orphan } from "#http/orphans.ts";
-import type { Reloaded } from "#http/reload.ts";
-import type { Status } from "#http/status.ts";
-import type { SubscriptionView } from "#http/subscription-view.ts";
+import * as v from "valibot";
 import { RelayError } from "#lib/errors.ts";
+import { clean } from "#lib/printable.ts";
+import { type Page, pageSchema, type View } from "#wire/view.ts";
+import { type Client, expectDone } from "./client.ts";
 
-/** Each stands for all values of its kind, null for anything, a list for one of such. */
-export type Sample =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly Sample[]
-  | { readonly [key: string]: Sample };
+const PAGE_SIZE = 500;
+const MAX_PAGES = 200;
 
-const STATUS: Sample = {
-  version: "",
-  commit: "",
-  startedAt: "",
-  config: { path: "", loadedAt: "", refused: null, warnings: [""] },
-  nats: {
-    connected: true,
-    server: null,
-    serverVersion: null,
-    reconnects: 0,
-    lastError: null,
-    bucket: null,
-  },
-  readiness: { isReady: true, reasons: [""], idle: [""] },
-  unusable: [{ id: "", reason: "" }],
-};
-
-const SUBSCRIPTION: Sample = {
-  id: "",
-  origin: "",
-  entrypoint: "",
-  qos: "",
-  callbackUrl: "",
-  status: "",
-  consumerStatus: "",
-  state: "",
-  source: { stream: "", consumer: "", subjects: [""] },
-  held: 0,
-  inFlight: 0,
-  retrying: 0,
-  oldestHeldSeconds: 0,
-};
-
-const EXCHANGE: Sample = {
-  outcome: "",
-  status: 0,
-  durationMs: 0,
-  request: { method: "", url: "", headers: [[""]] },
-};
-
-const RESPONSE: Sample = { headers: [[""]], body: "", truncated: true };
-
-const ORPHAN: Sample = { consumer: "", stream: "", pending: 0, ackPending: 0 };
-
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly next: string | null;
-}
-
-/** Each throws a RelayError where the answer is another one. */
-export function toStatus(value: unknown): Status {
-  expectLike(value, STATUS);
-  return value as Status;
-}
-
-export function toSubscription(value: unknown): SubscriptionView {
-  expectLike(value, SUBSCRIPTION);
-  return value as SubscriptionView;
-}
-
-export function toApplication(value: unknown): Application {
-  expectLike(value, { application: "", status: "", subscriptions: 0 });
-  return value as Application;
-}
-
-export function toSubscriptionPage(value: unknown): Page<SubscriptionView> {
-  expectLike(value, { items: [SUBSCRIPTION], next: null });
-  return value as Page<SubscriptionView>;
-}
-
-export function toOrphanPage(value: unknown): Page<Orphan> {
-  expectLike(value, { items: [ORPHAN], next: null });
-  return value as Page<Orphan>;
-}
-
-export function toExchange(value: unknown): ExchangeView {
-  expectLike(value, EXCHANGE);
-  const exchange = value as ExchangeView;
-  if (exchange.response !== null) expectLike(exchange.response, RESPONSE);
-  return exchange;
-}
-
-export function toReloaded(value: unknown): Reloaded {
-  expectLike(value, { changes: [""], warnings: [""], loadedAt: "" });
-  return value as Reloaded;
-}
-
-/** Throws a RelayError where it is not. */
-export function expectLike(value: unknown, sample: Sample): void {
-  if (isLike(value, sample)) return;
-  const why = "it is that of another version of Relay, or of another program";
+/**
+ * A newer relay may say more than this program knows: other keys and words are let through, and so is what only breaks
+ * a bound. Throws a RelayError `unavailable` where a key is missing or holds another type.
+ */
+export function parseAnswer<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+): View<Schema> {
+  const fault = v.safeParse(schema, value).issues?.find((issue) => !isNewer(issue));
+  if (fault === undefined) return value as View<Schema>;
+  const where = clean(v.getDotPath(fault) ?? "the whole");
+  const why = `it is that of another version of Relay, or of another program (${where})`;
   throw new RelayError("unavailable", `Cannot read the answer: ${why}`);
 }
 
-function isLike(value: unknown, sample: Sample): boolean {
-  if (sample === null) return true;
-  if (typeof sample !== "object") return typeof value === typeof sample;
-  if (Array.isArray(sample)) {
-    return Array.isArray(value) && value.every((item) => isLike(item, (sample[0] as Sample) ?? null));
+function isNewer({ kind, type, expected, input }: v.BaseIssue<unknown>): boolean {
+  const isUnknownKey = expected === "never";
+  const isUnknownWord = type === "picklist" && typeof input === "string";
+  return kind !== "schema" || isUnknownKey || isUnknownWord;
+}
+
+/** `what`: the path of the list below `/api`, which is its name too. Rejects with a RelayError. */
+export async function listAll<const Item extends v.GenericSchema>(
+  client: Client,
+  { what, item }: { what: string; item: Item },
+): Promise<readonly View<Item>[]> {
+  const schema = pageSchema(item);
+  const all: View<Item>[] = [];
+  let after = "";
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const answer = await client.ask("GET", `api/${what}?limit=${PAGE_SIZE}${after}`);
+    const value = parseAnswer(schema, expectDone(answer, `list the ${what}`));
+    const { items, next } = value as Page<View<Item>>;
+    all.push(...items);
+    if (next === null) return all;
+    after = `&cursor=${encodeURIComponent(next)}`;
   }
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(sample).every(([key, inner]) =>
-    isLike((value as Readonly<Record<string, unknown>>)[key], inner),
-  );
+  throw new RelayError("unavailable", `Cannot list more than ${PAGE_SIZE * MAX_PAGES} ${what}`);
 }

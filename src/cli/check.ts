@@ -1,4 +1,4 @@
-// `relay check`: every fault of the config file, or what there is to know about it, from NATS too if it is asked.
+// `relay check`: reports all faults of the config file, or its warnings, and asks NATS with `--connect`.
 
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";

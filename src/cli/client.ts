@@ -1,17 +1,18 @@
-// Asks a running relay, within a time and a size; what it answers is what the API documents.
+// The HTTP client for a running relay: sends a request, with limits for time and size, and returns the answer or the refusal.
 
 import { codeOf, messageOf, RelayError } from "#lib/errors.ts";
+import { isObject, parseJson, readText } from "#lib/json.ts";
 import { clean, cleanLines } from "#lib/printable.ts";
 import type { RelayPlace } from "./find-relay.ts";
 
-export interface Refusal {
+interface Refusal {
   readonly kind: "refused";
   readonly status: number;
   /** For people: clean, and of several lines where it lists faults. */
   readonly reason: string;
 }
 
-export type Answer = { readonly kind: "done"; readonly value: unknown } | Refusal;
+type Answer = { readonly kind: "done"; readonly value: unknown } | Refusal;
 
 export type Opened = { readonly kind: "open"; readonly chunks: AsyncIterable<Uint8Array> } | Refusal;
 
@@ -24,21 +25,21 @@ export interface Asking {
 export interface Client {
   /** The path of its socket, or its URL. */
   readonly address: string;
-  /** Rejects with a RelayError where no relay answers in time. */
+  /** Rejects with a RelayError if no relay answers in time. */
   readonly ask: (method: string, path: string, asking?: Asking) => Promise<Answer>;
-  /** For an answer of any length: it may take its time, but not be silent. It and its chunks reject as `ask` does. */
+  /** For an answer of any length, which may take long but not be silent. Rejects as `ask` does, and so do its chunks. */
   readonly open: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Opened>;
 }
 
-/** A relay answers at once, unless it waits for a callback or drains. */
-export const ANSWER_MS = 15_000;
-/** For those that wait: the longest time-out and grace period that a config may have, and some. */
+/** Time limit for most requests: a relay answers at once, unless it waits for a callback or drains. */
+const ANSWER_MS = 15_000;
+/** Time limit for requests that wait: a little more than the longest timeout and grace period of a config. */
 export const PATIENT_MS = 615_000;
-/** How long an answer that goes on may be silent. */
+/** Longest silence within an answer without end. */
 const SILENCE_MS = 60_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** `stopping` ends every question. */
+/** `stopping` aborts every request. */
 export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
   const address = place.kind === "socket" ? place.path : place.url.href;
 
@@ -53,7 +54,7 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
         headers: headersFor(place, body),
         body: body === undefined ? null : body instanceof Uint8Array ? body : JSON.stringify(body),
       });
-      return toAnswer(place, { response, text: await readText(response) });
+      return toAnswer(place, { response, text: await readText(response.body, MAX_ANSWER_BYTES) });
     } catch (error) {
       throw toFault(error, limit.aborted ? limitMs : null);
     }
@@ -72,7 +73,10 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
       });
       if (response.ok) return { kind: "open", chunks: readOn(response, { timer, fail }) };
       clearTimeout(timer);
-      return toRefusal(place, { status: response.status, value: parseJson(await readText(response)) });
+      return toRefusal(place, {
+        status: response.status,
+        value: parseJson(await readText(response.body, MAX_ANSWER_BYTES)),
+      });
     } catch (error) {
       clearTimeout(timer);
       throw fail(error);
@@ -92,11 +96,11 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
   return { address, ask, open };
 }
 
-/** What Bun says of these is for those who program with it. */
+/** Readable reasons for error codes of Bun. */
 const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nobody listens",
+  ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection broke before the answer was complete",
-  ENOENT: "it is not there",
+  ENOENT: "not found",
   ENOTFOUND: "name not found",
   EPROTO: "it does not speak TLS",
   Malformed_HTTP_Response: "it does not speak HTTP",
@@ -107,7 +111,7 @@ function reasonOf(error: unknown): string {
   return REASONS[code] ?? messageOf(error);
 }
 
-/** What is left of it is not read where the reader goes away. */
+/** Cancels the rest of the body if the reader stops early. */
 async function* readOn(
   response: Response,
   { timer, fail }: { timer: NodeJS.Timeout; fail: (error: unknown) => RelayError },
@@ -124,13 +128,13 @@ async function* readOn(
   }
 }
 
-/** What was asked for, or a RelayError that says what cannot be done. */
+/** The value of the answer. Throws a RelayError if the relay refused. `what`: completes "Cannot …". */
 export function expectDone(answer: Answer, what: string): unknown {
   if (answer.kind === "done") return answer.value;
   throw new RelayError("unavailable", `Cannot ${what}: ${answer.reason}`);
 }
 
-/** A proxy of the environment is meant for callbacks, and gets no token. */
+/** Never through a proxy of the environment: it must not see the token. */
 function send(place: RelayPlace, path: string, request: RequestInit): Promise<Response> {
   if (place.kind === "socket") return fetch(`http://localhost/${path}`, { ...request, unix: place.path });
   const direct = { ...request, proxy: false as unknown as string };
@@ -146,24 +150,13 @@ function headersFor(place: RelayPlace, body: Asking["body"]): Record<string, str
   };
 }
 
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) throw new Error(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 function toAnswer(
   place: RelayPlace,
   { response: { status, ok }, text }: { response: Response; text: string },
 ): Answer {
   const value = status === 204 ? null : parseJson(text);
   if (ok && value !== undefined) return { kind: "done", value };
-  if (ok) throw new RelayError("unavailable", `What answers at ${addressOf(place)} is no relay`);
+  if (ok) throw new RelayError("unavailable", `The server at ${addressOf(place)} is not a relay`);
   return toRefusal(place, { status, value });
 }
 
@@ -178,10 +171,10 @@ function addressOf(place: RelayPlace): string {
   return place.kind === "socket" ? place.path : place.url.href;
 }
 
-/** Of problem details, RFC 9457; null: it is none. */
+/** From problem details, RFC 9457; null: the value is something else. */
 function toReason(value: unknown): string | null {
-  if (typeof value !== "object" || value === null) return null;
-  const { title, detail, errors } = value as Readonly<Record<string, unknown>>;
+  if (!isObject(value)) return null;
+  const { title, detail, errors } = value;
   const first = typeof detail === "string" ? detail : title;
   if (typeof first !== "string") return null;
   const faults: readonly unknown[] = Array.isArray(errors) ? errors : [];
@@ -189,16 +182,7 @@ function toReason(value: unknown): string | null {
 }
 
 function toFaultLine(fault: unknown): string {
-  if (typeof fault !== "object" || fault === null) return String(fault);
-  const { path, message } = fault as Readonly<Record<string, unknown>>;
+  if (!isObject(fault)) return String(fault);
+  const { path, message } = fault;
   return typeof path === "string" && path !== "" ? `${path}: ${String(message)}` : String(message);
-}
-
-/** undefined: it is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-// The words of a command line in the order in which the commands take them. Pure.
+// Rearranges the words of a command line for commander, and refuses help for an unknown command.
 
 const BEFORE_COMMAND = ["-c", "--config", "--url"];
 
@@ -25,4 +25,20 @@ function countOptionsFirst(words: readonly string[]): number {
     else break;
   }
   return count;
+}
+
+interface AskedFor {
+  /** As they were typed. */
+  readonly args: readonly string[];
+  readonly commands: readonly { readonly name: () => string }[];
+  readonly error: (message: string) => never;
+}
+
+/** For `addHelpText`, in front of every help: adds nothing, and throws a CommanderError for a word that is no command. */
+export function refuseUnknownCommand({ command }: { readonly command: AskedFor }): string {
+  const [first, second] = command.args;
+  const word = first === "help" ? second : first;
+  if (word === undefined || word.startsWith("-") || command.commands.length === 0) return "";
+  if (command.commands.some((known) => known.name() === word)) return "";
+  return command.error(`error: unknown command '${word}'`);
 }

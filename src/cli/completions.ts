@@ -1,6 +1,6 @@
-// What shells offer while somebody types a command.
+// Makes the shell completions for bash, zsh and fish.
 
-import type { Entry } from "./reference-entry.ts";
+import type { Entry } from "./reference.ts";
 
 /** The longest path first: the first that fits is the right one. */
 function byDepth(entries: readonly Entry[]): readonly Entry[] {

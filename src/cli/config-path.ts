@@ -1,4 +1,4 @@
-// Which config file a command means.
+// Finds the config file of a command.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

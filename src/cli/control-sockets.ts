@@ -1,10 +1,11 @@
-// Where the control socket of a relay on this host may be: what its config says, and where a service has it.
+// Lists the paths where the control socket of a relay on this host may be: from its config, and of the service.
 
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseJson } from "#config/json-text.ts";
 import { reasonOf } from "#config/secrets.ts";
 import { RelayError } from "#lib/errors.ts";
+import { isObject } from "#lib/json.ts";
 import { findConfig } from "./config-path.ts";
 
 export interface SocketPlaces {
@@ -43,7 +44,7 @@ interface Settings {
 
 function readSettings(path: string, { isNamed }: { isNamed: boolean }): Settings {
   try {
-    const { value } = parseJson(readText(path));
+    const { value } = parseJson(readConfig(path));
     return {
       controlSocket: textAt(value, ["server", "controlSocket"]),
       stateDirectory: textAt(value, ["state", "directory"]),
@@ -54,7 +55,7 @@ function readSettings(path: string, { isNamed }: { isNamed: boolean }): Settings
   }
 }
 
-function readText(path: string): string {
+function readConfig(path: string): string {
   const { size } = statSync(path);
   if (size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
   return readFileSync(path, "utf8");
@@ -62,8 +63,7 @@ function readText(path: string): string {
 
 function textAt(value: unknown, path: readonly string[]): string | null {
   const found = path.reduce<unknown>((inner, key) => {
-    const isObject = typeof inner === "object" && inner !== null && Object.hasOwn(inner, key);
-    return isObject ? (inner as Record<string, unknown>)[key] : null;
+    return isObject(inner) && Object.hasOwn(inner, key) ? inner[key] : null;
   }, value);
   return typeof found === "string" && found !== "" ? found : null;
 }

@@ -1,4 +1,4 @@
-// `relay logs`: what the delivery log holds, listed, followed, shown and exported.
+// `relay logs`: its commands with their options and their help.
 
 import { checkDeliveryShow, showDelivery } from "./delivery-details.ts";
 import { DELIVERY_FILTER_OPTIONS } from "./delivery-filter.ts";
@@ -8,20 +8,23 @@ import { JSON_OPTION, type RemoteCommand } from "./remote-command.ts";
 
 export const LOGS_COMMAND: RemoteCommand = {
   usage: "logs",
-  description: "show what was delivered, and what was not",
+  description: "show the delivery log",
   options: [
-    { flags: "-f, --follow", description: "go on with what comes, until Ctrl-C" },
+    { flags: "-f, --follow", description: "print new ones as they are recorded, until Ctrl-C" },
     ...DELIVERY_FILTER_OPTIONS,
-    { flags: "--limit <number>", description: "at most so many, 1 to 1000 (default: 100; 10 with --follow)" },
-    { flags: "--cursor <cursor>", description: "go on where the list before ended" },
-    { flags: "--json", description: "print the API's JSON; with --follow one line for each" },
+    {
+      flags: "--limit <number>",
+      description: "at most this many, 1 to 1000 (default: 100; 10 with --follow)",
+    },
+    { flags: "--cursor <cursor>", description: "continue where the list before ended" },
+    { flags: "--json", description: "print the JSON of the API; with --follow one line for each" },
   ],
   examples: [
     "relay logs --subscription billing --from 2h",
     "relay logs --follow --status 5xx",
     "relay logs show 4711",
   ],
-  note: `${MOMENT_NOTE}\nThe newest comes last. Which messages are recorded is the entrypoint's sampling; failures always are.`,
+  note: `${MOMENT_NOTE}\nThe newest comes last. The entrypoint's sampling decides which messages are recorded; failures always are.`,
   check: checkDeliveryList,
   run: listDeliveries,
 };
@@ -30,20 +33,20 @@ export const LOGS_COMMAND: RemoteCommand = {
 export const DELIVERY_COMMANDS: readonly RemoteCommand[] = [
   {
     usage: "show <id>",
-    description: "show one with its attempts, and what was recorded of its exchange",
+    description: "show one delivery with its attempts, request and response",
     options: [JSON_OPTION],
     examples: ["relay logs show 4711"],
-    note: "Headers and payloads are there where the entrypoint's logging asks for them.",
+    note: "Headers and payloads are shown if the entrypoint's logging records them.",
     check: checkDeliveryShow,
     run: showDelivery,
   },
   {
     usage: "export",
-    description: "write many to a file or a pipe",
+    description: "write all that match to a file or a pipe",
     options: [
       ...DELIVERY_FILTER_OPTIONS,
       { flags: "--format <format>", description: "jsonl (default) or csv" },
-      { flags: "--output <file>", description: "to this file; default: standard output" },
+      { flags: "--output <file>", description: "write to this file (default: standard output)" },
     ],
     examples: [
       "relay logs export --from 1d --format csv --output deliveries.csv",

@@ -1,10 +1,10 @@
-// `relay logs show`: one delivery with its attempts, and what was recorded of its last exchange.
+// `relay logs show`: one delivery with its attempts, and the request and response that were recorded.
 
-import type { DeliveryDetail } from "#http/delivery-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import { type DeliveryDetail, deliveryDetailSchema } from "#wire/delivery.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toDeliveryDetail } from "./delivery-answers.ts";
 import { styleOf } from "./delivery-line.ts";
 import { layOut } from "./exchange.ts";
 import { toHexDump } from "./hex-dump.ts";
@@ -29,12 +29,12 @@ export function checkDeliveryShow(_flags: Flags, [id = ""]: readonly string[]): 
 export async function showDelivery({ client, args, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
   const id = args[0] ?? "";
   const value = expectDone(await client.ask("GET", `api/deliveries/${id}`), `show delivery ${id}`);
-  const delivery = toDeliveryDetail(value);
+  const delivery = parseAnswer(deliveryDetailSchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatDetail(delivery, { screen, nowMs }));
   return 0;
 }
 
-export function formatDetail(delivery: DeliveryDetail, { screen, nowMs }: View): string {
+function formatDetail(delivery: DeliveryDetail, { screen, nowMs }: View): string {
   const { id, status, request, response } = delivery;
   const facts = listFacts(delivery, nowMs).filter(([, text]) => text !== "");
   const width = Math.max(...facts.map(([name]) => name.length));

@@ -1,20 +1,20 @@
-// Which deliveries a command means.
+// The filter options of `relay logs`.
 
 import { statusOf } from "./letter-filter.ts";
 import { momentOf } from "./moment.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
 export const DELIVERY_FILTER_OPTIONS: readonly RemoteOption[] = [
-  { flags: "--status <status>", description: "status of the last attempt: 404, 4xx, or 0 for none" },
+  { flags: "--status <status>", description: "status of the last attempt: 404, 4xx, or 0 for no response" },
   { flags: "--subscription <id>", description: "of this subscription" },
   { flags: "--application <name>", description: "of this application" },
   { flags: "--entrypoint <id>", description: "of this entrypoint" },
-  { flags: "--callback-url <url>", description: "to this callback, or with this in its URL" },
-  { flags: "--from <time>", description: "begun then or later" },
-  { flags: "--to <time>", description: "begun before" },
+  { flags: "--callback-url <url>", description: "with this text in the callback URL" },
+  { flags: "--from <time>", description: "first attempted at this time or later" },
+  { flags: "--to <time>", description: "first attempted before this time" },
 ];
 
-/** As the API takes it; what is not there is not asked for. Throws a RelayError `usage`. */
+/** The query for the API, without filters that were not given. Throws a RelayError `usage`. */
 export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Readonly<Record<string, string>> {
   const members = [
     ...["subscription", "application", "entrypoint", "callbackUrl"].map(

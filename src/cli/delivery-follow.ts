@@ -1,13 +1,13 @@
-// `relay logs --follow`: what is recorded as it comes, without a gap where the relay was away for a while.
+// `relay logs --follow`: prints deliveries as they are recorded, and reconnects without a gap.
 //
 //   open -> read events, each with an id -> the stream ends or breaks -> wait -> open after the last id
 
-import type { DeliveryView } from "#http/delivery-view.ts";
 import { messageOf } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
+import { deliverySchema, type DeliveryView } from "#wire/delivery.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toDelivery } from "./delivery-answers.ts";
 import { formatDelivery } from "./delivery-line.ts";
 import { readEvents } from "./event-stream.ts";
 import { toQuery } from "./letter-filter.ts";
@@ -16,7 +16,7 @@ import type { RemoteCall } from "./remote-command.ts";
 const RETRY_MS = 1000;
 const UNAVAILABLE = 503;
 
-/** Until whoever looks goes away: with 0. `after`: id of the newest that is shown already; null: there is none. */
+/** Runs until it is stopped; resolves with 0. `after`: id of the newest delivery already shown; null: none is. */
 export async function followDeliveries(
   call: RemoteCall,
   { members, after }: { members: Readonly<Record<string, string>>; after: string | null },
@@ -63,7 +63,7 @@ async function followOnce(
     io.stdout(flags["json"] === true ? toSafeLine(delivery) : formatDelivery(delivery, screen));
   try {
     for await (const { id, data } of readEvents(opened.chunks)) {
-      if (data !== null) write(toDelivery(JSON.parse(data)));
+      if (data !== null) write(parseAnswer(deliverySchema, JSON.parse(data)));
       note(id);
     }
     return null;

@@ -1,13 +1,13 @@
-// One delivery on one line: when, its id, what came of it, for whom, where to, and what it took.
+// Formats a delivery as one line: date, id, status, subscription, callback, duration, error.
 
-import type { DeliveryView } from "#http/delivery-view.ts";
 import { clean } from "#lib/printable.ts";
+import type { DeliveryView } from "#wire/delivery.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
 
 const STATUS_WIDTH = 3;
-/** Ids longer than this push what follows to the right. */
+/** Longer ids push the next columns to the right. */
 const SUBSCRIPTION_WIDTH = 12;
-/** It gives way before the rest is cut. */
+/** The URL shrinks to this before the line is cut. */
 const MIN_URL_WIDTH = 16;
 const GAP = "  ";
 

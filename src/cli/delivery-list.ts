@@ -1,9 +1,10 @@
-// `relay logs` and `relay logs export`: deliveries as they were recorded, the newest last; with `--follow` as they come.
+// `relay logs` and `relay logs export`: prints recorded deliveries, newest last, or saves them.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson, toSafeLine } from "#lib/printable.ts";
+import { deliveryPageSchema } from "#wire/delivery.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toDeliveryPage } from "./delivery-answers.ts";
 import { toDeliveryFilterMembers } from "./delivery-filter.ts";
 import { followDeliveries } from "./delivery-follow.ts";
 import { formatDelivery } from "./delivery-line.ts";
@@ -14,7 +15,7 @@ import { paint } from "./terminal.ts";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
-/** What is shown before what comes. */
+/** Number of deliveries shown before new ones. */
 const FOLLOW_LIMIT = 10;
 const FORMATS: ReadonlySet<string> = new Set(["jsonl", "csv"]);
 
@@ -34,7 +35,7 @@ export async function listDeliveries(call: RemoteCall): Promise<number> {
   const query = { ...members, limit: String(limitOf(flags)), ...(cursor === null ? {} : { cursor }) };
   const answer = await client.ask("GET", `api/deliveries${toQuery(query)}`);
   const value = expectDone(answer, "list the deliveries");
-  const { items, next } = toDeliveryPage(value);
+  const { items, next } = parseAnswer(deliveryPageSchema, value);
   const isJson = flags["json"] === true;
   if (flags["follow"] === true) {
     for (const item of items.toReversed()) {
@@ -46,8 +47,8 @@ export async function listDeliveries(call: RemoteCall): Promise<number> {
     io.stdout(toSafeJson(value));
     return 0;
   }
-  if (items.length === 0 && next === null) io.stdout("There are no such deliveries.\n");
-  if (next !== null) io.stdout(`${paint(screen, "dim", `Those before with --cursor ${clean(next)}`)}\n`);
+  if (items.length === 0 && next === null) io.stdout("No deliveries match.\n");
+  if (next !== null) io.stdout(`${paint(screen, "dim", `Older ones with --cursor ${clean(next)}`)}\n`);
   for (const item of items.toReversed()) io.stdout(formatDelivery(item, screen));
   return 0;
 }

@@ -1,11 +1,11 @@
 // The receiver of the demo: accepts most messages, fails some once, rejects some for good.
 
-export interface DemoMessage {
+interface DemoMessage {
   readonly subject: string;
   readonly body: string;
 }
 
-export interface DemoReceiver {
+interface DemoReceiver {
   readonly url: string;
   close: () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-// `relay demo`: a nats-server, a receiver and a relay of its own, and what happens between them, line by line.
+// `relay demo`: starts a nats-server, a receiver and a relay, and prints what happens, line by line.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ import { findNatsServer, startLocalServer } from "#nats/local-server.ts";
 import type { Attempted, Observer, Settled } from "#pipeline/observer.ts";
 import { demoMessage, startDemoReceiver } from "./demo-receiver.ts";
 
-export interface DemoOptions {
+interface DemoOptions {
   /** Ends after this many messages; null: when `stopping` aborts. */
   readonly count: number | null;
   readonly stopping: AbortSignal;

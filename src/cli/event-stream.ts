@@ -1,4 +1,4 @@
-// Server-sent events, read as they come: the id and the data of each.
+// Parses server-sent events from a stream: the id and the data of each.
 
 export interface ServerSentEvent {
   /** Null: the stream has given none yet. */

@@ -1,7 +1,8 @@
-// A request to a callback and what came of it, line by line, as `curl -v` shows it.
+// Formats a request and its response line by line, as `curl -v` does.
 
-import type { ExchangeView } from "#http/exchange-view.ts";
+import { parseJson } from "#lib/json.ts";
 import { clean, cleanLines } from "#lib/printable.ts";
+import type { ExchangeView } from "#wire/subscription.ts";
 import { paint, type Screen, type Style } from "./terminal.ts";
 
 type Headers = ExchangeView["request"]["headers"];
@@ -49,16 +50,9 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/gu;
 
 /** JSON on lines of its own, with its texts and numbers as they came; anything else as it is, clean. */
 export function layOut(body: string): string {
-  return isJson(body) ? (indent(body.match(TOKENS) ?? []) ?? cleanLines(body)) : cleanLines(body);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return parseJson(body) !== undefined
+    ? (indent(body.match(TOKENS) ?? []) ?? cleanLines(body))
+    : cleanLines(body);
 }
 
 /** Null: too deep. */

@@ -1,4 +1,4 @@
-// Which relay a command is about: the one at `--url`, else the first control socket that answers.
+// Finds the relay that a command asks: the one at `--url`, or the first control socket that answers.
 
 import { lstatSync, readFileSync } from "node:fs";
 import { connect, type NetConnectOpts } from "node:net";
@@ -22,7 +22,7 @@ export interface Whereabouts extends SocketPlaces {
   readonly connectMs?: number;
 }
 
-type Reachability = "open" | "not there" | "nobody listens" | "no permission" | "no answer";
+type Reachability = "open" | "not found" | "connection refused" | "no permission" | "no answer";
 
 const CONNECT_MS = 2000;
 
@@ -85,11 +85,11 @@ async function reach(target: NetConnectOpts, limitMs: number): Promise<Reachabil
 
 function toReachability(code: string): Reachability {
   if (code === "EACCES" || code === "EPERM") return "no permission";
-  if (code === "ECONNREFUSED" || code === "ENOTSOCK") return "nobody listens";
-  return ["ENOENT", "ENOTDIR", "ENOTFOUND"].includes(code) ? "not there" : "no answer";
+  if (code === "ECONNREFUSED" || code === "ENOTSOCK") return "connection refused";
+  return ["ENOENT", "ENOTDIR", "ENOTFOUND"].includes(code) ? "not found" : "no answer";
 }
 
-/** Says who may, for whoever installed the relay may add a user to that group. */
+/** Names who has permission, so that a user can be added to that group. */
 function refusalOf(path: string): string {
   const group = groupOf(path) ?? groupOf(dirname(path));
   const who = group === null ? "root" : `root and members of the group ${group}`;

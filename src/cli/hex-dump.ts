@@ -1,4 +1,4 @@
-// Bytes as `hexdump -C` shows them.
+// Formats bytes as `hexdump -C` does.
 
 const PER_LINE = 16;
 

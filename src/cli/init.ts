@@ -1,11 +1,10 @@
-// `relay init`: a first config file, small enough to be read at once.
+// `relay init`: writes a first config file.
 
 import { writeFile } from "node:fs/promises";
 import { codeOf, RelayError } from "#lib/errors.ts";
-import type { Output } from "./output.ts";
-import { toWriteFault } from "./write-fault.ts";
+import { type Output, toWriteFault } from "./output.ts";
 
-export interface InitOptions {
+interface InitOptions {
   readonly path: string;
   /** Replace a file that is there. */
   readonly force: boolean;
@@ -69,8 +68,8 @@ export async function runInit({ path, force, print }: InitOptions, io: Output): 
     throw toWriteError(path, error);
   }
   io.stdout(
-    `${path} is written: put your stream and your callback into it, then run: relay check\n` +
-      "For an editor that knows the keys: relay schema > relay.schema.json\n",
+    `${path} was written: put your stream and your callback into it, then run: relay check\n` +
+      "For completion in your editor: relay schema > relay.schema.json\n",
   );
   return 0;
 }
@@ -79,7 +78,7 @@ function toWriteError(path: string, error: unknown): RelayError {
   if (path === "") return new RelayError("usage", "Cannot write '': it names no file");
   const code = codeOf(error);
   if (code === "EEXIST") {
-    return new RelayError("usage", `Cannot write ${path}: it is there already, and --force replaces it`);
+    return new RelayError("usage", `Cannot write ${path}: it exists already, and --force replaces it`);
   }
   return toWriteFault(path, error);
 }

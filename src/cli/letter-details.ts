@@ -1,12 +1,12 @@
 // `relay dlq show`: one dead letter with its headers and its payload.
 
-import type { DeadLetterDetail } from "#http/dead-letter-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import { type DeadLetterDetail, deadLetterDetailSchema } from "#wire/dead-letter.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { layOut } from "./exchange.ts";
 import { toHexDump } from "./hex-dump.ts";
-import { toLetterDetail } from "./letter-answers.ts";
 import { toRelative } from "./relative-time.ts";
 import { type Flags, type RemoteCall, textOf } from "./remote-command.ts";
 import { save } from "./save.ts";
@@ -36,7 +36,7 @@ export async function showLetter(call: RemoteCall): Promise<number> {
   const encoding = flags["hex"] === true ? "hex" : "text";
   const answer = await client.ask("GET", `api/dead-letters/${encodeURIComponent(id)}?payload=${encoding}`);
   const value = expectDone(answer, `show ${clean(id)}`);
-  const letter = toLetterDetail(value);
+  const letter = parseAnswer(deadLetterDetailSchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatLetter(letter, { screen, nowMs }));
   return 0;
 }
@@ -55,7 +55,7 @@ async function savePayload(
   return 0;
 }
 
-export function formatLetter(
+function formatLetter(
   letter: DeadLetterDetail,
   { screen, nowMs }: { screen: Screen; nowMs: number },
 ): string {

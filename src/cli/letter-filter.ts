@@ -1,26 +1,32 @@
-// Which dead letters a command means: the options that every command over many of them has.
+// The filter options of `relay dlq`.
 
 import { LETTER_REASONS, parseStatusFilter } from "#delivery/letter.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
+import type { LetterFilterBody } from "#wire/dead-letter.ts";
 import { momentOf } from "./moment.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
-/** As the API takes it; what is not there is not asked for. */
-export type LetterFilterMembers = Readonly<Record<string, string>>;
+/** The query for the API, without filters that were not given. */
+export type LetterFilterMembers = LetterFilterBody & Readonly<Record<string, string>>;
 
 export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [
-  { flags: "--subscription <id>", description: "meant for this subscription" },
+  { flags: "--subscription <id>", description: "of this subscription" },
   { flags: "--entrypoint <id>", description: "of this entrypoint" },
   { flags: "--application <name>", description: "of this application" },
   { flags: "--reason <reason>", description: "rejected, server-error or exception" },
-  { flags: "--status <status>", description: "status of the last response: 404, 4xx, or 0 for none" },
-  { flags: "--from <time>", description: "dead-lettered then or later" },
-  { flags: "--to <time>", description: "dead-lettered before" },
-  { flags: "--error <text>", description: "with this in the error, in any case" },
+  { flags: "--status <status>", description: "status of the last response: 404, 4xx, or 0 for no response" },
+  { flags: "--from <time>", description: "dead-lettered at this time or later" },
+  { flags: "--to <time>", description: "dead-lettered before this time" },
+  { flags: "--error <text>", description: "with this text in the error, ignoring case" },
 ];
 
-const TEXTS = ["subscription", "entrypoint", "application", "error"];
+const TEXTS = [
+  "subscription",
+  "entrypoint",
+  "application",
+  "error",
+] as const satisfies readonly (keyof LetterFilterBody)[];
 
 /** Throws a RelayError `usage`. */
 export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilterMembers {

@@ -1,10 +1,16 @@
-// `relay dlq list` and `relay dlq counts`: what is in the dead-letter streams.
+// `relay dlq list` and `relay dlq counts`: prints the dead letters, and how many there are.
 
-import type { DeadLetterCounts, DeadLetterPage, DeadLetterView } from "#http/dead-letter-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import {
+  type DeadLetterCounts,
+  deadLetterCountsSchema,
+  type DeadLetterPage,
+  deadLetterPageSchema,
+  type DeadLetterView,
+} from "#wire/dead-letter.ts";
+import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
-import { toLetterCounts, toLetterPage } from "./letter-answers.ts";
 import { toLetterFilterMembers, toQuery } from "./letter-filter.ts";
 import { toRelative } from "./relative-time.ts";
 import { type Flags, type RemoteCall, textOf, wholeNumberOf } from "./remote-command.ts";
@@ -25,7 +31,7 @@ export function checkLetterList(flags: Flags): void {
 
 /** Exits with 1 if a dead-letter stream could not be read. */
 export async function listLetters({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
-  const members = toLetterFilterMembers(flags, nowMs);
+  const members: Readonly<Record<string, string>> = toLetterFilterMembers(flags, nowMs);
   const isAll = flags["all"] === true;
   const limit = String(limitOf(flags));
   const write = flags["json"] === true ? writeJson : writeLines;
@@ -48,14 +54,15 @@ export async function listLetters({ client, flags, io, screen, nowMs }: RemoteCa
 
 export async function countLetters({ client, flags, io }: RemoteCall): Promise<number> {
   const value = expectDone(await client.ask("GET", "api/dead-letters/counts"), "count the dead letters");
-  const counts = toLetterCounts(value);
+  const counts = parseAnswer(deadLetterCountsSchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatCounts(counts));
   for (const fault of counts.faults) io.stderr(`Cannot read all: ${clean(fault)}\n`);
   return counts.faults.length === 0 ? 0 : 1;
 }
 
 async function readPage(client: Client, query: string): Promise<DeadLetterPage> {
-  return toLetterPage(
+  return parseAnswer(
+    deadLetterPageSchema,
     expectDone(await client.ask("GET", `api/dead-letters${query}`), "list the dead letters"),
   );
 }
@@ -88,13 +95,13 @@ function writeLines({ items, next, continuesAt }: DeadLetterPage, place: Place):
   const { before, isLast, screen, nowMs } = place;
   const table = items.length === 0 ? "" : formatLetters(items, { screen, nowMs });
   if (!isLast) return table;
-  if (next === null) return before + items.length === 0 ? "There are no such dead letters.\n" : table;
+  if (next === null) return before + items.length === 0 ? "No dead letters match.\n" : table;
   const reached = continuesAt === null ? "" : `Looked back to ${clean(continuesAt)} so far. `;
   const hint = `${reached}More with --all, or from here with --cursor ${clean(next)}`;
   return `${table}${paint(screen, "dim", hint)}\n`;
 }
 
-export function formatLetters(
+function formatLetters(
   letters: readonly DeadLetterView[],
   { screen, nowMs }: { screen: Screen; nowMs: number },
 ): string {

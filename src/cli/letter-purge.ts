@@ -1,16 +1,17 @@
-// `relay dlq purge`: says what would go, asks, and takes out only that.
+// `relay dlq purge`: counts the dead letters that match, asks for confirmation, and deletes no more than it counted.
 
 import { RelayError } from "#lib/errors.ts";
 import { toSafeJson } from "#lib/printable.ts";
+import { type PurgeBody, purgeOutcomeSchema, type PurgeOutcomeView } from "#wire/dead-letter.ts";
+import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
-import { toPurgeOutcome } from "./letter-answers.ts";
 import { checkLetterIds } from "./letter-details.ts";
 import { type LetterFilterMembers, toLetterFilterMembers } from "./letter-filter.ts";
 import type { Flags, RemoteCall } from "./remote-command.ts";
 
 /** Named ones, or all that meet a filter. */
 export type LetterChoice =
-  | { readonly kind: "ids"; readonly ids: readonly string[] }
+  | { readonly kind: "ids"; readonly ids: string[] }
   | { readonly kind: "filter"; readonly filter: LetterFilterMembers };
 
 interface Found {
@@ -48,14 +49,18 @@ export async function purgeLetters({ client, args, flags, io, nowMs, confirm }: 
     io.stdout(isJson ? toSafeJson({ matched: found.matched, purged }) : text);
   const hasAll = choice.kind === "filter" || found.matched >= choice.ids.length;
   if (flags["dryRun"] === true || found.matched === 0) {
-    write(0, flags["dryRun"] === true ? `${nameOf(found.matched)} would go\n` : "There is none to purge\n");
+    write(
+      0,
+      flags["dryRun"] === true ? `${nameOf(found.matched)} would be purged\n` : "No dead letters to purge\n",
+    );
     return hasAll ? 0 : 1;
   }
   if (flags["yes"] !== true) {
     const what = nameOf(found.matched);
-    if (confirm === null) throw new RelayError("usage", `Nobody can be asked here: --yes purges ${what}`);
+    if (confirm === null)
+      throw new RelayError("usage", `No terminal to ask for confirmation; use --yes to purge ${what}`);
     if (!(await confirm(`Purge ${what} for good? [y/N] `))) {
-      io.stdout("Nothing is purged\n");
+      io.stdout("Nothing was purged\n");
       return 1;
     }
   }
@@ -80,7 +85,7 @@ export async function findLetters(client: Client, choice: LetterChoice): Promise
   return { matched, start: first.start };
 }
 
-async function purgeIds(client: Client, ids: readonly string[]): Promise<number> {
+async function purgeIds(client: Client, ids: string[]): Promise<number> {
   return (await callPurge(client, { ids })).purged;
 }
 
@@ -105,9 +110,9 @@ async function purgeFilter(
   return purged;
 }
 
-async function callPurge(client: Client, body: object): Promise<ReturnType<typeof toPurgeOutcome>> {
+async function callPurge(client: Client, body: PurgeBody): Promise<PurgeOutcomeView> {
   const answer = await client.ask("DELETE", "api/dead-letters", { body, limitMs: PURGE_MS });
-  return toPurgeOutcome(expectDone(answer, "purge"));
+  return parseAnswer(purgeOutcomeSchema, expectDone(answer, "purge"));
 }
 
 function nameOf(count: number): string {

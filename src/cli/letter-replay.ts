@@ -1,11 +1,11 @@
-// `relay dlq replay`: starts a replay in the relay, and follows it until it ends; whoever goes away leaves it running.
+// `relay dlq replay`: starts a replay in the relay and shows its progress. Ctrl-C leaves it running.
 
-import type { ReplayView } from "#http/replay-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { clean, toSafeLine } from "#lib/printable.ts";
+import { type ReplayBody, replaySchema, type ReplayView, startedReplaySchema } from "#wire/replay.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toReplay, toStartedReplay } from "./letter-answers.ts";
 import { findLetters, type LetterChoice, toLetterChoice } from "./letter-purge.ts";
 import { type Flags, type RemoteCall, type RemoteOption, textOf, wholeNumberOf } from "./remote-command.ts";
 import { formatEnd, formatProgress, isIncomplete, isOver } from "./replay-progress.ts";
@@ -16,11 +16,11 @@ const CLEAR_LINE = "\r\u001b[K";
 const SUBSCRIPTION_ID = /^[\w-]{1,128}$/u;
 
 export const REPLAY_OPTIONS: readonly RemoteOption[] = [
-  { flags: "--target <id>", description: "the subscription that gets them, instead of their own" },
+  { flags: "--target <id>", description: "send all of them to this subscription, instead of their own" },
   { flags: "--rate <number>", description: "letters per second at most" },
   { flags: "--concurrency <number>", description: "letters at once, at most as many as it has connections" },
   { flags: "--max <number>", description: "letters in all at most" },
-  { flags: "--force", description: "also those that an AT_MOST_ONCE callback may have got already" },
+  { flags: "--force", description: "also letters that an AT_MOST_ONCE callback may have received already" },
   { flags: "--dry-run", description: "count only" },
   { flags: "--detach", description: "do not wait for the end" },
 ];
@@ -38,9 +38,9 @@ export async function replayLetters(call: RemoteCall): Promise<number> {
   const isDetached = flags["detach"] === true;
   const total = isWatched && !isDryRun && !isDetached ? (await findLetters(client, choice)).matched : 0;
   const body = toRequest(flags, choice);
-  if (!isDryRun) io.stderr("Replayed messages come out of order with live ones.\n");
+  if (!isDryRun) io.stderr("Replayed messages arrive out of order with live ones.\n");
   const answer = await client.ask("POST", "api/replays", { body });
-  const started = toStartedReplay(expectDone(answer, "replay"));
+  const started = parseAnswer(startedReplaySchema, expectDone(answer, "replay"));
   for (const warning of started.warnings.slice(isDryRun ? 0 : 1)) io.stderr(`${clean(warning)}.\n`);
   if (isDetached) {
     io.stdout(isWatched ? `Replay ${clean(started.id)} runs; ${hintOf(started)}\n` : toSafeLine(started));
@@ -50,7 +50,7 @@ export async function replayLetters(call: RemoteCall): Promise<number> {
   return await follow(call, { started, total: Math.min(total, max), isWatched });
 }
 
-/** Until it ends, or whoever looks goes away. */
+/** Shows the progress until the replay ends or the command is stopped. */
 async function follow(
   call: RemoteCall,
   { started, total, isWatched }: { started: ReplayView; total: number; isWatched: boolean },
@@ -75,7 +75,10 @@ async function follow(
         throw error;
       });
     if (answer === null) return detach(call, replay);
-    replay = toReplay(expectDone(answer, `follow replay ${clean(started.id)}, which goes on`));
+    replay = parseAnswer(
+      replaySchema,
+      expectDone(answer, `follow replay ${clean(started.id)}, which goes on`),
+    );
   }
   if (isWatched) io.stdout(`${replay.dryRun ? "" : CLEAR_LINE}${formatEnd(replay)}`);
   return isIncomplete(replay) && !replay.dryRun ? 1 : 0;
@@ -92,7 +95,7 @@ function hintOf({ id }: ReplayView): string {
 
 const MAX = { name: "max", min: 1, max: Number.MAX_SAFE_INTEGER };
 
-function toRequest(flags: Flags, choice: LetterChoice): object {
+function toRequest(flags: Flags, choice: LetterChoice): ReplayBody {
   const to = textOf(flags, "target");
   if (to !== null && !SUBSCRIPTION_ID.test(to)) {
     throw new RelayError("usage", "--target takes the id of a subscription: letters, digits, - and _ only");

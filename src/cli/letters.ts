@@ -1,4 +1,4 @@
-// `relay dlq`: dead letters listed, counted, shown, purged and replayed.
+// `relay dlq`: its commands with their options and their help.
 
 import { checkLetterShow, showLetter } from "./letter-details.ts";
 import { LETTER_FILTER_OPTIONS } from "./letter-filter.ts";
@@ -8,7 +8,7 @@ import { checkReplay, REPLAY_OPTIONS, replayLetters } from "./letter-replay.ts";
 import { MOMENT_NOTE } from "./moment.ts";
 import { JSON_OPTION, type RemoteCommand } from "./remote-command.ts";
 
-const EVERY_ONE = { flags: "--all", description: "all that there are" };
+const EVERY_ONE = { flags: "--all", description: "all dead letters" };
 
 export const LETTER_COMMANDS: readonly RemoteCommand[] = [
   {
@@ -16,8 +16,8 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
     description: "list dead letters, newest first",
     options: [
       ...LETTER_FILTER_OPTIONS,
-      { flags: "--limit <number>", description: "at most so many, 1 to 1000 (default: 100)" },
-      { flags: "--cursor <cursor>", description: "go on where the list before ended" },
+      { flags: "--limit <number>", description: "at most this many, 1 to 1000 (default: 100)" },
+      { flags: "--cursor <cursor>", description: "continue where the list before ended" },
       EVERY_ONE,
       JSON_OPTION,
     ],
@@ -41,29 +41,29 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "show <id>",
-    description: "show one with its headers and its payload",
+    description: "show one dead letter with its headers and its payload",
     options: [
-      { flags: "--hex", description: "show the payload as bytes" },
-      { flags: "--raw", description: "write the payload as it is, and nothing else, to a pipe" },
-      { flags: "--output <file>", description: "write the payload as it is to this file" },
+      { flags: "--hex", description: "show the payload as a hex dump" },
+      { flags: "--raw", description: "write only the payload, unchanged, to a pipe" },
+      { flags: "--output <file>", description: "write the payload, unchanged, to this file" },
       JSON_OPTION,
     ],
     examples: [
       "relay dlq show billing.ORDERS.4711-3g5kz0q1v7p9",
       "relay dlq show billing.ORDERS.4711-3g5kz0q1v7p9 --raw | jq .",
     ],
-    note: "What is shown is masked and cut at 64 KiB; --raw and --output give all of it, as it came.",
+    note: "The payload is masked and cut at 64 KiB; --raw and --output give all of it, unmasked.",
     check: checkLetterShow,
     run: showLetter,
   },
   {
     usage: "purge [ids...]",
-    description: "take dead letters out for good",
+    description: "delete dead letters for good",
     options: [
       ...LETTER_FILTER_OPTIONS,
       EVERY_ONE,
-      { flags: "--dry-run", description: "say how many would go" },
-      { flags: "--yes", description: "do not ask" },
+      { flags: "--dry-run", description: "print how many would be purged" },
+      { flags: "--yes", description: "do not ask for confirmation" },
       JSON_OPTION,
     ],
     examples: [
@@ -73,15 +73,15 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
     ],
     note: [
       MOMENT_NOTE,
-      "It asks first, and needs --yes without a terminal. What comes after it has counted stays. By filter",
-      "only what Relay wrote goes; other entries are named by their id.",
+      "It asks for confirmation, and needs --yes without a terminal. Letters that arrive after the count stay.",
+      "A filter matches only letters that Relay wrote: name other entries by their id.",
     ].join("\n"),
     check: (flags, args) => void toLetterChoice(flags, { args, nowMs: Date.now() }),
     run: purgeLetters,
   },
   {
     usage: "replay [ids...]",
-    description: "give dead letters to their callbacks again",
+    description: "send dead letters to their callbacks again",
     options: [...LETTER_FILTER_OPTIONS, EVERY_ONE, ...REPLAY_OPTIONS, JSON_OPTION],
     examples: [
       "relay dlq replay billing.ORDERS.4711-3g5kz0q1v7p9",
@@ -90,9 +90,9 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
     ],
     note: [
       MOMENT_NOTE,
-      "It runs in the relay and is followed until its end: on a terminal by a bar, else and with --json by a",
-      "line of JSON for each step. Ctrl-C leaves it running. They come out of order with live messages.",
-      "Exit code: 0 if all were delivered, 1 if something stays.",
+      "The relay runs it. The command shows its progress: a bar on a terminal, otherwise and with --json a",
+      "line of JSON for each step. Ctrl-C leaves it running. Replayed messages arrive out of order with live ones.",
+      "Exit code: 0 if all were delivered, 1 if some were not.",
     ].join("\n"),
     check: checkReplay,
     run: replayLetters,

@@ -1,4 +1,4 @@
-// `relay licenses`: the notices of all that is in the binary, packages and engine.
+// `relay licenses`: prints the licences of everything in the binary.
 
 import engineNotices from "./engine-notices.txt" with { type: "file" };
 import packageNotices from "./package-notices.txt" with { type: "file" };

@@ -1,8 +1,8 @@
-// The manual page, relay(1), in the words of man(7).
+// Makes the manual page, relay(1), as man(7) source.
 
 import { VERSION } from "#lib/version.ts";
 import { CONFIG_FILE, CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
-import type { Entry, EntryOption } from "./reference-entry.ts";
+import type { Entry, EntryOption } from "./reference.ts";
 
 const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [0, "Fine, also after SIGTERM."],
@@ -13,7 +13,7 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
 ];
 
 const FILES: readonly (readonly [path: string, meaning: string])[] = [
-  ["./relay.config.json", "The config, where it is there and no other is named."],
+  ["./relay.config.json", "The config file, unless another one is named."],
   [CONFIG_FILE, "The config of the service."],
   [`${CREDENTIALS_DIRECTORY}/NAME`, 'A secret, in the config { "credential": "relay_NAME" }.'],
   ["/run/relay/relay.sock", "The control socket of the service."],

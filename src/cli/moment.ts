@@ -1,4 +1,4 @@
-// A moment as people type it: a time, a date, or how long ago.
+// Parses a time as people type it: a timestamp, a date, or how long ago.
 
 import { isOnCalendar, TIMESTAMP } from "#config/schema-parts.ts";
 import { RelayError } from "#lib/errors.ts";

@@ -1,4 +1,4 @@
-// Texts that are files to the program, beside it or in the binary: an import gives the path.
+// Declares the import of a text file as its path.
 
 declare module "*.txt" {
   const path: string;

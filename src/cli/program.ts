@@ -1,4 +1,4 @@
-// The commands, with what each takes: the tree that commander reads, and that the manual page is made from.
+// Defines the commands and their options for commander; the manual page is made from them too.
 //
 // A command whose code is large, or needs large packages, loads it when it is called: loaded for all of them, it tripled
 // the time in which the small ones answer.
@@ -13,7 +13,9 @@ import { findConfig } from "./config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "./deliveries.ts";
 import { LETTER_COMMANDS } from "./letters.ts";
 import { NOBODY_READS, type Output } from "./output.ts";
-import { runReference } from "./reference.ts";
+import { toManual } from "./manual.ts";
+import { type Described, toEntries } from "./reference.ts";
+import { toBash, toFish, toZsh } from "./completions.ts";
 import { RELOAD_COMMAND } from "./reload.ts";
 import { runRemote } from "./remote.ts";
 import { type Flags, type RemoteCommand, toHelp } from "./remote-command.ts";
@@ -21,12 +23,12 @@ import { REPLAY_COMMANDS } from "./replays.ts";
 import { SERVICE_COMMANDS } from "./service.ts";
 import { STATUS_COMMAND } from "./status.ts";
 import { SUBSCRIPTION_COMMANDS } from "./subscriptions.ts";
-import { refuseUnknownCommand } from "./unknown-command.ts";
+import { refuseUnknownCommand } from "./command-words.ts";
 
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly io: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whoever aborts it ends the command; its reason is the name of the signal. */
+  /** Aborting it ends the command; the reason is the name of the signal. */
   readonly stopping: AbortController;
   /** What a SIGHUP does from now on. */
   readonly onHangup: (listener: () => void) => void;
@@ -52,7 +54,7 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .exitOverride()
     .enablePositionalOptions()
-    .showHelpAfterError("(relay --help shows what there is)")
+    .showHelpAfterError("(relay --help lists the commands)")
     .addHelpText("beforeAll", refuseUnknownCommand);
   const withConfig = (command: Command) =>
     command.option(
@@ -84,9 +86,9 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
       }
     });
   withConfig(program.command("check"))
-    .description("check the config file, and say every fault of it")
-    .option("--without-secrets", "take references to secrets as given, for use in CI")
-    .option("--connect", "ask NATS too what would become of it; nothing is changed there")
+    .description("check the config file and report every fault")
+    .option("--without-secrets", "do not read the secrets, for use in CI")
+    .option("--connect", "check against NATS too; nothing is changed there")
     .option("--json", "print the findings as JSON")
     .action(async ({ config, ...flags }: CheckFlags) => {
       const { withoutSecrets = false, connect = false, json = false } = flags;
@@ -104,16 +106,16 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
   program
     .command("init")
     .description("write a first config file")
-    .argument("[file]", "where to", "relay.config.json")
-    .option("--force", "replace a file that is there")
-    .option("--print", "print it instead")
+    .argument("[file]", "path of the file", "relay.config.json")
+    .option("--force", "replace an existing file")
+    .option("--print", "print it instead of writing it")
     .action(async (file: string, { force, print }: { force?: boolean; print?: boolean }) => {
       const { runInit } = await import("./init.ts");
       finish(await runInit({ path: file, force: force ?? false, print: print ?? false }, io));
     });
   program
     .command("demo")
-    .description("show all of it in a minute, with a nats-server and a receiver of its own")
+    .description("show Relay at work, with a nats-server and a receiver of its own")
     .option("-n, --count <number>", "end after this many messages (default: on Ctrl-C)", toCount)
     .action(async ({ count }: { count?: number }) => {
       onHangup(() => stopping.abort(NOBODY_READS));
@@ -123,7 +125,10 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
   const addRemote = (parent: Command, remote: RemoteCommand) => {
     const command = withConfig(parent.command(remote.usage))
       .description(remote.description)
-      .option("--url <url>", "the relay at this URL, with the token in RELAY_TOKEN, instead of the one here")
+      .option(
+        "--url <url>",
+        "ask the relay at this URL, with the token in RELAY_TOKEN, instead of the one on this host",
+      )
       .addHelpText("after", toHelp(remote));
     for (const { flags, description } of remote.options) command.option(flags, description);
     command.action(async () => {
@@ -143,7 +148,7 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
   addRemote(program, STATUS_COMMAND);
   addRemote(program, RELOAD_COMMAND);
   addGroup(program.command("subscriptions"), {
-    about: "list, show and command the subscriptions of the running relay",
+    about: "list, show and control the subscriptions of the running relay",
     remotes: SUBSCRIPTION_COMMANDS,
   });
   addGroup(addRemote(program, LOGS_COMMAND).enablePositionalOptions(), {
@@ -155,7 +160,7 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     remotes: LETTER_COMMANDS,
   });
   addGroup(letters.command("replays"), {
-    about: "list, show and command the replays of dead letters",
+    about: "list, show and control the replays of dead letters",
     remotes: REPLAY_COMMANDS,
   });
   const service = program
@@ -164,14 +169,14 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     .helpCommand("help [command]", "show the help of a command");
   for (const { usage, description, changes, run } of SERVICE_COMMANDS) {
     const command = service.command(usage).description(description);
-    if (changes) command.option("--dry-run", "say what would be done, and do nothing");
+    if (changes) command.option("--dry-run", "print what would be done, and do nothing");
     command.action(async ({ dryRun }: { dryRun?: boolean }) =>
       finish(await run({ isDryRun: dryRun ?? false, binary: process.execPath }, io)),
     );
   }
   program
     .command("licenses")
-    .description("print the licences and notices of what the binary is made of")
+    .description("print the licences of everything in the binary")
     .action(async () => {
       const { runLicenses } = await import("./licenses.ts");
       finish(await runLicenses(io));
@@ -180,7 +185,10 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     .command("reference")
     .argument("[format]", "man, bash, zsh or fish", "man")
     .description("print the manual page, or the completions of a shell")
-    .action((format: string) => finish(runReference(program, format, io)));
+    .action((format: string) => {
+      io.stdout(toReference(program, format));
+      finish(0);
+    });
   program
     .command("version")
     .description("print the version and the commit")
@@ -189,6 +197,15 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
       finish(0);
     });
   return program;
+}
+
+const REFERENCES = { man: toManual, bash: toBash, zsh: toZsh, fish: toFish } as const;
+
+function toReference(program: Described, format: string): string {
+  const found = Object.entries(REFERENCES).find(([name]) => name === format);
+  if (found !== undefined) return found[1](toEntries(program));
+  const allowed = Object.keys(REFERENCES).join(", ");
+  throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
 }
 
 function toCount(text: string): number {

@@ -1,4 +1,4 @@
-// A config file that holds secrets itself, and that others than its owner and the relay may read.
+// Warns if the config file holds secrets and others may read it.
 
 import { readFileSync, statSync } from "node:fs";
 import { holdsInlineSecret } from "#config/request-secrets.ts";
@@ -19,7 +19,7 @@ export function findReadableSecrets(path: string, { origin }: Config): string | 
         : `the group ${gid}`
       : "everybody on this host";
   if (who === null) return null;
-  return `the file holds secrets, and ${who} may read it: chmod 0640, group ${CONFIG_GROUP}, or let references stand for them`;
+  return `the file holds secrets, and ${who} may read it: chmod 0640, group ${CONFIG_GROUP}, or use references instead`;
 }
 
 /** Root's, our own, and that of the service. */

@@ -1,20 +1,58 @@
-// `relay reference`: the manual page and the completions of shells, made from the commands themselves.
+// Lists the commands with their options, for the manual page and the completions of shells.
 
-import { RelayError } from "#lib/errors.ts";
-import { type Described, toEntries } from "./reference-entry.ts";
-import { toManual } from "./manual.ts";
-import type { Output } from "./output.ts";
-import { toBash, toFish, toZsh } from "./completions.ts";
+/** What the commands of the program tell of themselves. */
+export interface Described {
+  readonly name: () => string;
+  readonly description: () => string;
+  readonly usage: () => string;
+  readonly options: readonly DescribedOption[];
+  readonly commands: readonly Described[];
+}
 
-const FORMATS = { man: toManual, bash: toBash, zsh: toZsh, fish: toFish } as const;
+interface DescribedOption {
+  readonly flags: string;
+  readonly short?: string | undefined;
+  readonly long?: string | undefined;
+  readonly description: string;
+}
 
-/** Returns the exit code. Throws a RelayError for a format that is none. */
-export function runReference(program: Described, format: string, io: Output): number {
-  const found = Object.entries(FORMATS).find(([name]) => name === format);
-  if (found === undefined) {
-    const allowed = Object.keys(FORMATS).join(", ");
-    throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
-  }
-  io.stdout(found[1](toEntries(program)));
-  return 0;
+export interface Entry {
+  /** Without the program: "subscriptions list"; "": the program itself. */
+  readonly path: string;
+  readonly description: string;
+  readonly usage: string;
+  readonly options: readonly EntryOption[];
+  readonly commands: readonly { readonly name: string; readonly description: string }[];
+}
+
+export interface EntryOption {
+  /** As the help shows them: "-c, --config <file>". */
+  readonly flags: string;
+  /** With their dashes. */
+  readonly names: readonly string[];
+  readonly takesFile: boolean;
+  readonly description: string;
+}
+
+/** A command comes before its own commands. */
+export function toEntries(program: Described): readonly Entry[] {
+  return listEntries(program, "");
+}
+
+function listEntries(command: Described, path: string): readonly Entry[] {
+  const { description, usage, options, commands } = command;
+  const entry: Entry = {
+    path,
+    description: description.call(command),
+    usage: usage.call(command),
+    options: options.map(toOption),
+    commands: commands.map((own) => ({ name: own.name(), description: own.description() })),
+  };
+  const inner = commands.flatMap((own) => listEntries(own, `${path} ${own.name()}`.trim()));
+  return [entry, ...inner];
+}
+
+function toOption({ flags, short, long, description }: DescribedOption): EntryOption {
+  const names = [short, long].filter((name) => name !== undefined);
+  return { flags, names, takesFile: /<(?:file|path)>/.test(flags), description };
 }

@@ -1,4 +1,4 @@
-// A moment as people say it: how long ago, or in how long.
+// Formats a time relative to now: `3 min ago`, `in 2 d`.
 
 const UNITS = [
   { name: "d", ms: 86_400_000 },

@@ -1,4 +1,4 @@
-// A command about a running relay: how it is called, what its help says, and what it does.
+// The type of a command that asks a running relay: its usage, its help, its action; and its flags, parsed.
 
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
@@ -18,9 +18,9 @@ export interface RemoteCall {
   readonly nowMs: number;
   /** Bytes of a file, or of standard input for `-`. Rejects with a RelayError. */
   readonly readInput: (path: string) => Promise<Uint8Array>;
-  /** Null: nobody is there to be asked. */
+  /** Null: there is no terminal to ask for confirmation. */
   readonly confirm: ((question: string) => Promise<boolean>) | null;
-  /** Somebody wants it to end, or nobody reads it any more. */
+  /** Aborts on a signal, or if nobody reads the output any more. */
   readonly stopping: AbortSignal;
 }
 
@@ -45,9 +45,9 @@ export interface RemoteCommand {
   readonly run: (call: RemoteCall) => Promise<number>;
 }
 
-export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the API's JSON" };
+export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the JSON of the API" };
 
-/** What stands after its options. */
+/** The help after the options: the note and the examples. */
 export function toHelp({ note, examples }: RemoteCommand): string {
   const lines = [
     "",

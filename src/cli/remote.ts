@@ -1,4 +1,4 @@
-// Runs a command about a running relay: finds the relay, and gives the command its hands and eyes.
+// Runs a command that asks a running relay: finds the relay, and gives it a client, input and a terminal.
 
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
@@ -9,7 +9,7 @@ import { NOBODY_READS, type Output } from "./output.ts";
 import type { Flags, RemoteCall, RemoteCommand } from "./remote-command.ts";
 import { toScreen } from "./terminal.ts";
 
-export interface RemoteOptions {
+interface RemoteOptions {
   readonly args: readonly string[];
   /** `config` and `url` lead to the relay. */
   readonly flags: Flags;
@@ -44,7 +44,7 @@ export async function runRemote(command: RemoteCommand, options: RemoteOptions, 
   }
 }
 
-/** As much as a sample may have, and a byte more that tells that there is more. */
+/** Reads up to the limit of a test message, and fails if there is more. */
 async function readInput(path: string): Promise<Uint8Array> {
   const name = path === "-" ? "standard input" : path;
   const bytes = await readStart(path).catch((error: unknown) => {
@@ -67,7 +67,7 @@ async function readStart(path: string): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Only a plain yes is one; Ctrl-C and the end of the input are none. */
+/** Only y and yes confirm; Ctrl-C and the end of the input do not. */
 async function ask(question: string, stopping: AbortSignal): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   const closed = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));

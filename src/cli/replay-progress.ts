@@ -1,7 +1,7 @@
-// How far a replay is, for people: a bar while it runs, a sentence when it has ended.
+// Formats the progress of a replay: a bar while it runs, a sentence at its end.
 
-import type { ReplayView } from "#http/replay-view.ts";
 import { clean } from "#lib/printable.ts";
+import type { ReplayView } from "#wire/replay.ts";
 import { toSpan } from "./relative-time.ts";
 import { cutTo, type Screen } from "./terminal.ts";
 

@@ -1,11 +1,10 @@
-// `relay dlq replays`: the replays of dead letters that run or ran, and how they are commanded.
+// `relay dlq replays`: lists, shows, pauses, resumes and stops replays of dead letters.
 
-import type { ReplayView } from "#http/replay-view.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import { replaySchema, type ReplayView } from "#wire/replay.ts";
+import { listAll, parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { toReplay, toReplayPage } from "./letter-answers.ts";
-import { listAll } from "./pages.ts";
 import { toRelative } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
 import { formatEnd, sumOf } from "./replay-progress.ts";
@@ -13,15 +12,15 @@ import { type Column, formatTable } from "./table.ts";
 import { type Screen, type Style } from "./terminal.ts";
 
 const VERBS = {
-  pause: "let one rest",
-  resume: "let one go on",
-  stop: "end one; what it has not replayed stays",
+  pause: "pause a replay",
+  resume: "resume a replay",
+  stop: "stop a replay; letters that it has not delivered stay",
 } as const;
 
 export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
   {
     usage: "list",
-    description: "list the replays that run, and those that ended lately",
+    description: "list the replays that run or ended lately",
     options: [JSON_OPTION],
     examples: ["relay dlq replays list"],
     note: null,
@@ -30,7 +29,7 @@ export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "show <id>",
-    description: "show how far one is",
+    description: "show the progress of a replay",
     options: [JSON_OPTION],
     examples: ["relay dlq replays show 3f2a91c0"],
     note: null,
@@ -49,7 +48,7 @@ export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
 ];
 
 async function list({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
-  const replays = await listAll(client, { what: "replays", toPage: toReplayPage });
+  const replays = await listAll(client, { what: "replays", item: replaySchema });
   io.stdout(
     flags["json"] === true
       ? toSafeJson({ items: replays, next: null })
@@ -65,7 +64,7 @@ async function ask(
   const path = pathOf(args);
   const answer = await client.ask(method, verb === null ? path : `${path}/${verb}`);
   const value = expectDone(answer, `${verb ?? "show"} replay ${clean(args[0] ?? "")}`);
-  const replay = toReplay(value);
+  const replay = parseAnswer(replaySchema, value);
   io.stdout(flags["json"] === true ? toSafeJson(value) : formatEnd(replay));
   return 0;
 }

@@ -1,4 +1,4 @@
-// `relay run`: the relay itself, until it is told to stop.
+// `relay run`: runs the relay until a signal stops it.
 
 import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";
@@ -13,7 +13,7 @@ import type { Notify } from "#systemd/notify.ts";
 import { startServiceLife } from "./service-life.ts";
 import { toStatusLine } from "./status-line.ts";
 
-export interface RunOptions {
+interface RunOptions {
   readonly configPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the relay is to stop; its reason is the name of the signal. */
@@ -21,7 +21,7 @@ export interface RunOptions {
   readonly onHangup: (listener: () => void) => void;
   readonly write: (line: string, level: LogLevel) => void;
   readonly notify: Notify;
-  /** How often systemd wants to hear that the relay gets on; null: never. */
+  /** Interval of the systemd watchdog; null: there is none. */
   readonly watchdogMs: number | null;
 }
 

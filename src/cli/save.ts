@@ -1,9 +1,8 @@
-// Puts what a relay sends where the operator wants it: into a file, whole or not at all, or on standard output.
+// Saves a download to a file, whole or not at all, or writes it to standard output.
 
 import { open, rename, rm, stat } from "node:fs/promises";
 import { RelayError } from "#lib/errors.ts";
-import type { Output } from "./output.ts";
-import { toWriteFault } from "./write-fault.ts";
+import { type Output, toWriteFault } from "./output.ts";
 
 /** `path`: null for standard output. Resolves with how many bytes it were. Rejects with a RelayError. */
 export async function save(

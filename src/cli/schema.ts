@@ -1,4 +1,4 @@
-// `relay schema`: the JSON Schema of the config file.
+// `relay schema`: prints the JSON Schema of the config file.
 
 import { configJsonSchema } from "#config/json-schema.ts";
 import type { Output } from "./output.ts";

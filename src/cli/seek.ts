@@ -1,9 +1,12 @@
-// Where a subscription is to go on: the options of `relay subscriptions seek`.
+// Parses the options of `relay subscriptions seek` to a position in the stream.
 
 import { RelayError } from "#lib/errors.ts";
+import type { SeekBody } from "#wire/subscription.ts";
 import type { Flags } from "./remote-command.ts";
 
-const PLACES: Readonly<Record<string, string>> = {
+type Place = Extract<SeekBody, { to: unknown }>["to"];
+
+const PLACES: Readonly<Record<Place, string>> = {
   all: "from the first message that the stream has",
   new: "with what comes from now on",
   last: "from the last message",
@@ -15,7 +18,7 @@ export function checkSeek(flags: Flags): void {
   toSeek(flags);
 }
 
-export function toSeek({ to, sequence, time }: Flags): object {
+export function toSeek({ to, sequence, time }: Flags): SeekBody {
   const given = [to, sequence, time].filter((value) => value !== undefined);
   if (given.length !== 1) throw new RelayError("usage", "seek takes one of --to, --sequence and --time");
   if (typeof to === "string") return { to: toPlace(to) };
@@ -24,15 +27,19 @@ export function toSeek({ to, sequence, time }: Flags): object {
 }
 
 export function describeSeek({ to, sequence, time }: Flags): string {
-  if (typeof to === "string") return PLACES[to] ?? to;
+  if (typeof to === "string") return PLACES[toPlace(to)];
   return typeof sequence === "string"
     ? `at sequence ${sequence}`
     : `at what was stored from ${String(time)} on`;
 }
 
-function toPlace(text: string): string {
-  if (Object.hasOwn(PLACES, text)) return text;
+function toPlace(text: string): Place {
+  if (isPlace(text)) return text;
   throw new RelayError("usage", `--to takes all, new or last, found "${text}"`);
+}
+
+function isPlace(text: string): text is Place {
+  return Object.hasOwn(PLACES, text);
 }
 
 function toSequence(text: string): number {

@@ -1,4 +1,4 @@
-// What makes a host run the relay as a service, step by step.
+// Installs the relay as a systemd service, step by step.
 
 import {
   chmodSync,

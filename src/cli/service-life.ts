@@ -1,4 +1,4 @@
-// What systemd is told of the relay's life: that it is ready, reloads, stops; how it is, in one line; and, while it gets on, that it does.
+// Tells systemd about the relay: ready, reloading, stopping, a status line, and the watchdog.
 //
 //   start ---NATS connected, or waited for---> READY ---SIGTERM---> STOPPING
 //                                              |   ^
@@ -8,7 +8,7 @@
 import { startTicks } from "#lib/ticks.ts";
 import type { Notify } from "#systemd/notify.ts";
 
-export interface ServiceLifeOptions {
+interface ServiceLifeOptions {
   readonly notify: Notify;
   /** Null: nobody watches. */
   readonly watchdogMs: number | null;
@@ -16,7 +16,7 @@ export interface ServiceLifeOptions {
   readonly isMoving: () => boolean;
 }
 
-export interface ServiceLife {
+interface ServiceLife {
   /** `describe` is asked each second from now on, less often where it takes its time. */
   readonly ready: (describe: () => string) => void;
   /** Tells that a reload is under way, of `limitMs` at most. */

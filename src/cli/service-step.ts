@@ -1,4 +1,4 @@
-// A change of this host as steps, each of which knows whether it is done: doing them again changes nothing.
+// Runs changes of the host as steps. A step that is done already is skipped.
 
 import { existsSync } from "node:fs";
 import { messageOf, RelayError } from "#lib/errors.ts";
@@ -11,7 +11,7 @@ export interface Step {
   readonly run: () => void;
 }
 
-export interface StepsOptions {
+interface StepsOptions {
   readonly isDryRun: boolean;
   /** "install the service". */
   readonly what: string;

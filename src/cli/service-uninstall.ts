@@ -1,4 +1,4 @@
-// What takes the service off a host, step by step.
+// Removes the systemd service from the host, step by step.
 
 import { existsSync, rmSync } from "node:fs";
 import { CONFIG_DIRECTORY, CONFIG_GROUP } from "#systemd/unit.ts";

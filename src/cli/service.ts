@@ -1,4 +1,4 @@
-// `relay service`: prints the systemd unit, and makes this host run it, or not any more.
+// `relay service`: prints, installs or uninstalls the systemd service.
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
@@ -9,14 +9,14 @@ import { INSTALLED_BINARY, INSTALLED_UNIT, planInstall, PACKAGED_BINARY } from "
 import { runSteps } from "./service-step.ts";
 import { planUninstall, UNINSTALL_NOTE } from "./service-uninstall.ts";
 
-export interface ServiceOptions {
+interface ServiceOptions {
   /** Say what would be done, and do nothing. */
   readonly isDryRun: boolean;
   /** Where this program is. */
   readonly binary: string;
 }
 
-export interface ServiceCommand {
+interface ServiceCommand {
   readonly usage: string;
   readonly description: string;
   /** It takes `--dry-run`. */

@@ -1,9 +1,9 @@
-// How the relay is, in the one line that `systemctl status` has for it.
+// Formats the state of the relay as the one line that `systemctl status` shows.
 
 import { clean } from "#lib/printable.ts";
 import type { Readiness } from "#runtime/runtime.ts";
 
-export interface StatusLineFacts {
+interface StatusLineFacts {
   readonly readiness: Readiness;
   /** The kind of state of each subscription. */
   readonly states: readonly string[];

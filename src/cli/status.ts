@@ -1,18 +1,17 @@
-// `relay status`: whether the relay is ready, why not, and what its subscriptions do.
+// `relay status`: prints whether the relay is ready, why not, and the states of its subscriptions.
 
-import type { Status } from "#http/status.ts";
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
-import { toStatus } from "./answers.ts";
+import { type Status, statusSchema } from "#wire/status.ts";
+import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
 import { toRelative, toSpan } from "./relative-time.ts";
 import { JSON_OPTION, type RemoteCall, type RemoteCommand } from "./remote-command.ts";
-import { formatOrphans, formatSubscriptions } from "./subscription-table.ts";
-import { listOrphans, listSubscriptions } from "./subscription-list.ts";
 import { paint, type Screen } from "./terminal.ts";
+import { formatOrphans, formatSubscriptions, listOrphans, listSubscriptions } from "./subscription-list.ts";
 
 export const STATUS_COMMAND: RemoteCommand = {
   usage: "status",
-  description: "show how the running relay is",
+  description: "show the status of the running relay",
   options: [JSON_OPTION],
   examples: ["relay status", "relay status --json", "relay status --url https://edge-7.example:8443"],
   note: "Exit code: 0 if it is ready, 1 if it is not, or if no relay is running.",
@@ -22,7 +21,7 @@ export const STATUS_COMMAND: RemoteCommand = {
 
 async function showStatus({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
   const value = expectDone(await client.ask("GET", "api/status"), "show the status");
-  const status = toStatus(value);
+  const status = parseAnswer(statusSchema, value);
   if (flags["json"] === true) {
     io.stdout(toSafeJson(value));
   } else {

@@ -1,10 +1,10 @@
-// One subscription at length.
+// `relay subscriptions show`: formats one subscription with all its facts.
 
-import type { SubscriptionView } from "#http/subscription-view.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { toRelative } from "./relative-time.ts";
-import { styleOfState } from "./subscription-table.ts";
 import { paint, type Screen } from "./terminal.ts";
+import { styleOfState } from "./subscription-list.ts";
 
 interface View {
   readonly screen: Screen;

@@ -1,4 +1,4 @@
-// Rows to aligned columns: the widest texts give way until a line fits a terminal, and what still does not fit is cut.
+// Formats rows as aligned columns. The widest columns shrink to fit the terminal, and a longer line is cut.
 
 import { clean } from "#lib/printable.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";

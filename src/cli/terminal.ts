@@ -1,4 +1,4 @@
-// What a terminal shows: colours and widths, only where somebody looks.
+// Colours and widths of text, for terminals only.
 
 import { styleText } from "node:util";
 

@@ -22,6 +22,13 @@ export function configJsonSchema(): JsonSchema {
   return toJsonSchema(configSchema, { ...CONVERSION, definitions: { reference } });
 }
 
+/** A pair is a list of two: not all who read the document know `prefixItems`. */
+const withPairs: NonNullable<ConversionConfig["overrideSchema"]> = ({ valibotSchema, jsonSchema }) => {
+  if (valibotSchema.type !== "strict_tuple") return undefined;
+  const { prefixItems = [], items: _none, ...list } = jsonSchema;
+  return { ...list, items: prefixItems[0] ?? {}, maxItems: prefixItems.length };
+};
+
 const COMPONENTS = "#/components/schemas/";
 
 /**
@@ -35,7 +42,7 @@ export function toComponents(
   return Object.fromEntries(
     Object.entries(definitions).map(([name, schema]) => {
       const others = Object.entries(definitions).filter(([other]) => other !== name);
-      return [name, convert(schema, { definitions: Object.fromEntries(others) })];
+      return [name, convert(schema, { definitions: Object.fromEntries(others), overrideSchema: withPairs })];
     }),
   );
 }

@@ -71,7 +71,9 @@ export function parseLetterId(id: string): LetterId | null {
 
 function escapeText(text: string): string {
   return text.replace(/[^A-Za-z0-9._-]+/gu, (part) =>
-    [...Buffer.from(part)].map((byte) => `~${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+    [...new TextEncoder().encode(part)]
+      .map((byte) => `~${byte.toString(16).toUpperCase().padStart(2, "0")}`)
+      .join(""),
   );
 }
 

@@ -1,4 +1,4 @@
-// PURE. Who may do what: from an identity and a place to what of it may be seen.
+// PURE. Decides who may do what, from the identity of the caller and the area of the route.
 
 export type Identity =
   /** May do everything. */
@@ -17,7 +17,7 @@ export type Access =
   | { readonly kind: "application"; readonly application: string };
 
 /** `open`: for everybody; `entrypoint`: below a `contextPath`; `control`: all the rest. */
-export type Area = "open" | "control" | "entrypoint";
+type Area = "open" | "control" | "entrypoint";
 
 export interface Places {
   /** Read without credentials: `/livez`, `/readyz`, the page with its parts. */
@@ -25,7 +25,7 @@ export interface Places {
   readonly contextPaths: readonly string[];
 }
 
-/** Where one signs in and out, which takes no credentials but those inside. */
+/** The route to sign in and out. It needs no credentials except those in its body. */
 export const SESSION_PATH = "/api/session";
 
 export function areaOf({ method, path }: { method: string; path: string }, places: Places): Area {
@@ -35,7 +35,7 @@ export function areaOf({ method, path }: { method: string; path: string }, place
   return isBelow ? "entrypoint" : "control";
 }
 
-export type AccessDecision =
+type AccessDecision =
   | { readonly kind: "granted"; readonly access: Access }
   /** `scope`: what the token would need. */
   | { readonly kind: "denied"; readonly scope: string; readonly detail: string };
@@ -67,7 +67,7 @@ export function isVisible(access: Access, application: string | null): boolean {
   return access.kind === "all" || access.application === application;
 }
 
-/** What a browser sends without asking first, and what changes nothing. */
+/** Safe methods: they change nothing, and browsers send them without a preflight. */
 export function isReading(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }

@@ -1,29 +1,16 @@
-// What the last hour was like for each subscription, minute by minute: `/api/activity`, from which the page draws its charts.
+// Counts attempts for each subscription and minute of the last hour: `/api/activity`, for the charts of the page.
 
 import { Hono } from "hono";
-import * as v from "valibot";
 import type { Observer } from "#pipeline/observer.ts";
+import { activityPageSchema } from "#wire/status.ts";
+import type { View } from "#wire/view.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import { createBySubscription } from "./by-subscription.ts";
 import type { ServerEnv } from "./caller.ts";
-import { createMinutes, type Minutes, MINUTES } from "./minutes.ts";
+import { createMinutes, type Minutes } from "./minutes.ts";
 import { pageOf } from "./page.ts";
 import { toProblemResponse } from "./problem.ts";
-import { count, date, pageSchema, text, type View } from "./view.ts";
-
-const perMinute = (description: string) =>
-  v.pipe(v.array(count("In one minute")), v.length(MINUTES), v.description(description));
-
-export const activitySchema = v.strictObject({
-  subscription: text("Its id"),
-  perSecond: v.pipe(v.number(), v.minValue(0), v.description("Attempts, over the last minute")),
-  delivered: perMinute("Attempts answered with 2xx in each minute of the last hour, oldest first"),
-  failed: perMinute("All other attempts, likewise"),
-});
-
-export const activityPageSchema = v.strictObject({
-  ...pageSchema(activitySchema).entries,
-  endsAt: date("When the newest minute ends"),
-});
 
 export interface Activity {
   readonly observer: Observer;
@@ -54,13 +41,24 @@ export function createActivity(now: () => number = steadyTime): Activity {
   };
 }
 
+const LIST: Operation = {
+  id: "listActivity",
+  tag: "Relay",
+  summary: "Counts the attempts of the last hour, minute by minute",
+  description: "Of this relay, for each subscription that made an attempt since the start.",
+  access: "read",
+  query: PAGE_PARAMETERS,
+  answers: [json(activityPageSchema, "A page of subscriptions")],
+  problems: [400],
+};
+
 /** `subscriptions`: those that there are. */
 export function createActivityRoute(
   activity: Activity,
   subscriptions: () => ReadonlySet<string>,
 ): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  routes.get("/", (context) => {
+  routes.get("/", describe(LIST), (context) => {
     const page = pageOf(activity.list(subscriptions()), {
       keyOf: ([subscription]) => subscription,
       query: context.req.query(),

@@ -1,26 +1,15 @@
-// `/api/applications`: paused and resumed as a whole, with all subscriptions that they have and those that they make meanwhile.
+// `/api/applications`: lists applications, and pauses or resumes all subscriptions of one, future ones included.
 
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { name } from "#config/schema-parts.ts";
 import { RelayError } from "#lib/errors.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { type Application, applicationPageSchema, applicationSchema } from "#wire/subscription.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
 import { toProblemResponse } from "./problem.ts";
-import { count, dateOrNull, text, textOrNull, type View, word } from "./view.ts";
-
-export const applicationSchema = v.strictObject({
-  application: text("Its name, which its subscriptions have, and its tokens as `sub`"),
-  status: word("`PAUSED`: none of its subscriptions runs, those that it makes meanwhile included", [
-    "ACCEPTED",
-    "PAUSED",
-  ]),
-  pausedAt: dateOrNull("Since when; null: it is not paused"),
-  subscriptions: count("How many it has"),
-  notStored: textOrNull("Why a command that this relay was given is not stored yet; null: all are stored"),
-});
-
-export type Application = View<typeof applicationSchema>;
 
 export interface Applications {
   readonly list: () => readonly Application[];
@@ -30,6 +19,38 @@ export interface Applications {
 }
 
 const nameSchema = name("Of the application");
+
+const NOT_STORED =
+  "NATS is not available: the command holds on this relay, which stores it later, and `notStored` says why";
+const LIST: Operation = {
+  id: "listApplications",
+  tag: "Applications",
+  summary: "Lists applications in the order of their names",
+  description: "Those that have subscriptions here, and those that are paused.",
+  access: "read",
+  query: PAGE_PARAMETERS,
+  answers: [json(applicationPageSchema, "A page of applications")],
+  problems: [400],
+};
+const PAUSE: Operation = {
+  id: "pauseApplication",
+  tag: "Applications",
+  summary: "Pauses all subscriptions of an application",
+  description: "Those that it makes while it is paused are paused too.",
+  access: "write",
+  params: { application: "Name of the application" },
+  answers: [
+    json(applicationSchema, "The application, in its new state"),
+    json(applicationSchema, NOT_STORED, { status: 202 }),
+  ],
+  problems: [404, 409],
+};
+const RESUME: Operation = {
+  ...PAUSE,
+  id: "resumeApplication",
+  summary: "Ends the pause of an application",
+  description: "A subscription that was paused on its own stays paused.",
+};
 
 export function createApplicationRoutes(applications: () => Applications): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
@@ -47,7 +68,7 @@ export function createApplicationRoutes(applications: () => Applications): Hono<
     }
   }
 
-  routes.get("/", (context) => {
+  routes.get("/", describe(LIST), (context) => {
     const page = pageOf(applications().list(), {
       keyOf: ({ application }) => application,
       query: context.req.query(),
@@ -55,7 +76,7 @@ export function createApplicationRoutes(applications: () => Applications): Hono<
     if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail });
     return context.json({ items: page.items, next: page.next });
   });
-  routes.post("/:application/pause", (context) => command(context, "pause"));
-  routes.post("/:application/resume", (context) => command(context, "resume"));
+  routes.post("/:application/pause", describe(PAUSE), (context) => command(context, "pause"));
+  routes.post("/:application/resume", describe(RESUME), (context) => command(context, "resume"));
   return routes;
 }

@@ -1,4 +1,4 @@
-// A signed token to an identity: RFC 7519, with what RFC 8725 advises.
+// Verifies a JWT (RFC 7519, with the advice of RFC 8725) and gives its identity.
 
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
 import type { ServerAuth } from "#config/resolve-server.ts";

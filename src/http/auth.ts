@@ -1,4 +1,4 @@
-// Credentials to an identity, by what `server.auth` says; what is refused is a problem, never an error.
+// Checks credentials by `server.auth`: an identity, or a problem. It never throws for wrong credentials.
 
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ServerAuth } from "#config/resolve-server.ts";
@@ -12,7 +12,7 @@ export type Credentials =
   | { readonly kind: "bearer"; readonly token: string }
   | { readonly kind: "basic"; readonly username: string; readonly password: string };
 
-export type Authentication =
+type Authentication =
   | {
       readonly kind: "identified";
       readonly identity: Identity;
@@ -27,15 +27,15 @@ export interface Auth {
   readonly authenticate: (credentials: Credentials | null, from: Sender) => Promise<Authentication>;
 }
 
-export interface Sender {
+interface Sender {
   /** The caller's IP address: of a proxy, that of all who come through it. */
   readonly address: string;
   readonly signal: AbortSignal;
 }
 
-export interface AuthOptions extends Partial<TokenAuthOptions> {
+interface AuthOptions extends Partial<TokenAuthOptions> {
   readonly logger: Logger;
-  /** In ms; never set back: whoever guessed would wait for ever. */
+  /** In ms, monotonic: a clock set back would block an address for ever. */
   readonly now?: () => number;
 }
 

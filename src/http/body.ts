@@ -1,17 +1,20 @@
-// Takes the body of a request whole, within a size and a time.
+// Reads the body of a request, within a size and a time, and as JSON.
 
+import type { ServerContext } from "./caller.ts";
 import type { Problem } from "./problem.ts";
 
-export interface BodyLimits {
+export const NOT_JSON: Problem = { status: 400, detail: "The body is not JSON" };
+
+interface BodyLimits {
   readonly maxBytes: number;
   readonly withinMs: number;
 }
 
-export type BodyResult =
+type BodyResult =
   | { readonly kind: "read"; readonly body: Uint8Array }
   | { readonly kind: "refused"; readonly problem: Problem };
 
-/** The rest of a body that is refused is not waited for: the connection ends with the answer. */
+/** Closes the connection after a refusal, instead of reading the rest of the body. */
 export async function readBody(request: Request, { maxBytes, withinMs }: BodyLimits): Promise<BodyResult> {
   const tooLarge = refuse(413, `The body is larger than ${maxBytes} bytes`);
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return tooLarge;
@@ -40,4 +43,13 @@ export async function readBody(request: Request, { maxBytes, withinMs }: BodyLim
 
 function refuse(status: 400 | 408 | 413, detail: string): BodyResult {
   return { kind: "refused", problem: { status, detail, headers: { connection: "close" } } };
+}
+
+/** undefined: there is none that can be read. */
+export async function readJson(context: ServerContext): Promise<unknown> {
+  try {
+    return (await context.req.json()) as unknown;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-// What keeps other pages in an operator's browser out: Host, Origin and Content-Type of requests, headers of answers.
+// Protects against other pages in the browser of an operator: checks Host, Origin and Content-Type, sets security headers.
 
 import { isReading } from "./access.ts";
 import type { Caller } from "./caller.ts";
@@ -37,7 +37,7 @@ export function refuseHost(request: Request, { listen, caller }: Place): Problem
   return { status: 421, detail: "The Host of the request is neither the listen address nor localhost" };
 }
 
-export interface Place {
+interface Place {
   readonly listen: Listen;
   readonly caller: NetworkCaller;
 }

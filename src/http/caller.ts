@@ -1,9 +1,10 @@
-// Where a request came in: what listeners tell the routes, and what the gate tells them.
+// The environment of a request: what the listener tells the routes, and what the gate adds.
 
+import type { Context } from "hono";
 import type { Access } from "./access.ts";
 
 export type Caller =
-  /** The control socket: whoever may open the file may do everything. */
+  /** The control socket: anybody who can open the file may do everything. */
   | { readonly kind: "socket" }
   | {
       readonly kind: "network";
@@ -33,3 +34,5 @@ export interface ServerEnv {
     isStillAdmitted: () => boolean;
   };
 }
+
+export type ServerContext = Context<ServerEnv>;

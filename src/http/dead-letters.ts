@@ -1,24 +1,37 @@
-// `/api/dead-letters`: what callbacks did not take: listed, counted, shown, fetched, purged.
+// `/api/dead-letters`: lists, counts, shows, downloads and purges dead letters.
 
 import { Hono } from "hono";
 import * as v from "valibot";
+import { EVERY_LETTER, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
 import type { PurgeOutcome } from "#nats/letter-purge.ts";
 import type { Letters } from "#nats/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
-import type { ServerEnv } from "./caller.ts";
-import { letterQuerySchema, purgeSchema, toFaults, toLetterFilter } from "./dead-letter-queries.ts";
+import { choice } from "#config/schema-parts.ts";
 import {
+  deadLetterCountsSchema,
+  deadLetterDetailSchema,
   type DeadLetterPage,
+  deadLetterPageSchema,
+  letterFilterSchema,
+  letterQuerySchema,
+  PAYLOAD_ENCODINGS,
+  type PurgeOutcomeView,
+  purgeOutcomeSchema,
+  purgeSchema,
+} from "#wire/dead-letter.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import { describe, json, type Operation, raw } from "./operation.ts";
+import type { ServerEnv } from "./caller.ts";
+import {
   type DeadLetterViewOptions,
   isPayloadEncoding,
-  type PurgeOutcomeView,
   toDeadLetterCounts,
   toDeadLetterDetail,
   toDeadLetterView,
   toFaultLines,
 } from "./dead-letter-view.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
-import { NOT_JSON, readJson } from "./subscription-reach.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 
 export interface DeadLetterRoutesOptions {
   readonly letters: () => Letters;
@@ -28,21 +41,68 @@ export interface DeadLetterRoutesOptions {
 const BAD_CURSOR: Problem = { status: 400, detail: "cursor takes the next of the page before" };
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such dead letter" };
 
+const LIST: Operation = {
+  id: "listDeadLetters",
+  tag: "Dead letters",
+  summary: "Lists dead letters, newest first",
+  description:
+    "A page that took too long ends early and may be empty: `continuesAt` says how far back it looked, `next` goes on from there. `faults` names the streams that could not be read.",
+  access: "read",
+  query: { ...letterFilterSchema.entries, ...PAGE_PARAMETERS },
+  answers: [json(deadLetterPageSchema, "A page of dead letters")],
+  problems: [400, 503],
+};
+const COUNT: Operation = {
+  id: "countDeadLetters",
+  tag: "Dead letters",
+  summary: "Counts dead letters by reason and subscription",
+  description: "The counts are a few seconds old at most. Of very many letters only the newest are counted.",
+  access: "read",
+  answers: [json(deadLetterCountsSchema, "The counts")],
+  problems: [503],
+};
+const SHOW: Operation = {
+  id: "getDeadLetter",
+  tag: "Dead letters",
+  summary: "Shows one dead letter with its headers and its payload",
+  description: "Secrets of the subscription are masked, and a payload as text or hex is cut at 64 KiB.",
+  access: "read",
+  params: { id: "Id of the dead letter" },
+  query: { payload: v.optional(choice("How the payload is shown", PAYLOAD_ENCODINGS), "text") },
+  answers: [json(deadLetterDetailSchema, "The dead letter")],
+  problems: [400, 404, 503],
+};
+const DOWNLOAD: Operation = {
+  id: "getDeadLetterPayload",
+  tag: "Dead letters",
+  summary: "Downloads the payload of a dead letter",
+  description: "The bytes of the message, unmasked and uncut.",
+  access: "read",
+  params: { id: "Id of the dead letter" },
+  answers: [raw(["application/octet-stream"], "The payload")],
+  problems: [404, 503],
+};
+const PURGE: Operation = {
+  id: "purgeDeadLetters",
+  tag: "Dead letters",
+  summary: "Deletes dead letters, by id or by a filter that a dry run has counted",
+  description:
+    "By filter: call with `dryRun` first. Then call with its `start` as `cursor` and the number that it counted as `confirm`: letters that came later stay, and if more match, nothing is deleted. If `next` is not null, call again with it.",
+  access: "write",
+  body: { schema: purgeSchema, isRequired: true, description: "Which letters to delete" },
+  answers: [json(purgeOutcomeSchema, "What this call deleted")],
+  problems: [400, 409, 422, 503],
+};
+
 export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
   const { letters, findSubscription } = options;
-  const shown: DeadLetterViewOptions = {
-    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
-    maxReplaysOf(id) {
-      const replay = findSubscription(id)?.subscription.replay;
-      return replay?.kind === "scheduled" ? replay.maxReplays : null;
-    },
-  };
+  const shown = toViewOptions(findSubscription);
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
 
-  routes.get("/", async (context) => {
+  routes.get("/", describe(LIST), async (context) => {
     const query = v.safeParse(letterQuerySchema, context.req.query());
-    if (!query.success) return refuse({ ...toFaults(query.issues), status: 400 });
+    if (!query.success) return refuse(toFaultsProblem(400, query.issues));
     const { limit, cursor = null, ...filter } = query.output;
     const page = await letters().list({
       filter: toLetterFilter(filter),
@@ -61,13 +121,13 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     return context.json(answer);
   });
 
-  routes.get("/counts", async (context) => {
+  routes.get("/counts", describe(COUNT), async (context) => {
     const counts = await letters().counts();
     if (counts.kind === "unavailable") return refuse({ status: 503, detail: counts.reason });
     return context.json(toDeadLetterCounts(counts));
   });
 
-  routes.get("/:id", async (context) => {
+  routes.get("/:id", describe(SHOW), async (context) => {
     const encoding = context.req.query("payload") ?? "text";
     if (!isPayloadEncoding(encoding)) {
       return refuse({ status: 400, detail: "payload takes text, hex or base64" });
@@ -78,8 +138,8 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     return context.json(toDeadLetterDetail(found.letter, { ...shown, encoding }));
   });
 
-  /** The bytes as they are: no browser may take them for a page. */
-  routes.get("/:id/payload", async (context) => {
+  /** Sent as an attachment, so that no browser renders it as a page. */
+  routes.get("/:id/payload", describe(DOWNLOAD), async (context) => {
     const id = context.req.param("id");
     const found = await letters().find(id, context.req.raw.signal);
     if (found.kind === "missing") return refuse(NOT_FOUND);
@@ -91,12 +151,12 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     });
   });
 
-  routes.delete("/", async (context) => {
+  routes.delete("/", describe(PURGE), async (context) => {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(purgeSchema, body);
-    if (!parsed.success) return refuse({ ...toFaults(parsed.issues), status: 422 });
-    const outcome = await purge(parsed.output, context.req.raw.signal);
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
+    const outcome = await purge(letters(), parsed.output, context.req.raw.signal);
     if (outcome.kind !== "done") return refuse(toPurgeProblem(outcome));
     const { matched, purged, start, next, obstacle } = outcome;
     if (obstacle !== null) {
@@ -107,17 +167,31 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     return context.json(answer);
   });
 
-  function purge(wanted: v.InferOutput<typeof purgeSchema>, signal: AbortSignal): Promise<PurgeOutcome> {
-    if ("ids" in wanted) return letters().remove(wanted.ids, { isDryRun: wanted.dryRun, signal });
-    return letters().purge({
-      filter: toLetterFilter(wanted.filter),
-      cursor: wanted.cursor ?? null,
-      confirmed: "confirm" in wanted ? wanted.confirm : null,
-      signal,
-    });
-  }
-
   return routes;
+}
+
+function toViewOptions(findSubscription: DeadLetterRoutesOptions["findSubscription"]): DeadLetterViewOptions {
+  return {
+    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
+    maxReplaysOf(id) {
+      const replay = findSubscription(id)?.subscription.replay;
+      return replay?.kind === "scheduled" ? replay.maxReplays : null;
+    },
+  };
+}
+
+function purge(
+  letters: Letters,
+  wanted: v.InferOutput<typeof purgeSchema>,
+  signal: AbortSignal,
+): Promise<PurgeOutcome> {
+  if ("ids" in wanted) return letters.remove(wanted.ids, { isDryRun: wanted.dryRun, signal });
+  return letters.purge({
+    filter: toLetterFilter(wanted.filter),
+    cursor: wanted.cursor ?? null,
+    confirmed: "confirm" in wanted ? wanted.confirm : null,
+    signal,
+  });
 }
 
 function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Problem {
@@ -132,4 +206,19 @@ function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Probl
     case "unavailable":
       return { status: 503, detail: outcome.reason };
   }
+}
+
+function toLetterFilter(given: v.InferOutput<typeof letterFilterSchema>): LetterFilter {
+  const { status, from, to } = given;
+  return {
+    ...EVERY_LETTER,
+    subscription: given.subscription ?? null,
+    entrypoint: given.entrypoint ?? null,
+    application: given.application ?? null,
+    reason: given.reason ?? null,
+    error: given.error ?? null,
+    status: status === undefined ? null : parseStatusFilter(status),
+    from: from === undefined ? null : new Date(from),
+    to: to === undefined ? null : new Date(to),
+  };
 }

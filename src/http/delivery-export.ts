@@ -1,12 +1,13 @@
-// Records as a file: JSON lines with all there is, or CSV of the facts, made while it is read.
+// Exports delivery records as JSON lines with all fields, or as CSV without headers and bodies, streamed as the client reads.
 
 import { setImmediate } from "node:timers/promises";
 import type { RecordFilter } from "#delivery/record.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
-import { type DeliveryView, toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
+import type { DeliveryView } from "#wire/delivery.ts";
+import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
 
-export type ExportFormat = "jsonl" | "csv";
+type ExportFormat = "jsonl" | "csv";
 
 export const EXPORT_TYPES: Readonly<Record<ExportFormat, string>> = {
   jsonl: "application/jsonl",
@@ -32,7 +33,7 @@ const COLUMNS: readonly (keyof DeliveryView)[] = [
   "deadLettered",
 ];
 
-/** Newest first. Breaks off where the log cannot be read any more. */
+/** Newest first. Errors if the log cannot be read any more. */
 export function streamExport(
   log: Pick<DeliveryLog, "readSlice">,
   {
@@ -71,7 +72,7 @@ export function streamExport(
 }
 
 /** RFC 4180. The number of attempts stands for them. */
-export function toCsvLine(view: DeliveryView): string {
+function toCsvLine(view: DeliveryView): string {
   const cells = COLUMNS.map((column) => {
     const value = column === "attempts" ? view.attempts.length : view[column];
     return toCell(String(value ?? ""));
@@ -79,7 +80,7 @@ export function toCsvLine(view: DeliveryView): string {
   return `${cells.join(",")}\r\n`;
 }
 
-/** What a spreadsheet would take for a formula is made a text. */
+/** Quotes a value that a spreadsheet would run as a formula. */
 function toCell(value: string): string {
   const safe = /^[=+\-@\t\r\n]/u.test(value) ? `'${value}` : value;
   return /[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

@@ -1,4 +1,4 @@
-// Records as they are written: server-sent events, whose ids are those of the records.
+// Streams delivery records as server-sent events. The id of an event is that of its record.
 //
 //   records after `last` -> sent -> waiting for newer ones -> sent ...
 //                                            \-> now and then a sign of life
@@ -11,7 +11,7 @@ import type { DeliveryLog } from "#delivery-log/log.ts";
 import { sleep } from "#lib/sleep.ts";
 import { toDeliveryView } from "./delivery-view.ts";
 
-export interface StreamOptions {
+interface StreamOptions {
   readonly filter: RecordFilter;
   /** Id of the record before the first one. */
   readonly after: number;

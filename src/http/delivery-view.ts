@@ -1,63 +1,9 @@
-// A record of the delivery log as the API shows it: it was masked when it was made.
+// Converts a record of the delivery log to its view. The record was masked when it was made.
 
-import * as v from "valibot";
 import type { Capture } from "#delivery/record.ts";
 import { readText } from "#delivery/record-mask.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
-import { count, date, pageSchema, text, textOrNull, type View, word } from "./view.ts";
-
-const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
-const status = count("0: there was no response");
-
-const attempt = v.strictObject({
-  date: date("When it began"),
-  status,
-  durationMs: duration("In milliseconds"),
-  error: textOrNull("Where there was no response"),
-});
-
-const capture = (description: string) =>
-  v.pipe(
-    v.nullable(
-      v.strictObject({
-        headers: v.pipe(
-          v.nullable(v.array(v.strictTuple([v.string(), v.string()]))),
-          v.description("Name and value of each, in order; null: not kept"),
-        ),
-        body: textOrNull("64 KiB at most; null: not kept"),
-        encoding: word("Of `body`: bytes that are no UTF-8 are in base64", ["text", "base64"]),
-        truncated: v.pipe(v.boolean(), v.description("There was more of the body")),
-      }),
-    ),
-    v.description(`${description}; null: nothing of it was kept`),
-  );
-
-export const deliverySchema = v.strictObject({
-  id: text("Rises with each record"),
-  date: date("When the first attempt began"),
-  entrypoint: text("Of the subscription"),
-  subscription: text("Its id"),
-  application: textOrNull("Of the subscription"),
-  method: text("Of the request"),
-  callbackUrl: text("As it may be shown"),
-  webhookId: text("Of the message, in `webhook-id`"),
-  status,
-  durationMs: duration("Of the last attempt, in milliseconds"),
-  attempts: v.pipe(v.array(attempt), v.description("The newest 100; empty: nothing was sent")),
-  error: textOrNull("Of the last attempt; null: it was delivered"),
-  deadLettered: v.pipe(v.boolean(), v.description("It was sent to the dead-letter queue")),
-});
-
-export const deliveryPageSchema = pageSchema(deliverySchema);
-
-export const deliveryDetailSchema = v.strictObject({
-  ...deliverySchema.entries,
-  request: capture("The request of the last attempt"),
-  response: capture("Its response"),
-});
-
-export type DeliveryView = View<typeof deliverySchema>;
-export type DeliveryDetail = View<typeof deliveryDetailSchema>;
+import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
 
 export function toDeliveryView(record: StoredRecord): DeliveryView {
   const {

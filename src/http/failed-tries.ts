@@ -1,4 +1,4 @@
-// Slows down whoever guesses: each address has a few wrong tries, and regains one each second. Who is right is never held up.
+// Limits wrong credentials by address: a few at once, then one a second. Right credentials are never delayed.
 
 import { isIPv6 } from "node:net";
 import { sleep } from "#lib/sleep.ts";
@@ -12,7 +12,7 @@ const TURN_MS = 100;
 const MAX_TURNS = 50;
 const MAX_WAITING = 1000;
 
-export interface FailedTries {
+interface FailedTries {
   /** Whether these credentials, given by their digest, are known to be wrong: to send them again costs nothing. */
   isKnown: (digest: string) => boolean;
   mayTry: (address: string) => boolean;

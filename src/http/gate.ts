@@ -1,6 +1,7 @@
-// What stands in front of every route: browsers' rules, credentials, and the size of a body.
+// Checks every request before its route: Host and Origin, credentials, number in flight, size of the body.
 
-import type { Context, MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { type Access, areaOf, decideAccess, type Identity, isReading, type Places } from "./access.ts";
 import { type Auth, readCredentials } from "./auth.ts";
 import { readBody } from "./body.ts";
@@ -12,7 +13,6 @@ import {
   SECURITY_HEADERS,
   withoutPrompt,
 } from "./browser.ts";
-import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Sessions } from "./session.ts";
 import { findSession } from "./sign-in.ts";
@@ -26,8 +26,6 @@ export interface GateOptions extends Places {
   readonly listen: Listen | null;
   readonly bodyWithinMs?: number;
 }
-
-type ServerContext = Context<ServerEnv>;
 
 type Admission =
   | {
@@ -46,7 +44,7 @@ interface Identified {
 }
 
 const MAX_BODY_BYTES = 1_048_576;
-/** Of nobody that is known: credentials, at most. */
+/** For open routes: enough for credentials. */
 const MAX_OPEN_BODY_BYTES = 65_536;
 const EVERYTHING = { kind: "admitted", access: { kind: "all" }, isStillAdmitted: () => true } as const;
 const TOO_MANY: Problem = {
@@ -55,7 +53,7 @@ const TOO_MANY: Problem = {
   headers: { "retry-after": "1" },
 };
 
-/** Routes behind it find `access` in their context, and a body that has arrived whole. */
+/** Sets `access` in the context of the routes, and reads the whole body. */
 export function createGate(options: GateOptions): MiddlewareHandler<ServerEnv> {
   const { contextPaths, slots, bodyWithinMs = 10_000 } = options;
   const isKept = (path: string) =>
@@ -117,7 +115,7 @@ async function admit(context: ServerContext, options: GateOptions): Promise<Admi
   return refuse({ status: 403, detail: decision.detail, headers: { "www-authenticate": challenge } });
 }
 
-/** Whether who asks for what is open to all may read everything else too. Wrong credentials are as good as none. */
+/** Whether the caller of an open route may read the other routes too. Wrong credentials count as none. */
 export async function mayReadAll(
   context: ServerContext,
   options: Pick<GateOptions, "auth" | "sessions">,
@@ -129,7 +127,7 @@ export async function mayReadAll(
   return decideAccess(found.identity, { method: "GET", area: "control" }).kind === "granted";
 }
 
-/** Credentials that are sent outright count before a cookie. */
+/** The Authorization header takes precedence over the cookie. */
 async function identify(
   context: ServerContext,
   { auth, sessions, address }: { auth: Auth; sessions: Sessions; address: string },
@@ -149,7 +147,7 @@ async function identify(
   return { kind: "identified", identity: result.identity, isStillAdmitted: () => Date.now() < endsAt };
 }
 
-/** All operators are one, and so are all tokens without a subject. */
+/** All operators share one tenant, and so do all tokens without a subject. */
 function tenantOf(identity: Identity): string {
   return identity.kind === "operator" ? "operators" : `sub ${identity.subject ?? ""}`;
 }

@@ -1,4 +1,4 @@
-// What is read when it is scraped: how each subscription is just now, and how NATS is.
+// Exposes gauges that are read when Prometheus scrapes: each subscription, NATS, the bucket, the delivery log.
 
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { ConsumerLag } from "#nats/lag.ts";
@@ -55,26 +55,22 @@ export function exposeGauges(registers: Registry[], sources: GaugeSources): void
         this.inc(read());
       },
     });
-  counter(
-    "relay_nats_reconnects_total",
-    "Times that NATS was connected again",
-    () => connection().reconnects,
-  );
+  counter("relay_nats_reconnects_total", "Reconnects to NATS", () => connection().reconnects);
   gauge(
     "relay_nats_unconfirmed_acks",
-    "Acknowledgements that the server is not known to have yet",
+    "Acknowledgements that the server has not confirmed yet",
     () => connection().unconfirmedAcks,
   );
-  gauge("relay_bucket_usable", "1 while states and subscriptions made by API can be kept", () =>
+  gauge("relay_bucket_usable", "1 while states and subscriptions made by API can be stored", () =>
     toBit(bucketFault() === null),
   );
-  gauge("relay_config_last_reload_successful", "0 while the config file was changed and refused", () =>
+  gauge("relay_config_last_reload_successful", "0 while the config file on disk is refused", () =>
     toBit(configRefused() === null),
   );
   counter("relay_delivery_log_records_total", "Records written", () => deliveryLog().written);
   counter(
     "relay_delivery_log_dropped_total",
-    "Records lost, for more came than could be written",
+    "Records lost because they came faster than they could be written",
     () => deliveryLog().dropped,
   );
   counter(
@@ -89,7 +85,7 @@ export function exposeGauges(registers: Registry[], sources: GaugeSources): void
 
 function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void {
   const { subscriptions, lagOf, callbackConnections } = sources;
-  /** `read`: null, nothing is shown. */
+  /** `read` null: the gauge has no value for that subscription. */
   const gauge = (name: string, help: string, read: (measured: MeasuredSubscription) => number | null) =>
     exposeGauge(registers, {
       name,
@@ -103,27 +99,23 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
       },
     });
   gauge("relay_held_messages", "Messages received and not settled", ({ stats }) => stats().held);
-  gauge("relay_in_flight_requests", "Requests under way", ({ stats }) => stats().inFlight);
+  gauge("relay_in_flight_requests", "Requests in flight", ({ stats }) => stats().inFlight);
   gauge("relay_retrying_messages", "Messages that wait for a retry", ({ stats }) => stats().retrying);
   gauge(
     "relay_oldest_held_seconds",
-    "Age of the message that is held the longest; 0: none is",
+    "Age of the oldest message that is not settled; 0 if there is none",
     ({ stats }) => {
       const { oldestHeldAt } = stats();
       return oldestHeldAt === null ? 0 : (performance.now() - oldestHeldAt) / 1000;
     },
   );
-  gauge("relay_callback_connections", "Connections to the callback that are open", ({ subscription }) =>
+  gauge("relay_callback_connections", "Open connections to the callback", ({ subscription }) =>
     callbackConnections(subscription.id),
   );
   const lag = (name: string, help: string, field: keyof ConsumerLag) =>
     gauge(name, help, ({ subscription }) => lagOf(subscription.id)?.[field] ?? null);
-  lag("relay_pending_messages", "Messages in the stream that no relay was given yet", "pending");
-  lag(
-    "relay_ack_pending_messages",
-    "Messages that a relay was given, and that are not acknowledged yet",
-    "ackPending",
-  );
+  lag("relay_pending_messages", "Messages in the stream that were not delivered to a relay yet", "pending");
+  lag("relay_ack_pending_messages", "Messages delivered to a relay and not acknowledged yet", "ackPending");
   lag(
     "relay_redelivered_messages",
     "Messages delivered more than once and not acknowledged yet",
@@ -131,7 +123,7 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
   );
   exposeGauge(registers, {
     name: "relay_subscription_state",
-    help: "1 for the state that the subscription is in here, 0 for the others",
+    help: "1 for the state of the subscription on this relay, 0 for the others",
     labels: ["subscription", "state"],
     collect(own) {
       for (const { subscription, state } of subscriptions()) {
@@ -147,7 +139,7 @@ interface GaugeOptions {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
-  /** Called with the gauge empty. */
+  /** Called with an empty gauge. */
   readonly collect: (gauge: Gauge) => void;
 }
 

@@ -1,46 +1,63 @@
-// `/api/logging`: what is recorded of each entrypoint, and how that is changed for a while without an edit of the file.
+// `/api/logging`: shows what is recorded of each entrypoint, and overrides it for a while.
 
 import { Hono } from "hono";
 import * as v from "valibot";
 import { toLogging, toSampling } from "#config/resolve-record.ts";
-import { integer, object } from "#config/schema-parts.ts";
-import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
 import type { Logging, RecordSettings, Sampling } from "#delivery/record.ts";
 import type { Overrides } from "#delivery-log/overrides.ts";
+import {
+  loggingBodySchema,
+  loggingPageSchema,
+  type LoggingView,
+  loggingViewSchema,
+  type SettingsView,
+} from "#wire/logging.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import { describe, empty, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
-import { date, text, type View } from "./view.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 
 export interface LoggingRoutesOptions {
   readonly entrypoints: readonly { readonly id: string; readonly recording: RecordSettings }[];
   readonly overrides: Pick<Overrides, "of" | "set" | "remove">;
 }
 
-/** What is left out stays as the file has it. */
-export const loggingBodySchema = object({
-  logging: v.optional(loggingSchema),
-  sampling: v.optional(samplingSchema),
-  minutes: integer("How long it holds", { min: 1, max: 1440 }),
-});
-
-const settings = { logging: loggingSchema, sampling: samplingSchema };
-
-export const loggingViewSchema = v.strictObject({
-  entrypoint: text("Its id"),
-  file: v.pipe(v.strictObject(settings), v.description("What the file says")),
-  override: v.pipe(
-    v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
-    v.description("What holds instead, in this relay, until it is restarted; null: what the file says holds"),
-  ),
-});
-
-type LoggingView = View<typeof loggingViewSchema>;
-type SettingsView = LoggingView["file"];
-
 const MINUTE_MS = 60_000;
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such entrypoint" };
-const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
+
+const LIST: Operation = {
+  id: "listLogging",
+  tag: "Deliveries",
+  summary: "Lists what is recorded of each entrypoint",
+  description: "The setting of the file, and the override of this relay, if there is one.",
+  access: "read",
+  query: PAGE_PARAMETERS,
+  answers: [json(loggingPageSchema, "A page of entrypoints")],
+  problems: [400],
+};
+const OVERRIDE: Operation = {
+  id: "overrideLogging",
+  tag: "Deliveries",
+  summary: "Records more or less of an entrypoint for a while",
+  description: "It holds in this relay only, and ends by itself or with a restart.",
+  access: "write",
+  params: { entrypoint: "Id of the entrypoint" },
+  body: { schema: loggingBodySchema, isRequired: true, description: "Left out: as the file says" },
+  answers: [json(loggingViewSchema, "The entrypoint, with its override")],
+  problems: [400, 404, 422],
+};
+const RESTORE: Operation = {
+  id: "restoreLogging",
+  tag: "Deliveries",
+  summary: "Ends the override of an entrypoint",
+  description: "From then on the setting of the file holds.",
+  access: "write",
+  params: { entrypoint: "Id of the entrypoint" },
+  answers: [empty("The override is gone, or there was none")],
+  problems: [404],
+};
 
 export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
@@ -57,7 +74,7 @@ export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOpt
     };
   }
 
-  routes.get("/", (context) => {
+  routes.get("/", describe(LIST), (context) => {
     const page = pageOf(entrypoints, {
       keyOf: ({ id }) => id,
       query: context.req.query(),
@@ -66,19 +83,13 @@ export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOpt
     return context.json({ items: page.items.map(toView), next: page.next });
   });
 
-  routes.put("/:entrypoint", async (context) => {
+  routes.put("/:entrypoint", describe(OVERRIDE), async (context) => {
     const entrypoint = find(context.req.param("entrypoint"));
     if (entrypoint === undefined) return refuse(NOT_FOUND);
-    const body: unknown = await context.req.json().catch(() => undefined);
+    const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(loggingBodySchema, body);
-    if (!parsed.success) {
-      const errors = parsed.issues.map((issue) => ({
-        path: v.getDotPath(issue) ?? "",
-        message: issue.message,
-      }));
-      return refuse({ status: 422, detail: "The request has faults", errors });
-    }
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
     const { logging, sampling, minutes } = parsed.output;
     overrides.set(entrypoint.id, {
       logging: logging === undefined ? entrypoint.recording.logging : toLogging(logging),
@@ -88,7 +99,7 @@ export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOpt
     return context.json(toView(entrypoint));
   });
 
-  routes.delete("/:entrypoint", (context) => {
+  routes.delete("/:entrypoint", describe(RESTORE), (context) => {
     const entrypoint = find(context.req.param("entrypoint"));
     if (entrypoint === undefined) return refuse(NOT_FOUND);
     overrides.remove(entrypoint.id);

@@ -1,9 +1,9 @@
-// What Prometheus scrapes: counted as it happens, gauges read when asked, nothing of a subscription that is no more.
+// Collects the metrics for Prometheus. Counts of a deleted subscription are dropped.
 
 import { Registry } from "prom-client";
 import type { Observer } from "#pipeline/observer.ts";
 import type { StateChange } from "#runtime/states.ts";
-import { createCounts } from "./counts.ts";
+import { createCounts } from "./by-subscription.ts";
 import { createDurations } from "./durations.ts";
 import { exposeGauges, type GaugeSources } from "./gauges.ts";
 import { exposeProcess } from "./process-metrics.ts";
@@ -24,16 +24,22 @@ export function createMetrics(sources: GaugeSources): Metrics {
   const counts = (name: string, help: string, label: string | null = null) =>
     createCounts({ name, help, label, registers });
   const attempts = counts("relay_attempts_total", "Requests to callbacks, by outcome", "outcome");
-  const messages = counts("relay_messages_total", "Messages done with, by how they ended", "ending");
+  const messages = counts("relay_messages_total", "Messages settled, by how they ended", "ending");
   const deadLetters = counts("relay_dead_letters_total", "Dead letters stored, by reason", "reason");
   const exceptions = counts("relay_exceptions_total", "Attempts without a response, by cause", "cause");
   const changes = counts("relay_state_changes_total", "Changes of state made here, by reason", "reason");
-  const resent = counts("relay_resends_total", "Reused connections that broke: sent again at once");
+  const resent = counts(
+    "relay_resends_total",
+    "Requests sent again at once because a reused connection broke",
+  );
   const postponed = counts(
     "relay_postponed_attempts_total",
     "Attempts put off because the relay had no file descriptor left",
   );
-  const dropped = counts("relay_dropped_headers_total", "Message headers that HTTP cannot carry");
+  const dropped = counts(
+    "relay_dropped_headers_total",
+    "Message headers dropped because HTTP cannot carry them",
+  );
   const durations = createDurations({
     name: "relay_attempt_duration_seconds",
     help: "From taking a connection slot to the end of the response",

@@ -1,8 +1,8 @@
-// Counts of each minute of the last hour: two rings that turn with the clock, whether or not something happens.
+// Counts deliveries and failures in each minute of the last hour, in two ring buffers.
 
-export const MINUTES = 60;
+import { MINUTES } from "#wire/status.ts";
 
-export interface MinuteCounts {
+interface MinuteCounts {
   /** Both kinds, over the last minute; since the first one where that is younger. */
   readonly perSecond: number;
   /** Oldest first, the running minute last. */

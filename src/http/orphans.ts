@@ -1,27 +1,29 @@
-// `/api/orphans`: consumers named like those of subscriptions, on the streams in use, that nobody has or pulls from.
+// `/api/orphans`: lists consumers that belong to no subscription of this relay and that nobody pulls from.
 
 import { Hono } from "hono";
-import * as v from "valibot";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { type Orphan, orphanPageSchema } from "#wire/status.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
 import { toProblemResponse } from "./problem.ts";
-import { count, text, textOrNull, type View } from "./view.ts";
 
-export const orphanSchema = v.strictObject({
-  consumer: text("The durable, `relay-<id>`"),
-  subscription: text("Id that the subscription had"),
-  domain: textOrNull("JetStream domain of the stream"),
-  stream: text("The stream"),
-  pending: count("Messages that it would get"),
-  ackPending: count("Delivered, but not acknowledged"),
-});
-
-export type Orphan = View<typeof orphanSchema>;
+const LIST: Operation = {
+  id: "listOrphans",
+  tag: "Relay",
+  summary: "Lists consumers that belong to no subscription of this relay",
+  description:
+    "On the streams in use, and nobody pulls from them. They are left over from deleted subscriptions, or belong to another relay that does not run them now.",
+  access: "read",
+  query: PAGE_PARAMETERS,
+  answers: [json(orphanPageSchema, "A page of consumers")],
+  problems: [400],
+};
 
 /** They are left by subscriptions that were taken out of the file, or are those of another relay that holds them back. */
 export function createOrphans(list: () => readonly Orphan[]): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  routes.get("/", (context) => {
+  routes.get("/", describe(LIST), (context) => {
     const page = pageOf(list(), {
       keyOf: ({ domain, stream, consumer }) => [domain ?? "", stream, consumer].join(" "),
       query: context.req.query(),

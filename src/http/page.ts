@@ -1,6 +1,6 @@
-// One page of a list, in the order of a key: `?limit` and `?cursor`, which is the key of the last item seen.
+// Cuts a list into pages, sorted by a key. `?cursor` is the key of the last item of the page before.
 
-export type Page<T> =
+type Page<T> =
   | {
       readonly kind: "page";
       readonly items: readonly T[];

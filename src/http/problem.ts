@@ -1,8 +1,7 @@
-// Error answers: problem details of RFC 9457, without a stack and without a secret.
+// Makes error responses: problem details of RFC 9457, without stack traces and secrets.
 
 import { HTTPException } from "hono/http-exception";
 import * as v from "valibot";
-import { text } from "./view.ts";
 
 export const TITLES = {
   400: "Bad Request",
@@ -23,24 +22,6 @@ export const TITLES = {
 } as const;
 
 export type ProblemStatus = keyof typeof TITLES;
-
-export const problemSchema = v.strictObject({
-  type: v.literal("about:blank"),
-  title: text("Of the status"),
-  status: v.pipe(v.number(), v.integer(), v.description("Of the answer")),
-  detail: v.optional(text("What was wrong with this request")),
-  errors: v.optional(
-    v.pipe(
-      v.array(
-        v.strictObject({
-          path: text("Of the value, such as `configuration.callbackUrl`; empty: the body as a whole"),
-          message: text("What was found, what is allowed"),
-        }),
-      ),
-      v.description("Faults of the body, all at once"),
-    ),
-  ),
-});
 
 export interface Problem {
   readonly status: ProblemStatus;
@@ -67,7 +48,7 @@ export function toProblemResponse(problem: Problem): Response {
   });
 }
 
-/** What may be said of anything thrown: nothing but the status that it asks for. */
+/** The problem of any thrown value: only its status is shown, never its message. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof HTTPException && isProblemStatus(error.status)) return { status: error.status };
   return { status: 500 };
@@ -75,4 +56,23 @@ export function problemOf(error: unknown): Problem {
 
 function isProblemStatus(status: number): status is ProblemStatus {
   return Object.hasOwn(TITLES, status);
+}
+
+/**
+ * Of a body, 422, or a query, 400, that does not fit its schema. Of several forms that a body may have, what is wrong
+ * inside its parts says more than what it is not.
+ */
+export function toFaultsProblem(
+  status: 400 | 422,
+  issues: readonly v.BaseIssue<unknown>[],
+  detail = "The request has faults",
+): Problem {
+  const inner = issues.flatMap((issue) => issue.issues ?? []).filter(({ path = [] }) => path.length > 1);
+  const errors = new Map(
+    (inner.length > 0 ? inner : issues).map((issue) => {
+      const path = v.getDotPath(issue) ?? "";
+      return [`${path} ${issue.message}`, { path, message: issue.message }];
+    }),
+  );
+  return { status, detail, errors: [...errors.values()] };
 }

@@ -1,4 +1,4 @@
-// What the process itself uses, under the names that Prometheus' own clients give it.
+// Exposes what the process uses (CPU, memory, files), under the usual names of Prometheus clients.
 
 import { readdirSync } from "node:fs";
 import { Counter, type Registry } from "prom-client";

@@ -1,4 +1,4 @@
-// The subscriptions as the API needs them: listed, commanded, and those made by API written.
+// The registry that the API needs: lists and commands subscriptions, and writes those made by API.
 
 import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";

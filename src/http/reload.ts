@@ -1,36 +1,39 @@
-// `POST /api/reload`: the config file is read again, and taken whole or not at all.
+// `POST /api/reload`: reads the config file again, and takes it whole or not at all.
 
 import { Hono } from "hono";
-import * as v from "valibot";
+import { type Reloaded, reloadSchema } from "#wire/status.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toProblemResponse } from "./problem.ts";
-import { date, texts } from "./view.ts";
-
-export const reloadSchema = v.strictObject({
-  changes: texts("A line for each thing that changed; empty: nothing did"),
-  warnings: texts("What `relay check` warns of"),
-  loadedAt: date("When the config that runs was loaded: before this request, if nothing changed"),
-});
-
-export type Reloaded = v.InferOutput<typeof reloadSchema>;
 
 export type ReloadOutcome =
   /** `changes`: a line for each thing that changed; empty: nothing did. */
   | { readonly kind: "applied"; readonly changes: readonly string[]; readonly warnings: readonly string[] }
-  /** The config that was there goes on. */
+  /** The running config stays active. */
   | { readonly kind: "refused"; readonly report: string };
 
 export type Reload = () => Promise<ReloadOutcome>;
 
-export interface ReloadOptions {
+interface ReloadOptions {
   readonly reload: Reload;
   /** RFC 3339. */
   readonly loadedAt: () => string;
 }
 
+const RELOAD: Operation = {
+  id: "reload",
+  tag: "Relay",
+  summary: "Reads the config file again",
+  description:
+    "The file is taken whole. If it has faults, or needs a restart, it is refused and nothing changes.",
+  access: "write",
+  answers: [json(reloadSchema, "The config of the file runs")],
+  problems: [422],
+};
+
 export function createReload({ reload, loadedAt }: ReloadOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  routes.post("/", async (context) => {
+  routes.post("/", describe(RELOAD), async (context) => {
     const outcome = await reload();
     if (outcome.kind === "refused") return toProblemResponse({ status: 422, detail: outcome.report });
     const { changes, warnings } = outcome;

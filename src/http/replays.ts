@@ -1,4 +1,4 @@
-// `/api/replays`: dead letters that are given to callbacks again, by a relay of the cluster: asked for, watched, paused, stopped.
+// `/api/replays`: starts, lists, pauses, resumes and stops replays of dead letters.
 
 import { Hono } from "hono";
 import * as v from "valibot";
@@ -7,19 +7,26 @@ import { isOrdered } from "#delivery/subscription.ts";
 import type { RecordOutcome } from "#runtime/replay-records.ts";
 import type { Replays } from "#runtime/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
-import type { ServerEnv } from "./caller.ts";
-import { toFaults } from "./dead-letter-queries.ts";
+import {
+  replayPageSchema,
+  replayRequestSchema,
+  replaySchema,
+  startedReplaySchema,
+  type StartedReplayView,
+} from "#wire/replay.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import { pageOf } from "./page.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
-import { replayRequestSchema, type StartedReplayView, toReplayRequest, toReplayView } from "./replay-view.ts";
-import { NOT_JSON, readJson, type ServerContext } from "./subscription-reach.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
+import { toReplayRequest, toReplayView } from "./replay-view.ts";
 
 export interface ReplayRoutesOptions {
   readonly replays: () => Replays;
   readonly findSubscription: (id: string) => RunningSubscription | null;
 }
 
-const COMMANDS: readonly ReplayCommand[] = ["pause", "resume", "stop"];
 const WRITE_MS = 5000;
 const NOT_FOUND: Problem = { status: 404, detail: "There is no such replay" };
 const NOT_KNOWN: Problem = { status: 503, detail: "The replays of the cluster are not known yet" };
@@ -28,6 +35,65 @@ const TOO_MANY: Problem = {
   detail: "Too many replays have not ended: wait for one, or stop one",
 };
 
+const LIST: Operation = {
+  id: "listReplays",
+  tag: "Replays",
+  summary: "Lists the replays of the cluster, newest first",
+  description: "Replays that run, and the newest that ended.",
+  access: "read",
+  query: PAGE_PARAMETERS,
+  answers: [json(replayPageSchema, "A page of replays")],
+  problems: [400, 503],
+};
+const START: Operation = {
+  id: "startReplay",
+  tag: "Replays",
+  summary: "Sends dead letters to callbacks again",
+  description:
+    "One relay of the cluster does it, and goes on after a restart. A letter that is delivered is removed, one that fails again stays. Replayed messages arrive out of order with live ones.",
+  access: "write",
+  body: {
+    schema: replayRequestSchema,
+    isRequired: true,
+    description: "Which letters, where to and how fast",
+  },
+  answers: [json(startedReplaySchema, "The replay starts soon", { status: 202, headers: ["Location"] })],
+  problems: [400, 409, 422, 503],
+};
+const SHOW: Operation = {
+  id: "getReplay",
+  tag: "Replays",
+  summary: "Shows the progress of a replay",
+  description: "About a second old.",
+  access: "read",
+  params: { id: "Id of the replay" },
+  answers: [json(replaySchema, "The replay")],
+  problems: [404, 503],
+};
+const COMMANDS: Readonly<Record<ReplayCommand, Pick<Operation, "summary" | "description">>> = {
+  pause: {
+    summary: "Pauses a replay",
+    description: "Requests in flight end first. A paused replay can be resumed.",
+  },
+  resume: { summary: "Resumes a paused replay", description: "It continues where it was." },
+  stop: {
+    summary: "Stops a replay for good",
+    description: "Letters that it has not delivered stay. A stopped replay cannot be resumed.",
+  },
+};
+
+function toCommandOperation(command: ReplayCommand): Operation {
+  return {
+    id: `${command}Replay`,
+    tag: "Replays",
+    ...COMMANDS[command],
+    access: "write",
+    params: { id: "Id of the replay" },
+    answers: [json(replaySchema, "The replay, in its new state")],
+    problems: [404, 409, 503],
+  };
+}
+
 export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv> {
   const { replays, findSubscription } = options;
   const routes = new Hono<ServerEnv>();
@@ -35,7 +101,7 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
 
   routes.use(async (_context, next) => (replays().isKnown() ? next() : refuse(NOT_KNOWN)));
 
-  routes.get("/", (context) => {
+  routes.get("/", describe(LIST), (context) => {
     const page = pageOf(replays().list(), {
       keyOf: newestFirst,
       query: context.req.query(),
@@ -47,11 +113,11 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     });
   });
 
-  routes.post("/", async (context) => {
+  routes.post("/", describe(START), async (context) => {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(replayRequestSchema, body);
-    if (!parsed.success) return refuse({ status: 422, ...toFaults(parsed.issues) });
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
     const request = toReplayRequest(parsed.output);
     const to = request.to === null ? null : findSubscription(request.to);
     if (request.to !== null && to === null) return refuse({ status: 422, ...NO_TARGET });
@@ -64,13 +130,13 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     return context.json(answer, 202, { location: `/api/replays/${record.id}` });
   });
 
-  routes.get("/:id", (context) => {
+  routes.get("/:id", describe(SHOW), (context) => {
     const record = replays().find(context.req.param("id"));
     return record === null ? refuse(NOT_FOUND) : context.json(toReplayView(record));
   });
 
-  for (const command of COMMANDS) {
-    routes.post(`/:id/${command}`, async (context) => {
+  for (const command of ["pause", "resume", "stop"] as const) {
+    routes.post(`/:id/${command}`, describe(toCommandOperation(command)), async (context) => {
       const outcome = await replays().command(context.req.param("id"), command, signalOf(context));
       return outcome.kind === "written"
         ? context.json(toReplayView(outcome.record))
@@ -86,7 +152,7 @@ const NO_TARGET = {
   errors: [{ path: "to", message: "there is no such subscription here" }],
 };
 
-/** A key that sorts as the records are listed. */
+/** A sort key: newest first. */
 function newestFirst({ startedAt, id }: ReplayRecord): string {
   const left = Number.MAX_SAFE_INTEGER - Date.parse(startedAt);
   return `${left}-${id}`;

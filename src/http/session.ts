@@ -1,4 +1,4 @@
-// Sessions of the page: who signed in, in memory only, for a limited time.
+// Keeps the sessions of people who signed in: in memory, for 12 hours at most.
 
 import { createHash, randomBytes } from "node:crypto";
 import type { Identity } from "./access.ts";
@@ -19,7 +19,7 @@ export interface Sessions {
   close: (value: string) => void;
 }
 
-export interface SessionsOptions {
+interface SessionsOptions {
   readonly now?: () => number;
   /** With one more the oldest ends. */
   readonly maxSessions?: number;

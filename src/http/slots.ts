@@ -1,4 +1,4 @@
-// What may be under way at once, of one tenant and in all: requests, tests of callbacks, answers that last.
+// Limits what runs at once, per tenant and in total: requests, tests of callbacks, streams.
 
 export interface Slots {
   readonly ofTenant: number;
@@ -6,7 +6,7 @@ export interface Slots {
   readonly take: (tenant: string, over: AbortSignal) => boolean;
 }
 
-/** They belong to the relay, not to its routes, which each reload makes anew. */
+/** Kept across reloads, which create new routes. */
 export interface ServerSlots {
   readonly requests: Slots;
   readonly tests: Slots;

@@ -1,31 +1,9 @@
-// The bodies of commands on a subscription.
+// Converts the body of a seek to a position in the stream, and checks it against the end of the stream.
 
-import * as v from "valibot";
+import type * as v from "valibot";
 import type { BodyFault } from "#config/parse-subscription.ts";
-import { choice, flag, integer, moment, object } from "#config/schema-parts.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
-
-export const resumeSchema = object({
-  skip: v.optional(flag("True: the message that caused the failure is acknowledged, not sent again"), false),
-});
-
-const time = moment("The first message that was stored then or later, RFC 3339");
-
-/** Where the subscription goes on. */
-export const seekSchema = v.union(
-  [
-    object({
-      to: choice("The first message that the stream has, what comes from now on, or the last one", [
-        "all",
-        "new",
-        "last",
-      ]),
-    }),
-    object({ sequence: integer("This message of the stream", { min: 1, max: Number.MAX_SAFE_INTEGER }) }),
-    object({ time }),
-  ],
-  'allowed: { "to": "all", "new" or "last" }, { "sequence": 1 } or { "time": "2026-01-31T12:00:00Z" }',
-);
+import type { seekSchema } from "#wire/subscription.ts";
 
 export function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): DeliverPolicy {
   if ("to" in target) return { kind: target.to };
@@ -33,7 +11,7 @@ export function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): Deliv
   return { kind: "start-time", time: new Date(target.time) };
 }
 
-/** Past its end a stream cannot be waited for: a server goes on with the next message all the same. Null: it is not past it. */
+/** Refuses a position after the end of the stream: nats-server would start at the next message instead. Null: no fault. */
 export function findSeekFault(
   start: DeliverPolicy,
   { lastSequence, now }: { lastSequence: number; now: Date },

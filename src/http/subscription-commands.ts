@@ -1,38 +1,112 @@
-// What is done to a subscription besides writing it: pause, resume, stop, start, seek, test.
+// Commands on a subscription: pause, resume, stop, start, seek, test.
 
 import type { Hono } from "hono";
 import * as v from "valibot";
-import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
-import type { ServerEnv } from "./caller.ts";
+import { exchangeSchema, resumeSchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import { NOT_JSON, readJson } from "./body.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import { toExchangeView } from "./exchange-view.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, toFaultsProblem } from "./problem.ts";
 import type { Registered } from "./registry.ts";
-import { findSeekFault, resumeSchema, seekSchema, toDeliverPolicy } from "./subscription-bodies.ts";
-import {
-  NOT_FOUND,
-  NOT_JSON,
-  readJson,
-  type Reach,
-  type ServerContext,
-  type SubscriptionsOptions,
-} from "./subscription-reach.ts";
+import { findSeekFault, toDeliverPolicy } from "./subscription-bodies.ts";
+import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
 
-export interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
+interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
   readonly reach: Reach;
 }
 
-/** A move ends only when what is in flight has ended. */
+/** Time limit for a seek, which waits for requests in flight. */
 const SEEK_MS = 30_000;
+const BODY_FAULTS = "The body has faults";
 const MAX_TEST_BYTES = 65_536;
+
+const ONE = { id: "Id of the subscription" };
+const NOW = json(subscriptionViewSchema, "The subscription, in its new state");
+/** Its answers and problems are those of all commands that the bucket stores. */
+const STORED = {
+  tag: "Subscriptions",
+  params: ONE,
+  answers: [
+    NOW,
+    json(
+      subscriptionViewSchema,
+      "NATS is not available: the command holds on this relay, which stores it later, and `notStored` says why",
+      { status: 202 },
+    ),
+  ],
+  problems: [404, 409, 503],
+} as const satisfies Partial<Operation>;
+const COMMANDS: Readonly<Record<"pause" | "stop" | "start", Operation>> = {
+  pause: {
+    ...STORED,
+    id: "pauseSubscription",
+    summary: "Pauses a subscription, as its operator",
+    description: "Sets `status` to PAUSED. No message is lost: they wait in the stream.",
+    access: "operator",
+  },
+  stop: {
+    ...STORED,
+    id: "stopSubscription",
+    summary: "Stops a subscription, as its consumer",
+    description: "Sets `consumerStatus` to STOPPED. No message is lost: they wait in the stream.",
+    access: "write",
+  },
+  start: {
+    ...STORED,
+    id: "startSubscription",
+    summary: "Starts a subscription, as its consumer",
+    description: "Sets `consumerStatus` to STARTED, also after a FAILURE.",
+    access: "write",
+  },
+};
+const RESUME: Operation = {
+  ...STORED,
+  id: "resumeSubscription",
+  summary: "Resumes a subscription, as its operator",
+  description:
+    "Sets `status` to ACCEPTED, and ends a FAILURE. With `skip` the message that caused it is acknowledged.",
+  access: "operator",
+  body: { schema: resumeSchema, isRequired: false, description: "Empty: nothing is skipped" },
+  problems: [400, 404, 409, 422, 503],
+};
+const SEEK: Operation = {
+  id: "seekSubscription",
+  tag: "Subscriptions",
+  summary: "Moves a subscription to another position in the stream",
+  description:
+    "Requests in flight end first. Going back sends messages again, going forward leaves some out.",
+  access: "write",
+  params: ONE,
+  body: { schema: seekSchema, isRequired: true, description: "Where to go on" },
+  answers: [NOW],
+  problems: [400, 404, 409, 422, 503],
+};
+const TEST: Operation = {
+  id: "testSubscription",
+  tag: "Subscriptions",
+  summary: "Sends a test message to the callback, and shows the exchange",
+  description:
+    "With everything that is configured, and the header `X-Relay-Test: true`. The stream and the state of the subscription are not touched.",
+  access: "write",
+  params: ONE,
+  body: {
+    schema: null,
+    isRequired: false,
+    description: "The test message, 64 KiB at most; empty: Relay makes one up",
+  },
+  answers: [json(exchangeSchema, "The request and the response")],
+  problems: [404, 409, 413, 429, 503],
+};
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
   { registry, reach: { find, view, refuse }, lastSequenceOf, slots }: CommandsOptions,
 ): void {
-  /** What is wrong with NATS, or with the moment, is told; all else is a bug. */
+  /** A RelayError becomes a problem; any other error is a bug. */
   async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
     try {
       return await answer();
@@ -49,13 +123,13 @@ export function addSubscriptionCommands(
     return context.json(shown, shown.notStored === null ? 200 : 202);
   }
 
-  /** Stop and start are the consumer's. */
+  /** Pause and resume are for operators, stop and start for consumers. */
   function isOperator(context: ServerContext): boolean {
     return context.get("access").kind === "all";
   }
 
   for (const kind of ["pause", "stop", "start"] as const) {
-    routes.post(`/:id/${kind}`, (context) => {
+    routes.post(`/:id/${kind}`, describe(COMMANDS[kind]), (context) => {
       const found = find(context);
       if (found === null) return refuse(NOT_FOUND);
       if (kind === "pause" && !isOperator(context)) return refuse(NOT_OPERATOR);
@@ -63,36 +137,36 @@ export function addSubscriptionCommands(
     });
   }
 
-  routes.post("/:id/resume", async (context) => {
+  routes.post("/:id/resume", describe(RESUME), async (context) => {
     const body = await readOptionalJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     if (!isOperator(context)) return refuse(NOT_OPERATOR);
     const parsed = v.safeParse(resumeSchema, body);
-    if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     const { skip } = parsed.output;
     return refuseFault(() => command(context, found, { kind: "resume", skip }));
   });
 
-  routes.post("/:id/seek", async (context) => {
+  routes.post("/:id/seek", describe(SEEK), async (context) => {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     const parsed = v.safeParse(seekSchema, body);
-    if (!parsed.success) return refuse(toBodyProblem(parsed.issues));
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     const start = toDeliverPolicy(parsed.output);
     return refuseFault(async () => {
       const lastSequence = await lastSequenceOf(found.subscription);
       const fault = findSeekFault(start, { lastSequence, now: new Date() });
-      if (fault !== null) return refuse(toFaultsProblem([fault]));
+      if (fault !== null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [fault] });
       await endsInTime(registry().seek(found.subscription.id, start));
       return context.json(view(found));
     });
   });
 
-  routes.post("/:id/test", async (context) => {
+  routes.post("/:id/test", describe(TEST), async (context) => {
     const body = new Uint8Array(await context.req.arrayBuffer());
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
@@ -133,14 +207,4 @@ async function endsInTime(move: Promise<void>): Promise<void> {
 /** An empty body is `{}`; undefined: it cannot be read. */
 async function readOptionalJson(context: ServerContext): Promise<unknown> {
   return (await context.req.text()).trim() === "" ? {} : readJson(context);
-}
-
-function toBodyProblem(issues: readonly v.BaseIssue<unknown>[]): Problem {
-  return toFaultsProblem(
-    issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message })),
-  );
-}
-
-function toFaultsProblem(errors: readonly BodyFault[]): Problem {
-  return { status: 422, detail: "The body has faults", errors };
 }

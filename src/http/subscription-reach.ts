@@ -1,13 +1,13 @@
-// Which subscriptions a request reaches: by where its route is mounted, and by whose it may see.
+// Limits a request to the subscriptions that it may see: by the entrypoint of its route and the application of its caller.
 
-import type { Context } from "hono";
 import type { Subscription } from "#delivery/subscription.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
+import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
-import type { ServerEnv } from "./caller.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 import type { Registered, Registry, WriteOptions } from "./registry.ts";
-import { type Lag, type SubscriptionView, toSubscriptionView } from "./subscription-view.ts";
+import { type Lag, toSubscriptionView } from "./subscription-view.ts";
 
 export interface SubscriptionsOptions {
   readonly registry: () => Registry;
@@ -19,13 +19,11 @@ export interface SubscriptionsOptions {
   readonly entrypoint: string | null;
 }
 
-export type ServerContext = Context<ServerEnv>;
-
 export interface Reach {
   readonly list: (context: ServerContext) => readonly Registered[];
   /** The one that the address names; null: to this caller there is none. */
   readonly find: (context: ServerContext) => Registered | null;
-  /** Also what cannot run here is there to whoever may do everything. */
+  /** True: the caller sees everything, also subscriptions that cannot run here. */
   readonly isEverything: (context: ServerContext) => boolean;
   readonly view: (registered: Registered) => SubscriptionView;
   readonly refuse: (problem: Problem) => Response;
@@ -33,7 +31,6 @@ export interface Reach {
 }
 
 export const NOT_FOUND: Problem = { status: 404, detail: "There is no such subscription" };
-export const NOT_JSON: Problem = { status: 400, detail: "The body is no JSON" };
 
 const WRITE_MS = 5000;
 
@@ -67,13 +64,4 @@ export function createReach({ registry, lagOf, entrypoint }: SubscriptionsOption
       };
     },
   };
-}
-
-/** undefined: there is none that can be read. */
-export async function readJson(context: ServerContext): Promise<unknown> {
-  try {
-    return (await context.req.json()) as unknown;
-  } catch {
-    return undefined;
-  }
 }

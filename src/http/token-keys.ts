@@ -1,4 +1,4 @@
-// The keys that tokens are checked with. The type of a key fixes the algorithms that it may be used with.
+// Loads the keys that verify tokens, from a file or a JWKS URL. The type of a key fixes the algorithms that it is used with.
 
 import {
   createLocalJWKSet,
@@ -12,6 +12,7 @@ import {
 } from "jose";
 import type { VerificationKey } from "#config/key-file.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
+import { isObject, parseJson, readText } from "#lib/json.ts";
 import type { Logger } from "#lib/logger.ts";
 
 /** The keys that a token with this header may be signed with; none is not an error. */
@@ -127,47 +128,22 @@ async function fetchKeys(
   const response = await fetch(url, { ...request, redirect: "manual" });
   try {
     if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
-    return parseKeys(await readText(response));
+    return parseKeys(await readText(response.body, MAX_SET_BYTES));
   } finally {
     void response.body?.cancel().catch(() => {}); // A body that is read already cannot be cancelled.
   }
 }
 
-async function readText(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const chunk = await reader?.read();
-    if (chunk === undefined || chunk.done) return Buffer.concat(chunks).toString("utf8");
-    length += chunk.value.length;
-    if (length > MAX_SET_BYTES) {
-      void reader?.cancel().catch(() => {}); // Nobody reads what is left of it.
-      throw new Error(`its answer is larger than ${MAX_SET_BYTES} bytes`);
-    }
-    chunks.push(chunk.value);
-  }
-}
-
 function parseKeys(text: string): JSONWebKeySet {
-  const found: unknown = parseJson(text);
-  const keys: unknown = typeof found === "object" && found !== null && "keys" in found ? found.keys : null;
+  const found = parseJson(text);
+  const keys = isObject(found) ? found["keys"] : null;
   if (!Array.isArray(keys)) throw new Error("its answer is no set of keys");
   if (keys.length > MAX_KEYS) throw new Error(`its answer has more than ${MAX_KEYS} keys`);
   // Keys for other purposes and of kinds that are not known may stand in a set: RFC 7517, 5.
   const published = keys.filter(
-    (key: unknown): key is JWK =>
-      typeof key === "object" && key !== null && "kty" in key && typeof key.kty === "string",
+    (key: unknown): key is JWK => isObject(key) && typeof key["kty"] === "string",
   );
   return { keys: published };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function unavailable(reason: string): RelayError {

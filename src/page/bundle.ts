@@ -1,4 +1,4 @@
-// Run while Relay is built, as a macro: turns a script or a style, with all that it imports, into one text.
+// A build-time macro: bundles a script or a style sheet, with all that it imports, into one text.
 
 /** `entry` is relative to this file; throws what the bundler said. */
 export function bundle(entry: string): string {

@@ -1,4 +1,4 @@
-// The page: its views, its script and its style, all from within the binary.
+// Serves the page: its views, its script and its style, all from the binary.
 
 import { createHash } from "node:crypto";
 import { type Context, Hono } from "hono";

@@ -1,4 +1,4 @@
-// What the server sends for a view: the frame around it, in which nothing of the relay is shown before somebody signed in.
+// The HTML around each view. It holds nothing of the relay, so it needs no credentials.
 
 import type { FC } from "hono/jsx";
 import { type View, VIEWS } from "./views.ts";

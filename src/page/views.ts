@@ -1,4 +1,4 @@
-// The views of the page, each at a path of its own, with a line that says what it is for.
+// The views of the page: path, title, and a line that says what each is for.
 
 export interface View {
   readonly name: "overview" | "deliveries" | "dead-letters" | "logging";

@@ -116,7 +116,7 @@ test("ask() tells another program from a relay", async () => {
   await using server = await serve(() => new Response("<html>"));
   expect(await failure(ask(server.url))).toEqual({
     code: "unavailable",
-    message: `What answers at ${server.url} is no relay`,
+    message: `The server at ${server.url} is not a relay`,
   });
 });
 
@@ -156,17 +156,17 @@ test("findRelay() says where nobody is", async () => {
   await Bun.write(named, '{ "server": { "controlSocket": "file" } }');
   await Bun.write(join(directory.path, "file"), "no socket");
   const whereabouts: Whereabouts = { named, url: undefined, env: {} };
-  const tried = ["file (nobody listens)", ".relay/relay.sock (not there)"].map(
+  const tried = ["file (connection refused)", ".relay/relay.sock (not found)"].map(
     (text) => `${directory.path}/${text}`,
   );
   expect(await failure(findRelay(whereabouts))).toEqual({
     code: "unavailable",
-    message: `No relay is running here: tried ${tried.join(", ")}, /run/relay/relay.sock (not there)`,
+    message: `No relay is running here: tried ${tried.join(", ")}, /run/relay/relay.sock (not found)`,
   });
   const url = `http://127.0.0.1:${await freePort()}`;
   expect(await failure(findRelay({ ...whereabouts, url }))).toEqual({
     code: "unavailable",
-    message: `No relay is running at ${url}: nobody listens`,
+    message: `No relay is running at ${url}: connection refused`,
   });
 });
 

@@ -43,7 +43,7 @@ test("runInit() replaces a file only if it is forced", async () => {
   expect(
     await runInit({ path, force: false, print: false }, io).catch((error: unknown) => error),
   ).toMatchObject({
-    message: `Cannot write ${path}: it is there already, and --force replaces it`,
+    message: `Cannot write ${path}: it exists already, and --force replaces it`,
   });
   expect(await readFile(path, "utf8")).toBe("mine");
   expect(await runInit({ path, force: true, print: false }, io)).toBe(0);
@@ -52,7 +52,7 @@ test("runInit() replaces a file only if it is forced", async () => {
 
 test.each<[string, (file: string) => string, string]>([
   ["a directory", (file) => dirname(file), "it is a directory"],
-  ["a file in a directory that is not there", (file) => `${file}/a/b`, "its directory is not there"],
+  ["a file in a directory that is not there", (file) => `${file}/a/b`, "its directory does not exist"],
 ])("runInit() says why it cannot replace %s", async (_, toPath, reason) => {
   await using place = await workplace();
   const path = toPath(place.path);

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { formatExchange, layOut } from "#cli/exchange.ts";
-import type { ExchangeView } from "#http/exchange-view.ts";
+import type { ExchangeView } from "#wire/subscription.ts";
 
 const PLAIN = { width: null, isColoured: false };
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { toBash, toFish, toZsh } from "#cli/completions.ts";
-import { type Entry, toEntries } from "#cli/reference-entry.ts";
+import { type Entry, toEntries } from "#cli/reference.ts";
 import { runRelay } from "../support/relay.ts";
 
 async function reference(format: string): Promise<string> {

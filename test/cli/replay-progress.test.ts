@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { formatEnd, formatProgress, isIncomplete } from "#cli/replay-progress.ts";
-import type { ReplayView } from "#http/replay-view.ts";
+import type { ReplayView } from "#wire/replay.ts";
 
 const NOTHING = { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 };
 const REPLAY: ReplayView = {

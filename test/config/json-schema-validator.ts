@@ -25,6 +25,7 @@ function isKept(
     case "title":
     case "description":
     case "default":
+    case "examples":
       return true;
     case "$ref":
       return sub(value, follow(String(wanted), root));

@@ -141,7 +141,7 @@ test("those of the file are read-only", async () => {
     ["DELETE", undefined],
   ] as const) {
     const { status, body: problem } = await api(method, "/api/subscriptions/other", { body });
-    expect([status, problem.detail]).toEqual([409, "It stands in the config file, and is changed there"]);
+    expect([status, problem.detail]).toEqual([409, "It is defined in the config file: change it there"]);
   }
   const taken = await api("POST", "/api/subscriptions", { body: definition });
   expect([taken.status, taken.body.detail]).toEqual([409, "There is a subscription of this id already"]);

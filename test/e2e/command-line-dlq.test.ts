@@ -5,8 +5,8 @@ import { headers } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { DeadLetterDetail, DeadLetterView } from "#http/dead-letter-view.ts";
-import type { ReplayView } from "#http/replay-view.ts";
+import type { DeadLetterDetail, DeadLetterView } from "#wire/dead-letter.ts";
+import type { ReplayView } from "#wire/replay.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
@@ -81,7 +81,7 @@ describe("what is shown", () => {
   test("list: nothing, then a line for each, newest first", async () => {
     expect(await run("list", "--subscription", "nobody")).toEqual({
       exitCode: 0,
-      stdout: "There are no such dead letters.\n",
+      stdout: "No dead letters match.\n",
       stderr: "",
     });
     for (const [before, name] of ["one", "two", "three"].entries()) {
@@ -211,12 +211,12 @@ describe("what is purged", () => {
     expect((await run(...purge, "--all")).exitCode).toBe(2);
     expect(await run(...purge, "--dry-run")).toMatchObject({
       exitCode: 0,
-      stdout: "3 dead letters would go\n",
+      stdout: "3 dead letters would be purged\n",
     });
     expect(await run(...purge)).toEqual({
       exitCode: 2,
       stdout: "",
-      stderr: "Nobody can be asked here: --yes purges 3 dead letters\n",
+      stderr: "No terminal to ask for confirmation; use --yes to purge 3 dead letters\n",
     });
     const refused = await runOnTerminal(["dlq", ...purge], { cwd: home, answer: "n\r" });
     expect(refused.screen).toContain("Purge 3 dead letters for good? [y/N]");
@@ -244,7 +244,7 @@ describe("what is purged", () => {
     const [last] = await lettersOf("purge", 1);
     expect(await run("purge", newest?.id ?? "", "--yes")).toEqual({
       exitCode: 1,
-      stdout: "There is none to purge\n",
+      stdout: "No dead letters to purge\n",
       stderr: "",
     });
     expect((await run("purge", last?.id ?? "", "--yes")).exitCode).toBe(0);
@@ -260,7 +260,7 @@ describe("what is replayed", () => {
     expect(counted).toMatchObject({ exitCode: 0, stderr: "" });
     expect(counted.stdout).toContain('"matching":2');
     const { exitCode, stdout, stderr } = await run("replay", ...filter);
-    expect(stderr).toStartWith("Replayed messages come out of order with live ones.\n");
+    expect(stderr).toStartWith("Replayed messages arrive out of order with live ones.\n");
     const steps = stdout
       .trimEnd()
       .split("\n")

@@ -2,7 +2,7 @@
 
 import { jetstream } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { DeliveryDetail, DeliveryView } from "#http/delivery-view.ts";
+import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
@@ -109,7 +109,7 @@ async function follow(...args: readonly string[]): Promise<Following> {
 
 describe("what is listed", () => {
   test("nothing; then a line for each, the newest last; and by every filter", async () => {
-    expect(await run()).toEqual({ exitCode: 0, stdout: "There are no such deliveries.\n", stderr: "" });
+    expect(await run()).toEqual({ exitCode: 0, stdout: "No deliveries match.\n", stderr: "" });
     await publish("one", "good");
     await eventually(async () => (await list()).length === 1);
     await publish("two", "bad", [404]);
@@ -134,7 +134,7 @@ describe("what is listed", () => {
 
   test("page after page, and what cannot be asked for", async () => {
     const { stdout } = await run("--limit", "1");
-    const [, cursor = ""] = /^Those before with --cursor (\S+)\n/.exec(stdout) ?? [];
+    const [, cursor = ""] = /^Older ones with --cursor (\S+)\n/.exec(stdout) ?? [];
     expect((await list("--limit", "1", "--cursor", cursor))[0]).toMatchObject({ subscription: "one" });
     for (const wrong of [
       ["--status", "x"],

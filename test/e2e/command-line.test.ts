@@ -4,7 +4,7 @@ import { jetstream } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmod, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { SubscriptionView } from "#http/subscription-view.ts";
+import type { SubscriptionView } from "#wire/subscription.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
@@ -254,7 +254,7 @@ describe("what is commanded", () => {
     expect(await run("subscriptions", "delete", "billing", "--yes")).toEqual({
       exitCode: 1,
       stdout: "",
-      stderr: "Cannot delete billing: it stands in the config file, and is deleted there\n",
+      stderr: "Cannot delete billing: it is defined in the config file: delete it there\n",
     });
     const definition = {
       entrypointId: "webhook",
@@ -271,7 +271,7 @@ describe("what is commanded", () => {
     expect(unasked).toEqual({
       exitCode: 2,
       stdout: "",
-      stderr: "Nobody can be asked here: --yes deletes made\n",
+      stderr: "No terminal to ask for confirmation; use --yes to delete made\n",
     });
     expect(await run("subscriptions", "delete", "made", "--yes")).toEqual({
       exitCode: 0,
@@ -344,7 +344,7 @@ describe("a reload", () => {
     expect(reload).toEqual({
       exitCode: 1,
       stdout: "",
-      stderr: `${check.stderr}The config before goes on.\n`,
+      stderr: `${check.stderr}The running config stays active.\n`,
     });
     const { stdout, exitCode } = await run("status");
     expect(exitCode).toBe(0);
@@ -417,7 +417,7 @@ describe("where the relay is", () => {
     const { exitCode, stdout, stderr } = await runRelay(["status"], { cwd: directory.path });
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
     expect(stderr).toContain("No relay is running here: tried /run/relay/relay.sock (");
-    expect(stderr).toEndWith("/.relay/relay.sock (not there)\n");
+    expect(stderr).toEndWith("/.relay/relay.sock (not found)\n");
   });
 
   test("by the state directory of a config that has faults", async () => {
@@ -478,7 +478,7 @@ describe("where the relay is", () => {
     const { exitCode, stderr } = await run("status", "--url", "http://127.0.0.1:1");
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
-      stderr: "No relay is running at http://127.0.0.1:1: nobody listens\n",
+      stderr: "No relay is running at http://127.0.0.1:1: connection refused\n",
     });
   });
 });

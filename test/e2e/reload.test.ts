@@ -201,7 +201,7 @@ test("what cannot change while it runs is refused whole and named; relay reload 
     exitCode: 1,
     stdout: "",
     stderr:
-      "Cannot change state.bucket while the relay runs: restart it to use this config\nThe config before goes on.\n",
+      "Cannot change state.bucket while the relay runs: restart it to use this config\nThe running config stays active.\n",
   });
   await publish("one");
   await eventually(() => receiver.names(`/${prefix}/a`).length === 1);

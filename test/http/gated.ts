@@ -59,8 +59,7 @@ export async function openGated(auth: Auth, { tls = null, ...options }: GatedOpt
       ...options,
     }),
   );
-  const { show, signIn, signOut } = createSignIn({ auth, sessions });
-  server.get("/api/session", show).post(signIn).delete(signOut);
+  server.route("/api/session", createSignIn({ auth, sessions }));
   server.all("*", async (context) =>
     context.json({ access: context.get("access"), length: (await context.req.arrayBuffer()).byteLength }),
   );

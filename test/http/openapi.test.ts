@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import { Hono } from "hono";
 import { createActivity } from "#http/activity.ts";
 import { createDocument, type Document } from "#http/openapi.ts";
-import { PARAMETERS } from "#http/openapi-parameters.ts";
+import { listDescribed } from "#http/operation.ts";
 import { createServer } from "#http/server.ts";
 import { createSessions } from "#http/session.ts";
 import { createServerSlots } from "#http/slots.ts";
@@ -21,7 +21,7 @@ function notCalled(): never {
 
 interface Described {
   readonly operationId: string;
-  readonly parameters?: readonly { readonly $ref: string }[];
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
   readonly responses: Readonly<Record<string, object>>;
 }
 
@@ -58,6 +58,13 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
   });
 }
 
+/** As the server shows it; those of its routes that are not of an entrypoint say what is in it. */
+function documentOf(kind: (typeof AUTH_KINDS)[number]): Document {
+  const described = listDescribed(serverWith(testAuth(TOKEN)).routes);
+  const common = described.filter(({ path }) => !CONTEXT_PATHS.some((below) => path.startsWith(`${below}/`)));
+  return createDocument(kind, common);
+}
+
 function operationsOf(document: Document): readonly string[] {
   return Object.entries(document["paths"] ?? {}).flatMap(([path, methods]) =>
     Object.keys(methods as object).map((method) => `${method.toUpperCase()} ${path}`),
@@ -65,7 +72,7 @@ function operationsOf(document: Document): readonly string[] {
 }
 
 test.each(AUTH_KINDS)("createDocument() with server.auth %s is valid OpenAPI 3.1", async (kind) => {
-  const document = JSON.parse(JSON.stringify(createDocument(kind))) as Record<string, unknown>;
+  const document = JSON.parse(JSON.stringify(documentOf(kind))) as Record<string, unknown>;
   const validator = new Validator();
   expect(await validator.validate(document)).toMatchObject({ valid: true });
   expect(validator.version).toBe("3.1");
@@ -80,7 +87,7 @@ test("createDocument() has every route of the server, and the server every route
       const template = below === undefined ? path : path.replace(below, "/{contextPath}");
       return `${method} ${template.replace(/:(\w+)/gu, "{$1}")}`;
     });
-  expect([...new Set(served)].toSorted()).toEqual(operationsOf(createDocument("token")).toSorted());
+  expect([...new Set(served)].toSorted()).toEqual(operationsOf(documentOf("token")).toSorted());
 });
 
 test("the README has every operation of createDocument(), and no other", async () => {
@@ -90,36 +97,65 @@ test("the README has every operation of createDocument(), and no other", async (
   const named = rows.flatMap(([, methods = "", path]) =>
     [...methods.matchAll(/[A-Z]+/gu)].map(([method]) => `${method} ${path}`),
   );
-  const described = operationsOf(createDocument("token")).filter((name) => !name.includes("{contextPath}"));
+  const described = operationsOf(documentOf("token")).filter((name) => !name.includes("{contextPath}"));
   expect(named.toSorted()).toEqual(described.toSorted());
 });
 
 test("createDocument() names every operation once, and each parameter of its path and its page", () => {
-  const parameters: Readonly<Record<string, { name: string; in: string }>> = PARAMETERS;
-  const paths = createDocument("token")["paths"] as Record<string, Record<string, Described>>;
+  const paths = documentOf("token")["paths"] as Record<string, Record<string, Described>>;
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, operation })),
   );
   const ids = operations.map(({ operation }) => operation.operationId);
   expect(ids).toHaveLength(new Set(ids).size);
   for (const { name, path, operation } of operations) {
-    const named = (operation.parameters ?? []).map(({ $ref }) => parameters[$ref.split("/").at(-1) ?? ""]);
-    const ownNames = named
-      .filter((parameter) => parameter?.in === "path")
-      .map((parameter) => parameter?.name);
-    const inPath = [...path.matchAll(/\{(\w+)\}/gu)].map(([, parameter]) => parameter);
+    const { parameters = [] } = operation;
+    const namesIn = (place: string) => parameters.filter((one) => one.in === place).map((one) => one.name);
+    const ownNames = namesIn("path");
+    const inPath = [...path.matchAll(/\{(\w+)\}/gu)].map(([, parameter = ""]) => parameter);
     expect([name, ...ownNames]).toEqual([name, ...inPath]);
     if (!/Page"/u.test(JSON.stringify(operation.responses["200"] ?? null))) continue;
-    expect([name, named]).toEqual([
-      name,
-      expect.arrayContaining([parameters["Limit"], parameters["Cursor"]]),
-    ]);
+    expect([name, namesIn("query")]).toEqual([name, expect.arrayContaining(["limit", "cursor"])]);
     expect([name, Object.keys(operation.responses)]).toEqual([name, expect.arrayContaining(["400"])]);
   }
 });
 
+/** Every object in it, with its path. */
+function* objectsIn(
+  value: unknown,
+  path = "#",
+): Generator<readonly [string, Readonly<Record<string, unknown>>]> {
+  if (typeof value !== "object" || value === null) return;
+  yield [path, value as Record<string, unknown>];
+  for (const [key, inner] of Object.entries(value)) yield* objectsIn(inner, `${path}/${key}`);
+}
+
+test("createDocument() has what spectral asks for: tags, descriptions, items of lists, nothing unused", () => {
+  const document = documentOf("jwt");
+  const text = JSON.stringify(document);
+  const tags = (document["tags"] as readonly { name: string }[]).map(({ name }) => name);
+  const paths = document["paths"] as Record<string, Record<string, Record<string, unknown>>>;
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(methods)) {
+      const name = `${method} ${path}`;
+      const { summary, description } = operation;
+      expect([name, summary, description]).toEqual([
+        name,
+        expect.stringMatching(/^[A-Z].*[^.]$/u),
+        expect.stringMatching(/^[A-Z\x60].*\.$/u),
+      ]);
+      expect(tags).toContain((operation["tags"] as readonly string[]).join());
+    }
+  }
+  const lists = [...objectsIn(JSON.parse(text))].filter(([, { type }]) => type === "array");
+  expect(lists.filter(([, { items }]) => typeof items !== "object").map(([path]) => path)).toEqual([]);
+  const { schemas } = document["components"] as { schemas: object };
+  const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`));
+  expect(unused).toEqual([]);
+});
+
 test("createDocument() refers to nothing that is not there", () => {
-  const text = JSON.stringify(createDocument("jwt"));
+  const text = JSON.stringify(documentOf("jwt"));
   const document = JSON.parse(text) as Document;
   const references = [...text.matchAll(/"\$ref":"#\/([^"]+)"/gu)].map(([, path = ""]) => path);
   expect(references.length).toBeGreaterThan(50);
@@ -145,7 +181,7 @@ test.each([
   ],
 ] as const)("createDocument() with server.auth %s says what %s asks for", (kind, operation, expected) => {
   const [method = "", path = ""] = operation.split(" ");
-  const paths = createDocument(kind)["paths"] as Record<string, Record<string, { security: unknown }>>;
+  const paths = documentOf(kind)["paths"] as Record<string, Record<string, { security: unknown }>>;
   expect(paths[path]?.[method.toLowerCase()]?.security).toEqual(expected as unknown);
 });
 

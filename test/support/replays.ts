@@ -1,7 +1,7 @@
 // Replays of a relay under test, asked for by its API.
 
 import { expect } from "bun:test";
-import type { ReplayView } from "#http/replay-view.ts";
+import type { ReplayView } from "#wire/replay.ts";
 import { type Api, openApi } from "./api.ts";
 import { eventually } from "./eventually.ts";
 import { countLetters, type LettersSetup } from "./letters.ts";

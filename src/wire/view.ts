@@ -1,6 +1,7 @@
 // What an answer is made of: a schema in the document, from which its type comes.
 
 import * as v from "valibot";
+import { component, exampleOf } from "./component.ts";
 
 /** What answers of that schema are; nobody changes them. */
 export type View<Schema extends v.GenericSchema> = Unchanging<v.InferOutput<Schema>>;
@@ -41,10 +42,29 @@ export function word<const Words extends readonly string[]>(description: string,
   return v.pipe(v.picklist(words), v.description(description));
 }
 
+/** Of HTTP, in order; a name may be there several times. */
+export type HeaderPairs = readonly (readonly [name: string, value: string])[];
+
+export const headerPairs = v.array(v.strictTuple([v.string(), v.string()]));
+
 /** A page of a list. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Null: this is the last one. */
+  readonly next: string | null;
+}
+
 export function pageSchema<const Item extends v.GenericSchema>(item: Item) {
-  return v.strictObject({
+  const entries = {
     items: v.array(item),
-    next: textOrNull("`cursor` of the page after it; null: this is the last one"),
-  });
+    next: textOrNull("`cursor` of the next page; null: this is the last one"),
+  };
+  return v.strictObject(entries satisfies Record<keyof Page<unknown>, v.GenericSchema>);
+}
+
+/** One that the document has by that name; so has it its items. */
+export function namedPage<const Item extends v.GenericSchema>(name: string, item: Item) {
+  const schema: v.GenericSchema = pageSchema(item);
+  component(name, schema, { items: [exampleOf(item)], next: null });
+  return schema as ReturnType<typeof pageSchema<Item>>;
 }

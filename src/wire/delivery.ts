@@ -1,0 +1,128 @@
+// Records of the delivery log as the API shows them, and the queries that choose some of them.
+
+import * as v from "valibot";
+import { choice, moment, object, text as formed } from "#config/schema-parts.ts";
+import { component, exampleOf } from "./component.ts";
+import { limitSchema, statusFilterSchema } from "./query.ts";
+import { count, date, headerPairs, text, textOrNull, type View, word, namedPage } from "./view.ts";
+
+const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
+
+const status = count("Status of the response; 0: there was none");
+
+const attempt = v.strictObject({
+  date: date("When it began"),
+  status,
+  durationMs: duration("Duration in milliseconds"),
+  error: textOrNull("What went wrong, if there was no response"),
+});
+
+const capture = (description: string) =>
+  v.pipe(
+    v.nullable(
+      v.strictObject({
+        headers: v.pipe(
+          v.nullable(headerPairs),
+          v.description("Name and value of each, in order; null: not recorded"),
+        ),
+        body: textOrNull("64 KiB at most; null: not recorded"),
+        encoding: word("Encoding of `body`: base64 if it is not UTF-8", ["text", "base64"]),
+        truncated: v.pipe(v.boolean(), v.description("True: the body was longer")),
+      }),
+    ),
+    v.description(`${description}; null: not recorded`),
+  );
+
+export const deliverySchema = component(
+  "Delivery",
+  v.strictObject({
+    id: text("Id of the record; newer records have higher ids"),
+    date: date("When the first attempt began"),
+    entrypoint: text("Entrypoint of the subscription"),
+    subscription: text("Id of the subscription"),
+    application: textOrNull("Application of the subscription"),
+    method: text("Method of the request"),
+    callbackUrl: text("URL of the callback, without secrets"),
+    webhookId: text("`webhook-id` of the message"),
+    status,
+    durationMs: duration("Duration of the last attempt in milliseconds"),
+    attempts: v.pipe(v.array(attempt), v.description("The newest 100 attempts; empty: nothing was sent")),
+    error: textOrNull("Error of the last attempt; null: it was delivered"),
+    deadLettered: v.pipe(v.boolean(), v.description("True: it was sent to the dead-letter stream")),
+  }),
+  {
+    id: "4711",
+    date: "2026-01-31T12:00:00.000Z",
+    entrypoint: "webhook",
+    subscription: "billing",
+    application: "shop",
+    method: "POST",
+    callbackUrl: "https://billing.example/orders",
+    webhookId: "msg_ORDERS_4711",
+    status: 503,
+    durationMs: 12.5,
+    attempts: [{ date: "2026-01-31T12:00:00.000Z", status: 503, durationMs: 12.5, error: null }],
+    error: "Callback answered 503",
+    deadLettered: true,
+  },
+);
+
+export const deliveryPageSchema = namedPage("DeliveryPage", deliverySchema);
+
+export const deliveryDetailSchema = component(
+  "DeliveryDetail",
+  v.strictObject({
+    ...deliverySchema.entries,
+    request: capture("The request of the last attempt"),
+    response: capture("Its response"),
+  }),
+  {
+    ...exampleOf(deliverySchema),
+    request: {
+      headers: [["content-type", "application/json"]],
+      body: '{"order":1}',
+      encoding: "text",
+      truncated: false,
+    },
+    response: null,
+  },
+);
+
+export type DeliveryView = View<typeof deliverySchema>;
+export type DeliveryDetail = View<typeof deliveryDetailSchema>;
+export type AttemptView = DeliveryView["attempts"][number];
+export type CaptureView = NonNullable<DeliveryDetail["request"]>;
+export type DeliveryFilterQuery = v.InferInput<typeof deliveryFilterSchema>;
+
+const some = { pattern: /^[^\p{Cc}]{1,2048}$/u, allowed: "1 to 2048 characters without control characters" };
+
+const FILTERS = {
+  status: statusFilterSchema,
+  callbackUrl: v.optional(formed("Part of the callback URL", some)),
+  application: v.optional(formed("`application` of the subscription", some)),
+  subscription: v.optional(formed("Id of the subscription", some)),
+  entrypoint: v.optional(formed("Id of the entrypoint", some)),
+  from: v.optional(moment("First attempted at this time or later, RFC 3339")),
+  to: v.optional(moment("First attempted before this time, RFC 3339")),
+};
+
+export const deliveryFilterSchema = object(FILTERS);
+
+export const deliveryQuerySchema = object({
+  ...FILTERS,
+  limit: limitSchema,
+  cursor: v.optional(
+    formed("The `next` of the page before", {
+      pattern: /^\d{1,16}$/u,
+      allowed: "the next of the page before",
+    }),
+  ),
+});
+
+export const exportQuerySchema = object({
+  ...FILTERS,
+  format: v.optional(
+    choice("`jsonl`: all fields; `csv`: without headers and bodies", ["jsonl", "csv"]),
+    "jsonl",
+  ),
+});

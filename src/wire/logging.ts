@@ -1,0 +1,61 @@
+// What is recorded of each entrypoint, and the body that changes it for a while.
+
+import * as v from "valibot";
+import { integer, object } from "#config/schema-parts.ts";
+import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
+import { component } from "./component.ts";
+import { date, text, type View, namedPage } from "./view.ts";
+
+/** What is left out stays as the file has it. */
+export const loggingBodySchema = component(
+  "LoggingBody",
+  object({
+    logging: v.optional(loggingSchema),
+    sampling: v.optional(samplingSchema),
+    minutes: integer("Duration of the override in minutes", { min: 1, max: 1440 }),
+  }),
+  {
+    logging: {
+      enabled: true,
+      request: { headers: true, payload: true },
+      response: { headers: true, payload: true },
+    },
+    sampling: { type: "ALL" },
+    minutes: 15,
+  },
+);
+
+const settings = { logging: loggingSchema, sampling: samplingSchema };
+
+export const loggingViewSchema = component(
+  "Logging",
+  v.strictObject({
+    entrypoint: text("Id of the entrypoint"),
+    file: v.pipe(v.strictObject(settings), v.description("The settings of the config file")),
+    override: v.pipe(
+      v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
+      v.description(
+        "Settings in effect instead, on this relay, until `until` or a restart; null: there are none",
+      ),
+    ),
+  }),
+  {
+    entrypoint: "webhook",
+    file: {
+      logging: {
+        enabled: false,
+        request: { headers: false, payload: false },
+        response: { headers: false, payload: false },
+      },
+      sampling: { type: "COUNT", value: "100" },
+    },
+    override: null,
+  },
+);
+
+export type LoggingView = View<typeof loggingViewSchema>;
+export type LoggingBody = v.InferInput<typeof loggingBodySchema>;
+export type SettingsView = LoggingView["file"];
+export type SamplingView = SettingsView["sampling"];
+
+export const loggingPageSchema = namedPage("LoggingPage", loggingViewSchema);

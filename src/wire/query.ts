@@ -1,0 +1,43 @@
+// Parts that several queries of the API have: the page that is wanted, and the status of a response.
+
+import * as v from "valibot";
+import { text } from "#config/schema-parts.ts";
+
+const MAX_LIMIT = 1000;
+const DEFAULT_LIMIT = 100;
+
+const limitAllowed = `allowed: a whole number from 1 to ${MAX_LIMIT}`;
+
+/** `limit` as it stands in a query: a string that holds a number. */
+export const limitSchema = v.optional(
+  v.pipe(
+    v.string(),
+    v.regex(/^\d{1,4}$/u, limitAllowed),
+    v.transform(Number),
+    v.minValue(1, limitAllowed),
+    v.maxValue(MAX_LIMIT, limitAllowed),
+  ),
+  String(DEFAULT_LIMIT),
+);
+
+/** As the document has them. */
+export const PAGE_PARAMETERS = {
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(MAX_LIMIT),
+      v.description("Number of items at most"),
+    ),
+    DEFAULT_LIMIT,
+  ),
+  cursor: v.optional(v.pipe(v.string(), v.description("The `next` of the page before"))),
+};
+
+export const statusFilterSchema = v.optional(
+  text("Status of the last response: `404`, `4xx`, or `0` for no response", {
+    pattern: /^(?:0|[1-9](?:\d\d|[xX]{2}))$/u,
+    allowed: "a status such as 404, a class such as 4xx, or 0",
+  }),
+);

@@ -1,0 +1,134 @@
+// Replays of dead letters as the API takes and shows them.
+
+import * as v from "valibot";
+import { flag, id, integer, list, object, text as formed } from "#config/schema-parts.ts";
+import { component, exampleOf } from "./component.ts";
+import { letterFilterSchema } from "./dead-letter.ts";
+import {
+  count,
+  countOrNull,
+  date,
+  dateOrNull,
+  text,
+  textOrNull,
+  texts,
+  type View,
+  word,
+  namedPage,
+} from "./view.ts";
+
+const MAX_IDS = 1000;
+
+/** A record is to fit into the bucket. */
+const MAX_IDS_LENGTH = 200_000;
+
+/** Named letters, or those that meet a filter, which may be empty. */
+export const replayRequestSchema = component(
+  "ReplayRequest",
+  v.pipe(
+    object({
+      filter: v.optional(letterFilterSchema),
+      ids: v.optional(
+        v.pipe(
+          list(formed("Id of a letter", { pattern: /^\S{1,1024}$/u, allowed: "an id" }), {
+            description: "Ids of letters, instead of a filter",
+            min: 1,
+            max: MAX_IDS,
+          }),
+          v.check(
+            (ids) => ids.join().length <= MAX_IDS_LENGTH,
+            `allowed: ${MAX_IDS_LENGTH} characters in all`,
+          ),
+        ),
+      ),
+      to: v.optional(id("Subscription to send them to; without it, each goes to its own")),
+      rate: v.optional(integer("Letters per second at most", { min: 1, max: 10_000 })),
+      concurrency: v.optional(
+        integer("Letters at once, up to as many as the subscription has connections", { min: 1, max: 20 }),
+      ),
+      max: v.optional(integer("Letters in all at most", { min: 1, max: Number.MAX_SAFE_INTEGER })),
+      force: v.optional(
+        flag("True: also letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
+        false,
+      ),
+      dryRun: v.optional(flag("True: count only"), false),
+    }),
+    v.check(
+      ({ filter, ids }) => (filter === undefined) !== (ids === undefined),
+      'allowed: either "filter" or "ids"',
+    ),
+  ),
+  {
+    filter: { subscription: "billing", from: "2026-01-31T10:00:00Z" },
+    rate: 50,
+  },
+);
+
+export type ReplayBody = v.InferInput<typeof replayRequestSchema>;
+
+export const replaySchema = component(
+  "Replay",
+  v.strictObject({
+    id: text("Id of the replay"),
+    state: word("`paused`: it can be resumed; `failed`: it stopped by itself", [
+      "running",
+      "paused",
+      "stopped",
+      "done",
+      "failed",
+    ]),
+    reason: textOrNull("Why it failed"),
+    isScheduled: v.pipe(v.boolean(), v.description("True: `dlq.replay` started it")),
+    dryRun: v.pipe(v.boolean(), v.description("True: it only counts")),
+    subscription: textOrNull("Subscription whose letters it sends; null: of all, or those of `ids`"),
+    ids: countOrNull("Number of letters that were named; null: it has a filter"),
+    to: textOrNull("Subscription that they are sent to; null: each to its own"),
+    startedAt: date("When it was asked for"),
+    endedAt: dateOrNull("When it ended"),
+    relay: textOrNull("Relay that worked on it last"),
+    delivered: count("Letters that were delivered, and removed"),
+    failed: count("Letters that failed again, and stay"),
+    matching: count("Letters that a dry run counted"),
+    skipped: v.strictObject({
+      foreign: count("Entries that Relay did not provably write"),
+      exhausted: count("Letters that were replayed as often as the schedule allows"),
+      needsForce: count("Letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
+      noSubscription: count("Letters whose subscription does not exist or is closed"),
+      gone: count("Letters that do not exist, or were delivered, replaced or purged in the meantime"),
+    }),
+  }),
+  {
+    id: "3f2a91c0",
+    state: "running",
+    reason: null,
+    isScheduled: false,
+    dryRun: false,
+    subscription: "billing",
+    ids: null,
+    to: null,
+    startedAt: "2026-01-31T12:00:00.000Z",
+    endedAt: null,
+    relay: "edge-7",
+    delivered: 25,
+    failed: 1,
+    matching: 0,
+    skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 },
+  },
+);
+
+export const startedReplaySchema = component(
+  "StartedReplay",
+  v.strictObject({
+    ...replaySchema.entries,
+    warnings: texts("Warnings about this replay"),
+  }),
+  {
+    ...exampleOf(replaySchema),
+    warnings: ["Replayed messages arrive out of order with live ones"],
+  },
+);
+
+export const replayPageSchema = namedPage("ReplayPage", replaySchema);
+
+export type ReplayView = View<typeof replaySchema>;
+export type StartedReplayView = View<typeof startedReplaySchema>;

@@ -1,0 +1,170 @@
+// How the relay is: its status and readiness, a reload, orphaned consumers, and the activity of the last hour.
+
+import * as v from "valibot";
+import { component, exampleOf } from "./component.ts";
+import { count, date, pageSchema, text, textOrNull, texts, type View, namedPage } from "./view.ts";
+
+/** As many as `/api/activity` looks back. */
+export const MINUTES = 60;
+
+export const statusSchema = component(
+  "Status",
+  v.strictObject({
+    version: text("Version of the relay"),
+    commit: text("Commit that it was built from"),
+    startedAt: date("When this process started"),
+    config: v.strictObject({
+      path: text("Path of the config file"),
+      loadedAt: date("When the running config was loaded"),
+      refused: textOrNull("Why the current file was refused; null: it runs"),
+      warnings: texts("Warnings of `relay check`"),
+    }),
+    nats: v.strictObject({
+      connected: v.boolean(),
+      server: textOrNull("Host and port of the server"),
+      serverVersion: textOrNull("Version of the server"),
+      reconnects: count("Number of reconnects since the start"),
+      lastError: textOrNull("Why the connection is, or last was, down"),
+      bucket: textOrNull("Why states and subscriptions made by API cannot be stored; null: they can"),
+    }),
+    deliveryLog: v.strictObject({
+      written: count("Records written since the start"),
+      dropped: count("Records lost since the start"),
+      faults: count("Failed reads and writes since the start"),
+      fault: textOrNull("Why it cannot be read or written now; null: it can"),
+    }),
+    readiness: v.strictObject({
+      isReady: v.boolean(),
+      reasons: texts("Why it is not ready"),
+      idle: texts("Interrupted or paused subscriptions"),
+    }),
+    subscriptions: v.pipe(
+      v.record(v.string(), count("Subscriptions")),
+      v.description("Number of subscriptions by state"),
+    ),
+    unusable: v.pipe(
+      v.array(
+        v.strictObject({ id: text("Id of the subscription, or key in the bucket"), reason: text("Why") }),
+      ),
+      v.description(
+        "Subscriptions made by API that this relay cannot run, and bucket entries that it refuses, 1000 at most",
+      ),
+    ),
+  }),
+  {
+    version: "0.1.0",
+    commit: "3f2a91c0d4b7",
+    startedAt: "2026-01-31T12:00:00.000Z",
+    config: {
+      path: "/etc/relay/relay.config.json",
+      loadedAt: "2026-01-31T12:00:00.000Z",
+      refused: null,
+      warnings: [],
+    },
+    nats: {
+      connected: true,
+      server: "nats-1.example:4222",
+      serverVersion: "2.12.8",
+      reconnects: 0,
+      lastError: null,
+      bucket: null,
+    },
+    deliveryLog: { written: 4711, dropped: 0, faults: 0, fault: null },
+    readiness: { isReady: true, reasons: [], idle: ["Subscription billing is paused"] },
+    subscriptions: { consuming: 4, asleep: 1 },
+    unusable: [],
+  },
+);
+
+export type Status = View<typeof statusSchema>;
+
+/** Answer of `/readyz`. */
+export const readinessSchema = component(
+  "Readiness",
+  v.strictObject({
+    ready: v.boolean(),
+    reasons: texts("Why it is not ready; without credentials, only how many reasons there are"),
+    idle: texts(
+      "Interrupted or paused subscriptions, which do not affect readiness; without credentials, only how many",
+    ),
+  }),
+  {
+    ready: false,
+    reasons: ["NATS is not connected"],
+    idle: [],
+  },
+);
+
+export const reloadSchema = component(
+  "Reload",
+  v.strictObject({
+    changes: texts("A line for each change; empty: nothing changed"),
+    warnings: texts("Warnings of `relay check`"),
+    loadedAt: date("When the running config was loaded: before this request, if nothing changed"),
+  }),
+  {
+    changes: ["Subscription billing changed"],
+    warnings: [],
+    loadedAt: "2026-01-31T12:00:00.000Z",
+  },
+);
+
+export type Reloaded = v.InferOutput<typeof reloadSchema>;
+
+export const orphanSchema = component(
+  "Orphan",
+  v.strictObject({
+    consumer: text("Name of the durable consumer, `relay-<id>`"),
+    subscription: text("Id of the subscription that it belonged to"),
+    domain: textOrNull("JetStream domain of the stream"),
+    stream: text("The stream"),
+    pending: count("Messages in the stream not delivered to it yet"),
+    ackPending: count("Messages delivered and not acknowledged"),
+  }),
+  {
+    consumer: "relay-billing-old",
+    subscription: "billing-old",
+    domain: null,
+    stream: "ORDERS",
+    pending: 12,
+    ackPending: 0,
+  },
+);
+
+export type Orphan = View<typeof orphanSchema>;
+
+export const orphanPageSchema = namedPage("OrphanPage", orphanSchema);
+
+const perMinute = (description: string) =>
+  v.pipe(v.array(count("In one minute")), v.length(MINUTES), v.description(description));
+
+const activitySchema = component(
+  "Activity",
+  v.strictObject({
+    subscription: text("Id of the subscription"),
+    perSecond: v.pipe(v.number(), v.minValue(0), v.description("Attempts per second, over the last minute")),
+    delivered: perMinute("Attempts answered with 2xx in each minute of the last hour, oldest first"),
+    failed: perMinute("All other attempts, in the same way"),
+  }),
+  {
+    subscription: "billing",
+    perSecond: 2.5,
+    delivered: [...Array<number>(MINUTES - 1).fill(0), 150],
+    failed: Array<number>(MINUTES).fill(0),
+  },
+);
+
+export type ActivityView = View<typeof activitySchema>;
+
+export const activityPageSchema = component(
+  "ActivityPage",
+  v.strictObject({
+    ...pageSchema(activitySchema).entries,
+    endsAt: date("When the newest minute ends"),
+  }),
+  {
+    items: [exampleOf(activitySchema)],
+    next: null,
+    endsAt: "2026-01-31T12:01:00.000Z",
+  },
+);

@@ -1,0 +1,204 @@
+// Subscriptions as the API shows them and takes commands for them, applications, and the test of a callback.
+
+import * as v from "valibot";
+import { choice, flag, integer, moment, object } from "#config/schema-parts.ts";
+import { component } from "./component.ts";
+import {
+  count,
+  countOrNull,
+  date,
+  headerPairs,
+  dateOrNull,
+  text,
+  textOrNull,
+  texts,
+  type View,
+  word,
+  namedPage,
+} from "./view.ts";
+
+export const subscriptionViewSchema = component(
+  "Subscription",
+  v.strictObject({
+    id: text("Id of the subscription"),
+    origin: word("Where it is defined; `file`: read-only in the API", ["file", "api"]),
+    revision: countOrNull("Revision of its definition; null: it is defined in the file"),
+    application: textOrNull("Application that it belongs to"),
+    entrypoint: text("Id of its entrypoint"),
+    qos: word("Quality of service", ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"]),
+    callbackUrl: text("URL of the callback, without secrets"),
+    status: word("Set by its operator; `CLOSED`: its `endingAt` is over", ["ACCEPTED", "PAUSED", "CLOSED"]),
+    consumerStatus: word("Set by its consumer; `FAILURE`: a delivery interrupted it", [
+      "STARTED",
+      "STOPPED",
+      "FAILURE",
+    ]),
+    failureCause: textOrNull("Why it was interrupted"),
+    failedAt: dateOrNull("When it was interrupted"),
+    state: word("What this relay does with it now", [
+      "asleep",
+      "waiting",
+      "consuming",
+      "failed",
+      "closed",
+      "stopped",
+    ]),
+    reason: textOrNull("Why it waits or is asleep"),
+    notStored: textOrNull(
+      "Why a command is not stored yet: it is in effect on this relay, which stores it as soon as it can; null: all are stored",
+    ),
+    startingAt: dateOrNull("It runs from this time on"),
+    endingAt: dateOrNull("It runs until this time"),
+    source: v.strictObject({
+      domain: textOrNull("JetStream domain of the stream"),
+      stream: text("The stream"),
+      consumer: text("Name of its durable consumer"),
+      subjects: texts("Filter subjects; empty: all subjects of the stream"),
+    }),
+    held: count("Messages that this relay has received and not settled"),
+    inFlight: count("Requests in flight"),
+    retrying: count("Messages that wait for a retry"),
+    oldestHeldSeconds: v.pipe(
+      v.number(),
+      v.minValue(0),
+      v.description("Age of the oldest message that is not settled; 0: there is none"),
+    ),
+    pending: countOrNull("Messages in the stream not delivered to a relay yet; null: not known"),
+    ackPending: countOrNull("Messages delivered to a relay and not acknowledged yet; null: not known"),
+  }),
+  {
+    id: "billing",
+    origin: "api",
+    revision: 7,
+    application: "shop",
+    entrypoint: "webhook",
+    qos: "AUTO",
+    callbackUrl: "https://billing.example/orders",
+    status: "ACCEPTED",
+    consumerStatus: "STARTED",
+    failureCause: null,
+    failedAt: null,
+    state: "consuming",
+    reason: null,
+    notStored: null,
+    startingAt: null,
+    endingAt: null,
+    source: { domain: null, stream: "ORDERS", consumer: "relay-billing", subjects: ["orders.>"] },
+    held: 3,
+    inFlight: 2,
+    retrying: 1,
+    oldestHeldSeconds: 4.2,
+    pending: 17,
+    ackPending: 3,
+  },
+);
+
+export type SubscriptionView = View<typeof subscriptionViewSchema>;
+
+export const subscriptionPageSchema = namedPage("SubscriptionPage", subscriptionViewSchema);
+
+export const applicationSchema = component(
+  "Application",
+  v.strictObject({
+    application: text("Name of the application: `application` of its subscriptions, `sub` of its tokens"),
+    status: word("`PAUSED`: none of its subscriptions runs, future ones included", ["ACCEPTED", "PAUSED"]),
+    pausedAt: dateOrNull("When it was paused; null: it is not paused"),
+    subscriptions: count("Number of its subscriptions"),
+    notStored: textOrNull("Why a command is not stored yet; null: all are stored"),
+  }),
+  {
+    application: "shop",
+    status: "PAUSED",
+    pausedAt: "2026-01-31T12:00:00.000Z",
+    subscriptions: 2,
+    notStored: null,
+  },
+);
+
+export type Application = View<typeof applicationSchema>;
+
+export const applicationPageSchema = namedPage("ApplicationPage", applicationSchema);
+
+export const resumeSchema = component(
+  "ResumeBody",
+  object({
+    skip: v.optional(
+      flag("True: acknowledge the message that caused the failure, and do not send it again"),
+      false,
+    ),
+  }),
+  { skip: true },
+);
+
+export type ResumeBody = v.InferInput<typeof resumeSchema>;
+
+const time = moment("From the first message stored at this time or later, RFC 3339");
+
+/** Where the subscription goes on. */
+export const seekSchema = component(
+  "SeekBody",
+  v.union(
+    [
+      object({
+        to: choice(
+          "`all`: from the first message of the stream; `new`: messages from now on; `last`: from the last message",
+          ["all", "new", "last"],
+        ),
+      }),
+      object({
+        sequence: integer("From this message of the stream", { min: 1, max: Number.MAX_SAFE_INTEGER }),
+      }),
+      object({ time }),
+    ],
+    'allowed: { "to": "all", "new" or "last" }, { "sequence": 1 } or { "time": "2026-01-31T12:00:00Z" }',
+  ),
+  { time: "2026-01-31T12:00:00Z" },
+);
+
+export type SeekBody = v.InferInput<typeof seekSchema>;
+
+const headers = v.pipe(headerPairs, v.description("Name and value of each, in order"));
+
+export const exchangeSchema = component(
+  "Exchange",
+  v.strictObject({
+    outcome: word("How the attempt counts", ["delivered", "rejected", "server-error", "exception"]),
+    status: count("Status of the response; 0: there was none"),
+    error: textOrNull("What went wrong, if there was no response"),
+    date: date("When it began"),
+    durationMs: v.pipe(v.number(), v.minValue(0), v.description("Duration in milliseconds")),
+    request: v.strictObject({
+      method: text("Method of the request"),
+      url: text("URL of the callback, without secrets"),
+      headers,
+    }),
+    response: v.pipe(
+      v.nullable(
+        v.strictObject({
+          headers,
+          body: text("64 KiB at most; bytes that are no UTF-8 are replaced"),
+          truncated: v.pipe(v.boolean(), v.description("True: the body was longer")),
+        }),
+      ),
+      v.description("Null: there was none, or the caller may not see it"),
+    ),
+  }),
+  {
+    outcome: "rejected",
+    status: 422,
+    error: null,
+    date: "2026-01-31T12:00:00.000Z",
+    durationMs: 12.5,
+    request: {
+      method: "POST",
+      url: "https://billing.example/orders",
+      headers: [
+        ["content-type", "application/json"],
+        ["x-relay-test", "true"],
+      ],
+    },
+    response: { headers: [["content-type", "text/plain"]], body: "unknown customer", truncated: false },
+  },
+);
+
+export type ExchangeView = View<typeof exchangeSchema>;
