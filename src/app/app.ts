@@ -15,7 +15,7 @@ import { openDeliveryLog } from "#delivery-log/log.ts";
 import { createOverrides } from "#delivery-log/overrides.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { ConsumerLag } from "#nats/lag.ts";
+import type { ConsumerLag } from "#consumer/lag.ts";
 import { readLastSequence } from "#nats/stream.ts";
 import { createPage } from "#page/page.tsx";
 import { joinObservers, type Observer } from "#pipeline/observer.ts";
@@ -32,8 +32,8 @@ import {
   listFixedChanges,
 } from "./reload.ts";
 import { createRecordObserver } from "./record-observer.ts";
-import type { Fetch } from "./serve-http.ts";
-import { watchSockets, openListeners } from "./listeners.ts";
+import type { Fetch } from "#http/fetch-adapter.ts";
+import { watchSockets, openListeners } from "#http/listeners.ts";
 
 export interface App {
   /** `http://host:port/`; null: there is no TCP listener. */

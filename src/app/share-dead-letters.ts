@@ -1,7 +1,7 @@
 // Subscriptions with the same dead-letter endpoints share what stores into them.
 
 import type { Subscription } from "#delivery/subscription.ts";
-import type { DeadLetters } from "#nats/dead-letters.ts";
+import type { DeadLetters } from "#letters/store.ts";
 
 export interface SharedDeadLetters {
   of: (subscription: Subscription) => DeadLetters | null;

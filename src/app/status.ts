@@ -3,7 +3,7 @@
 import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import { durableName } from "#delivery/subscription.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
-import { NOT_PROVEN } from "#nats/bucket-mirror.ts";
+import { NOT_PROVEN } from "#bucket/mirror.ts";
 import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import type { Orphan, Status } from "#wire/status.ts";
 import type { Core } from "./core.ts";

@@ -5,8 +5,8 @@ import type { Config } from "#config/resolve.ts";
 import { listUnshared } from "#config/warnings.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
-import type { Finding } from "#nats/finding.ts";
-import { inspectNats } from "#nats/inspect.ts";
+import type { Finding } from "#inspect/finding.ts";
+import { inspectNats } from "#inspect/inspect.ts";
 import type { Output } from "./output.ts";
 import { findReadableSecrets } from "./readable-secrets.ts";
 

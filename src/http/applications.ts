@@ -5,18 +5,12 @@ import * as v from "valibot";
 import { name } from "#config/schema-parts.ts";
 import { RelayError } from "#lib/errors.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
-import { type Application, applicationPageSchema, applicationSchema } from "#wire/subscription.ts";
+import type { Applications } from "#registry/applications.ts";
+import { applicationPageSchema, applicationSchema } from "#wire/subscription.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import type { ServerEnv } from "./caller.ts";
 import { pageOf } from "./page.ts";
 import { toProblemResponse } from "./problem.ts";
-
-export interface Applications {
-  readonly list: () => readonly Application[];
-  /** Resolve when it is stored, or waits for that. Reject with a RelayError. */
-  readonly pause: (application: string) => Promise<Application>;
-  readonly resume: (application: string) => Promise<Application>;
-}
 
 const nameSchema = name("Of the application");
 

@@ -4,9 +4,9 @@ import { type Entry } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";
 import { maskMessageHeader } from "#delivery/record-mask.ts";
 import { createMask } from "#lib/mask.ts";
-import type { FoundLetter } from "#nats/letter-find.ts";
-import type { LetterFault } from "#nats/letter-scan.ts";
-import type { LetterCounts } from "#nats/letters.ts";
+import type { FoundLetter } from "#letters/find.ts";
+import type { LetterFault } from "#letters/scan.ts";
+import type { LetterCounts } from "#letters/letters.ts";
 import {
   type DeadLetterCounts,
   type DeadLetterDetail,

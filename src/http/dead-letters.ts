@@ -3,8 +3,8 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { EVERY_LETTER, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
-import type { PurgeOutcome } from "#nats/letter-purge.ts";
-import type { Letters } from "#nats/letters.ts";
+import type { PurgeOutcome } from "#letters/purge.ts";
+import type { Letters } from "#letters/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { choice } from "#config/schema-parts.ts";
 import {

@@ -1,7 +1,7 @@
 // Exposes gauges that are read when Prometheus scrapes: each subscription, NATS, the bucket, the delivery log.
 
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { ConsumerLag } from "#nats/lag.ts";
+import type { ConsumerLag } from "#consumer/lag.ts";
 import type { RunningSubscription, SubscriptionState } from "#runtime/running.ts";
 
 export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats">;

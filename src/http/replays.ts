@@ -4,8 +4,8 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import type { ReplayCommand, ReplayRecord, ReplayRequest } from "#delivery/replay.ts";
 import { isOrdered } from "#delivery/subscription.ts";
-import type { RecordOutcome } from "#runtime/replay-records.ts";
-import type { Replays } from "#runtime/replays.ts";
+import type { RecordOutcome } from "#replays/records.ts";
+import type { Replays } from "#replays/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import {
   replayPageSchema,

@@ -11,7 +11,7 @@ import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import { type Problem, toFaultsProblem } from "./problem.ts";
-import type { Registered } from "./registry.ts";
+import type { Registered } from "#registry/registry.ts";
 import { findSeekFault, toDeliverPolicy } from "./subscription-bodies.ts";
 import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
 

@@ -6,7 +6,8 @@ import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
-import type { Registered, Registry, WriteOptions } from "./registry.ts";
+import type { WriteOptions } from "#registry/body.ts";
+import type { Registered, Registry } from "#registry/registry.ts";
 import { type Lag, toSubscriptionView } from "./subscription-view.ts";
 
 export interface SubscriptionsOptions {

@@ -3,7 +3,7 @@
 import type { SubscriptionStatus } from "#delivery/status.ts";
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
-import type { Registered } from "./registry.ts";
+import type { Registered } from "#registry/registry.ts";
 
 export interface Lag {
   readonly pending: number;

@@ -13,7 +13,7 @@ import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, empty, json, type Operation } from "./operation.ts";
 import { pageOf } from "./page.ts";
 import type { Problem } from "./problem.ts";
-import type { WantedRevisions, WriteOutcome } from "./registry.ts";
+import type { WantedRevisions, WriteOutcome } from "#registry/api-subscriptions.ts";
 import { addSubscriptionCommands } from "./subscription-commands.ts";
 import { createReach, NOT_FOUND, type SubscriptionsOptions } from "./subscription-reach.ts";
 

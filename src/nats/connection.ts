@@ -21,7 +21,7 @@ import { ackOwnerOf } from "./ack-subject.ts";
 import { createContact } from "./contact.ts";
 import { createRequests, type Requests } from "./requests.ts";
 import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
-import { settlesWithin } from "./settles-within.ts";
+import { settlesWithin } from "#lib/settles-within.ts";
 
 export interface ConnectionStatus {
   readonly connected: boolean;

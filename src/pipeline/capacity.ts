@@ -1,7 +1,7 @@
 // How many messages the pump may ask for.
 
 import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
-import type { Capacity } from "#nats/credit.ts";
+import type { Capacity } from "#consumer/credit.ts";
 
 /**
  * How many times the connection limit is held: under AUTO always, so that waiting retries do not stop the rest; under NONE

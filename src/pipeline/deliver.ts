@@ -5,7 +5,7 @@ import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type RetryPause } from "#delivery/policy.ts";
 import { createLimiter } from "#lib/limiter.ts";
-import type { DeadLetters } from "#nats/dead-letters.ts";
+import type { DeadLetters } from "#letters/store.ts";
 import { attempt, postponementMs } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";

@@ -13,10 +13,10 @@ import { type Logger } from "#lib/logger.ts";
 import { messageOf } from "#lib/errors.ts";
 import { onNextTick } from "#lib/ticks.ts";
 import type { Message } from "#delivery/message.ts";
-import type { AlignedConsumer } from "#nats/consumer.ts";
-import { isSameConsumer } from "#nats/consumer-info.ts";
-import { isSameTime } from "#nats/consumer-start.ts";
-import type { RememberedPosition } from "#nats/position.ts";
+import type { AlignedConsumer } from "#consumer/consumer.ts";
+import { isSameConsumer } from "#consumer/info.ts";
+import { isSameTime } from "#consumer/start.ts";
+import type { RememberedPosition } from "#consumer/position.ts";
 import {
   type JournalEntry,
   type JournalHead,

@@ -1,6 +1,6 @@
 // A message between being received and being settled.
 
-import type { Received } from "#nats/received.ts";
+import type { Received } from "#consumer/received.ts";
 
 export interface Held {
   /** The newest delivery of it: a redelivery brings a newer address for the answer. */

@@ -3,9 +3,9 @@
 import type { Message } from "#delivery/message.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { Capacity } from "#nats/credit.ts";
-import type { DeadLetters } from "#nats/dead-letters.ts";
-import type { Received } from "#nats/received.ts";
+import type { Capacity } from "#consumer/credit.ts";
+import type { DeadLetters } from "#letters/store.ts";
+import type { Received } from "#consumer/received.ts";
 import type { Guard } from "./guard.ts";
 import type { Observer } from "./observer.ts";
 import type { TermsHolder } from "./terms.ts";

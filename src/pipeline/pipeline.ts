@@ -12,9 +12,9 @@
 import { isDeleteMarker } from "#delivery/message.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createSlab } from "#lib/slab.ts";
-import type { Capacity } from "#nats/credit.ts";
-import type { Pump } from "#nats/pump.ts";
-import type { Received } from "#nats/received.ts";
+import type { Capacity } from "#consumer/credit.ts";
+import type { Pump } from "#consumer/pump.ts";
+import type { Received } from "#consumer/received.ts";
 import { capacityOf, exactly } from "./capacity.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";

@@ -4,7 +4,7 @@ import { toDeadLetter } from "#delivery/dead-letter.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Failure } from "#delivery/outcome.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { DeadLetters, StoreResult } from "#nats/dead-letters.ts";
+import type { DeadLetters, StoreResult } from "#letters/store.ts";
 import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
 import type { TermsHolder } from "./terms.ts";

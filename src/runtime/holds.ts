@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { parseJson, toFields } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
-import type { Bucket } from "#nats/bucket.ts";
+import type { Bucket } from "#bucket/bucket.ts";
 
 export type HoldsBucket = Pick<Bucket, "list" | "put" | "remove" | "get" | "update" | "waiting" | "onChange">;
 

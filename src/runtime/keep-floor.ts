@@ -3,9 +3,9 @@
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { startTicks } from "#lib/ticks.ts";
-import type { ConsumerSettings } from "#nats/consumer-config.ts";
-import { findDisturbance } from "#nats/consumer-fields.ts";
-import type { ConsumerReading } from "#nats/consumer-info.ts";
+import type { ConsumerSettings } from "#consumer/config.ts";
+import { findDisturbance } from "#consumer/fields.ts";
+import type { ConsumerReading } from "#consumer/info.ts";
 import type { Guard } from "#pipeline/guard.ts";
 
 export type Floor = Pick<ConsumerReading, "ackFloor" | "config">;

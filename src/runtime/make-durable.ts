@@ -4,8 +4,8 @@ import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
-import type { Aligned, AlignOptions } from "#nats/consumer.ts";
-import type { ConsumerSettings } from "#nats/consumer-config.ts";
+import type { Aligned, AlignOptions } from "#consumer/consumer.ts";
+import type { ConsumerSettings } from "#consumer/config.ts";
 import type { Guard } from "#pipeline/guard.ts";
 
 const BACKOFF = { initialMs: 500, maxMs: 30_000 };

@@ -5,7 +5,7 @@
 
 import { toFields, parseJson } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
-import type { Bucket } from "#nats/bucket.ts";
+import type { Bucket } from "#bucket/bucket.ts";
 
 export interface MoveMark {
   readonly id: string;

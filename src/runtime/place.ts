@@ -8,8 +8,8 @@ import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { startTicks } from "#lib/ticks.ts";
-import type { AlignedConsumer } from "#nats/consumer.ts";
-import type { ConsumerReading } from "#nats/consumer-info.ts";
+import type { AlignedConsumer } from "#consumer/consumer.ts";
+import type { ConsumerReading } from "#consumer/info.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { MoveMark, MoveMarks } from "./move-marks.ts";
 

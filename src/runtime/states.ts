@@ -22,7 +22,7 @@ import {
   type SubscriptionStatus,
 } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
-import type { Bucket } from "#nats/bucket.ts";
+import type { Bucket } from "#bucket/bucket.ts";
 import type { Holds } from "./holds.ts";
 import { createMoveMarks, type MoveMarks } from "./move-marks.ts";
 

@@ -7,8 +7,8 @@
 import type { Message } from "#delivery/message.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { ConsumerReading } from "#nats/consumer-info.ts";
-import type { Received } from "#nats/received.ts";
+import type { ConsumerReading } from "#consumer/info.ts";
+import type { Received } from "#consumer/received.ts";
 
 export interface WholeMessages {
   /** For each pump: what it is to hand its messages to. */

@@ -4,9 +4,9 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
-import type { ConsumerSettings } from "#nats/consumer-config.ts";
-import { moveConsumer } from "#nats/consumer-move.ts";
-import { alignConsumer } from "#nats/consumer.ts";
+import type { ConsumerSettings } from "#consumer/config.ts";
+import { moveConsumer } from "#consumer/move.ts";
+import { alignConsumer } from "#consumer/consumer.ts";
 
 import { eventually } from "../support/eventually.ts";
 import { fetchNatsServer, startNatsCluster } from "../support/nats-server.ts";

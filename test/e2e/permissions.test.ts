@@ -5,7 +5,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openBucket } from "#nats/bucket.ts";
+import { openBucket } from "#bucket/bucket.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { isInState, readMetric } from "../support/metrics.ts";

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import { createDeadLetterRoutes } from "#http/dead-letters.ts";
-import { openLetters } from "#nats/letters.ts";
+import { openLetters } from "#letters/letters.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
 import { TRUSTING_SEAL } from "../support/letter-seals.ts";

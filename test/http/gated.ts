@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Hono } from "hono";
-import { listenSocket, listenTcp } from "#app/listen.ts";
+import { listenSocket, listenTcp } from "#http/listen.ts";
 import type { ServerAuth, ServerTls } from "#config/resolve-server.ts";
 import { type Auth, createAuth } from "#http/auth.ts";
 import type { ServerEnv } from "#http/caller.ts";

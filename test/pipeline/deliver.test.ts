@@ -5,7 +5,7 @@ import type { Callback, Exchange } from "#callback/client.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
 import type { Qos } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
-import type { DeadLetters } from "#nats/dead-letters.ts";
+import type { DeadLetters } from "#letters/store.ts";
 import { createClosing } from "#pipeline/closing.ts";
 import { createDeliver } from "#pipeline/deliver.ts";
 import type { Guard } from "#pipeline/guard.ts";

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 
 import { afterAll, describe, expect, test } from "bun:test";
 
-import type { AlignedConsumer } from "#nats/consumer.ts";
+import type { AlignedConsumer } from "#consumer/consumer.ts";
 
 import { CONSUMER, isDoneFor, message, open, openAligned, START_NANOS } from "./guards.ts";
 import { openPaths } from "./journals.ts";

@@ -2,7 +2,7 @@
 
 import type { Message } from "#delivery/message.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
-import type { AlignedConsumer } from "#nats/consumer.ts";
+import type { AlignedConsumer } from "#consumer/consumer.ts";
 import { type Guard, openGuard } from "#pipeline/guard.ts";
 
 export const CONSUMER: AlignedConsumer = {

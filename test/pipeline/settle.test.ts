@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openCallback } from "#callback/client.ts";
-import type { StoreResult } from "#nats/dead-letters.ts";
+import type { StoreResult } from "#letters/store.ts";
 import { createSettler } from "#pipeline/settle.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";

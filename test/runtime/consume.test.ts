@@ -4,11 +4,11 @@
 import { expect, test } from "bun:test";
 
 import type { Callback } from "#callback/client.ts";
-import { toConsumerConfig, toConsumerSettings } from "#nats/consumer-config.ts";
-import type { ConsumerReading } from "#nats/consumer-info.ts";
-import type { Aligned } from "#nats/consumer.ts";
-import type { Pump, PumpOptions } from "#nats/pump.ts";
-import type { Received } from "#nats/received.ts";
+import { toConsumerConfig, toConsumerSettings } from "#consumer/config.ts";
+import type { ConsumerReading } from "#consumer/info.ts";
+import type { Aligned } from "#consumer/consumer.ts";
+import type { Pump, PumpOptions } from "#consumer/pump.ts";
+import type { Received } from "#consumer/received.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { PumpHandlers } from "#pipeline/pipeline-options.ts";

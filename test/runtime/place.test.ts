@@ -1,11 +1,11 @@
 // Seeks of relays that share a bucket on a real server: one moves at a time, the others let go, and one that dies holds up nobody.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { AlignedConsumer } from "#nats/consumer.ts";
+import type { AlignedConsumer } from "#consumer/consumer.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import { createMoveMarks, type MoveMarks } from "#runtime/move-marks.ts";
 import { createPlace, type Place } from "#runtime/place.ts";
-import { openTestBucket, WITHIN_A_SECOND } from "../nats/buckets.ts";
+import { openTestBucket, WITHIN_A_SECOND } from "../bucket/buckets.ts";
 import { eventually } from "../support/eventually.ts";
 import { connected } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";

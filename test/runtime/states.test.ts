@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { FailureCause } from "#delivery/status.ts";
 import { createHolds, type Holds } from "#runtime/holds.ts";
 import { createStates, type StateChange, type StatusCell } from "#runtime/states.ts";
-import { openTestBucket, WITHIN_A_SECOND } from "../nats/buckets.ts";
+import { openTestBucket, WITHIN_A_SECOND } from "../bucket/buckets.ts";
 import { eventually } from "../support/eventually.ts";
 import { connected, openTestConnection, type TestConnection } from "../support/nats.ts";
 import { freePort, type NatsServer, startNatsServer } from "../support/nats-server.ts";

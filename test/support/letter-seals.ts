@@ -1,7 +1,7 @@
 // Seals of dead letters for tests that are about something else, or without a bucket.
 
-import type { LetterSeal } from "#nats/letter-seal.ts";
-import { isSigned, signLetter } from "#nats/letter-signature.ts";
+import type { LetterSeal } from "#letters/seal.ts";
+import { isSigned, signLetter } from "#letters/signature.ts";
 
 /** Signs nothing, and takes every letter for one of the cluster. */
 export const TRUSTING_SEAL: LetterSeal = {

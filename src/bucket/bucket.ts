@@ -1,0 +1,230 @@
+// A KV bucket that all relays of the cluster share, held here as a mirror: read at once, written as soon as it can be.
+
+import type { Logger } from "#lib/logger.ts";
+
+import { openCommandFile } from "./commands.ts";
+import { createBucketFault } from "./fault.ts";
+import {
+  type BucketEntry,
+  type BucketListener,
+  createMirror,
+  MAX_KEYS,
+  MAX_VALUE_BYTES,
+  toLocalChange,
+} from "./mirror.ts";
+import { type BucketAnswer, readKey } from "./message.ts";
+import { startBucketReading } from "./reading.ts";
+import type { BucketSeal } from "./seal.ts";
+import { createBucketUpdates, type Decide, type UpdateResult } from "./update.ts";
+import { writeKey, type WriteResult } from "./write.ts";
+import { startBucketWriting } from "./writing.ts";
+import type { Connection } from "#nats/connection.ts";
+import { settlesWithin } from "#lib/settles-within.ts";
+
+export interface Condition {
+  /** 0: the key must not exist. */
+  readonly expectedRevision: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Bucket {
+  /** Waits until the content was read for the first time: true. False when `signal` aborts or it is closed first. */
+  ready: (signal: AbortSignal) => Promise<boolean>;
+  /** Why it cannot be used just now; null: it can. It is tried again for ever. */
+  fault: () => string | null;
+  /** As last seen, with local changes that are not written yet. */
+  get: (key: string) => BucketEntry | null;
+  /** Those whose key begins with `prefix`, sorted by key. */
+  list: (prefix: string) => readonly BucketEntry[];
+  /**
+   * Seen here at once, and written as soon as it can be, over whatever others wrote in the meantime. What cannot be
+   * taken (value over 256 KiB, impossible key, too many keys) is logged as an error and has no effect.
+   */
+  put: (key: string, value: string) => void;
+  remove: (key: string) => void;
+  /**
+   * A command: decided on what is stored, not on what is seen here, and stored on the condition that nobody was quicker.
+   * Where that cannot be done within some seconds, it is seen here at once and waits, on disk where that can be written;
+   * what another relay stores after it was given counts over it. Never rejects.
+   */
+  update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
+  /** Why a command to one of these keys is not stored yet; null: none waits. */
+  waiting: (keys: readonly string[]) => string | null;
+  /** Of the entries that do not prove that a relay wrote them: they count for nothing, and stay until a command writes over them. */
+  refusedKeys: () => readonly string[];
+  /** What is stored now, as the leader of the bucket's stream says. Never rejects. */
+  read: (key: string) => Promise<BucketAnswer>;
+  /** Written now, within 5 s, or not at all; seen here once it is. Never rejects. */
+  write: (key: string, value: string, condition: Condition) => Promise<WriteResult>;
+  erase: (key: string, condition: Condition) => Promise<WriteResult>;
+  /**
+   * Told of each change of a value as seen here, by whosever hand, but not of a mere new revision; null: removed. What
+   * was there when it was read for the first time is told too. Returns how to stop that.
+   */
+  onChange: (listener: BucketListener) => () => void;
+  /** Tries to write what is not written yet; takes 2 s at most. */
+  close: () => Promise<void>;
+}
+
+const FLUSH_MS = 1000;
+const CLOSE_MS = 1000;
+/** Tokens of a subject. */
+const KEY = /^[-=\w]+(?:\.[-=\w]+)*$/u;
+const MAX_KEY_LENGTH = 256;
+
+export interface BucketOptions {
+  readonly name: string;
+  readonly logger: Logger;
+  readonly replicas?: () => Promise<number>;
+  /** The file of the commands that wait; null: they are kept in memory. */
+  readonly commandPath: string | null;
+  /** By which its entries prove that a relay wrote them; null: every entry counts. */
+  readonly seal: BucketSeal | null;
+}
+
+/** Made where it is missing, with `replicas` (default 1) copies; never changed where it exists. */
+export function openBucket(
+  connection: Connection,
+  { name, logger, replicas, commandPath, seal }: BucketOptions,
+): Bucket {
+  const ended = new AbortController();
+  const waiting = new Set<() => void>();
+  const mirror = createMirror({ logger, bucket: name, seal });
+  const fault = createBucketFault(() => connection.isConnected, { logger, bucket: name });
+  let isRead = false;
+  let closing: Promise<void> | null = null;
+
+  let serverOffsetMs: number | null = null;
+  const commandFile = openCommandFile({
+    path: commandPath,
+    bucket: name,
+    waiting: () => mirror.unwritten().filter(({ commandedAt }) => commandedAt !== null),
+    logger,
+  });
+  for (const change of commandFile.left)
+    if (findObstacle(change.key, change.value) === null) mirror.cover(change);
+  const writing = startBucketWriting(connection, {
+    bucket: name,
+    seal,
+    mirror,
+    logger,
+    serverOffsetMs: () => serverOffsetMs,
+    onCommandEnded: () => void commandFile.save(), // Never rejects.
+    onFault: (reason) => fault.set("write", reason),
+  });
+  const reading = startBucketReading(connection, {
+    bucket: name,
+    mirror,
+    logger,
+    replicas: replicas ?? (() => Promise.resolve(1)),
+    onFault: (reason) => fault.set("read", reason),
+    onServerTime: (at, hereAt) => (serverOffsetMs = at - hereAt),
+    onRead: () => {
+      isRead = true;
+      fault.set("read", null);
+      mirror.retryRefused();
+      writing.wake();
+      for (const end of waiting) end();
+    },
+  });
+  const forget = connection.onReconnect(() => {
+    fault.reconnected();
+    reading.restart();
+    writing.wake();
+  });
+
+  function ready(signal: AbortSignal): Promise<boolean> {
+    if (isRead || signal.aborted || ended.signal.aborted) return Promise.resolve(isRead);
+    return new Promise((resolve) => {
+      const end = () => {
+        waiting.delete(end);
+        signal.removeEventListener("abort", end);
+        resolve(isRead);
+      };
+      waiting.add(end);
+      signal.addEventListener("abort", end);
+    });
+  }
+
+  function change(key: string, value: string | null): void {
+    const obstacle = findObstacle(key, value);
+    const isCovered = obstacle === null && mirror.cover(toLocalChange(key, value));
+    if (isCovered) return writing.wake();
+    const reason = obstacle ?? "too many keys";
+    logger.error("Cannot change a key of the bucket", { bucket: name, key, reason });
+  }
+
+  async function changeIf(
+    key: string,
+    value: string | null,
+    { expectedRevision, signal }: Condition,
+  ): Promise<WriteResult> {
+    const obstacle = findObstacle(key, value);
+    if (obstacle !== null) return { kind: "refused", reason: obstacle };
+    const isAddition = value !== null && mirror.get(key) === null;
+    if (isAddition && mirror.count() >= MAX_KEYS)
+      return { kind: "refused", reason: `the bucket has ${MAX_KEYS} keys` };
+    // What was put before must not be written after it.
+    if (mirror.unwritten().some((change) => change.key === key)) await writing.flush();
+    const stopped = AbortSignal.any([signal, ended.signal]);
+    const change = toLocalChange(key, value);
+    const result = await writeKey(
+      connection,
+      { bucket: name, seal, ...change, expectedRevision, id: null },
+      stopped,
+    );
+    if (result.kind === "written") mirror.written(change, result.revision);
+    return result;
+  }
+
+  const updates = createBucketUpdates(connection, {
+    bucket: name,
+    seal,
+    mirror,
+    writing,
+    commandFile,
+    ready,
+    findObstacle,
+    signal: ended.signal,
+  });
+
+  async function end(): Promise<void> {
+    forget();
+    await settlesWithin(writing.flush(), FLUSH_MS);
+    const changes = mirror.unwritten().length;
+    if (changes > 0) logger.warn("Changes of the bucket were not written", { bucket: name, changes });
+    await commandFile.save();
+    ended.abort();
+    for (const stop of waiting) stop();
+    await settlesWithin(Promise.all([reading.close(), writing.close()]), CLOSE_MS);
+  }
+
+  return {
+    ready,
+    fault: fault.current,
+    get: mirror.get,
+    list: mirror.list,
+    put: change,
+    remove: (key) => change(key, null),
+    update: updates.update,
+    waiting: (keys) => (updates.isWaiting(keys) ? (fault.current() ?? "it is on its way to NATS") : null),
+    async read(key) {
+      const answer = await readKey(connection, name, key);
+      if (answer.kind !== "found") return answer;
+      const { value } = mirror.judge({ key, ...answer.message });
+      return { kind: "found", message: { ...answer.message, value } };
+    },
+    refusedKeys: mirror.refusedKeys,
+    write: changeIf,
+    erase: (key, condition) => changeIf(key, null, condition),
+    onChange: mirror.onChange,
+    close: () => (closing ??= end()),
+  };
+}
+
+/** Why a bucket cannot hold that; null: it can. */
+function findObstacle(key: string, value: string | null): string | null {
+  if (key.length > MAX_KEY_LENGTH || !KEY.test(key)) return "impossible key";
+  if (value === null || Buffer.byteLength(value) <= MAX_VALUE_BYTES) return null;
+  return `value larger than ${MAX_VALUE_BYTES / 1024} KiB`;
+}

@@ -1,0 +1,173 @@
+// A command to a bucket: decided on what is stored, compared and set; or seen here and on disk, until it can be stored.
+
+import { readKey } from "./message.ts";
+import type { CommandFile } from "./commands.ts";
+import type { LocalChange, Mirror } from "./mirror.ts";
+import type { BucketSeal } from "./seal.ts";
+import { writeKey } from "./write.ts";
+import type { BucketWriting } from "./writing.ts";
+import type { Connection } from "#nats/connection.ts";
+import { settlesWithin } from "#lib/settles-within.ts";
+
+/**
+ * `values`: of the keys, null where there is none. What is to become of them, in the order to write them; empty: nothing.
+ * `isStored` false: they are what this relay last heard, and others may be stored by now; so each that the command is about is
+ * to be written, also where it seems to be so already.
+ */
+export type Decide = (
+  values: ReadonlyMap<string, string | null>,
+  options: { readonly isStored: boolean },
+) => ReadonlyMap<string, string | null>;
+
+/** `isChanged`: by this one. */
+export type UpdateResult =
+  | { readonly kind: "stored"; readonly isChanged: boolean }
+  /** It counts here, and is stored as soon as it can be; `diskFault`: why a restart forgets it, null: it does not. */
+  | { readonly kind: "waiting"; readonly isChanged: boolean; readonly diskFault: string | null }
+  /** It has no effect, and never will. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface UpdatesOptions {
+  readonly bucket: string;
+  readonly seal: BucketSeal | null;
+  readonly mirror: Mirror;
+  readonly writing: BucketWriting;
+  readonly commandFile: CommandFile;
+  readonly ready: (signal: AbortSignal) => Promise<boolean>;
+  readonly findObstacle: (key: string, value: string | null) => string | null;
+  readonly signal: AbortSignal;
+}
+
+export interface BucketUpdates {
+  update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
+  isWaiting: (keys: readonly string[]) => boolean;
+}
+
+/** Whoever commands waits no longer: an HTTP client and the page give up after 10 s. */
+const UPDATE_MS = 8000;
+/** Others may command the same at the same time. */
+const MAX_TRIES = 10;
+
+type Attempt =
+  | { readonly kind: "stored" }
+  | { readonly kind: "conflict" }
+  | { readonly kind: "unavailable" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+const UNAVAILABLE: Attempt = { kind: "unavailable" };
+
+export function createBucketUpdates(connection: Connection, options: UpdatesOptions): BucketUpdates {
+  const { bucket, seal, mirror, writing, commandFile, ready, findObstacle, signal } = options;
+
+  function pending(keys: readonly string[]): readonly LocalChange[] {
+    return mirror.unwritten().filter(({ key }) => keys.includes(key));
+  }
+
+  /** Without what waits for a command to write over it: this may be the one. */
+  function unwritten(keys: readonly string[]): boolean {
+    return pending(keys).some(({ key, commandedAt }) => commandedAt !== null || !mirror.isRefused(key));
+  }
+
+  async function update(keys: readonly string[], decide: Decide): Promise<UpdateResult> {
+    const command = {
+      keys,
+      decide,
+      ids: new Map(keys.map((key) => [key, crypto.randomUUID()])),
+      at: Date.now(),
+    };
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(UPDATE_MS)]);
+    const written = new Set<string>();
+    const attempt = connection.isConnected ? await store(command, { limit, written }) : UNAVAILABLE;
+    if (attempt.kind === "refused") return attempt;
+    if (attempt.kind === "stored") return { kind: "stored", isChanged: written.size > 0 };
+    return wait(command, written.size > 0);
+  }
+
+  async function store(
+    command: Command,
+    { limit, written }: { limit: AbortSignal; written: Set<string> },
+  ): Promise<Attempt> {
+    if (!(await ready(limit))) return UNAVAILABLE;
+    // What was changed here before comes before.
+    if (unwritten(command.keys)) {
+      await settlesWithin(writing.flush(), UPDATE_MS, { signal: limit });
+      if (unwritten(command.keys)) return UNAVAILABLE;
+    }
+    for (let tries = 1; tries <= MAX_TRIES && !limit.aborted; tries += 1) {
+      const attempt = await storeOnce(command, { limit, written });
+      if (attempt.kind !== "conflict") return attempt;
+    }
+    return UNAVAILABLE;
+  }
+
+  async function storeOnce(
+    { keys, decide, ids }: Command,
+    { limit, written }: { limit: AbortSignal; written: Set<string> },
+  ): Promise<Attempt> {
+    const reading = Promise.all(
+      keys.map(async (key) => [key, await readKey(connection, bucket, key)] as const),
+    );
+    if (!(await settlesWithin(reading, UPDATE_MS, { signal: limit }))) return UNAVAILABLE;
+    const values = new Map<string, string | null>();
+    const before = new Map(pending(keys).map((change) => [change.key, change]));
+    const revisions = new Map<string, number>();
+    for (const [key, answer] of await reading) {
+      if (answer.kind === "unavailable") return UNAVAILABLE;
+      values.set(key, answer.kind === "found" ? mirror.judge({ key, ...answer.message }).value : null);
+      revisions.set(key, answer.kind === "found" ? answer.message.revision : 0);
+      // What is shown from now on is what was decided on.
+      if (answer.kind === "found") mirror.learn({ key, ...answer.message });
+    }
+    const changes = [...decide(values, { isStored: true })].map(([key, value]) => toChange(key, value, ids));
+    for (const { key, value } of changes) {
+      const reason = findObstacle(key, value);
+      if (reason !== null) return { kind: "refused", reason };
+    }
+    // On one connection they are stored in this order.
+    const results = await Promise.all(
+      changes.map(async (change) => {
+        const expectedRevision = revisions.get(change.key) ?? 0;
+        const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, limit);
+        if (result.kind !== "written") return result;
+        written.add(change.key);
+        // Decided on with the rest, and over now.
+        const former = before.get(change.key);
+        if (former !== undefined) mirror.drop(former);
+        mirror.written(change, result.revision);
+        return result;
+      }),
+    );
+    const refusal = results.find(({ kind }) => kind === "refused");
+    if (refusal?.kind === "refused") return refusal;
+    if (results.some(({ kind }) => kind === "unavailable")) return UNAVAILABLE;
+    return results.some(({ kind }) => kind === "conflict") ? { kind: "conflict" } : { kind: "stored" };
+  }
+
+  async function wait({ keys, decide, ids, at }: Command, wasChanged: boolean): Promise<UpdateResult> {
+    const heard = new Map(keys.map((key) => [key, mirror.get(key)?.value ?? null]));
+    const changes = [...decide(heard, { isStored: false })];
+    for (const [key, value] of changes) {
+      const reason = findObstacle(key, value);
+      if (reason !== null) return { kind: "refused", reason };
+      if (!mirror.cover({ ...toChange(key, value, ids), commandedAt: at }))
+        return { kind: "refused", reason: "too many keys" };
+    }
+    const diskFault = await commandFile.save();
+    writing.wake();
+    return { kind: "waiting", isChanged: wasChanged || changes.length > 0, diskFault };
+  }
+
+  return { update, isWaiting: (keys) => pending(keys).some(({ commandedAt }) => commandedAt !== null) };
+}
+
+interface Command {
+  readonly keys: readonly string[];
+  readonly decide: Decide;
+  /** A try whose answer was late is not stored twice. */
+  readonly ids: ReadonlyMap<string, string>;
+  readonly at: number;
+}
+
+function toChange(key: string, value: string | null, ids: ReadonlyMap<string, string>): LocalChange {
+  return { key, value, id: ids.get(key) ?? crypto.randomUUID(), commandedAt: null };
+}

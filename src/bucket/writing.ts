@@ -1,0 +1,137 @@
+// Writes to a bucket what was changed in its mirror: as soon as it can, again until it is stored or refused for good.
+//
+// What Relay changes by itself is written over whatever is stored. A command that waited for NATS is not: what another relay
+// stored after it was given counts. That is told by the server's clock, from what this host's clock says has passed since.
+
+import { repeatDelayMs } from "#delivery/backoff.ts";
+import type { Logger } from "#lib/logger.ts";
+
+import { createBell } from "./bell.ts";
+import { readKey } from "./message.ts";
+import type { LocalChange, Mirror } from "./mirror.ts";
+import type { BucketSeal } from "./seal.ts";
+import { writeKey, type WriteResult } from "./write.ts";
+import type { Connection } from "#nats/connection.ts";
+
+export interface BucketWriting {
+  /** There is something to write, or a reason to hope that it can be written now. */
+  wake: () => void;
+  /** One more try for what is left; it is not bounded by more than what a write is. */
+  flush: () => Promise<void>;
+  close: () => Promise<void>;
+}
+
+export interface WritingOptions {
+  readonly bucket: string;
+  readonly seal: BucketSeal | null;
+  readonly mirror: Mirror;
+  readonly logger: Logger;
+  /** What to add to a time of this host's clock for that of the server's; null: not known yet. */
+  readonly serverOffsetMs: () => number | null;
+  /** A command waits no more. */
+  readonly onCommandEnded: () => void;
+  /** null: nothing is left. */
+  readonly onFault: (reason: string | null) => void;
+}
+
+type Written = WriteResult | { readonly kind: "overtaken" };
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5000;
+/** Others may be at the same key. */
+const MAX_TRIES = 5;
+
+export function startBucketWriting(connection: Connection, options: WritingOptions): BucketWriting {
+  const { bucket, seal, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
+  const ended = new AbortController();
+  const bell = createBell(ended.signal);
+  let round: Promise<string | null> = Promise.resolve(null);
+
+  async function run(): Promise<void> {
+    for (let tries = 1; !ended.signal.aborted; tries += 1) {
+      round = writeAll();
+      const fault = await round;
+      onFault(fault ?? mirror.refusal());
+      if (fault === null) tries = 0;
+      const random = Math.random();
+      const delayMs = repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random });
+      await bell.wait(fault === null ? null : delayMs);
+    }
+  }
+
+  /** Why something is left that may still be stored; null: nothing is. What is refused does not hold up the others. */
+  async function writeAll(): Promise<string | null> {
+    let fault: string | null = null;
+    for (const change of mirror.unwritten()) {
+      // What does not prove itself stays as it is, until somebody commands otherwise.
+      if (change.commandedAt === null && mirror.isRefused(change.key)) continue;
+      const result = await write(change);
+      settle(change, result);
+      if (result.kind === "conflict") fault = "somebody else keeps changing the same key";
+      if (result.kind === "unavailable") return result.reason;
+    }
+    return fault;
+  }
+
+  function settle(change: LocalChange, result: Written): void {
+    const { key, commandedAt } = change;
+    switch (result.kind) {
+      case "written":
+        mirror.written(change, result.revision);
+        break;
+      case "refused":
+        mirror.refused(change, result.reason);
+        logger.error("The bucket refuses a change for good", { bucket, key, reason: result.reason });
+        break;
+      case "overtaken":
+        mirror.drop(change);
+        logger.warn("A command that waited for NATS was dropped: a later one is stored", { bucket, key });
+        break;
+      case "conflict":
+      case "unavailable":
+        return;
+    }
+    if (commandedAt !== null) onCommandEnded();
+  }
+
+  function write(change: LocalChange): Promise<Written> {
+    const { commandedAt } = change;
+    return commandedAt === null
+      ? writeKey(connection, { bucket, seal, ...change, expectedRevision: null }, ended.signal)
+      : writeCommand(change, commandedAt);
+  }
+
+  async function writeCommand(change: LocalChange, commandedAt: number): Promise<Written> {
+    for (let tries = 1; ; tries += 1) {
+      const stored = await readKey(connection, bucket, change.key);
+      if (stored.kind === "unavailable") return stored;
+      if (stored.kind === "found") {
+        const { id, revision, storedAt } = stored.message;
+        if (id === change.id) return { kind: "written", revision };
+        const offsetMs = serverOffsetMs();
+        if (offsetMs === null) return { kind: "unavailable", reason: "the bucket is not read yet" };
+        const { isRefused } = mirror.judge({ key: change.key, ...stored.message });
+        if (storedAt > commandedAt + offsetMs && !isRefused) return { kind: "overtaken" };
+      }
+      const expectedRevision = stored.kind === "found" ? stored.message.revision : 0;
+      const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, ended.signal);
+      if (result.kind !== "conflict" || tries === MAX_TRIES) return result;
+    }
+  }
+
+  async function flush(): Promise<void> {
+    await round;
+    await writeAll();
+  }
+
+  const running = run();
+
+  return {
+    wake: bell.ring,
+    flush,
+    async close() {
+      ended.abort();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,181 @@
+// What a consumer says about itself, and its end.
+
+import * as v from "valibot";
+
+import { RelayError } from "#lib/errors.ts";
+
+import { type ConsumerInfo, consumerInfo, consumerList, deletion, noConsumerInfo } from "#nats/answers.ts";
+import { API_ERRORS, type ApiAnswer, requestApi } from "#nats/api.ts";
+import type { Connection } from "#nats/connection.ts";
+import type { StreamRef } from "#nats/stream.ts";
+
+export interface ConsumerRef extends StreamRef {
+  readonly durable: string;
+}
+
+export interface ConsumerReading {
+  readonly consumerCreated: string;
+  readonly config: ConsumerInfo["config"];
+  /** As `floorOf` says. */
+  readonly ackFloor: number | null;
+  readonly deliveredSequence: number;
+  /** Not delivered yet. */
+  readonly pending: number;
+  readonly ackPending: number;
+  readonly redelivered: number;
+  /** Requests for messages that wait. */
+  readonly waiting: number;
+}
+
+const FLUSH_MS = 1000;
+/** Servers 2.9 and 2.10 shift a consumer's `created` by up to 0.2 ms when they restart. */
+const CREATED_TOLERANCE_MS = 1000;
+/** Of 256 consumers each. */
+const MAX_PAGES = 64;
+const OVERTAKEN_ERRORS: ReadonlySet<number> = new Set([
+  API_ERRORS.consumerNotFound,
+  API_ERRORS.consumerRefused,
+  API_ERRORS.consumerNameInUse,
+  API_ERRORS.consumerExists,
+  API_ERRORS.consumerMissing,
+]);
+
+/** null: no such consumer, or no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */
+export async function readConsumer(
+  connection: Connection,
+  ref: ConsumerRef,
+): Promise<ConsumerReading | null> {
+  const info = unwrap(await requestConsumerInfo(connection, ref), ref);
+  return info === null ? null : toReading(info);
+}
+
+export function toReading(info: ConsumerInfo): ConsumerReading {
+  return {
+    consumerCreated: info.created,
+    config: info.config,
+    // Where one starts that has delivered nothing is known only together with its stream.
+    ackFloor: info.delivered.consumer_seq === 0 && info.num_pending === 0 ? null : floorOf(info, 0),
+    deliveredSequence: info.delivered.stream_seq,
+    pending: info.num_pending,
+    ackPending: info.num_ack_pending,
+    redelivered: info.num_redelivered,
+    waiting: info.num_waiting,
+  };
+}
+
+/**
+ * Everything of the stream up to it is done, or was never asked for; without acks: delivered. Before its first ack a
+ * consumer reports 0, wherever it started: then its start counts, or what it delivered if none of that waits for its ack,
+ * or `lastSequence`, which the stream had before `info` was read, if nothing was left to deliver by then. 0: the very
+ * start; null: not known.
+ */
+export function floorOf(info: ConsumerInfo, lastSequence: number): number | null {
+  const { config, delivered } = info;
+  const isAllAcked = config.ack_policy === "none" || info.num_ack_pending === 0;
+  const reported = isAllAcked ? delivered.stream_seq : info.ack_floor.stream_seq;
+  const start = Math.max(0, (config.opt_start_seq ?? 1) - 1);
+  const isUntouched = delivered.consumer_seq === 0 && info.num_pending === 0;
+  const floor = Math.max(reported, start, isUntouched ? lastSequence : 0);
+  return floor > 0 || isAllAcked || startsAtSequence(config) ? floor : null;
+}
+
+function startsAtSequence({ deliver_policy: policy }: ConsumerInfo["config"]): boolean {
+  return policy === "all" || policy === "by_start_sequence";
+}
+
+/** By their times of creation, as the server wrote them. */
+export function isSameConsumer(left: string, right: string): boolean {
+  return Math.abs(Date.parse(left) - Date.parse(right)) <= CREATED_TOLERANCE_MS;
+}
+
+/** True only if the server says so; never rejects. */
+async function isConsumerGone(connection: Connection, ref: ConsumerRef): Promise<boolean> {
+  const answer = await requestConsumerInfo(connection, ref);
+  return answer.kind === "refused" && isMissing(answer.code);
+}
+
+/** True if it was there. Throws RelayError `nats-unavailable` if it may still be. */
+export async function deleteConsumer(connection: Connection, ref: ConsumerRef): Promise<boolean> {
+  const answer = await requestDelete(connection, ref);
+  if (answer.kind === "ok") return answer.value.wasThere;
+  const { durable, stream } = ref;
+  throw new RelayError(
+    "nats-unavailable",
+    `Cannot delete consumer ${durable} of ${stream}: ${answer.reason}`,
+  );
+}
+
+/**
+ * nats-server 2.9 may delete it and answer that a file of it was in the way. It is refused only if one is there after that,
+ * which may be another: somebody was quick to make it again.
+ */
+export async function requestDelete(
+  connection: Connection,
+  ref: ConsumerRef,
+): Promise<ApiAnswer<{ readonly wasThere: boolean }>> {
+  const { domain, stream, durable } = ref;
+  await connection.flush(FLUSH_MS);
+  const call = `CONSUMER.DELETE.${stream}.${durable}`;
+  const answer = await requestApi(connection, { domain, call, schema: deletion });
+  if (answer.kind === "unavailable") return answer;
+  const wasThere = answer.kind === "ok" || !isMissing(answer.code);
+  const isLeft = answer.kind === "refused" && wasThere && !(await isConsumerGone(connection, ref));
+  return isLeft ? answer : { kind: "ok", value: { wasThere } };
+}
+
+/** True if somebody else may have made, changed or deleted it since it was looked at: then theirs is looked at. */
+export function wasOvertaken(answer: ApiAnswer<unknown>): boolean {
+  return answer.kind === "refused" && OVERTAKEN_ERRORS.has(answer.code);
+}
+
+export async function requestConsumerInfo(
+  connection: Connection,
+  { domain, stream, durable }: ConsumerRef,
+): Promise<ApiAnswer<ConsumerInfo>> {
+  const call = `CONSUMER.INFO.${stream}.${durable}`;
+  return toConsumerAnswer(await requestApi(connection, { domain, call, schema: consumerAnswer }));
+}
+
+/** Of what shows, makes or changes a consumer. null: somebody deleted it meanwhile. */
+export const consumerAnswer = v.union([consumerInfo, noConsumerInfo]);
+
+export function toConsumerAnswer(answer: ApiAnswer<ConsumerInfo | null>): ApiAnswer<ConsumerInfo> {
+  if (answer.kind !== "ok") return answer;
+  if (answer.value !== null) return { kind: "ok", value: answer.value };
+  return { kind: "refused", code: API_ERRORS.consumerNotFound, reason: "somebody else deleted it" };
+}
+
+/** All consumers of a stream. Throws RelayError `stream-missing`, or `nats-unavailable` if they cannot be seen. */
+export async function listConsumers(
+  connection: Connection,
+  { domain, stream }: StreamRef,
+): Promise<readonly ConsumerInfo[]> {
+  const consumers: ConsumerInfo[] = [];
+  for (let page = 1; page <= MAX_PAGES; page += 1) {
+    const answer = await requestApi(connection, {
+      domain,
+      call: `CONSUMER.LIST.${stream}`,
+      body: { offset: consumers.length },
+      schema: consumerList,
+    });
+    if (answer.kind !== "ok") {
+      const isGone = answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound;
+      const code = isGone ? "stream-missing" : "nats-unavailable";
+      throw new RelayError(code, `Cannot list the consumers of ${stream}: ${answer.reason}`);
+    }
+    const found = answer.value.consumers ?? [];
+    consumers.push(...found);
+    if (found.length === 0 || consumers.length >= answer.value.total) break;
+  }
+  return consumers;
+}
+
+function unwrap<T>(answer: ApiAnswer<T>, { stream, durable }: ConsumerRef): T | null {
+  if (answer.kind === "ok") return answer.value;
+  if (answer.kind === "refused" && isMissing(answer.code)) return null;
+  throw new RelayError("nats-unavailable", `Cannot read consumer ${durable} of ${stream}: ${answer.reason}`);
+}
+
+function isMissing(code: number): boolean {
+  return code === API_ERRORS.consumerNotFound || code === API_ERRORS.streamNotFound;
+}

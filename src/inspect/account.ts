@@ -1,0 +1,60 @@
+// What the account of a relay may have of JetStream.
+
+import { type AccountInfo, accountInfo } from "#nats/answers.ts";
+import { type ApiAnswer, requestApi } from "#nats/api.ts";
+import type { Connection } from "#nats/connection.ts";
+
+/** Of streams with one number of replicas; null: without that limit. */
+export interface AccountLimits {
+  readonly maxStreams: number | null;
+  /** Those that it has. */
+  readonly streams: number;
+  /** Of each stream. */
+  readonly maxConsumers: number | null;
+  readonly maxAckPending: number | null;
+  /** Each stream says how large it may get. */
+  readonly isMaxBytesRequired: boolean;
+  /** Of each stream. */
+  readonly maxStreamBytes: number | null;
+}
+
+export function requestAccount(
+  connection: Connection,
+  domain: string | null,
+): Promise<ApiAnswer<AccountInfo>> {
+  return requestApi(connection, { domain, call: "INFO", schema: accountInfo });
+}
+
+export function limitsOf(account: AccountInfo, replicas: number): AccountLimits {
+  const { streams, limits } = account.tiers?.[`R${replicas}`] ?? account;
+  return {
+    maxStreams: limitOf(limits.max_streams),
+    streams,
+    maxConsumers: limitOf(limits.max_consumers),
+    maxAckPending: limitOf(limits.max_ack_pending),
+    isMaxBytesRequired: limits.max_bytes_required,
+    maxStreamBytes: limitOf(limits.storage_max_stream_bytes),
+  };
+}
+
+/** Servers say -1, or 0, where there is none. */
+function limitOf(value = 0): number | null {
+  return value > 0 ? value : null;
+}
+
+/** Why a stream cannot be made in it; null: nothing is known that stands in the way. */
+export function foreseeStream(
+  account: AccountInfo | null,
+  { replicas, maxBytes }: { replicas: number; maxBytes: number },
+): string | null {
+  const limits = account === null ? null : limitsOf(account, replicas);
+  if (limits === null) return null;
+  if (limits.maxStreams !== null && limits.streams >= limits.maxStreams) {
+    return `the account takes ${limits.maxStreams} streams, and has ${limits.streams}`;
+  }
+  if (limits.isMaxBytesRequired && maxBytes <= 0)
+    return "the account takes only streams with a limit of bytes";
+  return limits.maxStreamBytes !== null && maxBytes > limits.maxStreamBytes
+    ? `the account takes only streams of up to ${limits.maxStreamBytes} bytes`
+    : null;
+}

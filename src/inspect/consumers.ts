@@ -1,0 +1,201 @@
+// What would become of the consumer of each subscription, without touching it.
+
+import { durableName, type Subscription } from "#delivery/subscription.ts";
+import { RelayError } from "#lib/errors.ts";
+
+import { limitsOf } from "./account.ts";
+import type { AccountInfo, ConsumerInfo, StreamInfo } from "#nats/answers.ts";
+import type { Connection } from "#nats/connection.ts";
+import {
+  type ConsumerSettings,
+  describePolicy,
+  filtersOf,
+  fitToStream,
+  toConsumerSettings,
+} from "#consumer/config.ts";
+import { foreseeRefusal, type Neighbour } from "./foresight.ts";
+import { listConsumers } from "#consumer/info.ts";
+import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "#consumer/plan.ts";
+import { refusal } from "#consumer/put.ts";
+import { lookAtConsumer } from "#consumer/sight.ts";
+import type { Finding } from "./finding.ts";
+import { findLimit, inspectCapacity, type Wish } from "./capacity.ts";
+
+interface Inspected {
+  readonly connection: Connection;
+  readonly subscription: Subscription;
+  readonly settings: ConsumerSettings;
+  /** The whole config's, this one included. */
+  readonly all: readonly Subscription[];
+  /** null: nothing is known of it. */
+  readonly account: AccountInfo | null;
+}
+
+interface Inspection {
+  readonly findings: readonly Finding[];
+  /** Of which it wants one consumer more; null: it does not. */
+  readonly stream: StreamInfo | null;
+}
+
+/** At once, so many. */
+const BATCH = 32;
+
+export interface InspectConsumersOptions {
+  /** Those of the whole config, which may stand in each other's way. */
+  readonly all: readonly Subscription[];
+  readonly accountOf: (domain: string | null) => AccountInfo | null;
+}
+
+/** In the order of `wanted`, and then what is to be said of their streams. */
+export async function inspectConsumers(
+  connection: Connection,
+  wanted: readonly Subscription[],
+  { all, accountOf }: InspectConsumersOptions,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const wishes = new Map<string, Wish & { readonly ids: string[] }>();
+  for (let start = 0; start < wanted.length; start += BATCH) {
+    const batch = wanted.slice(start, start + BATCH).map(async (subscription) => {
+      const account = accountOf(subscription.source.domain);
+      const settings = toConsumerSettings(subscription);
+      const inspected = { connection, subscription, settings, all, account };
+      return { subscription, account, inspection: await inspectConsumer(inspected) };
+    });
+    for (const { subscription, account, inspection } of await Promise.all(batch)) {
+      findings.push(...inspection.findings);
+      const { stream } = inspection;
+      if (stream === null) continue;
+      const key = `${subscription.source.domain ?? ""} ${stream.config.name}`;
+      const known = wishes.get(key);
+      if (known === undefined) wishes.set(key, { stream, account, ids: [subscription.id] });
+      else known.ids.push(subscription.id);
+    }
+  }
+  const version = connection.status().serverVersion ?? "";
+  return [...findings, ...inspectCapacity([...wishes.values()], version)];
+}
+
+async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
+  const { connection, subscription, settings: wanted, account } = inspected;
+  const toInspection = (found: readonly Omit<Finding, "about">[], stream: StreamInfo | null = null) => ({
+    findings: found.map((finding) => ({ about: `subscription ${subscription.id}`, ...finding })),
+    stream,
+  });
+  try {
+    const sight = await lookAtConsumer(connection, wanted);
+    const { stream } = sight;
+    const settings = fitToAccount(fitToStream(wanted, stream), stream, account);
+    const plan = planConsumer(sight, settings, { position: null, hasSkipped: false });
+    if (plan.kind === "refuse") {
+      return toInspection([{ level: "error", message: refusal(settings, plan.reason).message }]);
+    }
+    const { neighbours, warnings } = await listNeighbours(inspected, { sight, plan });
+    const reason = foreseeRefusal(plan, settings, {
+      sight,
+      neighbours,
+      maxConsumers: findLimit({ stream, account }),
+    });
+    if (reason !== null)
+      return toInspection([{ level: "error", message: refusal(settings, reason).message }]);
+    const found = [
+      ...describePlan(plan, settings),
+      ...describeFit(wanted, settings),
+      ...warnings.map((message) => ({ level: "warning" as const, message })),
+    ];
+    return toInspection(found, plan.kind === "create" ? stream : null);
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    if (error.code !== "stream-missing") return toInspection([{ level: "error", message: error.message }]);
+    const message = `Stream ${placeOf(wanted)} is not there: it is waited for`;
+    return toInspection([{ level: "warning", message }]);
+  }
+}
+
+function fitToAccount(
+  settings: ConsumerSettings,
+  { config }: StreamInfo,
+  account: AccountInfo | null,
+): ConsumerSettings {
+  const most = account === null ? null : (limitsOf(account, config.num_replicas)?.maxAckPending ?? null);
+  return { ...settings, maxAckPending: Math.min(settings.maxAckPending, most ?? Infinity) };
+}
+
+function describeFit(
+  wanted: ConsumerSettings,
+  { durable, maxAckPending }: ConsumerSettings,
+): readonly Omit<Finding, "about">[] {
+  if (!wanted.acks || maxAckPending === wanted.maxAckPending) return [];
+  const limit = `max ack pending is limited to ${maxAckPending}, where ${wanted.maxAckPending} would be set`;
+  return [{ level: "note", message: `Consumer ${durable} of ${placeOf(wanted)}: ${limit}` }];
+}
+
+/** Those that a work queue would not let it overlap; elsewhere they do not matter. */
+async function listNeighbours(
+  { connection, subscription, settings, all }: Inspected,
+  { sight, plan }: { sight: Sight; plan: ConsumerPlan },
+): Promise<{ neighbours: readonly Neighbour[]; warnings: readonly string[] }> {
+  if (sight.stream.config.retention !== "workqueue" || plan.kind === "keep") {
+    return { neighbours: [], warnings: [] };
+  }
+  const { domain, stream } = settings.source;
+  const others = all.filter(
+    ({ id, source, isPaused }) =>
+      id !== subscription.id && source.domain === domain && source.stream === stream && !isPaused,
+  );
+  const expected = new Set([subscription, ...others].map(({ id }) => durableName(id)));
+  const neighbours = others.map(({ id, source }) => ({
+    name: `subscription ${id}`,
+    filterSubjects: source.filterSubjects,
+  }));
+  try {
+    const there = await listConsumers(connection, { domain, stream });
+    const strangers = there
+      .filter(({ name }) => !expected.has(name))
+      .map(({ name, config }) => ({ name: `consumer ${name}`, filterSubjects: filtersOf(config) }));
+    return { neighbours: [...strangers, ...neighbours], warnings: [] };
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    return { neighbours, warnings: [`${error.message}, so overlaps with them are not known`] };
+  }
+}
+
+function describePlan(
+  plan: Exclude<ConsumerPlan, { kind: "refuse" }>,
+  settings: ConsumerSettings,
+): readonly Pick<Finding, "level" | "message">[] {
+  const consumer = `Consumer ${settings.durable} of ${placeOf(settings)}`;
+  switch (plan.kind) {
+    case "keep":
+      return [
+        { level: "note", message: `${consumer} is kept, ${describeBacklog(plan.consumer)}` },
+        ...plan.notes.map((message) => ({ level: "warning" as const, message })),
+      ];
+    case "update":
+      return [
+        {
+          level: "note",
+          message: `${consumer} will be updated in place: ${plan.fields.join(", ")}`,
+        },
+        ...plan.notes.map((message) => ({ level: "warning" as const, message })),
+      ];
+    case "create": {
+      const policy = describePolicy(settings.source.deliverPolicy);
+      const start = `with deliver policy ${policy}, or after what this host has done of it before`;
+      return [
+        { level: "note", message: `${consumer} will be made, ${start}` },
+        ...plan.planned.notes.map((message) => ({ level: "warning" as const, message })),
+      ];
+    }
+    case "recreate":
+      return [{ level: "warning", message: `${consumer} will be made ${describeRecreation(plan)}` }];
+  }
+}
+
+function describeBacklog({ num_pending: pending, num_ack_pending: unacked }: ConsumerInfo): string {
+  const held = unacked === 0 ? "" : `, ${unacked} not acknowledged yet`;
+  return `${pending} ${pending === 1 ? "message" : "messages"} to come${held}`;
+}
+
+function placeOf({ source: { stream, domain } }: ConsumerSettings): string {
+  return domain === null ? stream : `${stream} in domain ${domain}`;
+}

@@ -1,0 +1,50 @@
+// A dead letter's headers as NATS carries them, and whether they fit.
+
+import { headers, type MsgHdrs } from "@nats-io/transport-node";
+
+import type { Header } from "#delivery/message.ts";
+
+import type { LetterSeal } from "./seal.ts";
+import { SIGNATURE_HEADER } from "./signature.ts";
+
+/** A header that NATS cannot carry is left out: a name with a space or a colon, a value with a line break. */
+export function toLetterHeaders(letter: readonly Header[], stream: string): MsgHdrs {
+  const result = headers();
+  for (const [name, value] of letter) appendIfPossible(result, name, value);
+  result.set("Nats-Expected-Stream", stream);
+  expectLast(result, 0);
+  return result;
+}
+
+/** Of what is stored then: a header that NATS cannot carry is not signed either. False: `signal` aborted. Never rejects. */
+export async function signHeaders(
+  letter: MsgHdrs,
+  { seal, stream, subject, body, signal }: Signing,
+): Promise<boolean> {
+  const carried = [...letter].flatMap(([name, values]) => values.map((value): Header => [name, value]));
+  const signature = await seal.sign({ stream, subject, headers: carried }, body, signal);
+  if (signature !== null) letter.set(SIGNATURE_HEADER, signature);
+  return signature !== null;
+}
+
+interface Signing {
+  readonly seal: LetterSeal;
+  readonly stream: string;
+  readonly subject: string;
+  readonly body: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+/** The letter is stored only if this is the sequence of the last message of its subject; 0: if there is none. */
+export function expectLast(letter: MsgHdrs, sequence: number): void {
+  letter.set("Nats-Expected-Last-Subject-Sequence", String(sequence));
+}
+
+function appendIfPossible(result: MsgHdrs, name: string, value: string): void {
+  if (name === "") return;
+  try {
+    result.append(name, value);
+  } catch {
+    // Left out, as promised: the letter is worth more than one of its headers.
+  }
+}

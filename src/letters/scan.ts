@@ -1,0 +1,127 @@
+// Goes through the dead letters of all places, newest first, for as long as it may.
+
+import { type Entry, isPast, type LetterFilter } from "#delivery/letter.ts";
+import type { Connection } from "#nats/connection.ts";
+import { type LetterPositions, positionOf } from "./cursor.ts";
+import { keyOf, type LetterPlace } from "./places.ts";
+import type { LetterSeal } from "./seal.ts";
+import { type LetterSource, openSource } from "./source.ts";
+
+export interface ScanRequest {
+  /** What cannot meet it need not be shown; what is shown may not meet it. */
+  readonly filter: LetterFilter;
+  /** Where an earlier scan ended; null: at the newest. */
+  readonly start: LetterPositions | null;
+  /** Entries that are probably wanted. */
+  readonly wanted: number;
+  readonly maxEntries: number;
+  readonly withinMs: number;
+  readonly signal: AbortSignal;
+  /** False: enough. */
+  readonly take: (entry: Entry) => boolean;
+}
+
+export interface ScanEnd {
+  /** Where it began, for whoever wants to see the same again without what came since. */
+  readonly start: LetterPositions;
+  readonly end: LetterPositions;
+  /** Nothing is left that could meet the filter. */
+  readonly isComplete: boolean;
+  readonly scanned: number;
+  /** Of the last entry that was looked at. */
+  readonly reachedAt: Date | null;
+  /** Places that could not be read, or not to their end. */
+  readonly faults: readonly LetterFault[];
+  /** No place could be read. */
+  readonly isBlind: boolean;
+}
+
+export interface LetterFault {
+  readonly endpoint: string;
+  readonly reason: string;
+}
+
+export async function scanLetters(
+  connection: Connection,
+  { places, seal }: { places: readonly LetterPlace[]; seal: LetterSeal },
+  request: ScanRequest,
+): Promise<ScanEnd> {
+  const { filter, signal } = request;
+  const deadline = performance.now() + request.withinMs;
+  await seal.known();
+  const faults: LetterFault[] = [];
+  const sources: LetterSource[] = [];
+  const opened = await Promise.all(
+    places.map((place) =>
+      openSource(connection, place, {
+        before: positionOf(request.start, place),
+        subscription: filter.subscription,
+        wanted: request.wanted,
+        seal,
+        signal,
+      }),
+    ),
+  );
+  for (const [index, result] of opened.entries()) {
+    const endpoint = places[index]?.name ?? "";
+    if (result.kind === "open") sources.push(result.source);
+    if (result.kind === "unavailable") faults.push({ endpoint, reason: result.reason });
+  }
+  const isBlind = sources.length === 0 && faults.length > 0;
+  const broken = new Set<LetterSource>();
+  const positions = () =>
+    new Map([
+      ...(request.start ?? []),
+      ...sources.map((source) => [keyOf(source.place), source.position()] as const),
+    ]);
+  const start = positions();
+  let scanned = 0;
+  let reachedAt: Date | null = null;
+
+  /** Whether every place has an entry to show, or is at its end. */
+  async function fillAll(): Promise<boolean> {
+    const empty = sources.filter((source) => isHungry(source) && !broken.has(source));
+    const reasons = await Promise.all(empty.map((source) => source.fill()));
+    for (const [index, reason] of reasons.entries()) {
+      const source = empty[index];
+      if (reason === null || source === undefined) continue;
+      broken.add(source);
+      faults.push({ endpoint: source.place.name, reason });
+    }
+    return sources.every((source) => !isHungry(source) || broken.has(source));
+  }
+
+  const isSpent = () => signal.aborted || scanned >= request.maxEntries || performance.now() > deadline;
+
+  function end(isComplete: boolean): ScanEnd {
+    const isWhole = isComplete && faults.length === 0;
+    return { start, end: positions(), isComplete: isWhole, scanned, reachedAt, faults, isBlind };
+  }
+
+  for (;;) {
+    while (!(await fillAll())) if (isSpent()) return end(false);
+    const newest = findNewest(sources.filter((source) => !broken.has(source)));
+    const entry = newest?.peek() ?? null;
+    if (newest === null || entry === null || isPast(entry.storedAtNanos, filter)) return end(true);
+    if (isSpent()) return end(false);
+    newest.take();
+    scanned += 1;
+    reachedAt = entry.date;
+    if (!request.take(entry)) return end(sources.every((source) => source.isAtEnd()));
+  }
+}
+
+function isHungry(source: LetterSource): boolean {
+  return source.peek() === null && !source.isAtEnd();
+}
+
+function findNewest(sources: readonly LetterSource[]): LetterSource | null {
+  let newest: LetterSource | null = null;
+  for (const source of sources) {
+    const entry = source.peek();
+    if (entry === null) continue;
+    const other = newest?.peek() ?? null;
+    if (other === null || entry.storedAtNanos > other.storedAtNanos) newest = source;
+  }
+  return newest;
+}

@@ -1,0 +1,178 @@
+// Signs dead letters and knows those of the cluster: with a key that its relays share in the bucket, and keep in a file each.
+//
+// The first relay that writes a letter makes the key. While the bucket cannot be used the one of the file signs; where there
+// is none either, the relay makes one of its own, and adds it to those of the bucket as soon as it can.
+
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
+import { codeOf, messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+
+import type { Bucket } from "#bucket/bucket.ts";
+import { putInPlace } from "#bucket/commands.ts";
+import { NOT_PROVEN, REFUSED } from "#bucket/mirror.ts";
+import { isSigned, type LetterKey, type SignedLetter, signLetter } from "./signature.ts";
+import type { Sealer } from "#bucket/encryption.ts";
+import { settlesWithin } from "#lib/settles-within.ts";
+
+export interface LetterSeal {
+  /**
+   * The value of the header `Relay-Signature`. Waits up to 5 s for a key of the cluster. Null: `signal` aborted first.
+   * Never rejects.
+   */
+  sign: (letter: SignedLetter, body: Uint8Array, signal: AbortSignal) => Promise<string | null>;
+  /** Whether a relay of the cluster wrote it; `body` null: as far as can be told without it. */
+  isGenuine: (letter: SignedLetter, body: Uint8Array | null) => boolean;
+  /** Resolves when the keys of the cluster are known, or after 5 s. Never rejects. */
+  known: () => Promise<void>;
+}
+
+export interface LetterSealOptions {
+  readonly bucket: Pick<Bucket, "ready" | "get" | "read" | "write" | "onChange">;
+  /** Null: there is no `state.key`, and the keys lie there as they are. */
+  readonly sealer: Sealer | null;
+  /** Of the file; null: none is kept. */
+  readonly path: string | null;
+  readonly logger: Logger;
+}
+
+/** In the bucket. */
+const KEY = "letters.key";
+const KEY_BYTES = 32;
+/** In each letter: few, for one that hardly fits. */
+const ID_BYTES = 4;
+const MAX_KEYS = 64;
+const WAIT_MS = 5000;
+const MAX_TRIES = 3;
+
+export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptions): LetterSeal {
+  const keys = new Map<string, LetterKey>();
+  /** As they are in the bucket; null: they are not known, or cannot be read. */
+  let shared: readonly LetterKey[] | null = null;
+  /** What signs while that is so. */
+  let own: LetterKey | null = null;
+  let sharing: Promise<void> | null = null;
+  let adopting: Promise<void> = readOwn();
+  const isKnown = waitForKeys();
+  bucket.onChange((key, entry) => {
+    if (key === KEY && entry !== null) adopting = adopting.then(() => adopt(entry.value));
+  });
+
+  async function waitForKeys(): Promise<void> {
+    await bucket.ready(AbortSignal.timeout(WAIT_MS));
+    await adopting;
+    // What was known before nobody tells.
+    const entry = bucket.get(KEY);
+    if (shared === null && entry !== null) await (adopting = adopt(entry.value));
+  }
+
+  /** Never rejects. */
+  async function readOwn(): Promise<void> {
+    if (path === null) return;
+    try {
+      const ring = await unpack(await readFile(path, "utf8"));
+      for (const key of ring) keys.set(key.id, key);
+      own = ring[0] ?? null;
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return;
+      logger.warn("Cannot read the keys of dead letters", { path, error: messageOf(error) });
+    }
+  }
+
+  /** Takes what the bucket has, and keeps it for the time when that cannot be used. Never rejects. */
+  async function adopt(text: string): Promise<void> {
+    try {
+      shared = await unpack(text);
+    } catch (error) {
+      shared = null;
+      logger.error("Cannot read the keys of dead letters", { key: KEY, error: messageOf(error) });
+      return;
+    }
+    for (const key of shared) keys.set(key.id, key);
+    if (path === null) return;
+    await putInPlace(path, text).catch((error: unknown) => {
+      logger.warn("Cannot keep the keys of dead letters", { path, error: messageOf(error) });
+    });
+  }
+
+  /** Throws if it cannot be read. */
+  async function unpack(text: string): Promise<readonly LetterKey[]> {
+    if (text === REFUSED) throw new Error(NOT_PROVEN);
+    const { sealed, keys: plain } = JSON.parse(text) as { sealed?: unknown; keys?: unknown };
+    if (typeof sealed !== "string") return toKeys(plain);
+    if (sealer === null) throw new Error("They are encrypted, and there is no state.key to open them with");
+    return toKeys(JSON.parse(await sealer.open(sealed, KEY)));
+  }
+
+  async function pack(ring: readonly LetterKey[]): Promise<string> {
+    const plain = ring.map(({ id, secret }) => ({ id, secret: Buffer.from(secret).toString("base64url") }));
+    if (sealer === null) return JSON.stringify({ keys: plain });
+    return JSON.stringify({ sealed: await sealer.seal(JSON.stringify(plain), KEY) });
+  }
+
+  function makeOwn(): LetterKey {
+    const key = { id: randomBytes(ID_BYTES).toString("base64url"), secret: randomBytes(KEY_BYTES) };
+    keys.set(key.id, key);
+    return key;
+  }
+
+  /** Sees to it that the bucket has a key, and the one of this relay. What the bucket has and cannot be read stays. */
+  async function share(): Promise<void> {
+    await isKnown;
+    if (!(await bucket.ready(AbortSignal.timeout(WAIT_MS)))) return;
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+      await adopting;
+      const entry = bucket.get(KEY);
+      if (entry !== null && shared === null) return;
+      const former = entry === null ? [] : (shared ?? []);
+      if (former.length > 0 && (own === null || former.some(({ id }) => id === own?.id))) return;
+      own ??= makeOwn();
+      const text = await pack([...former, own].slice(-MAX_KEYS));
+      const condition = { expectedRevision: entry?.revision ?? 0, signal: AbortSignal.timeout(WAIT_MS) };
+      const result = await bucket.write(KEY, text, condition);
+      if (result.kind !== "conflict") return;
+      // Another relay was quicker: what it wrote may not have been told yet.
+      const answer = await bucket.read(KEY);
+      if (answer.kind === "found" && answer.message.value !== null) await adopt(answer.message.value);
+    }
+  }
+
+  async function signingKey(signal: AbortSignal): Promise<LetterKey | null> {
+    const isShared = shared?.[0] !== undefined && (own === null || shared.some(({ id }) => id === own?.id));
+    if (!isShared) sharing ??= share().finally(() => (sharing = null));
+    if (!isShared && shared === null && sharing !== null) {
+      await adopting;
+      // A key that is kept, or was made before, need not wait for the bucket.
+      if (own === null) await settlesWithin(sharing, WAIT_MS, { signal });
+      await adopting;
+    }
+    if (shared?.[0] !== undefined) return shared[0];
+    if (own !== null) return own;
+    if (signal.aborted) return null;
+    own = makeOwn();
+    if (path !== null) await putInPlace(path, await pack([own])).catch(() => undefined);
+    return own;
+  }
+
+  return {
+    async sign(letter, body, signal) {
+      const key = await signingKey(signal);
+      return key === null ? null : signLetter(letter, body, key);
+    },
+    isGenuine: (letter, body) => isSigned(letter, body, (id) => keys.get(id) ?? null),
+    known: () => isKnown,
+  };
+}
+
+/** Throws if they are none. */
+function toKeys(value: unknown): readonly LetterKey[] {
+  if (!Array.isArray(value) || value.length > MAX_KEYS) throw new Error("They are no keys");
+  return value.map((entry: unknown) => {
+    const { id, secret } = (entry ?? {}) as { id?: unknown; secret?: unknown };
+    const bytes = typeof secret === "string" ? Buffer.from(secret, "base64url") : null;
+    if (typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) || bytes?.length !== KEY_BYTES)
+      throw new Error("They are no keys");
+    return { id, secret: bytes };
+  });
+}

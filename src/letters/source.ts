@@ -1,0 +1,168 @@
+// The entries of one place, newest first: read in windows of sequences that grow where little is found.
+
+import { type Entry, toEntry } from "#delivery/letter.ts";
+import type { StreamConfig } from "#nats/answers.ts";
+import { API_ERRORS } from "#nats/api.ts";
+import type { Connection } from "#nats/connection.ts";
+import { isOfPlace, type LetterPlace } from "./places.ts";
+import type { LetterSeal } from "./seal.ts";
+import { readWindow } from "./window.ts";
+import { requestStreamInfo } from "#nats/stream.ts";
+
+export interface LetterSource {
+  readonly place: LetterPlace;
+  /** The entries that were read and not taken, newest first. */
+  readonly peek: () => Entry | null;
+  readonly take: () => void;
+  /** Nothing older is there. */
+  readonly isAtEnd: () => boolean;
+  /** Reads one window if nothing is left of the last one; it may hold nothing. null: done; else why not. */
+  readonly fill: () => Promise<string | null>;
+  /** Everything from this sequence on was taken. */
+  readonly position: () => number;
+}
+
+export interface SourceOptions {
+  /** Exclusive; null: the newest. */
+  readonly before: number | null;
+  /** null: of all. */
+  readonly subscription: string | null;
+  /** Entries that are wanted first. */
+  readonly wanted: number;
+  readonly seal: LetterSeal;
+  readonly signal: AbortSignal;
+}
+
+export type OpenedSource =
+  | { readonly kind: "open"; readonly source: LetterSource }
+  /** There is no such stream. */
+  | { readonly kind: "missing" }
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+const MAX_ENTRIES = 2000;
+const MIN_SPAN = 50;
+const MAX_SPAN = 50_000;
+
+export async function openSource(
+  connection: Connection,
+  place: LetterPlace,
+  options: SourceOptions,
+): Promise<OpenedSource> {
+  const answer = await requestStreamInfo(connection, place, { signal: options.signal });
+  if (answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound) return { kind: "missing" };
+  if (answer.kind !== "ok") return { kind: "unavailable", reason: answer.reason };
+  const { config, state } = answer.value;
+  if (config.retention !== "limits") {
+    return {
+      kind: "unavailable",
+      reason: `it cannot be read without a trace (retention ${config.retention})`,
+    };
+  }
+  const filter = toFilter(config, place, options.subscription);
+  const newest = state.last_seq + 1;
+  return {
+    kind: "open",
+    source: createSource(connection, {
+      place,
+      filter,
+      first: state.messages === 0 ? newest : Math.max(1, state.first_seq),
+      before: Math.min(options.before ?? newest, newest),
+      above: options.before === null ? 0 : null,
+      wanted: options.wanted,
+      seal: options.seal,
+      signal: options.signal,
+    }),
+  };
+}
+
+/** null: what is wanted is all of the stream. */
+function toFilter(
+  { subjects }: StreamConfig,
+  { subject }: LetterPlace,
+  subscription: string | null,
+): string | null {
+  if (subscription !== null) return `${subject}.${subscription}.>`;
+  return subjects.length === 1 && subjects[0] === `${subject}.>` ? null : `${subject}.>`;
+}
+
+function createSource(
+  connection: Connection,
+  {
+    place,
+    filter,
+    first,
+    before: start,
+    above: aboveStart,
+    wanted,
+    seal,
+    signal,
+  }: {
+    place: LetterPlace;
+    filter: string | null;
+    first: number;
+    before: number;
+    above: number | null;
+    wanted: number;
+    seal: LetterSeal;
+    signal: AbortSignal;
+  },
+): LetterSource {
+  let before = start;
+  let span = Math.min(Math.max(wanted, MIN_SPAN), MAX_ENTRIES);
+  let above = aboveStart;
+  let position = start;
+  let buffer: readonly Entry[] = [];
+  let taken = 0;
+
+  async function fill(): Promise<string | null> {
+    if (taken < buffer.length) return null;
+    while (before > first) {
+      const from = Math.max(first, before - span);
+      const request = { from, before, filter, above, most: MAX_ENTRIES, signal };
+      const window = await readWindow(connection, place, request);
+      if (window.kind === "missing") return "the stream is gone";
+      if (window.kind === "unavailable") return window.reason;
+      if (window.kind === "too-many" && span > MIN_SPAN) {
+        span = Math.max(MIN_SPAN, Math.floor((span * MAX_ENTRIES) / (2 * window.count)));
+        continue;
+      }
+      if (window.kind === "too-many") {
+        // Counts of another time: a window of that size holds no more than its size.
+        above = null;
+        continue;
+      }
+      const { letters } = window;
+      ({ above } = window);
+      before = from;
+      // Of the server's order, which is that of the sequences, the reverse.
+      buffer = letters
+        .filter(({ subject }) => isOfPlace(place, subject))
+        .map((letter) => toEntry(letter, place, seal.isGenuine(letter, null)))
+        .toReversed();
+      taken = 0;
+      span = nextSpan(span, letters.length);
+      if (buffer.length === 0) position = before;
+      return null;
+    }
+    return null;
+  }
+
+  return {
+    place,
+    peek: () => buffer[taken] ?? null,
+    take() {
+      position = buffer[taken]?.position ?? position;
+      taken += 1;
+      if (taken >= buffer.length) position = before;
+    },
+    isAtEnd: () => taken >= buffer.length && before <= first,
+    fill,
+    position: () => position,
+  };
+}
+
+function nextSpan(span: number, found: number): number {
+  const factor = found < span / 4 ? 4 : 2;
+  const most = found > span / 2 ? MAX_ENTRIES : MAX_SPAN;
+  return Math.max(span, Math.min(span * factor, most));
+}

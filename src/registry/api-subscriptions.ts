@@ -1,0 +1,312 @@
+// The subscriptions made by API: kept in the bucket of the cluster, sealed where they hold secrets, and run by every relay.
+
+import type { ConfigOrigin } from "#config/resolve.ts";
+import {
+  type BodyFault,
+  type ParsedSubscription,
+  parseSubscription,
+  type SubscriptionScope,
+} from "#config/parse-subscription.ts";
+import { toShown } from "#config/shown.ts";
+import type { ReadStores } from "#config/stores.ts";
+import type { OperatorStatus } from "#delivery/status.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { Bucket, Condition } from "#bucket/bucket.ts";
+import { NOT_PROVEN, REFUSED } from "#bucket/mirror.ts";
+import type { Sealer } from "#bucket/encryption.ts";
+import { settlesWithin } from "#lib/settles-within.ts";
+import { createAdmissions } from "./limits.ts";
+import {
+  findDeniedTargets,
+  applicationOf,
+  complete,
+  findForeign,
+  findMasked,
+  statusIn,
+  withStatus,
+  type WriteOptions,
+} from "./body.ts";
+import { createStoreBudgets } from "./store-budgets.ts";
+
+/** Made by API, kept in the cluster, but of no use to this relay. */
+export interface Unusable {
+  readonly id: string;
+  readonly reason: string;
+}
+
+export type WriteOutcome =
+  | { readonly kind: "written"; readonly id: string; readonly revision: number; readonly isNew: boolean }
+  | { readonly kind: "invalid"; readonly faults: readonly BodyFault[] }
+  /** It is not the caller's to decide. */
+  | { readonly kind: "forbidden"; readonly reason: string }
+  | { readonly kind: "read-only" }
+  | { readonly kind: "missing" }
+  /** There is one of this id. */
+  | { readonly kind: "taken"; readonly reason: string }
+  /** It has another revision; null: it is no more, or that is not known. */
+  | { readonly kind: "conflict"; readonly revision: number | null }
+  /** It cannot be kept as it is. */
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+/** Null: whatever it has; else it must be one of these. */
+export type WantedRevisions = readonly number[] | null;
+
+export interface ApiSubscription {
+  readonly subscription: Subscription;
+  /** Of what is known here: the bucket may have something newer already. */
+  readonly revision: () => number;
+  /** As it may be shown. */
+  readonly definition: () => unknown;
+  /** What its key stores cost at each start. */
+  readonly iterations: number;
+  readonly stores: ReadStores;
+}
+
+export interface ApiSubscriptions {
+  readonly create: (body: unknown, options: WriteOptions) => Promise<WriteOutcome>;
+  readonly replace: (
+    id: string,
+    body: unknown,
+    options: WriteOptions & { readonly revisions: WantedRevisions },
+  ) => Promise<WriteOutcome>;
+  readonly remove: (
+    id: string,
+    options: { readonly revisions: WantedRevisions; readonly signal: AbortSignal },
+  ) => Promise<WriteOutcome>;
+  /** Those that can run here, by id. */
+  readonly known: ReadonlyMap<string, ApiSubscription>;
+  /** Those that cannot run here; a bounded number of them. */
+  readonly unusable: () => readonly Unusable[];
+  /** They are read anew, for the config has changed. */
+  readonly reread: () => Promise<void>;
+  readonly close: () => void;
+}
+
+export interface ApiSubscriptionsOptions {
+  readonly bucket: Bucket;
+  /** Null: there is no `state.key`. */
+  readonly sealer: Sealer | null;
+  readonly origin: () => ConfigOrigin;
+  /** Those of the file, which no other can have. */
+  readonly fileIds: () => ReadonlySet<string>;
+  /** So that it misses nothing that is published from then on, whether it runs or not. Rejects with a RelayError. */
+  readonly makeDurable: (subscription: Subscription) => Promise<void>;
+  /** What its operator wants of it now; of one that does not exist, what it would begin with. */
+  readonly statusOf: (subscription: Subscription) => OperatorStatus;
+  readonly onMadeByOperator: (id: string) => void;
+  /** A former one of this id is not cleared away yet. */
+  readonly isEnding: (id: string) => boolean;
+  /** It is about to be deleted; `onKept`: it was not, after all. */
+  readonly onRemoval: (id: string) => void;
+  readonly onKept: (id: string) => void;
+  readonly logger: Logger;
+  /** `known` has changed; `removed`: ids of those that were deleted, here or by another relay. */
+  readonly onChanged: (removed: readonly string[]) => void;
+}
+
+type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
+
+/** Of its key in the bucket, before its id. */
+export const PREFIX = "subscription.";
+const NO_KEY = "It holds secrets, and there is no state.key to encrypt them with";
+const TAKEN: WriteOutcome = { kind: "taken", reason: "There is a subscription of this id already" };
+const ENDING: WriteOutcome = { kind: "taken", reason: "A subscription of this id is still being deleted" };
+const MAX_UNUSABLE = 1000;
+/** Nobody who makes a subscription waits longer for its durable consumer. */
+const DURABLE_MS = 3000;
+
+export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
+  const { bucket, sealer, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
+  const { statusOf, onMadeByOperator } = options;
+  const known = new Map<string, ApiSubscription>();
+  const faults = new Map<string, string>();
+  const admit = createAdmissions({ known, unusable: faults });
+  const budgets = createStoreBudgets(known, { now: () => performance.now() });
+  const closing = new AbortController();
+  /** Of those that were just written: what was read for the check is not read again. */
+  const written = new Map<string, ReadStores>();
+  let reading: Promise<void> = Promise.resolve();
+  const forget = bucket.onChange((key) => {
+    if (key.startsWith(PREFIX)) void readSoon([key.slice(PREFIX.length)]); // Never rejects.
+  });
+
+  function readSoon(ids: readonly string[]): Promise<void> {
+    reading = reading.then(async () => {
+      const removed = ids.filter((id) => known.has(id) && bucket.get(PREFIX + id) === null);
+      for (const id of ids) await read(id);
+      onChanged(removed);
+    });
+    return reading;
+  }
+
+  /** Never rejects. Until it is read anew the former one stands: whoever looks meanwhile does not take it for removed. */
+  async function read(id: string): Promise<void> {
+    const entry = bucket.get(PREFIX + id);
+    if (entry === null) {
+      known.delete(id);
+      faults.delete(id);
+      return;
+    }
+    try {
+      const body = await unpack(entry.value, id);
+      const budget = budgets.createForReading(id, closing.signal);
+      const former = written.get(id) ?? known.get(id)?.stores ?? null;
+      const parsed = await parse(body, { id, budget, former });
+      if (parsed.kind !== "valid") throw new Error(describe(parsed));
+      faults.delete(id);
+      known.set(id, {
+        subscription: parsed.subscription,
+        iterations: parsed.iterations,
+        stores: parsed.stores,
+        // The same that was written again is not read anew.
+        revision: () => Math.max(entry.revision, revisionOf(id, entry.value)),
+        definition: () => toShown(parsed.entry),
+      });
+    } catch (error) {
+      if (closing.signal.aborted) return;
+      const reason = messageOf(error);
+      known.delete(id);
+      if (faults.get(id) !== reason)
+        logger.error("Subscription cannot run here", { subscription: id, reason });
+      faults.set(id, reason);
+    }
+  }
+
+  function revisionOf(id: string, value: string): number {
+    const entry = bucket.get(PREFIX + id);
+    return entry?.value === value ? entry.revision : 0;
+  }
+
+  function parse(
+    body: unknown,
+    own: Pick<SubscriptionScope, "id" | "budget" | "former">,
+  ): Promise<ParsedSubscription> {
+    return parseSubscription(body, { ...own, origin: origin(), takenIds: fileIds(), now: new Date() });
+  }
+
+  async function unpack(value: string, id: string): Promise<unknown> {
+    if (value === REFUSED) throw new Error(NOT_PROVEN);
+    const stored = JSON.parse(value) as { readonly sealed?: string; readonly entry?: unknown };
+    if (stored.sealed === undefined) return stored.entry;
+    if (sealer === null) throw new Error("It is encrypted, and there is no state.key to open it with");
+    return JSON.parse(await sealer.open(stored.sealed, id)) as unknown;
+  }
+
+  async function pack(body: unknown, { subscription, hasSecrets }: Valid): Promise<string | null> {
+    if (sealer !== null) {
+      return JSON.stringify({ sealed: await sealer.seal(JSON.stringify(body), subscription.id) });
+    }
+    return hasSecrets ? null : JSON.stringify({ entry: body });
+  }
+
+  /** What the definition says of its status stays as its operator wrote it. Null: it is another one by now. */
+  async function withDeclared(
+    body: unknown,
+    { id, expectedRevision }: { id: string; expectedRevision: number },
+  ): Promise<unknown> {
+    if (expectedRevision === 0) return withStatus(body, undefined);
+    const entry = bucket.get(PREFIX + id);
+    if (entry?.revision !== expectedRevision) return null;
+    return withStatus(body, statusIn(await unpack(entry.value, id)));
+  }
+
+  async function write(
+    body: unknown,
+    options: WriteOptions & { readonly id: string | null; readonly expectedRevision: number },
+  ): Promise<WriteOutcome> {
+    const ownBody = complete(body, options);
+    const foreign = findForeign(ownBody, { ...options, entrypoints: origin().file.entrypoints });
+    if (foreign !== null) return { kind: "invalid", faults: [foreign] };
+    using budget = budgets.openForWrite({
+      id: options.id,
+      application: applicationOf(ownBody),
+      caller: options.application,
+      signal: options.signal,
+    });
+    const former = options.id === null ? null : (known.get(options.id)?.stores ?? null);
+    const parsed = await parse(ownBody, { id: options.id, budget, former });
+    if (parsed.kind === "taken") return TAKEN;
+    if (parsed.kind === "invalid") return parsed;
+    const masked = findMasked(parsed.entry);
+    if (masked.length > 0) return { kind: "invalid", faults: masked };
+    const denied = findDeniedTargets(parsed.subscription, parsed.entry);
+    if (denied.length > 0) return { kind: "invalid", faults: denied };
+    const { id } = parsed.subscription;
+    if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
+    if (options.expectedRevision === 0 && bucket.get(PREFIX + id) !== null) return TAKEN;
+    using admission = admit(parsed.subscription);
+    if (admission.excess !== null) return { kind: "refused", reason: admission.excess };
+    const isOperator = options.application === null;
+    const present = isOperator ? null : statusOf(parsed.subscription);
+    if (present !== null && (statusIn(ownBody) ?? present) !== present)
+      return { kind: "forbidden", reason: `its status is ${present}, which only operators change` };
+    const kept = isOperator ? ownBody : await withDeclared(ownBody, { ...options, id });
+    if (kept === null) return { kind: "conflict", revision: null };
+    const value = await pack(kept, parsed);
+    if (value === null) return { kind: "invalid", faults: [{ path: "", message: NO_KEY }] };
+    const { expectedRevision, signal } = options;
+    const result = await bucket.write(PREFIX + id, value, { expectedRevision, signal });
+    if (result.kind !== "written") return result;
+    const isNew = expectedRevision === 0;
+    logger.info(isNew ? "Subscription made by API" : "Subscription replaced by API", { subscription: id });
+    if (isNew && isOperator) onMadeByOperator(id);
+    written.set(id, parsed.stores);
+    await readSoon([id]);
+    written.delete(id);
+    // Whoever waits for what is missing, such as the stream, is the subscription itself.
+    await settlesWithin(makeDurable(parsed.subscription), DURABLE_MS, { signal });
+    return { kind: "written", id, revision: result.revision, isNew };
+  }
+
+  /** What a change of an existing one may go ahead on; else what stands in its way. */
+  function conditionOf(
+    id: string,
+    { revisions, signal }: { revisions: WantedRevisions; signal: AbortSignal },
+  ): Condition | WriteOutcome {
+    if (fileIds().has(id)) return { kind: "read-only" };
+    const found = bucket.get(PREFIX + id);
+    if (found === null) return { kind: "missing" };
+    const { revision } = found;
+    if (revisions !== null && !revisions.includes(revision)) return { kind: "conflict", revision };
+    return { expectedRevision: revision, signal };
+  }
+
+  return {
+    known,
+    unusable: () => [...faults].slice(0, MAX_UNUSABLE).map(([id, reason]) => ({ id, reason })),
+    async create(body, own) {
+      const outcome = await write(body, { ...own, id: null, expectedRevision: 0 });
+      return outcome.kind === "conflict" ? TAKEN : outcome;
+    },
+    async replace(id, body, own) {
+      const condition = conditionOf(id, own);
+      return "kind" in condition ? condition : write(body, { ...own, ...condition, id });
+    },
+    async remove(id, own) {
+      const condition = conditionOf(id, own);
+      if ("kind" in condition) return condition;
+      options.onRemoval(id);
+      const result = await bucket.erase(PREFIX + id, condition);
+      if (result.kind !== "written") {
+        options.onKept(id);
+        return result;
+      }
+      logger.info("Subscription deleted by API", { subscription: id });
+      await readSoon([id]);
+      return { kind: "written", id, revision: result.revision, isNew: false };
+    },
+    reread: () => readSoon(bucket.list(PREFIX).map(({ key }) => key.slice(PREFIX.length))),
+    close() {
+      forget();
+      closing.abort();
+    },
+  };
+}
+
+function describe(parsed: Exclude<ParsedSubscription, { kind: "valid" }>): string {
+  if (parsed.kind === "taken") return "The config file has a subscription of this id";
+  return parsed.faults.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
+}

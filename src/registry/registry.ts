@@ -1,0 +1,107 @@
+// The subscriptions of this relay as the API needs them: those of the file, and those made by API.
+
+import type { Exchange } from "#callback/client.ts";
+import type { DeliverPolicy } from "#delivery/subscription.ts";
+import type { Command } from "#delivery/status.ts";
+import { toShown } from "#config/shown.ts";
+import type { Config } from "#config/resolve.ts";
+import { toSampleMessage } from "#delivery/sample.ts";
+import { initialStatus } from "#delivery/status.ts";
+import type { Subscription } from "#delivery/subscription.ts";
+import { RelayError } from "#lib/errors.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
+import type { Runtime } from "#runtime/runtime.ts";
+import type { ApiSubscriptions } from "./api-subscriptions.ts";
+
+export interface Registered {
+  /** As it is wanted; what runs may still be on its way there. */
+  readonly subscription: Subscription;
+  readonly running: Pick<RunningSubscription, "state" | "status" | "notStored" | "stats">;
+  readonly origin: "file" | "api";
+  /** Of what was made by API; null: it is from the file. */
+  readonly revision: number | null;
+  /** As it is written, secrets masked. */
+  readonly definition: () => unknown;
+}
+
+export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" | "replace" | "remove"> {
+  readonly list: () => readonly Registered[];
+  readonly find: (id: string) => Registered | null;
+  /** Resolves when it is stored, or waits for that. Rejects with a RelayError. */
+  readonly command: (id: string, command: Command) => Promise<void>;
+  /** Rejects with a RelayError. */
+  readonly seek: (id: string, start: DeliverPolicy) => Promise<void>;
+  /** Sends a marked sample with everything that the subscription is configured with. Rejects as `command` does. */
+  readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
+}
+
+export interface RegistryOptions {
+  readonly runtime: Runtime;
+  readonly api: ApiSubscriptions;
+  readonly config: () => Config;
+  /** Resolves when nothing is left of a subscription that was deleted. Never rejects. */
+  readonly endRemoval: (id: string) => Promise<void>;
+}
+
+export function createRegistry(options: RegistryOptions): Registry {
+  const { runtime, api, config, endRemoval } = options;
+
+  function findMade(id: string): Registered | null {
+    const made = api.known.get(id);
+    if (made === undefined) return null;
+    const { subscription, revision, definition } = made;
+    const running = runtime.find(id) ?? toStarting(subscription);
+    return { subscription, running, origin: "api", revision: revision(), definition };
+  }
+
+  function toRegistered(subscription: Subscription, index: number): Registered {
+    const running = runtime.find(subscription.id) ?? toStarting(subscription);
+    const definition = () => {
+      const entry = config().origin.file.subscriptions[index];
+      return entry === undefined ? null : toShown(entry);
+    };
+    return { subscription, running, origin: "file", revision: null, definition };
+  }
+
+  function get(id: string): RunningSubscription {
+    const running = runtime.find(id);
+    if (running === null) throw new RelayError("unavailable", `Subscription ${id} is being started`);
+    return running;
+  }
+
+  return {
+    list: () => [
+      ...config().subscriptions.map(toRegistered),
+      ...[...api.known.keys()].flatMap((id) => findMade(id) ?? []),
+    ],
+    find(id) {
+      const index = config().subscriptions.findIndex((subscription) => subscription.id === id);
+      const found = config().subscriptions[index];
+      return found === undefined ? findMade(id) : toRegistered(found, index);
+    },
+    unusable: api.unusable,
+    create: api.create,
+    replace: api.replace,
+    async remove(id, condition) {
+      const outcome = await api.remove(id, condition);
+      if (outcome.kind === "written") await endRemoval(id);
+      return outcome;
+    },
+    command: async (id, command) => get(id).command(command),
+    seek: async (id, start) => get(id).seek(start),
+    test: async (id, body) => {
+      const running = get(id);
+      return running.test(toSampleMessage(running.subscription.source, { body, now: new Date() }));
+    },
+  };
+}
+
+/** What is wanted, but does not run yet. */
+function toStarting({ isPaused }: Subscription): Registered["running"] {
+  return {
+    state: () => ({ kind: "waiting", reason: "It is being started" }),
+    status: () => initialStatus(isPaused ? "PAUSED" : "ACCEPTED"),
+    notStored: () => null,
+    stats: () => ({ held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null }),
+  };
+}

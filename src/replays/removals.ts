@@ -1,0 +1,97 @@
+// What replays delivered and removed, for as long as the relay runs: a server that is killed may forget that it was removed.
+//
+// Looked for again after each reconnect, and removed again if it is there.
+
+import type { WholeLetter } from "#delivery/replay-letter.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { ReplayLetters } from "#letters/replay.ts";
+import { readLetter, removeLetter } from "./settle.ts";
+
+/** Which letter it is: in a stream made anew another one, of the same message even, may have its sequence. */
+export type LetterPlace = Pick<WholeLetter, "domain" | "stream" | "sequence" | "subject" | "storedAtNanos">;
+
+export interface Removals {
+  has: (letter: LetterPlace) => boolean;
+  add: (letter: LetterPlace, letters: ReplayLetters) => void;
+  /** Resolves when all that a reconnect put in question was looked at, or `signal` aborted. Never rejects. */
+  settled: () => Promise<void>;
+  /** Nothing is looked at any more. */
+  close: () => void;
+}
+
+export interface RemovalsOptions {
+  readonly onReconnect: (listener: () => void) => () => void;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+interface Removal extends LetterPlace {
+  readonly letters: ReplayLetters;
+  readonly at: number;
+}
+
+const MAX_REMOVALS = 65_536;
+/** Twice what a server takes, unless told otherwise, to write all of it to its disk. */
+const FORGETTABLE_MS = 240_000;
+/** Looked at at once. */
+const BATCH = 16;
+
+export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions): Removals {
+  /** The newest last. */
+  const removals = new Map<string, Removal>();
+  let isDue = false;
+  let looking: Promise<void> | null = null;
+  const forget = onReconnect(() => {
+    isDue = removals.size > 0;
+    if (isDue) looking ??= look();
+  });
+
+  /** Never rejects. */
+  async function look(): Promise<void> {
+    while (isDue && !signal.aborted) {
+      isDue = false;
+      await removeForgotten();
+    }
+    looking = null;
+  }
+
+  async function removeForgotten(): Promise<void> {
+    const oldest = performance.now() - FORGETTABLE_MS;
+    const recent = [...removals.values()].filter(({ at }) => at > oldest);
+    let letters = 0;
+    for (let start = 0; start < recent.length && !signal.aborted; start += BATCH) {
+      const results = await Promise.all(recent.slice(start, start + BATCH).map(removeAgain));
+      letters += results.filter(Boolean).length;
+    }
+    if (letters > 0) logger.warn("NATS had forgotten removals of delivered dead letters", { letters });
+  }
+
+  /** True: it was there. */
+  async function removeAgain({ letters, ...place }: Removal): Promise<boolean> {
+    const stored = await readLetter(letters, place.sequence, signal);
+    if (stored === null || keyOf(stored) !== keyOf(place)) return false;
+    add(place, letters);
+    return removeLetter(letters, place.sequence, signal);
+  }
+
+  function add(place: LetterPlace, letters: ReplayLetters): void {
+    const { domain, stream, sequence, subject, storedAtNanos } = place;
+    const key = keyOf(place);
+    removals.delete(key);
+    const at = performance.now();
+    removals.set(key, { domain, stream, sequence, subject, storedAtNanos, letters, at });
+    const [oldest] = removals.keys();
+    if (removals.size > MAX_REMOVALS && oldest !== undefined) removals.delete(oldest);
+  }
+
+  return {
+    has: (letter) => removals.has(keyOf(letter)),
+    add,
+    settled: async () => looking ?? undefined,
+    close: forget,
+  };
+}
+
+function keyOf({ domain, stream, sequence, subject, storedAtNanos }: LetterPlace): string {
+  return `${domain ?? ""}/${stream}/${sequence}/${storedAtNanos}/${subject}`;
+}

@@ -1,0 +1,100 @@
+// The keys of dead letters on a real server: shared by the relays of a cluster, and there while the bucket is not.
+
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "bun:test";
+import type { Bucket } from "#bucket/bucket.ts";
+import { type LetterSeal, openLetterSeal } from "#letters/seal.ts";
+import { SIGNATURE_HEADER, type SignedLetter } from "#letters/signature.ts";
+import { createSealer } from "#bucket/encryption.ts";
+import { eventually } from "../support/eventually.ts";
+import { connected, createRecordingLogger } from "../support/nats.ts";
+import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import { temporaryDirectory } from "../support/relay.ts";
+import { readyBucket } from "../bucket/buckets.ts";
+
+const LETTER: SignedLetter = { stream: "DLQ", subject: "dlq.sub.ORDERS.1-x", headers: [] };
+const BODY = Buffer.from("body");
+const KEY = new Uint8Array(32).fill(7);
+const OTHER_KEY = new Uint8Array(32).fill(8);
+const never = new AbortController().signal;
+
+/** One that never comes. */
+const AWAY: Pick<Bucket, "ready" | "get" | "read" | "write" | "onChange"> = {
+  ready: (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(false))),
+  get: () => null,
+  read: async () => ({ kind: "unavailable", reason: "away" }),
+  write: async () => ({ kind: "unavailable", reason: "away" }),
+  onChange: () => () => undefined,
+};
+
+async function opened(server: NatsServer) {
+  await using stack = new AsyncDisposableStack();
+  const bucket = stack.use(await readyBucket(stack.use(await connected(server.url))));
+  const owned = stack.move();
+  return { bucket, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function sealOn(
+  bucket: typeof AWAY,
+  { key = null, path = null }: { key?: Uint8Array | null; path?: string | null } = {},
+): LetterSeal {
+  const sealer = key === null ? null : createSealer(key);
+  return openLetterSeal({ bucket, sealer, path, logger: createRecordingLogger() });
+}
+
+async function signed(seal: LetterSeal): Promise<SignedLetter> {
+  const signature = await seal.sign(LETTER, BODY, never);
+  if (signature === null) throw new Error("It was not signed");
+  return { ...LETTER, headers: [[SIGNATURE_HEADER, signature]] };
+}
+
+test("relays that begin at once agree on a key, and know each other's letters", async () => {
+  await using server = await startNatsServer();
+  await using first = await opened(server);
+  await using second = await opened(server);
+  const seals = [sealOn(first.bucket), sealOn(second.bucket)];
+  const letters = await Promise.all(seals.map(signed));
+  for (const seal of seals)
+    for (const letter of letters) await eventually(() => seal.isGenuine(letter, BODY));
+});
+
+test("with state.key the key does not lie in the bucket as it is, and another state.key does not read it", async () => {
+  await using server = await startNatsServer();
+  await using first = await opened(server);
+  await using second = await opened(server);
+  const seal = sealOn(first.bucket, { key: KEY });
+  const letter = await signed(seal);
+  expect(Object.keys(JSON.parse(first.bucket.get("letters.key")?.value ?? ""))).toEqual(["sealed"]);
+  const other = sealOn(second.bucket, { key: OTHER_KEY });
+  await other.known();
+  expect(other.isGenuine(letter, BODY)).toBe(false);
+  const before = second.bucket.get("letters.key");
+  expect(seal.isGenuine(await signed(other), BODY)).toBe(false);
+  expect(second.bucket.get("letters.key")).toEqual(before);
+});
+
+test("while the bucket is away a relay signs with the key it keeps, or with one that it shares later", async () => {
+  await using server = await startNatsServer();
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "letters.key");
+  const early = await signed(sealOn(AWAY, { path }));
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  await using first = await opened(server);
+  await using second = await opened(server);
+  const other = sealOn(second.bucket);
+  const own = await signed(other);
+  const seal = sealOn(first.bucket, { path });
+  await signed(seal);
+  await eventually(() => seal.isGenuine(own, BODY) && other.isGenuine(early, BODY));
+  await eventually(async () => (await readFile(path, "utf8")) === second.bucket.get("letters.key")?.value);
+  const again = sealOn(AWAY, { path });
+  expect(seal.isGenuine(await signed(again), BODY)).toBe(true);
+}, 30_000);
+
+test("sign() obeys its signal while it waits for a key", async () => {
+  const ended = new AbortController();
+  const signing = sealOn(AWAY).sign(LETTER, BODY, ended.signal);
+  ended.abort();
+  expect(await signing).toBeNull();
+});
