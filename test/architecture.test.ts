@@ -4,6 +4,7 @@ import { Glob } from "bun";
 import { expect, test } from "bun:test";
 
 const SOURCE = new URL("../src/", import.meta.url).pathname;
+const TESTS = new URL("./", import.meta.url).pathname;
 
 /** From the bottom up; rooms on one floor do not know each other. */
 const FLOORS: Readonly<Record<string, number>> = {
@@ -50,19 +51,18 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "bun:ffi": ["systemd"],
 };
 
-const PURE: readonly RegExp[] = [
-  /^wire\//,
-  /^delivery\//,
-  /^config\/schema/,
-  /^callback\/(?:request|answer|answer-head|answer-reader|signature|message-headers|token-answer|token-result)\.ts$/,
-  /^nats\/header-block\.ts$/,
-  /^runtime\/reconcile\.ts$/,
-];
+/** Beside the files whose caption says so. */
+const PURE_ROOMS: ReadonlySet<string> = new Set(["delivery", "wire"]);
 /** Clock, chance, environment and I/O. */
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\bprocess\.|\bBun\.|\bconsole\.|\bfetch\(|\bset(?:Timeout|Interval)\(|\bcrypto\.(?:randomUUID|getRandomValues)|"node:(?!crypto"|url"|buffer"|net"|util")/;
 const MAX_LINES = 400;
-const FORBIDDEN_NAMES = /(?:^|\/)(?:index|types|utils?|helpers?)\.tsx?$/;
+const MAX_FUNCTION_LINES = 60;
+const MIN_LINES = 40;
+/** Files below `MIN_LINES` that a single file imports, and why they stand alone. */
+const SMALL_FILES: Readonly<Record<string, string>> = {};
+
+const FORBIDDEN_NAMES = /(?:^|\/)(?:index|types|utils?|helpers?|\S+-(?:options|types|utils))\.tsx?$/;
 
 interface SourceFile {
   readonly path: string;
@@ -78,6 +78,15 @@ const files: readonly SourceFile[] = await Promise.all(
   }),
 );
 
+const imported: ReadonlySet<string> = new Set([
+  ...files.flatMap((file) => importedNames(file, "src")),
+  ...(await Promise.all(
+    [...new Glob("**/*.ts").scanSync(TESTS)].map(async (path) =>
+      importedNames({ path, text: await Bun.file(TESTS + path).text() }, "test"),
+    ),
+  ).then((names) => names.flat())),
+]);
+
 /** What a file imports, types included. */
 function importsOf(text: string): string[] {
   const statements = text.matchAll(
@@ -90,6 +99,61 @@ function importsOf(text: string): string[] {
 function toPath({ room, path }: SourceFile, name: string): string {
   if (name.startsWith("#")) return name.slice(1);
   return name.startsWith("./") ? (path === room ? "" : `${room}/`) + name.slice(2) : name;
+}
+
+function lineCount(text: string): number {
+  return text.split("\n").length - 1;
+}
+
+function exportsOf(text: string): string[] {
+  const declarations = text.matchAll(/^export (?:async )?(?:const|function\*?|interface|type|class) (\w+)/gm);
+  return [...declarations].map(([, name = ""]) => name);
+}
+
+/** `path name` of everything that a file of `src/` or of `test/` imports. */
+function importedNames(
+  from: { readonly path: string; readonly text: string },
+  root: "src" | "test",
+): string[] {
+  const room = from.path.split("/")[0] ?? "";
+  const statements = from.text.matchAll(/^import (?:type )?\{([^}]*)\} from "([#.][^"]+)"/gm);
+  return [...statements].flatMap(([, names = "", target = ""]) => {
+    const path = root === "src" ? toPath({ ...from, room, imports: [] }, target) : target.slice(1);
+    return names.split(",").map(
+      (name) =>
+        `${path} ${
+          name
+            .trim()
+            .replace(/^type /, "")
+            .split(" as ")[0]
+        }`,
+    );
+  });
+}
+
+/** By the indentation that the formatter gives. */
+function functionsOf(
+  text: string,
+): readonly { readonly name: string; readonly lines: number; readonly isFactory: boolean }[] {
+  const open: {
+    readonly name: string;
+    readonly indent: string;
+    readonly start: number;
+    isFactory: boolean;
+  }[] = [];
+  const found: { readonly name: string; readonly lines: number; readonly isFactory: boolean }[] = [];
+  for (const [at, line] of text.split("\n").entries()) {
+    const innermost = open.at(-1);
+    if (innermost !== undefined && line.startsWith(`${innermost.indent}}`)) {
+      open.pop();
+      found.push({ ...innermost, lines: at - innermost.start + 1 });
+    }
+    const [, indent, name] = /^(\s*)(?:export )?(?:async )?function\*? (\w+)/.exec(line) ?? [];
+    if (indent === undefined || name === undefined) continue;
+    for (const outer of open) outer.isFactory = true;
+    open.push({ name, indent, start: at, isFactory: false });
+  }
+  return found;
 }
 
 function packageOf(specifier: string): string {
@@ -169,8 +233,8 @@ test("packages have an owner", () => {
 });
 
 test("pure files see no clock, chance, environment or I/O", () => {
-  const found = violations(({ path, text }) => {
-    if (!PURE.some((pattern) => pattern.test(path))) return [];
+  const found = violations(({ room, text }) => {
+    if (!PURE_ROOMS.has(room) && !/^\/\/ .*\bPURE\b/.test(text)) return [];
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
     const hit = IMPURE.exec(code);
     return hit === null ? [] : [hit[0]];
@@ -198,4 +262,49 @@ test(`at most ${MAX_LINES} lines, the first of which is a caption`, () => {
     }),
   ).toEqual([]);
   expect(violations(({ text }) => (/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no caption"]))).toEqual([]);
+});
+
+test(`a function has at most ${MAX_FUNCTION_LINES} lines; a factory with functions inside is as long as they are`, () => {
+  const found = violations(({ text }) =>
+    functionsOf(text)
+      .filter(({ lines, isFactory }) => lines > MAX_FUNCTION_LINES && !isFactory)
+      .map(({ name, lines }) => `${name}() has ${lines} lines`),
+  );
+  expect(found).toEqual([]);
+});
+
+test(`a file of fewer than ${MIN_LINES} lines that a single file imports says here why it stands alone`, () => {
+  const importers = Map.groupBy(
+    files.flatMap((file) => file.imports.map((name) => ({ target: toPath(file, name), by: file.path }))),
+    ({ target }) => target,
+  );
+  const small = files
+    .filter(({ path, text }) => lineCount(text) < MIN_LINES && importers.get(path)?.length === 1)
+    .map(({ path }) => path);
+  expect(small.sort()).toEqual(Object.keys(SMALL_FILES).sort());
+});
+
+test("what is exported is imported", () => {
+  expect(
+    violations(({ path, text }) => exportsOf(text).filter((name) => !imported.has(`${path} ${name}`))),
+  ).toEqual([]);
+});
+
+test("an exported name stands for one thing", () => {
+  const owners = Map.groupBy(
+    files.flatMap(({ path, text }) => exportsOf(text).map((name) => ({ name, path }))),
+    ({ name }) => name,
+  );
+  const shared = [...owners].filter(([, of]) => of.length > 1);
+  expect(shared.map(([name, of]) => `${name}: ${of.map(({ path }) => path).join(", ")}`)).toEqual([]);
+});
+
+test("only app/ builds what several rooms offer", () => {
+  const found = violations(({ room, text }) => {
+    const rooms = [...text.matchAll(/^import \{([^}]*)\} from "#([\w-]+)\//gm)]
+      .filter(([, names = "", of]) => of !== "lib" && /(?:^|[\s,])(?:open|create)[A-Z]/.test(names))
+      .map(([, , of]) => of);
+    return room !== "app" && new Set(rooms).size > 1 ? [`builds parts of ${rooms.join(", ")}`] : [];
+  });
+  expect(found).toEqual([]);
 });
