@@ -110,25 +110,27 @@ function exportsOf(text: string): string[] {
   return [...declarations].map(([, name = ""]) => name);
 }
 
-/** `path name` of everything that a file of `src/` or of `test/` imports. */
+/** `path name` of everything that a file of `src/` or of `test/` imports; a file imported while it runs is used whole. */
 function importedNames(
   from: { readonly path: string; readonly text: string },
   root: "src" | "test",
 ): string[] {
   const room = from.path.split("/")[0] ?? "";
-  const statements = from.text.matchAll(/^import (?:type )?\{([^}]*)\} from "([#.][^"]+)"/gm);
-  return [...statements].flatMap(([, names = "", target = ""]) => {
-    const path = root === "src" ? toPath({ ...from, room, imports: [] }, target) : target.slice(1);
-    return names.split(",").map(
-      (name) =>
-        `${path} ${
-          name
-            .trim()
-            .replace(/^type /, "")
-            .split(" as ")[0]
-        }`,
-    );
+  const pathOf = (target: string) =>
+    root === "src" ? toPath({ ...from, room, imports: [] }, target) : target.slice(1);
+  const named = [...from.text.matchAll(/^import (?:type )?\{([^}]*)\} from "([#.][^"]+)"/gm)].flatMap(
+    ([, names = "", target = ""]) => names.split(",").map((name) => `${pathOf(target)} ${toExported(name)}`),
+  );
+  const whole = [...from.text.matchAll(/\bimport\(\s*"([#.][^"]+)"/g)].flatMap(([, target = ""]) => {
+    const found = files.find(({ path }) => path === pathOf(target));
+    return found === undefined ? [] : exportsOf(found.text).map((name) => `${found.path} ${name}`);
   });
+  return [...named, ...whole];
+}
+
+/** `type Name as Other` to `Name`. */
+function toExported(name: string): string {
+  return /^(?:type )?(\w+)/.exec(name.trim())?.[1] ?? "";
 }
 
 /** By the indentation that the formatter gives. */

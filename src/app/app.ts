@@ -50,7 +50,7 @@ export interface App {
   readonly stop: () => Promise<void>;
 }
 
-export interface AppOptions {
+interface AppOptions {
   readonly logger: Logger;
   /** Told of every attempt and every ending, beside metrics and log. */
   readonly observers: readonly Observer[];

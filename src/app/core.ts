@@ -62,7 +62,7 @@ export interface Taken {
   readonly isSettled: boolean;
 }
 
-export interface CoreOptions {
+interface CoreOptions {
   readonly logger: Logger;
   /** Told of every attempt and every ending. */
   readonly observer: Observer;

@@ -21,7 +21,7 @@ import { createDenialLog, type WaitsLog } from "./log-observer.ts";
 import type { OpenCallbacks } from "./open-callbacks.ts";
 import { followDeadLetters, type SharedDeadLetters } from "./share-dead-letters.ts";
 
-export interface PartsSource {
+interface PartsSource {
   readonly connection: Connection;
   readonly states: States;
   readonly deadLetters: SharedDeadLetters;

@@ -17,7 +17,7 @@ import { createSampler, type Sampler } from "#delivery-log/sampling.ts";
 import type { Attempted, Ending, Observer, Settled } from "#pipeline/observer.ts";
 import { type Captures, NO_CAPTURES, toCaptures } from "./captures.ts";
 
-export interface RecordObserverOptions {
+interface RecordObserverOptions {
   readonly append: (record: DeliveryRecord) => void;
   readonly overrides: Pick<Overrides, "of" | "version">;
 }

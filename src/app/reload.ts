@@ -14,7 +14,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import type { Taken } from "./core.ts";
 
-export interface ReloaderOptions {
+interface ReloaderOptions {
   readonly path: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
@@ -24,7 +24,7 @@ export interface ReloaderOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Reloader {
+interface Reloader {
   /** Who asks while another one waits for its turn shares that one. */
   readonly reload: () => Promise<ReloadOutcome>;
   /** Why the last one was refused; null: it was not. */

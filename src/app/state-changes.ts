@@ -4,7 +4,7 @@ import type { FailureCause } from "#delivery/status.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ChangeReason, StateChange } from "#runtime/states.ts";
 
-export interface StateChangesOptions {
+interface StateChangesOptions {
   readonly logger: Logger;
   /** Of this relay, in the events. */
   readonly source: string;

@@ -8,7 +8,7 @@ import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import type { Orphan, Status } from "#wire/status.ts";
 import type { Core } from "./core.ts";
 
-export interface StatusFacts {
+interface StatusFacts {
   readonly startedAt: Date;
   readonly loadedAt: Date;
   readonly configPath: string;

@@ -3,12 +3,12 @@
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 
-export interface StatesWait {
+interface StatesWait {
   /** False: `signal` aborted before. True: it is known, or was waited for long enough; `onKnown` is called once it is known. */
   readonly ready: (signal: AbortSignal, onKnown: () => void) => Promise<boolean>;
 }
 
-export interface StatesWaitOptions {
+interface StatesWaitOptions {
   readonly bucket: {
     readonly ready: (signal: AbortSignal) => Promise<boolean>;
     readonly fault: () => string | null;

@@ -10,7 +10,7 @@ import { notifyOf } from "./notice.ts";
 import { writeButton } from "./permission.ts";
 import { repeat } from "./repeat.ts";
 
-export interface Replays {
+interface Replays {
   readonly element: HTMLElement;
   readonly refresh: () => Promise<void>;
   /** How many letters a replay should come by, for its progress. */

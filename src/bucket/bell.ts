@@ -1,6 +1,6 @@
 // A wait that can be cut short: by a ring, also one that came just before.
 
-export interface Bell {
+interface Bell {
   ring: () => void;
   /** Resolves at the ring, after `limitMs` (null: no limit), or when the signal aborts. One waits at a time. */
   wait: (limitMs: number | null) => Promise<void>;

@@ -16,7 +16,7 @@ export interface CommandFile {
   save: () => Promise<string | null>;
 }
 
-export interface CommandFileOptions {
+interface CommandFileOptions {
   /** null: nothing is kept. */
   readonly path: string | null;
   readonly bucket: string;

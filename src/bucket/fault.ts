@@ -2,7 +2,7 @@
 
 import type { Logger } from "#lib/logger.ts";
 
-export interface BucketFault {
+interface BucketFault {
   /** null: it works. */
   set: (part: "read" | "write", reason: string | null) => void;
   /** What fails now may be what a new connection, or a starting server, has to do with. */

@@ -31,14 +31,14 @@ export interface Feed {
   close: () => Promise<void>;
 }
 
-export type OpenedFeed =
+type OpenedFeed =
   /** `serverTime`: what the server's clock said when it was made. */
   | { readonly kind: "open"; readonly feed: Feed; readonly serverTime: number }
   /** There is no such bucket. */
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export interface FeedReader {
+interface FeedReader {
   /** Must not throw. First once for each key that has a value or was removed, in the order of the revisions. */
   readonly onChange: (change: StoredChange) => void;
   /** Once: everything that the bucket held was told. */

@@ -5,7 +5,7 @@ import { API_ERRORS, requestApi } from "#nats/api.ts";
 import { streamOfBucket, subjectOfKey } from "./stream.ts";
 import type { Connection } from "#nats/connection.ts";
 
-export interface BucketMessage {
+interface BucketMessage {
   readonly subject: string;
   readonly revision: number;
   /** null: a mark that the key was removed, by a client, or by the server when its time had come (NATS ADR-43). */

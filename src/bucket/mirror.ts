@@ -41,7 +41,7 @@ export function toLocalChange(key: string, value: string | null): LocalChange {
 export const REFUSED = "";
 
 /** What an entry counts for. */
-export interface Judged extends StoredChange {
+interface Judged extends StoredChange {
   /** It does not prove that a relay wrote it: `value` is what was known before, or REFUSED. */
   readonly isRefused: boolean;
 }

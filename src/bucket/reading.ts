@@ -17,14 +17,14 @@ import { type Mirror, REFUSED, toLocalChange } from "./mirror.ts";
 import { makeBucketStream, streamOfBucket, subjectOfKey } from "./stream.ts";
 import type { Connection } from "#nats/connection.ts";
 
-export interface BucketReading {
+interface BucketReading {
   /** Reads all of it again, at once: after a reconnect nobody knows what was missed. */
   restart: () => void;
   /** Takes its consumer from the server; bounded. Nothing is read after that. */
   close: () => Promise<void>;
 }
 
-export interface ReadingOptions {
+interface ReadingOptions {
   readonly bucket: string;
   readonly mirror: Mirror;
   readonly logger: Logger;

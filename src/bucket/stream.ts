@@ -17,7 +17,7 @@ export function subjectOfKey(bucket: string, key: string): string {
 }
 
 /** `there`: now, by whosever hand; `isUnused`: nothing was ever written to it. */
-export type MadeBucket =
+type MadeBucket =
   | { readonly kind: "there"; readonly isUnused: boolean }
   | { readonly kind: "impossible"; readonly reason: string };
 

@@ -27,7 +27,7 @@ export type UpdateResult =
   /** It has no effect, and never will. */
   | { readonly kind: "refused"; readonly reason: string };
 
-export interface UpdatesOptions {
+interface UpdatesOptions {
   readonly bucket: string;
   readonly seal: BucketSeal | null;
   readonly mirror: Mirror;
@@ -38,7 +38,7 @@ export interface UpdatesOptions {
   readonly signal: AbortSignal;
 }
 
-export interface BucketUpdates {
+interface BucketUpdates {
   update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
   isWaiting: (keys: readonly string[]) => boolean;
 }

@@ -19,7 +19,7 @@ export type WriteResult =
   /** Now; it may nevertheless have been stored if the server did not answer in time. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export interface KeyChange {
+interface KeyChange {
   readonly bucket: string;
   readonly key: string;
   /** null: remove it. */

@@ -21,7 +21,7 @@ export interface BucketWriting {
   close: () => Promise<void>;
 }
 
-export interface WritingOptions {
+interface WritingOptions {
   readonly bucket: string;
   readonly seal: BucketSeal | null;
   readonly mirror: Mirror;

@@ -5,7 +5,7 @@
 /** By lower-case name; a list where a header came more than once. */
 export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-export type AnswerHead =
+type AnswerHead =
   /** The final one follows. */
   | { readonly kind: "interim" }
   | {
@@ -23,7 +23,7 @@ export type AnswerHead =
   | { readonly kind: "broken"; readonly rule: string };
 
 /** In bytes; or until the connection closes. */
-export type BodyLength = number | "chunked" | "until-close";
+type BodyLength = number | "chunked" | "until-close";
 
 export const PROTOCOL = "HTTP/";
 export const NOT_HTTP = "not HTTP/1.1";

@@ -3,7 +3,7 @@
 import { type Outcome, toOutcome } from "#delivery/outcome.ts";
 import type { ResponseHeaders } from "./answer-head.ts";
 
-export interface AnswerHead {
+interface AnswerHead {
   readonly status: number;
   readonly headers: ResponseHeaders;
 }

@@ -5,7 +5,7 @@ import { SignJWT } from "jose";
 
 import type { AssertionKey, AssertionSettings } from "#delivery/callback.ts";
 
-export interface AssertionMoment {
+interface AssertionMoment {
   readonly nowMs: number;
   /** The `jti` where the settings name none. */
   readonly randomId: string;

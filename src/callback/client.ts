@@ -72,7 +72,7 @@ export interface Callback {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-export interface CallbackStats {
+interface CallbackStats {
   readonly openConnections: number;
   /** Since it was opened. */
   readonly resends: number;

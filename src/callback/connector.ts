@@ -31,7 +31,7 @@ export type Dialled =
   | { readonly kind: "connected"; readonly socket: Socket }
   | { readonly kind: "failed"; readonly exception: Exception };
 
-export interface DialSettings {
+interface DialSettings {
   readonly url: URL;
   readonly route: Route;
   /** For the operator: what the name stands for is in no exception. */

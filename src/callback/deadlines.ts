@@ -2,7 +2,7 @@
 
 import { createSlab } from "#lib/slab.ts";
 
-export interface Deadlines<T> extends Iterable<T> {
+interface Deadlines<T> extends Iterable<T> {
   /** Its time runs from now. Returns what it is removed by. */
   add: (entry: T) => number;
   remove: (place: number) => void;

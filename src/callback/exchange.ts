@@ -17,7 +17,7 @@ export type ExchangeEnd =
     }
   | { readonly kind: "failed"; readonly exception: Exception };
 
-export interface ExchangeSettings {
+interface ExchangeSettings {
   /** Open and idle, or closed. */
   readonly connection: Connection;
   readonly request: HttpRequest;

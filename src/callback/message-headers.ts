@@ -2,7 +2,7 @@
 
 import type { Header } from "#delivery/message.ts";
 
-export interface PickedHeaders {
+interface PickedHeaders {
   /** By lower-case name, in the order of the message, repeated ones joined. */
   readonly fields: ReadonlyMap<string, Header>;
   /** How many could not be sent: no valid HTTP header, or past the limit. */

@@ -11,11 +11,11 @@ export type HandshakeStep =
   | { readonly kind: "refused"; readonly reason: string };
 
 /** `received` is not empty. */
-export type Hear = (received: Buffer) => HandshakeStep;
+type Hear = (received: Buffer) => HandshakeStep;
 
 export const MORE: HandshakeStep = { kind: "more" };
 
-export type HandshakeEnd =
+type HandshakeEnd =
   /** `early`: what came after the last answer. The socket is paused. */
   { readonly kind: "done"; readonly early: Buffer } | { readonly kind: "refused"; readonly reason: string };
 

@@ -12,7 +12,7 @@ export interface HttpRequest {
   readonly body: Uint8Array;
 }
 
-export interface LeadSettings {
+interface LeadSettings {
   readonly method: "POST" | "PUT" | "PATCH";
   readonly target: Target;
   /** Null: it is among the other headers. */

@@ -7,14 +7,14 @@ import { withMemory } from "#lib/memory.ts";
 import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.ts";
 import { createSigner } from "./signature.ts";
 
-export interface RequestHeaders {
+interface RequestHeaders {
   /** Name and value in turn, in the order in which they are sent. */
   readonly headers: string[];
   /** Headers of the message that could not be sent. */
   readonly droppedHeaders: number;
 }
 
-export interface RequestBuilder {
+interface RequestBuilder {
   /** An `Authorization` that has to be asked for, of `oauth2` and `jwt-profile`, is added by the caller. */
   readonly build: (message: Message, now: Date) => RequestHeaders;
   /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */

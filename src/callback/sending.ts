@@ -36,7 +36,7 @@ export interface Line {
   readonly limitMs: number;
 }
 
-export interface SendingSettings {
+interface SendingSettings {
   readonly line: Line;
   /** Name and value in turn, without an access token. */
   readonly headers: string[];

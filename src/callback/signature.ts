@@ -5,13 +5,13 @@ import { createHmac, createPrivateKey, createSecretKey, sign } from "node:crypto
 import type { SignatureKey } from "#delivery/callback.ts";
 
 /** Both as they are sent. */
-export interface SignedFields {
+interface SignedFields {
   readonly id: string;
   readonly timestamp: string;
 }
 
 /** Gives the value of `webhook-signature`. */
-export type Signer = (body: Uint8Array, fields: SignedFields) => string;
+type Signer = (body: Uint8Array, fields: SignedFields) => string;
 
 type SignWithKey = (prefix: string, body: Uint8Array) => string;
 

@@ -20,7 +20,7 @@ export interface Slots {
   readonly abandon: () => void;
 }
 
-export interface SlotsSettings extends Omit<ConnectionSettings, "isOnce"> {
+interface SlotsSettings extends Omit<ConnectionSettings, "isOnce"> {
   /** Host and port, for messages. */
   readonly address: string;
   /** How many are kept while nobody uses them. */

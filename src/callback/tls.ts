@@ -15,7 +15,7 @@ import type { OpenedSockets, StepEnd } from "./connect-tcp.ts";
 import { CLOSED } from "./exception.ts";
 
 /** Ends when the socket is destroyed, too. */
-export type TlsHandshake = (raw: Socket, sockets: OpenedSockets) => Promise<StepEnd>;
+type TlsHandshake = (raw: Socket, sockets: OpenedSockets) => Promise<StepEnd>;
 
 /** Of TLS 1.3 each serves for one connection, and a server gives two with each. */
 const MAX_SESSIONS = 2;

@@ -2,7 +2,7 @@
 
 import { holdsSecret } from "#lib/mask.ts";
 
-export type TokenAnswer =
+type TokenAnswer =
   | {
       readonly kind: "granted";
       readonly accessToken: string;
@@ -12,7 +12,7 @@ export type TokenAnswer =
   /** `reason` follows a colon. */
   | { readonly kind: "refused"; readonly reason: string };
 
-export interface AnswerParts {
+interface AnswerParts {
   readonly status: number;
   readonly body: Uint8Array;
   readonly isTruncated: boolean;

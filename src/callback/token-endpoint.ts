@@ -15,7 +15,7 @@ import { readTokenAnswer } from "./token-answer.ts";
 import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
 import type { TokenResult } from "./token-result.ts";
 
-export interface TokenEndpointSettings {
+interface TokenEndpointSettings {
   readonly auth: TokenAuth;
   readonly route: Route;
   /** For one request and its answer, connecting included. */
@@ -24,7 +24,7 @@ export interface TokenEndpointSettings {
   readonly onDenied: OnDenied | undefined;
 }
 
-export interface TokenEndpoint {
+interface TokenEndpoint {
   /** Never rejects. One at a time. */
   readonly fetch: () => Promise<TokenResult>;
   /** Ends a fetch under way, and each later one at once. */

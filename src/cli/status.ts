@@ -39,7 +39,7 @@ interface View {
   readonly nowMs: number;
 }
 
-export function formatStatus(status: Status, { screen, nowMs }: View): string {
+function formatStatus(status: Status, { screen, nowMs }: View): string {
   const lines = [
     ...describeReadiness(status, screen),
     `relay   ${describeProcess(status, nowMs)}`,

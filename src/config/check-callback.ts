@@ -15,7 +15,7 @@ interface Delays {
   readonly maxDelaySeconds?: number | undefined;
 }
 
-export interface CallbackPart {
+interface CallbackPart {
   readonly callbackUrl?: Secret | undefined;
   readonly headers?: readonly (Sound<{ name: string; value: Secret }> | undefined)[] | undefined;
   readonly retry?: Delays | undefined;

@@ -22,7 +22,7 @@ export type SystemProxy =
   | { readonly kind: "none" }
   | { readonly kind: "invalid"; readonly message: string };
 
-export interface EntrypointScope extends CallbackScope {
+interface EntrypointScope extends CallbackScope {
   readonly systemProxy: SystemProxy;
 }
 

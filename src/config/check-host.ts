@@ -8,7 +8,7 @@ import { type ConfigContext, reasonOf } from "./secrets.ts";
 import type { Secret } from "./schema-secret.ts";
 import type { SoundFile } from "./validate.ts";
 
-export interface HostScope {
+interface HostScope {
   readonly context: ConfigContext;
   readonly valueOf: (secret: Secret) => string | undefined;
 }

@@ -12,7 +12,7 @@ export interface JsonText {
   readonly locate: (path: Path, what: "key" | "value") => Place;
 }
 
-export interface Place {
+interface Place {
   readonly line: number;
   readonly column: number;
 }

@@ -12,7 +12,7 @@ export interface VerificationKey {
   readonly k?: string;
 }
 
-export type KeyFile =
+type KeyFile =
   | { readonly kind: "keys"; readonly keys: readonly VerificationKey[] }
   | { readonly kind: "unusable"; readonly message: string };
 

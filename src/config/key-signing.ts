@@ -12,7 +12,7 @@ import { decodeBase64, readBytes, type StoreScope, toBytes } from "./store-sourc
 import { toGiven } from "./store-tls.ts";
 import type { Sound } from "./validate.ts";
 
-export interface ReadSigningKey {
+interface ReadSigningKey {
   readonly key: AssertionKey;
   /** The certificate of the key first, then its issuers in order; empty: there is none. */
   readonly chain: readonly X509Certificate[];

@@ -12,7 +12,7 @@ import { parseConfig, type ParsedConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
 import { decodeText, reasonOf } from "./secrets.ts";
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** True: references are taken as given, and not looked up; the config is good for checking only. */
   readonly withoutSecrets?: boolean;
@@ -30,12 +30,12 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Co
 }
 
 /** Throws as `loadConfig` rejects. */
-export function toConfig(path: string, parsed: ParsedConfig): Config {
+function toConfig(path: string, parsed: ParsedConfig): Config {
   if (parsed.kind === "valid") return parsed.config;
   throw new RelayError("config-invalid", formatReport(path, parsed.issues));
 }
 
-export function parseFile(
+function parseFile(
   text: string,
   {
     path,
@@ -57,7 +57,7 @@ export function parseFile(
 }
 
 /** Rejects with a RelayError. */
-export async function readText(path: string): Promise<string> {
+async function readText(path: string): Promise<string> {
   try {
     const found = await stat(path);
     // A pipe would be waited for, and with it every reload after this one.
@@ -76,7 +76,7 @@ function readSecretFile(path: string): Uint8Array {
   return readFileSync(path);
 }
 
-export interface SettledOptions extends LoadOptions {
+interface SettledOptions extends LoadOptions {
   /** Ends the wait for the second look, and the reading of key stores. */
   readonly signal: AbortSignal;
   readonly retryMs?: number;

@@ -104,7 +104,7 @@ function tidy(issues: readonly Issue[]): readonly Issue[] {
 const NOT_YET: ReadonlySet<string> = new Set(["entrypoints[].configuration.ordering"]);
 
 /** One line for each key of the file that does nothing yet, in the order of the file. */
-export function listUnused(value: unknown): readonly string[] {
+function listUnused(value: unknown): readonly string[] {
   return findUnused(value, []).map((path) => `${formatPath(path)} does nothing yet`);
 }
 

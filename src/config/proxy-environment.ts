@@ -4,7 +4,7 @@ import type { Proxy, ProxyRule } from "#delivery/callback.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export type ProxyEnvironment =
+type ProxyEnvironment =
   | { readonly kind: "none" }
   | { readonly kind: "found"; readonly rule: Extract<ProxyRule, { kind: "system" }> }
   /** `message` names the variable, not its value. */

@@ -11,7 +11,7 @@ export type SoundSubscription = Sound<ConfigFile["subscriptions"][number]>;
 export type SoundConfiguration = NonNullable<SoundSubscription["configuration"]>;
 
 /** What a name led to; `index` is its place in its list. */
-export type Found<T> =
+type Found<T> =
   | { readonly kind: "found"; readonly index: number; readonly value: T }
   | { readonly kind: "unknown" }
   | { readonly kind: "ambiguous"; readonly candidates: readonly string[] };

@@ -29,7 +29,7 @@ export interface ResolveScope {
 /** What a URL by reference stands for where references are not looked up. */
 const UNKNOWN_URL = "http://reference.invalid/";
 
-export interface CallbackOrigin {
+interface CallbackOrigin {
   readonly file: ConfigFile;
   readonly entrypoint: Entrypoint;
   readonly scope: ResolveScope;

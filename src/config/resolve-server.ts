@@ -18,7 +18,7 @@ export interface ServerConfig {
   readonly controlSocket: string;
 }
 
-export interface ListenAddress {
+interface ListenAddress {
   /** An IPv6 address is without brackets. */
   readonly host: string;
   /** 0: any free one. */
@@ -44,12 +44,12 @@ export type ServerAuth =
       readonly audience: string;
     };
 
-export type TokenKeys =
+type TokenKeys =
   | { readonly kind: "jwks"; readonly uri: URL }
   /** `keys` is what the file held when the config was read. */
   | { readonly kind: "file"; readonly path: string; readonly keys: readonly VerificationKey[] };
 
-export interface ServerScope {
+interface ServerScope {
   readonly context: ConfigContext;
   readonly secrets: Secrets;
   /** Absolute. */

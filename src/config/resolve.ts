@@ -38,7 +38,7 @@ export interface Config {
   readonly unused: readonly string[];
 }
 
-export interface NatsConfig {
+interface NatsConfig {
   readonly servers: readonly string[];
   readonly auth: NatsAuthConfig;
   readonly tls: {
@@ -52,7 +52,7 @@ export interface NatsConfig {
   readonly name: string;
 }
 
-export type NatsAuthConfig =
+type NatsAuthConfig =
   | { readonly kind: "none" }
   | { readonly kind: "user"; readonly username: string; readonly password: string }
   | { readonly kind: "token"; readonly value: string }

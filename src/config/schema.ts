@@ -52,7 +52,6 @@ export const configSchema = v.pipe(
 
 export type ConfigFile = v.InferOutput<typeof configSchema>;
 export type Endpoint = ConfigFile["endpoints"][number];
-export type EndpointGroup = ConfigFile["endpointGroups"][number];
 export type Entrypoint = ConfigFile["entrypoints"][number];
 export type SubscriptionEntry = ConfigFile["subscriptions"][number];
 /** How a subscription's callback is called, in whichever of the two forms it is written. */

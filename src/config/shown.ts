@@ -4,7 +4,7 @@ import { MASK } from "#lib/mask.ts";
 import type { ConfigFile, SubscriptionEntry } from "./schema.ts";
 import { isSecret, type Secret } from "./schema-secret.ts";
 
-export type Shown = string | number | boolean | null | readonly Shown[] | { readonly [key: string]: Shown };
+type Shown = string | number | boolean | null | readonly Shown[] | { readonly [key: string]: Shown };
 
 /**
  * In the shape of the file, which takes it again: what the schema calls a secret is `***`, references are shown as they

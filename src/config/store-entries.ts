@@ -15,7 +15,7 @@ export interface Identity {
 }
 
 /** `value` null: the file does not say it. */
-export interface KeyChoice {
+interface KeyChoice {
   readonly alias: Given<string | null>;
   /** False: the alias stands elsewhere, and may be a secret. */
   readonly isAliasShown: boolean;

@@ -13,13 +13,13 @@ export interface StoreNotes {
   readonly warnings: string[];
 }
 
-export interface Loaded<T> {
+interface Loaded<T> {
   readonly value: T;
   readonly warnings: readonly string[];
 }
 
 /** What reading a store came to, and what it cost. */
-export interface Known<T> {
+interface Known<T> {
   readonly reading: Reading<Loaded<T>>;
   readonly iterations: number;
 }
@@ -35,7 +35,7 @@ interface ShelfOptions<T> {
   readonly former: KnownStores<T> | undefined;
 }
 
-export interface Shelf<Store extends object, T> {
+interface Shelf<Store extends object, T> {
   readonly known: KnownStores<T>;
   readonly load: (store: Store | undefined, path: Path) => Promise<void>;
   /** null: the store is not there, not looked up or at fault. */

@@ -14,7 +14,7 @@ export interface StoreScope {
 }
 
 /** One of `path` and `content`, whose names differ from store to store. */
-export interface Place {
+interface Place {
   readonly pathKey: string;
   readonly contentKey: string;
   readonly isBase64: boolean;

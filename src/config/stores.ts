@@ -13,7 +13,7 @@ import type { StoreScope } from "./store-source.ts";
 import { type KeyStoreEntry, readKeyStore, readTrustStore, type TrustStore } from "./store-tls.ts";
 import type { SoundFile } from "./validate.ts";
 
-export interface SigningKey {
+interface SigningKey {
   readonly key: AssertionKey;
   /** In PEM, the certificate of the key first; empty: there is none. */
   readonly chain: readonly string[];

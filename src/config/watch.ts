@@ -10,11 +10,11 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { startTicks } from "#lib/ticks.ts";
 
-export interface ConfigWatch {
+interface ConfigWatch {
   readonly close: () => void;
 }
 
-export interface WatchOptions {
+interface WatchOptions {
   /** Called once for each new content; must not throw. */
   readonly onChange: () => void;
   readonly pollMs?: number;

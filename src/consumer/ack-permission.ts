@@ -9,7 +9,7 @@ import { sleep } from "#lib/sleep.ts";
 import { toProbe } from "#nats/ack-subject.ts";
 import type { Connection } from "#nats/connection.ts";
 
-export interface AckPermission {
+interface AckPermission {
   /** To be called now and then. */
   check: () => void;
   /** Null: acks pass, as far as is known. */
@@ -17,7 +17,7 @@ export interface AckPermission {
   close: () => void;
 }
 
-export interface AckPermissionOptions {
+interface AckPermissionOptions {
   readonly stream: string;
   readonly durable: string;
   /** Each reason, and null when acks pass again. Must not throw. */

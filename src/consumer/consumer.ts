@@ -64,7 +64,7 @@ export interface AlignOptions {
 }
 
 /** What one call knows. */
-export interface Alignment extends AlignOptions {
+interface Alignment extends AlignOptions {
   readonly connection: Connection;
   readonly wanted: ConsumerSettings;
   /** What `mayTakeAcks` answered; null: it was not asked. */

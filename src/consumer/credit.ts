@@ -7,7 +7,7 @@ export interface Capacity {
   readonly most: number;
 }
 
-export interface Taken {
+interface Taken {
   readonly bytes: number;
   /** So many more the consumer has. */
   readonly pending: number;
@@ -15,7 +15,7 @@ export interface Taken {
   readonly waitedMs: number | null;
 }
 
-export interface Credit {
+interface Credit {
   /** A message has come and is held. */
   take: (message: Taken) => void;
   release: () => void;

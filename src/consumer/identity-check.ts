@@ -8,7 +8,7 @@ import { type ConsumerReading, type ConsumerRef, isSameConsumer, readConsumer } 
 import { checkContinuity, type RememberedPosition } from "./position.ts";
 import { readStream } from "#nats/stream.ts";
 
-export interface IdentityCheck {
+interface IdentityCheck {
   /** From now on it is not known. */
   require: () => void;
   readonly isRequired: boolean;
@@ -16,7 +16,7 @@ export interface IdentityCheck {
   ask: () => void;
 }
 
-export interface IdentityCheckOptions {
+interface IdentityCheckOptions {
   readonly ref: ConsumerRef;
   readonly consumerCreated: string;
   readonly position: () => RememberedPosition | null;

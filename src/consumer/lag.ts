@@ -21,7 +21,7 @@ export interface ConsumerLag {
 }
 
 /** Somebody holds the consumer on the server: no message comes. */
-export interface ServerPause {
+interface ServerPause {
   /** By the server's clock. */
   readonly until: Date;
   /** By `performance.now`. */
@@ -29,7 +29,7 @@ export interface ServerPause {
 }
 
 /** A durable consumer that a relay made for a subscription, which this relay does not have: nobody pulls from it. */
-export interface Orphan extends StreamRef {
+interface Orphan extends StreamRef {
   readonly consumer: string;
   readonly lag: ConsumerLag;
 }

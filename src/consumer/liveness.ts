@@ -3,7 +3,7 @@
 //   usable --a sign is due--> doubtful --none in time--> unusable, told once for each reason
 //   any --sign of life--> usable
 
-export interface Liveness {
+interface Liveness {
   /** A sign of life is due within `withinMs`; `reason` says what was wrong if none comes. A later reason counts. */
   expect: (withinMs: number, reason: string) => void;
   heard: () => void;
@@ -11,7 +11,7 @@ export interface Liveness {
   readonly isUsable: boolean;
 }
 
-export interface LivenessOptions {
+interface LivenessOptions {
   /** Why it cannot be used; null: it can. Must not throw. */
   readonly tell: (reason: string | null) => void;
   /** False: nothing can be heard, for a reason that others tell. */

@@ -15,7 +15,7 @@ interface Reader {
   readonly state: () => { readonly kind: string };
 }
 
-export interface MajorityWatch {
+interface MajorityWatch {
   /** For people; of the streams that were read last. */
   faults: () => readonly string[];
   /** Nothing is asked any more. */

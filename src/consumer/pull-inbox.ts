@@ -5,7 +5,7 @@ import type { Msg, Subscription } from "@nats-io/transport-node";
 import type { Connection } from "#nats/connection.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 
-export interface PullInbox {
+interface PullInbox {
   /**
    * Takes a new subject, so that what former pulls still bring does not count for the next one: it is on its way to the
    * old subject, and is still handed over. A pull that the server still has for the old one ends. False: not possible now.
@@ -18,7 +18,7 @@ export interface PullInbox {
   close: () => Promise<void>;
 }
 
-export interface PullInboxOptions {
+interface PullInboxOptions {
   /** `isFormer`: it came to a former subject. Must not throw. */
   readonly onMsg: (msg: Msg, isFormer: boolean) => void;
   /** The server refuses the subscription. Must not throw. */

@@ -1,6 +1,6 @@
 // When the next pull is due, if not at once.
 
-export interface PullPace {
+interface PullPace {
   /** After `minMs`, doubling from call to call, with jitter. */
   later: (minMs: number) => void;
   /** In a moment, unless one is due sooner: what becomes free until then goes into one pull. */

@@ -22,7 +22,7 @@ const SHORT_PULL_MS = 1000;
 const LONGEST_SHORT_PULL_MS = 5000;
 const SHORT_PULLS_PER_SECOND = 200;
 
-export interface PullTimingOptions {
+interface PullTimingOptions {
   readonly acks: boolean;
   readonly ackWaitMs: number;
   /** Of this relay. */
@@ -57,7 +57,7 @@ export interface PullRequest {
   readonly body: string;
 }
 
-export interface PullRequests {
+interface PullRequests {
   /** Takes in that the consumer allows less than was asked for. */
   limit: (verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>) => void;
   /** Of `room` messages at most. */

@@ -31,7 +31,7 @@ import { type Received, toReceived } from "./received.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 import type { StreamRef } from "#nats/stream.ts";
 
-export interface PumpStats {
+interface PumpStats {
   readonly held: number;
   readonly capacity: number;
   /** Asked for and not yet come. */

@@ -20,7 +20,7 @@ import {
 } from "./placeholder.ts";
 import { cannot, checkEcho, refusal, requestPut, toError } from "./put.ts";
 
-export interface Replacement {
+interface Replacement {
   readonly stream: StreamInfo;
   /** The one that is there. */
   readonly consumer: ConsumerInfo;
@@ -29,7 +29,7 @@ export interface Replacement {
   readonly place: DeliverPolicy;
 }
 
-export type Replaced =
+type Replaced =
   | { readonly kind: "done"; readonly consumer: ConsumerInfo }
   /** Another relay is at it, or has been: nothing was done. */
   | { readonly kind: "overtaken" }

@@ -253,16 +253,16 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   };
 }
 
-export type WaitEnd = "newer" | "aborted" | "closed";
+type WaitEnd = "newer" | "aborted" | "closed";
 
-export interface Waiters {
+interface Waiters {
   readonly wait: (signal: AbortSignal) => Promise<WaitEnd>;
   wake: () => void;
   /** Nothing comes any more. */
   close: () => void;
 }
 
-export function createWaiters(): Waiters {
+function createWaiters(): Waiters {
   const waiting = new Set<(how: WaitEnd) => void>();
   let isClosed = false;
 

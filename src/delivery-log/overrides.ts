@@ -2,7 +2,7 @@
 
 import type { RecordSettings } from "#delivery/record.ts";
 
-export interface Override extends RecordSettings {
+interface Override extends RecordSettings {
   readonly until: Date;
 }
 

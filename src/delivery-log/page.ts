@@ -5,13 +5,13 @@ import type { RecordFilter } from "#delivery/record.ts";
 import type { DeliveryLog, Result } from "./log.ts";
 import type { StoredRecord } from "./row.ts";
 
-export interface RecordPage {
+interface RecordPage {
   readonly records: readonly StoredRecord[];
   /** For the page after it; null: this is the last one. */
   readonly next: number | null;
 }
 
-export interface PageQuery {
+interface PageQuery {
   readonly filter: RecordFilter;
   /** null: from the newest on. */
   readonly before: number | null;

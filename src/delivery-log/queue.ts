@@ -2,7 +2,7 @@
 
 import type { Capture, DeliveryRecord } from "#delivery/record.ts";
 
-export interface Queue {
+interface Queue {
   readonly length: number;
   /** False: there is no room. On the hot path. */
   add: (record: DeliveryRecord) => boolean;

@@ -62,7 +62,7 @@ export interface Store {
 }
 
 /** Thrown for a file of another layout. */
-export class LayoutError extends Error {
+class LayoutError extends Error {
   constructor(version: number) {
     super(`the file has layout ${version}, this relay writes ${LAYOUT_VERSION}`);
     this.name = "LayoutError";
@@ -292,7 +292,7 @@ export function moveAside(path: string): void {
   rmSync(`${path}-shm`, { force: true });
 }
 
-export interface Disk {
+interface Disk {
   readonly totalBytes: number;
   /** For users other than root. */
   readonly freeBytes: number;

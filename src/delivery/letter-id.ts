@@ -6,7 +6,7 @@
 // What is not safe in a URL is written as `~` and two hexadecimal digits for each byte.
 
 /** What the end of a letter's subject says of its message. */
-export interface LetterOrigin {
+interface LetterOrigin {
   readonly subscription: string;
   readonly stream: string;
   readonly sequence: number;
@@ -15,7 +15,7 @@ export interface LetterOrigin {
 }
 
 /** Where an entry that is no letter of Relay's lies. */
-export interface ForeignPlace {
+interface ForeignPlace {
   readonly domain: string | null;
   readonly stream: string;
   readonly sequence: number;

@@ -49,7 +49,7 @@ export interface Letter extends EntryBase {
 }
 
 /** Something in the stream that Relay did not put there, or that does not prove it. */
-export interface Foreign extends EntryBase {
+interface Foreign extends EntryBase {
   readonly kind: "foreign";
   readonly subject: string;
 }

@@ -29,7 +29,7 @@ export type Action =
 const RETRIED_REJECTIONS: ReadonlySet<number> = new Set([408, 425, 429]);
 const HOLDING_STATUSES: ReadonlySet<number> = new Set([429, 503]);
 
-export interface Circumstances {
+interface Circumstances {
   /** 1 is the first. */
   readonly attempt: number;
   /** False where the message may not be sent again. */

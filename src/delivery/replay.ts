@@ -68,7 +68,7 @@ export interface ReplayPlace {
   readonly last: number;
 }
 
-export type ReplayState = "running" | "paused" | "stopped" | "done" | "failed";
+type ReplayState = "running" | "paused" | "stopped" | "done" | "failed";
 
 export interface ReplayRecord {
   readonly id: string;

@@ -11,7 +11,7 @@ import type { Socket } from "node:net";
 import { networkOf } from "./failed-tries.ts";
 
 /** What it waits for: the head of a request, its body, its answer, or that the client takes some of the answer. */
-export type Phase = "head" | "body" | "answer" | "write";
+type Phase = "head" | "body" | "answer" | "write";
 
 export interface ConnectionLimits {
   readonly inAll: number;
@@ -26,7 +26,7 @@ export interface Connection {
   readonly enter: (phase: Phase) => void;
 }
 
-export interface Connections {
+interface Connections {
   /** Null: there was no room, and it is closed. */
   readonly admit: (socket: Socket) => Connection | null;
   /** Closes those that have no whole request, and the others after `graceMs`. */

@@ -3,7 +3,7 @@
 import { Histogram, type Registry } from "prom-client";
 import { createBySubscription } from "./by-subscription.ts";
 
-export interface DurationsOptions {
+interface DurationsOptions {
   readonly name: string;
   readonly help: string;
   /** Upper bounds in seconds, ascending. */
@@ -11,7 +11,7 @@ export interface DurationsOptions {
   readonly registers: Registry[];
 }
 
-export interface Durations {
+interface Durations {
   readonly observe: (subscription: string, seconds: number) => void;
   /** Forgets the others. */
   readonly retain: (subscriptions: ReadonlySet<string>) => void;

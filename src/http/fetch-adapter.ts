@@ -11,13 +11,13 @@ import type { Connection } from "./connections.ts";
 
 export type Fetch = (request: Request, bindings: Bindings) => Response | Promise<Response>;
 
-export interface Origin {
+interface Origin {
   readonly connection: Connection;
   readonly caller: Caller;
 }
 
 /** Takes a socket of a `Connection`; with TLS, one that is through with its handshake. */
-export type Serve = (socket: Socket, origin: Origin) => void;
+type Serve = (socket: Socket, origin: Origin) => void;
 
 interface Exchange extends Origin {
   readonly message: IncomingMessage;

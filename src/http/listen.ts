@@ -30,7 +30,7 @@ export interface TcpListener extends Listener {
   readonly renew: () => Promise<boolean>;
 }
 
-export interface TcpOptions {
+interface TcpOptions {
   /** Null: plain HTTP. */
   readonly tls: ServerTls | null;
   readonly limits?: ConnectionLimits;

@@ -12,7 +12,7 @@ import { sleep } from "#lib/sleep.ts";
 import { type Listener, listenSocket, listenTcp } from "./listen.ts";
 import type { Fetch } from "./fetch-adapter.ts";
 
-export interface Listeners {
+interface Listeners {
   /** `http://host:port/`; null: there is no TCP listener. */
   readonly url: string | null;
   /** The paths of the control sockets that were opened. */

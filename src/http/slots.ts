@@ -1,6 +1,6 @@
 // Limits what runs at once, per tenant and in total: requests, tests of callbacks, streams.
 
-export interface Slots {
+interface Slots {
   readonly ofTenant: number;
   /** Takes one until `over` aborts; false: the tenant has as many as it may, or there is none left. */
   readonly take: (tenant: string, over: AbortSignal) => boolean;
@@ -21,7 +21,7 @@ export function createServerSlots(): ServerSlots {
   };
 }
 
-export function createSlots({ ofTenant, inAll }: { ofTenant: number; inAll: number }): Slots {
+function createSlots({ ofTenant, inAll }: { ofTenant: number; inAll: number }): Slots {
   const taken = new Map<string, number>();
   let all = 0;
 

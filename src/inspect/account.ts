@@ -5,7 +5,7 @@ import { type ApiAnswer, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 
 /** Of streams with one number of replicas; null: without that limit. */
-export interface AccountLimits {
+interface AccountLimits {
   readonly maxStreams: number | null;
   /** Those that it has. */
   readonly streams: number;

@@ -40,7 +40,7 @@ interface Inspection {
 /** At once, so many. */
 const BATCH = 32;
 
-export interface InspectConsumersOptions {
+interface InspectConsumersOptions {
   /** Those of the whole config, which may stand in each other's way. */
   readonly all: readonly Subscription[];
   readonly accountOf: (domain: string | null) => AccountInfo | null;

@@ -15,7 +15,7 @@ export interface IterationBudget {
   readonly signal: AbortSignal;
 }
 
-export interface IterationLimit {
+interface IterationLimit {
   /** How many iterations are left when `spent` of them were spent here. */
   readonly left: (spent: number) => number;
   /** Completes "its passwords take too many iterations: …". */

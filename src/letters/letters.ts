@@ -31,7 +31,7 @@ export interface Letters {
   ) => Promise<PurgeOutcome>;
 }
 
-export interface ListRequest {
+interface ListRequest {
   readonly filter: LetterFilter;
   readonly limit: number;
   /** null: the first page. */

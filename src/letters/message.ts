@@ -26,7 +26,7 @@ export type ReadResult =
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export type RemoveResult =
+type RemoveResult =
   | { readonly kind: "removed" }
   /** Somebody else was faster. */
   | { readonly kind: "gone" }

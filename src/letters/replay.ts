@@ -22,12 +22,12 @@ import {
 import type { LetterSeal } from "./seal.ts";
 import { requestStreamInfo } from "#nats/stream.ts";
 
-export type LetterRead =
+type LetterRead =
   | { readonly kind: "found"; readonly letter: WholeLetter }
   | { readonly kind: "none" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export type LetterReplaced =
+type LetterReplaced =
   | { readonly kind: "replaced"; readonly sequence: number }
   /** It is not the newest of its subject any more. */
   | { readonly kind: "gone" }

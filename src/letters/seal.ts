@@ -28,7 +28,7 @@ export interface LetterSeal {
   known: () => Promise<void>;
 }
 
-export interface LetterSealOptions {
+interface LetterSealOptions {
   readonly bucket: Pick<Bucket, "ready" | "get" | "read" | "write" | "onChange">;
   /** Null: there is no `state.key`, and the keys lie there as they are. */
   readonly sealer: Sealer | null;

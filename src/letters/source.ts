@@ -22,7 +22,7 @@ export interface LetterSource {
   readonly position: () => number;
 }
 
-export interface SourceOptions {
+interface SourceOptions {
   /** Exclusive; null: the newest. */
   readonly before: number | null;
   /** null: of all. */
@@ -33,7 +33,7 @@ export interface SourceOptions {
   readonly signal: AbortSignal;
 }
 
-export type OpenedSource =
+type OpenedSource =
   | { readonly kind: "open"; readonly source: LetterSource }
   /** There is no such stream. */
   | { readonly kind: "missing" }

@@ -13,7 +13,7 @@ import { requestStreamInfo } from "#nats/stream.ts";
 const NANOS_PER_MS = 1_000_000;
 
 /** Why a stream takes no letters. */
-export interface StreamFault {
+interface StreamFault {
   readonly reason: string;
   /** Nothing is known of it: no answer came in time. */
   readonly isSilence: boolean;

@@ -15,7 +15,7 @@ import { readHeaderBlock } from "#nats/header-block.ts";
 import type { LetterPlace } from "./places.ts";
 import { readPullStatus } from "#nats/pull-status.ts";
 
-export interface WindowRequest {
+interface WindowRequest {
   readonly from: number;
   /** Exclusive. */
   readonly before: number;
@@ -28,7 +28,7 @@ export interface WindowRequest {
   readonly signal: AbortSignal;
 }
 
-export type WindowResult =
+type WindowResult =
   | {
       readonly kind: "read";
       /** Oldest first. */

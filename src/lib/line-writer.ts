@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 import { codeOf } from "./errors.ts";
 
-export interface LineWriter {
+interface LineWriter {
   /** Queued; dropped, and counted in a later line, while more than a mebibyte waits. */
   write: (line: string) => void;
   /** Resolves when everything is written, or after `limitMs`. */

@@ -16,17 +16,17 @@ export interface Logger {
   isEnabled: (level: LogLevel) => boolean;
 }
 
-export interface LogSettings {
+interface LogSettings {
   readonly level: LogLevel;
   readonly format: LogFormat;
 }
 
-export interface AdjustableLogger extends Logger {
+interface AdjustableLogger extends Logger {
   /** From the next entry on. */
   adjust: (settings: LogSettings) => void;
 }
 
-export interface LoggerOptions extends LogSettings {
+interface LoggerOptions extends LogSettings {
   /** Takes one line, without its line break. */
   readonly write: (line: string, level: LogLevel) => void;
   readonly now: () => Date;

@@ -14,7 +14,7 @@ import { createLimiter } from "./limiter.ts";
  * The addresses of a host, in the order of RFC 6724; at least one. Rejects with a `NameError`, also after 10 s, and at
  * once when `signal` aborts.
  */
-export type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
+type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 export interface NameSources {
   /** By `/etc/hosts` and the name servers. Rejects with a `NameError`. */

@@ -3,7 +3,7 @@
 // A Set or a Map outgrows its table again and again, and a table left behind keeps what was in it until the next full
 // collection. For what is on the way of every message that was half of the garbage collector's work.
 
-export interface Slab<T> extends Iterable<T> {
+interface Slab<T> extends Iterable<T> {
   /** Returns its place, which another gets once it is removed. */
   add: (item: T) => number;
   get: (place: number) => T | undefined;

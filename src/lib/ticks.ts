@@ -61,7 +61,7 @@ function untilNextMs(intervalMs: number): number {
   return Math.ceil(intervalMs - (performance.now() % intervalMs)) + 1;
 }
 
-export interface Alarm {
+interface Alarm {
   /** `act` is called on the next tick. */
   readonly soon: () => void;
   readonly end: () => void;

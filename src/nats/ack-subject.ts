@@ -1,6 +1,6 @@
 // What a JetStream delivery says about itself: the tokens of its ack subject (NATS ADR-15).
 
-export interface AckSubject {
+interface AckSubject {
   readonly stream: string;
   readonly consumer: string;
   readonly deliveryCount: number;

@@ -73,7 +73,7 @@ export function isForbidden({ kind, ...answer }: ApiAnswer<unknown>): boolean {
   return kind === "unavailable" && "reason" in answer && /permissions violation/iu.test(answer.reason);
 }
 
-export interface ApiRequest<T> {
+interface ApiRequest<T> {
   readonly domain: string | null;
   readonly call: string;
   /** Of the answer. */

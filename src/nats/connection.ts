@@ -23,7 +23,7 @@ import { createRequests, type Requests } from "./requests.ts";
 import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 
-export interface ConnectionStatus {
+interface ConnectionStatus {
   readonly connected: boolean;
   /** `host:port`, without credentials; null: never connected. */
   readonly server: string | null;

@@ -7,7 +7,7 @@ import { startTicks } from "#lib/ticks.ts";
 
 import type { AckSender } from "./ack-sender.ts";
 
-export interface Contact {
+interface Contact {
   start: (client: NatsConnection) => void;
   stop: () => void;
   /** Sends a ping unless one is outstanding. */
@@ -18,7 +18,7 @@ export interface Contact {
   isSilent: () => boolean;
 }
 
-export interface ContactOptions {
+interface ContactOptions {
   readonly acks: AckSender;
   readonly logger: Logger;
   /** The connection is worth nothing any more. Told once for each. */

@@ -4,7 +4,7 @@ import type { Msg } from "@nats-io/transport-node";
 
 import type { Header } from "#delivery/message.ts";
 
-export interface HeaderBlock {
+interface HeaderBlock {
   /** In the order of the block, a repeated one as often as it stands there. */
   readonly headers: readonly Header[];
   /** Lines that are no headers, and headers past the limit. */

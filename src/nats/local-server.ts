@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { RelayError } from "#lib/errors.ts";
 import type { Header } from "#delivery/message.ts";
 
-export interface LocalServer {
+interface LocalServer {
   readonly url: string;
   /** What `nats-server --version` prints. */
   readonly version: string;

@@ -4,7 +4,7 @@ import type { Msg } from "@nats-io/transport-node";
 
 import { readHeaderBlock, readStatusCode, readStatusDescription } from "./header-block.ts";
 
-export interface PullStatus {
+interface PullStatus {
   readonly code: number;
   /** In lower case. */
   readonly description: string;

@@ -12,7 +12,7 @@ import type { Guard } from "./guard.ts";
 import type { Held } from "./held.ts";
 import type { Terms } from "./terms.ts";
 
-export type AttemptResult =
+type AttemptResult =
   | { readonly kind: "made"; readonly exchange: Exchange }
   /** Nothing was sent: others may hold the message. */
   | { readonly kind: "not-made" }
@@ -21,7 +21,7 @@ export type AttemptResult =
   /** Acknowledged, but the journal could not be written: it may not be sent. */
   | { readonly kind: "unrecorded"; readonly exception: Exception };
 
-export interface AttemptOptions {
+interface AttemptOptions {
   readonly guard: Guard;
   readonly signals: ClosingSignals;
 }

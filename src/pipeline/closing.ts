@@ -11,7 +11,7 @@ export interface ClosingSignals {
   readonly letters: AbortSignal;
 }
 
-export interface Closing {
+interface Closing {
   readonly signals: ClosingSignals;
   /** Nothing waits any longer. */
   begin: () => void;

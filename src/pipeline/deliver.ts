@@ -15,7 +15,7 @@ import type { Settler } from "./settle.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
 
-export interface DeliverOptions {
+interface DeliverOptions {
   readonly terms: TermsHolder;
   readonly hasAcks: boolean;
   readonly guard: Guard;
@@ -31,7 +31,7 @@ export interface DeliverOptions {
   readonly giveBack: (held: Held) => Ending;
 }
 
-export interface Deliver {
+interface Deliver {
   /** Takes a message to its end. */
   run: (held: Held) => Promise<Ending>;
   /** How many wait for a retry. */

@@ -67,7 +67,7 @@ const NOTHING: JournalHead = {
   completed: 0,
 };
 
-export interface GuardOptions {
+interface GuardOptions {
   /**
    * Each completion is written at once, though not synced: when relay and server are killed together, not even a quarter
    * of a second is repeated. For subscriptions in order, which complete one message at a time.

@@ -2,7 +2,7 @@
 
 import { startTicks } from "#lib/ticks.ts";
 
-export interface HeartbeatOptions {
+interface HeartbeatOptions {
   readonly ackWaitMs: number;
   /** Tells the server that the messages are still being worked on. */
   readonly renew: () => void;

@@ -30,7 +30,7 @@ export type JournalLine =
   | { readonly kind: "head"; readonly head: JournalHead }
   | { readonly kind: "entry"; readonly entry: JournalEntry };
 
-export interface Journal {
+interface Journal {
   /** Queued in memory: on disk after the next `flush`. While a rewrite is needed for damage, left to that. */
   append: (entry: JournalEntry) => void;
   /** Queued as well. */
@@ -48,7 +48,7 @@ export interface Journal {
   close: () => Promise<void>;
 }
 
-export interface OpenedJournal {
+interface OpenedJournal {
   readonly journal: Journal;
   /**
    * Up to the first damaged line: what a crash cut off is not trusted. Begins with a head; empty: there was no file, or its

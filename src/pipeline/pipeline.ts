@@ -36,7 +36,7 @@ export interface PipelineStats {
   readonly blocked: string | null;
 }
 
-export interface CloseOptions {
+interface CloseOptions {
   /** What is in flight then is aborted; null: never, each ends by its own time limit. */
   readonly graceMs: number | null;
   /** Another relay may hold the messages: nothing is given back, what the stream delivers again is aborted at once. */

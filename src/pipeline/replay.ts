@@ -34,7 +34,7 @@ export interface ReplayOrder {
   readonly ending: AbortSignal;
 }
 
-export interface ReplayParts {
+interface ReplayParts {
   readonly terms: TermsHolder;
   readonly turns: Turns;
   readonly observer: Observer;

@@ -10,7 +10,7 @@ import type { Held } from "./held.ts";
 import type { TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
 
-export interface SettlerOptions {
+interface SettlerOptions {
   readonly terms: TermsHolder;
   readonly turns: Turns;
   readonly guard: Guard;
@@ -19,7 +19,7 @@ export interface SettlerOptions {
   readonly onBlocked: (reason: string | null) => void;
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly deadLetters: DeadLetters;
   readonly closing: AbortSignal;
   readonly repeating: AbortSignal;

@@ -31,7 +31,7 @@ import {
 import { createStoreBudgets } from "./store-budgets.ts";
 
 /** Made by API, kept in the cluster, but of no use to this relay. */
-export interface Unusable {
+interface Unusable {
   readonly id: string;
   readonly reason: string;
 }
@@ -54,7 +54,7 @@ export type WriteOutcome =
 /** Null: whatever it has; else it must be one of these. */
 export type WantedRevisions = readonly number[] | null;
 
-export interface ApiSubscription {
+interface ApiSubscription {
   readonly subscription: Subscription;
   /** Of what is known here: the bucket may have something newer already. */
   readonly revision: () => number;
@@ -85,7 +85,7 @@ export interface ApiSubscriptions {
   readonly close: () => void;
 }
 
-export interface ApiSubscriptionsOptions {
+interface ApiSubscriptionsOptions {
   readonly bucket: Bucket;
   /** Null: there is no `state.key`. */
   readonly sealer: Sealer | null;

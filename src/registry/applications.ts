@@ -12,7 +12,7 @@ export interface Applications {
   readonly resume: (application: string) => Promise<Application>;
 }
 
-export interface ApplicationsOptions {
+interface ApplicationsOptions {
   readonly holds: Holds;
   readonly runtime: Pick<Runtime, "subscriptions">;
   /** Told of each subscription that is paused or resumed with its application. */

@@ -28,7 +28,7 @@ export interface ClearAway {
   drained: (running: RunningSubscription) => Promise<void>;
 }
 
-export interface ClearAwayOptions {
+interface ClearAwayOptions {
   readonly connection: Connection;
   readonly bucket: Pick<Bucket, "get" | "put" | "remove" | "onChange">;
   readonly runtime: () => Pick<Runtime, "find" | "wanted">;

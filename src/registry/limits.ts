@@ -14,7 +14,7 @@ export interface Made {
   readonly unusable: { readonly size: number; readonly has: (id: string) => boolean };
 }
 
-export interface Admission extends Disposable {
+interface Admission extends Disposable {
   /** Why it is one too many; null: it is not, and counts from now on, until it is disposed of. */
   readonly excess: string | null;
 }

@@ -35,7 +35,7 @@ export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" |
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
 }
 
-export interface RegistryOptions {
+interface RegistryOptions {
   readonly runtime: Runtime;
   readonly api: ApiSubscriptions;
   readonly config: () => Config;

@@ -5,7 +5,7 @@
 
 import { createIterationBudget, type IterationBudget, limitTo } from "#keystore/budget.ts";
 
-export interface StoreBudgets {
+interface StoreBudgets {
   /** For a subscription that is made or replaced; it counts until it is disposed of. */
   readonly openForWrite: (write: BudgetedWrite) => IterationBudget & Disposable;
   /** For one that was taken before, maybe by another relay. */

@@ -4,7 +4,7 @@
 
 import type { Bucket } from "#bucket/bucket.ts";
 
-export type LeaseBucket = Pick<Bucket, "get" | "write" | "erase">;
+type LeaseBucket = Pick<Bucket, "get" | "write" | "erase">;
 
 export interface Lease {
   /** False, and `lost` aborts soon, once another relay may have taken it. */
@@ -14,7 +14,7 @@ export interface Lease {
   release: () => Promise<void>;
 }
 
-export interface Leases {
+interface Leases {
   /** One call after the other. Null: another relay has it, or that cannot be known. Never rejects. */
   take: () => Promise<Lease | null>;
 }

@@ -13,7 +13,7 @@ export type RecordOutcome =
   | { readonly kind: "refused" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export interface ReplayRecords {
+interface ReplayRecords {
   /** Newest first. */
   list: () => readonly ReplayRecord[];
   find: (id: string) => ReplayRecord | null;

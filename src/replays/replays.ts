@@ -43,7 +43,7 @@ export interface Replays {
   stop: (graceMs: number) => Promise<void>;
 }
 
-export interface ReplaysParts {
+interface ReplaysParts {
   readonly runtime: Pick<Runtime, "find" | "subscriptions">;
   /** All that dead letters are stored at. */
   readonly endpoints: () => readonly DeadLetterEndpoint[];
@@ -232,7 +232,7 @@ function toFields(end: ReplayEnd): { readonly end: string; readonly reason?: str
 }
 
 /** Those of the subscription that it is about, else all; each once. */
-export function endpointsFor(
+function endpointsFor(
   { filter }: ReplayRequest,
   { find, all }: { find: Runtime["find"]; all: readonly DeadLetterEndpoint[] },
 ): readonly DeadLetterEndpoint[] {

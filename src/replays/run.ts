@@ -25,7 +25,7 @@ import { claimLetter, type FailedLetter, keepFailed, readLetter, removeLetter } 
 import { type Found, keyOf, openReplaySource, type ReplaySource } from "./source.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 
-export interface ReplayRunParts {
+interface ReplayRunParts {
   readonly find: (id: string) => RunningSubscription | null;
   readonly endpoints: readonly DeadLetterEndpoint[];
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
@@ -46,7 +46,7 @@ export type ReplayEnd =
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "stopped" };
 
-export interface ReplayProgress {
+interface ReplayProgress {
   readonly counts: ReplayCounts;
   readonly places: readonly ReplayPlace[] | null;
   readonly cursors: readonly number[];
@@ -246,7 +246,7 @@ function skip(reason: keyof SkippedCounts | null): Judged {
 }
 
 /** Waits until the next one may go; who goes releases. Null: `signal` aborted. */
-export function createOrder(
+function createOrder(
   signal: AbortSignal,
 ): (subscription: Subscription) => Promise<{ readonly release: () => void } | null> {
   const lines = new Map<string, Limiter>();

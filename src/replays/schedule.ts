@@ -4,7 +4,7 @@ import { isEnded, newReplay, NO_FILTER, REPLAY_ALL, type ReplayRecord } from "#d
 import type { Subscription } from "#delivery/subscription.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 
-export interface Schedule {
+interface Schedule {
   /** Those whose time has come; the same list stands for the same settings. */
   due: (subscriptions: readonly RunningSubscription[]) => readonly ReplayRecord[];
   /** It was looked at, whether there was anything to replay or not. */

@@ -18,7 +18,7 @@ export interface FailedLetter {
   readonly attempts: number;
 }
 
-export interface ClaimOptions {
+interface ClaimOptions {
   /** Leaves a mark, which only one can leave: who finds it does not know whether the letter was sent. */
   readonly isMarking: boolean;
   /** False: another relay may be at it. */
@@ -30,7 +30,7 @@ export interface ClaimOptions {
 
 const BACKOFF = { initialMs: 250, maxMs: 5000 };
 
-export type Claimed =
+type Claimed =
   | Exclude<Claim, "claimed">
   | { readonly kind: "claimed"; readonly letter: ReplayLetter }
   /** Nor will it be before something changes. */

@@ -51,7 +51,7 @@ export interface ConsumeParts {
   readonly logger: Logger;
 }
 
-export interface ConsumeOptions {
+interface ConsumeOptions {
   readonly terms: TermsHolder;
   readonly turns: Turns;
   readonly guard: Guard;

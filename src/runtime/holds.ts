@@ -7,9 +7,9 @@ import { parseJson, toFields } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#bucket/bucket.ts";
 
-export type HoldsBucket = Pick<Bucket, "list" | "put" | "remove" | "get" | "update" | "waiting" | "onChange">;
+type HoldsBucket = Pick<Bucket, "list" | "put" | "remove" | "get" | "update" | "waiting" | "onChange">;
 
-export interface HeldApplication {
+interface HeldApplication {
   readonly application: string;
   readonly since: Date;
 }

@@ -10,7 +10,7 @@ import type { Guard } from "#pipeline/guard.ts";
 
 export type Floor = Pick<ConsumerReading, "ackFloor" | "config">;
 
-export interface KeepFloorOptions {
+interface KeepFloorOptions {
   readonly guard: Guard;
   /** null: there is no such consumer. */
   readonly readConsumer: (settings: ConsumerSettings) => Promise<Floor | null>;

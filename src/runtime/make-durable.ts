@@ -21,7 +21,7 @@ export interface MakeDurableParts {
   readonly logger: Logger;
 }
 
-export interface Durable {
+interface Durable {
   /** Resolves with `rest`, and nothing is under way then. Never rejects. */
   makeDuring: (
     rest: Promise<unknown>,

@@ -17,7 +17,7 @@ export interface MoveMark {
 }
 
 /** `revision` 0: there is no mark. */
-export interface StoredMark {
+interface StoredMark {
   readonly mark: MoveMark | null;
   readonly revision: number;
 }

@@ -3,13 +3,13 @@
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 
-export interface Move {
+interface Move {
   readonly start: DeliverPolicy;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
 
-export interface Moves {
+interface Moves {
   /** Resolves when it was done. Rejects with a RelayError. */
   ask: (start: DeliverPolicy) => Promise<void>;
   readonly isAsked: boolean;

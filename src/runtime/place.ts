@@ -30,7 +30,7 @@ export interface Place {
   move: (start: DeliverPolicy, guard: Guard) => Promise<void>;
 }
 
-export interface PlaceOptions {
+interface PlaceOptions {
   readonly marks: MoveMarks;
   /** Makes the consumer anew at another place. Rejects with a RelayError. */
   readonly moveConsumer: (start: DeliverPolicy) => Promise<AlignedConsumer>;

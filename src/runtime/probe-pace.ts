@@ -5,7 +5,7 @@ import type { FailureCause } from "#delivery/status.ts";
 import type { Resume } from "#delivery/subscription.ts";
 import { sleep } from "#lib/sleep.ts";
 
-export interface ProbePace {
+interface ProbePace {
   /** True: it is time. False: `signal` aborted. A failure that is new, of whichever relay, counts once. */
   wait: (cause: FailureCause | null, options: { resume: Resume; signal: AbortSignal }) => Promise<boolean>;
   /** It was delivered, or somebody says that it will be. */

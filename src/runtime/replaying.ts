@@ -15,7 +15,7 @@ export interface Replaying {
   close: (graceMs: number) => Promise<void>;
 }
 
-export interface ReplayingParts {
+interface ReplayingParts {
   readonly terms: TermsHolder;
   readonly turns: Turns;
   readonly status: StatusCell;

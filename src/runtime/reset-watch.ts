@@ -7,14 +7,14 @@
 // Of a consumer that has only begun a killed server may forget all, and a relay connected to another server of the cluster sees
 // no connection lost. Where nothing may be repeated, only counts that are old enough to be written tell a reset.
 
-export interface ResetWatch {
+interface ResetWatch {
   /** Of each message that came, the count of its delivery. True: it was reset before this one. */
   isReset: (consumerSequence: number) => boolean;
   /** When the consumer was created, as the server says: another one counts anew. */
   aligned: (consumerCreated: string) => void;
 }
 
-export interface ResetWatchOptions {
+interface ResetWatchOptions {
   /** How often NATS was connected again. */
   readonly reconnects: () => number;
   /** A count that is older than this is known to be written on the server. */

@@ -5,7 +5,7 @@ import { sleep, sleepUntil } from "#lib/sleep.ts";
 import type { SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
-export interface Rest {
+interface Rest {
   readonly state: Extract<SubscriptionState, { kind: "asleep" | "failed" }>;
   /** Null: until somebody says otherwise. */
   readonly until: Date | null;

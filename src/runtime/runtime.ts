@@ -8,7 +8,7 @@ import { type Plan, reconcile } from "./reconcile.ts";
 import type { RunningSubscription } from "./running.ts";
 import { startSubscription, type SubscriptionParts } from "./subscription.ts";
 
-export interface RuntimeOptions {
+interface RuntimeOptions {
   readonly partsFor: (subscription: Subscription) => SubscriptionParts;
   /** Whatever follows it waits for this. Never rejects. */
   readonly onDrained: (running: RunningSubscription) => Promise<void>;

@@ -27,7 +27,7 @@ import type { Holds } from "./holds.ts";
 import { createMoveMarks, type MoveMarks } from "./move-marks.ts";
 
 /** Where the cluster keeps them; what is put is there at once, and reaches the others as soon as it can. */
-export interface StatusBucket {
+interface StatusBucket {
   /**
    * False: `signal` aborted before. It may give up waiting for the content; `onKnown` is called when that is known, at the
    * latest before it resolves or else later.

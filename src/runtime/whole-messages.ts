@@ -17,14 +17,14 @@ export interface WholeMessages {
   giveBack: () => void;
 }
 
-export interface WatchHandlers {
+interface WatchHandlers {
   readonly onMessage: (received: Received) => void;
   /** One that was given back is no longer held. */
   readonly release: () => void;
   readonly onLost: (reason: string) => void;
 }
 
-export interface WholeMessagesOptions {
+interface WholeMessagesOptions {
   /** False: nothing comes again. */
   readonly acks: boolean;
   /** null: there is no such consumer. */

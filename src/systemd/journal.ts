@@ -3,8 +3,8 @@
 import { fstatSync } from "node:fs";
 
 /** The syslog priorities that the relay uses. */
-export const PRIORITY = { critical: 2, error: 3, warn: 4, info: 6, debug: 7 } as const;
-export type Priority = keyof typeof PRIORITY;
+const PRIORITY = { critical: 2, error: 3, warn: 4, info: 6, debug: 7 } as const;
+type Priority = keyof typeof PRIORITY;
 
 /** How text for `fd` is to be written: as it is, unless the journal reads it. */
 export function forJournal(
