@@ -30,6 +30,8 @@ interface ProgramOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborting it ends the command; the reason is the name of the signal. */
   readonly stopping: AbortController;
+  /** Why the options of the engine could not be set, a small heap among them; null: they are, or need not be. */
+  readonly engineFault: string | null;
   /** What a SIGHUP does from now on. */
   readonly onHangup: (listener: () => void) => void;
   /** Told the exit code of the command. */
@@ -46,7 +48,7 @@ interface CheckFlags {
   readonly json?: boolean;
 }
 
-export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOptions): Command {
+export function createProgram({ io, env, stopping, engineFault, onHangup, finish }: ProgramOptions): Command {
   const program = new Command("relay")
     .description("Pushes NATS JetStream messages to HTTP callbacks")
     .version(`relay ${VERSION} (${COMMIT})`)
@@ -75,6 +77,7 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
           configPath: findConfig(config),
           env,
           stopping: stopping.signal,
+          engineFault,
           onHangup,
           write: (line, level) => log.write(toLine(line, level)),
           notify: openNotify(env),
