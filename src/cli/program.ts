@@ -13,9 +13,6 @@ import { findConfig } from "./config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "./deliveries.ts";
 import { LETTER_COMMANDS } from "./letters.ts";
 import { NOBODY_READS, type Output } from "./output.ts";
-import { toManual } from "./manual.ts";
-import { type Described, toEntries } from "./reference.ts";
-import { toBash, toFish, toZsh } from "./completions.ts";
 import { RELOAD_COMMAND } from "./reload.ts";
 import { runRemote } from "./remote.ts";
 import { type Flags, type RemoteCommand, toHelp } from "./remote-command.ts";
@@ -186,11 +183,14 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
     });
   program
     .command("reference")
-    .argument("[format]", "man, bash, zsh or fish", "man")
-    .description("print the manual page, or the completions of a shell")
-    .action((format: string) => {
-      io.stdout(toReference(program, format));
-      finish(0);
+    .argument("[format]", "man, alerts, dashboard, bash, zsh or fish", "man")
+    .argument("[section]", "of the manual: 1 is the command, 5 the config file", "1")
+    .description(
+      "print the manual, Prometheus alert rules, a Grafana dashboard, or the completions of a shell",
+    )
+    .action(async (format: string, section: string) => {
+      const { runReference } = await import("./print-reference.ts");
+      finish(await runReference(program, { format, section }, io));
     });
   program
     .command("version")
@@ -200,15 +200,6 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
       finish(0);
     });
   return program;
-}
-
-const REFERENCES = { man: toManual, bash: toBash, zsh: toZsh, fish: toFish } as const;
-
-function toReference(program: Described, format: string): string {
-  const found = Object.entries(REFERENCES).find(([name]) => name === format);
-  if (found !== undefined) return found[1](toEntries(program));
-  const allowed = Object.keys(REFERENCES).join(", ");
-  throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
 }
 
 function toCount(text: string): number {
