@@ -1,6 +1,6 @@
 // The manual page of the config file, relay.config.json(5), from the schema, in the words of man(7).
 
-import { describeConfig } from "#config/describe.ts";
+import { type Description, describeConfig } from "#config/describe.ts";
 import { VERSION } from "#lib/version.ts";
 import { CONFIG_FILE, CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
 import { STARTER_TEXT } from "./init.ts";
@@ -32,12 +32,7 @@ export function toConfigManual(): string {
     ...REFERENCES.flatMap(([reference, meaning]) => toTerm(reference, meaning)),
     ".SH KEYS",
     "Each entry names the key, and its default in brackets.",
-    ...describeConfig().flatMap(({ name, rows }) => [
-      `.SS ${escape(name)}`,
-      ...rows.flatMap(({ key, fallback, meaning }) =>
-        toTerm(`${key}${fallback === "" ? "" : ` [${fallback.replaceAll("`", "")}]`}`, meaning),
-      ),
-    ]),
+    ...describeConfig().flatMap(toSection),
     ".SH EXAMPLE",
     ".nf",
     escape(STARTER_TEXT.trimEnd()),
@@ -50,6 +45,13 @@ export function toConfigManual(): string {
     ".BR relay (1)",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function toSection({ name, rows }: Description): string[] {
+  const keys = rows.flatMap(({ key, fallback, meaning }) =>
+    toTerm(fallback === "" ? key : `${key} [${fallback.replaceAll("`", "")}]`, meaning),
+  );
+  return [`.SS ${escape(name)}`, ...keys];
 }
 
 /** `term` is no argument of a macro, which would take its quotes. */

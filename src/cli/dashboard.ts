@@ -297,8 +297,9 @@ function toPanel({ panel, gridPos }: Placed, index: number): object {
       datasource: DATASOURCE,
       expr,
       legendFormat: legend,
-      ...(kind === "timeseries" ? {} : { instant: true, range: false }),
-      ...(isTable ? { format: "table" } : {}),
+      instant: kind !== "timeseries",
+      range: kind === "timeseries",
+      format: isTable ? "table" : "time_series",
     })),
     fieldConfig: { defaults: { unit, min: 0 }, overrides: [] },
     ...(isTable

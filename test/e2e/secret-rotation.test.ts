@@ -1,13 +1,14 @@
 // Each kind of secret is replaced as the manual says: by a reload, or where that is refused, by a restart. Nothing is lost.
 
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createServer, type TLSSocket } from "node:tls";
 import { Webhook } from "standardwebhooks";
+import { openApi } from "../support/api.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { startNatsServer } from "../support/nats-server.ts";
@@ -204,4 +205,43 @@ test("the token of the listener and the password of NATS want a restart: a reloa
   expect(await status(await relay.url(), "before")).toBe(401);
   await eventually(() => receiver.requests.length === 2);
   expect(receiver.requests.map(({ body }) => body.toString())).toEqual(["1", "2"]);
+});
+
+test("state.key is replaced while no relay runs, with the bucket: nothing is refused, and states are kept again", async () => {
+  await using nats = await startNatsServer();
+  const client = await nats.connect();
+  await addStream(client);
+  await using directory = await temporaryDirectory();
+  await using receiver = await startReceiver(() => 422);
+  const key = join(directory.path, "key");
+  const state = join(directory.path, "state");
+  const config = testConfig({
+    natsUrl: nats.url,
+    callbackUrl: receiver.url.href,
+    hasDeadLetters: true,
+    more: { state: { directory: state, key: { file: key } } },
+  });
+  const newKey = () => writeFile(key, randomBytes(32).toString("base64"));
+
+  async function runOnce({ foreign }: { foreign: number }): Promise<void> {
+    await using relay = await startRelay({ config, directory: directory.path });
+    const api = await openApi(await relay.url());
+    await jetstream(client).publish("orders.a", "rejected");
+    await eventually(async () => {
+      const { body } = await api("GET", "/api/dead-letters");
+      const ids = (body.items as { id: string }[]).map(({ id }) => id);
+      return ids.length === 1 + foreign && ids.filter((id) => id.startsWith("@")).length === foreign;
+    });
+    expect((await api("GET", "/api/status")).body.unusable).toEqual([]);
+    expect((await api("POST", "/api/subscriptions/sub/pause")).status).toBe(200);
+    relay.signal("SIGTERM");
+    expect(await relay.exited).toBe(0);
+    expect(relay.logs.filter(({ level }) => level === "error")).toEqual([]);
+  }
+  await newKey();
+  await runOnce({ foreign: 0 });
+  await newKey();
+  await (await jetstreamManager(client)).streams.delete("KV_relay");
+  await rm(join(state, "letters.key"));
+  await runOnce({ foreign: 1 });
 });
