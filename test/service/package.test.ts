@@ -169,5 +169,11 @@ describe.skipIf(why !== null)(`packages${why === null ? "" : ` (skipped: ${why})
     await systemd.must("dpkg --purge relay");
     await systemd.must("! test -e /etc/relay && ! test -e /var/lib/private/relay");
     expect(await systemd.must("systemctl is-system-running || true")).not.toContain("degraded");
+
+    // The config that a new host gets names a schema that is there.
+    await systemd.must("dpkg --install /lab/new/*.deb");
+    const first = JSON.parse(await systemd.must("cat /etc/relay/relay.config.json")) as { $schema: string };
+    expect(await systemd.must(`cat ${first.$schema}`)).toContain('"$id": "urn:relay:config:');
+    await systemd.must("relay check --config /etc/relay/relay.config.json");
   }, 150_000);
 });
