@@ -91,7 +91,7 @@ describe.skipIf(why !== null)(`packages${why === null ? "" : ` (skipped: ${why})
     await pack(place, { version: "0.0.1", binary: "/bin/true", compression: "xz" });
     const tags = "--fail-on error,warning --suppress-tags mismatched-override,unused-override";
     expect(runHere(`lintian --allow-root ${tags} *.deb`, place)).toMatchObject({ exitCode: 0 });
-  }, 90_000);
+  }, 150_000);
 
   const before = hasHistory ? "" : " (from the same build: there is no history here)";
   test(`installed, upgraded under load without a loss${before}, removed, purged`, async () => {
