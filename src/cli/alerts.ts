@@ -140,6 +140,15 @@ and ${SAME_SUBSCRIPTION} relay_subscription_state{state="${CONSUMING}"} == 1`,
       "It waits for a retry, or for a dead-letter stream; in an ordered subscription all others wait behind it. relay subscriptions show ID says which.",
   },
   {
+    name: "RelayOutOfDescriptors",
+    expr: grown("relay_postponed_attempts_total", "10m"),
+    for: "0m",
+    severity: "warning",
+    summary: `${SUBSCRIPTION} waits for file descriptors`,
+    description:
+      "The relay has no file descriptor left, so messages wait. Raise LimitNOFILE= of the service, or lower configuration.http.maxConcurrentConnections.",
+  },
+  {
     name: "RelayDeadLettersArriving",
     expr: grown("relay_dead_letters_total", "10m"),
     for: "0m",

@@ -90,9 +90,12 @@ export const PANELS: readonly Panel[] = [
     queries: [{ expr: rate("relay_messages_total", "ending"), legend: "{{ending}}" }],
   }),
   chart("Requests to callbacks", {
-    description: "By outcome",
+    description: "By outcome; and those put off because there was no file descriptor left",
     unit: "reqps",
-    queries: [{ expr: rate("relay_attempts_total", "outcome"), legend: "{{outcome}}" }],
+    queries: [
+      { expr: rate("relay_attempts_total", "outcome"), legend: "{{outcome}}" },
+      { expr: `sum(rate(relay_postponed_attempts_total{${OWN}}${RATE}))`, legend: "put off" },
+    ],
   }),
   chart("Success", {
     description: "Share of the requests that were answered with 2xx",

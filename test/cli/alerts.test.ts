@@ -125,6 +125,12 @@ const CASES: readonly Case[] = [
     minutes: [16, 17],
   },
   {
+    alert: "RelayOutOfDescriptors",
+    when: "attempts were put off",
+    series: { "relay_postponed_attempts_total{billing}": "_x10 3x50" },
+    minutes: [9, 11],
+  },
+  {
     alert: "RelayDeadLettersArriving",
     when: "the first dead letter is stored",
     series: { 'relay_dead_letters_total{billing,reason="exception"}': "_x10 1x50" },
