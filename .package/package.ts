@@ -18,7 +18,7 @@ export interface PackageOptions {
   readonly version: string;
   /** Of the commit, in seconds since 1970: the same commit gives the same bytes. */
   readonly time: number;
-  /** Runs here: it prints its own manual page and completions. */
+  /** Runs here: it prints its own manual, completions, schema, alert rules and dashboard. */
   readonly native: string;
   readonly builds: readonly PackagedBuild[];
   /** Of the .deb: `xz` takes a minute, and saves two thirds of its size. */
@@ -53,7 +53,7 @@ type Files = Readonly<Record<string, string | Uint8Array>>;
 
 /** All but the binary, by path. */
 async function toSharedFiles(native: string, { version, time }: PackageOptions): Promise<Files> {
-  const reference = (format: string) => $`${native} reference ${format}`.text();
+  const reference = (...args: string[]) => $`${native} reference ${args}`.text();
   const part = (name: string) => Bun.file(join(PARTS, name)).text();
   const date = new Date(time * 1000).toUTCString().replace("GMT", "+0000");
   const changelog = `relay (${version}) stable; urgency=medium\n\n  * Version ${version}.\n\n -- Relay <relay@relay.invalid>  ${date}\n`;
@@ -64,6 +64,10 @@ async function toSharedFiles(native: string, { version, time }: PackageOptions):
     "usr/share/zsh/vendor-completions/_relay": await reference("zsh"),
     "usr/share/fish/vendor_completions.d/relay.fish": await reference("fish"),
     "usr/share/man/man1/relay.1.gz": gzipSync(await reference("man"), { level: 9 }),
+    "usr/share/man/man5/relay.config.json.5.gz": gzipSync(await reference("man", "5"), { level: 9 }),
+    "usr/share/relay/alerts.yml": await reference("alerts"),
+    "usr/share/relay/dashboard.json": await reference("dashboard"),
+    "usr/share/relay/relay.config.schema.json": await $`${native} schema`.text(),
     "usr/share/doc/relay/copyright": await part("copyright"),
     "usr/share/doc/relay/notices.gz": gzipSync(await $`${native} licenses`.text(), { level: 9 }),
     "usr/share/doc/relay/relay.cdx.json": toSbom({

@@ -13,7 +13,7 @@ import { forJournal } from "#systemd/journal.ts";
 
 const argv = toCommandWords(process.argv);
 // Before signals are listened for: one that was heard would be lost with the program that is replaced.
-if (argv[2] === "run") useEngineOptions(argv, process.env);
+const engineFault = argv[2] === "run" ? useEngineOptions(process.argv, process.env) : null;
 
 // A compiled binary goes on after an error that nobody caught: it must not.
 process.on("uncaughtException", crash);
@@ -51,6 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
       io,
       env: process.env,
       stopping,
+      engineFault,
       onHangup: (listener) => (onHangup = listener),
       finish: (code) => (exitCode = code),
     });

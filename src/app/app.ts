@@ -84,6 +84,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     subscriptions: () => core?.runtime.subscriptions ?? [],
     lagOf,
     callbackConnections: (id) => core?.openCallbacks.connectionsOf(id) ?? 0,
+    isReady: () => core?.runtime.readiness().isReady ?? false,
     connection: () => ({
       isConnected: core?.connection.isConnected ?? false,
       reconnects: core?.connection.status().reconnects ?? 0,

@@ -16,6 +16,7 @@ const FILES: readonly (readonly [path: string, meaning: string])[] = [
   ["./relay.config.json", "The config file, unless another one is named."],
   [CONFIG_FILE, "The config of the service."],
   [`${CREDENTIALS_DIRECTORY}/NAME`, 'A secret, in the config { "credential": "relay_NAME" }.'],
+  ["/usr/share/relay", "JSON Schema of the config, alert rules for Prometheus, a dashboard for Grafana."],
   ["/run/relay/relay.sock", "The control socket of the service."],
   ["/var/lib/relay", "The state of the service."],
 ];
@@ -48,6 +49,7 @@ export function toManual([program, ...commands]: readonly Entry[]): string {
     ".SH ENVIRONMENT",
     ...ENVIRONMENT.flatMap(([name, meaning]) => toTerm(name, meaning)),
     ".SH SEE ALSO",
+    ".BR relay.config.json (5),",
     ".BR systemd (1),",
     ".BR systemctl (1),",
     ".BR journalctl (1)",
@@ -74,7 +76,7 @@ function capitalise(text: string): string {
 }
 
 /** A dash stays one that can be copied; no text begins a request. */
-function escape(text: string): string {
+export function escape(text: string): string {
   return text
     .replaceAll("\\", "\\e")
     .replaceAll("-", "\\-")

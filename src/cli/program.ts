@@ -13,9 +13,6 @@ import { findConfig } from "./config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "./deliveries.ts";
 import { LETTER_COMMANDS } from "./letters.ts";
 import { NOBODY_READS, type Output } from "./output.ts";
-import { toManual } from "./manual.ts";
-import { type Described, toEntries } from "./reference.ts";
-import { toBash, toFish, toZsh } from "./completions.ts";
 import { RELOAD_COMMAND } from "./reload.ts";
 import { runRemote } from "./remote.ts";
 import { type Flags, type RemoteCommand, toHelp } from "./remote-command.ts";
@@ -30,6 +27,8 @@ interface ProgramOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborting it ends the command; the reason is the name of the signal. */
   readonly stopping: AbortController;
+  /** Why the options of the engine could not be set, a small heap among them; null: they are, or need not be. */
+  readonly engineFault: string | null;
   /** What a SIGHUP does from now on. */
   readonly onHangup: (listener: () => void) => void;
   /** Told the exit code of the command. */
@@ -46,7 +45,7 @@ interface CheckFlags {
   readonly json?: boolean;
 }
 
-export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOptions): Command {
+export function createProgram({ io, env, stopping, engineFault, onHangup, finish }: ProgramOptions): Command {
   const program = new Command("relay")
     .description("Pushes NATS JetStream messages to HTTP callbacks")
     .version(`relay ${VERSION} (${COMMIT})`)
@@ -75,6 +74,7 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
           configPath: findConfig(config),
           env,
           stopping: stopping.signal,
+          engineFault,
           onHangup,
           write: (line, level) => log.write(toLine(line, level)),
           notify: openNotify(env),
@@ -183,11 +183,14 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
     });
   program
     .command("reference")
-    .argument("[format]", "man, bash, zsh or fish", "man")
-    .description("print the manual page, or the completions of a shell")
-    .action((format: string) => {
-      io.stdout(toReference(program, format));
-      finish(0);
+    .argument("[format]", "man, alerts, dashboard, bash, zsh or fish", "man")
+    .argument("[section]", "of the manual: 1 is the command, 5 the config file", "1")
+    .description(
+      "print the manual, Prometheus alert rules, a Grafana dashboard, or the completions of a shell",
+    )
+    .action(async (format: string, section: string) => {
+      const { runReference } = await import("./print-reference.ts");
+      finish(await runReference(program, { format, section }, io));
     });
   program
     .command("version")
@@ -197,15 +200,6 @@ export function createProgram({ io, env, stopping, onHangup, finish }: ProgramOp
       finish(0);
     });
   return program;
-}
-
-const REFERENCES = { man: toManual, bash: toBash, zsh: toZsh, fish: toFish } as const;
-
-function toReference(program: Described, format: string): string {
-  const found = Object.entries(REFERENCES).find(([name]) => name === format);
-  if (found !== undefined) return found[1](toEntries(program));
-  const allowed = Object.keys(REFERENCES).join(", ");
-  throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
 }
 
 function toCount(text: string): number {

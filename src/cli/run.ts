@@ -18,6 +18,8 @@ interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the relay is to stop; its reason is the name of the signal. */
   readonly stopping: AbortSignal;
+  /** Why the options of the engine could not be set, a small heap among them; null: they are, or need not be. */
+  readonly engineFault: string | null;
   readonly onHangup: (listener: () => void) => void;
   readonly write: (line: string, level: LogLevel) => void;
   readonly notify: Notify;
@@ -51,6 +53,10 @@ export async function run(options: RunOptions): Promise<number> {
     now: () => new Date(),
   });
   logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
+  if (options.engineFault !== null)
+    logger.debug("Relay runs with a larger heap: it could not start itself again", {
+      reason: options.engineFault,
+    });
   for (const warning of config.warnings) logger.warn(warning);
   for (const unused of config.unused) logger.warn(unused);
   if (notify.fault !== null) logger.warn(notify.fault);

@@ -6,9 +6,11 @@ import { configSchema } from "./schema.ts";
 interface Description {
   /** The top-level key. */
   readonly name: string;
+  readonly rows: readonly Row[];
   readonly markdown: string;
 }
 
+/** In Markdown. */
 interface Row {
   readonly key: string;
   readonly fallback: string;
@@ -32,7 +34,7 @@ export function describeConfig(): readonly Description[] {
   return Object.entries(shape.entries).flatMap(([name, schema]) => {
     const inner = shapeOf(schema);
     const rows = inner.kind === "list" ? rowsOf(inner.item, "") : rowsOf(schema, `${name}.`);
-    return rows.length === 0 ? [] : [{ name, markdown: toTable(rows) }];
+    return rows.length === 0 ? [] : [{ name, rows, markdown: toTable(rows) }];
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
+import { VERSION } from "#lib/version.ts";
 import { configSchema } from "./schema.ts";
 import { reference } from "./schema-secret.ts";
 
@@ -19,7 +20,9 @@ const CONVERSION: ConversionConfig = {
 
 /** Draft 2020-12. It accepts every file that `check` accepts; rules between keys are left to `check`. */
 export function configJsonSchema(): JsonSchema {
-  return toJsonSchema(configSchema, { ...CONVERSION, definitions: { reference } });
+  const schema = toJsonSchema(configSchema, { ...CONVERSION, definitions: { reference } });
+  const { $schema, ...rest } = schema;
+  return { $schema, $id: `urn:relay:config:${VERSION}`, ...rest };
 }
 
 /** A pair is a list of two: not all who read the document know `prefixItems`. */

@@ -11,6 +11,8 @@ export interface GaugeSources {
   /** null: not known, or not any more. */
   readonly lagOf: (subscription: string) => ConsumerLag | null;
   readonly callbackConnections: (subscription: string) => number;
+  /** As `/readyz` says. */
+  readonly isReady: () => boolean;
   readonly connection: () => {
     readonly isConnected: boolean;
     readonly reconnects: number;
@@ -39,9 +41,10 @@ const STATES: readonly SubscriptionState["kind"][] = [
 
 export function exposeGauges(registers: Registry[], sources: GaugeSources): void {
   exposeSubscriptions(registers, sources);
-  const { connection, bucketFault, configRefused, deliveryLog } = sources;
+  const { isReady, connection, bucketFault, configRefused, deliveryLog } = sources;
   const gauge = (name: string, help: string, read: () => number) =>
     exposeGauge(registers, { name, help, labels: [], collect: (own) => own.set(read()) });
+  gauge("relay_ready", "1 while the relay can do its job, as /readyz says", () => toBit(isReady()));
   gauge("relay_nats_connected", "1 while NATS is connected and answers", () =>
     toBit(connection().isConnected),
   );

@@ -3,10 +3,11 @@
 import { expect, test } from "bun:test";
 import { toBash, toFish, toZsh } from "#cli/completions.ts";
 import { type Entry, toEntries } from "#cli/reference.ts";
+import { describeConfig } from "#config/describe.ts";
 import { runRelay } from "../support/relay.ts";
 
-async function reference(format: string): Promise<string> {
-  const { exitCode, stdout } = await runRelay(["reference", format]);
+async function reference(...args: readonly string[]): Promise<string> {
+  const { exitCode, stdout } = await runRelay(["reference", ...args]);
   expect(exitCode).toBe(0);
   return stdout;
 }
@@ -43,13 +44,43 @@ test("the manual page has every command, and nothing that its reader warns of", 
   const names = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[| <| {2,})/gm)].map(([, name]) => name ?? "");
   expect(names.length).toBeGreaterThan(5);
   for (const name of names.filter((own) => own !== "help")) expect(manual).toContain(`.SS "relay ${name}`);
-  const lines = manual.split("\n").filter((line) => line.startsWith("."));
-  expect(lines.filter((line) => !/^\.(?:TH|SH|SS|TP|B|BR)(?: |$)/.test(line))).toEqual([]);
+  expect(warningsOf(manual)).toEqual([]);
 });
+
+test("the manual page of the config has every key, with its quotes, and nothing that its reader warns of", async () => {
+  const manual = await reference("man", "5");
+  for (const { name, rows } of describeConfig()) {
+    expect(manual).toContain(`\n.SS ${name}\n`);
+    for (const { key } of rows) expect(manual).toContain(`.TP\n\\fB${key}`);
+  }
+  expect(manual).toContain('fB{ "credential": "NAME" }');
+  expect(manual).toContain('"callbackUrl": "http://127.0.0.1:9000/"');
+  expect(manual).not.toMatch(/`|\]\(/);
+  expect(warningsOf(manual)).toEqual([]);
+});
+
+test("a section that the manual has not is wrong usage", async () => {
+  const { exitCode, stderr } = await runRelay(["reference", "man", "8"]);
+  expect([exitCode, stderr]).toEqual([2, "The manual has sections 1 and 5, found 8\n"]);
+});
+
+/** Macros that man(7) does not have, and what groff says where it is there. */
+function warningsOf(manual: string): readonly string[] {
+  const lines = manual.split("\n").filter((line) => line.startsWith("."));
+  const unknown = lines.filter((line) => !/^\.(?:TH|SH|SS|TP|B|BR|nf|fi)(?: |$)/.test(line));
+  if (Bun.which("groff") === null) return unknown;
+  const { stderr } = Bun.spawnSync(["groff", "-man", "-Tutf8", "-ww", "-Kutf8", "-z"], {
+    stdin: Buffer.from(manual),
+  });
+  return [...unknown, ...stderr.toString().split("\n").filter(Boolean)];
+}
 
 test("a format that is none is wrong usage", async () => {
   const { exitCode, stderr } = await runRelay(["reference", "tcsh"]);
-  expect([exitCode, stderr]).toEqual([2, "Cannot print tcsh: allowed are man, bash, zsh, fish\n"]);
+  expect([exitCode, stderr]).toEqual([
+    2,
+    "Cannot print tcsh: allowed are alerts, dashboard, man, bash, zsh, fish\n",
+  ]);
 });
 
 const described = (name: string, more: object = {}) => ({

@@ -21,6 +21,7 @@ function isKept(
   const list = Array.isArray(wanted) ? (wanted as readonly unknown[]) : [];
   switch (keyword) {
     case "$schema":
+    case "$id":
     case "$defs":
     case "title":
     case "description":

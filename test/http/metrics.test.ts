@@ -120,11 +120,13 @@ describe("createMetrics()", () => {
 
   test("createMetrics() shows that NATS, the bucket or the config file is not as it should be", async () => {
     const faults = metricsOf([], {
+      isReady: () => false,
       connection: () => ({ isConnected: false, reconnects: 3, unconfirmedAcks: 7 }),
       bucketFault: () => "no answer",
       configRefused: () => "1 fault",
     });
     for (const [name, good, bad] of [
+      ["relay_ready", 1, 0],
       ["relay_nats_connected", 1, 0],
       ["relay_nats_reconnects_total", 1, 3],
       ["relay_nats_unconfirmed_acks", 0, 7],

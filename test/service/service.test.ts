@@ -148,6 +148,21 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
     await untilStatus(/^Ready; 1 consuming$/);
   });
 
+  test("a credential that was replaced counts after a restart, not after a reload", async () => {
+    const pathsOf = (name: string) =>
+      receiver.requests.filter(({ body }) => body.toString().startsWith(name)).map(({ path }) => path);
+    const before = receiver.url.pathname;
+    await systemd.must(
+      `printf ${new URL("/rotated", receiver.url).href} > /etc/relay/credentials/callback && systemctl reload relay`,
+    );
+    await publish(1, "reloaded");
+    await untilDelivered(1, "reloaded");
+    await systemd.must("systemctl restart relay");
+    await publish(1, "restarted");
+    await untilDelivered(1, "restarted");
+    expect([pathsOf("reloaded"), pathsOf("restarted")]).toEqual([[before], ["/rotated"]]);
+  });
+
   test("installed again over another unit, that one is replaced and the service restarted", async () => {
     const before = await systemd.show("MainPID");
     await systemd.must("echo '# older' >> /etc/systemd/system/relay.service");

@@ -95,3 +95,13 @@ function checkFamily({ name, type, samples }: Family): void {
 function isOf(labels: Sample["labels"], wanted: Sample["labels"]): boolean {
   return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }
+
+/** The metrics that a PromQL query names, with the labels that it selects them by. */
+export function listSelectors(query: string): readonly { metric: string; labels: readonly string[] }[] {
+  return [...query.matchAll(/\b(up|(?:relay|process)_\w+)(?:\{([^}]*)\})?/g)].map(
+    ([, metric = "", matchers = ""]) => ({
+      metric,
+      labels: [...matchers.matchAll(/(\w+)[=!]~?/g)].map(([, label = ""]) => label),
+    }),
+  );
+}

@@ -26,6 +26,7 @@ export function metricsOf(
     subscriptions: () => subscriptions,
     lagOf: () => ({ pending: 10, ackPending: 3, redelivered: 1 }),
     callbackConnections: () => 2,
+    isReady: () => true,
     connection: () => ({ isConnected: true, reconnects: 1, unconfirmedAcks: 0 }),
     bucketFault: () => null,
     configRefused: () => null,
@@ -68,8 +69,8 @@ export async function families({ expose }: Metrics): Promise<readonly Family[]> 
   return parseExposition((await expose()).text);
 }
 
-/** The table: name, type, labels, meaning. */
-export async function describeMetrics(): Promise<string> {
+/** All there are, each with every label. */
+async function allFamilies(): Promise<readonly Family[]> {
   const one = measured("one");
   const metrics = metricsOf([one]);
   const failure = { kind: "exception", code: "connect", error: "Connection refused" } as const;
@@ -77,7 +78,18 @@ export async function describeMetrics(): Promise<string> {
     outcome: failure,
     ending: { kind: "dead-lettered", failure, endpoint: "letters" },
   });
-  const rows = (await families(metrics)).map(({ name, type, help, samples }) => {
+  return families(metrics);
+}
+
+/** The labels of each metric, by its name in PromQL: those of a histogram end in `_bucket`, `_sum`, `_count`. */
+export async function metricLabels(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const samples = (await allFamilies()).flatMap((family) => family.samples);
+  return new Map(samples.map(({ name, labels }) => [name, new Set(Object.keys(labels))]));
+}
+
+/** The table: name, type, labels, meaning. */
+export async function describeMetrics(): Promise<string> {
+  const rows = (await allFamilies()).map(({ name, type, help, samples }) => {
     const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)));
     labels.delete("le");
     const named = [...labels].map((label) => `\`${label}\``).join(", ");

@@ -1,5 +1,6 @@
 // The parts of the README that are made from the code. Run by `npm run docs`, it writes them.
 
+import { ALERTS, describeAlerts } from "#cli/alerts.ts";
 import { describeConfig } from "#config/describe.ts";
 import { describeMetrics } from "./metrics-table.ts";
 
@@ -13,14 +14,25 @@ export function withConfigTables(text: string): string {
 
 /** Puts `content` between `<!-- name -->` and `<!-- /name -->`. Throws where they are missing. */
 export function replaceBetween(text: string, name: string, content: string): string {
+  const [from, to] = findPart(text, name);
+  return `${text.slice(0, from)}\n${content}\n${text.slice(to)}`;
+}
+
+/** What is between them. */
+export function textBetween(text: string, name: string): string {
+  return text.slice(...findPart(text, name));
+}
+
+function findPart(text: string, name: string): [from: number, to: number] {
   const [start, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
   const from = text.indexOf(start) + start.length;
   const to = text.indexOf(end, from);
   if (from < start.length || to < 0) throw new Error(`The README has no part "${name}"`);
-  return `${text.slice(0, from)}\n${content}\n${text.slice(to)}`;
+  return [from, to];
 }
 
 if (import.meta.main) {
   const text = withConfigTables(await Bun.file(README).text());
-  await Bun.write(README, replaceBetween(text, "metrics", `${await describeMetrics()}\n`));
+  const withMetrics = replaceBetween(text, "metrics", `${await describeMetrics()}\n`);
+  await Bun.write(README, replaceBetween(withMetrics, "alerts", `${describeAlerts(ALERTS)}\n`));
 }

@@ -36,6 +36,8 @@ export interface RelayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that starts what is behind it, in its own place. */
   readonly wrapper?: readonly string[];
+  /** Instead of the one built for this machine. */
+  readonly binary?: string;
 }
 
 /** A directory that goes with the test. */
@@ -46,13 +48,13 @@ export async function temporaryDirectory(): Promise<{ path: string } & AsyncDisp
 
 /** Starts `relay run`. Disposing kills it if it still runs. */
 export async function startRelay(options: RelayOptions): Promise<RelayProcess> {
-  const { config, directory, env = {}, wrapper = [] } = options;
+  const { config, directory, env = {}, wrapper = [], binary = BINARY } = options;
   await using stack = new AsyncDisposableStack();
   const home = directory ?? stack.use(await temporaryDirectory()).path;
   const path = join(home, "relay.config.json");
   const defaults = { server: { listen: "127.0.0.1:0" }, logs: { level: "debug" } };
   await writeFile(path, JSON.stringify({ ...defaults, ...config }, null, 2));
-  const child = Bun.spawn([...wrapper, BINARY, "run", "--config", path], {
+  const child = Bun.spawn([...wrapper, binary, "run", "--config", path], {
     cwd: home,
     env: { PATH: process.env["PATH"] ?? "", HOME: home, ...env },
     stdin: "ignore",

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { toUnit } from "#systemd/unit.ts";
+import { README } from "../support/readme.ts";
 
 const unit = toUnit({ binary: "/opt/bin/relay" });
 
@@ -13,4 +14,11 @@ test("toUnit() starts, reloads and allows the program where it is", () => {
 
 test.each(["MemoryDenyWriteExecute", "LimitAS", "notify-reload"])("toUnit() does without %s", (setting) => {
   expect(unit).not.toContain(setting);
+});
+
+test("toUnit() gives credentials the names that the README has for them", async () => {
+  const prefix = /^LoadCredential=(\w+):\/etc\/relay\/credentials$/m.exec(unit)?.[1] ?? "missing";
+  const names = [...(await Bun.file(README).text()).matchAll(/\{ "credential": "([^"]+)" \}/g)];
+  expect(names.length).toBeGreaterThan(5);
+  expect(names.filter(([, name = ""]) => !name.startsWith(`${prefix}_`))).toEqual([]);
 });

@@ -1,0 +1,50 @@
+// `relay reference`: manual pages, completions of shells, alert rules and a dashboard, made from the code they are about.
+
+import { RelayError } from "#lib/errors.ts";
+import { toBash, toFish, toZsh } from "./completions.ts";
+import { toManual } from "./manual.ts";
+import type { Output } from "./output.ts";
+import { type Described, type Entry, toEntries } from "./reference.ts";
+
+interface ReferenceOptions {
+  readonly format: string;
+  /** Of the manual: 1 is the command, 5 the config file. */
+  readonly section: string;
+}
+
+type Format = (entries: readonly Entry[], section: string) => string | Promise<string>;
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  alerts: async () => {
+    const { ALERTS, toAlertRules } = await import("./alerts.ts");
+    return toAlertRules(ALERTS);
+  },
+  dashboard: async () => {
+    const { PANELS, toDashboard } = await import("./dashboard.ts");
+    return toDashboard(PANELS);
+  },
+  man: async (entries, section) => {
+    if (section === "1") return toManual(entries);
+    if (section !== "5") throw new RelayError("usage", `The manual has sections 1 and 5, found ${section}`);
+    const { toConfigManual } = await import("./config-manual.ts");
+    return toConfigManual();
+  },
+  bash: toBash,
+  zsh: toZsh,
+  fish: toFish,
+};
+
+/** Returns the exit code. Throws a RelayError for a format that is none. */
+export async function runReference(
+  program: Described,
+  { format, section }: ReferenceOptions,
+  io: Output,
+): Promise<number> {
+  const print = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
+  if (print === undefined) {
+    const allowed = Object.keys(FORMATS).join(", ");
+    throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
+  }
+  io.stdout(await print(toEntries(program), section));
+  return 0;
+}
