@@ -10,7 +10,7 @@ import { byId, fill, h } from "./dom.ts";
 import { showLogging } from "./logging.ts";
 import { showOverview } from "./overview.ts";
 import { describePermission, learnPermission } from "./permission.ts";
-import { repeat } from "./repeat.ts";
+import { poll } from "./repeat.ts";
 import { signIn, signOut } from "./sign-in.ts";
 
 const VIEWS: Readonly<Record<string, (view: HTMLElement) => void>> = {
@@ -41,7 +41,7 @@ async function start(): Promise<void> {
   if (auth !== "none") {
     byId("status").after(h("button", { class: "button quiet", onClick: () => void signOut() }, "Sign out"));
   }
-  repeat(showStatus, () => STATUS_EVERY_MS);
+  poll(showStatus, () => STATUS_EVERY_MS);
   const view = byId("view");
   const limits = describePermission();
   if (limits !== null) view.before(h("p", { class: "banner", role: "note" }, limits));

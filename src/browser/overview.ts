@@ -6,7 +6,7 @@ import type { Page } from "#wire/view.ts";
 import { call } from "./api.ts";
 import { arrange, fill, h, setText } from "./dom.ts";
 import { formatCount } from "./format.ts";
-import { repeat } from "./repeat.ts";
+import { poll } from "./repeat.ts";
 import { createSubscriptionRow, type SubscriptionRow } from "./subscription-row.ts";
 
 const EVERY_MS = 2000;
@@ -32,7 +32,7 @@ export function showOverview(view: HTMLElement): void {
   let activity: ReadonlyMap<string, ActivityView> = new Map();
   let isFirst = true;
   let order: readonly string[] = [];
-  const refreshing = repeat(refresh, () => (known.length > MANY ? EVERY_MANY_MS : EVERY_MS));
+  const refreshing = poll(refresh, () => (known.length > MANY ? EVERY_MANY_MS : EVERY_MS));
   find.addEventListener("input", show);
   list.addEventListener("mouseleave", show);
 

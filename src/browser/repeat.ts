@@ -7,7 +7,7 @@ interface Repeated {
 }
 
 /** The next time begins when the last one has ended; a hidden page rests, and catches up when it is seen again. */
-export function repeat(act: () => Promise<void>, everyMs: () => number): Repeated {
+export function poll(act: () => Promise<void>, everyMs: () => number): Repeated {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> | null = null;
   let isStopped = false;

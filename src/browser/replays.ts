@@ -8,7 +8,7 @@ import { fill, h } from "./dom.ts";
 import { formatCount, formatTime } from "./format.ts";
 import { notifyOf } from "./notice.ts";
 import { writeButton } from "./permission.ts";
-import { repeat } from "./repeat.ts";
+import { poll } from "./repeat.ts";
 
 interface Replays {
   readonly element: HTMLElement;
@@ -41,7 +41,7 @@ export function createReplays(onEnded: () => void): Replays {
   const element = h("div", { "aria-label": "Replays", role: "group" });
   const expected = new Map<string, number>();
   let before: readonly ReplayView[] = [];
-  const repeated = repeat(refresh, () => (before.some(isUnderWay) ? FAST_MS : SLOW_MS));
+  const repeated = poll(refresh, () => (before.some(isUnderWay) ? FAST_MS : SLOW_MS));
 
   async function refresh(): Promise<void> {
     const answer = await call<Page<ReplayView>>("/api/replays?limit=20");

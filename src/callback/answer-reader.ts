@@ -10,7 +10,7 @@
 
 import { FORBIDDEN, NOT_HTTP, PROTOCOL, parseHead } from "./answer-head.ts";
 
-export type Reading =
+export type AnswerProgress =
   | "incomplete"
   | "complete"
   /** There is more of the body than is kept. */
@@ -21,9 +21,9 @@ export type Reading =
 export interface AnswerReader {
   /** The bytes to come are those of another answer. */
   readonly reset: () => void;
-  readonly read: (chunk: Buffer) => Reading;
+  readonly read: (chunk: Buffer) => AnswerProgress;
   /** The peer sends no more: complete is only a body that has no other end, broken a head whose lines break a rule. */
-  readonly end: () => Reading;
+  readonly end: () => AnswerProgress;
   /** A byte has come. */
   readonly hasBegun: boolean;
   /** Of the final answer; 0: its head has not come yet. */
@@ -214,7 +214,7 @@ export function createAnswerReader(): AnswerReader {
     }
   }
 
-  function reading(): Reading {
+  function reading(): AnswerProgress {
     return state === "complete" || state === "too-long" || state === "broken" ? state : "incomplete";
   }
 

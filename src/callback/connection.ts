@@ -22,7 +22,7 @@ export interface Requester {
   readonly onBreak: (error: unknown) => void;
 }
 
-export interface Connection {
+export interface CallbackConnection {
   /** Only while it is closed. `onEnd` is called later, unless it is dropped before. */
   readonly open: (onEnd: (exception: Exception | null) => void) => void;
   /** Only while it is open and idle. `requester` may be called before this returns. */
@@ -54,7 +54,12 @@ const KEEP_ALIVE_MARGIN_MS = 1000;
 /** Whoever closes first cannot use the port again for a minute: many short connections leave that to the peer. */
 const PEER_CLOSES_WITHIN_MS = 1000;
 
-export function createConnection({ dial, idleTimeoutMs, maxAgeMs, isOnce }: ConnectionSettings): Connection {
+export function createCallbackConnection({
+  dial,
+  idleTimeoutMs,
+  maxAgeMs,
+  isOnce,
+}: ConnectionSettings): CallbackConnection {
   const answer = createAnswerReader();
   let socket: Socket | null = null;
   let giveUpDial: (() => void) | null = null;

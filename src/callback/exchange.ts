@@ -2,7 +2,7 @@
 
 import type { Exception } from "#delivery/outcome.ts";
 import { parseHeaders, type ResponseHeaders } from "./answer-head.ts";
-import type { Connection, Requester } from "./connection.ts";
+import type { CallbackConnection, Requester } from "./connection.ts";
 import { CLOSED, isBreak, toException, toExchangeException } from "./exception.ts";
 import type { HttpRequest } from "./request-writer.ts";
 
@@ -19,7 +19,7 @@ export type ExchangeEnd =
 
 interface ExchangeSettings {
   /** Open and idle, or closed. */
-  readonly connection: Connection;
+  readonly connection: CallbackConnection;
   readonly request: HttpRequest;
   /** Host and port, for messages. */
   readonly address: string;

@@ -2,17 +2,17 @@
 
 import type { Exception } from "#delivery/outcome.ts";
 import { onDescriptorFault } from "#lib/descriptors.ts";
-import { type Connection, type ConnectionSettings, createConnection } from "./connection.ts";
+import { type CallbackConnection, type ConnectionSettings, createCallbackConnection } from "./connection.ts";
 import { toException } from "./exception.ts";
 
 export interface Slots {
   /** One that is open, or has to be opened. To be given back. */
-  readonly take: () => Connection;
+  readonly take: () => CallbackConnection;
   /** One that has carried no request and will carry one only: as prepared, or to be opened. To be given back. */
-  readonly takeOwn: () => Connection;
+  readonly takeOwn: () => CallbackConnection;
   /** Null once there is an open one for `takeOwn`, within `limitMs`. Never rejects. */
   readonly prepareOwn: (limitMs: number) => Promise<Exception | null>;
-  readonly giveBack: (connection: Connection) => void;
+  readonly giveBack: (connection: CallbackConnection) => void;
   readonly openConnections: number;
   /** Ends the connections that nobody has taken; the others when they are given back. */
   readonly close: () => void;
@@ -32,9 +32,9 @@ const PREPARED_MS = 1000;
 
 export function createSlots({ address, maxFree, ...settings }: SlotsSettings): Slots {
   /** The last one given back is the first one taken, so that those not needed become idle and close. */
-  const free: Connection[] = [];
-  const connections = new Set<Connection>();
-  let prepared: Connection | null = null;
+  const free: CallbackConnection[] = [];
+  const connections = new Set<CallbackConnection>();
+  let prepared: CallbackConnection | null = null;
   let preparing: Preparation | null = null;
   let isClosed = false;
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -44,19 +44,19 @@ export function createSlots({ address, maxFree, ...settings }: SlotsSettings): S
     for (const connection of free.splice(0)) discard(connection);
   }
 
-  function create(isOnce: boolean): Connection {
+  function create(isOnce: boolean): CallbackConnection {
     const idleTimeoutMs = isOnce ? PREPARED_MS : settings.idleTimeoutMs;
-    const connection = createConnection({ ...settings, idleTimeoutMs, isOnce });
+    const connection = createCallbackConnection({ ...settings, idleTimeoutMs, isOnce });
     connections.add(connection);
     return connection;
   }
 
-  function discard(connection: Connection): void {
+  function discard(connection: CallbackConnection): void {
     connection.drop();
     connections.delete(connection);
   }
 
-  function takePrepared(): Connection | null {
+  function takePrepared(): CallbackConnection | null {
     const connection = prepared;
     prepared = null;
     if (connection === null || isUsable(connection)) return connection;
@@ -146,6 +146,6 @@ interface Preparation {
   readonly end: (exception: Exception | null) => void;
 }
 
-function isUsable({ isOpen, usableUntilMs }: Connection): boolean {
+function isUsable({ isOpen, usableUntilMs }: CallbackConnection): boolean {
   return isOpen && performance.now() < usableUntilMs;
 }

@@ -5,7 +5,7 @@ import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { VERSION } from "#lib/version.ts";
 import { retryAfterMs as retryAfterMsOf } from "./answer.ts";
-import { createConnection } from "./connection.ts";
+import { createCallbackConnection } from "./connection.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
 import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
@@ -47,7 +47,7 @@ export function createTokenEndpoint({
   const target = toTarget(url, proxyFor(url, route.proxy));
   const querySecrets = [url.search.slice(1), ...url.searchParams.values()];
   const lead = toLead({ method: "POST", target, host: url.host, isKept: false });
-  const connection = createConnection({
+  const connection = createCallbackConnection({
     dial: createDial({ url, route, onDenied }),
     idleTimeoutMs: timeoutMs,
     maxAgeMs: timeoutMs,

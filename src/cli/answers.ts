@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
-import { type Page, pageSchema, type View } from "#wire/view.ts";
+import { type Page, pageSchema, type ViewOf } from "#wire/view.ts";
 import { type Client, expectDone } from "./client.ts";
 
 const PAGE_SIZE = 500;
@@ -16,9 +16,9 @@ const MAX_PAGES = 200;
 export function parseAnswer<const Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,
-): View<Schema> {
+): ViewOf<Schema> {
   const fault = v.safeParse(schema, value).issues?.find((issue) => !isNewer(issue));
-  if (fault === undefined) return value as View<Schema>;
+  if (fault === undefined) return value as ViewOf<Schema>;
   const where = clean(v.getDotPath(fault) ?? "the whole");
   const why = `it is that of another version of Relay, or of another program (${where})`;
   throw new RelayError("unavailable", `Cannot read the answer: ${why}`);
@@ -34,14 +34,14 @@ function isNewer({ kind, type, expected, input }: v.BaseIssue<unknown>): boolean
 export async function listAll<const Item extends v.GenericSchema>(
   client: Client,
   { what, item }: { what: string; item: Item },
-): Promise<readonly View<Item>[]> {
+): Promise<readonly ViewOf<Item>[]> {
   const schema = pageSchema(item);
-  const all: View<Item>[] = [];
+  const all: ViewOf<Item>[] = [];
   let after = "";
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const answer = await client.ask("GET", `api/${what}?limit=${PAGE_SIZE}${after}`);
     const value = parseAnswer(schema, expectDone(answer, `list the ${what}`));
-    const { items, next } = value as Page<View<Item>>;
+    const { items, next } = value as Page<ViewOf<Item>>;
     all.push(...items);
     if (next === null) return all;
     after = `&cursor=${encodeURIComponent(next)}`;

@@ -14,7 +14,7 @@ interface Refusal {
 
 type Answer = { readonly kind: "done"; readonly value: unknown } | Refusal;
 
-export type Opened = { readonly kind: "open"; readonly chunks: AsyncIterable<Uint8Array> } | Refusal;
+export type OpenedStream = { readonly kind: "open"; readonly chunks: AsyncIterable<Uint8Array> } | Refusal;
 
 export interface Asking {
   /** Bytes are sent as they are. */
@@ -28,7 +28,7 @@ export interface Client {
   /** Rejects with a RelayError if no relay answers in time. */
   readonly ask: (method: string, path: string, asking?: Asking) => Promise<Answer>;
   /** For an answer of any length, which may take long but not be silent. Rejects as `ask` does, and so do its chunks. */
-  readonly open: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Opened>;
+  readonly open: (path: string, headers?: Readonly<Record<string, string>>) => Promise<OpenedStream>;
 }
 
 /** Time limit for most requests: a relay answers at once, unless it waits for a callback or drains. */
@@ -60,7 +60,7 @@ export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
     }
   }
 
-  async function open(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Opened> {
+  async function open(path: string, headers: Readonly<Record<string, string>> = {}): Promise<OpenedStream> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), SILENCE_MS);
     const fail = (error: unknown) => toFault(error, silence.signal.aborted ? SILENCE_MS : null);

@@ -1,28 +1,28 @@
 // Makes the shell completions for bash, zsh and fish.
 
-import type { Entry } from "./reference.ts";
+import type { ReferenceEntry } from "./reference.ts";
 
 /** The longest path first: the first that fits is the right one. */
-function byDepth(entries: readonly Entry[]): readonly Entry[] {
-  const depth = ({ path }: Entry) => (path === "" ? 0 : path.split(" ").length);
+function byDepth(entries: readonly ReferenceEntry[]): readonly ReferenceEntry[] {
+  const depth = ({ path }: ReferenceEntry) => (path === "" ? 0 : path.split(" ").length);
   return [...entries].sort((left, right) => depth(right) - depth(left));
 }
 
-function wordsOf({ commands, options }: Entry): string {
+function wordsOf({ commands, options }: ReferenceEntry): string {
   return [...commands.map(({ name }) => name), ...options.flatMap(({ names }) => names), "--help"].join(" ");
 }
 
-function fileOptions(entries: readonly Entry[]): readonly string[] {
+function fileOptions(entries: readonly ReferenceEntry[]): readonly string[] {
   const options = entries.flatMap((entry) => entry.options);
   return [...new Set(options.filter(({ takesFile }) => takesFile).flatMap(({ names }) => names))];
 }
 
 /** Of what was typed so far, which ends with a space. */
-function toPattern({ path }: Entry): string {
+function toPattern({ path }: ReferenceEntry): string {
   return path === "" ? '" "' : `"${path} "*`;
 }
 
-export function toBash(entries: readonly Entry[]): string {
+export function toBash(entries: readonly ReferenceEntry[]): string {
   const cases = byDepth(entries).map((entry) => `    ${toPattern(entry)}) words="${wordsOf(entry)}" ;;`);
   return `# Completions of relay for bash.
 _relay() {
@@ -45,7 +45,7 @@ complete -o bashdefault -o default -F _relay relay
 `;
 }
 
-export function toZsh(entries: readonly Entry[]): string {
+export function toZsh(entries: readonly ReferenceEntry[]): string {
   const cases = byDepth(entries).map((entry) => `  ${toPattern(entry)}) compadd -- ${wordsOf(entry)} ;;`);
   return `#compdef relay
 # Completions of relay for zsh.
@@ -59,7 +59,7 @@ esac
 `;
 }
 
-export function toFish(entries: readonly Entry[]): string {
+export function toFish(entries: readonly ReferenceEntry[]): string {
   const lines = entries.flatMap((entry) => {
     const condition = toFishCondition(entry);
     const commands = entry.commands.map(
@@ -77,7 +77,7 @@ export function toFish(entries: readonly Entry[]): string {
   return `# Completions of relay for fish.\ncomplete -c relay -f\n${lines.join("\n")}\n`;
 }
 
-function toFishCondition({ path, commands }: Entry): string {
+function toFishCondition({ path, commands }: ReferenceEntry): string {
   if (path === "") return "__fish_use_subcommand";
   const seen = path.split(" ").map((word) => `__fish_seen_subcommand_from ${word}`);
   const names = commands.map(({ name }) => name).join(" ");

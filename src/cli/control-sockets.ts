@@ -2,7 +2,7 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { parseJson } from "#config/json-text.ts";
+import { parseJsonText } from "#config/json-text.ts";
 import { reasonOf } from "#config/secrets.ts";
 import { RelayError } from "#lib/errors.ts";
 import { isObject } from "#lib/json.ts";
@@ -44,7 +44,7 @@ interface Settings {
 
 function readSettings(path: string, { isNamed }: { isNamed: boolean }): Settings {
   try {
-    const { value } = parseJson(readConfig(path));
+    const { value } = parseJsonText(readConfig(path));
     return {
       controlSocket: textAt(value, ["server", "controlSocket"]),
       stateDirectory: textAt(value, ["state", "directory"]),

@@ -1,6 +1,6 @@
 // `relay logs`: its commands with their options and their help.
 
-import { checkDeliveryShow, showDelivery } from "./delivery-details.ts";
+import { checkDeliveryShow, printDelivery } from "./delivery-details.ts";
 import { DELIVERY_FILTER_OPTIONS } from "./delivery-filter.ts";
 import { checkDeliveryList, checkExport, exportDeliveries, listDeliveries } from "./delivery-list.ts";
 import { MOMENT_NOTE } from "./moment.ts";
@@ -38,7 +38,7 @@ export const DELIVERY_COMMANDS: readonly RemoteCommand[] = [
     examples: ["relay logs show 4711"],
     note: "Headers and payloads are shown if the entrypoint's logging records them.",
     check: checkDeliveryShow,
-    run: showDelivery,
+    run: printDelivery,
   },
   {
     usage: "export",

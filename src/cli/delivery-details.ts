@@ -26,7 +26,7 @@ export function checkDeliveryShow(_flags: Flags, [id = ""]: readonly string[]): 
   throw new RelayError("usage", `No delivery has the id "${clean(id)}": relay logs shows them`);
 }
 
-export async function showDelivery({ client, args, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
+export async function printDelivery({ client, args, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
   const id = args[0] ?? "";
   const value = expectDone(await client.ask("GET", `api/deliveries/${id}`), `show delivery ${id}`);
   const delivery = parseAnswer(deliveryDetailSchema, value);

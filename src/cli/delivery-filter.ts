@@ -1,6 +1,6 @@
 // The filter options of `relay logs`.
 
-import { statusOf } from "./letter-filter.ts";
+import { statusFlag } from "./letter-filter.ts";
 import { momentOf } from "./moment.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
@@ -20,7 +20,7 @@ export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Readonly<R
     ...["subscription", "application", "entrypoint", "callbackUrl"].map(
       (name) => [name, textOf(flags, name)] as const,
     ),
-    ["status", statusOf(flags)] as const,
+    ["status", statusFlag(flags)] as const,
     ["from", momentOf(flags, { name: "from", nowMs })] as const,
     ["to", momentOf(flags, { name: "to", nowMs })] as const,
   ];

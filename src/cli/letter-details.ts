@@ -28,7 +28,7 @@ export function checkLetterIds(ids: readonly string[]): void {
   throw new RelayError("usage", `No dead letter has the id "${clean(wrong)}": relay dlq list shows them`);
 }
 
-export async function showLetter(call: RemoteCall): Promise<number> {
+export async function printLetter(call: RemoteCall): Promise<number> {
   const { client, args, flags, io, screen, nowMs } = call;
   const id = args[0] ?? "";
   const path = textOf(flags, "output");

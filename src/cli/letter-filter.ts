@@ -33,7 +33,7 @@ export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilter
   const members = [
     ...TEXTS.map((name) => [name, textOf(flags, name)] as const),
     ["reason", reasonOf(flags)] as const,
-    ["status", statusOf(flags)] as const,
+    ["status", statusFlag(flags)] as const,
     ["from", momentOf(flags, { name: "from", nowMs })] as const,
     ["to", momentOf(flags, { name: "to", nowMs })] as const,
   ];
@@ -46,7 +46,7 @@ export function toQuery(members: Readonly<Record<string, string>>): string {
   return query === "" ? "" : `?${query}`;
 }
 
-export function statusOf(flags: Flags): string | null {
+export function statusFlag(flags: Flags): string | null {
   const text = textOf(flags, "status");
   if (text === null || parseStatusFilter(text) !== null) return text;
   throw new RelayError("usage", `--status takes 404, 4xx or 0, found "${clean(text)}"`);

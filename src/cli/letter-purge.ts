@@ -41,7 +41,7 @@ export function toLetterChoice(
   return { kind: "ids", ids: [...new Set(args)] };
 }
 
-export async function purgeLetters({ client, args, flags, io, nowMs, confirm }: RemoteCall): Promise<number> {
+export async function runPurge({ client, args, flags, io, nowMs, confirm }: RemoteCall): Promise<number> {
   const choice = toLetterChoice(flags, { args, nowMs });
   const found = await findLetters(client, choice);
   const isJson = flags["json"] === true;

@@ -1,9 +1,9 @@
 // `relay dlq`: its commands with their options and their help.
 
-import { checkLetterShow, showLetter } from "./letter-details.ts";
+import { checkLetterShow, printLetter } from "./letter-details.ts";
 import { LETTER_FILTER_OPTIONS } from "./letter-filter.ts";
 import { checkLetterList, countLetters, listLetters } from "./letter-list.ts";
-import { purgeLetters, toLetterChoice } from "./letter-purge.ts";
+import { runPurge, toLetterChoice } from "./letter-purge.ts";
 import { checkReplay, REPLAY_OPTIONS, replayLetters } from "./letter-replay.ts";
 import { MOMENT_NOTE } from "./moment.ts";
 import { JSON_OPTION, type RemoteCommand } from "./remote-command.ts";
@@ -54,7 +54,7 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
     ],
     note: "The payload is masked and cut at 64 KiB; --raw and --output give all of it, unmasked.",
     check: checkLetterShow,
-    run: showLetter,
+    run: printLetter,
   },
   {
     usage: "purge [ids...]",
@@ -77,7 +77,7 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
       "A filter matches only letters that Relay wrote: name other entries by their id.",
     ].join("\n"),
     check: (flags, args) => void toLetterChoice(flags, { args, nowMs: Date.now() }),
-    run: purgeLetters,
+    run: runPurge,
   },
   {
     usage: "replay [ids...]",

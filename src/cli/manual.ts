@@ -2,7 +2,7 @@
 
 import { VERSION } from "#lib/version.ts";
 import { CONFIG_FILE, CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
-import type { Entry, EntryOption } from "./reference.ts";
+import type { ReferenceEntry, EntryOption } from "./reference.ts";
 
 const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [0, "Fine, also after SIGTERM."],
@@ -27,7 +27,7 @@ const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   ["HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "The proxy of the system, for callbacks that are to use it."],
 ];
 
-export function toManual([program, ...commands]: readonly Entry[]): string {
+export function toManual([program, ...commands]: readonly ReferenceEntry[]): string {
   const shown = commands.filter((entry) => entry.commands.length === 0);
   const lines = [
     `.TH RELAY 1 "" "relay ${VERSION}" "User Commands"`,
@@ -57,7 +57,7 @@ export function toManual([program, ...commands]: readonly Entry[]): string {
   return `${lines.join("\n")}\n`;
 }
 
-function toCommand({ path, description, usage, options }: Entry): string[] {
+function toCommand({ path, description, usage, options }: ReferenceEntry): string[] {
   return [
     `.SS "relay ${escape(path)} ${escape(usage).replaceAll('"', "")}"`,
     escape(`${capitalise(description)}.`),

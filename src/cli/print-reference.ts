@@ -4,7 +4,7 @@ import { RelayError } from "#lib/errors.ts";
 import { toBash, toFish, toZsh } from "./completions.ts";
 import { toManual } from "./manual.ts";
 import type { Output } from "./output.ts";
-import { type Described, type Entry, toEntries } from "./reference.ts";
+import { type Described, type ReferenceEntry, toEntries } from "./reference.ts";
 
 interface ReferenceOptions {
   readonly format: string;
@@ -12,7 +12,7 @@ interface ReferenceOptions {
   readonly section: string;
 }
 
-type Format = (entries: readonly Entry[], section: string) => string | Promise<string>;
+type Format = (entries: readonly ReferenceEntry[], section: string) => string | Promise<string>;
 
 const FORMATS: Readonly<Record<string, Format>> = {
   alerts: async () => {

@@ -16,7 +16,7 @@ interface DescribedOption {
   readonly description: string;
 }
 
-export interface Entry {
+export interface ReferenceEntry {
   /** Without the program: "subscriptions list"; "": the program itself. */
   readonly path: string;
   readonly description: string;
@@ -35,13 +35,13 @@ export interface EntryOption {
 }
 
 /** A command comes before its own commands. */
-export function toEntries(program: Described): readonly Entry[] {
+export function toEntries(program: Described): readonly ReferenceEntry[] {
   return listEntries(program, "");
 }
 
-function listEntries(command: Described, path: string): readonly Entry[] {
+function listEntries(command: Described, path: string): readonly ReferenceEntry[] {
   const { description, usage, options, commands } = command;
-  const entry: Entry = {
+  const entry: ReferenceEntry = {
     path,
     description: description.call(command),
     usage: usage.call(command),

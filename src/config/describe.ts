@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { configSchema } from "./schema.ts";
 
-interface Description {
+export interface Description {
   /** The top-level key. */
   readonly name: string;
   readonly rows: readonly Row[];

@@ -27,7 +27,7 @@ interface Places {
   readonly value: Place;
 }
 
-export function parseJson(text: string): JsonText {
+export function parseJsonText(text: string): JsonText {
   const source = text.startsWith("\uFEFF") ? ` ${text.slice(1)}` : text;
   const excess = findExcess(source);
   if (excess !== null) return toFailure(excess.message, placeAt(source, excess.offset));

@@ -5,7 +5,7 @@ import { isAbsolute } from "node:path";
 import type { AssertionKey } from "#delivery/callback.ts";
 import { orderChain, toKeyPem, toPrivateKey } from "#keystore/keys.ts";
 import type { JwtProfile } from "./schema.ts";
-import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
+import { type StoreIdentity, openStore, takeIdentity } from "./store-entries.ts";
 import { findCertificates, readPrivateKey } from "./store-pem.ts";
 import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading.ts";
 import { decodeBase64, readBytes, type StoreScope, toBytes } from "./store-source.ts";
@@ -71,7 +71,7 @@ function readSecretKey(
 async function readRsaKey(
   content: Content,
   { jwt, scope }: { jwt: Jwt; scope: StoreScope },
-): Promise<Reading<Identity>> {
+): Promise<Reading<StoreIdentity>> {
   const bytes = readKeyBytes(content, { jwt, scope });
   if (bytes.kind !== "read") return bytes;
   return isStore(jwt) ? readStoredKey(bytes.value, { jwt, scope }) : readPemKey(bytes.value, { jwt, scope });
@@ -117,7 +117,7 @@ function toPem(text: string): string {
 async function readPemKey(
   source: Given<Buffer>,
   { jwt, scope }: { jwt: Jwt; scope: StoreScope },
-): Promise<Reading<Identity>> {
+): Promise<Reading<StoreIdentity>> {
   const found = readPrivateKey(source);
   if (found.kind !== "read") return found;
   const key = found.value;
@@ -132,7 +132,7 @@ async function readPemKey(
 async function readStoredKey(
   source: Given<Buffer>,
   { jwt, scope }: { jwt: Jwt; scope: StoreScope },
-): Promise<Reading<Identity>> {
+): Promise<Reading<StoreIdentity>> {
   const options = jwt.keystoreOptions;
   if (options === undefined && "keystoreOptions" in jwt) return UNKNOWN;
   const optionOf = (key: "alias" | "storePassword" | "keyPassword"): Given<string | null> | null => {

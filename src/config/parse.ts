@@ -6,7 +6,7 @@ import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { formatPath, type Issue, type Path } from "./issue.ts";
-import { type JsonText, parseJson } from "./json-text.ts";
+import { type JsonText, parseJsonText } from "./json-text.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
 import { type Config, resolveConfig } from "./resolve.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
@@ -33,7 +33,7 @@ export async function parseConfig(
   context: ConfigContext,
   signal: AbortSignal,
 ): Promise<ParsedConfig> {
-  const json = parseJson(text);
+  const json = parseJsonText(text);
   if (!json.hasValue) return { kind: "invalid", issues: json.issues, isOfText: true };
   const validation = validate(json.value);
   const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;

@@ -8,7 +8,7 @@ import type { KeyStore, StoredKey } from "#keystore/opened.ts";
 import { unknownNameMessage } from "./nearest.ts";
 import { faulty, type Given, read, type Reading } from "./store-reading.ts";
 
-export interface Identity {
+export interface StoreIdentity {
   readonly key: KeyObject;
   /** The certificate of the key first, then its issuers in order; never empty. */
   readonly chain: readonly X509Certificate[];
@@ -49,7 +49,7 @@ export async function openStore(
 export async function takeIdentity(
   store: KeyStore,
   { source, budget, ...choice }: KeyChoice & { source: Given<Buffer>; budget: IterationBudget },
-): Promise<Reading<Identity>> {
+): Promise<Reading<StoreIdentity>> {
   const stored = findKey(store.keys, { source, ...choice });
   if (stored.kind !== "read") return stored;
   const unlocked = await stored.value.unlock(choice.keyPassword.value ?? choice.password.value ?? "");
@@ -79,7 +79,7 @@ function findKey(
 ): Reading<StoredKey> {
   const [first, second] = keys;
   if (first === undefined) return faulty(source.path, "the store holds no private key");
-  const aliases = keys.map((key) => toShown(key.alias));
+  const aliases = keys.map((key) => toOneLine(key.alias));
   if (alias.value === null) {
     return second === undefined ? read(first) : faulty(alias.path, severalMessage(aliases));
   }
@@ -88,7 +88,7 @@ function findKey(
     keys.find((key) => key.alias === name) ??
     keys.find((key) => key.alias.toLowerCase() === name.toLowerCase());
   if (found !== undefined) return read(found);
-  return faulty(path, unknownNameMessage("key", isAliasShown ? toShown(name) : "***", aliases));
+  return faulty(path, unknownNameMessage("key", isAliasShown ? toOneLine(name) : "***", aliases));
 }
 
 function severalMessage(aliases: readonly string[]): string {
@@ -98,7 +98,7 @@ function severalMessage(aliases: readonly string[]): string {
 }
 
 /** A name out of a foreign file, in one line. */
-export function toShown(text: string): string {
+export function toOneLine(text: string): string {
   const line = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim();
   return line.length > 128 ? `${line.slice(0, 128)}…` : line;
 }

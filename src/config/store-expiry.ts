@@ -2,7 +2,7 @@
 
 import type { X509Certificate } from "node:crypto";
 import { decodeJwt } from "jose";
-import { toShown } from "./store-entries.ts";
+import { toOneLine } from "./store-entries.ts";
 
 const DAY_MS = 86_400_000;
 const CERTIFICATE_NOTICE_MS = 30 * DAY_MS;
@@ -24,7 +24,7 @@ export function certificateWarnings(certificates: readonly X509Certificate[], no
 }
 
 function subjectOf({ subject }: X509Certificate): string {
-  return toShown(subject.trimEnd().replaceAll("\n", ", "));
+  return toOneLine(subject.trimEnd().replaceAll("\n", ", "));
 }
 
 export function tokenWarnings(token: string, now: Date): readonly string[] {

@@ -5,7 +5,7 @@ import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { orderChain, toKeyPem } from "#keystore/keys.ts";
 import type { Settings } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
-import { type Identity, openStore, takeIdentity } from "./store-entries.ts";
+import { type StoreIdentity, openStore, takeIdentity } from "./store-entries.ts";
 import { readCertificates, readPrivateKey } from "./store-pem.ts";
 import { faulty, type Given, read, type Reading, thenRead, UNKNOWN } from "./store-reading.ts";
 import { readSource, type StoreScope } from "./store-source.ts";
@@ -52,7 +52,7 @@ async function readTrusted(
   return certificates.length > 0 ? read(certificates) : faulty(source.path, "the store holds no certificate");
 }
 
-export async function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Promise<Reading<Identity>> {
+export async function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Promise<Reading<StoreIdentity>> {
   if (store.type === undefined) return UNKNOWN;
   const isProtected = store.type === "PKCS12" || store.type === "JKS";
   const identity = await (isProtected ? readEntry(store, scope) : readPemPair(store, scope));
@@ -64,7 +64,7 @@ export async function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Pro
 }
 
 /** With the path of what is at fault if TLS does not take it. */
-type Candidate = Identity & Pick<Given<unknown>, "path">;
+type Candidate = StoreIdentity & Pick<Given<unknown>, "path">;
 
 async function readPemPair(store: KeyStoreEntry, scope: StoreScope): Promise<Reading<Candidate>> {
   const key = thenRead(readSource(store, { ...KEY, isBase64: false, ...scope }), readPrivateKey);

@@ -21,7 +21,7 @@ import {
   isBroken,
   moveAside,
   type Bounds,
-  openStore,
+  openLogStore,
   roomFor,
   type Slice,
   type SliceQuery,
@@ -103,7 +103,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     if (isClosed) return { kind: "unavailable", reason: "the relay stops" };
     if (fault !== null && performance.now() < retryAt) return { kind: "unavailable", reason: fault };
     try {
-      store ??= openStore(path);
+      store ??= openLogStore(path);
       return { kind: "done", value: work(store) };
     } catch (error) {
       return { kind: "unavailable", reason: noteFault(error) };

@@ -86,7 +86,7 @@ const IDS_PER_MS = 1024;
 const CLOCK_SKEW_MS = 300_000;
 const BUSY_MS = 50;
 
-export function openStore(path: string): Store {
+export function openLogStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // A link is not followed, and neither are those that SQLite would open beside it.
   closeSync(

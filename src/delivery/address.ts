@@ -3,7 +3,7 @@
 import { fromByteArray } from "ipaddr.js";
 
 import type { AddressRules } from "./callback.ts";
-import { type Address, isWithin, parseAddress, parseRange, type Range } from "./ip-range.ts";
+import { type Address, isInRange, parseAddress, parseRange, type Range } from "./ip-range.ts";
 
 /** What clouds keep their metadata services on: whoever reaches them has the credentials of the host. */
 const METADATA = toRanges([
@@ -116,15 +116,15 @@ const NONE = -1;
 
 /** How specific the most specific of the ranges is that it is in. */
 function mostBits(ranges: readonly Range[], address: Address): number {
-  return Math.max(NONE, ...ranges.map((range) => (isWithin(address, range) ? range.bits : NONE)));
+  return Math.max(NONE, ...ranges.map((range) => (isInRange(address, range) ? range.bits : NONE)));
 }
 
 function embeddedIn(address: Address): Address[] {
-  if (address.kind() === "ipv4" || isWithin(address, WITHOUT_EMBEDDED)) return [];
+  if (address.kind() === "ipv4" || isInRange(address, WITHOUT_EMBEDDED)) return [];
   const bytes = address.toByteArray();
   const half = Buffer.from(bytes.slice(8, 12)).toString("hex");
   const isMeant = ({ range, marks }: Embedding) =>
-    (range === null || isWithin(address, range)) && (marks === undefined || marks.includes(half));
+    (range === null || isInRange(address, range)) && (marks === undefined || marks.includes(half));
   return EMBEDDINGS.filter(isMeant).flatMap(({ places, isInverted }) =>
     places.map((place) => {
       const mask = isInverted === true ? 0xff : 0;

@@ -30,6 +30,6 @@ export function parseRange(text: string): Range | null {
   return bits > width ? null : { network, bits };
 }
 
-export function isWithin(address: Address, { network, bits }: Range): boolean {
+export function isInRange(address: Address, { network, bits }: Range): boolean {
   return address.kind() === network.kind() && address.match(network, bits);
 }

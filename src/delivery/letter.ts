@@ -54,7 +54,7 @@ interface Foreign extends EntryBase {
   readonly subject: string;
 }
 
-export type Entry = Letter | Foreign;
+export type LetterEntry = Letter | Foreign;
 export type LetterReason = Failure["kind"];
 
 /** null: whatever it is. Texts are compared whole, but for `error`. */
@@ -100,7 +100,7 @@ export function toEntry(
   stored: StoredLetter,
   endpoint: { name: string; subject: string },
   isGenuine: boolean,
-): Entry {
+): LetterEntry {
   const letter = toLetter(stored, endpoint);
   if (letter !== null && isGenuine) return letter;
   const { size, storedAtNanos, sequence: position, subject } = stored;
@@ -149,7 +149,7 @@ export function toLetter(stored: StoredLetter, endpoint: { name: string; subject
 }
 
 /** What Relay did not put there meets no filter but that of time. */
-export function meetsFilter(entry: Entry, filter: LetterFilter): boolean {
+export function meetsFilter(entry: LetterEntry, filter: LetterFilter): boolean {
   const { from, to } = filter;
   if (from !== null && entry.date < from) return false;
   if (to !== null && entry.date >= to) return false;

@@ -1,7 +1,7 @@
 // Which proxy leads to a URL.
 
 import type { Proxy, ProxyRule } from "./callback.ts";
-import { isWithin, parseAddress, parseRange } from "./ip-range.ts";
+import { isInRange, parseAddress, parseRange } from "./ip-range.ts";
 
 /** Null: the URL is reached directly. */
 export function proxyFor(url: URL, rule: ProxyRule): Proxy | null {
@@ -46,7 +46,7 @@ function toExemption(entry: string): { readonly host: string; readonly port: str
 function isSameAddress(host: string, entry: string): boolean {
   const address = parseAddress(host);
   const range = address === null ? null : parseRange(entry);
-  return address !== null && range !== null && isWithin(address, range);
+  return address !== null && range !== null && isInRange(address, range);
 }
 
 function isSameOrBelow(host: string, entry: string): boolean {

@@ -68,7 +68,7 @@ export function applyCommand(current: SubscriptionStatus, command: Command): Sub
 }
 
 /** What a command sets, whatever there was before. */
-export function partsOf({ kind }: Command): readonly StatusPart[] {
+export function statusPartsOf({ kind }: Command): readonly StatusPart[] {
   switch (kind) {
     case "pause":
       return ["operator"];
@@ -132,16 +132,16 @@ export type KeptStatus = Readonly<Record<StatusPart, string | null>>;
 export function parseStatus(kept: KeptStatus, declared: OperatorStatus): SubscriptionStatus {
   const initial = initialStatus(parseOperator(kept)?.status ?? declared);
   const skip = parseSkip(kept.skip);
-  if (toFields(parseJson(kept.consumer))["status"] === "STOPPED") {
+  if (toFields(parseStored(kept.consumer))["status"] === "STOPPED") {
     return { ...initial, consumerStatus: "STOPPED", skip };
   }
-  const failure = parseFailure(parseJson(kept.failure));
+  const failure = parseFailure(parseStored(kept.failure));
   return failure === null ? { ...initial, skip } : { ...initial, consumerStatus: "FAILURE", failure, skip };
 }
 
 /** The kept part that is asked for by itself, for each message. */
 export function parseSkip(kept: string | null): MessageRef | null {
-  return parseRef(parseJson(kept));
+  return parseRef(parseStored(kept));
 }
 
 /** What the definition said when the operator's part was written; null: nobody knows. */
@@ -150,7 +150,7 @@ export function parseDeclared(kept: KeptStatus): OperatorStatus | null {
 }
 
 function parseOperator(kept: KeptStatus): { status: OperatorStatus; declared: OperatorStatus } | null {
-  const { status, declared } = toFields(parseJson(kept.operator));
+  const { status, declared } = toFields(parseStored(kept.operator));
   return isOperatorStatus(status) && isOperatorStatus(declared) ? { status, declared } : null;
 }
 
@@ -176,7 +176,7 @@ function isOperatorStatus(value: unknown): value is OperatorStatus {
   return value === "ACCEPTED" || value === "PAUSED";
 }
 
-export function parseJson(text: string | null): unknown {
+export function parseStored(text: string | null): unknown {
   try {
     return JSON.parse(text ?? "null") as unknown;
   } catch {

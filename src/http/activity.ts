@@ -3,7 +3,7 @@
 import { Hono } from "hono";
 import type { Observer } from "#pipeline/observer.ts";
 import { activityPageSchema } from "#wire/status.ts";
-import type { View } from "#wire/view.ts";
+import type { ViewOf } from "#wire/view.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { createBySubscription } from "./by-subscription.ts";
@@ -66,7 +66,7 @@ export function createActivityRoute(
     if (page.kind === "invalid") return toProblemResponse({ status: 400, detail: page.detail });
     const items = page.items.map(([subscription, minutes]) => ({ subscription, ...minutes.read() }));
     const endsAt = new Date(Date.now() + MINUTE_MS - (steadyTime() % MINUTE_MS)).toISOString();
-    const answer: View<typeof activityPageSchema> = { items, next: page.next, endsAt };
+    const answer: ViewOf<typeof activityPageSchema> = { items, next: page.next, endsAt };
     return context.json(answer);
   });
   return routes;

@@ -8,7 +8,7 @@ import { createFileKeys, createRemoteKeys, type KeysFor, type RemoteKeysOptions 
 
 export type TokenAuthOptions = RemoteKeysOptions;
 
-export type TokenResult =
+export type TokenVerdict =
   | { readonly kind: "valid"; readonly identity: Identity; readonly expiresAt: number }
   /** `reason` holds nothing of the token. */
   | { readonly kind: "invalid"; readonly reason: string }
@@ -17,12 +17,12 @@ export type TokenResult =
 
 const MAX_TOKEN_LENGTH = 8192;
 const CLOCK_TOLERANCE_SECONDS = 5;
-const NOT_VALID: TokenResult = { kind: "invalid", reason: "The token is not valid" };
+const NOT_VALID: TokenVerdict = { kind: "invalid", reason: "The token is not valid" };
 
 export function createTokenAuth(
   { keys, issuer, audience }: Extract<ServerAuth, { kind: "jwt" }>,
   options: TokenAuthOptions,
-): (token: string) => Promise<TokenResult> {
+): (token: string) => Promise<TokenVerdict> {
   const keysFor = keys.kind === "jwks" ? createRemoteKeys(keys.uri, options) : createFileKeys(keys.keys);
   const claims: JWTVerifyOptions = {
     issuer,
@@ -61,7 +61,7 @@ async function verify(
   return null;
 }
 
-function toResult(payload: JWTPayload): TokenResult {
+function toResult(payload: JWTPayload): TokenVerdict {
   const { sub, exp = 0, scope, scp } = payload;
   const subject = typeof sub === "string" && sub !== "" ? sub : null;
   const scopes = [...toScopes(scope), ...toScopes(scp)];
@@ -73,7 +73,7 @@ function toScopes(claim: unknown): readonly string[] {
   return Array.isArray(claim) ? claim.filter((scope) => typeof scope === "string") : [];
 }
 
-function toRefusal(error: unknown): TokenResult {
+function toRefusal(error: unknown): TokenVerdict {
   if (error instanceof RelayError) return { kind: "unavailable" };
   if (error instanceof errors.JWTExpired) return { kind: "invalid", reason: "The token has expired" };
   if (error instanceof errors.JWTClaimValidationFailed) {

@@ -20,7 +20,7 @@ export interface ConnectionLimits {
   readonly phases: Readonly<Record<Phase, number | null>>;
 }
 
-export interface Connection {
+export interface ListenerConnection {
   /** What speaks TLS on its socket: only if that is closed, the descriptor is free at once. */
   readonly cover: (socket: Socket) => void;
   readonly enter: (phase: Phase) => void;
@@ -28,7 +28,7 @@ export interface Connection {
 
 interface Connections {
   /** Null: there was no room, and it is closed. */
-  readonly admit: (socket: Socket) => Connection | null;
+  readonly admit: (socket: Socket) => ListenerConnection | null;
   /** Closes those that have no whole request, and the others after `graceMs`. */
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -104,7 +104,7 @@ export function createConnections({ inAll, ofNetwork, phases }: ConnectionLimits
     if (isClosing && all.size === 0) empty.resolve();
   }
 
-  function hold(held: Held): Connection {
+  function hold(held: Held): ListenerConnection {
     const { network } = held;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const enter = (phase: Phase) => {

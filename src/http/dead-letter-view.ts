@@ -1,6 +1,6 @@
 // Converts dead letters and their counts to the views of the API.
 
-import { type Entry } from "#delivery/letter.ts";
+import { type LetterEntry } from "#delivery/letter.ts";
 import type { Header } from "#delivery/message.ts";
 import { maskMessageHeader } from "#delivery/record-mask.ts";
 import { createMask } from "#lib/mask.ts";
@@ -29,7 +29,10 @@ export function isPayloadEncoding(word: string): word is PayloadEncoding {
   return PAYLOAD_ENCODINGS.some((encoding) => encoding === word);
 }
 
-export function toDeadLetterView(entry: Entry, { maxReplaysOf }: DeadLetterViewOptions): DeadLetterView {
+export function toDeadLetterView(
+  entry: LetterEntry,
+  { maxReplaysOf }: DeadLetterViewOptions,
+): DeadLetterView {
   const { id, endpoint, size } = entry;
   const base = { id, endpoint, size, date: entry.date.toISOString() };
   if (entry.kind === "foreign") return { ...base, ...NOTHING, subject: entry.subject };

@@ -7,12 +7,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import type { Bindings, Caller } from "./caller.ts";
-import type { Connection } from "./connections.ts";
+import type { ListenerConnection } from "./connections.ts";
 
 export type Fetch = (request: Request, bindings: Bindings) => Response | Promise<Response>;
 
 interface Origin {
-  readonly connection: Connection;
+  readonly connection: ListenerConnection;
   readonly caller: Caller;
 }
 

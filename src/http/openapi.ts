@@ -6,7 +6,14 @@ import { VERSION } from "#lib/version.ts";
 import { componentOf, listComponents } from "#wire/component.ts";
 import { problemSchema } from "#wire/problem.ts";
 import type { Auth } from "./auth.ts";
-import { type Answer, type Body, type DescribedRoute, type Operation, raw, TAGS } from "./operation.ts";
+import {
+  type DocumentedAnswer,
+  type Body,
+  type DescribedRoute,
+  type Operation,
+  raw,
+  TAGS,
+} from "./operation.ts";
 import { TITLES } from "./problem.ts";
 
 export type Document = Readonly<Record<string, object | string>>;
@@ -60,7 +67,7 @@ const PROBLEM = {
   content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
 };
 
-const HEADERS: Readonly<Record<Answer["headers"][number], object>> = {
+const HEADERS: Readonly<Record<DocumentedAnswer["headers"][number], object>> = {
   ETag: {
     description: "Revision of the definition; none: it stands in the file",
     schema: { type: "string" },
@@ -158,7 +165,7 @@ function toBody({ schema, isRequired, description }: Body): object {
   };
 }
 
-function toAnswer({ description, content, headers }: Answer): object {
+function toAnswer({ description, content, headers }: DocumentedAnswer): object {
   const own = headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]);
   return {
     description,
@@ -167,7 +174,7 @@ function toAnswer({ description, content, headers }: Answer): object {
   };
 }
 
-function toContent(content: Exclude<Answer["content"], { kind: "none" }>): object {
+function toContent(content: Exclude<DocumentedAnswer["content"], { kind: "none" }>): object {
   if (content.kind === "other") return Object.fromEntries(content.types.map((type) => [type, {}]));
   return { "application/json": { schema: refTo(content.schema) } };
 }

@@ -33,7 +33,7 @@ export interface Operation {
   /** What each header of the request does. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body;
-  readonly answers: readonly Answer[];
+  readonly answers: readonly DocumentedAnswer[];
   /** Besides those that any request may get. */
   readonly problems?: readonly ProblemStatus[];
 }
@@ -47,7 +47,7 @@ export interface Body {
   readonly description: string;
 }
 
-export interface Answer {
+export interface DocumentedAnswer {
   readonly status: number;
   readonly description: string;
   readonly content:
@@ -68,17 +68,17 @@ export function json(
   schema: GenericSchema,
   description: string,
   { status = 200, headers = [] }: AnswerOptions = {},
-): Answer {
+): DocumentedAnswer {
   return { status, description, content: { kind: "json", schema }, headers };
 }
 
 /** With 200, in one of those content types. */
-export function raw(types: readonly string[], description: string): Answer {
+export function raw(types: readonly string[], description: string): DocumentedAnswer {
   return { status: 200, description, content: { kind: "other", types }, headers: [] };
 }
 
 /** With 204. */
-export function empty(description: string, { headers = [] }: AnswerOptions = {}): Answer {
+export function empty(description: string, { headers = [] }: AnswerOptions = {}): DocumentedAnswer {
   return { status: 204, description, content: { kind: "none" }, headers };
 }
 

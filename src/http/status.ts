@@ -5,7 +5,7 @@ import { toBriefReadiness, toCountedReadiness } from "#runtime/brief-readiness.t
 import type { Readiness } from "#runtime/runtime.ts";
 import { configViewSchema } from "#wire/definition.ts";
 import { readinessSchema, type Status, statusSchema } from "#wire/status.ts";
-import type { View } from "#wire/view.ts";
+import type { ViewOf } from "#wire/view.ts";
 import type { ServerEnv } from "./caller.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
 
@@ -77,7 +77,7 @@ export function createStatusRoutes(
   routes.get("/readyz", describe(READY), async (context) => {
     const toShown = (await mayReadAll(context)) ? toBriefReadiness : toCountedReadiness;
     const { isReady, reasons, idle } = toShown(readiness());
-    const answer: View<typeof readinessSchema> = { ready: isReady, reasons, idle };
+    const answer: ViewOf<typeof readinessSchema> = { ready: isReady, reasons, idle };
     return context.json(answer, isReady ? 200 : 503);
   });
   routes.get("/metrics", describe(METRICS), async (context) => {

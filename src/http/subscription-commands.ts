@@ -5,7 +5,7 @@ import * as v from "valibot";
 import type { Command } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
-import { exchangeSchema, resumeSchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import { exchangeSchema, resumeBodySchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
@@ -70,7 +70,7 @@ const RESUME: Operation = {
   description:
     "Sets `status` to ACCEPTED, and ends a FAILURE. With `skip` the message that caused it is acknowledged.",
   access: "operator",
-  body: { schema: resumeSchema, isRequired: false, description: "Empty: nothing is skipped" },
+  body: { schema: resumeBodySchema, isRequired: false, description: "Empty: nothing is skipped" },
   problems: [400, 404, 409, 422, 503],
 };
 const SEEK: Operation = {
@@ -143,7 +143,7 @@ export function addSubscriptionCommands(
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     if (!isOperator(context)) return refuse(NOT_OPERATOR);
-    const parsed = v.safeParse(resumeSchema, body);
+    const parsed = v.safeParse(resumeBodySchema, body);
     if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     const { skip } = parsed.output;
     return refuseFault(() => command(context, found, { kind: "resume", skip }));

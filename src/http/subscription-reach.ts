@@ -8,11 +8,11 @@ import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 import type { WriteOptions } from "#registry/body.ts";
 import type { Registered, Registry } from "#registry/registry.ts";
-import { type Lag, toSubscriptionView } from "./subscription-view.ts";
+import { type SubscriptionLag, toSubscriptionView } from "./subscription-view.ts";
 
 export interface SubscriptionsOptions {
   readonly registry: () => Registry;
-  readonly lagOf: (id: string) => Lag | null;
+  readonly lagOf: (id: string) => SubscriptionLag | null;
   /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   readonly slots: Pick<ServerSlots, "tests">;

@@ -5,14 +5,14 @@ import { durableName, type Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { Registered } from "#registry/registry.ts";
 
-export interface Lag {
+export interface SubscriptionLag {
   readonly pending: number;
   readonly ackPending: number;
 }
 
 export function toSubscriptionView(
   { subscription, running, origin, revision }: Registered,
-  { lag, nowMs }: { lag: Lag | null; nowMs: number },
+  { lag, nowMs }: { lag: SubscriptionLag | null; nowMs: number },
 ): SubscriptionView {
   const state = running.state();
   const status = running.status();

@@ -11,7 +11,7 @@ import forge from "node-forge";
 import { octetsOf, parseAsn1, partAt } from "./asn1.ts";
 import type { IterationBudget } from "./budget.ts";
 import { deriveJksStream, toUtf16 } from "./derive.ts";
-import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
+import { tryOpen, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
 import { toCertificate, toPrivateKey } from "./keys.ts";
 
 const KEY_TAG = 1;
@@ -28,7 +28,7 @@ interface Entry {
 }
 
 export function openJks(bytes: Buffer, password: string, budget: IterationBudget): Promise<Opened<KeyStore>> {
-  return attempt(async () => {
+  return tryOpen(async () => {
     const reader = createReader(bytes);
     const entries = await readEntries(reader, budget);
     const content = reader.done();
@@ -44,7 +44,7 @@ export function openJks(bytes: Buffer, password: string, budget: IterationBudget
                 alias: key.alias,
                 certificates,
                 unlock: (keyPassword) =>
-                  attempt(() => unlock(key.protectedKey, { password: keyPassword, budget }), budget.signal),
+                  tryOpen(() => unlock(key.protectedKey, { password: keyPassword, budget }), budget.signal),
               },
             ],
       ),

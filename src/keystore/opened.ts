@@ -32,7 +32,7 @@ export class StoreError extends Error {
 }
 
 /** What is thrown but no StoreError comes from bytes that are no such store: its text may hold some of them. */
-export async function attempt<T>(open: () => Promise<T>, signal: AbortSignal): Promise<Opened<T>> {
+export async function tryOpen<T>(open: () => Promise<T>, signal: AbortSignal): Promise<Opened<T>> {
   try {
     return { kind: "opened", value: await open() };
   } catch (error) {

@@ -4,7 +4,7 @@ import type { X509Certificate } from "node:crypto";
 import { type Asn1, octetsOf, oidNameOf, parseAsn1, partAt, partsOf, toDer } from "./asn1.ts";
 import type { IterationBudget } from "./budget.ts";
 import { decrypt, type Passphrase, verifyMac } from "./cipher.ts";
-import { attempt, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
+import { tryOpen, type KeyStore, type Opened, type StoredKey, StoreError } from "./opened.ts";
 import { toCertificate, toPrivateKey } from "./keys.ts";
 
 interface Bag {
@@ -21,7 +21,7 @@ export function openPkcs12(
   password: string,
   budget: IterationBudget,
 ): Promise<Opened<KeyStore>> {
-  return attempt(async () => {
+  return tryOpen(async () => {
     await budget.pause();
     const bags = await readBags(parseAsn1(bytes), { password, budget });
     const certificates = bags
@@ -116,7 +116,7 @@ function readCertificate(der: Buffer): X509Certificate {
 }
 
 function unlock({ kind, content }: Bag, passphrase: Passphrase): ReturnType<StoredKey["unlock"]> {
-  return attempt(async () => {
+  return tryOpen(async () => {
     const isEncrypted = kind === "pkcs8ShroudedKeyBag";
     const der = isEncrypted
       ? await decrypt(partAt(content, 0), { encrypted: octetsOf(partAt(content, 1)), ...passphrase })

@@ -1,6 +1,6 @@
 // How far a list of dead letters got, as text: for each place the sequence from which on everything was seen.
 
-import { keyOf, type LetterPlace } from "./places.ts";
+import { placeKey, type LetterPlace } from "./places.ts";
 
 /** By the key of the place. */
 export type LetterPositions = ReadonlyMap<string, number>;
@@ -20,7 +20,7 @@ export function parseLetterCursor(text: string): LetterPositions | null {
 }
 
 export function positionOf(positions: LetterPositions | null, place: LetterPlace): number | null {
-  return positions?.get(keyOf(place)) ?? null;
+  return positions?.get(placeKey(place)) ?? null;
 }
 
 function isPosition(value: unknown): value is [string, number] {

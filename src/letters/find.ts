@@ -1,6 +1,6 @@
 // One entry by its id, wherever it lies.
 
-import { type Entry, toEntry } from "#delivery/letter.ts";
+import { type LetterEntry, toEntry } from "#delivery/letter.ts";
 import { parseLetterId } from "#delivery/letter-id.ts";
 import type { Header } from "#delivery/message.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -9,7 +9,7 @@ import { isOfPlace, type LetterPlace } from "./places.ts";
 import type { LetterSeal } from "./seal.ts";
 
 export interface FoundLetter {
-  readonly entry: Entry;
+  readonly entry: LetterEntry;
   readonly place: LetterPlace;
   readonly headers: readonly Header[];
   readonly body: Uint8Array;

@@ -1,7 +1,7 @@
 // The dead letters of a relay, read back: listed, counted, shown, removed; nothing is left behind on the server.
 
 import {
-  type Entry,
+  type LetterEntry,
   EVERY_LETTER,
   type LetterFilter,
   type LetterReason,
@@ -42,7 +42,7 @@ interface ListRequest {
 export type LetterPage =
   | {
       readonly kind: "page";
-      readonly entries: readonly Entry[];
+      readonly entries: readonly LetterEntry[];
       /** null: there is nothing more. */
       readonly next: string | null;
       /** Date of the last entry that was looked at, where that is not the last one shown; null: it is. */
@@ -90,7 +90,7 @@ export function openLetters(
   async function list({ filter, limit, cursor, signal }: ListRequest): Promise<LetterPage> {
     const start: LetterPositions | null = cursor === null ? null : parseLetterCursor(cursor);
     if (cursor !== null && start === null) return { kind: "bad-cursor" };
-    const entries: Entry[] = [];
+    const entries: LetterEntry[] = [];
     const end = await scan({
       filter,
       start,

@@ -16,7 +16,7 @@ export interface LetterPlace {
 export function toPlaces(endpoints: readonly DeadLetterEndpoint[]): readonly LetterPlace[] {
   const places = new Map<string, DeadLetterEndpoint>();
   for (const endpoint of endpoints) {
-    const key = keyOf(endpoint);
+    const key = placeKey(endpoint);
     if (!places.has(key)) places.set(key, endpoint);
   }
   return [...places.values()].map(({ name, domain, stream, subject }) => ({
@@ -32,7 +32,7 @@ export function toPlaces(endpoints: readonly DeadLetterEndpoint[]): readonly Let
 }
 
 /** The same for as long as the place is: the endpoint may get another name. */
-export function keyOf({ domain, stream, subject }: Omit<LetterPlace, "name" | "others">): string {
+export function placeKey({ domain, stream, subject }: Omit<LetterPlace, "name" | "others">): string {
   return [domain ?? "", stream, subject].join(" ");
 }
 

@@ -1,6 +1,6 @@
 // Takes letters out of their streams one by one: never one that came after what was shown, never more than were shown.
 
-import { type Entry, type LetterFilter, meetsFilter } from "#delivery/letter.ts";
+import { type LetterEntry, type LetterFilter, meetsFilter } from "#delivery/letter.ts";
 import type { Connection } from "#nats/connection.ts";
 import { parseLetterCursor, toLetterCursor } from "./cursor.ts";
 import { findLetter } from "./find.ts";
@@ -64,7 +64,7 @@ export async function purgeLetters(
   const { filter, cursor, confirmed, signal } = request;
   const start = cursor === null ? null : parseLetterCursor(cursor);
   if (cursor !== null && start === null) return { kind: "bad-cursor" };
-  const matches: Entry[] = [];
+  const matches: LetterEntry[] = [];
   let matched = 0;
   const end = await scan({
     filter,
@@ -135,7 +135,7 @@ async function removeAll(
     entries,
     places,
     signal,
-  }: { entries: readonly Entry[]; places: readonly LetterPlace[]; signal: AbortSignal },
+  }: { entries: readonly LetterEntry[]; places: readonly LetterPlace[]; signal: AbortSignal },
 ): Promise<Removal> {
   const deadline = performance.now() + REMOVE_MS;
   let purged = 0;

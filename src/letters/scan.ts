@@ -1,9 +1,9 @@
 // Goes through the dead letters of all places, newest first, for as long as it may.
 
-import { type Entry, isPast, type LetterFilter } from "#delivery/letter.ts";
+import { type LetterEntry, isPast, type LetterFilter } from "#delivery/letter.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, positionOf } from "./cursor.ts";
-import { keyOf, type LetterPlace } from "./places.ts";
+import { placeKey, type LetterPlace } from "./places.ts";
 import type { LetterSeal } from "./seal.ts";
 import { type LetterSource, openSource } from "./source.ts";
 
@@ -18,7 +18,7 @@ export interface ScanRequest {
   readonly withinMs: number;
   readonly signal: AbortSignal;
   /** False: enough. */
-  readonly take: (entry: Entry) => boolean;
+  readonly take: (entry: LetterEntry) => boolean;
 }
 
 export interface ScanEnd {
@@ -72,7 +72,7 @@ export async function scanLetters(
   const positions = () =>
     new Map([
       ...(request.start ?? []),
-      ...sources.map((source) => [keyOf(source.place), source.position()] as const),
+      ...sources.map((source) => [placeKey(source.place), source.position()] as const),
     ]);
   const start = positions();
   let scanned = 0;

@@ -1,6 +1,6 @@
 // The entries of one place, newest first: read in windows of sequences that grow where little is found.
 
-import { type Entry, toEntry } from "#delivery/letter.ts";
+import { type LetterEntry, toEntry } from "#delivery/letter.ts";
 import type { StreamConfig } from "#nats/answers.ts";
 import { API_ERRORS } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -12,7 +12,7 @@ import { requestStreamInfo } from "#nats/stream.ts";
 export interface LetterSource {
   readonly place: LetterPlace;
   /** The entries that were read and not taken, newest first. */
-  readonly peek: () => Entry | null;
+  readonly peek: () => LetterEntry | null;
   readonly take: () => void;
   /** Nothing older is there. */
   readonly isAtEnd: () => boolean;
@@ -111,7 +111,7 @@ function createSource(
   let span = Math.min(Math.max(wanted, MIN_SPAN), MAX_ENTRIES);
   let above = aboveStart;
   let position = start;
-  let buffer: readonly Entry[] = [];
+  let buffer: readonly LetterEntry[] = [];
   let taken = 0;
 
   async function fill(): Promise<string | null> {

@@ -1,6 +1,6 @@
 // What stands in a text in base64 or in hex: every run of it, decoded from each place that it may begin at.
 
-import { endOf, hexDigit, startOf, startView, type View } from "./decoded-views.ts";
+import { endOfByte, hexDigit, startOf, startView, type DecodedView } from "./decoded-views.ts";
 
 interface Alphabet {
   /** -1: it is none of its characters. */
@@ -26,7 +26,7 @@ const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, EQUALS] = [0x09, 0x0a, 0x0d, 0x20
 const BOUNDARY = 0xff;
 
 /** Runs that hold fewer than `minBytes` bytes are left out, save one that the end of a cut text may have shortened. */
-export function* decodedRuns(view: View, minBytes: number): Generator<View> {
+export function* decodedRuns(view: DecodedView, minBytes: number): Generator<DecodedView> {
   for (const alphabet of ALPHABETS) {
     const runs = findRuns(view, alphabet, minBytes);
     if (runs.length === 0) continue;
@@ -45,7 +45,7 @@ interface Run {
 
 /** A run may be broken into lines. */
 function findRuns(
-  { bytes, reachesEnd }: View,
+  { bytes, reachesEnd }: DecodedView,
   { valueOf, bits }: Alphabet,
   minBytes: number,
 ): readonly Run[] {
@@ -83,10 +83,10 @@ function skipLineBreak(bytes: Uint8Array, at: number): number {
 }
 
 function decode(
-  view: View,
+  view: DecodedView,
   runs: readonly Run[],
   { alphabet: { valueOf, bits }, alignment }: { alphabet: Alphabet; alignment: number },
-): View {
+): DecodedView {
   const { bytes } = view;
   const decoded = startView(bytes.length);
   for (const { from, to } of runs) {
@@ -107,14 +107,14 @@ function decode(
       heldBits += bits;
       if (heldBits < 8) continue;
       heldBits -= 8;
-      decoded.push((held >> heldBits) & 0xff, start, endOf(view, at));
+      decoded.push((held >> heldBits) & 0xff, start, endOfByte(view, at));
       held &= (1 << heldBits) - 1;
       start = startOf(view, at);
     }
     const padding = bytes[to] === EQUALS ? (bytes[to + 1] === EQUALS ? 2 : 1) : 0;
-    if (padding > 0) decoded.extendLast(endOf(view, to + padding - 1));
+    if (padding > 0) decoded.extendLast(endOfByte(view, to + padding - 1));
     if (to < bytes.length || !view.reachesEnd)
-      decoded.push(BOUNDARY, endOf(view, to - 1), endOf(view, to - 1));
+      decoded.push(BOUNDARY, endOfByte(view, to - 1), endOfByte(view, to - 1));
   }
   const isCut = view.reachesEnd && runs.at(-1)?.to === bytes.length;
   return decoded.finish(isCut);

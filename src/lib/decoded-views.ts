@@ -1,7 +1,7 @@
 // A text as it reads with its escapes undone: JSON, percent, HTML; each byte knows where in the text it came from.
 
 /** Bytes that a text holds in some form. */
-export interface View {
+export interface DecodedView {
   readonly bytes: Uint8Array;
   /** Where in the text each byte begins and ends; null: at its own place. */
   readonly places: { readonly starts: Uint32Array; readonly ends: Uint32Array } | null;
@@ -26,8 +26,8 @@ const MAX_NESTED = 3;
 const MAX_ESCAPE = 12;
 
 /** With all escapes undone, once, twice, three times; as long as there are any. */
-export function* unescapedViews(outer: View): Generator<View> {
-  let view: View | null = outer;
+export function* unescapedViews(outer: DecodedView): Generator<DecodedView> {
+  let view: DecodedView | null = outer;
   for (let depth = 0; depth < MAX_NESTED; depth += 1) {
     view = unescape(view, FAMILIES);
     if (view === null) return;
@@ -36,7 +36,7 @@ export function* unescapedViews(outer: View): Generator<View> {
 }
 
 /** With the escapes of one kind undone, where there are several: `%41` in JSON may be meant as it stands. */
-export function* partlyUnescapedViews(view: View): Generator<View> {
+export function* partlyUnescapedViews(view: DecodedView): Generator<DecodedView> {
   const present = FAMILIES.filter((family) => view.bytes.includes(SIGNS[family]));
   if (present.length === 1) return;
   for (const family of present) {
@@ -53,11 +53,11 @@ export function brokenEscapeLength(bytes: Uint8Array): number {
 
 const BROKEN_ESCAPE = /(?:\\(?:u\{?[0-9a-f]{0,5}|x[0-9a-f]?)?|%(?:u?[0-9a-f]{0,3})?|&#?[0-9a-z]{0,8})$/iu;
 
-export function startOf({ places }: View, at: number): number {
+export function startOf({ places }: DecodedView, at: number): number {
   return places === null ? at : (places.starts[at] ?? 0);
 }
 
-export function endOf({ places }: View, at: number): number {
+export function endOfByte({ places }: DecodedView, at: number): number {
   return places === null ? at + 1 : (places.ends[at] ?? 0);
 }
 
@@ -78,7 +78,7 @@ export function startView(maxLength: number) {
     extendLast(end: number): void {
       if (length > 0) ends[length - 1] = Math.max(end, ends[length - 1] ?? 0);
     },
-    finish: (reachesEnd: boolean): View => ({
+    finish: (reachesEnd: boolean): DecodedView => ({
       bytes: bytes.subarray(0, length),
       places: { starts: starts.subarray(0, length), ends: ends.subarray(0, length) },
       reachesEnd,
@@ -87,7 +87,7 @@ export function startView(maxLength: number) {
 }
 
 /** Null: there is nothing to undo. No escape is shorter than what it stands for. */
-function unescape(view: View, families: readonly Family[]): View | null {
+function unescape(view: DecodedView, families: readonly Family[]): DecodedView | null {
   const { bytes } = view;
   const present = families.filter((family) => bytes.includes(SIGNS[family]));
   if (present.length === 0) return null;
@@ -98,7 +98,7 @@ function unescape(view: View, families: readonly Family[]): View | null {
     const escape = isSign(byte) ? readEscape(bytes, at, present) : null;
     const length = escape === null ? 1 : escape.length;
     const start = startOf(view, at);
-    const end = endOf(view, at + length - 1);
+    const end = endOfByte(view, at + length - 1);
     if (escape === null) unescaped.push(byte, start, end);
     else if (escape.isByte) unescaped.push(escape.code, start, end);
     else for (const part of toUtf8(escape.code)) unescaped.push(part, start, end);

@@ -3,11 +3,11 @@
 import { decodedRuns } from "./decoded-runs.ts";
 import {
   brokenEscapeLength,
-  endOf,
+  endOfByte,
   partlyUnescapedViews,
   startOf,
   unescapedViews,
-  type View,
+  type DecodedView,
 } from "./decoded-views.ts";
 
 /** What stands for a secret. */
@@ -78,10 +78,10 @@ function findSpans(
   needles: readonly Uint8Array[],
   { isCut }: { isCut: boolean },
 ): readonly Span[] {
-  const whole: View = { bytes: text, places: null, reachesEnd: isCut };
+  const whole: DecodedView = { bytes: text, places: null, reachesEnd: isCut };
   const minBytes = needles.reduce((least, { length }) => Math.min(least, length), Infinity);
   const spans: Span[] = [];
-  const search = (view: View, minBeginning: number) => {
+  const search = (view: DecodedView, minBeginning: number) => {
     for (const needle of needles) findInView(view, needle, spans);
     if (view.reachesEnd) findBeginnings(view, needles, { minLength: minBeginning, end: text.length, spans });
   };
@@ -95,16 +95,16 @@ function findSpans(
   return spans;
 }
 
-function findInView(view: View, needle: Uint8Array, spans: Span[]): void {
+function findInView(view: DecodedView, needle: Uint8Array, spans: Span[]): void {
   const bytes = asBuffer(view.bytes);
   for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length)) {
-    spans.push({ from: startOf(view, at), to: endOf(view, at + needle.length - 1) });
+    spans.push({ from: startOf(view, at), to: endOfByte(view, at + needle.length - 1) });
   }
 }
 
 /** Where what stands at the end of a text that was cut is how a secret begins. */
 function findBeginnings(
-  view: View,
+  view: DecodedView,
   needles: readonly Uint8Array[],
   { minLength, end, spans }: { minLength: number; end: number; spans: Span[] },
 ): void {

@@ -1,13 +1,13 @@
 // The HTML around each view. It holds nothing of the relay, so it needs no credentials.
 
 import type { FC } from "hono/jsx";
-import { type View, VIEWS } from "./views.ts";
+import { type PageView, VIEWS } from "./views.ts";
 
 export const STYLE_PATH = "/page/relay.css";
 export const SCRIPT_PATH = "/page/relay.js";
 export const ICON_PATH = "/page/relay.svg";
 
-export const Shell: FC<{ view: View }> = ({ view }) => (
+export const Shell: FC<{ view: PageView }> = ({ view }) => (
   <html lang="en" data-view={view.name}>
     <head>
       <meta charset="utf-8" />

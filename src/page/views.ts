@@ -1,13 +1,13 @@
 // The views of the page: path, title, and a line that says what each is for.
 
-export interface View {
+export interface PageView {
   readonly name: "overview" | "deliveries" | "dead-letters" | "logging";
   readonly path: string;
   readonly title: string;
   readonly lead: string;
 }
 
-export const VIEWS: readonly View[] = [
+export const VIEWS: readonly PageView[] = [
   {
     name: "overview",
     path: "/",

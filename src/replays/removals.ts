@@ -8,11 +8,11 @@ import type { ReplayLetters } from "#letters/replay.ts";
 import { readLetter, removeLetter } from "./settle.ts";
 
 /** Which letter it is: in a stream made anew another one, of the same message even, may have its sequence. */
-export type LetterPlace = Pick<WholeLetter, "domain" | "stream" | "sequence" | "subject" | "storedAtNanos">;
+export type RemovedLetter = Pick<WholeLetter, "domain" | "stream" | "sequence" | "subject" | "storedAtNanos">;
 
 export interface Removals {
-  has: (letter: LetterPlace) => boolean;
-  add: (letter: LetterPlace, letters: ReplayLetters) => void;
+  has: (letter: RemovedLetter) => boolean;
+  add: (letter: RemovedLetter, letters: ReplayLetters) => void;
   /** Resolves when all that a reconnect put in question was looked at, or `signal` aborted. Never rejects. */
   settled: () => Promise<void>;
   /** Nothing is looked at any more. */
@@ -25,7 +25,7 @@ export interface RemovalsOptions {
   readonly signal: AbortSignal;
 }
 
-interface Removal extends LetterPlace {
+interface Removal extends RemovedLetter {
   readonly letters: ReplayLetters;
   readonly at: number;
 }
@@ -74,7 +74,7 @@ export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions)
     return removeLetter(letters, place.sequence, signal);
   }
 
-  function add(place: LetterPlace, letters: ReplayLetters): void {
+  function add(place: RemovedLetter, letters: ReplayLetters): void {
     const { domain, stream, sequence, subject, storedAtNanos } = place;
     const key = keyOf(place);
     removals.delete(key);
@@ -92,6 +92,6 @@ export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions)
   };
 }
 
-function keyOf({ domain, stream, sequence, subject, storedAtNanos }: LetterPlace): string {
+function keyOf({ domain, stream, sequence, subject, storedAtNanos }: RemovedLetter): string {
   return `${domain ?? ""}/${stream}/${sequence}/${storedAtNanos}/${subject}`;
 }

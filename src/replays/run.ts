@@ -22,7 +22,7 @@ import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#letters/replay.ts";
 import type { Removals } from "./removals.ts";
 import { claimLetter, type FailedLetter, keepFailed, readLetter, removeLetter } from "./settle.ts";
-import { type Found, keyOf, openReplaySource, type ReplaySource } from "./source.ts";
+import { type Found, letterKey, openReplaySource, type ReplaySource } from "./source.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 
 interface ReplayRunParts {
@@ -99,7 +99,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
       const order = await queueUp(taken.target);
       const isDone = order !== null && (await send(taken));
       order?.release();
-      parts.taken.delete(keyOf(taken.found));
+      parts.taken.delete(letterKey(taken.found));
       if (isDone) taken.found.pass();
     }
   }
@@ -127,7 +127,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
       started += 1;
       if (!request.dryRun) {
         if (!(await pace(waiting))) return null;
-        parts.taken.add(keyOf(found));
+        parts.taken.add(letterKey(found));
         return { found, ...judged };
       }
       matching += 1;
@@ -140,7 +140,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     const letter = toReplayLetter(found.stored, found.place, { takesForeign: found.isNamed });
     if (letter === null) return skip("foreign");
     if (!meetsFilter(letter.letter, filter)) return skip(null);
-    if (parts.taken.has(keyOf(found))) return skip("gone");
+    if (parts.taken.has(letterKey(found))) return skip("gone");
     // Its removal was confirmed, and forgotten by a server that was killed.
     if (parts.removals.has(found.stored)) {
       await removeLetter(found.letters, found.stored.sequence, parts.ending);

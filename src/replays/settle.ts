@@ -70,7 +70,7 @@ export async function readLetter(
   sequence: number,
   signal: AbortSignal,
 ): Promise<WholeLetter | null> {
-  const read = await repeat(async () => {
+  const read = await repeatUntilKnown(async () => {
     const answer = await letters.at(sequence, signal);
     return answer.kind === "unavailable" ? null : answer;
   }, signal);
@@ -84,7 +84,8 @@ export async function removeLetter(
   signal: AbortSignal,
 ): Promise<boolean> {
   return (
-    (await repeat(async () => ((await letters.remove(sequence, signal)) ? true : null), signal)) ?? false
+    (await repeatUntilKnown(async () => ((await letters.remove(sequence, signal)) ? true : null), signal)) ??
+    false
   );
 }
 
@@ -95,7 +96,7 @@ export async function keepFailed(
   signal: AbortSignal,
 ): Promise<boolean> {
   const forms = headersAfterFailure(letter, how);
-  const replaced = await repeat(async () => {
+  const replaced = await repeatUntilKnown(async () => {
     const { kind } = await letters.replace(letter.stored, forms, signal);
     return kind === "unavailable" ? null : kind;
   }, signal);
@@ -103,7 +104,10 @@ export async function keepFailed(
 }
 
 /** Until it gives something else than null. Null: `signal` aborted. */
-export async function repeat<T>(ask: () => Promise<T | null>, signal: AbortSignal): Promise<T | null> {
+export async function repeatUntilKnown<T>(
+  ask: () => Promise<T | null>,
+  signal: AbortSignal,
+): Promise<T | null> {
   for (let tryNumber = 1; !signal.aborted; tryNumber += 1) {
     const result = await ask();
     if (result !== null) return result;

@@ -5,7 +5,7 @@ import type { ReplayPlace, ReplayRecord } from "#delivery/replay.ts";
 import type { WholeLetter } from "#delivery/replay-letter.ts";
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 import type { ReplayLetters } from "#letters/replay.ts";
-import { repeat } from "./settle.ts";
+import { repeatUntilKnown } from "./settle.ts";
 
 export interface Found {
   readonly place: ReplayPlace;
@@ -18,7 +18,7 @@ export interface Found {
 }
 
 /** The same for the same letter of the same stream. */
-export function keyOf({ place, stored }: Found): string {
+export function letterKey({ place, stored }: Found): string {
   return `${place.domain ?? ""}/${place.stream}/${stored.sequence}`;
 }
 
@@ -160,7 +160,7 @@ async function lookAt(
   for (const endpoint of endpoints) {
     const { name, domain, stream, subject } = endpoint;
     const letters = openLetters(endpoint);
-    const last = await repeat(() => letters.lastSequence(signal), signal);
+    const last = await repeatUntilKnown(() => letters.lastSequence(signal), signal);
     if (last === null) return null;
     places.push({ name, domain, stream, subject, last });
   }
@@ -172,7 +172,7 @@ function untilKnown(
   read: () => ReturnType<ReplayLetters["newest"]>,
   signal: AbortSignal,
 ): Promise<WholeLetter | "none" | null> {
-  return repeat(async () => {
+  return repeatUntilKnown(async () => {
     const result = await read();
     if (result.kind === "found") return result.letter;
     return result.kind === "none" ? "none" : null;

@@ -3,7 +3,7 @@
 // It is kept in the bucket and outlives the subscriptions: who deletes a paused one and makes it again has it paused again.
 
 import { createHash } from "node:crypto";
-import { parseJson, toFields } from "#delivery/status.ts";
+import { parseStored, toFields } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#bucket/bucket.ts";
 
@@ -96,13 +96,13 @@ function keyOfApplication(application: string): string {
 
 /** What cannot be read holds nothing that could be named. */
 function parseHeld(value: string): readonly HeldApplication[] {
-  const { application, since } = toFields(parseJson(value));
+  const { application, since } = toFields(parseStored(value));
   if (typeof application !== "string") return [];
   const time = new Date(typeof since === "string" ? since : 0);
   return [{ application, since: Number.isNaN(time.getTime()) ? new Date(0) : time }];
 }
 
 function sinceOf(value: string): number {
-  const { since } = toFields(parseJson(value));
+  const { since } = toFields(parseStored(value));
   return typeof since === "number" ? since : 0;
 }

@@ -3,7 +3,7 @@
 //   (none) --claimed, compared and set--> moving --> moved       the consumer is at its new place
 //                                            '-----> abandoned   by its relay, or by another one that waited for too long
 
-import { toFields, parseJson } from "#delivery/status.ts";
+import { toFields, parseStored } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#bucket/bucket.ts";
 
@@ -86,7 +86,7 @@ export function createMoveMarks(
 
 /** What cannot be read counts as none. */
 function parseMark(text: string | null): MoveMark | null {
-  const { id, phase, by, beat } = toFields(parseJson(text));
+  const { id, phase, by, beat } = toFields(parseStored(text));
   if (typeof id !== "string" || typeof by !== "string" || typeof beat !== "number") return null;
   return phase === "moving" || phase === "moved" || phase === "abandoned" ? { id, phase, by, beat } : null;
 }

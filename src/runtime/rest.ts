@@ -37,7 +37,7 @@ export function restOf(
 }
 
 /** Resolves when it is over by itself, or when `signal` aborts. */
-export async function endOf({ until }: Rest, signal: AbortSignal): Promise<void> {
+export async function restEnd({ until }: Rest, signal: AbortSignal): Promise<void> {
   if (until === null) await sleep(MAX_TIMER_MS, signal);
   else await sleepUntil(until, signal);
 }

@@ -15,7 +15,7 @@ import {
   parseDeclared,
   parseSkip,
   parseStatus,
-  partsOf,
+  statusPartsOf,
   recover,
   STATUS_PARTS,
   type StatusPart,
@@ -210,7 +210,7 @@ export function createStates(
         const isHeld = (values.get(holdKey) ?? null) !== null;
         hasEffect ||= to !== current || (isHeld && command.kind === "resume");
         const changes = new Map<string, string | null>(
-          to === current && isStored ? [] : listChanges(kept, to, isStored ? [] : partsOf(command)),
+          to === current && isStored ? [] : listChanges(kept, to, isStored ? [] : statusPartsOf(command)),
         );
         return isHeld && command.kind === "resume" ? changes.set(holdKey, null) : changes;
       });

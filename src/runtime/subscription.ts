@@ -32,7 +32,7 @@ import { createPlace } from "./place.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
 import { createResetWatch } from "./reset-watch.ts";
-import { endOf, onTakenUp, restOf } from "./rest.ts";
+import { restEnd, onTakenUp, restOf } from "./rest.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -159,7 +159,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     if (state.kind === "failed") {
       const { resume } = terms.current.subscription;
       if (await pace.wait(state.cause, { resume, signal })) return consumeOnce(guard, true);
-    } else await durable.makeDuring(endOf(rest, signal), { guard, signal });
+    } else await durable.makeDuring(restEnd(rest, signal), { guard, signal });
   }
 
   /** What was done before may come again, and is to be sent again. */

@@ -2,7 +2,6 @@
 
 import { ENGINE_OPTIONS } from "#lib/engine-options.ts";
 
-const UNIT_NAME = "relay.service";
 export const CONFIG_DIRECTORY = "/etc/relay";
 export const CREDENTIALS_DIRECTORY = `${CONFIG_DIRECTORY}/credentials`;
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/relay.config.json`;

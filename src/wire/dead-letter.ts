@@ -12,9 +12,9 @@ import {
   headerPairs,
   dateOrNull,
   pageSchema,
-  text,
+  stringView,
   textOrNull,
-  type View,
+  type ViewOf,
 } from "./view.ts";
 
 export const PAYLOAD_ENCODINGS = ["text", "hex", "base64"] as const;
@@ -27,7 +27,7 @@ const reasonOrNull = v.pipe(
 const deadLetterSchema = component(
   "DeadLetter",
   v.strictObject({
-    id: text("Id of the entry; a replay that fails again keeps it"),
+    id: stringView("Id of the entry; a replay that fails again keeps it"),
     date: date("When it was dead-lettered"),
     isForeign: v.pipe(
       v.boolean(),
@@ -48,7 +48,7 @@ const deadLetterSchema = component(
     stream: textOrNull("Stream of the message"),
     sequence: countOrNull("Sequence of the message in that stream"),
     subject: textOrNull("Subject of the message; of a foreign entry, its own subject"),
-    endpoint: text("Endpoint whose dead-letter stream holds it"),
+    endpoint: stringView("Endpoint whose dead-letter stream holds it"),
     size: count("Size of the payload in bytes"),
   }),
   {
@@ -131,7 +131,7 @@ export const deadLetterDetailSchema = component(
     ),
     payload: v.strictObject({
       encoding: v.picklist(PAYLOAD_ENCODINGS),
-      content: text(
+      content: stringView(
         "The payload. As text, secrets of the subscription are masked and bytes that are not UTF-8 replaced",
       ),
       isCut: v.pipe(v.boolean(), v.description("True: the payload is longer")),
@@ -149,7 +149,7 @@ export const purgeOutcomeSchema = component(
   v.strictObject({
     matched: count("Entries that matched"),
     purged: count("Entries that were deleted"),
-    start: text("`cursor` for a purge that leaves letters newer than this dry run"),
+    start: stringView("`cursor` for a purge that leaves letters newer than this dry run"),
     next: textOrNull("`cursor` of the next call; null: there is nothing left to do"),
   }),
   {
@@ -160,11 +160,11 @@ export const purgeOutcomeSchema = component(
   },
 );
 
-export type DeadLetterView = View<typeof deadLetterSchema>;
-export type DeadLetterPage = View<typeof deadLetterPageSchema>;
-export type DeadLetterCounts = View<typeof deadLetterCountsSchema>;
-export type DeadLetterDetail = View<typeof deadLetterDetailSchema>;
-export type PurgeOutcomeView = View<typeof purgeOutcomeSchema>;
+export type DeadLetterView = ViewOf<typeof deadLetterSchema>;
+export type DeadLetterPage = ViewOf<typeof deadLetterPageSchema>;
+export type DeadLetterCounts = ViewOf<typeof deadLetterCountsSchema>;
+export type DeadLetterDetail = ViewOf<typeof deadLetterDetailSchema>;
+export type PurgeOutcomeView = ViewOf<typeof purgeOutcomeSchema>;
 export type PayloadEncoding = (typeof PAYLOAD_ENCODINGS)[number];
 
 const MAX_IDS = 1000;

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { choice, moment, object, text as formed } from "#config/schema-parts.ts";
 import { component, exampleOf } from "./component.ts";
 import { limitSchema, statusFilterSchema } from "./query.ts";
-import { count, date, headerPairs, text, textOrNull, type View, word, namedPage } from "./view.ts";
+import { count, date, headerPairs, stringView, textOrNull, type ViewOf, word, namedPage } from "./view.ts";
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
 
@@ -36,14 +36,14 @@ const capture = (description: string) =>
 export const deliverySchema = component(
   "Delivery",
   v.strictObject({
-    id: text("Id of the record; newer records have higher ids"),
+    id: stringView("Id of the record; newer records have higher ids"),
     date: date("When the first attempt began"),
-    entrypoint: text("Entrypoint of the subscription"),
-    subscription: text("Id of the subscription"),
+    entrypoint: stringView("Entrypoint of the subscription"),
+    subscription: stringView("Id of the subscription"),
     application: textOrNull("Application of the subscription"),
-    method: text("Method of the request"),
-    callbackUrl: text("URL of the callback, without secrets"),
-    webhookId: text("`webhook-id` of the message"),
+    method: stringView("Method of the request"),
+    callbackUrl: stringView("URL of the callback, without secrets"),
+    webhookId: stringView("`webhook-id` of the message"),
     status,
     durationMs: duration("Duration of the last attempt in milliseconds"),
     attempts: v.pipe(v.array(attempt), v.description("The newest 100 attempts; empty: nothing was sent")),
@@ -88,8 +88,8 @@ export const deliveryDetailSchema = component(
   },
 );
 
-export type DeliveryView = View<typeof deliverySchema>;
-export type DeliveryDetail = View<typeof deliveryDetailSchema>;
+export type DeliveryView = ViewOf<typeof deliverySchema>;
+export type DeliveryDetail = ViewOf<typeof deliveryDetailSchema>;
 export type AttemptView = DeliveryView["attempts"][number];
 export type CaptureView = NonNullable<DeliveryDetail["request"]>;
 export type DeliveryFilterQuery = v.InferInput<typeof deliveryFilterSchema>;

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { integer, object } from "#config/schema-parts.ts";
 import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
 import { component } from "./component.ts";
-import { date, text, type View, namedPage } from "./view.ts";
+import { date, stringView, type ViewOf, namedPage } from "./view.ts";
 
 /** What is left out stays as the file has it. */
 export const loggingBodySchema = component(
@@ -30,7 +30,7 @@ const settings = { logging: loggingSchema, sampling: samplingSchema };
 export const loggingViewSchema = component(
   "Logging",
   v.strictObject({
-    entrypoint: text("Id of the entrypoint"),
+    entrypoint: stringView("Id of the entrypoint"),
     file: v.pipe(v.strictObject(settings), v.description("The settings of the config file")),
     override: v.pipe(
       v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
@@ -53,7 +53,7 @@ export const loggingViewSchema = component(
   },
 );
 
-export type LoggingView = View<typeof loggingViewSchema>;
+export type LoggingView = ViewOf<typeof loggingViewSchema>;
 export type LoggingBody = v.InferInput<typeof loggingBodySchema>;
 export type SettingsView = LoggingView["file"];
 export type SamplingView = SettingsView["sampling"];

@@ -2,21 +2,21 @@
 
 import * as v from "valibot";
 import { component } from "./component.ts";
-import { text } from "./view.ts";
+import { stringView } from "./view.ts";
 
 export const problemSchema = component(
   "Problem",
   v.strictObject({
     type: v.literal("about:blank"),
-    title: text("Title of the status"),
+    title: stringView("Title of the status"),
     status: v.pipe(v.number(), v.integer(), v.description("Status of the response")),
-    detail: v.optional(text("What was wrong with this request")),
+    detail: v.optional(stringView("What was wrong with this request")),
     errors: v.optional(
       v.pipe(
         v.array(
           v.strictObject({
-            path: text("Path of the value, such as `configuration.callbackUrl`; empty: the whole body"),
-            message: text("What was found, and what is allowed"),
+            path: stringView("Path of the value, such as `configuration.callbackUrl`; empty: the whole body"),
+            message: stringView("What was found, and what is allowed"),
           }),
         ),
         v.description("Faults of the body, all at once"),

@@ -9,10 +9,10 @@ import {
   countOrNull,
   date,
   dateOrNull,
-  text,
+  stringView,
   textOrNull,
   texts,
-  type View,
+  type ViewOf,
   word,
   namedPage,
 } from "./view.ts";
@@ -69,7 +69,7 @@ export type ReplayBody = v.InferInput<typeof replayRequestSchema>;
 export const replaySchema = component(
   "Replay",
   v.strictObject({
-    id: text("Id of the replay"),
+    id: stringView("Id of the replay"),
     state: word("`paused`: it can be resumed; `failed`: it stopped by itself", [
       "running",
       "paused",
@@ -130,5 +130,5 @@ export const startedReplaySchema = component(
 
 export const replayPageSchema = namedPage("ReplayPage", replaySchema);
 
-export type ReplayView = View<typeof replaySchema>;
-export type StartedReplayView = View<typeof startedReplaySchema>;
+export type ReplayView = ViewOf<typeof replaySchema>;
+export type StartedReplayView = ViewOf<typeof startedReplaySchema>;

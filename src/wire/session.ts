@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { component } from "./component.ts";
-import { dateOrNull, textOrNull, texts, type View, word } from "./view.ts";
+import { dateOrNull, textOrNull, texts, type ViewOf, word } from "./view.ts";
 
 export const credentialsSchema = component(
   "Credentials",
@@ -40,4 +40,4 @@ export const sessionSchema = component(
 
 export type CredentialsBody = v.InferInput<typeof credentialsSchema>;
 
-export type SessionView = View<typeof sessionSchema>;
+export type SessionView = ViewOf<typeof sessionSchema>;

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { component, exampleOf } from "./component.ts";
-import { count, date, pageSchema, text, textOrNull, texts, type View, namedPage } from "./view.ts";
+import { count, date, pageSchema, stringView, textOrNull, texts, type ViewOf, namedPage } from "./view.ts";
 
 /** As many as `/api/activity` looks back. */
 export const MINUTES = 60;
@@ -10,11 +10,11 @@ export const MINUTES = 60;
 export const statusSchema = component(
   "Status",
   v.strictObject({
-    version: text("Version of the relay"),
-    commit: text("Commit that it was built from"),
+    version: stringView("Version of the relay"),
+    commit: stringView("Commit that it was built from"),
     startedAt: date("When this process started"),
     config: v.strictObject({
-      path: text("Path of the config file"),
+      path: stringView("Path of the config file"),
       loadedAt: date("When the running config was loaded"),
       refused: textOrNull("Why the current file was refused; null: it runs"),
       warnings: texts("Warnings of `relay check`"),
@@ -44,7 +44,10 @@ export const statusSchema = component(
     ),
     unusable: v.pipe(
       v.array(
-        v.strictObject({ id: text("Id of the subscription, or key in the bucket"), reason: text("Why") }),
+        v.strictObject({
+          id: stringView("Id of the subscription, or key in the bucket"),
+          reason: stringView("Why"),
+        }),
       ),
       v.description(
         "Subscriptions made by API that this relay cannot run, and bucket entries that it refuses, 1000 at most",
@@ -76,7 +79,7 @@ export const statusSchema = component(
   },
 );
 
-export type Status = View<typeof statusSchema>;
+export type Status = ViewOf<typeof statusSchema>;
 
 /** Answer of `/readyz`. */
 export const readinessSchema = component(
@@ -114,10 +117,10 @@ export type Reloaded = v.InferOutput<typeof reloadSchema>;
 export const orphanSchema = component(
   "Orphan",
   v.strictObject({
-    consumer: text("Name of the durable consumer, `relay-<id>`"),
-    subscription: text("Id of the subscription that it belonged to"),
+    consumer: stringView("Name of the durable consumer, `relay-<id>`"),
+    subscription: stringView("Id of the subscription that it belonged to"),
     domain: textOrNull("JetStream domain of the stream"),
-    stream: text("The stream"),
+    stream: stringView("The stream"),
     pending: count("Messages in the stream not delivered to it yet"),
     ackPending: count("Messages delivered and not acknowledged"),
   }),
@@ -131,7 +134,7 @@ export const orphanSchema = component(
   },
 );
 
-export type Orphan = View<typeof orphanSchema>;
+export type Orphan = ViewOf<typeof orphanSchema>;
 
 export const orphanPageSchema = namedPage("OrphanPage", orphanSchema);
 
@@ -141,7 +144,7 @@ const perMinute = (description: string) =>
 const activitySchema = component(
   "Activity",
   v.strictObject({
-    subscription: text("Id of the subscription"),
+    subscription: stringView("Id of the subscription"),
     perSecond: v.pipe(v.number(), v.minValue(0), v.description("Attempts per second, over the last minute")),
     delivered: perMinute("Attempts answered with 2xx in each minute of the last hour, oldest first"),
     failed: perMinute("All other attempts, in the same way"),
@@ -154,7 +157,7 @@ const activitySchema = component(
   },
 );
 
-export type ActivityView = View<typeof activitySchema>;
+export type ActivityView = ViewOf<typeof activitySchema>;
 
 export const activityPageSchema = component(
   "ActivityPage",

@@ -9,10 +9,10 @@ import {
   date,
   headerPairs,
   dateOrNull,
-  text,
+  stringView,
   textOrNull,
   texts,
-  type View,
+  type ViewOf,
   word,
   namedPage,
 } from "./view.ts";
@@ -20,13 +20,13 @@ import {
 export const subscriptionViewSchema = component(
   "Subscription",
   v.strictObject({
-    id: text("Id of the subscription"),
+    id: stringView("Id of the subscription"),
     origin: word("Where it is defined; `file`: read-only in the API", ["file", "api"]),
     revision: countOrNull("Revision of its definition; null: it is defined in the file"),
     application: textOrNull("Application that it belongs to"),
-    entrypoint: text("Id of its entrypoint"),
+    entrypoint: stringView("Id of its entrypoint"),
     qos: word("Quality of service", ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"]),
-    callbackUrl: text("URL of the callback, without secrets"),
+    callbackUrl: stringView("URL of the callback, without secrets"),
     status: word("Set by its operator; `CLOSED`: its `endingAt` is over", ["ACCEPTED", "PAUSED", "CLOSED"]),
     consumerStatus: word("Set by its consumer; `FAILURE`: a delivery interrupted it", [
       "STARTED",
@@ -51,8 +51,8 @@ export const subscriptionViewSchema = component(
     endingAt: dateOrNull("It runs until this time"),
     source: v.strictObject({
       domain: textOrNull("JetStream domain of the stream"),
-      stream: text("The stream"),
-      consumer: text("Name of its durable consumer"),
+      stream: stringView("The stream"),
+      consumer: stringView("Name of its durable consumer"),
       subjects: texts("Filter subjects; empty: all subjects of the stream"),
     }),
     held: count("Messages that this relay has received and not settled"),
@@ -93,14 +93,16 @@ export const subscriptionViewSchema = component(
   },
 );
 
-export type SubscriptionView = View<typeof subscriptionViewSchema>;
+export type SubscriptionView = ViewOf<typeof subscriptionViewSchema>;
 
 export const subscriptionPageSchema = namedPage("SubscriptionPage", subscriptionViewSchema);
 
 export const applicationSchema = component(
   "Application",
   v.strictObject({
-    application: text("Name of the application: `application` of its subscriptions, `sub` of its tokens"),
+    application: stringView(
+      "Name of the application: `application` of its subscriptions, `sub` of its tokens",
+    ),
     status: word("`PAUSED`: none of its subscriptions runs, future ones included", ["ACCEPTED", "PAUSED"]),
     pausedAt: dateOrNull("When it was paused; null: it is not paused"),
     subscriptions: count("Number of its subscriptions"),
@@ -115,11 +117,11 @@ export const applicationSchema = component(
   },
 );
 
-export type Application = View<typeof applicationSchema>;
+export type Application = ViewOf<typeof applicationSchema>;
 
 export const applicationPageSchema = namedPage("ApplicationPage", applicationSchema);
 
-export const resumeSchema = component(
+export const resumeBodySchema = component(
   "ResumeBody",
   object({
     skip: v.optional(
@@ -130,7 +132,7 @@ export const resumeSchema = component(
   { skip: true },
 );
 
-export type ResumeBody = v.InferInput<typeof resumeSchema>;
+export type ResumeBody = v.InferInput<typeof resumeBodySchema>;
 
 const time = moment("From the first message stored at this time or later, RFC 3339");
 
@@ -168,15 +170,15 @@ export const exchangeSchema = component(
     date: date("When it began"),
     durationMs: v.pipe(v.number(), v.minValue(0), v.description("Duration in milliseconds")),
     request: v.strictObject({
-      method: text("Method of the request"),
-      url: text("URL of the callback, without secrets"),
+      method: stringView("Method of the request"),
+      url: stringView("URL of the callback, without secrets"),
       headers,
     }),
     response: v.pipe(
       v.nullable(
         v.strictObject({
           headers,
-          body: text("64 KiB at most; bytes that are no UTF-8 are replaced"),
+          body: stringView("64 KiB at most; bytes that are no UTF-8 are replaced"),
           truncated: v.pipe(v.boolean(), v.description("True: the body was longer")),
         }),
       ),
@@ -201,4 +203,4 @@ export const exchangeSchema = component(
   },
 );
 
-export type ExchangeView = View<typeof exchangeSchema>;
+export type ExchangeView = ViewOf<typeof exchangeSchema>;

@@ -4,11 +4,11 @@ import * as v from "valibot";
 import { component, exampleOf } from "./component.ts";
 
 /** What answers of that schema are; nobody changes them. */
-export type View<Schema extends v.GenericSchema> = Unchanging<v.InferOutput<Schema>>;
+export type ViewOf<Schema extends v.GenericSchema> = Unchanging<v.InferOutput<Schema>>;
 
 type Unchanging<T> = T extends object ? { readonly [Key in keyof T]: Unchanging<T[Key]> } : T;
 
-export function text(description: string) {
+export function stringView(description: string) {
   return v.pipe(v.string(), v.description(description));
 }
 

@@ -6,7 +6,7 @@ import { AckPolicy, jetstream, jetstreamManager, type JsMsg } from "@nats-io/jet
 import { connect } from "@nats-io/transport-node";
 import { connect as connectTcp } from "node:net";
 
-import { type Connection, createConnection } from "#callback/connection.ts";
+import { type CallbackConnection, createCallbackConnection } from "#callback/connection.ts";
 import { toLead } from "#callback/request-writer.ts";
 
 const [natsUrl = "", receiverUrl = "", acksWord = "acks", connectionsWord = "1"] = process.argv.slice(2);
@@ -26,7 +26,7 @@ await manager.consumers.add("BENCH", {
 });
 const consumer = await jetstream(connection).consumers.get("BENCH", "bare-loop");
 const free = Array.from({ length: connections }, () =>
-  createConnection({
+  createCallbackConnection({
     dial: (onEnd) => {
       const socket = connectTcp(Number(port), hostname, () => onEnd({ kind: "connected", socket }));
       return () => socket.destroy();
@@ -46,7 +46,7 @@ function next(): void {
   }
 }
 
-function post(message: JsMsg, client: Connection): void {
+function post(message: JsMsg, client: CallbackConnection): void {
   if (!client.isOpen) return client.open(() => post(message, client));
   client.send(
     { lead, headers, body: message.data },

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 
 import { parseHeaders } from "#callback/answer-head.ts";
 import { type AnswerReader, createAnswerReader } from "#callback/answer-reader.ts";
-import { type Connection, createConnection } from "#callback/connection.ts";
+import { type CallbackConnection, createCallbackConnection } from "#callback/connection.ts";
 import { ANSWERS } from "../callback/answer-table.ts";
 
 const { values } = parseArgs({
@@ -128,7 +128,7 @@ function checkReader(bytes: Buffer): void {
 }
 
 interface Peer {
-  readonly connection: Connection;
+  readonly connection: CallbackConnection;
   /** Ends the dial under way. */
   connect: () => void;
   socket: EventEmitter & { destroyed: boolean };
@@ -138,7 +138,7 @@ function createPeer(): Peer {
   const peer: Peer = {
     socket: createSocket(),
     connect: () => undefined,
-    connection: createConnection({
+    connection: createCallbackConnection({
       dial: (onEnd) => {
         peer.connect = () => {
           peer.socket = createSocket();

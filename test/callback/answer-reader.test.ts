@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { parseHeaders } from "#callback/answer-head.ts";
-import { type AnswerReader, createAnswerReader, type Reading } from "#callback/answer-reader.ts";
+import { type AnswerReader, createAnswerReader, type AnswerProgress } from "#callback/answer-reader.ts";
 import { ANSWERS, type AnswerRow } from "./answer-table.ts";
 
 /** All at once; byte by byte; in two, at each position of a short answer and at some of a long one. */
@@ -14,9 +14,9 @@ function* splits(bytes: Buffer): Generator<readonly Buffer[]> {
   for (let at = 1; at < bytes.length; at += step) yield [bytes.subarray(0, at), bytes.subarray(at)];
 }
 
-function readAll(reader: AnswerReader, chunks: readonly Buffer[]): Reading {
+function readAll(reader: AnswerReader, chunks: readonly Buffer[]): AnswerProgress {
   reader.reset();
-  let reading: Reading = "incomplete";
+  let reading: AnswerProgress = "incomplete";
   for (const chunk of chunks) {
     reading = reader.read(chunk);
     // As a connection does, which may have another request by then; what follows in the same read it must see.
@@ -25,7 +25,7 @@ function readAll(reader: AnswerReader, chunks: readonly Buffer[]): Reading {
   return reading === "incomplete" ? reader.end() : reading;
 }
 
-function whatOf(reader: AnswerReader, reading: Reading): AnswerRow["expected"] {
+function whatOf(reader: AnswerReader, reading: AnswerProgress): AnswerRow["expected"] {
   if (reading === "broken") return { fault: reader.fault };
   if (reading === "incomplete") return "cut off";
   const body = Buffer.from(reader.takeBody()).toString("latin1");

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 
-import { type Connection, createConnection } from "#callback/connection.ts";
+import { type CallbackConnection, createCallbackConnection } from "#callback/connection.ts";
 import { createDial } from "#callback/connector.ts";
 import { toLead } from "#callback/request-writer.ts";
 import { createSlots } from "#callback/slots.ts";
@@ -19,9 +19,9 @@ const LEAD = toLead({ method: "POST", target: TARGET, host: "callback.test", isK
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const IDLE_MS = 60_000;
 
-function connectTo(url: URL): Connection {
+function connectTo(url: URL): CallbackConnection {
   const tls = { trusted: null, identity: null, verifiesCertificate: false, verifiesHostName: false };
-  return createConnection({
+  return createCallbackConnection({
     dial: createDial({ url, route: toRoute({ tls }) }),
     idleTimeoutMs: IDLE_MS,
     maxAgeMs: 600_000,
@@ -29,14 +29,14 @@ function connectTo(url: URL): Connection {
   });
 }
 
-async function open(connection: Connection): Promise<void> {
+async function open(connection: CallbackConnection): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   connection.open(resolve);
   expect(await promise).toBeNull();
 }
 
 /** The body of the answer; null: it broke. */
-function send(connection: Connection, body: Uint8Array = new Uint8Array(2)): Promise<string | null> {
+function send(connection: CallbackConnection, body: Uint8Array = new Uint8Array(2)): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   connection.send(
     { lead: LEAD, headers: [], body },

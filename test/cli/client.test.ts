@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { type Asking, createClient, type Opened } from "#cli/client.ts";
+import { type Asking, createClient, type OpenedStream } from "#cli/client.ts";
 import { findRelay, type Whereabouts } from "#cli/find-relay.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { freePort } from "../support/nats-server.ts";
@@ -182,7 +182,7 @@ test.each([
   expect(message).not.toContain("secret-word");
 });
 
-async function open(url: string): Promise<Opened> {
+async function open(url: string): Promise<OpenedStream> {
   const place = await findRelay({ named: undefined, url, env: {} });
   return await createClient(place, NEVER).open("api/deliveries/stream", { "last-event-id": "7" });
 }

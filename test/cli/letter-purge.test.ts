@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { createClient } from "#cli/client.ts";
 import { findRelay } from "#cli/find-relay.ts";
-import { findLetters, purgeLetters } from "#cli/letter-purge.ts";
+import { findLetters, runPurge } from "#cli/letter-purge.ts";
 import type { RemoteCall } from "#cli/remote-command.ts";
 
 interface Asked {
@@ -64,7 +64,7 @@ test("purgeLetters() goes on until all that was counted is gone, and never asks 
     page(7, 4, "s"),
     page(3, 3, "n"),
   ]);
-  expect(await purgeLetters(relay.call)).toBe(0);
+  expect(await runPurge(relay.call)).toBe(0);
   const purges = relay.asked.slice(1).map(({ cursor, confirm }) => ({ cursor, confirm }));
   expect(purges).toEqual([
     { cursor: "s", confirm: 12 },
@@ -76,7 +76,7 @@ test("purgeLetters() goes on until all that was counted is gone, and never asks 
 
 test("purgeLetters() does not ask for ever where the relay gets no further", async () => {
   await using relay = await relayThatSays([page(12, 0, null), page(12, 5, "s"), page(7, 0, "s")]);
-  expect(await purgeLetters(relay.call).catch(String)).toBe(
+  expect(await runPurge(relay.call).catch(String)).toBe(
     "RelayError: Cannot purge more than 5 of 12: the relay gets no further",
   );
 });

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { toBash, toFish, toZsh } from "#cli/completions.ts";
-import { type Entry, toEntries } from "#cli/reference.ts";
+import { type ReferenceEntry, toEntries } from "#cli/reference.ts";
 import { describeConfig } from "#config/describe.ts";
 import { runRelay } from "../support/relay.ts";
 
@@ -91,7 +91,7 @@ const described = (name: string, more: object = {}) => ({
   commands: [],
   ...more,
 });
-const entries: readonly Entry[] = toEntries(
+const entries: readonly ReferenceEntry[] = toEntries(
   described("relay", {
     commands: [
       described("a", {

@@ -1,7 +1,7 @@
 // JSON with places: syntax errors, duplicate keys, and where everything stands.
 
 import { expect, test } from "bun:test";
-import { parseJson } from "#config/json-text.ts";
+import { parseJsonText } from "#config/json-text.ts";
 
 test.each([
   ["a text that ends too early", '{\n  "a": 1', "2:9 not valid JSON: the text ends too early"],
@@ -21,7 +21,7 @@ test.each([
   ["a key that stands twice", '{"a": 1,\n "b": {"c": 1, "c": 2}}', "2:16 b.c: this key stands here twice"],
   ["nesting without end", "[".repeat(100_000), "1:101 nested deeper than 100 levels"],
 ])("parseJson() reports %s", (_, text, expected) => {
-  const lines = parseJson(text).issues.map(({ line, column, path, message }) =>
+  const lines = parseJsonText(text).issues.map(({ line, column, path, message }) =>
     path === "" ? `${line}:${column} ${message}` : `${line}:${column} ${path}: ${message}`,
   );
   expect(lines).toEqual([expected]);
@@ -29,19 +29,19 @@ test.each([
 
 test("parseJson() gives the value as JSON.parse does", () => {
   const text = '\uFEFF{"a": [1, -2.5e3, true, null, "\\u00e9\\n"], "b": {}, "c d": {"e": "}"}}';
-  const json = parseJson(text);
+  const json = parseJsonText(text);
   expect(json.issues).toEqual([]);
   expect(json.value).toEqual(JSON.parse(text.slice(1)));
 });
 
 test("parseJson() keeps __proto__ as a key of its own", () => {
-  const { value } = parseJson('{"__proto__": {"isAdmin": true}}');
+  const { value } = parseJsonText('{"__proto__": {"isAdmin": true}}');
   expect(Object.keys(Object(value))).toEqual(["__proto__"]);
   expect(Object(value)).not.toHaveProperty("isAdmin", true);
 });
 
 test("locate() finds keys, values, and the innermost part that is there", () => {
-  const { locate } = parseJson('{\n  "a": [\n    { "b c": 1 }\n  ]\n}');
+  const { locate } = parseJsonText('{\n  "a": [\n    { "b c": 1 }\n  ]\n}');
   expect(locate(["a", 0, "b c"], "value")).toEqual({ line: 3, column: 14 });
   expect(locate(["a", 0, "b c"], "key")).toEqual({ line: 3, column: 7 });
   expect(locate(["a", 0, "missing", "deeper"], "key")).toEqual({ line: 3, column: 5 });

@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { openStore } from "#delivery-log/store.ts";
+import { openLogStore } from "#delivery-log/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 import { newest, openTestLog, toRecord, valueOf } from "./records.ts";
@@ -250,6 +250,6 @@ test.each(["", "-wal", "-shm"])("a symbolic link in the place of the log%s is no
   await writeFile(target, "precious");
   const path = join(directory.path, "delivery-log.db");
   await symlink(target, path + end);
-  expect(() => openStore(path)).toThrow(end === "" ? "ELOOP" : "is a symbolic link");
+  expect(() => openLogStore(path)).toThrow(end === "" ? "ELOOP" : "is a symbolic link");
   expect(await readFile(target, "utf8")).toBe("precious");
 });

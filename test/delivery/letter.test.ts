@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { toDeadLetter } from "#delivery/dead-letter.ts";
 import {
-  type Entry,
+  type LetterEntry,
   EVERY_LETTER,
   isPast,
   type Letter,
@@ -176,7 +176,7 @@ describe("meetsFilter()", () => {
     ["Relay-Entrypoint", "webhook"],
     ["Relay-Dead-Lettered-At", "2026-11-21T10:00:00.000Z"],
   ]);
-  const foreign: Entry = toEntry(storedAs("dlq.other"), ENDPOINT, true);
+  const foreign: LetterEntry = toEntry(storedAs("dlq.other"), ENDPOINT, true);
 
   test.each<[Partial<LetterFilter>, boolean]>([
     [{}, true],

@@ -2,7 +2,7 @@
 
 import { exportSPKI } from "jose";
 import { expect, test } from "bun:test";
-import { createTokenAuth, type TokenAuthOptions, type TokenResult } from "#http/auth-jwt.ts";
+import { createTokenAuth, type TokenAuthOptions, type TokenVerdict } from "#http/auth-jwt.ts";
 import { createAuth } from "#http/auth.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Authority, type Claims, createKey, signToken, startAuthority } from "./authority.ts";
@@ -11,7 +11,7 @@ import { testLogger } from "./gated.ts";
 const RSA = await createKey("RS256");
 const EC = await createKey("ES256", "second");
 const SENDER = { address: "", signal: new AbortController().signal };
-const invalid = (reason: string): TokenResult => ({ kind: "invalid", reason });
+const invalid = (reason: string): TokenVerdict => ({ kind: "invalid", reason });
 const NOT_VALID = invalid("The token is not valid");
 
 function authOf({ settings }: Authority, options: Partial<TokenAuthOptions> = {}) {
@@ -38,7 +38,7 @@ test.each<[string, Claims, readonly string[]]>([
   expect(await authOf(authority)(await signToken(RSA, claims))).toMatchObject({ identity: { scopes } });
 });
 
-test.each<[string, Claims, TokenResult]>([
+test.each<[string, Claims, TokenVerdict]>([
   [
     "another issuer",
     { iss: "https://evil.example.com" },

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
-import { type Entry, EVERY_LETTER, type LetterFilter } from "#delivery/letter.ts";
+import { type LetterEntry, EVERY_LETTER, type LetterFilter } from "#delivery/letter.ts";
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 import { READER_PREFIX } from "#letters/window.ts";
 import { type LetterPage, type Letters, openLetters } from "#letters/letters.ts";
@@ -88,7 +88,7 @@ async function walk(setup: Setup, filter: Partial<LetterFilter>, limit: number):
   return ids;
 }
 
-const idsOf = (entries: readonly Entry[]) => entries.map(({ id }) => id);
+const idsOf = (entries: readonly LetterEntry[]) => entries.map(({ id }) => id);
 const upTo = (from: number, to: number) =>
   Array.from({ length: from - to + 1 }, (_, index) => `billing.ORDERS.${from - index}-a`);
 

@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import { newReplay, REPLAY_ALL } from "#delivery/replay.ts";
 import type { Qos } from "#delivery/policy.ts";
 import { openReplayLetters } from "#letters/replay.ts";
-import type { LetterPlace } from "#replays/removals.ts";
+import type { RemovedLetter } from "#replays/removals.ts";
 import { startReplayRun } from "#replays/run.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { addStream, connected } from "../support/nats.ts";
@@ -29,8 +29,8 @@ test.each<[Qos, readonly number[]]>([
     await client.request("dlq.sub.ORDERS.1-a", "x");
     await using connection = await connected(server.url);
     const letters = openReplayLetters(connection, ENDPOINT, TRUSTING_SEAL);
-    const before: LetterPlace[] = [];
-    const remembered: LetterPlace[] = [];
+    const before: RemovedLetter[] = [];
+    const remembered: RemovedLetter[] = [];
     const see = async () => {
       const read = await letters.newest("dlq.sub.ORDERS.1-a", signal);
       if (read.kind === "found") before.push(read.letter);
