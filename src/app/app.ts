@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { findAddressFault } from "#callback/own-addresses.ts";
+import { describeIssue } from "#config/issue.ts";
 import type { Config } from "#config/resolve.ts";
 import { toShown } from "#config/shown.ts";
 import { createActivity } from "#http/activity.ts";
@@ -151,7 +152,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           loadedAt,
           configPath: reload.configPath,
           refused: reload.refused(),
-          warnings: config.warnings,
+          warnings: config.warnings.map(describeIssue),
           deliveryLog: deliveryLog.stats(),
         }),
       orphans: () => toOrphans(running()),

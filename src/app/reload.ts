@@ -6,6 +6,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 
+import { describeIssue } from "#config/issue.ts";
 import { loadSettledConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
 import type { ReloadOutcome } from "#http/reload.ts";
@@ -44,8 +45,9 @@ export function createReloader({ path, env, logger, apply, signal }: ReloaderOpt
       const changes = await apply(next);
       refused = null;
       logger.info("Config reloaded", { changes: changes.length === 0 ? ["nothing changed"] : changes });
-      if (changes.length > 0) for (const warning of [...next.warnings, ...next.unused]) logger.warn(warning);
-      return { kind: "applied", changes, warnings: next.warnings };
+      const warnings = next.warnings.map(describeIssue);
+      if (changes.length > 0) for (const warning of [...warnings, ...next.unused]) logger.warn(warning);
+      return { kind: "applied", changes, warnings };
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       refused = messageOf(error);

@@ -1,6 +1,6 @@
 // Calls the API of Relay. The answer is a value, also when it is refused.
 
-export type ApiAnswer<T> =
+export type CallResult<T> =
   | { readonly kind: "ok"; readonly body: T }
   /** `text`: what was wrong, for people; `status` 0: nobody answered. */
   | { readonly kind: "refused"; readonly status: number; readonly text: string };
@@ -28,7 +28,7 @@ export function watchCalls(watch: { signedOut: () => void; reached: (isReached: 
   onReached = watch.reached;
 }
 
-export async function call<T>(path: string, options: CallOptions = {}): Promise<ApiAnswer<T>> {
+export async function call<T>(path: string, options: CallOptions = {}): Promise<CallResult<T>> {
   const { method = "GET", body, withinMs = WITHIN_MS } = options;
   try {
     const response = await fetch(path, {

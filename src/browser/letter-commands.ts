@@ -4,7 +4,7 @@ import type { LetterFilterBody, PurgeBody, PurgeOutcomeView } from "#wire/dead-l
 import type { ReplayBody, StartedReplayView } from "#wire/replay.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { Page } from "#wire/view.ts";
-import { type ApiAnswer, call } from "./api.ts";
+import { type CallResult, call } from "./api.ts";
 import { ask } from "./dialog.ts";
 import { h } from "./dom.ts";
 import { formatCount } from "./format.ts";
@@ -89,7 +89,7 @@ async function count(selection: LetterSelection): Promise<Counted | null> {
   let cursor: string | null = null;
   for (let calls = 0; calls < MAX_CALLS; calls += 1) {
     const body: PurgeBody = toDryRun(selection, cursor);
-    const answer: ApiAnswer<PurgeOutcomeView> = await remove(body);
+    const answer: CallResult<PurgeOutcomeView> = await remove(body);
     if (answer.kind === "refused") {
       notify(answer.text, "bad");
       return null;
@@ -117,7 +117,7 @@ async function purgeAll(
   let purged = 0;
   let cursor: string | null = start;
   for (let calls = 0; cursor !== null && calls < MAX_CALLS && purged < matched; calls += 1) {
-    const answer: ApiAnswer<PurgeOutcomeView> = await remove({ filter, cursor, confirm: matched - purged });
+    const answer: CallResult<PurgeOutcomeView> = await remove({ filter, cursor, confirm: matched - purged });
     if (answer.kind === "refused") {
       notify(answer.text, "bad");
       return purged;
@@ -134,6 +134,6 @@ function toDryRun(selection: LetterSelection, cursor: string | null): PurgeBody 
   return { filter: selection.filter, dryRun: true, ...(cursor === null ? {} : { cursor }) };
 }
 
-function remove(body: PurgeBody): Promise<ApiAnswer<PurgeOutcomeView>> {
+function remove(body: PurgeBody): Promise<CallResult<PurgeOutcomeView>> {
   return call<PurgeOutcomeView>("/api/dead-letters", { method: "DELETE", body, withinMs: WITHIN_MS });
 }

@@ -1,6 +1,6 @@
 // Short notices of what was done or failed. They disappear on their own, and screen readers read them.
 
-import type { ApiAnswer } from "./api.ts";
+import type { CallResult } from "./api.ts";
 import { byId, h } from "./dom.ts";
 
 const SHOWN_MS = 6000;
@@ -18,7 +18,7 @@ export function notify(text: string, tone: "good" | "bad" = "good"): void {
 }
 
 /** Says what came of it; true: it was done. */
-export function notifyOf(answer: ApiAnswer<unknown>, done: string): boolean {
+export function notifyOf(answer: CallResult<unknown>, done: string): boolean {
   if (answer.kind === "ok") notify(done);
   else notify(answer.text, "bad");
   return answer.kind === "ok";

@@ -1,7 +1,7 @@
 // A table of a long list, loaded page by page, with a limit of rows.
 
 import type { Page } from "#wire/view.ts";
-import { type ApiAnswer, call, withQuery } from "./api.ts";
+import { type CallResult, call, withQuery } from "./api.ts";
 import { fill, h, setText } from "./dom.ts";
 
 interface PagedTable<T> {
@@ -67,7 +67,7 @@ export function createPagedTable<T>(options: PagedTableOptions<T>): PagedTable<T
   let shown = new Set<string>();
 
   /** Null: another read has begun since. */
-  async function read(cursor: string | null): Promise<ApiAnswer<Page<T>> | null> {
+  async function read(cursor: string | null): Promise<CallResult<Page<T>> | null> {
     reads += 1;
     const own = reads;
     const answer = await call<Page<T>>(withQuery(path, { ...query(), limit: PAGE_SIZE, cursor }));

@@ -1,6 +1,7 @@
 // `relay check`: reports all faults of the config file, or its warnings, and asks NATS with `--connect`.
 
-import { loadConfig } from "#config/load.ts";
+import { describeFault, type Issue, faultParts } from "#config/issue.ts";
+import { ConfigError, loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
 import { listUnshared } from "#config/warnings.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -17,6 +18,8 @@ export interface CheckOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** True: NATS is asked, and nothing is changed there. */
   readonly connect?: boolean;
+  /** True: warnings end with 1. */
+  readonly strict?: boolean;
   /** True: one JSON document on standard output, faults included. */
   readonly json?: boolean;
   /** Ends the questions to NATS. */
@@ -26,67 +29,76 @@ export interface CheckOptions {
 const EXIT = { sound: 0, refused: 1, config: 78 } as const;
 const NEVER = new AbortController().signal;
 
+/** What there is to say about one place of the file, or about what the server says. */
+interface Remark extends Finding {
+  readonly file: string;
+  /** null: about the file as a whole, or about something outside of it. */
+  readonly line: number | null;
+  readonly column: number | null;
+  readonly path: string | null;
+  readonly found: string | null;
+  readonly allowed: string | null;
+  readonly suggestion: string | null;
+}
+
 /**
- * Resolves with the exit code: 0; 1 if NATS cannot be reached or something would be refused there; 78 if the file has
- * faults. Faults go to standard error, the rest to standard output.
+ * Resolves with the exit code: 0; 1 if NATS cannot be reached, something would be refused there, or there is a warning
+ * and `strict`; 78 if the file has faults. Faults go to standard error, the rest to standard output.
  */
 export async function runCheck(options: CheckOptions, io: Output): Promise<number> {
-  const { path, withoutSecrets, env, connect = false, json = false, stopping = NEVER } = options;
+  const { path, withoutSecrets, env, connect = false, json = false, strict = false } = options;
   if (connect && withoutSecrets) {
     throw new RelayError("usage", "Cannot connect without the secrets: leave out --without-secrets");
   }
-  const config = await loadOrReport(path, { withoutSecrets, env });
-  if (typeof config === "string") {
-    if (json) io.stdout(toSafeJson({ path, valid: false, findings: listFaults(config) }));
-    else io.stderr(`${cleanLines(config)}\n`);
+  const config = await loadConfig(path, { withoutSecrets, env }).catch(toConfigFault);
+  if (config instanceof RelayError) {
+    if (json) io.stdout(toSafeJson({ path, valid: false, findings: listFaults(path, config) }));
+    else io.stderr(`${cleanLines(config.message)}\n`);
     return EXIT.config;
   }
   const { nats, subscriptions, state } = config;
   const inspection = connect
-    ? await inspectNats(nats, subscriptions, { bucket: state.bucket, signal: stopping })
+    ? await inspectNats(nats, subscriptions, { bucket: state.bucket, signal: options.stopping ?? NEVER })
     : null;
   const server = inspection?.server ?? null;
-  const findings = [...listRemarks(path, config), ...(inspection?.findings ?? [])];
+  const outside = (inspection?.findings ?? []).map((finding) => toRemark(path, finding));
+  const findings = [...listRemarks(path, config), ...outside];
   if (json) {
     const counts = countParts(config);
     io.stdout(toSafeJson({ path, valid: true, ...counts, ...(connect ? { server } : {}), findings }));
   } else {
     print({ path, config, server, findings }, io);
   }
-  return findings.some(({ level }) => level === "error") ? EXIT.refused : EXIT.sound;
+  const isRefused = findings.some(({ level }) => level === "error" || (strict && level === "warning"));
+  return isRefused ? EXIT.refused : EXIT.sound;
 }
 
-/** The report, where the file has faults. */
-async function loadOrReport(
-  path: string,
-  options: Pick<CheckOptions, "withoutSecrets" | "env">,
-): Promise<Config | string> {
-  try {
-    return await loadConfig(path, options);
-  } catch (error) {
-    if (error instanceof RelayError && error.code === "config-invalid") return error.message;
-    throw error;
-  }
+function toConfigFault(error: unknown): RelayError {
+  if (error instanceof RelayError && error.code === "config-invalid") return error;
+  throw error;
 }
 
-/** One for each line below the first, which counts them; of a report of one line, that one. */
-function listFaults(report: string): readonly Finding[] {
-  const [first = "", ...rest] = report.split("\n");
-  const lines = rest.length === 0 ? [first] : rest;
-  return lines.map((line) => ({ level: "error", about: "config", message: line.trim() }));
+function listFaults(path: string, error: RelayError): readonly Remark[] {
+  return error instanceof ConfigError
+    ? error.issues.map((issue) => toRemark(path, { level: "error", about: "config", ...issue }))
+    : [toRemark(path, { level: "error", about: "config", message: error.message })];
 }
 
-function listRemarks(path: string, config: Config): readonly Finding[] {
+function toRemark(file: string, finding: Finding & Partial<Issue>): Remark {
+  const { level, about, line = null, column = null, path = null, message, suggestion = null } = finding;
+  const { found, allowed } = path === null ? { found: null, allowed: null } : faultParts({ path, message });
+  return { level, about, file, line, column, path, message, found, allowed, suggestion };
+}
+
+function listRemarks(path: string, config: Config): readonly Remark[] {
   const { unused } = config;
   const readable = findReadableSecrets(path, config);
-  const warnings = readable === null ? config.warnings : [readable, ...config.warnings];
+  const toFileRemark = (level: Finding["level"], message: string) =>
+    toRemark(path, { level, about: "config", message });
   return [
-    ...warnings.map((message): Finding => ({ level: "warning", about: "config", message })),
-    ...[...unused, ...listUnshared(config.origin.file)].map((message): Finding => ({
-      level: "note",
-      about: "config",
-      message,
-    })),
+    ...readable.map((message) => toFileRemark("warning", message)),
+    ...config.warnings.map((issue) => toRemark(path, { level: "warning", about: "config", ...issue })),
+    ...[...unused, ...listUnshared(config.origin.file)].map((message) => toFileRemark("note", message)),
   ];
 }
 
@@ -100,7 +112,7 @@ function print(
     path: string;
     config: Config;
     server: { url: string; version: string } | null;
-    findings: readonly Finding[];
+    findings: readonly Remark[];
   },
   io: Output,
 ): void {
@@ -120,10 +132,16 @@ function isAboutFile({ about }: Finding): boolean {
   return about === "config";
 }
 
-function show(finding: Finding, io: Output): void {
-  const { level, about, message } = finding;
-  const write = level === "error" ? io.stderr : io.stdout;
-  write(`  ${level}: ${clean(`${isAboutFile(finding) ? "" : `${about}: `}${message}`)}\n`);
+function show(remark: Remark, io: Output): void {
+  const write = remark.level === "error" ? io.stderr : io.stdout;
+  write(`  ${remark.level}: ${clean(toLine(remark))}\n`);
+}
+
+function toLine(remark: Remark): string {
+  const { about, file, line, column, path } = remark;
+  if (!isAboutFile(remark)) return `${about}: ${describeFault(remark)}`;
+  if (line === null || column === null || path === null) return describeFault(remark);
+  return `${file}:${line}:${column} ${path}: ${describeFault(remark)}`;
 }
 
 function countParts({ endpointCount, entrypoints, subscriptions }: Config) {

@@ -42,6 +42,7 @@ interface CheckFlags {
   readonly config?: string;
   readonly withoutSecrets?: boolean;
   readonly connect?: boolean;
+  readonly strict?: boolean;
   readonly json?: boolean;
 }
 
@@ -89,10 +90,11 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
     .description("check the config file and report every fault")
     .option("--without-secrets", "do not read the secrets, for use in CI")
     .option("--connect", "check against NATS too; nothing is changed there")
+    .option("--strict", "fail (exit code 1) if there are warnings")
     .option("--json", "print the findings as JSON")
     .action(async ({ config, ...flags }: CheckFlags) => {
-      const { withoutSecrets = false, connect = false, json = false } = flags;
-      const options = { withoutSecrets, connect, json, env, stopping: stopping.signal };
+      const { withoutSecrets = false, connect = false, strict = false, json = false } = flags;
+      const options = { withoutSecrets, connect, strict, json, env, stopping: stopping.signal };
       const { runCheck } = await import("./check.ts");
       finish(await runCheck({ path: findConfig(config), ...options }, io));
     });

@@ -2,6 +2,7 @@
 
 import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";
+import { describeIssue } from "#config/issue.ts";
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
 import { watchConfig } from "#config/watch.ts";
@@ -57,7 +58,7 @@ export async function run(options: RunOptions): Promise<number> {
     logger.debug("Relay runs with a larger heap: it could not start itself again", {
       reason: options.engineFault,
     });
-  for (const warning of config.warnings) logger.warn(warning);
+  for (const warning of config.warnings) logger.warn(describeIssue(warning));
   for (const unused of config.unused) logger.warn(unused);
   if (notify.fault !== null) logger.warn(notify.fault);
   const started = Promise.withResolvers<App>();

@@ -3,6 +3,7 @@
 import type { Fault, Path } from "./issue.ts";
 import type { Secret } from "./schema-secret.ts";
 import type { Sound } from "./validate.ts";
+import { adviseVariable } from "./variables.ts";
 
 export interface CallbackScope {
   readonly valueOf: (secret: Secret) => string | undefined;
@@ -60,11 +61,15 @@ export function checkCallback(
 /** Checks a URL that Relay calls; the message holds nothing of it, for it may be a secret. */
 export function checkUrl(url: string, path: Path): Fault[] {
   if (!/^https?:\/\//iu.test(url)) {
-    return [{ path, message: "allowed: a URL that begins with http:// or https://" }];
+    const suggestion = adviseVariable(url, { isReferable: true }) ?? adviseScheme(url);
+    return [{ path, message: "allowed: a URL that begins with http:// or https://", suggestion }];
   }
   // A parser takes the first name of the path for the host where there is none.
   if (!URL.canParse(url) || !/^https?:\/\/[^/\\?#]/iu.test(url) || /[\s\p{Cc}]/u.test(url)) {
-    return [{ path, message: "allowed: a URL with a host, a port up to 65535, and without blanks" }];
+    const suggestion = adviseVariable(url, { isReferable: true });
+    return [
+      { path, message: "allowed: a URL with a host, a port up to 65535, and without blanks", suggestion },
+    ];
   }
   const { username, password, port, searchParams } = new URL(url);
   if (port === "0") return [{ path, message: "found the port 0, allowed: 1 to 65535" }];
@@ -75,7 +80,14 @@ export function checkUrl(url: string, path: Path): Fault[] {
     return [{ path, message: `found ${searchParams.size} parameters, allowed: at most ${MAX_PARAMETERS}` }];
   }
   if (username === "" && password === "") return [];
-  return [{ path, message: "user information in a URL is refused: use auth" }];
+  const suggestion =
+    'write "auth": { "type": "basic", "basic": { "username": …, "password": … } } in its stead';
+  return [{ path, message: "user information in a URL is refused: use auth", suggestion }];
+}
+
+function adviseScheme(url: string): string | null {
+  if (/^[a-z]+:\/\//iu.test(url)) return null;
+  return /^\/?[\w.-]+(?::\d+)?(?:\/|$)/u.test(url) ? "write http:// or https:// before the host" : null;
 }
 
 function checkHeaders(
@@ -87,7 +99,11 @@ function checkHeaders(
     const faults: Fault[] = [];
     const name = header?.name?.toLowerCase();
     if (name !== undefined && REFUSED_HEADERS.has(name)) {
-      faults.push({ path: [...path, index, "name"], message: `${header?.name} is set by Relay itself` });
+      faults.push({
+        path: [...path, index, "name"],
+        message: `${header?.name} is set by Relay itself`,
+        suggestion: "leave it out",
+      });
     }
     if (name !== undefined && seen.has(name)) {
       faults.push({ path: [...path, index, "name"], message: `${header?.name} stands in this list twice` });

@@ -2,7 +2,7 @@
 
 import { isOverlapping } from "#delivery/subject.ts";
 import type { Fault, Path } from "./issue.ts";
-import { unknownNameMessage } from "./nearest.ts";
+import { unknownName } from "./nearest.ts";
 import type { SoundEndpoint } from "./references.ts";
 import { isOnCalendar } from "./schema-parts.ts";
 import type { SoundFile } from "./validate.ts";
@@ -72,7 +72,7 @@ function checkGroup(file: SoundFile, index: number): Fault[] {
     if (seen.has(member)) return [{ path, message: `"${member}" stands in this group twice` }];
     seen.add(member);
     if (known === null || known.includes(member)) return [];
-    return [{ path, message: unknownNameMessage("endpoint", member, known) }];
+    return [{ path, ...unknownName("endpoint", member, known) }];
   });
 }
 

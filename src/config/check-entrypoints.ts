@@ -4,7 +4,7 @@ import { isOverlapping } from "#delivery/subject.ts";
 import { endpointNames } from "./check-endpoints.ts";
 import { type CallbackScope, checkCallback, checkDelays } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";
-import { unknownNameMessage } from "./nearest.ts";
+import { unknownName } from "./nearest.ts";
 import {
   contextPathOf,
   endpointNamesOf,
@@ -14,6 +14,8 @@ import {
   type SoundEntrypoint,
 } from "./references.ts";
 import type { SoundFile } from "./validate.ts";
+
+const CONSUMER_ADVICE = 'write "consumer": { "stream": "ORDERS" }, with the name of your stream, into';
 
 const OWN_PATHS: readonly string[] = ["/livez", "/readyz", "/metrics", "/openapi.json", "/api", "/page"];
 
@@ -84,11 +86,18 @@ function checkSource(file: SoundFile, entrypoint: SoundEntrypoint, path: Path): 
   }
   if (found.kind === "unknown") {
     return entrypoint.endpoint === undefined
-      ? [{ path: at, message: "no endpoint has a consumer to read from" }]
-      : [{ path: at, message: unknownNameMessage("endpoint", entrypoint.endpoint, known) }];
+      ? [
+          {
+            path: at,
+            message: "no endpoint has a consumer to read from",
+            suggestion: `${CONSUMER_ADVICE} an endpoint`,
+          },
+        ]
+      : [{ path: at, ...unknownName("endpoint", entrypoint.endpoint, known) }];
   }
   if (found.value.consumer === undefined) {
-    return [{ path: at, message: `"${found.value.name}" has no consumer, so it cannot be read from` }];
+    const message = `"${found.value.name}" has no consumer, so it cannot be read from`;
+    return [{ path: at, message, suggestion: `${CONSUMER_ADVICE} endpoints[${found.index}]` }];
   }
   return [];
 }
@@ -106,8 +115,10 @@ function checkDeadLetters(file: SoundFile, entrypoint: SoundEntrypoint, path: Pa
   const names = endpointNamesOf(file, dlq.endpoint);
   if (names === undefined) {
     const groups = (file.endpointGroups ?? []).flatMap((group) => group?.name ?? []);
-    const message = unknownNameMessage("endpoint or endpoint group", dlq.endpoint, [...known, ...groups]);
-    return [...faults, { path: at, message }];
+    return [
+      ...faults,
+      { path: at, ...unknownName("endpoint or endpoint group", dlq.endpoint, [...known, ...groups]) },
+    ];
   }
   const source = findSource(file.endpoints ?? [], entrypoint.endpoint);
   for (const [index, endpoint] of (file.endpoints ?? []).entries()) {
@@ -116,6 +127,7 @@ function checkDeadLetters(file: SoundFile, entrypoint: SoundEntrypoint, path: Pa
       faults.push({
         path: at,
         message: `"${endpoint.name}" has no producer, so it cannot take dead letters`,
+        suggestion: `write "producer": { "stream": "DEAD_LETTERS", "subject": "dead-letters" } into endpoints[${index}]`,
       });
     } else if (source.kind === "found") {
       faults.push(...checkLoop(endpoint, { source: source.value, index, entrypoint }));

@@ -1,10 +1,10 @@
 // Faults of `nats`, `server`, `state` and `callbacks` that their schemas cannot see.
 
 import { isIP } from "node:net";
-import { resolve } from "node:path";
+import { checkNats } from "./check-nats.ts";
 import { checkControlSocket, checkServerAuth, checkServerTls } from "./check-server.ts";
 import type { Fault, Path } from "./issue.ts";
-import { type ConfigContext, reasonOf } from "./secrets.ts";
+import type { ConfigContext } from "./secrets.ts";
 import type { Secret } from "./schema-secret.ts";
 import type { SoundFile } from "./validate.ts";
 
@@ -24,49 +24,6 @@ export function checkHost(file: SoundFile, scope: HostScope): Fault[] {
   ];
 }
 
-function checkNats({ nats }: SoundFile, { context, valueOf }: HostScope): Fault[] {
-  const tls = nats?.tls;
-  const servers = (nats?.servers ?? []).flatMap((server, index) => {
-    const port = /:(\d+)\/?$/u.exec(server ?? "")?.[1];
-    if (port === undefined || isPort(port, 1)) return [];
-    return [{ path: ["nats", "servers", index], message: "allowed: a port from 1 to 65535" }];
-  });
-  const seed =
-    nats?.auth?.type === "nkey" && nats.auth.seed !== undefined ? valueOf(nats.auth.seed) : undefined;
-  const badSeed = seed !== undefined && !/^SU[A-Z2-7]{56}$/u.test(seed.trim());
-  return [
-    ...servers,
-    ...(badSeed
-      ? [{ path: ["nats", "auth", "seed"], message: "allowed: the seed of a user, 58 characters from SU" }]
-      : []),
-    ...checkPair(tls, ["nats", "tls"]),
-    ...(["caFile", "certFile", "keyFile"] as const).flatMap((key) =>
-      checkFile(tls?.[key], { path: ["nats", "tls", key], context }),
-    ),
-  ];
-}
-
-function checkPair(tls: object | undefined, path: Path): Fault[] {
-  if (tls === undefined || "certFile" in tls === "keyFile" in tls) return [];
-  const [there, missing] = "certFile" in tls ? ["certFile", "keyFile"] : ["keyFile", "certFile"];
-  return [{ path: [...path, missing], message: `missing, for ${there} is there` }];
-}
-
-/** Files that are named outright are there, unless the check is made elsewhere than where the relay runs. */
-function checkFile(
-  name: string | undefined,
-  { path, context }: { path: Path; context: ConfigContext },
-): Fault[] {
-  if (name === undefined || context.withoutSecrets) return [];
-  const file = resolve(context.directory, name);
-  try {
-    context.readFile(file);
-    return [];
-  } catch (error) {
-    return [{ path, message: `cannot read ${file}: ${reasonOf(error)}` }];
-  }
-}
-
 function checkServer({ server = {} }: SoundFile, scope: HostScope): Fault[] {
   const { auth, listen } = server;
   const faults: Fault[] = [...checkServerTls(server, scope), ...checkServerAuth(server, scope)];
@@ -77,7 +34,8 @@ function checkServer({ server = {} }: SoundFile, scope: HostScope): Fault[] {
   }
   if (auth?.type !== "none" || isLoopback(host)) return faults;
   const message = `type none is allowed on a loopback address only, and server.listen is ${listen}; allowed here: token, basic, jwt`;
-  return [...faults, { path: ["server", "auth", "type"], message }];
+  const suggestion = 'write "auth": { "type": "token", "value": { "env": "RELAY_TOKEN" } } into server';
+  return [...faults, { path: ["server", "auth", "type"], message, suggestion }];
 }
 
 /** Splits `host:port`; the brackets of an IPv6 address are dropped. */

@@ -1,11 +1,10 @@
 // Faults of `server` that its schema cannot see: files that do not fit, words that cannot be sent, a path that is too long.
 
-import { resolve } from "node:path";
-import { createSecureContext } from "node:tls";
 import { type CallbackScope, checkUrl } from "./check-callback.ts";
-import type { Fault, Path } from "./issue.ts";
+import { checkTlsFiles, readNamedFile } from "./check-tls.ts";
+import type { Fault } from "./issue.ts";
 import { parseKeyFile } from "./key-file.ts";
-import { type ConfigContext, reasonOf } from "./secrets.ts";
+import type { ConfigContext } from "./secrets.ts";
 import { controlSocketOf, MAX_SOCKET_PATH_BYTES, stateDirectoryOf } from "./state-paths.ts";
 import type { SoundFile } from "./validate.ts";
 
@@ -15,35 +14,8 @@ interface ServerScope extends CallbackScope {
 
 type SoundServer = NonNullable<SoundFile["server"]>;
 
-type FileText =
-  | { readonly kind: "read"; readonly text: string }
-  | { readonly kind: "fault"; readonly fault: Fault };
-
 export function checkServerTls({ tls }: SoundServer, { context }: ServerScope): Fault[] {
-  if (context.withoutSecrets) return [];
-  const path = ["server", "tls"];
-  const read = (key: "certFile" | "keyFile") => readText(tls?.[key], { path: [...path, key], context });
-  const [cert, key] = [read("certFile"), read("keyFile")];
-  const faults = [cert, key].flatMap((file) => (file?.kind === "fault" ? [file.fault] : []));
-  if (cert?.kind === "read" && !isAccepted({ cert: cert.text })) {
-    faults.push({ path: [...path, "certFile"], message: "allowed: a chain of certificates in PEM" });
-  }
-  if (key?.kind === "read" && !isAccepted({ key: key.text })) {
-    faults.push({ path: [...path, "keyFile"], message: "allowed: a private key in PEM, not encrypted" });
-  }
-  if (faults.length > 0 || cert?.kind !== "read" || key?.kind !== "read") return faults;
-  if (isAccepted({ cert: cert.text, key: key.text })) return [];
-  return [{ path: [...path, "keyFile"], message: "this is not the key of the certificate in certFile" }];
-}
-
-/** An empty text would count as none given. */
-function isAccepted(texts: { readonly cert?: string; readonly key?: string }): boolean {
-  try {
-    createSecureContext(texts);
-    return Object.values(texts).every((text) => text.includes("-----BEGIN"));
-  } catch {
-    return false;
-  }
+  return checkTlsFiles(tls ?? {}, { path: ["server", "tls"], context });
 }
 
 export function checkServerAuth({ auth }: SoundServer, scope: ServerScope): Fault[] {
@@ -91,7 +63,7 @@ function checkTokenKeys(
     faults.push({ path: uri, message: "allowed: an http:// or https:// URL" });
   }
   if (context.withoutSecrets) return faults;
-  const file = readText(auth.keyFile, { path, context });
+  const file = readNamedFile(auth.keyFile, { path, context });
   if (file?.kind === "fault") return [...faults, file.fault];
   const parsed = file === null ? null : parseKeyFile(file.text);
   return parsed?.kind === "unusable" ? [...faults, { path, message: parsed.message }] : faults;
@@ -105,18 +77,4 @@ export function checkControlSocket({ server, state }: SoundFile, context: Config
   if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH_BYTES) return [];
   const message = `${socket} has more than the ${MAX_SOCKET_PATH_BYTES} bytes that a socket's path may have`;
   return [{ path: ["server", "controlSocket"], message }];
-}
-
-/** Null: no file is named. */
-function readText(
-  name: string | undefined,
-  { path, context }: { path: Path; context: ConfigContext },
-): FileText | null {
-  if (name === undefined) return null;
-  const file = resolve(context.directory, name);
-  try {
-    return { kind: "read", text: context.readFile(file) };
-  } catch (error) {
-    return { kind: "fault", fault: { path, message: `cannot read ${file}: ${reasonOf(error)}` } };
-  }
 }

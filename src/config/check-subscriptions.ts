@@ -5,7 +5,8 @@ import { type CallbackScope, checkCallback } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
 import { checkCallbackSecurity } from "./check-security.ts";
 import type { Fault, Path } from "./issue.ts";
-import { unknownNameMessage } from "./nearest.ts";
+import { toSubject } from "./lookalikes.ts";
+import { unknownName } from "./nearest.ts";
 import {
   deliveryPath,
   deliverySettings,
@@ -62,14 +63,18 @@ function duplicateIds(
   const alone = new Set(
     [...members.values()].flatMap((list) => (list.length === 1 ? list : [])).map((one) => one.index),
   );
-  const seen = new Set<string>();
+  const seen = new Map<string, number>();
   return (file.subscriptions ?? []).flatMap((subscription, index) => {
     const implied = alone.has(index) ? subscription?.configuration?.entrypointId : undefined;
     const id = subscription?.id ?? implied;
     if (id === undefined) return [];
     const path = ["subscriptions", index, "id"];
-    if (seen.has(id)) return [{ path, message: `"${id}" is the id of another subscription already` }];
-    seen.add(id);
+    const first = seen.get(id);
+    if (first !== undefined)
+      return [
+        { path, message: `"${id}" is the id of another subscription already: subscriptions[${first}]` },
+      ];
+    seen.set(id, index);
     return [];
   });
 }
@@ -124,7 +129,7 @@ function checkEntrypoint(
   const found = findEntrypoint(file.entrypoints ?? [], name);
   switch (found.kind) {
     case "unknown":
-      return [{ path: at, message: unknownNameMessage("entrypoint", name, ids) }];
+      return [{ path: at, ...unknownName("entrypoint", name, ids) }];
     case "ambiguous": {
       const candidates = found.candidates.map((id) => `"${id}"`).join(", ");
       return [{ path: at, message: `"${name}" may mean any of ${candidates}: name the one by its id` }];
@@ -150,7 +155,9 @@ function checkHasUrl({ configuration, entrypoint, path }: Pair): Fault[] {
   if (places.some((place) => place !== undefined && "callbackUrl" in place)) return [];
   const at = nested === undefined ? ["callbackUrl"] : ["entrypointConfiguration", "callbackUrl"];
   const message = `missing, here or on the entrypoint "${entrypointId(entrypoint)}"`;
-  return [{ path: [...path, "configuration", ...at], message }];
+  return [
+    { path: [...path, "configuration", ...at], message, suggestion: 'write "callbackUrl": "https://…"' },
+  ];
 }
 
 function checkChannel(file: SoundFile, { configuration, entrypoint, path }: Pair): Fault[] {
@@ -163,5 +170,8 @@ function checkChannel(file: SoundFile, { configuration, entrypoint, path }: Pair
   if (subjects.some((subject) => subject === undefined || isWithin(channel, subject))) return [];
   const allowed = subjects.map((subject) => `"${subject}"`).join(", ");
   const message = `"${channel}" is not within the subjects of the endpoint "${source.value.name}": ${allowed}`;
-  return [{ path: [...path, "configuration", "channel"], message }];
+  const meant = toSubject(channel);
+  const isMeant = subjects.some((subject) => subject !== undefined && isWithin(meant, subject));
+  const suggestion = isMeant ? `did you mean "${meant}"?` : null;
+  return [{ path: [...path, "configuration", "channel"], message, suggestion }];
 }

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { configSchema } from "./schema.ts";
+import { innerOf, type Shape, shapeOf, wordOf } from "./schema-shape.ts";
 
 export interface Description {
   /** The top-level key. */
@@ -17,15 +18,8 @@ interface Row {
   readonly meaning: string;
 }
 
-/** What a schema is under its wrappers. */
-type Shape =
-  | { readonly kind: "object"; readonly entries: Readonly<Record<string, v.GenericSchema>> }
-  | { readonly kind: "variant"; readonly discriminator: string; readonly options: readonly v.GenericSchema[] }
-  | { readonly kind: "list"; readonly item: v.GenericSchema }
-  | { readonly kind: "value"; readonly schema: v.GenericSchema };
-
 /** Keys whose parts are described elsewhere already. */
-const NOT_OPENED: ReadonlySet<string> = new Set(["entrypointConfiguration"]);
+const NOT_OPENED: ReadonlySet<string> = new Set(["entrypointConfiguration", "consumerConfiguration"]);
 
 /** One table for each top-level key that has keys of its own. */
 export function describeConfig(): readonly Description[] {
@@ -88,13 +82,6 @@ function variantRows(shape: Extract<Shape, { kind: "variant" }>, prefix: string)
   });
 }
 
-/** What the discriminator of an option is. */
-function wordOf(option: v.GenericSchema, key: string): string {
-  const shape = shapeOf(option);
-  const literal = shape.kind === "object" ? shape.entries[key] : undefined;
-  return literal !== undefined && "literal" in literal ? String(literal.literal) : "";
-}
-
 function toRow(schema: v.GenericSchema, key: string): Row {
   const range = rangeOf(schema);
   const meaning = descriptionOf(schema);
@@ -139,26 +126,4 @@ function requirementOf(schema: object, type: string): number | undefined {
     }
   }
   return undefined;
-}
-
-/** Without `optional` and `nullable`. */
-function innerOf(schema: v.GenericSchema): v.GenericSchema {
-  const isWrapper = schema.type === "optional" || schema.type === "nullable";
-  return isWrapper && "wrapped" in schema ? innerOf(schema.wrapped as v.GenericSchema) : schema;
-}
-
-function shapeOf(schema: v.GenericSchema): Shape {
-  const inner = innerOf(schema);
-  if (inner.type === "strict_object" && "entries" in inner) {
-    return { kind: "object", entries: inner.entries as Readonly<Record<string, v.GenericSchema>> };
-  }
-  if (inner.type === "variant" && "options" in inner && "key" in inner) {
-    return {
-      kind: "variant",
-      discriminator: String(inner.key),
-      options: inner.options as readonly v.GenericSchema[],
-    };
-  }
-  if (inner.type === "array" && "item" in inner) return { kind: "list", item: inner.item as v.GenericSchema };
-  return { kind: "value", schema: inner };
 }

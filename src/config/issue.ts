@@ -2,10 +2,15 @@
 
 export type Path = readonly (string | number)[];
 
-/** A fault as a check finds it. */
+/**
+ * A fault, or a warning, as a check finds it. What was found and what is allowed stand in the message in one form:
+ * `found 0, allowed: a whole number from 1 to 20`.
+ */
 export interface Fault {
   readonly path: Path;
   readonly message: string;
+  /** What to do, or what was probably meant: `did you mean "qos"?`, `write 10000`. */
+  readonly suggestion?: string | null | undefined;
 }
 
 /** A fault with its place in the text. */
@@ -17,6 +22,15 @@ export interface Issue {
   /** `entrypoints[0].configuration.http.readTimeout`; empty: the file as a whole. */
   readonly path: string;
   readonly message: string;
+  readonly suggestion: string | null;
+  /** The line, without what may be a secret, with the column that is meant in it; null: the path says enough. */
+  readonly excerpt: Excerpt | null;
+}
+
+export interface Excerpt {
+  readonly text: string;
+  /** 1 is the first. */
+  readonly column: number;
 }
 
 const MAX_REPORTED = 100;
@@ -33,10 +47,34 @@ export function formatPath(path: Path): string {
   return text;
 }
 
+/** The message with its suggestion. */
+export function describeFault({ message, suggestion }: Pick<Fault, "message" | "suggestion">): string {
+  return suggestion === null || suggestion === undefined ? message : `${message}; ${suggestion}`;
+}
+
+/** With the path before it: `entrypoints[0].qos: …`. */
+export function describeIssue({ path, ...fault }: Pick<Issue, "path" | "message"> & Partial<Issue>): string {
+  return path === "" ? describeFault(fault) : `${path}: ${describeFault(fault)}`;
+}
+
+/** What the message of an issue says was found, and what it says is allowed; null: it does not say. */
+export function faultParts({ path, message }: Pick<Issue, "path" | "message">): {
+  readonly found: string | null;
+  readonly allowed: string | null;
+} {
+  const isKey = message.startsWith("unknown key");
+  const found = /(?:^|, )found ("[^"]*"|.+?)(?:,|$)|^no .* is named ("[^"]*")/u.exec(message);
+  const allowed = /(?:^|, )(?:allowed|known)(?: here)?: (.+)$/u.exec(message);
+  return {
+    found: isKey ? (/[^.[\]"]+(?="?\]?$)/u.exec(path)?.[0] ?? path) : (found?.[1] ?? found?.[2] ?? null),
+    allowed: allowed?.[1] ?? null,
+  };
+}
+
 /** `relay.config.json:12:9 entrypoints[0].qos: found "ALWAYS", allowed: NONE, AUTO` */
 export function formatIssue(fileName: string, issue: Issue): string {
   const place = `${fileName}:${issue.line}:${issue.column}`;
-  const message = cut(issue.message, MAX_MESSAGE_LENGTH);
+  const message = cut(describeFault(issue), MAX_MESSAGE_LENGTH);
   return issue.path === ""
     ? `${place} ${message}`
     : `${place} ${cut(issue.path, MAX_PATH_LENGTH)}: ${message}`;
@@ -48,7 +86,17 @@ function cut(text: string, length: number): string {
 
 export function formatReport(fileName: string, issues: readonly Issue[]): string {
   const count = issues.length === 1 ? "1 fault" : `${issues.length} faults`;
-  const lines = issues.slice(0, MAX_REPORTED).map((issue) => `  ${formatIssue(fileName, issue)}`);
+  const lines = issues
+    .slice(0, MAX_REPORTED)
+    .flatMap((issue) => [`  ${formatIssue(fileName, issue)}`].concat(formatExcerpt(issue)));
   const rest = issues.length > MAX_REPORTED ? [`  and ${issues.length - MAX_REPORTED} more`] : [];
   return [`${fileName} is not valid, ${count}:`, ...lines, ...rest].join("\n");
+}
+
+/** The line, and below it a mark. */
+function formatExcerpt({ line, excerpt }: Issue): readonly string[] {
+  if (excerpt === null) return [];
+  const margin = `    ${line} | `;
+  const mark = `${" ".repeat(margin.length - 2)}| ${" ".repeat(excerpt.column - 1)}^`;
+  return [`${margin}${excerpt.text}`, mark];
 }

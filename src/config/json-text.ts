@@ -1,7 +1,9 @@
 // JSON with places: the value, where each part of it stands, and every duplicate key.
 
 import { parse, type ValueNode } from "@humanwhocodes/momoa";
+import { toExcerpt, type Words } from "./excerpt.ts";
 import { formatPath, type Issue, type Path } from "./issue.ts";
+import { findSyntaxFaults } from "./syntax-fault.ts";
 
 export interface JsonText {
   readonly value: unknown;
@@ -11,6 +13,8 @@ export interface JsonText {
   /** The place of what stands at `path`, or of the innermost part of the path that is there. */
   readonly locate: (path: Path, what: "key" | "value") => Place;
 }
+
+const NO_WORDS: Words = { known: new Set(), units: new Map() };
 
 interface Place {
   readonly line: number;
@@ -27,20 +31,33 @@ interface Places {
   readonly value: Place;
 }
 
-export function parseJsonText(text: string): JsonText {
+/** `wordsOf`: the schema's own, which may be shown where the text is no JSON. */
+export function parseJsonText(text: string, wordsOf: () => Words = () => NO_WORDS): JsonText {
   const source = text.startsWith("\uFEFF") ? ` ${text.slice(1)}` : text;
   const excess = findExcess(source);
-  if (excess !== null) return toFailure(excess.message, placeAt(source, excess.offset));
+  if (excess !== null) return toFailure([toIssue(placeAt(source, excess.offset), excess)]);
   try {
     return read(parse(source, { mode: "json" }).body, source);
   } catch (error) {
-    return toFailure(...describeSyntaxError(error));
+    return toFailure(describeSyntaxError(error, { source, words: wordsOf() }));
   }
 }
 
-function toFailure(message: string, place: Place): JsonText {
-  const issue: Issue = { ...place, path: "", message };
-  return { value: undefined, issues: [issue], hasValue: false, locate: () => place };
+function toFailure(issues: readonly Issue[]): JsonText {
+  const [{ line, column } = START] = issues;
+  return { value: undefined, issues, hasValue: false, locate: () => ({ line, column }) };
+}
+
+function toIssue(
+  place: Place,
+  {
+    message,
+    path = "",
+    suggestion = null,
+    excerpt = null,
+  }: Partial<Pick<Issue, "path" | "suggestion" | "excerpt">> & Pick<Issue, "message">,
+): Issue {
+  return { ...place, path, message, suggestion, excerpt };
 }
 
 function read(body: ValueNode, source: string): JsonText {
@@ -56,7 +73,11 @@ function read(body: ValueNode, source: string): JsonText {
           const inner = [...path, key];
           const at = formatPath(inner);
           const place = toPlace(member.name.loc.start);
-          if (entries.has(key)) issues.push({ ...place, path: at, message: "this key stands here twice" });
+          const first = places.get(at)?.key.line;
+          if (first !== undefined) {
+            const message = `this key stands here twice, first in line ${first}`;
+            issues.push(toIssue(place, { path: at, message, suggestion: "delete one of them" }));
+          }
           refuseControlCharacters(member.name.loc, inner);
           places.set(at, { key: place, value: toPlace(member.value.loc.start) });
           entries.set(key, toValue(member.value, inner));
@@ -90,9 +111,9 @@ function read(body: ValueNode, source: string): JsonText {
     path: Path,
   ): void {
     if (!/\p{Cc}/u.test(source.slice(start.offset, end.offset).replaceAll("\u007F", ""))) return;
-    const message =
-      "a line break, tab or other control character stands in this string: write \\n, \\t or \\u0000";
-    issues.push({ ...toPlace(start), path: formatPath(path), message });
+    const message = "a line break, tab or other control character stands in this string";
+    const suggestion = String.raw`write \n, \t or \u0000`;
+    issues.push(toIssue(toPlace(start), { path: formatPath(path), message, suggestion }));
   }
 
   places.set("", { key: toPlace(body.loc.start), value: toPlace(body.loc.start) });
@@ -117,17 +138,23 @@ function toPlace({ line, column }: Place): Place {
 }
 
 /** The parser's own message may hold a piece of the text, which may be a secret. */
-function describeSyntaxError(error: unknown): readonly [message: string, place: Place] {
-  if (!(error instanceof Error) || !("line" in error) || !("column" in error))
-    return ["not readable as JSON", START];
-  const place = { line: Number(error.line), column: Number(error.column) };
-  if (error.message.startsWith("Unexpected end")) return ["not valid JSON: the text ends too early", place];
-  if (error.message.startsWith("Unexpected character '/'"))
-    return ["not valid JSON: comments are not allowed", place];
-  const hint = /^Unexpected token R(?:Brace|Bracket) /u.test(error.message)
-    ? ", probably after a comma too many"
-    : "";
-  return [`not valid JSON: unexpected text${hint}`, place];
+function describeSyntaxError(
+  error: unknown,
+  { source, words }: { source: string; words: Words },
+): readonly Issue[] {
+  const faults = findSyntaxFaults(source, words);
+  if (faults.length === 0) return [toIssue(placeOf(error), { message: "not valid JSON: unexpected text" })];
+  return faults.map(({ offset, problem, suggestion }) => {
+    const place = placeAt(source, offset);
+    const line = source.split("\n", place.line)[place.line - 1] ?? "";
+    const excerpt = toExcerpt(line, place.column, words);
+    return toIssue(place, { message: problem, suggestion, excerpt });
+  });
+}
+
+function placeOf(error: unknown): Place {
+  if (!(error instanceof Error) || !("line" in error) || !("column" in error)) return START;
+  return { line: Number(error.line), column: Number(error.column) };
 }
 
 /** Where the nesting gets too deep for a recursive reader, or there are more values than memory is to be spent on. */

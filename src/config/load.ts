@@ -2,12 +2,13 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { hostname } from "node:os";
-import { dirname, resolve } from "node:path";
+import { hostname, userInfo } from "node:os";
+import { dirname, join, resolve } from "node:path";
 
-import { RelayError } from "#lib/errors.ts";
+import { codeOf, RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
-import { formatReport } from "./issue.ts";
+import { findEncodingFault } from "./encoding.ts";
+import { formatReport, type Issue } from "./issue.ts";
 import { parseConfig, type ParsedConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
 import { decodeText, reasonOf } from "./secrets.ts";
@@ -29,10 +30,22 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Co
   return toConfig(path, await parseFile(await readText(path), { path, ...options }));
 }
 
+/** Its message is the whole report, of which `issues` are the parts. */
+export class ConfigError extends RelayError {
+  /** Empty: the file cannot be read, which the message says. */
+  readonly issues: readonly Issue[];
+
+  constructor(path: string, issues: readonly Issue[]) {
+    super("config-invalid", formatReport(path, issues));
+    this.name = "ConfigError";
+    this.issues = issues;
+  }
+}
+
 /** Throws as `loadConfig` rejects. */
 function toConfig(path: string, parsed: ParsedConfig): Config {
   if (parsed.kind === "valid") return parsed.config;
-  throw new RelayError("config-invalid", formatReport(path, parsed.issues));
+  throw new ConfigError(path, parsed.issues);
 }
 
 function parseFile(
@@ -63,10 +76,30 @@ async function readText(path: string): Promise<string> {
     // A pipe would be waited for, and with it every reload after this one.
     if (!found.isFile() && !found.isDirectory()) throw new Error("it is not a regular file");
     if (found.size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
-    return decodeText(await readFile(path));
+    const bytes = await readFile(path);
+    const fault = findEncodingFault(bytes);
+    if (fault !== null) throw new ConfigError(path, [fault]);
+    return decodeText(bytes);
   } catch (error) {
-    throw new RelayError("config-invalid", `Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+    if (error instanceof ConfigError) throw error;
+    const advice = await adviseRead(path, error);
+    const report = `Cannot read ${path}: ${reasonOf(error)}${advice === null ? "" : `; ${advice}`}`;
+    throw new RelayError("config-invalid", report, { cause: error });
   }
+}
+
+/** Who may read it, and what else is there. */
+async function adviseRead(path: string, error: unknown): Promise<string | null> {
+  const code = codeOf(error);
+  if (code === "ENOENT") return "relay init writes a first config, --config FILE names another file";
+  if (code === "EISDIR") return `name the file in it: --config ${join(path, "relay.config.json")}`;
+  if (code !== "EACCES") return null;
+  const found = await stat(path).catch(() => null);
+  if (found === null) return "a directory above it may not be entered: become root with sudo";
+  const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
+  const owner = `it belongs to user ${found.uid} and group ${found.gid}, with mode ${mode}`;
+  const group = (found.mode & 0o040) === 0 ? "" : ", or a member of that group";
+  return `${owner}, and this is user ${userInfo().uid}: become root with sudo${group}`;
 }
 
 function readSecretFile(path: string): Uint8Array {

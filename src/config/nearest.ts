@@ -2,31 +2,50 @@
 
 import { distance } from "fastest-levenshtein";
 
-const MAX_LISTED = 12;
+const MAX_LISTED = 16;
+const MIN_PREFIX = 4;
 
-/** The known word that `word` is probably a misspelling of, or null. */
-function nearestOf(word: string, known: readonly string[]): string | null {
-  const limit = Math.max(1, Math.floor(word.length / 3));
+/** The known word that `word` is probably a misspelling of, at most `limit` letters away; null: it is near none. */
+export function nearestOf(
+  word: string,
+  known: readonly string[],
+  limit = Math.max(1, Math.floor(word.length / 3)),
+): string | null {
   let best: { word: string; distance: number } | null = null;
   for (const candidate of known) {
     const steps = distance(fold(word), fold(candidate));
     if (steps <= limit && (best === null || steps < best.distance))
       best = { word: candidate, distance: steps };
   }
-  return best?.word ?? null;
+  return best?.word ?? known.find((candidate) => isBeginning(fold(word), fold(candidate))) ?? null;
 }
 
-export function unknownKeyMessage(key: string, known: readonly string[]): string {
-  const nearest = nearestOf(key, known);
-  if (nearest !== null) return `unknown key, did you mean "${nearest}"?`;
+/** Whether one of two words begins with the other: `warning` and `warn`, `ackWait` and `ackWaitSeconds`. */
+function isBeginning(left: string, right: string): boolean {
+  const isLong = Math.min(left.length, right.length) >= MIN_PREFIX;
+  return isLong && (left.startsWith(right) || right.startsWith(left));
+}
+
+/** Whether two words differ at most in case and in what stands between their parts. */
+export function isSameWord(left: string, right: string): boolean {
+  return fold(left) === fold(right);
+}
+
+export function unknownKeyMessage(known: readonly string[]): string {
   return known.length <= MAX_LISTED ? `unknown key, known here: ${known.join(", ")}` : "unknown key";
 }
 
 /** For a name that should be that of something in the file. `what` is singular: "endpoint". */
-export function unknownNameMessage(what: string, name: string, known: readonly string[]): string {
+export function unknownName(
+  what: string,
+  name: string,
+  known: readonly string[],
+): { readonly message: string; readonly suggestion: string | null } {
   const nearest = nearestOf(name, known);
-  const hint = nearest === null ? listOf(what, known) : `, did you mean "${nearest}"?`;
-  return `no ${what} is named "${name}"${hint}`;
+  const message = `no ${what} is named "${name}"`;
+  return nearest === null
+    ? { message: `${message}${listOf(what, known)}`, suggestion: null }
+    : { message, suggestion: `did you mean "${nearest}"?` };
 }
 
 function listOf(what: string, known: readonly string[]): string {

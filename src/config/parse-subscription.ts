@@ -3,7 +3,7 @@
 import type { Subscription } from "#delivery/subscription.ts";
 import type { IterationBudget } from "#keystore/budget.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
-import { type Fault, formatPath } from "./issue.ts";
+import { describeFault, describeIssue, type Fault, formatPath } from "./issue.ts";
 import type { SoundSubscription } from "./references.ts";
 import { holdsInlineSecret } from "./request-secrets.ts";
 import type { ConfigOrigin } from "./resolve.ts";
@@ -148,10 +148,23 @@ function checkId(subscription: SoundSubscription | undefined, id: string | null)
 }
 
 function toBodyFaults(faults: readonly Fault[]): readonly BodyFault[] {
-  return faults.slice(0, MAX_FAULTS).map(({ path, message }) => ({
+  return faults.slice(0, MAX_FAULTS).map(({ path, message, suggestion }) => ({
     path: cut(formatPath(path.slice(PLACE.length)), MAX_PATH_LENGTH),
-    message: cut(toInlineMessage(message), MAX_MESSAGE_LENGTH),
+    message: cut(toOwnPaths(describeFault(toInline({ message, suggestion }))), MAX_MESSAGE_LENGTH),
   }));
+}
+
+/** Without what is said of references. */
+function toInline({ message, suggestion }: Pick<Fault, "message" | "suggestion">) {
+  const isOfReference = suggestion?.includes('{ "env"') === true;
+  return { message: toInlineMessage(message), suggestion: isOfReference ? null : suggestion };
+}
+
+/** Paths begin in the body, and the rest of the frame stands for the config file. */
+function toOwnPaths(message: string): string {
+  return message
+    .replaceAll(`${formatPath(PLACE)}.`, "")
+    .replace(/move it to (entrypoints|endpoints)\[0\]/u, "it belongs in the config file: $1[]");
 }
 
 function cut(text: string, length: number): string {
@@ -178,12 +191,11 @@ function resolveEntry(
 ): Omit<Extract<ParsedSubscription, { kind: "valid" }>, "iterations" | "stores"> {
   const { context } = origin;
   const file = { ...origin.file, subscriptions: [entry] };
-  const prefix = `${formatPath(PLACE)}.`;
   return {
     kind: "valid",
     subscription: resolveSubscription(file, { entry, scope: { context, secrets, stores }, origin: "api" }),
     entry,
     hasSecrets: holdsInlineSecret(entry),
-    warnings: stores.warnings.map((line) => (line.startsWith(prefix) ? line.slice(prefix.length) : line)),
+    warnings: toBodyFaults(stores.warnings).map(describeIssue),
   };
 }

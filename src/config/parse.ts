@@ -7,10 +7,12 @@ import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { formatPath, type Issue, type Path } from "./issue.ts";
 import { type JsonText, parseJsonText } from "./json-text.ts";
+import { schemaWords } from "./key-places.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
 import { type Config, resolveConfig } from "./resolve.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type Stores } from "./stores.ts";
+import { toWrittenPath } from "./schema-subscription.ts";
 import { type SchemaFault, type SoundFile, validate, type Validation } from "./validate.ts";
 import { listWarnings } from "./warnings.ts";
 
@@ -33,7 +35,7 @@ export async function parseConfig(
   context: ConfigContext,
   signal: AbortSignal,
 ): Promise<ParsedConfig> {
-  const json = parseJsonText(text);
+  const json = parseJsonText(text, schemaWords);
   if (!json.hasValue) return { kind: "invalid", issues: json.issues, isOfText: true };
   const validation = validate(json.value);
   const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;
@@ -47,7 +49,13 @@ export async function parseConfig(
     return { kind: "invalid", issues: tidy(issues), isOfText };
   }
   const { file } = validation;
-  const warnings = [...listWarnings(file, { value: json.value, secrets }), ...stores.warnings];
+  const found = [...listWarnings(file, { value: json.value, secrets, context }), ...stores.warnings];
+  const warnings = tidy(
+    locate(
+      found.map((fault): SchemaFault => Object.assign({ at: "value" as const }, fault)),
+      json,
+    ),
+  );
   const unused = listUnused(json.value);
   return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, warnings, unused }) };
 }
@@ -75,7 +83,10 @@ function listFaults({
     ...checkSubscriptions(sound, { valueOf }),
   ];
   const schemaFaults = validation.kind === "invalid" ? validation.faults : [];
-  return [...schemaFaults, ...found.map(({ path, message }) => ({ path, message, at: "value" as const }))];
+  return [
+    ...schemaFaults,
+    ...found.map((fault): SchemaFault => Object.assign({ at: "value" as const }, fault)),
+  ];
 }
 
 /** The environment of the relay is known only where references are looked up. */
@@ -85,11 +96,10 @@ function systemProxyOf(file: SoundFile, { env, withoutSecrets }: ConfigContext):
 }
 
 function locate(faults: readonly SchemaFault[], json: JsonText): Issue[] {
-  return faults.map(({ path, message, at }) => ({
-    ...json.locate(path, at),
-    path: formatPath(path),
-    message,
-  }));
+  return faults.map(({ path: known, message, suggestion = null, at }) => {
+    const path = toWrittenPath(known, json.value);
+    return { ...json.locate(path, at), path: formatPath(path), message, suggestion, excerpt: null };
+  });
 }
 
 /** In the order of the file, each fault once. */

@@ -5,6 +5,7 @@ import type { Qos } from "#delivery/policy.ts";
 import type { RecordSettings } from "#delivery/record.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { LogFormat, LogLevel } from "#lib/logger.ts";
+import type { Issue } from "./issue.ts";
 import { contextPathOf, entrypointId } from "./references.ts";
 import { toLogBounds, toLogging, toSampling } from "./resolve-record.ts";
 import type { ResolveScope } from "./resolve-callback.ts";
@@ -33,7 +34,8 @@ export interface Config {
   readonly endpointCount: number;
   /** For what is to be resolved later in the same way. */
   readonly origin: ConfigOrigin;
-  readonly warnings: readonly string[];
+  /** In the order of the file. */
+  readonly warnings: readonly Issue[];
   /** A line for each key that is set, but does nothing yet. */
   readonly unused: readonly string[];
 }
@@ -79,7 +81,7 @@ export function resolveConfig(
     secrets,
     stores,
     ...notes
-  }: ResolveScope & { warnings: readonly string[]; unused: readonly string[] },
+  }: ResolveScope & { warnings: readonly Issue[]; unused: readonly string[] },
 ): Config {
   const scope = { context, secrets, stores };
   const directory = stateDirectoryOf(file.state.directory, context);

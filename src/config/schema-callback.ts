@@ -29,7 +29,7 @@ const header = v.pipe(
   })),
 );
 
-const delay = (description: string) => integer(description, { min: 1, max: 86_400 });
+const delay = (description: string) => integer(description, { min: 1, max: 86_400, unit: "seconds" });
 
 const retry = v.pipe(
   v.variant(

@@ -10,10 +10,13 @@ const stream = (description: string) =>
     allowed: "the name of a stream: printable ASCII without blank . * > / \\",
   });
 
-export function subjectFilter(description: string) {
+export const SUBJECT_FILTER_FORM =
+  "a NATS subject, where * stands for one token and > at the end for the rest";
+
+function subjectFilter(description: string) {
   return text(description, {
     pattern: SUBJECT_FILTER,
-    allowed: "a NATS subject, where * stands for one token and > at the end for the rest",
+    allowed: SUBJECT_FILTER_FORM,
   });
 }
 
@@ -47,7 +50,11 @@ const consumer = v.pipe(
       "`all`; `new` under `NONE`",
     ),
     ackWaitSeconds: v.optional(
-      integer("How soon another relay takes over what a dead one held", { min: 5, max: 600 }),
+      integer("How soon another relay takes over what a dead one held", {
+        min: 5,
+        max: 600,
+        unit: "seconds",
+      }),
       30,
     ),
   }),
@@ -64,13 +71,17 @@ const producer = v.pipe(
     create: v.optional(flag("Make the stream if it is missing"), false),
     maxAgeSeconds: v.optional(
       v.pipe(
-        integer("Letters older than this are dropped", { min: 1, max: 3_153_600_000 }),
+        integer("Letters older than this are dropped", { min: 1, max: 3_153_600_000, unit: "seconds" }),
         v.metadata({ fallback: "without limit" }),
       ),
     ),
     maxBytes: v.optional(
       v.pipe(
-        integer("A full stream takes no more letters", { min: 1, max: Number.MAX_SAFE_INTEGER }),
+        integer("A full stream takes no more letters", {
+          min: 1,
+          max: Number.MAX_SAFE_INTEGER,
+          unit: "bytes",
+        }),
         v.metadata({ fallback: "without limit" }),
       ),
     ),

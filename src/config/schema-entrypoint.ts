@@ -4,6 +4,7 @@ import * as v from "valibot";
 import type { Qos } from "#delivery/policy.ts";
 import { callbackEntries, resumeSchema } from "./schema-callback.ts";
 import {
+  absentAsNull,
   choice,
   choiceMessage,
   flag,
@@ -27,7 +28,7 @@ const qos = v.pipe(
   v.transform((input) => input.toUpperCase().replaceAll("-", "_") as Qos),
 );
 
-const timeout = (description: string) => integer(description, { min: 1, max: 600_000 });
+const timeout = (description: string) => integer(description, { min: 1, max: 600_000, unit: "milliseconds" });
 
 const http = v.pipe(
   object({
@@ -55,7 +56,7 @@ const replay = v.pipe(
       object({ strategy: v.literal("MANUAL") }),
       object({
         strategy: v.literal("SCHEDULED"),
-        intervalSeconds: integer("Time between two replays", { min: 1, max: 86_400 }),
+        intervalSeconds: integer("Time between two replays", { min: 1, max: 86_400, unit: "seconds" }),
         maxReplays: integer("How often a letter is replayed", { min: 1, max: 1000 }),
       }),
     ],
@@ -133,7 +134,7 @@ export const entrypointSchema = v.pipe(
       flag("Subscriptions made by API get `configuration.headers` too: whoever makes one then reads them"),
       false,
     ),
-    dlq: v.optional(dlq),
+    dlq: v.optional(absentAsNull(dlq)),
     configuration: v.optional(configuration, {}),
   }),
   v.description("How messages of one endpoint are pushed"),

@@ -26,9 +26,13 @@ export const stateSchema = v.pipe(
 
 export const deliveryLogSchema = v.pipe(
   object({
-    maxAgeDays: v.optional(integer("Older records are deleted", { min: 1, max: 3650 }), 7),
+    maxAgeDays: v.optional(integer("Older records are deleted", { min: 1, max: 3650, unit: "days" }), 7),
     maxBytes: v.optional(
-      integer("The oldest records are deleted beyond it", { min: 1_048_576, max: 1_099_511_627_776 }),
+      integer("The oldest records are deleted beyond it", {
+        min: 1_048_576,
+        max: 1_099_511_627_776,
+        unit: "bytes",
+      }),
       268_435_456,
     ),
   }),
@@ -37,7 +41,7 @@ export const deliveryLogSchema = v.pipe(
 
 export const shutdownSchema = v.pipe(
   object({
-    graceSeconds: v.optional(integer("How long a drain waits", { min: 0, max: 600 }), 20),
+    graceSeconds: v.optional(integer("How long a drain waits", { min: 0, max: 600, unit: "seconds" }), 20),
   }),
   v.description("How Relay ends"),
 );

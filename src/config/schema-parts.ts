@@ -8,14 +8,17 @@ const MAX_SHOWN_LENGTH = 40;
 /** Of one object, one by one. */
 const MAX_REPORTED_KEYS = 100;
 
-/** What was found, without anything that may be a secret: a string only where it looks like a number or a flag. */
+const SHOWN =
+  /^(?:-?[\d._]{1,9}(?: ?[a-z]{1,7})?|P(?:T?\d{1,5}[DHMS]){1,4}|\d{4}-\d\d-\d\d[\dT:+Z. -]{0,20}|true|false|yes|no|on|off|null)$/iu;
+
+/** What was found, without anything that may be a secret: a string only where it looks like a number, a flag or a time. */
 export function describeFound(input: unknown): string {
   if (input === null || typeof input === "number" || typeof input === "boolean") return String(input);
   if (Array.isArray(input)) return "a list";
   if (typeof input === "object") return "an object";
   if (typeof input === "string") {
     if (input === "") return '""';
-    return /^(?:-?[\d.]{1,7}|true|false|null)$/iu.test(input) ? `"${input}"` : "a string";
+    return SHOWN.test(input) ? `"${input}"` : "a string";
   }
   return "nothing";
 }
@@ -28,7 +31,8 @@ function describeWord(input: unknown): string {
 
 export const variantMessage = (issue: v.VariantIssue): string => {
   if (issue.expected === "Object") return `found ${describeFound(issue.input)}, allowed: an object`;
-  const allowed = [...new Set(issue.expected.replace(/[()"]/gu, "").split(" | "))].join(", ");
+  const words = issue.expected.replace(/[()"]/gu, "").split(" | ");
+  const allowed = [...new Set(words)].filter((word) => word !== "").join(", ");
   return issue.input === undefined
     ? `missing, allowed: ${allowed}`
     : `found ${describeWord(issue.input)}, allowed: ${allowed}`;
@@ -63,7 +67,7 @@ export function object<const Entries extends v.ObjectEntries>(entries: Entries) 
         addIssue(base, "key", output, config, {
           input: key,
           expected: "never",
-          message: unknownKeyMessage(key, known),
+          message: unknownKeyMessage(known),
           path: [{ type: "object", origin: "key", input: given, key, value }],
         });
       }
@@ -78,15 +82,22 @@ export function flag(description: string) {
   return v.pipe(v.boolean(message), v.description(description));
 }
 
-export function integer(description: string, { min, max }: { min: number; max: number }) {
+/** `unit`: what it counts, such as "milliseconds". */
+export function integer(
+  description: string,
+  { min, max, unit = null }: { min: number; max: number; unit?: string | null },
+) {
+  const number = `a whole number${unit === null ? "" : ` of ${unit}`}`;
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
   const message = (issue: { readonly input: unknown }) =>
-    `found ${describeFound(issue.input)}, allowed: a whole number from ${min} to ${max}`;
+    `found ${describeFound(issue.input)}, allowed: ${number} ${range}`;
   return v.pipe(
     v.number(message),
     v.integer(message),
     v.minValue(min, message),
     v.maxValue(max, message),
     v.description(description),
+    v.metadata({ unit }),
   );
 }
 
@@ -155,6 +166,14 @@ export function moment(description: string) {
   return v.pipe(timestamp(description), v.check(isOnCalendar, "allowed: a time that exists"));
 }
 
+/** Where other programs write null for what is not there. */
+export function absentAsNull<const Schema extends v.GenericSchema>(schema: Schema) {
+  return v.pipe(
+    v.nullable(schema),
+    v.transform((input) => input ?? undefined),
+  );
+}
+
 /** At most `max` entries, `min` at least. */
 export function list<const Item extends v.GenericSchema>(
   item: Item,
@@ -182,7 +201,9 @@ export function list<const Item extends v.GenericSchema>(
 export function strings(description: string) {
   const message = ({ input }: { readonly input: unknown }) =>
     `found ${describeFound(input)}, allowed: an object of strings`;
-  const base = v.record(v.string(), v.string(message), message);
+  const valueMessage = ({ input }: { readonly input: unknown }) =>
+    `found ${describeFound(input)}, allowed: a string`;
+  const base = v.record(v.string(), v.string(valueMessage), message);
   const schema: typeof base = {
     ...base,
     "~run": (dataset, config) => {
@@ -198,6 +219,7 @@ export function strings(description: string) {
         addIssue(base, "value", output, config, {
           input: value,
           expected: "string",
+          message: valueMessage({ input: value }),
           path: [{ type: "object", origin: "value", input: given, key, value }],
         });
       }

@@ -1,8 +1,17 @@
 // A subscription's `ssl`: whom to trust, and with which certificate to sign in.
 
 import * as v from "valibot";
-import { flag, object, path, variantMessage } from "./schema-parts.ts";
+import { absentAsNull, flag, object, path, variantMessage } from "./schema-parts.ts";
 import { referable, secret } from "./schema-secret.ts";
+
+/** As Gravitee exports a store that is not there. */
+const NO_STORE = [object({ type: v.literal("NONE") }), object({ type: v.literal("") })] as const;
+
+function withoutNone<Store extends { readonly type: string }>(store: Store) {
+  return store.type === "NONE" || store.type === ""
+    ? undefined
+    : (store as Exclude<Store, { type: "NONE" | "" }>);
+}
 
 const pathOrContent = {
   path: v.optional(path("File; this or `content`")),
@@ -16,10 +25,12 @@ const trustStore = v.pipe(
       object({ type: v.literal("PEM"), ...pathOrContent }),
       object({ type: v.literal("PKCS12"), ...pathOrContent, password: secret("Password of the store") }),
       object({ type: v.literal("JKS"), ...pathOrContent, password: secret("Password of the store") }),
+      ...NO_STORE,
     ],
     variantMessage,
   ),
-  v.description("Certificates to trust instead of the system's: `PEM`, `PKCS12` or `JKS`"),
+  v.description("Certificates to trust instead of the system's: `PEM`, `PKCS12` or `JKS`; `NONE` is none"),
+  v.transform(withoutNone),
 );
 
 const keystoreEntries = {
@@ -42,18 +53,20 @@ const keyStore = v.pipe(
       }),
       object({ type: v.literal("PKCS12"), ...keystoreEntries }),
       object({ type: v.literal("JKS"), ...keystoreEntries }),
+      ...NO_STORE,
     ],
     variantMessage,
   ),
-  v.description("Client certificate: `PEM`, `PKCS12` or `JKS`"),
+  v.description("Client certificate: `PEM`, `PKCS12` or `JKS`; `NONE` is none"),
+  v.transform(withoutNone),
 );
 
 export const sslSchema = v.pipe(
   object({
     hostnameVerifier: v.optional(flag("The certificate must be for the host that is called"), true),
     trustAll: v.optional(flag("Accept any certificate"), false),
-    trustStore: v.optional(trustStore),
-    keyStore: v.optional(keyStore),
+    trustStore: v.optional(absentAsNull(trustStore)),
+    keyStore: v.optional(absentAsNull(keyStore)),
   }),
   v.description("TLS to the callback"),
   v.metadata({ fallback: "verify" }),

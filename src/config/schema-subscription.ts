@@ -3,8 +3,10 @@
 import * as v from "valibot";
 import { authSchema, signatureSchema } from "./schema-auth.ts";
 import { callbackEntries } from "./schema-callback.ts";
-import { deliverPolicy, subjectFilter } from "./schema-endpoint.ts";
-import { choice, id, name, object, strings, timestamp } from "./schema-parts.ts";
+import { SUBJECT_FILTER } from "#delivery/subject.ts";
+import type { Path } from "./issue.ts";
+import { deliverPolicy, SUBJECT_FILTER_FORM } from "./schema-endpoint.ts";
+import { choice, id, name, object, strings, text, timestamp } from "./schema-parts.ts";
 import { sslSchema } from "./schema-ssl.ts";
 
 /** What stands under `configuration`, or below it under `entrypointConfiguration`. */
@@ -18,11 +20,19 @@ const deliveryEntries = {
 
 export const DELIVERY_KEYS: readonly string[] = Object.keys(deliveryEntries);
 
+/** As Gravitee writes it: with a slash before it, which is none of the subject. */
+const channel = v.pipe(
+  text("Subjects to get, within the endpoint's; one leading `/` is dropped", {
+    pattern: new RegExp(String.raw`^(?!/$)/?${SUBJECT_FILTER.source.replace(/^\^/u, "")}`, "u"),
+    allowed: SUBJECT_FILTER_FORM,
+  }),
+  v.transform((input) => input.replace(/^\//u, "")),
+  v.metadata({ fallback: "all" }),
+);
+
 const configurationEntries = {
   entrypointId: name("`id` of the entrypoint"),
-  channel: v.optional(
-    v.pipe(subjectFilter("Subjects to get, within the endpoint's"), v.metadata({ fallback: "all" })),
-  ),
+  channel: v.optional(channel),
   ...deliveryEntries,
   entrypointConfiguration: v.optional(
     v.pipe(
@@ -54,19 +64,71 @@ const subscriptionEntries = {
   configuration,
 };
 
-export const subscriptionSchema = v.pipe(
+/** As a subscription is shown. */
+export const shownSubscriptionSchema = v.pipe(
   object(subscriptionEntries),
   v.description("One callback for the messages of an entrypoint"),
 );
 
+/** Gravitee exports `configuration` under another name. */
+const OTHER_NAME = "The same as `configuration`, which may have this name instead";
+
+const namedSubscription = object({
+  ...subscriptionEntries,
+  configuration: v.optional(configuration),
+  consumerConfiguration: v.optional(v.pipe(configuration, v.description(OTHER_NAME))),
+});
+
+type NamedSubscription = v.InferOutput<typeof namedSubscription>;
+
+function isNamedOnce({ configuration: one, consumerConfiguration: other }: NamedSubscription): boolean {
+  return (one === undefined) !== (other === undefined);
+}
+
+function namedOnceMessage({ configuration: one }: NamedSubscription): string {
+  return one === undefined
+    ? "missing, allowed: an object with entrypointId, channel, callbackUrl and more"
+    : "excluded by consumerConfiguration: give one of them";
+}
+
+function toOneName({ configuration: named, consumerConfiguration: other, ...entry }: NamedSubscription) {
+  // The check before has seen that one of them is there.
+  return { ...entry, configuration: (named ?? other) as v.InferOutput<typeof configuration> };
+}
+
+export const subscriptionSchema = v.pipe(
+  namedSubscription,
+  v.forward(
+    v.check(isNamedOnce, (issue) => namedOnceMessage(issue.input)),
+    ["configuration"],
+  ),
+  v.transform(toOneName),
+  v.description("One callback for the messages of an entrypoint"),
+);
+
 /** As the API of one entrypoint takes it: the address names the entrypoint. */
+const configurationOfEntrypoint = v.pipe(
+  object({ ...configurationEntries, entrypointId: v.optional(configurationEntries.entrypointId) }),
+  v.description("What is delivered, and where to"),
+);
+
 export const subscriptionOfEntrypointSchema = v.pipe(
   object({
     ...subscriptionEntries,
-    configuration: v.pipe(
-      object({ ...configurationEntries, entrypointId: v.optional(configurationEntries.entrypointId) }),
-      v.description("What is delivered, and where to"),
-    ),
+    configuration: v.optional(configurationOfEntrypoint),
+    consumerConfiguration: v.optional(v.pipe(configurationOfEntrypoint, v.description(OTHER_NAME))),
   }),
   v.description("One callback for the messages of the entrypoint"),
 );
+
+/** The path of a check, as the file writes it: checks know `configuration` by one name only. */
+export function toWrittenPath(path: Path, root: unknown): Path {
+  const [list, index, key, ...rest] = path;
+  if (list !== "subscriptions" || key !== "configuration" || index === undefined) return path;
+  const entry = [list, index].reduce<unknown>(
+    (inner, part) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, part) : undefined),
+    root,
+  );
+  const isRenamed = typeof entry === "object" && entry !== null && "consumerConfiguration" in entry;
+  return isRenamed && !("configuration" in entry) ? [list, index, "consumerConfiguration", ...rest] : path;
+}

@@ -3,7 +3,9 @@
 import { isAbsolute, join, resolve } from "node:path";
 import { codeOf, messageOf } from "#lib/errors.ts";
 import type { Fault, Path } from "./issue.ts";
+import { nearestOf } from "./nearest.ts";
 import { isSecret, type Secret, type SecretSource } from "./schema-secret.ts";
+import { variableIn } from "./variables.ts";
 
 /** The world around the file, as far as a config depends on it. */
 export interface ConfigContext {
@@ -33,8 +35,10 @@ export function resolveSecrets(file: unknown, context: ConfigContext): Secrets {
   for (const { path, secret } of findSecrets(file, [])) {
     if (secret.source.kind !== "inline" && context.withoutSecrets) continue;
     const result = readSecret(secret.source, context);
-    if (result.kind === "missing") faults.push({ path, message: result.message });
-    else values.set(secret, result.value);
+    if (result.kind === "missing") {
+      const { message, suggestion = null } = result;
+      faults.push({ path, message, suggestion });
+    } else values.set(secret, result.value);
   }
   return { valueOf: (secret) => values.get(secret), faults };
 }
@@ -46,7 +50,7 @@ export function listSecrets(part: unknown): readonly Secret[] {
 
 type SecretResult =
   | { readonly kind: "value"; readonly value: string }
-  | { readonly kind: "missing"; readonly message: string };
+  | { readonly kind: "missing"; readonly message: string; readonly suggestion?: string | null };
 
 /** Looks a secret up; one line break at the end of a file is dropped. */
 export function readSecret(source: SecretSource, context: ConfigContext): SecretResult {
@@ -57,17 +61,23 @@ export function readSecret(source: SecretSource, context: ConfigContext): Secret
       // An object has names of its own, such as `constructor`, that nobody set.
       const value = Object.hasOwn(context.env, source.name) ? context.env[source.name] : undefined;
       return value === undefined
-        ? { kind: "missing", message: `the environment variable ${source.name} is not set` }
+        ? {
+            kind: "missing",
+            message: `the environment variable ${source.name} is not set`,
+            suggestion: adviseName(source.name, context.env),
+          }
         : { kind: "value", value };
     }
     case "file":
-      return readSecretFile(resolve(context.directory, source.name), context);
+      return readSecretFile(resolve(context.directory, source.name), context, source.name);
     case "credential": {
       const directory = context.env["CREDENTIALS_DIRECTORY"];
       if (directory === undefined || !isAbsolute(directory)) {
         return {
           kind: "missing",
           message: `the credential "${source.name}" is not there: CREDENTIALS_DIRECTORY is not set`,
+          suggestion:
+            "systemd sets it for a service with LoadCredential; relay check --without-secrets needs none",
         };
       }
       if (source.name.includes("/") || source.name === "..") {
@@ -78,11 +88,24 @@ export function readSecret(source: SecretSource, context: ConfigContext): Secret
   }
 }
 
-function readSecretFile(path: string, context: ConfigContext): SecretResult {
+/** `$NAME` is the variable NAME, and what is near one that is set was probably meant. */
+function adviseName(name: string, env: ConfigContext["env"]): string {
+  const bare = variableIn(name) ?? name;
+  const nearest = Object.hasOwn(env, bare)
+    ? bare
+    : nearestOf(bare, Object.keys(env), bare.length < 6 ? 1 : 2);
+  return nearest === null
+    ? "set it where Relay runs; relay check --without-secrets does not look"
+    : `did you mean { "env": "${nearest}" }?`;
+}
+
+/** `name`: as the file gives it, if that may be relative. */
+function readSecretFile(path: string, context: ConfigContext, name = path): SecretResult {
   try {
     return { kind: "value", value: context.readFile(path).replace(/\r?\n$/u, "") };
   } catch (error) {
-    return { kind: "missing", message: `cannot read ${path}: ${reasonOf(error)}` };
+    const suggestion = isAbsolute(name) ? null : `${name} is looked for beside the config file`;
+    return { kind: "missing", message: `cannot read ${path}: ${reasonOf(error)}`, suggestion };
   }
 }
 

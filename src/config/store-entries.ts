@@ -5,7 +5,8 @@ import type { IterationBudget } from "#keystore/budget.ts";
 import { orderChain } from "#keystore/keys.ts";
 import { openKeyStore } from "#keystore/open.ts";
 import type { KeyStore, StoredKey } from "#keystore/opened.ts";
-import { unknownNameMessage } from "./nearest.ts";
+import { describeFault } from "./issue.ts";
+import { unknownName } from "./nearest.ts";
 import { faulty, type Given, read, type Reading } from "./store-reading.ts";
 
 export interface StoreIdentity {
@@ -88,7 +89,7 @@ function findKey(
     keys.find((key) => key.alias === name) ??
     keys.find((key) => key.alias.toLowerCase() === name.toLowerCase());
   if (found !== undefined) return read(found);
-  return faulty(path, unknownNameMessage("key", isAliasShown ? toOneLine(name) : "***", aliases));
+  return faulty(path, describeFault(unknownName("key", isAliasShown ? toOneLine(name) : "***", aliases)));
 }
 
 function severalMessage(aliases: readonly string[]): string {

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { IterationBudget } from "#keystore/budget.ts";
-import { type Fault, formatPath, type Path } from "./issue.ts";
+import type { Fault, Path } from "./issue.ts";
 import { isSecret } from "./schema-secret.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Reading } from "./store-reading.ts";
@@ -10,7 +10,7 @@ import type { Reading } from "./store-reading.ts";
 /** Collected from all stores. */
 export interface StoreNotes {
   readonly faults: Fault[];
-  readonly warnings: string[];
+  readonly warnings: Fault[];
 }
 
 interface Loaded<T> {
@@ -78,7 +78,7 @@ export function createShelf<Store extends object, T>(
     values.set(store, reading.value.value);
     if (isShared) return;
     // Of a store that many share it is said once.
-    notes.warnings.push(...reading.value.warnings.map((warning) => `${formatPath(path)}: ${warning}`));
+    notes.warnings.push(...reading.value.warnings.map((message) => ({ path, message })));
   };
   return { load, known, valueOf: (store) => (store === undefined ? null : (values.get(store) ?? null)) };
 }

@@ -2,7 +2,7 @@
 
 import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
 import { toKeyPem } from "#keystore/keys.ts";
-import { type Fault, formatPath, type Path } from "./issue.ts";
+import type { Fault, Path } from "./issue.ts";
 import { type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
 import type { JwtProfile, Settings } from "./schema.ts";
@@ -24,7 +24,7 @@ export interface Stores {
   readonly tlsOf: (ssl: Settings["ssl"]) => TlsSettings;
   readonly signingKeyOf: (jwt: JwtProfile) => SigningKey;
   readonly faults: readonly Fault[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Fault[];
   /** For whoever reads the same again. */
   readonly known: ReadStores;
 }
@@ -111,12 +111,18 @@ function createShelves(
   };
 }
 
-function laxWarnings(ssl: SoundConfiguration["ssl"], path: Path): string[] {
-  const at = formatPath(path);
+function laxWarnings(ssl: SoundConfiguration["ssl"], path: Path): Fault[] {
   return [
-    ...(ssl?.trustAll === true ? [`${at}.trustAll: it accepts any certificate`] : []),
+    ...(ssl?.trustAll === true
+      ? [{ path: [...path, "trustAll"], message: "it accepts any certificate" }]
+      : []),
     ...(ssl?.hostnameVerifier === false
-      ? [`${at}.hostnameVerifier: it accepts a certificate that is for another host`]
+      ? [
+          {
+            path: [...path, "hostnameVerifier"],
+            message: "it accepts a certificate that is for another host",
+          },
+        ]
       : []),
   ];
 }
@@ -124,9 +130,9 @@ function laxWarnings(ssl: SoundConfiguration["ssl"], path: Path): string[] {
 function authWarnings(
   auth: SoundConfiguration["auth"],
   { path, scope }: { path: Path; scope: StoreScope },
-): string[] {
+): Fault[] {
   const secret = auth?.type === "token" ? auth.token?.value : undefined;
   const token = secret === undefined ? undefined : scope.secrets.valueOf(secret);
   const warnings = token === undefined ? [] : tokenWarnings(token, scope.context.now);
-  return warnings.map((warning) => `${formatPath([...path, "token", "value"])}: ${warning}`);
+  return warnings.map((message) => ({ path: [...path, "token", "value"], message }));
 }

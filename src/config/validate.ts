@@ -2,8 +2,11 @@
 
 import * as v from "valibot";
 import type { Fault, Path } from "./issue.ts";
+import { adviseKey } from "./key-places.ts";
+import { adviseValue, adviseWord } from "./lookalikes.ts";
 import { type ConfigFile, configSchema } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
+import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
 
 /** What a file with faults is known to say: any part may be missing, what is there is of its type. */
 export type Sound<T> = T extends Secret | string | number | boolean | null | undefined
@@ -23,19 +26,111 @@ export interface SchemaFault extends Fault {
   readonly at: "key" | "value";
 }
 
+/** Of more faults, the first ones help. */
+const MAX_ADVISED = 100;
+
 export function validate(value: unknown): Validation {
   const result = v.safeParse(configSchema, value);
   if (result.success) return { kind: "valid", file: result.output };
-  const faults = result.issues.map((issue) => ({
-    path: pathOf(issue),
-    message: issue.message,
-    at: issue.expected === "never" ? ("key" as const) : ("value" as const),
-  }));
+  const faults = result.issues.map((issue, index) => toFault(issue, index < MAX_ADVISED ? value : null));
   const sound = result.issues.reduce(
     (rest: unknown, issue) => (issue.expected === "never" ? rest : without(rest, unsoundPathOf(issue))),
     result.output,
   );
   return { kind: "invalid", faults, sound: isObject(sound) ? sound : {} };
+}
+
+/** `root`: the file, for whoever wants advice; null: no advice. */
+function toFault(issue: v.BaseIssue<unknown>, root: unknown): SchemaFault {
+  const path = pathOf(issue);
+  const { message } = issue;
+  if (issue.expected === "never") {
+    const suggestion = root === null ? null : adviseUnknown(path, root);
+    return { path, message: suggestion === null ? message : "unknown key", suggestion, at: "key" };
+  }
+  const schema = schemaAt(path, root);
+  if (schema === null || root === null) return { path, message, at: "value" };
+  if (message === "missing") {
+    const [word, ...others] = choicesOf(schema);
+    const only = word === undefined || others.length > 0 ? null : `write "${path.at(-1)}": "${word}"`;
+    const suggestion =
+      path.length === 1 ? "relay init --print shows a whole config" : (only ?? meaningOf(schema));
+    return { path, message: missingMessage(schema), suggestion, at: "value" };
+  }
+  const given = at(root, path.slice(0, -1));
+  const variant = issue.type === "variant" ? schemaAt(path.slice(0, -1), root) : null;
+  const isOfWord = variant !== null && shapeOf(variant).kind === "variant" && isObject(given);
+  const suggestion = isOfWord
+    ? Array.isArray(given)
+      ? "write the object without the brackets of a list"
+      : adviseWord(issue.input, { variant, given: { ...given } })
+    : adviseValue(issue.input, schema);
+  return { path, message: message.replace(/\ban object$/u, describeObject(schema)), suggestion, at: "value" };
+}
+
+function adviseUnknown(path: Path, root: unknown): string | null {
+  const parent = path.slice(0, -1);
+  const object = at(root, parent);
+  const entries = entriesAt(parent, root);
+  const known = Object.keys(entries);
+  const isThere = (key: string) => isObject(object) && key in object;
+  const takes = (key: string) => {
+    const entry = entries[key];
+    return entry !== undefined && !isThere(key) && v.is(entry, at(root, path));
+  };
+  const [missing, ...others] = known.filter((key) => entries[key]?.type !== "optional" && !isThere(key));
+  const only = missing !== undefined && others.length === 0 && takes(missing) ? missing : null;
+  return adviseKey(path, { known, takes, missing: only, root });
+}
+
+function meaningOf(schema: v.GenericSchema): string | null {
+  const meaning = v.getDescription(innerOf(schema));
+  return meaning?.includes(" ") === true ? `it means: ${meaning}` : null;
+}
+
+const MAX_LISTED = 8;
+
+/** `an object with "type": none, basic`, `an object with endpoint, replay`. */
+function describeObject(schema: v.GenericSchema): string {
+  const shape = shapeOf(schema);
+  if (shape.kind === "variant") {
+    const words = shape.options.map((option) => wordOf(option, shape.discriminator));
+    return `an object with "${shape.discriminator}": ${words.filter((word) => word !== "").join(", ")}`;
+  }
+  const keys = Object.keys(entriesOf(schema));
+  return keys.length === 0 || keys.length > MAX_LISTED ? "an object" : `an object with ${keys.join(", ")}`;
+}
+
+/** What would be allowed there, as it would be said of a wrong value. */
+function missingMessage(schema: v.GenericSchema): string {
+  const [issue] = v.safeParse(schema, undefined).issues ?? [];
+  const [, allowed] = /allowed: (.+)$/u.exec(issue?.message ?? "") ?? [];
+  return allowed === undefined
+    ? "missing"
+    : `missing, allowed: ${allowed.replace(/^an object$/u, describeObject(schema))}`;
+}
+
+/** The schema of what stands at `path`; null: there is none, or the root itself. */
+function schemaAt(path: Path, root: unknown): v.GenericSchema | null {
+  const key = path.at(-1);
+  if (key === undefined) return null;
+  const parent = path.slice(0, -1);
+  if (typeof key !== "number") return entriesAt(parent, root)[key] ?? null;
+  const list = schemaAt(parent, root);
+  const shape = list === null ? null : shapeOf(list);
+  return shape?.kind === "list" ? shape.item : null;
+}
+
+function entriesAt(path: Path, root: unknown) {
+  const schema = path.length === 0 ? configSchema : schemaAt(path, root);
+  if (schema === null) return {};
+  const shape = shapeOf(schema);
+  const word = shape.kind === "variant" ? at(root, [...path, shape.discriminator]) : undefined;
+  return entriesOf(schema, word);
+}
+
+function at(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), root);
 }
 
 function pathOf(issue: v.BaseIssue<unknown>): Path {

@@ -2,24 +2,35 @@
 
 import { isOrdered } from "#delivery/subscription.ts";
 import { isLoopback, parseListen } from "./check-host.ts";
-import { formatPath, type Path } from "./issue.ts";
+import { tlsWarnings } from "./check-tls.ts";
+import { type Fault, formatPath, type Path } from "./issue.ts";
 import { holdsAnySecret } from "./request-secrets.ts";
 import type { ConfigFile } from "./schema.ts";
-import type { Secrets } from "./secrets.ts";
+import type { ConfigContext, Secrets } from "./secrets.ts";
+import { tokenWarnings } from "./store-expiry.ts";
+import { listValueWarnings } from "./value-warnings.ts";
 
 /** `value` is the file as it is written: a default is nothing to warn about. */
 export function listWarnings(
   file: ConfigFile,
-  { value, secrets }: { value: unknown; secrets: Secrets },
-): readonly string[] {
+  { value, secrets, context }: { value: unknown; secrets: Secrets; context: ConfigContext },
+): readonly Fault[] {
   return [
+    ...listValueWarnings(value),
+    ...tlsWarnings(file.nats.tls, { path: ["nats", "tls"], context }),
+    ...credsWarnings(file.nats.auth, { secrets, context }),
     ...serverWarnings(file.server),
-    ...tokenWarnings(file.server, secrets),
+    ...tlsWarnings(file.server.tls, { path: ["server", "tls"], context }),
+    ...serverTokenWarnings(file.server, secrets),
     ...file.entrypoints.flatMap(({ shareHeaders, configuration: { headers } }, index) =>
       shareHeaders && holdsAnySecret(headers)
         ? [
-            `${formatPath(["entrypoints", index, "shareHeaders"])}: configuration.headers holds secrets, ` +
-              "and whoever makes a subscription by API reads them at a callback of their own",
+            {
+              path: ["entrypoints", index, "shareHeaders"],
+              message:
+                "configuration.headers holds secrets, and whoever makes a subscription by API reads them at a callback " +
+                "of their own",
+            },
           ]
         : [],
     ),
@@ -28,13 +39,17 @@ export function listWarnings(
       return (["maxAgeSeconds", "maxBytes", "replicas"] as const)
         .map((key) => ["endpoints", index, "producer", key])
         .filter((path) => isWritten(value, path))
-        .map((path) => `${formatPath(path)} does nothing without "create": true`);
+        .map((path) => ({ path, message: "it does nothing", suggestion: 'write "create": true beside it' }));
     }),
     ...file.entrypoints.flatMap(({ configuration: { http } }, index) =>
       http.readTimeout < http.connectTimeout
         ? [
-            `${formatPath(["entrypoints", index, "configuration", "http", "readTimeout"])}: it is ${http.readTimeout} and ` +
-              `counts the connecting too, so the connectTimeout of ${http.connectTimeout} is never reached`,
+            {
+              path: ["entrypoints", index, "configuration", "http", "readTimeout"],
+              message:
+                `it is ${http.readTimeout} and counts the connecting too, so the connectTimeout of ` +
+                `${http.connectTimeout} is never reached`,
+            },
           ]
         : [],
     ),
@@ -43,12 +58,16 @@ export function listWarnings(
       const written = at(value, limit);
       return [
         ...(isOrdered(qos) && typeof written === "number" && written > 1
-          ? [`${formatPath(limit)} is taken as 1 under ${qos}`]
+          ? [{ path: limit, message: `it is taken as 1 under ${qos}` }]
           : []),
         ...(qos === "AT_MOST_ONCE"
           ? [
-              `${formatPath(["entrypoints", index, "qos"])}: AT_MOST_ONCE holds for one relay only; ` +
-                "where several share a subscription, the receiver must check webhook-id",
+              {
+                path: ["entrypoints", index, "qos"],
+                message:
+                  "AT_MOST_ONCE holds for one relay only; where several share a subscription, the receiver must check " +
+                  "webhook-id",
+              },
             ]
           : []),
       ];
@@ -69,28 +88,52 @@ export function listUnshared({ entrypoints }: Pick<ConfigFile, "entrypoints">): 
 }
 
 /** What others can read, or change, on the way. */
-function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): string[] {
+function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): Fault[] {
   const keys = auth.type === "jwt" && auth.jwksUri !== undefined ? new URL(auth.jwksUri) : null;
   const isOpen = listen !== null && tls === undefined && !isLoopback(parseListen(listen).host);
   return [
     ...(isOpen && auth.type !== "none"
-      ? [`server.listen: ${listen} is without TLS: what callers sign in with can be read on the way`]
+      ? [
+          {
+            path: ["server", "listen"],
+            message: `${listen} is without TLS: what callers sign in with can be read on the way`,
+          },
+        ]
       : []),
     ...(keys?.protocol === "http:" && !isLoopback(keys.hostname.replace(/^\[(.*)\]$/u, "$1"))
-      ? ["server.auth.jwksUri: it is without TLS: who changes its answer on the way can sign in"]
+      ? [
+          {
+            path: ["server", "auth", "jwksUri"],
+            message: "it is without TLS: who changes its answer on the way can sign in",
+          },
+        ]
       : []),
   ];
+}
+
+/** The JWT of a `.creds` file has an end. */
+function credsWarnings(
+  auth: ConfigFile["nats"]["auth"],
+  { secrets, context }: { secrets: Secrets; context: ConfigContext },
+): Fault[] {
+  const content = auth.type === "creds" ? secrets.valueOf(auth.content) : undefined;
+  const [, jwt] = /-+BEGIN NATS USER JWT-+\s+(\S+)/u.exec(content ?? "") ?? [];
+  const messages = jwt === undefined ? [] : tokenWarnings(jwt, context.now);
+  return messages.map((message) => ({ path: ["nats", "auth", "content"], message }));
 }
 
 const MIN_TOKEN_LENGTH = 16;
 
 /** Wrong tokens are slowed down, right ones never: only a long one cannot be guessed. */
-function tokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): string[] {
+function serverTokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): Fault[] {
   const token = auth.type === "token" ? secrets.valueOf(auth.value) : undefined;
   if (token === undefined || token.length >= MIN_TOKEN_LENGTH) return [];
   return [
-    `server.auth.value: the token has ${token.length} characters and can be guessed, ` +
-      `give it ${MIN_TOKEN_LENGTH} or more: openssl rand -base64 32`,
+    {
+      path: ["server", "auth", "value"],
+      message: `the token has ${token.length} characters and can be guessed`,
+      suggestion: `give it ${MIN_TOKEN_LENGTH} or more: openssl rand -base64 32`,
+    },
   ];
 }
 

@@ -48,7 +48,7 @@ export function toKeptBody(
   body: Uint8Array,
   { isCut, mask }: { isCut: boolean; mask: Mask },
 ): Pick<Capture, "body" | "isCut"> {
-  const text = decodeText(body);
+  const text = toReadableText(body);
   const end = isCut ? "cut" : undefined;
   const masked =
     text === null
@@ -58,7 +58,7 @@ export function toKeptBody(
 }
 
 /** null: it is no UTF-8. A character that is cut at the end is left out. */
-export function decodeText(body: Uint8Array): string | null {
+export function toReadableText(body: Uint8Array): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body, { stream: true });
   } catch {

@@ -1,7 +1,7 @@
 // Converts a record of the delivery log to its view. The record was masked when it was made.
 
 import type { Capture } from "#delivery/record.ts";
-import { decodeText } from "#delivery/record-mask.ts";
+import { toReadableText } from "#delivery/record-mask.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
 import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
 
@@ -42,7 +42,7 @@ export function toDeliveryDetail(record: StoredRecord): DeliveryDetail {
 function toCaptureView(captured: Capture | null): DeliveryDetail["request"] {
   if (captured === null) return null;
   const { headers, body, isCut } = captured;
-  const content = body === null ? null : decodeText(body);
+  const content = body === null ? null : toReadableText(body);
   const isText = body === null || content !== null;
   return {
     headers: headers?.map(([name, value]): [string, string] => [name, value]) ?? null,

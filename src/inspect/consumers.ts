@@ -20,6 +20,7 @@ import { refusal } from "#consumer/put.ts";
 import { lookAtConsumer } from "#consumer/sight.ts";
 import type { Finding } from "./finding.ts";
 import { findLimit, inspectCapacity, type Wish } from "./capacity.ts";
+import { adviseStream, type StreamRef } from "#nats/stream.ts";
 
 interface Inspected {
   readonly connection: Connection;
@@ -29,6 +30,7 @@ interface Inspected {
   readonly all: readonly Subscription[];
   /** null: nothing is known of it. */
   readonly account: AccountInfo | null;
+  readonly adviseMissing: (stream: StreamRef) => Promise<string>;
 }
 
 interface Inspection {
@@ -53,12 +55,20 @@ export async function inspectConsumers(
   { all, accountOf }: InspectConsumersOptions,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
+  const advice = new Map<string, Promise<string>>();
+  // Many subscriptions may name one stream.
+  const adviseMissing = (stream: StreamRef) => {
+    const key = `${stream.domain ?? ""} ${stream.stream}`;
+    const known = advice.get(key) ?? adviseStream(connection, stream);
+    advice.set(key, known);
+    return known;
+  };
   const wishes = new Map<string, Wish & { readonly ids: string[] }>();
   for (let start = 0; start < wanted.length; start += BATCH) {
     const batch = wanted.slice(start, start + BATCH).map(async (subscription) => {
       const account = accountOf(subscription.source.domain);
       const settings = toConsumerSettings(subscription);
-      const inspected = { connection, subscription, settings, all, account };
+      const inspected = { connection, subscription, settings, all, account, adviseMissing };
       return { subscription, account, inspection: await inspectConsumer(inspected) };
     });
     for (const { subscription, account, inspection } of await Promise.all(batch)) {
@@ -76,7 +86,7 @@ export async function inspectConsumers(
 }
 
 async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
-  const { connection, subscription, settings: wanted, account } = inspected;
+  const { connection, subscription, settings: wanted, account, adviseMissing } = inspected;
   const toInspection = (found: readonly Omit<Finding, "about">[], stream: StreamInfo | null = null) => ({
     findings: found.map((finding) => ({ about: `subscription ${subscription.id}`, ...finding })),
     stream,
@@ -106,8 +116,8 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     if (error.code !== "stream-missing") return toInspection([{ level: "error", message: error.message }]);
-    const message = `Stream ${placeOf(wanted)} is not there: it is waited for`;
-    return toInspection([{ level: "warning", message }]);
+    const message = `Stream ${placeOf(wanted)} is not there, and a relay would wait for it`;
+    return toInspection([{ level: "error", message, suggestion: await adviseMissing(wanted.source) }]);
   }
 }
 

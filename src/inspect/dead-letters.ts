@@ -8,13 +8,13 @@ import { API_ERRORS, type ApiAnswer, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 import { checkDeadLetterStream } from "#letters/stream.ts";
 import type { Finding } from "./finding.ts";
-import { requestStreamInfo } from "#nats/stream.ts";
+import { adviseStream, requestStreamInfo } from "#nats/stream.ts";
 
 type Remark = Pick<Finding, "level" | "message">;
 
 type Verdict =
   /** Why it takes no letters. */
-  | { readonly kind: "unusable"; readonly reason: string }
+  | { readonly kind: "unusable"; readonly reason: string; readonly suggestion?: string }
   | { readonly kind: "usable"; readonly remarks: readonly Remark[] };
 
 const NANOS_PER_MS = 1_000_000;
@@ -42,7 +42,8 @@ export async function inspectDeadLetters(
     if (verdict.kind === "usable") return verdict.remarks.map((remark) => ({ about, ...remark }));
     const users = groups.filter((group) => group.some((endpoint) => endpoint.name === name));
     const level = users.every((group) => group.some(isUsable)) ? "warning" : "error";
-    return [{ level, about, message: verdict.reason } as const];
+    const { reason: message, suggestion = null } = verdict;
+    return [{ level, about, message, suggestion } as const];
   });
 }
 
@@ -56,6 +57,10 @@ async function judge(
   const { signal } = new AbortController(); // An inspection ends with its connection.
   const looking = { signal, timeoutMs: LOOK_MS };
   const fault = await checkDeadLetterStream(connection, { ...endpoint, create: null }, looking);
+  if (isMissing(answer)) {
+    const suggestion = `${await adviseStream(connection, endpoint)}; or "create": true beside it makes it`;
+    return { kind: "unusable", reason: fault?.reason ?? "stream not found", suggestion };
+  }
   if (fault !== null) return { kind: "unusable", reason: fault.reason };
   if (answer.kind !== "ok") return { kind: "unusable", reason: answer.reason };
   const { config, state } = answer.value;

@@ -6,4 +6,6 @@ export interface Finding {
   /** In the words of the file: `subscription billing`, `endpoint dead-letters`, `nats`. */
   readonly about: string;
   readonly message: string;
+  /** What to do, or what was probably meant. */
+  readonly suggestion?: string | null;
 }

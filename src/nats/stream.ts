@@ -2,7 +2,8 @@
 
 import { RelayError } from "#lib/errors.ts";
 
-import { type StreamInfo, streamInfo } from "./answers.ts";
+import { nearestOf } from "#config/nearest.ts";
+import { type StreamInfo, streamInfo, streamNames } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, isForbidden, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";
 
@@ -18,6 +19,24 @@ export function requestStreamInfo(
 ): Promise<ApiAnswer<StreamInfo>> {
   return requestApi(connection, { domain, call: `STREAM.INFO.${stream}`, schema: streamInfo, ...options });
 }
+
+/** Of a stream that is not there: which one was probably meant, of those that the account may see. */
+export async function adviseStream(connection: Connection, { domain, stream }: StreamRef): Promise<string> {
+  const answer = await requestApi(connection, {
+    domain,
+    call: "STREAM.NAMES",
+    body: {},
+    schema: streamNames,
+  });
+  const names = answer.kind === "ok" ? (answer.value.streams ?? []) : [];
+  const known = names.filter((name) => !/^(?:KV|OBJ|MQTT)_/u.test(name));
+  const nearest = nearestOf(stream, known);
+  if (nearest !== null) return `did you mean "${nearest}"?`;
+  const listed = known.slice(0, MAX_LISTED).join(", ");
+  return `make it, or name another one${listed === "" ? "" : ` (there are ${listed})`}`;
+}
+
+const MAX_LISTED = 10;
 
 /** null: there is no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */
 export async function readStream(connection: Connection, ref: StreamRef): Promise<StreamInfo | null> {

@@ -2,7 +2,11 @@
 
 import * as v from "valibot";
 import { configSchema } from "#config/schema.ts";
-import { subscriptionOfEntrypointSchema, subscriptionSchema } from "#config/schema-subscription.ts";
+import {
+  shownSubscriptionSchema,
+  subscriptionOfEntrypointSchema,
+  subscriptionSchema,
+} from "#config/schema-subscription.ts";
 import { component, exampleOf } from "./component.ts";
 import { subscriptionViewSchema } from "./subscription.ts";
 
@@ -19,7 +23,7 @@ export const configViewSchema = component("Config", configSchema, {
 });
 
 /** As it is written, without secrets. */
-const definitionSchema = component("SubscriptionDefinition", subscriptionSchema, {
+const definitionSchema = component("SubscriptionDefinition", shownSubscriptionSchema, {
   id: "billing",
   application: "shop",
   configuration: {

@@ -21,6 +21,16 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** What a finding has that is about no place in the file. */
+const NOWHERE = {
+  file: "FILE",
+  line: null,
+  column: null,
+  path: null,
+  found: null,
+  allowed: null,
+  suggestion: null,
+};
 const CALLBACK = "http://127.0.0.1:9000/";
 const NATS_LOGIN = { type: "user", username: "relay", password: "hunter2-hunter2" };
 
@@ -81,6 +91,54 @@ test("runCheck() ends with 1 where NATS cannot be reached", async () => {
   expect(exitCode).toBe(1);
 });
 
+test("runCheck() ends with 1 where a stream is not there, and names the one that was meant", async () => {
+  const sound = testConfig({ natsUrl: server.url, callbackUrl: CALLBACK });
+  const config = JSON.stringify(sound).replace('"ORDERS"', '"ORDRES"');
+  const { exitCode, stderr } = await check(config, { connect: true });
+  expect(stderr).toBe(
+    '  error: subscription sub: Stream ORDRES is not there, and a relay would wait for it; did you mean "ORDERS"?\n',
+  );
+  expect(exitCode).toBe(1);
+  expect((await check(config)).exitCode).toBe(0);
+});
+
+test("runCheck() ends with 1 where there are warnings, if it is strict", async () => {
+  const of = (qos: "AT_MOST_ONCE" | "AT_LEAST_ONCE") =>
+    testConfig({ natsUrl: server.url, callbackUrl: CALLBACK, qos });
+  expect((await check(of("AT_MOST_ONCE"), { strict: true })).exitCode).toBe(1);
+  expect((await check(of("AT_MOST_ONCE"))).exitCode).toBe(0);
+  expect((await check(of("AT_LEAST_ONCE"), { strict: true })).exitCode).toBe(0);
+});
+
+test("runCheck() gives programs what was found, what is allowed and what was meant", async () => {
+  const sound = testConfig({ natsUrl: server.url, callbackUrl: CALLBACK });
+  const findingOf = async (text: string) => parse((await check(text, { json: true })).stdout).findings[0];
+  const text = JSON.stringify(sound);
+  expect(await findingOf(text.replace('"webhook"', '"webhok"'))).toMatchObject({
+    found: '"webhok"',
+    allowed: "webhook, webhook-advanced",
+    suggestion: 'did you mean "webhook"?',
+  });
+  expect(await findingOf(text.replace('"subscriptions"', '"subscription"'))).toMatchObject({
+    path: "subscription",
+    found: "subscription",
+    suggestion: 'did you mean "subscriptions"?',
+  });
+  expect(await findingOf(text.slice(0, -1))).toMatchObject({ line: 1, path: "", found: null });
+});
+
+test("runCheck() shows the line of a syntax error with a mark, and nothing that may be secret", async () => {
+  const { exitCode, stderr } = await check('{\n  "nats": {\n    "auth": "hunter2" "tls": {}\n  }\n}\n');
+  expect(stderr.split("\n")).toEqual([
+    "FILE is not valid, 1 fault:",
+    "  FILE:3:22 not valid JSON: a comma is missing here; write ,",
+    '    3 | "auth": "***" "tls": {}',
+    "      |              ^",
+    "",
+  ]);
+  expect(exitCode).toBe(78);
+});
+
 test("runCheck() does not ask NATS about a file with faults", async () => {
   const { exitCode, stdout, stderr } = await check("{}", { connect: true });
   expect(stdout).toBe("");
@@ -129,9 +187,23 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     entrypoints: 1,
     subscriptions: 1,
     findings: [
-      { level: "warning", about: "config", message: expect.stringContaining("one relay only") },
-      { level: "note", about: "config", message: "entrypoints[0].configuration.ordering does nothing yet" },
       {
+        ...NOWHERE,
+        level: "warning",
+        about: "config",
+        line: 1,
+        column: expect.any(Number),
+        path: "entrypoints[0].qos",
+        message: expect.stringContaining("one relay only"),
+      },
+      {
+        ...NOWHERE,
+        level: "note",
+        about: "config",
+        message: "entrypoints[0].configuration.ordering does nothing yet",
+      },
+      {
+        ...NOWHERE,
         level: "note",
         about: "config",
         message: expect.stringContaining("subscriptions made by API do not get them"),
@@ -165,11 +237,29 @@ test("runCheck() prints the faults of a file as JSON, and ends with 78", async (
     path: "FILE",
     valid: false,
     findings: [
-      { level: "error", about: "config", message: "FILE:1:1 entrypoints: missing" },
       {
         level: "error",
         about: "config",
-        message: "FILE:2:16 endpoints: found a list of 0, allowed: a list of 1 to 1000",
+        file: "FILE",
+        line: 1,
+        column: 1,
+        path: "entrypoints",
+        message: "missing, allowed: a list of 1 to 1000",
+        found: null,
+        allowed: "a list of 1 to 1000",
+        suggestion: "relay init --print shows a whole config",
+      },
+      {
+        level: "error",
+        about: "config",
+        file: "FILE",
+        line: 2,
+        column: 16,
+        path: "endpoints",
+        message: "found a list of 0, allowed: a list of 1 to 1000",
+        found: "a list of 0",
+        allowed: "a list of 1 to 1000",
+        suggestion: null,
       },
     ],
   });

@@ -85,7 +85,7 @@ test("runCheck() ends with 78 and the report on standard error", async () => {
     stdout: "",
     stderr: [
       `${path} is not valid, 2 faults:`,
-      `  ${path}:1:1 entrypoints: missing`,
+      `  ${path}:1:1 entrypoints: missing, allowed: a list of 1 to 1000; relay init --print shows a whole config`,
       `  ${path}:2:16 endpoints: found a list of 0, allowed: a list of 1 to 1000`,
       "",
     ].join("\n"),
@@ -110,7 +110,7 @@ test("runCheck() prints warnings and notes", async () => {
   expect(await runCheck({ path, withoutSecrets: true, env: {} }, io)).toBe(0);
   expect(printed.stdout.split("\n")).toEqual([
     `${path} is valid: 1 endpoint, 1 entrypoint, 1 subscription`,
-    "  warning: entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE",
+    `  warning: ${path}:1:191 entrypoints[0].configuration.http.maxConcurrentConnections: it is taken as 1 under AT_LEAST_ONCE`,
     "  note: entrypoints[0].configuration.ordering does nothing yet",
     "",
   ]);

@@ -10,7 +10,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "an unknown endpoint",
     withEntrypoint({ endpoint: "order" }),
-    [`${E}.endpoint: no endpoint is named "order", did you mean "orders"?`],
+    [`${E}.endpoint: no endpoint is named "order"`],
   ],
   [
     "an endpoint that cannot be read from",
@@ -30,7 +30,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "an unknown dead-letter endpoint",
     withEntrypoint({ dlq: { endpoint: "leters" } }),
-    [`${E}.dlq.endpoint: no endpoint or endpoint group is named "leters", did you mean "letters"?`],
+    [`${E}.dlq.endpoint: no endpoint or endpoint group is named "leters"`],
   ],
   [
     "a dead-letter endpoint without a producer",
@@ -48,7 +48,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "an unknown member of a group",
     { ...FILE, endpointGroups: [{ name: "g", endpoints: ["lettres"] }] },
-    ['endpointGroups[0].endpoints[0]: no endpoint is named "lettres", did you mean "letters"?'],
+    ['endpointGroups[0].endpoints[0]: no endpoint is named "lettres"'],
   ],
   [
     "a name that an endpoint and a group share",

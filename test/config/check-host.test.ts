@@ -70,7 +70,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "a token without its issuer",
     { ...FILE, server: { auth: { type: "jwt", jwksUri: "https://a/", audience: "a" } } },
-    ["server.auth.issuer: missing"],
+    ["server.auth.issuer: missing, allowed: 1 to 2048 printable characters"],
   ],
 ])("checkHost() reports %s", async (_, file, expected) => {
   expect(await faultsOf(file)).toEqual([...expected]);
@@ -109,28 +109,31 @@ test("checkHost() takes a control socket of 107 bytes, whatever the default woul
   );
 });
 
-test("checkHost() reports TLS files that do not fit together", async () => {
-  const directory = await mkdtemp(join(tmpdir(), "relay-check-"));
-  await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
-  await createCertificates(directory);
-  await writeFile(join(directory, "garbage.pem"), "a-secret-of-the-test");
-  await writeFile(join(directory, "empty.pem"), "");
-  const faults = async (tls: Json) =>
-    await faultsOf(
-      { ...FILE, server: { tls } },
-      { directory, readFile: (path) => readFileSync(path, "utf8") },
-    );
-  expect(await faults({ certFile: "server.pem", keyFile: "server-key.pem" })).toEqual([]);
-  expect(await faults({ certFile: "server.pem", keyFile: "client-key.pem" })).toEqual([
-    "server.tls.keyFile: this is not the key of the certificate in certFile",
-  ]);
-  for (const name of ["garbage.pem", "empty.pem"]) {
-    expect(await faults({ certFile: name, keyFile: name })).toEqual([
-      "server.tls.certFile: allowed: a chain of certificates in PEM",
-      "server.tls.keyFile: allowed: a private key in PEM, not encrypted",
+test.each(["server", "nats"])(
+  "checkHost() reports files of %s.tls that do not fit together",
+  async (side) => {
+    const directory = await mkdtemp(join(tmpdir(), "relay-check-"));
+    await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+    await createCertificates(directory);
+    await writeFile(join(directory, "garbage.pem"), "a-secret-of-the-test");
+    await writeFile(join(directory, "empty.pem"), "");
+    const faults = async (tls: Json) =>
+      await faultsOf(
+        { ...FILE, [side]: { tls } },
+        { directory, readFile: (path) => readFileSync(path, "utf8") },
+      );
+    expect(await faults({ certFile: "server.pem", keyFile: "server-key.pem" })).toEqual([]);
+    expect(await faults({ certFile: "server.pem", keyFile: "client-key.pem" })).toEqual([
+      `${side}.tls.keyFile: this is not the key of the certificate in certFile`,
     ]);
-  }
-  expect(await faults({ certFile: "server.pem", keyFile: "missing.pem" })).toEqual([
-    `server.tls.keyFile: cannot read ${directory}/missing.pem: no such file`,
-  ]);
-});
+    for (const name of ["garbage.pem", "empty.pem"]) {
+      expect(await faults({ certFile: name, keyFile: name })).toEqual([
+        `${side}.tls.certFile: allowed: a chain of certificates in PEM`,
+        `${side}.tls.keyFile: allowed: a private key in PEM, not encrypted`,
+      ]);
+    }
+    expect(await faults({ certFile: "server.pem", keyFile: "missing.pem" })).toEqual([
+      `${side}.tls.keyFile: cannot read ${directory}/missing.pem: no such file`,
+    ]);
+  },
+);

@@ -9,7 +9,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "an unknown entrypoint",
     withDelivery({ entrypointId: "webhok" }),
-    [`${D}.entrypointId: no entrypoint is named "webhok", did you mean "webhook"?`],
+    [`${D}.entrypointId: no entrypoint is named "webhok"`],
   ],
   [
     "a type name that several entrypoints have",
@@ -31,7 +31,7 @@ test.each<[string, unknown, readonly string[]]>([
         configuration: { entrypointId: "webhook", callbackUrl: "http://h/" },
       })),
     },
-    ['subscriptions[1].id: "a" is the id of another subscription already'],
+    ['subscriptions[1].id: "a" is the id of another subscription already: subscriptions[0]'],
   ],
   [
     "a second subscription beside one without an id, at both",

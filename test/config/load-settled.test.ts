@@ -48,7 +48,7 @@ test("loadSettledConfig() reports the faults of the second look", async () => {
   );
   await eventually(looked);
   await writeFile(file.path, JSON.stringify({ ...FILE, log: {} }));
-  expect(String(await loading)).toMatch(/1 fault:\n.* log: unknown key, did you mean "logs"\?$/u);
+  expect(String(await loading)).toMatch(/1 fault:\n.* log: unknown key; did you mean "logs"\?$/u);
 });
 
 test("loadSettledConfig() reports the first faults at once when it is aborted", async () => {

@@ -1,7 +1,7 @@
 // Parsing as the tests of this room need it: a small valid file, changed here and there.
 
 import { createIterationBudget } from "#keystore/budget.ts";
-import { formatIssue } from "#config/issue.ts";
+import { describeIssue, formatIssue } from "#config/issue.ts";
 import { parseConfig, type ParsedConfig } from "#config/parse.ts";
 import type { Config } from "#config/resolve.ts";
 import { type ConfigContext, resolveSecrets } from "#config/secrets.ts";
@@ -61,14 +61,16 @@ export function withDelivery(configuration: Json): Json {
   return withSubscription({ configuration: { ...needed, ...configuration } });
 }
 
-/** The issues, one line each, without their places. */
+/** The issues, one line each, without their places, and without what is suggested: mistakes.md has that. */
 export async function faultsOf(
   file: unknown,
   context: Partial<ConfigContext> = {},
 ): Promise<readonly string[]> {
   const parsed = await parseForTest(file, context);
   if (parsed.kind === "valid") return [];
-  return parsed.issues.map((issue) => formatIssue("f", issue).replace(/^f:\d+:\d+ /u, ""));
+  return parsed.issues.map((issue) =>
+    formatIssue("f", Object.assign({}, issue, { suggestion: null })).replace(/^f:\d+:\d+ /u, ""),
+  );
 }
 
 /** `file`: its text, or what that says. */
@@ -81,6 +83,14 @@ export async function configOf(file: unknown, context: Partial<ConfigContext> = 
   const parsed = await parseForTest(file, context);
   if (parsed.kind === "valid") return parsed.config;
   throw new Error(parsed.issues.map((issue) => formatIssue("f", issue)).join("\n"));
+}
+
+/** One line each, without their places. */
+export async function warningsOf(
+  file: unknown,
+  context: Partial<ConfigContext> = {},
+): Promise<readonly string[]> {
+  return (await configOf(file, context)).warnings.map(describeIssue);
 }
 
 /** What the keys and certificates of a valid file came to. */

@@ -38,14 +38,14 @@ test("parseConfig() puts syntax, schema, references and secrets into one report,
   expect(formatReport("relay.config.json", parsed.issues)).toBe(
     [
       "relay.config.json is not valid, 9 faults:",
-      "  relay.config.json:2:30 logs.level: this key stands here twice",
-      '  relay.config.json:3:72 nats.auth.password: allowed: a string, { "env": "NAME" }, { "file": "/path" } or { "credential": "name" }',
-      '  relay.config.json:11:7 entrypoints[0].qoss: unknown key, did you mean "qos"?',
-      '  relay.config.json:12:28 entrypoints[0].dlq.endpoint: no endpoint or endpoint group is named "leters", did you mean "letters"?',
-      "  relay.config.json:13:51 entrypoints[0].configuration.http.readTimeout: found 0, allowed: a whole number from 1 to 600000",
-      '  relay.config.json:17:13 subscriptions[0].id: found a string of another form, allowed: 1 to 128 letters, digits, "-" and "_"',
-      "  relay.config.json:17:81 subscriptions[0].configuration.callbackUrl: the environment variable HOOK_URL is not set",
-      "  relay.config.json:18:35 subscriptions[1].configuration.entrypointId: missing",
+      "  relay.config.json:2:30 logs.level: this key stands here twice, first in line 2; delete one of them",
+      '  relay.config.json:3:72 nats.auth.password: allowed: a string, { "env": "NAME" }, { "file": "/path" } or { "credential": "name" }; write it in quotes',
+      '  relay.config.json:11:7 entrypoints[0].qoss: unknown key; did you mean "qos"?',
+      '  relay.config.json:12:28 entrypoints[0].dlq.endpoint: no endpoint or endpoint group is named "leters"; did you mean "letters"?',
+      "  relay.config.json:13:51 entrypoints[0].configuration.http.readTimeout: found 0, allowed: a whole number of milliseconds from 1 to 600000",
+      '  relay.config.json:17:13 subscriptions[0].id: found a string of another form, allowed: 1 to 128 letters, digits, "-" and "_"; write "a-b"',
+      "  relay.config.json:17:81 subscriptions[0].configuration.callbackUrl: the environment variable HOOK_URL is not set; set it where Relay runs; relay check --without-secrets does not look",
+      "  relay.config.json:18:35 subscriptions[1].configuration.entrypointId: missing, allowed: 1 to 128 printable characters; it means: `id` of the entrypoint",
       "  relay.config.json:18:52 subscriptions[1].configuration.callbackUrl: allowed: a URL that begins with http:// or https://",
     ].join("\n"),
   );
@@ -112,9 +112,11 @@ test("parseConfig() names an entrypoint by the other type name where only one ca
 
 test("parseConfig() does not report what follows from a fault only", async () => {
   const file = { ...withEntrypoint({ dlq: { endpoint: "letters" } }), endpoints: [{ type: "jetstream" }] };
-  expect(await faultsOf(file)).toEqual(["endpoints[0].name: missing"]);
+  expect(await faultsOf(file)).toEqual([
+    "endpoints[0].name: missing, allowed: 1 to 128 printable characters",
+  ]);
   expect(await faultsOf(withDelivery({ ssl: { trustStore: { type: "pem" } } }))).toEqual([
-    'subscriptions[0].configuration.ssl.trustStore.type: found "pem", allowed: PEM, PKCS12, JKS',
+    'subscriptions[0].configuration.ssl.trustStore.type: found "pem", allowed: PEM, PKCS12, JKS, NONE',
   ]);
 });
 
@@ -124,6 +126,8 @@ test("formatReport() ends after 100 faults", () => {
     column: 1,
     path: "",
     message: "x",
+    suggestion: null,
+    excerpt: null,
   }));
   const lines = formatReport("f", issues).split("\n");
   expect(lines).toHaveLength(102);

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { listUnshared } from "#config/warnings.ts";
+import { toCreds } from "../support/creds.ts";
 import { toSubscription } from "../support/subscription.ts";
 import {
   configOf,
@@ -9,6 +10,7 @@ import {
   type Json,
   LETTERS,
   SOURCE,
+  warningsOf,
   withDelivery,
   withEntrypoint,
   withSettings,
@@ -66,12 +68,12 @@ test("resolveConfig() takes directories from systemd, and relative ones from the
 });
 
 test("resolveConfig() lets creds be read again", async () => {
-  let content = "first\n";
+  let content = toCreds("first");
   const file = { ...FILE, nats: { auth: { type: "creds", content: { file: "relay.creds" } } } };
   const { auth } = (await configOf(file, { readFile: () => content })).nats;
   if (auth.kind !== "creds") throw new Error(auth.kind);
-  content = "second\n";
-  expect(auth.read()).toBe("second");
+  content = toCreds("second");
+  expect(auth.read()).toBe(content.trimEnd());
 });
 
 test("resolveSubscriptions() joins what entrypoint and subscription say", async () => {
@@ -189,15 +191,15 @@ test("resolveSubscriptions() shows no query, and of a URL by reference its origi
 
 test("listWarnings() warns of what is written, not of defaults", async () => {
   const http = { maxConcurrentConnections: 5 };
-  expect((await configOf(withEntrypoint({ qos: "AT_LEAST_ONCE" }))).warnings).toEqual([]);
-  expect(
-    (await configOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } }))).warnings,
-  ).toEqual(["entrypoints[0].configuration.http.maxConcurrentConnections is taken as 1 under AT_LEAST_ONCE"]);
-  expect((await configOf(withEntrypoint({ qos: "AT_MOST_ONCE" }))).warnings).toEqual([
+  expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE" }))).toEqual([]);
+  expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } }))).toEqual([
+    "entrypoints[0].configuration.http.maxConcurrentConnections: it is taken as 1 under AT_LEAST_ONCE",
+  ]);
+  expect(await warningsOf(withEntrypoint({ qos: "AT_MOST_ONCE" }))).toEqual([
     "entrypoints[0].qos: AT_MOST_ONCE holds for one relay only; where several share a subscription, the receiver must " +
       "check webhook-id",
   ]);
-  expect((await configOf(withSettings({ http }))).warnings).toEqual([]);
+  expect(await warningsOf(withSettings({ http }))).toEqual([]);
 });
 
 test.each<[Json, readonly string[]]>([
@@ -209,9 +211,9 @@ test.each<[Json, readonly string[]]>([
         "is never reached",
     ],
   ],
-  [{ connectTimeout: 10, readTimeout: 20 }, []],
+  [{ connectTimeout: 100, readTimeout: 200 }, []],
 ])("listWarnings() warns of a read timeout below the connect timeout: %j", async (http, expected) => {
-  expect((await configOf(withSettings({ http }))).warnings).toEqual(expected);
+  expect(await warningsOf(withSettings({ http }))).toEqual(expected);
 });
 
 test.each<[string, Json, number, number]>([
@@ -236,7 +238,7 @@ test.each<[string, Json, number, number]>([
     const file = withEntrypoint({ ...more, configuration: { headers } });
     const config = await configOf(file, { env: { KEY: "key-of-the-operator" } });
     expect(config.warnings).toHaveLength(warnings);
-    for (const line of config.warnings) expect(line).toStartWith("entrypoints[0].shareHeaders: ");
+    for (const { path } of config.warnings) expect(path).toBe("entrypoints[0].shareHeaders");
     const unshared = listUnshared(config.origin.file);
     expect(unshared).toHaveLength(notes);
     for (const line of unshared) expect(line).toStartWith("entrypoints[0].configuration.headers: ");
@@ -244,13 +246,13 @@ test.each<[string, Json, number, number]>([
 );
 
 test("listWarnings() warns of a server token under 16 characters, by whatever reference, and does not show it", async () => {
-  const warningsOf = async (value: unknown, env: Readonly<Record<string, string>> = {}) =>
-    (await configOf({ ...FILE, server: { auth: { type: "token", value } } }, { env })).warnings;
+  const tokenWarnings = (value: unknown, env: Readonly<Record<string, string>> = {}) =>
+    warningsOf({ ...FILE, server: { auth: { type: "token", value } } }, { env });
   const warning =
-    "server.auth.value: the token has 15 characters and can be guessed, give it 16 or more: openssl rand -base64 32";
-  expect(await warningsOf("a".repeat(15))).toEqual([warning]);
-  expect(await warningsOf({ env: "TOKEN" }, { TOKEN: "a".repeat(15) })).toEqual([warning]);
-  expect(await warningsOf("a".repeat(16))).toEqual([]);
+    "server.auth.value: the token has 15 characters and can be guessed; give it 16 or more: openssl rand -base64 32";
+  expect(await tokenWarnings("a".repeat(15))).toEqual([warning]);
+  expect(await tokenWarnings({ env: "TOKEN" }, { TOKEN: "a".repeat(15) })).toEqual([warning]);
+  expect(await tokenWarnings("a".repeat(16))).toEqual([]);
 });
 
 const NO_TLS = "server.listen: 0.0.0.0:80 is without TLS: what callers sign in with can be read on the way";
@@ -264,5 +266,5 @@ test.each<[string, string, string, readonly string[]]>([
   ["open to others, with keys of others", "0.0.0.0:80", "http://10.0.0.1/", [NO_TLS, NO_TLS_KEYS]],
 ])("listWarnings() warns of what has no TLS: a listener %s", async (_, listen, jwksUri, expected) => {
   const auth = { type: "jwt", jwksUri, issuer: "i", audience: "a" };
-  expect((await configOf({ ...FILE, server: { listen, auth } })).warnings).toEqual([...expected]);
+  expect(await warningsOf({ ...FILE, server: { listen, auth } })).toEqual([...expected]);
 });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { createCertificates } from "../support/tls.ts";
-import { configOf, type Json, withDelivery } from "./parse-for-test.ts";
+import { type Json, warningsOf, withDelivery } from "./parse-for-test.ts";
 import { EC_CERTIFICATE, EC_KEY, ISSUER, ROOT, RSA_CERTIFICATE, RSA_KEY } from "./pem-fixtures.ts";
 
 const C = "subscriptions[0].configuration";
@@ -33,7 +33,7 @@ const jwt = (x509CertChain: string) =>
     },
   });
 const token = (value: string) => withDelivery({ auth: { type: "token", token: { value } } });
-const warningsOf = async (file: Json, now: Date) => (await configOf(file, { now })).warnings;
+const expiringIn = (file: Json, now: Date) => warningsOf(file, { now });
 const unsigned = (expiresAt: Date) => new UnsecuredJWT({}).setExpirationTime(expiresAt).encode();
 
 test.each<[string, Json, Date, readonly string[]]>([
@@ -62,13 +62,13 @@ test.each<[string, Json, Date, readonly string[]]>([
   ],
   ["no certificate that is not sent", jwt("NONE"), LATER, []],
 ])("certificateWarnings() names %s", async (_, file, now, expected) => {
-  expect([...(await warningsOf(file, now))].sort()).toEqual([...expected].sort());
+  expect([...(await expiringIn(file, now))].sort()).toEqual([...expected].sort());
 });
 
 test("certificateWarnings() says it once of a store that several subscriptions share", async () => {
   const { subscriptions } = trust(ROOT) as { subscriptions: readonly Json[] };
   const file = { ...trust(ROOT), subscriptions: [...subscriptions, { ...subscriptions[0], id: "b" }] };
-  expect(await warningsOf(file, LATER)).toHaveLength(1);
+  expect(await expiringIn(file, LATER)).toHaveLength(1);
 });
 
 test("certificateWarnings() says five lines of a store, and no more", async () => {
@@ -76,7 +76,7 @@ test("certificateWarnings() says five lines of a store, and no more", async () =
   await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
   const { issue } = await createCertificates(directory);
   const bundle = [1, 2, 3, 4, 5, 6].map((number) => issue(`host ${number}`, {}).cert).join("");
-  expect(await warningsOf(trust(`${ROOT}${bundle}`), new Date())).toHaveLength(5);
+  expect(await expiringIn(trust(`${ROOT}${bundle}`), new Date())).toHaveLength(5);
 });
 
 test.each<[string, string, readonly string[]]>([
@@ -108,15 +108,15 @@ test.each<[string, string, readonly string[]]>([
   ],
   ["nothing of a token that only resembles it", "bearer-abc", []],
 ])("tokenWarnings() names %s", async (_, value, expected) => {
-  expect(await warningsOf(token(value), NOW)).toEqual([...expected]);
+  expect(await expiringIn(token(value), NOW)).toEqual([...expected]);
 });
 
 test("loadStores() warns of TLS that checks less", async () => {
-  expect(await warningsOf(withDelivery({ ssl: { trustAll: true, hostnameVerifier: false } }), NOW)).toEqual([
+  expect(await expiringIn(withDelivery({ ssl: { trustAll: true, hostnameVerifier: false } }), NOW)).toEqual([
     `${C}.ssl.trustAll: it accepts any certificate`,
     `${C}.ssl.hostnameVerifier: it accepts a certificate that is for another host`,
   ]);
-  expect(await warningsOf(withDelivery({ ssl: { trustAll: false, hostnameVerifier: true } }), NOW)).toEqual(
+  expect(await expiringIn(withDelivery({ ssl: { trustAll: false, hostnameVerifier: true } }), NOW)).toEqual(
     [],
   );
 });

@@ -133,7 +133,7 @@ test.each<[string, Json, readonly string[]]>([
   [
     "with a misspelt alias",
     { type: "PKCS12", content: MODERN_PKCS12, password, alias: "cleint" },
-    ['alias: no key is named "cleint", did you mean "client"?'],
+    ['alias: no key is named "cleint"; did you mean "client"?'],
   ],
   [
     "without a key",

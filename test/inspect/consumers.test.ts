@@ -8,6 +8,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Subscription } from "#delivery/subscription.ts";
 import { toConsumerSettings } from "#consumer/config.ts";
 import { alignConsumer } from "#consumer/consumer.ts";
+import { inspectNats } from "#inspect/inspect.ts";
 
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, natsSettings, publishMany, type TestConnection } from "../support/nats.ts";
@@ -65,15 +66,30 @@ describe("inspectNats() about subscriptions", () => {
     ]);
   });
 
-  test("inspectNats() warns of a stream that is not there, and refuses a filter outside of one that is", async () => {
+  test("inspectNats() refuses a stream that is not there, and a filter outside of one that is", async () => {
     await freshStream("S2");
     const all = [
       subscription({ id: "early", stream: "LATER" }),
       subscription({ id: "lost", stream: "S2", filterSubjects: ["invoices.>"] }),
     ];
     expect(await foundHere(all)).toEqual([
-      "warning subscription early: Stream LATER is not there: it is waited for",
+      "error subscription early: Stream LATER is not there, and a relay would wait for it",
       "error subscription lost: Cannot consume S2 as relay-lost: the stream has no subject invoices.> (it has s2.>)",
+    ]);
+  });
+
+  test("inspectNats() names the stream that was probably meant by one that is not there, or those that are", async () => {
+    await freshStream("S2");
+    const suggestionsOf = async (stream: string) => {
+      const { findings } = await inspectNats(natsSettings([server.url]), [subscription({ stream })], {
+        bucket: "relay",
+        signal: new AbortController().signal,
+      });
+      return findings.flatMap(({ level, suggestion }) => (level === "error" ? [suggestion] : []));
+    };
+    expect(await suggestionsOf("s-2")).toEqual(['did you mean "S2"?']);
+    expect(await suggestionsOf("PAYMENTS")).toEqual([
+      expect.stringMatching(/^make it, or name another one \(there are .*\bS2\b.*\)$/u),
     ]);
   });
 

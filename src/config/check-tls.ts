@@ -1,0 +1,80 @@
+// Certificates and keys that `server.tls` and `nats.tls` name as files: whether they are some, and fit together.
+
+import { X509Certificate } from "node:crypto";
+import { resolve } from "node:path";
+import { createSecureContext } from "node:tls";
+import type { Fault, Path } from "./issue.ts";
+import { type ConfigContext, reasonOf } from "./secrets.ts";
+import { certificateWarnings } from "./store-expiry.ts";
+
+interface TlsPlace {
+  readonly path: Path;
+  readonly context: ConfigContext;
+}
+
+interface TlsFiles {
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+}
+
+type FileText =
+  | { readonly kind: "read"; readonly text: string }
+  | { readonly kind: "fault"; readonly fault: Fault };
+
+const FORMS = {
+  caFile: "certificates in PEM",
+  certFile: "a chain of certificates in PEM",
+  keyFile: "a private key in PEM, not encrypted",
+} as const;
+const OPTIONS = { caFile: "ca", certFile: "cert", keyFile: "key" } as const;
+const KEYS = ["caFile", "certFile", "keyFile"] as const;
+
+/** Files that are named outright are there, unless the check is made elsewhere than where the relay runs. */
+export function checkTlsFiles(tls: TlsFiles, { path, context }: TlsPlace): Fault[] {
+  if (context.withoutSecrets) return [];
+  const faults: Fault[] = [];
+  const texts: { ca?: string; cert?: string; key?: string } = {};
+  for (const key of KEYS) {
+    const file = readNamedFile(tls[key], { path: [...path, key], context });
+    if (file === null) continue;
+    if (file.kind === "fault") faults.push(file.fault);
+    else if (!isAccepted({ [OPTIONS[key]]: file.text })) {
+      faults.push({ path: [...path, key], message: `allowed: ${FORMS[key]}` });
+    } else texts[OPTIONS[key]] = file.text;
+  }
+  if (faults.length > 0 || texts.cert === undefined || texts.key === undefined || isAccepted(texts))
+    return faults;
+  return [{ path: [...path, "keyFile"], message: "this is not the key of the certificate in certFile" }];
+}
+
+/** An empty text would count as none given. */
+function isAccepted(texts: { readonly ca?: string; readonly cert?: string; readonly key?: string }): boolean {
+  try {
+    createSecureContext(texts);
+    // An authority that is none is no fault to TLS.
+    if (texts.ca !== undefined) void new X509Certificate(texts.ca);
+    return Object.values(texts).every((text) => text.includes("-----BEGIN"));
+  } catch {
+    return false;
+  }
+}
+
+/** Certificates that ended or end soon, of files that were found without fault. */
+export function tlsWarnings(tls: TlsFiles | undefined, { path, context }: TlsPlace): readonly Fault[] {
+  if (tls?.certFile === undefined || context.withoutSecrets) return [];
+  const certificate = new X509Certificate(context.readFile(resolve(context.directory, tls.certFile)));
+  const warnings = certificateWarnings([certificate], context.now);
+  return warnings.map((message) => ({ path: [...path, "certFile"], message }));
+}
+
+/** Null: no file is named. */
+export function readNamedFile(name: string | undefined, { path, context }: TlsPlace): FileText | null {
+  if (name === undefined) return null;
+  const file = resolve(context.directory, name);
+  try {
+    return { kind: "read", text: context.readFile(file) };
+  } catch (error) {
+    return { kind: "fault", fault: { path, message: `cannot read ${file}: ${reasonOf(error)}` } };
+  }
+}

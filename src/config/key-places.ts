@@ -1,0 +1,196 @@
+// Where a key belongs that stands in the wrong place, and which one it is a misspelling of.
+
+import type { GenericSchema } from "valibot";
+import type { Words } from "./excerpt.ts";
+import { formatPath, type Path } from "./issue.ts";
+import { isSameWord, nearestOf } from "./nearest.ts";
+import { unitOf } from "./lookalikes.ts";
+import { configSchema } from "./schema.ts";
+import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
+
+/** What may be shown of a text that is no JSON: keys, words that are values of them, and keys with numbers that are no secret. */
+export function schemaWords(): Words {
+  const places = listKeys(configSchema);
+  const isPlain = ({ entry }: KeyPlace) => /^(?:number|boolean)$/u.test(innerOf(entry).type);
+  return {
+    known: new Set(
+      places.flatMap(({ key, entry, variant }) => [key, ...choicesOf(entry), variant?.word ?? key]),
+    ),
+    units: new Map(places.filter(isPlain).map(({ key, entry }) => [key, unitOf(entry)])),
+  };
+}
+
+/** A key of the schema; `[]` stands for any index. */
+interface KeyPlace {
+  readonly parent: readonly string[];
+  readonly key: string;
+  readonly entry: GenericSchema;
+  /** Of the variant that it is a key of; null: of none. */
+  readonly variant: { readonly discriminator: string; readonly word: string } | null;
+}
+
+/** Words of other programs, by the key that is theirs here. */
+const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
+  callbackUrl: ["url", "uri", "callback", "target", "targetUrl", "webhookUrl", "destination", "endpoint"],
+  servers: ["url", "urls", "server", "hosts", "brokers", "address"],
+  channel: ["topic", "subject", "subjects", "channels", "filterSubject"],
+  subjects: ["subject", "channel", "topics", "filter", "filterSubjects"],
+  listen: ["port", "bind", "address"],
+  dlq: ["deadLetterQueue", "deadLetters", "deadLetter", "deadLetterEndpoint"],
+  maxAttempts: ["retries", "maxRetries", "attempts", "retryCount"],
+  maxConcurrentConnections: ["concurrency", "maxInFlight", "maxConnections", "poolSize"],
+  readTimeout: ["timeout", "requestTimeout", "responseTimeout"],
+  initialDelaySeconds: ["delay", "backoff", "initialDelay"],
+  ssl: ["tls"],
+  tls: ["ssl"],
+  trustStore: ["ca", "caFile", "caCert"],
+  username: ["user", "login"],
+  password: ["pass", "secret"],
+  id: ["name"],
+  name: ["id"],
+  entrypointId: ["entrypoint"],
+  entrypoints: ["entrypoint", "webhooks", "webhook", "routes"],
+  subscriptions: ["consumers", "webhooks", "callbacks"],
+  logs: ["log", "logging", "logger"],
+  consumer: ["source"],
+  deliverPolicy: ["startFrom", "start"],
+};
+
+const ALIASES: ReadonlySet<string> = new Set(["entrypointConfiguration", "consumerConfiguration"]);
+
+/** All keys of the file. */
+function listKeys(schema: GenericSchema, parent: readonly string[] = []): readonly KeyPlace[] {
+  const shape = shapeOf(schema);
+  if (shape.kind === "list") return listKeys(shape.item, [...parent, "[]"]);
+  const options = shape.kind === "variant" ? shape.options : [schema];
+  return options.flatMap((option) =>
+    Object.entries(entriesOf(option)).flatMap(([key, entry]) => {
+      const variant =
+        shape.kind === "variant"
+          ? { discriminator: shape.discriminator, word: wordOf(option, shape.discriminator) }
+          : null;
+      // Its keys are those of the object that it stands in.
+      const inner = ALIASES.has(key) ? [] : listKeys(entry, [...parent, key]);
+      return [{ parent, key, entry, variant }].concat(inner);
+    }),
+  );
+}
+
+interface KeyScope {
+  /** The keys that may stand in the place of the unknown one. */
+  readonly known: readonly string[];
+  /** Whether one of them takes the value that the unknown one has. */
+  readonly takes: (key: string) => boolean;
+  /** The only key that is missing beside it and takes its value; null: there is none, or several are. */
+  readonly missing: string | null;
+  readonly root: unknown;
+}
+
+/** Of an unknown key at `path`; null: nobody knows. */
+export function adviseKey(path: Path, { known, takes, missing, root }: KeyScope): string | null {
+  const word = String(path.at(-1));
+  const asked = { path, root, places: listKeys(configSchema) };
+  const means = (candidate: string) =>
+    OTHER_WORDS[candidate]?.some((other) => isSameWord(other, word)) === true;
+  const near = nearestOf(word, known, 1);
+  return (
+    didYouMean(known.find((key) => isSameWord(key, word)) ?? null) ??
+    didYouMean(near === null ? missing : takes(near) ? near : null) ??
+    didYouMean(known.find(means) ?? null) ??
+    moveTo(asked, (key) => isSameWord(key, word)) ??
+    didYouMean(near ?? nearestOf(word, known)) ??
+    moveTo(asked, means)
+  );
+}
+
+function didYouMean(key: string | null): string | null {
+  return key === null ? null : `did you mean "${key}"?`;
+}
+
+interface Asked {
+  readonly path: Path;
+  readonly root: unknown;
+  readonly places: readonly KeyPlace[];
+}
+
+const MAX_NAMED = 2;
+const COMMON: ReadonlySet<string> = new Set(["enabled", "id", "name", "path", "type"]);
+
+function moveTo({ path, root, places }: Asked, isMeant: (key: string) => boolean): string | null {
+  const parent = path.slice(0, -1);
+  const pattern = parent.map((key) => (typeof key === "number" ? "[]" : key));
+  const siblings = Object.values(Object(at(root, parent)));
+  const ranked = places
+    .filter(({ key, parent }) => isMeant(key) && isReachable(pattern, parent))
+    .map((place) => ({ place, steps: stepsBetween(pattern, place.parent) }));
+  // Such a key says nothing about where it belongs.
+  if (COMMON.has(String(path.at(-1)))) return null;
+  const least = Math.min(...ranked.map(({ steps }) => steps));
+  const nearest = ranked.filter(({ steps }) => steps === least).map(({ place }) => place);
+  if (least === 0) return onlyWith(nearest);
+  // `"type": "basic"` beside it tells that `basic` is meant, not `token`.
+  const named = nearest.filter((place) => siblings.includes(place.parent.at(-1)));
+  const concrete = (named.length === 0 ? nearest : named).map((place) =>
+    toConcrete([...place.parent, place.key], { path, root }),
+  );
+  const there = concrete.filter((target) => at(root, target.slice(0, -1)) !== undefined);
+  const targets = [...new Set((there.length === 0 ? concrete : there).map(formatPath))];
+  if (targets.length === 0 || targets.length > (least > 1 ? 1 : MAX_NAMED)) return null;
+  const [only] = there.length === 1 ? there : [];
+  return only !== undefined && at(root, only) !== undefined
+    ? `it belongs in ${targets.join()}, which is set already: keep one of them`
+    : `move it to ${targets.join(" or ")}`;
+}
+
+/** What a subscription gets may stand in each of them. */
+const DELIVERY: ReadonlySet<string> = new Set(["endpoints", "entrypoints", "subscriptions"]);
+
+/** Whether a key may have strayed from one object to the other: not into another part of the file, nor into a list's item. */
+function isReachable(from: readonly string[], to: readonly string[]): boolean {
+  const [part = "", other = ""] = [from[0], to[0]];
+  const isPart =
+    from.length === 0 || part === other || (DELIVERY.has(part) && (to.length === 0 || DELIVERY.has(other)));
+  return isPart && !to.some((key, index) => key === "[]" && index > 1 && from[index] !== "[]");
+}
+
+/** A key of another variant of the same object. */
+function onlyWith(places: readonly KeyPlace[]): string | null {
+  const variants = places.flatMap(({ variant }) => variant ?? []);
+  const words = [...new Set(variants.map(({ word }) => `"${word}"`))];
+  const [first] = variants;
+  return first === undefined ? null : `it goes only with "${first.discriminator}": ${words.join(" or ")}`;
+}
+
+/** Up to what both have in common, and down again. */
+function stepsBetween(from: readonly string[], to: readonly string[]): number {
+  let common = 0;
+  while (common < from.length && from[common] === to[common]) common += 1;
+  return from.length - common + (to.length - common);
+}
+
+/** With the indexes of `path` as far as both have them in common; else that of the entry that is meant. */
+function toConcrete(pattern: readonly string[], { path, root }: Pick<Asked, "path" | "root">): Path {
+  const done: (string | number)[] = [];
+  for (const key of pattern) {
+    const isCommon = done.every((part, index) => part === path[index]);
+    const index = isCommon ? path[done.length] : indexIn(done, { path, root });
+    done.push(key === "[]" ? (typeof index === "number" ? index : 0) : key);
+  }
+  return done;
+}
+
+/** A subscription names its entrypoint. */
+function indexIn(list: Path, { path, root }: Pick<Asked, "path" | "root">): number {
+  const entries = at(root, list);
+  if (list[0] !== "entrypoints" || path[0] !== "subscriptions" || !Array.isArray(entries)) return 0;
+  const name = at(root, [...path.slice(0, 2), "configuration", "entrypointId"]);
+  const index = entries.findIndex((entry) => (at(entry, ["id"]) ?? at(entry, ["type"])) === name);
+  return Math.max(0, index);
+}
+
+function at(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
+    root,
+  );
+}
