@@ -7,7 +7,7 @@ import { createPrint, EXIT, NOBODY_READS, type Output, toExitCode } from "#cli/o
 import { createProgram } from "#cli/program.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { cleanLines } from "#lib/printable.ts";
-import { useEngineOptions } from "#lib/engine-options.ts";
+import { useEngineOptions } from "./lib/engine.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { forJournal } from "#systemd/journal.ts";
 

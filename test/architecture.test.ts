@@ -60,7 +60,19 @@ const MAX_LINES = 400;
 const MAX_FUNCTION_LINES = 60;
 const MIN_LINES = 40;
 /** Files below `MIN_LINES` that a single file imports, and why they stand alone. */
-const SMALL_FILES: Readonly<Record<string, string>> = {};
+const SMALL_FILES: Readonly<Record<string, string>> = {
+  "cli/licenses.ts": "a command, loaded when it is called",
+  "cli/schema.ts": "a command, loaded when it is called",
+  "cli/service-uninstall.ts": "the counterpart of service-install.ts",
+  "cli/status-line.ts": "PURE, and tested as such",
+  "http/orphans.ts": "the routes of a noun",
+  "keystore/open.ts": "the way into the room",
+  "lib/slices.ts": "knows nothing of keys",
+  "page/bundle.ts": "a macro, which runs while Relay is built",
+  "runtime/open-guard.ts": "subscription.ts is long enough",
+  "runtime/probe-pace.ts": "subscription.ts is long enough",
+  "wire/problem.ts": "the shape of every answer that is a fault",
+};
 
 const FORBIDDEN_NAMES = /(?:^|\/)(?:index|types|utils?|helpers?|\S+-(?:options|types|utils))\.tsx?$/;
 

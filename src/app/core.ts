@@ -10,7 +10,6 @@ import { type Connection, openConnection } from "#nats/connection.ts";
 import { makeConsumer } from "#consumer/consumer.ts";
 import { toConsumerSettings } from "#consumer/config.ts";
 import { openDeadLetters } from "#letters/store.ts";
-import { publishEvent } from "#nats/events.ts";
 import { type Lag, watchLag } from "#consumer/lag.ts";
 import { openLetterSeal } from "#letters/seal.ts";
 import { type Letters, openLetters } from "#letters/letters.ts";
@@ -97,7 +96,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   const tellChange = createStateChanges({
     logger,
     source: `/${nats.name.replaceAll(" ", "/")}`,
-    publish: (subject, payload) => publishEvent(connection, subject, payload),
+    publish: connection.publish,
   });
   const holds = createHolds(bucket);
   const onChanged = (change: StateChange) => {

@@ -1,7 +1,7 @@
 // Credentials in request headers: how an access token is added, and how what was sent is shown without any.
 
 import { MASK } from "#lib/mask.ts";
-import type { AccessToken } from "./token-result.ts";
+import type { AccessToken } from "./token-endpoint.ts";
 
 export function withAuthorization(headers: readonly string[], token: AccessToken): string[] {
   return [...headers, "Authorization", token.authorization];

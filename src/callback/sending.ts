@@ -19,7 +19,7 @@ import {
 import type { Slots } from "./slots.ts";
 import type { Target } from "./target.ts";
 import { toLateException } from "./token-endpoint.ts";
-import type { AccessToken } from "./token-result.ts";
+import type { AccessToken } from "./token-endpoint.ts";
 import type { TokenSource } from "./token-source.ts";
 
 /** What all sends of a callback have in common. */
@@ -160,4 +160,36 @@ function onExchangeEnd(sending: Sending, result: ExchangeEnd, ended: RunningExch
 function end(sending: Sending, result: ExchangeEnd): void {
   sending.hasEnded = true;
   sending.settings.onEnd(result, sending);
+}
+
+/** Null when there are a token, if one is sent, and a connection. Takes the time limit of a send at most. */
+export async function preconnect(
+  { tokens, slots, address, limitMs }: Line,
+  signal: AbortSignal,
+): Promise<Exception | null> {
+  const deadlineMs = performance.now() + limitMs;
+  // What is under way goes on for others.
+  const unlessAborted = (result: Promise<Exception | null>) => endWithSignal(result, { signal, address });
+  if (tokens !== null) {
+    const token = tokens.obtain().then((result) => (result.kind === "token" ? null : result));
+    const exception = await unlessAborted(token);
+    if (exception !== null) return exception;
+  }
+  return unlessAborted(slots.prepareOwn(Math.max(0, deadlineMs - performance.now())));
+}
+
+function endWithSignal(
+  result: Promise<Exception | null>,
+  { signal, address }: { readonly signal: AbortSignal; readonly address: string },
+): Promise<Exception | null> {
+  const { promise, resolve } = Promise.withResolvers<Exception | null>();
+  const onAbort = () => resolve(toException("connect", `Cannot reach ${address}: interrupted`));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort);
+  // Never rejects.
+  void result.then((exception) => {
+    signal.removeEventListener("abort", onAbort);
+    resolve(exception);
+  });
+  return promise;
 }

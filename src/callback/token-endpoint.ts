@@ -13,7 +13,19 @@ import { toLead } from "./request-writer.ts";
 import { toTarget } from "./target.ts";
 import { readTokenAnswer } from "./token-answer.ts";
 import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
-import type { TokenResult } from "./token-result.ts";
+
+export interface AccessToken {
+  readonly kind: "token";
+  readonly accessToken: string;
+  /** The value of the `Authorization` header. */
+  readonly authorization: string;
+  /** From when on it is to be renewed, on the clock of `performance.now`. */
+  readonly dueMs: number;
+  /** From when on it is not to be used. */
+  readonly endMs: number;
+}
+
+export type TokenResult = AccessToken | Exception;
 
 interface TokenEndpointSettings {
   readonly auth: TokenAuth;

@@ -4,8 +4,7 @@ import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { OnDenied } from "./connector.ts";
-import { createTokenEndpoint } from "./token-endpoint.ts";
-import type { AccessToken, TokenResult } from "./token-result.ts";
+import { type AccessToken, createTokenEndpoint, type TokenResult } from "./token-endpoint.ts";
 
 export interface TokenSource {
   /** Of the endpoint, as it may be shown. */

@@ -46,7 +46,8 @@ interface CheckFlags {
   readonly json?: boolean;
 }
 
-export function createProgram({ io, env, stopping, engineFault, onHangup, finish }: ProgramOptions): Command {
+export function createProgram(options: ProgramOptions): Command {
+  const { io } = options;
   const program = new Command("relay")
     .description("Pushes NATS JetStream messages to HTTP callbacks")
     .version(`relay ${VERSION} (${COMMIT})`)
@@ -56,12 +57,25 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
     .enablePositionalOptions()
     .showHelpAfterError("(relay --help lists the commands)")
     .addHelpText("beforeAll", refuseUnknownCommand);
-  const withConfig = (command: Command) =>
-    command.option(
-      "-c, --config <file>",
-      "the config file (default: ./relay.config.json, then /etc/relay/relay.config.json)",
-    );
+  addRunningCommands(program, options);
+  addRemoteCommands(program, options);
+  addServiceCommands(program, options);
+  addPrintingCommands(program, options);
+  return program;
+}
 
+function withConfig(command: Command): Command {
+  return command.option(
+    "-c, --config <file>",
+    "the config file (default: ./relay.config.json, then /etc/relay/relay.config.json)",
+  );
+}
+
+/** Those that need no relay. */
+function addRunningCommands(
+  program: Command,
+  { io, env, stopping, engineFault, onHangup, finish }: ProgramOptions,
+): void {
   withConfig(program.command("run"))
     .description("run the relay until SIGTERM or Ctrl-C")
     .action(async ({ config }: { config?: string }) => {
@@ -124,6 +138,10 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
       const { runDemo } = await import("./demo.ts");
       finish(await runDemo({ count: count ?? null, stopping: stopping.signal, env }, io));
     });
+}
+
+/** Those that ask a relay. */
+function addRemoteCommands(program: Command, { io, env, stopping, finish }: ProgramOptions): void {
   const addRemote = (parent: Command, remote: RemoteCommand) => {
     const command = withConfig(parent.command(remote.usage))
       .description(remote.description)
@@ -165,6 +183,9 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
     about: "list, show and control the replays of dead letters",
     remotes: REPLAY_COMMANDS,
   });
+}
+
+function addServiceCommands(program: Command, { io, finish }: ProgramOptions): void {
   const service = program
     .command("service")
     .description("print, install or uninstall the systemd service")
@@ -176,6 +197,9 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
       finish(await run({ isDryRun: dryRun ?? false, binary: process.execPath }, io)),
     );
   }
+}
+
+function addPrintingCommands(program: Command, { io, finish }: ProgramOptions): void {
   program
     .command("licenses")
     .description("print the licences of everything in the binary")
@@ -201,7 +225,6 @@ export function createProgram({ io, env, stopping, engineFault, onHangup, finish
       io.stdout(`relay ${VERSION} (${COMMIT})\n`);
       finish(0);
     });
-  return program;
 }
 
 function toCount(text: string): number {

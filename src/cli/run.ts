@@ -8,7 +8,7 @@ import type { Config } from "#config/resolve.ts";
 import { watchConfig } from "#config/watch.ts";
 import { RelayError } from "#lib/errors.ts";
 import { findStateFault } from "#lib/state-directory.ts";
-import { createLogger, type LogLevel } from "#lib/logger.ts";
+import { createLogger, type Logger, type LogLevel } from "#lib/logger.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import type { Notify } from "#systemd/notify.ts";
 import { startServiceLife } from "./service-life.ts";
@@ -48,19 +48,8 @@ export async function run(options: RunOptions): Promise<number> {
     watch.close();
     throw new RelayError("config-invalid", `Cannot use state.directory: ${stateFault}`);
   }
-  const logger = createLogger({
-    ...config.logs,
-    write,
-    now: () => new Date(),
-  });
-  logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
-  if (options.engineFault !== null)
-    logger.debug("Relay runs with a larger heap: it could not start itself again", {
-      reason: options.engineFault,
-    });
-  for (const warning of config.warnings) logger.warn(describeIssue(warning));
-  for (const unused of config.unused) logger.warn(unused);
-  if (notify.fault !== null) logger.warn(notify.fault);
+  const logger = createLogger({ ...config.logs, write, now: () => new Date() });
+  logStart(logger, config, options);
   const started = Promise.withResolvers<App>();
   let running: App | null = null;
   const life = startServiceLife({
@@ -105,6 +94,17 @@ export async function run(options: RunOptions): Promise<number> {
   await app.stop();
   logger.info("Relay stopped");
   return 0;
+}
+
+function logStart(logger: Logger, { warnings, unused }: Config, options: RunOptions): void {
+  const { configPath, engineFault, notify } = options;
+  logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
+  if (engineFault !== null) {
+    logger.debug("Relay runs with a larger heap: it could not start itself again", { reason: engineFault });
+  }
+  for (const warning of warnings) logger.warn(describeIssue(warning));
+  for (const text of unused) logger.warn(text);
+  if (notify.fault !== null) logger.warn(notify.fault);
 }
 
 /** null: `signal` aborted while key stores were read. */

@@ -9,11 +9,9 @@
 // moved it. The first pull then, as the very first, tells soon whether the consumer can be used at all.
 
 import type { Msg } from "@nats-io/transport-node";
-
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { startAlarm } from "#lib/ticks.ts";
-
 import { createAckPermission } from "./ack-permission.ts";
 import { apiPrefix } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -22,10 +20,16 @@ import { type Capacity, createCredit } from "./credit.ts";
 import { createIdentityCheck } from "./identity-check.ts";
 import { createLiveness } from "./liveness.ts";
 import { openPullInbox } from "./pull-inbox.ts";
-import { createPullPace } from "./pull-pace.ts";
-import { createPullRequests, type PullPurpose } from "./pull-request.ts";
+import {
+  createPullRequests,
+  type PullPurpose,
+  createPullPace,
+  countDelivered,
+  createPull,
+  givenUpAt,
+  type Pull,
+} from "./pull.ts";
 import { judgePullStatus, type PullVerdict, readPullStatus } from "#nats/pull-status.ts";
-import { countDelivered, createPull, givenUpAt, type Pull } from "./pull.ts";
 import type { RememberedPosition } from "./position.ts";
 import { type Received, toReceived } from "./received.ts";
 import { settlesWithin } from "#lib/settles-within.ts";

@@ -1,26 +1,28 @@
 // `/api/replays`: starts, lists, pauses, resumes and stops replays of dead letters.
 
 import { Hono } from "hono";
-import * as v from "valibot";
-import type { ReplayCommand, ReplayRecord, ReplayRequest } from "#delivery/replay.ts";
+
+import type { ReplayCommand, ReplayRecord, ReplayRequest, ReplayFilter } from "#delivery/replay.ts";
 import { isOrdered } from "#delivery/subscription.ts";
 import type { RecordOutcome } from "#replays/records.ts";
 import type { Replays } from "#replays/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
+import type { letterFilterSchema } from "#wire/dead-letter.ts";
+import { PAGE_PARAMETERS } from "#wire/query.ts";
 import {
   replayPageSchema,
   replayRequestSchema,
   replaySchema,
   startedReplaySchema,
   type StartedReplayView,
+  type ReplayView,
 } from "#wire/replay.ts";
-import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { pageOf } from "./page.ts";
 import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
-import { toReplayRequest, toReplayView } from "./replay-view.ts";
+import * as v from "valibot";
 
 export interface ReplayRoutesOptions {
   readonly replays: () => Replays;
@@ -183,4 +185,34 @@ function toProblem(outcome: Exclude<RecordOutcome, { kind: "written" }>): Proble
     case "unavailable":
       return { status: 503, detail: outcome.reason };
   }
+}
+
+function toReplayRequest(given: v.InferOutput<typeof replayRequestSchema>): ReplayRequest {
+  const { to = null, rate = null, concurrency = null, max = null, force, dryRun } = given;
+  const ids = given.ids === undefined ? null : [...new Set(given.ids)];
+  return { filter: toReplayFilter(given.filter ?? {}), ids, to, rate, concurrency, max, force, dryRun };
+}
+
+function toReplayFilter(given: v.InferOutput<typeof letterFilterSchema>): ReplayFilter {
+  const { subscription = null, entrypoint = null, application = null, reason = null } = given;
+  const { status = null, from = null, to = null, error = null } = given;
+  return { subscription, entrypoint, application, reason, status, from, to, error };
+}
+
+function toReplayView(record: ReplayRecord): ReplayView {
+  const { id: replayId, state, reason, maxReplays, request, startedAt, endedAt, owner, counts } = record;
+  return {
+    id: replayId,
+    state,
+    reason,
+    isScheduled: maxReplays !== null,
+    dryRun: request.dryRun,
+    subscription: request.filter.subscription,
+    ids: request.ids?.length ?? null,
+    to: request.to,
+    startedAt,
+    endedAt,
+    relay: owner,
+    ...counts,
+  };
 }

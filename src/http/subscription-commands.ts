@@ -1,19 +1,21 @@
 // Commands on a subscription: pause, resume, stop, start, seek, test.
 
 import type { Hono } from "hono";
-import * as v from "valibot";
+
+import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
+import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
+import type { Registered } from "#registry/registry.ts";
 import { exchangeSchema, resumeBodySchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
-import { describe, json, type Operation } from "./operation.ts";
 import { toExchangeView } from "./exchange-view.ts";
+import { describe, json, type Operation } from "./operation.ts";
 import { type Problem, toFaultsProblem } from "./problem.ts";
-import type { Registered } from "#registry/registry.ts";
-import { findSeekFault, toDeliverPolicy } from "./subscription-bodies.ts";
 import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
+import * as v from "valibot";
 
 interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
   readonly reach: Reach;
@@ -207,4 +209,24 @@ async function endsInTime(move: Promise<void>): Promise<void> {
 /** An empty body is `{}`; undefined: it cannot be read. */
 async function readOptionalJson(context: ServerContext): Promise<unknown> {
   return (await context.req.text()).trim() === "" ? {} : readJson(context);
+}
+
+function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): DeliverPolicy {
+  if ("to" in target) return { kind: target.to };
+  if ("sequence" in target) return { kind: "start-sequence", sequence: target.sequence };
+  return { kind: "start-time", time: new Date(target.time) };
+}
+
+/** Refuses a position after the end of the stream: nats-server would start at the next message instead. Null: no fault. */
+export function findSeekFault(
+  start: DeliverPolicy,
+  { lastSequence, now }: { lastSequence: number; now: Date },
+): BodyFault | null {
+  const next = lastSequence + 1;
+  const end = `the stream ends at ${lastSequence}`;
+  if (start.kind === "start-sequence" && start.sequence > next)
+    return { path: "sequence", message: `found ${start.sequence}, allowed: up to ${next}, for ${end}` };
+  if (start.kind === "start-time" && start.time > now)
+    return { path: "time", message: `found a time to come, allowed: up to now, for ${end}` };
+  return null;
 }

@@ -9,7 +9,7 @@ import { messageOf } from "#lib/errors.ts";
 import { createMask } from "#lib/mask.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
-import type { Held } from "./held.ts";
+import type { Held } from "./settle.ts";
 import type { Terms } from "./terms.ts";
 
 type AttemptResult =

@@ -9,9 +9,8 @@ import type { DeadLetters } from "#letters/store.ts";
 import { attempt, postponementMs } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
-import type { Held } from "./held.ts";
+import type { Held, Settler } from "./settle.ts";
 import type { Attempted, Ending, Observer } from "./observer.ts";
-import type { Settler } from "./settle.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
 

@@ -9,21 +9,25 @@
 //
 // A pipeline is closed once and for good: a resumed subscription gets a new one.
 
-import { isDeleteMarker } from "#delivery/message.ts";
-import { messageOf } from "#lib/errors.ts";
-import { createSlab } from "#lib/slab.ts";
 import type { Capacity } from "#consumer/credit.ts";
 import type { Pump } from "#consumer/pump.ts";
 import type { Received } from "#consumer/received.ts";
-import { capacityOf, exactly } from "./capacity.ts";
+import { isDeleteMarker, type Message } from "#delivery/message.ts";
+import type { FailureCause } from "#delivery/status.ts";
+import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
+import type { DeadLetters } from "#letters/store.ts";
+import { messageOf } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { createSlab } from "#lib/slab.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
+import type { Guard } from "./guard.ts";
 import { createHeartbeat } from "./heartbeat.ts";
-import type { Held } from "./held.ts";
-import type { Ending, Settled } from "./observer.ts";
-import type { PipelineOptions, PumpHandlers } from "./pipeline-options.ts";
+import type { Ending, Settled, Observer } from "./observer.ts";
 import { createReturns } from "./returns.ts";
-import { createSettler } from "./settle.ts";
+import { type Held, createSettler } from "./settle.ts";
+import type { TermsHolder } from "./terms.ts";
+import type { Turns } from "./turns.ts";
 
 export interface PipelineStats {
   /** Received and not settled. */
@@ -251,4 +255,63 @@ function oldestOf(held: Iterable<Entry>): number | null {
   let oldest: number | null = null;
   for (const { receivedAt } of held) oldest = Math.min(oldest ?? receivedAt, receivedAt);
   return oldest;
+}
+
+/**
+ * How many times the connection limit is held: under AUTO always, so that waiting retries do not stop the rest; under NONE
+ * at most, where NATS is so far away that the callback would wait for it.
+ */
+const HELD_FACTOR = 10;
+/** Under AT_LEAST_ONCE the server delivers one at a time: asking for more than one only saves asking for each. */
+const AT_LEAST_ONCE_PULL = 100;
+
+/** The server delivers the next one once the one before is acknowledged: its connection is opened while that one is in flight. */
+const AT_MOST_ONCE_HELD = 2;
+
+function capacityOf(subscription: Subscription): Capacity {
+  const places = concurrencyOf(subscription);
+  switch (subscription.qos) {
+    case "AUTO":
+      return exactly(places * HELD_FACTOR);
+    case "AT_LEAST_ONCE":
+      return exactly(AT_LEAST_ONCE_PULL);
+    case "AT_MOST_ONCE":
+      return exactly(AT_MOST_ONCE_HELD);
+    case "NONE":
+      return { usual: places, most: places * HELD_FACTOR };
+  }
+}
+
+function exactly(count: number): Capacity {
+  return { usual: count, most: count };
+}
+
+export interface PumpHandlers {
+  readonly capacity: Capacity;
+  /** So many are held from the pump before: each is released by this one. */
+  readonly held: number;
+  readonly onMessage: (received: Received) => void;
+}
+
+export interface PipelineOptions {
+  readonly terms: TermsHolder;
+  /** Of the subscription: what is replayed takes them too. */
+  readonly turns: Turns;
+  readonly guard: Guard;
+  /** True: it is to be acknowledged without a request. */
+  readonly isSkipped: (message: Message) => boolean;
+  /** Null: the subscription has none. */
+  readonly deadLetters: DeadLetters | null;
+  /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
+  readonly lastContactAt: () => number;
+  /** One message at a time until one is delivered. */
+  readonly isProbe: boolean;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  /** Told once; the owner closes the pipeline then. */
+  readonly onInterrupted: (cause: FailureCause) => void;
+  /** NATS was silent for so long that another relay may hold the messages. The owner closes the pipeline then. */
+  readonly onExpired: () => void;
+  /** A probe was delivered. */
+  readonly onRecovered: () => void;
 }

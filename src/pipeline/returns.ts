@@ -1,6 +1,6 @@
 // What goes back to the stream when a pipeline closes: together, once nothing is pulled any more, the cause first.
 
-import type { Held } from "./held.ts";
+import type { Held } from "./settle.ts";
 
 export interface Returns {
   add: (held: Held) => void;

@@ -1,12 +1,12 @@
 // How the relay gets done with a message: acknowledge it, or store its letter first.
 
-import { toDeadLetter } from "#delivery/dead-letter.ts";
+import type { Received } from "#consumer/received.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
+import { toDeadLetter } from "#delivery/dead-letter.ts";
 import type { Failure } from "#delivery/outcome.ts";
-import type { Logger } from "#lib/logger.ts";
 import type { DeadLetters, StoreResult } from "#letters/store.ts";
+import type { Logger } from "#lib/logger.ts";
 import type { Guard } from "./guard.ts";
-import type { Held } from "./held.ts";
 import type { TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
 
@@ -87,4 +87,13 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
       return result;
     },
   };
+}
+
+export interface Held {
+  /** The newest delivery of it: a redelivery brings a newer address for the answer. */
+  received: Received;
+  /** Since it was received: a redelivery starts anew. */
+  attempts: number;
+  /** False where nothing would deliver it again: without acknowledgements, or once it is acknowledged. */
+  isRedeliverable: boolean;
 }

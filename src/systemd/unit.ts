@@ -1,6 +1,6 @@
 // The text of the systemd unit: how the relay lives as a service, and all that it may not do.
 
-import { ENGINE_OPTIONS } from "#lib/engine-options.ts";
+import { ENGINE_OPTIONS } from "#lib/engine.ts";
 
 export const CONFIG_DIRECTORY = "/etc/relay";
 export const CREDENTIALS_DIRECTORY = `${CONFIG_DIRECTORY}/credentials`;
@@ -16,6 +16,38 @@ const ENVIRONMENT = Object.entries(ENGINE_OPTIONS)
 /** Code of others, run before the program: nothing of it may come in by the manager's environment. */
 const FOREIGN_CODE =
   "BUN_OPTIONS BUN_BE_BUN BUN_INSPECT BUN_INSPECT_CONNECT_TO NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED LD_PRELOAD LD_LIBRARY_PATH";
+
+const SANDBOX = `CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+PrivateUsers=yes
+PrivateMounts=yes
+ProtectHostname=yes
+ProtectClock=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+# AF_NETLINK tells the addresses of the host, which subscriptions made by API may not call.
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+`;
 
 /**
  * `binary`: absolute. Not in it: MemoryDenyWriteExecute and LimitAS, which take away the engine's compiler, and with it the
@@ -66,37 +98,7 @@ MemorySwapMax=0
 TasksMax=128
 OOMPolicy=kill
 
-CapabilityBoundingSet=
-AmbientCapabilities=
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-DevicePolicy=closed
-PrivateUsers=yes
-PrivateMounts=yes
-ProtectHostname=yes
-ProtectClock=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectProc=invisible
-ProcSubset=pid
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RemoveIPC=yes
-KeyringMode=private
-# AF_NETLINK tells the addresses of the host, which subscriptions made by API may not call.
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-NoExecPaths=/
+${SANDBOX}NoExecPaths=/
 ExecPaths=${binary} /usr/lib -/lib -/lib64 -/usr/lib64
 
 [Install]

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
-import { findSeekFault } from "#http/subscription-bodies.ts";
+import { findSeekFault } from "#http/subscription-commands.ts";
 
 const NOW = new Date("2026-11-21T08:00:00Z");
 const STREAM = { lastSequence: 29, now: NOW };

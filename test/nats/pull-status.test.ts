@@ -3,7 +3,7 @@
 import { type Msg, MsgHdrsImpl } from "@nats-io/transport-node";
 import { expect, test } from "bun:test";
 
-import { createPullRequests } from "#consumer/pull-request.ts";
+import { createPullRequests } from "#consumer/pull.ts";
 import { judgePullStatus, readPullStatus } from "#nats/pull-status.ts";
 
 test.each([

@@ -9,7 +9,7 @@ import type { DeadLetters } from "#letters/store.ts";
 import { createClosing } from "#pipeline/closing.ts";
 import { createDeliver } from "#pipeline/deliver.ts";
 import type { Guard } from "#pipeline/guard.ts";
-import type { Held } from "#pipeline/held.ts";
+import type { Held } from "#pipeline/settle.ts";
 import type { Action } from "#delivery/policy.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 
-import type { Held } from "#pipeline/held.ts";
+import type { Held } from "#pipeline/settle.ts";
 import { createReturns, type Returns } from "#pipeline/returns.ts";
 
 /** A message whose nak is written down in `naks`. */
