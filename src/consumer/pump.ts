@@ -105,7 +105,6 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
   const isAckUrgent = options.maxAckPending === 1;
   const cannot = (why: string) => `Cannot consume ${source.stream} as ${durable}: ${why}`;
-  const unanswered = cannot("its pulls are not answered");
   const pullSubject = `${apiPrefix(source.domain)}.CONSUMER.MSG.NEXT.${source.stream}.${durable}`;
   const credit = createCredit(options);
   const requests = createPullRequests({ ...options, ackWaitMs: source.ackWaitMs });
@@ -149,7 +148,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     endPull();
     pace.reset();
     liveness.stop();
-    liveness.expect(FIRST_SIGN_MS, unanswered);
+    liveness.expect(FIRST_SIGN_MS, cannot("its pulls are not answered"));
     pullNow();
   }
 
@@ -297,7 +296,10 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     // What is on its way comes before the answer, and is held by then: no more than there is room for is asked for.
     identity.require();
     const wasUsable = liveness.isUsable;
-    liveness.expect(SECOND_SIGN_MS, refusalOf(connection.status().lastError) ?? unanswered);
+    liveness.expect(
+      SECOND_SIGN_MS,
+      refusalOf(connection.status().lastError) ?? cannot("its pulls are not answered"),
+    );
     if (wasUsable) pullNow();
     else pace.later(NOBODY_MS);
   }
