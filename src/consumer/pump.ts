@@ -105,6 +105,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
   const isAckUrgent = options.maxAckPending === 1;
   const cannot = (why: string) => `Cannot consume ${source.stream} as ${durable}: ${why}`;
+  const unanswered = cannot("its pulls are not answered");
   const pullSubject = `${apiPrefix(source.domain)}.CONSUMER.MSG.NEXT.${source.stream}.${durable}`;
   const credit = createCredit(options);
   const requests = createPullRequests({ ...options, ackWaitMs: source.ackWaitMs });
@@ -119,14 +120,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     onLost: lose,
     onUnknown: (reason) => liveness.expect(SECOND_SIGN_MS, reason),
   });
-  const acks = createAckPermission(connection, {
-    stream: source.stream,
-    durable,
-    tell() {
-      watching.soon();
-      tellUsable(unusable);
-    },
-  });
+  const acks = createAckPermission(connection, { stream: source.stream, durable, tell: onAckPermission });
   const counts = { pulls: 0, received: 0, silences: 0 };
   let state: "running" | "stopping" | "ended" = "running";
   let pull: Pull | null = null;
@@ -148,8 +142,13 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     endPull();
     pace.reset();
     liveness.stop();
-    liveness.expect(FIRST_SIGN_MS, cannot("its pulls are not answered"));
+    liveness.expect(FIRST_SIGN_MS, unanswered);
     pullNow();
+  }
+
+  function onAckPermission(): void {
+    watching.soon();
+    tellUsable(unusable);
   }
 
   function onMsg(msg: Msg, isFormer: boolean): void {
@@ -296,10 +295,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     // What is on its way comes before the answer, and is held by then: no more than there is room for is asked for.
     identity.require();
     const wasUsable = liveness.isUsable;
-    liveness.expect(
-      SECOND_SIGN_MS,
-      refusalOf(connection.status().lastError) ?? cannot("its pulls are not answered"),
-    );
+    liveness.expect(SECOND_SIGN_MS, refusalOf(connection.status().lastError) ?? unanswered);
     if (wasUsable) pullNow();
     else pace.later(NOBODY_MS);
   }
