@@ -332,3 +332,14 @@ test("only app/ builds what several rooms offer", () => {
   });
   expect(found).toEqual([]);
 });
+
+test("src/README.md shows every room, and names files that are there", async () => {
+  const text = await Bun.file(`${SOURCE}README.md`).text();
+  const rooms = new Set(files.map(({ room }) => room));
+  expect([...rooms].filter((room) => !text.includes(room.endsWith(".ts") ? room : `${room}/`))).toEqual([]);
+  const named = [...text.matchAll(/`([\w-]+\/[\w-]+\.tsx?)`/g)].map(([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(20);
+  expect(
+    named.filter((path) => !path.startsWith("test/") && !files.some((file) => file.path === path)),
+  ).toEqual([]);
+});
