@@ -49,7 +49,7 @@ test("relay licenses prints the notices of every package and of the engine", asy
 
 test("relay licenses is in the help", async () => {
   const { stdout } = await runRelay(["--help"]);
-  expect(stdout).toMatch(/^ {2}licenses +print the licences and notices/mu);
+  expect(stdout).toMatch(/^ {2}licenses +print the licences of everything/mu);
 });
 
 interface Component {

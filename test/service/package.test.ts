@@ -35,7 +35,7 @@ const hasHistory = Bun.spawnSync(["git", "cat-file", "-e", `${RELEASE_BEFORE}^{c
   cwd: ROOT,
 }).success;
 
-/** The package of the release before, made by its own scripts. */
+/** The package of the release before, made by its own scripts with its own dependencies. */
 function packBefore(directory: string, outdir: string): void {
   const sources = join(directory, "before");
   const make = `import { makePackages } from "./.package/package.ts";
@@ -43,7 +43,7 @@ function packBefore(directory: string, outdir: string): void {
     const builds = [{ architecture, binary }];
     await makePackages({ outdir, version: "0.0.1", time: ${TIME}, native: binary, compression: "none", builds });`;
   const commands = `mkdir ${sources} && git archive ${RELEASE_BEFORE} | tar --extract --directory ${sources} &&
-    ln --symbolic ${ROOT}/node_modules ${sources}/node_modules && cd ${sources} && bun build.ts &&
+    cd ${sources} && npm ci --silent --omit=dev --ignore-scripts --prefer-offline && bun build.ts &&
     bun -e '${make}' ${outdir} ${sources}/dist/relay ${architecture}`;
   expect(runHere(commands, ROOT)).toMatchObject({ exitCode: 0 });
 }
