@@ -190,6 +190,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     lateMs: progress.lateMs,
     apply,
     async stop() {
+      if (isStopping) throw new Error("The relay is stopping already");
       isStopping = true;
       await running().stop(config.shutdown.graceMs);
       overrides.close();

@@ -223,12 +223,16 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     bucketFault: bucket.fault,
     refusedKeys: bucket.refusedKeys,
     async apply(next) {
+      if (taken !== null) throw new Error("Another config is being applied");
       config = next;
       const own: Applied[] = [];
       taken = own;
-      await api.reread();
-      applyWanted();
-      taken = null;
+      try {
+        await api.reread();
+        applyWanted();
+      } finally {
+        taken = null;
+      }
       const settled = Promise.all(own.map((applied) => applied.settled));
       const isSettled = await settlesWithin(settled, ANSWER_MS);
       return { plans: own.map(({ plan }) => plan), isSettled };

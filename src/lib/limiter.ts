@@ -82,6 +82,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
     acquire,
     tryAcquire,
     release() {
+      if (taken === 0) throw new Error("No place is taken");
       taken -= 1;
       passOn();
     },

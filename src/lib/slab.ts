@@ -23,6 +23,8 @@ export function createSlab<T>(): Slab<T> {
     },
     get: (place) => items[place],
     remove(place) {
+      // A place that is free twice would be given to two.
+      if (items[place] === undefined) throw new Error("The place is free already");
       items[place] = undefined;
       free.push(place);
     },

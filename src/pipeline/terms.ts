@@ -60,6 +60,7 @@ export function createTerms(
     },
     end(terms) {
       const generation = terms as Generation;
+      if (generation.attempts === 0) throw new Error("No attempt is under way on these terms");
       generation.attempts -= 1;
       if (generation !== current) closeUnused(generation);
     },

@@ -82,13 +82,19 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   function start(wanted: Subscription): void {
     const place = places.get(wanted.id);
     if (place === undefined) places.set(wanted.id, { running: open(wanted), wanted, draining: null });
+    else if (place.draining === null) throw new Error(`Subscription ${wanted.id} is running already`);
     else place.wanted = wanted;
     listed = null;
   }
 
+  function placeOf(id: string): Place {
+    const place = places.get(id);
+    if (place === undefined) throw new Error(`Subscription ${id} is not running`);
+    return place;
+  }
+
   function update(wanted: Subscription): void {
-    const place = places.get(wanted.id);
-    if (place === undefined) return;
+    const place = placeOf(wanted.id);
     place.wanted = wanted;
     place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
     if (place.draining === null) place.running.update(wanted);
@@ -96,8 +102,7 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   }
 
   function replace(id: string, wanted: Subscription | null, graceMs: number): void {
-    const place = places.get(id);
-    if (place === undefined) return;
+    const place = placeOf(id);
     place.wanted = wanted;
     if (wanted !== null) place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
     place.draining ??= drain(id, place, graceMs);

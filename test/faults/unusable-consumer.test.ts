@@ -2,11 +2,12 @@
 // within seconds once it can be used. The log says each reason once. A consumer that only rests never turns red.
 
 import { jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { testConfig } from "../support/config.ts";
+import { type ConfigOptions, testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { readReadiness } from "../support/metrics.ts";
 import {
@@ -17,7 +18,7 @@ import {
 } from "../support/nats-server.ts";
 import { addStream } from "../support/nats.ts";
 import { type RelayProcess, startRelay } from "../support/relay.ts";
-import { startScriptedReceiver } from "../support/scripted-receiver.ts";
+import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
 
 const AUTH = { type: "user", username: "relay", password: "relay123" };
 const QUALITIES = [["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"], ["NONE"]] as const;
@@ -43,6 +44,34 @@ async function reload(server: NatsServer, before: string, after: string): Promis
   server.signal("SIGHUP");
 }
 
+interface Lab extends AsyncDisposable {
+  readonly server: NatsServer;
+  readonly admin: NatsConnection;
+  readonly receiver: ScriptedReceiver;
+  readonly relay: RelayProcess;
+}
+
+/** A relay that signs in to an account, whose rights the test changes. */
+async function openLab({
+  qos,
+  configText = accounts(),
+}: {
+  qos: NonNullable<ConfigOptions["qos"]>;
+  configText?: string;
+}): Promise<Lab> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startNatsServer({ configText }));
+  const admin = await server.connect({ user: "admin", pass: "admin" });
+  await addStream(admin);
+  const receiver = stack.use(await startScriptedReceiver());
+  const config = testConfig({ natsUrl: server.url, callbackUrl: `${receiver.url}/sub`, qos });
+  const relay = stack.use(
+    await startRelay({ config: { ...config, nats: { servers: [server.url], auth: AUTH } } }),
+  );
+  const owned = stack.move();
+  return { server, admin, receiver, relay, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
 function waits(relay: RelayProcess): readonly unknown[] {
   return relay.logs.filter(({ message }) => message === "Subscription waits").map(({ reason }) => reason);
 }
@@ -65,14 +94,8 @@ async function turnsGreen(relay: RelayProcess): Promise<void> {
 test.concurrent.each(QUALITIES)(
   "%s: JetStream is taken away from the account by a reload, and given back",
   async (qos) => {
-    await using server = await startNatsServer({ configText: accounts() });
-    const admin = await server.connect({ user: "admin", pass: "admin" });
-    await addStream(admin);
-    await using receiver = await startScriptedReceiver();
-    const config = testConfig({ natsUrl: server.url, callbackUrl: `${receiver.url}/sub`, qos });
-    await using relay = await startRelay({
-      config: { ...config, nats: { servers: [server.url], auth: AUTH } },
-    });
+    await using lab = await openLab({ qos });
+    const { server, admin, receiver, relay } = lab;
     await turnsGreen(relay);
     await reload(server, accounts(), accounts({ jetstream: "disabled" }));
     expect(await turnsRed(relay)).toMatch(/Cannot (consume ORDERS as|read consumer) relay-sub/);
@@ -88,14 +111,8 @@ test.concurrent.each(QUALITIES)(
 test.concurrent.each(QUALITIES)(
   "%s: publish on MSG.NEXT is denied by a reload, and allowed again",
   async (qos) => {
-    await using server = await startNatsServer({ configText: accounts() });
-    const admin = await server.connect({ user: "admin", pass: "admin" });
-    await addStream(admin);
-    await using receiver = await startScriptedReceiver();
-    const config = testConfig({ natsUrl: server.url, callbackUrl: `${receiver.url}/sub`, qos });
-    await using relay = await startRelay({
-      config: { ...config, nats: { servers: [server.url], auth: AUTH } },
-    });
+    await using lab = await openLab({ qos });
+    const { server, admin, receiver, relay } = lab;
     await turnsGreen(relay);
     const denied = accounts({ deny: "$JS.API.CONSUMER.MSG.NEXT.>" });
     await reload(server, accounts(), denied);
@@ -114,14 +131,8 @@ test.concurrent.each(QUALITIES)(
 test.concurrent.each([["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"]] as const)(
   "%s: publish on the ack subjects is denied by a reload, and allowed again",
   async (qos) => {
-    await using server = await startNatsServer({ configText: accounts() });
-    const admin = await server.connect({ user: "admin", pass: "admin" });
-    await addStream(admin);
-    await using receiver = await startScriptedReceiver();
-    const config = testConfig({ natsUrl: server.url, callbackUrl: `${receiver.url}/sub`, qos });
-    await using relay = await startRelay({
-      config: { ...config, nats: { servers: [server.url], auth: AUTH } },
-    });
+    await using lab = await openLab({ qos });
+    const { server, admin, receiver, relay } = lab;
     await turnsGreen(relay);
     const denied = accounts({ deny: "$JS.ACK.>" });
     await reload(server, accounts(), denied);
@@ -147,13 +158,8 @@ test.concurrent.each([["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"]] as const)(
 
 test("publish on MSG.NEXT is denied from the start: not ready, and each reason is logged once", async () => {
   const deny = "$JS.API.CONSUMER.MSG.NEXT.>";
-  await using server = await startNatsServer({ configText: accounts({ deny }) });
-  await addStream(await server.connect({ user: "admin", pass: "admin" }));
-  await using receiver = await startScriptedReceiver();
-  const config = testConfig({ natsUrl: server.url, callbackUrl: `${receiver.url}/sub` });
-  await using relay = await startRelay({
-    config: { ...config, nats: { servers: [server.url], auth: AUTH } },
-  });
+  await using lab = await openLab({ qos: "AUTO", configText: accounts({ deny }) });
+  const { relay } = lab;
   await relay.logged("Consuming");
   expect(await turnsRed(relay)).toContain("MSG.NEXT");
   const until = performance.now() + 5000;

@@ -249,29 +249,3 @@ test("consume() is interrupted by a bug of its own, and gives back what is held"
   expect(await lab.ended).toEqual({ kind: "interrupted" });
   expect(lab.naks).toEqual([6]);
 });
-
-test("pull() throws while another pump pulls, and once the pipeline closes", async () => {
-  const pipeline = createPipeline({
-    terms: createTerms(toSubscription(), { openCallback: () => ({}) as Callback, hasDeadLetters: false }),
-    turns: createTurns(1),
-    guard: {} as Guard,
-    isSkipped: () => false,
-    deadLetters: null,
-    lastContactAt: () => performance.now(),
-    isProbe: false,
-    observer: { attempted: () => {}, settled: () => {}, postponed: () => {} },
-    logger: createRecordingLogger(),
-    onInterrupted: () => {},
-    onExpired: () => {},
-    onRecovered: () => {},
-  });
-  const stops: string[] = [];
-  const start = () => ({ stop: () => Promise.resolve(void stops.push("stopped")) }) as unknown as Pump;
-  pipeline.pull(start);
-  expect(() => pipeline.pull(start)).toThrow("A pump is already running");
-  await pipeline.stopPull();
-  pipeline.pull(start);
-  await pipeline.close({ graceMs: 0 });
-  expect(() => pipeline.pull(start)).toThrow("The pipeline is closing");
-  expect(stops).toEqual(["stopped", "stopped"]);
-});
