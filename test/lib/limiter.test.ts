@@ -119,3 +119,10 @@ test("resize() to fewer places takes none away, and gives none again until there
   expect(await waiting).toBe(true);
   expect(limiter).toMatchObject({ taken: 1, waiting: 0 });
 });
+
+test("release() throws where no place is taken: one that is given back twice would be given to two", () => {
+  const limiter = createLimiter(1);
+  expect(limiter.tryAcquire()).toBe(true);
+  limiter.release();
+  expect(limiter.release).toThrow("No place is taken");
+});

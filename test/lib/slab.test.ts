@@ -55,3 +55,10 @@ function leftOf(count: number): number {
 test("createSlab() lets go of what left it, without a full collection", () => {
   expect(leftOf(5000)).toBeLessThan(100);
 });
+
+test("remove() throws where the place is free: it would be given to two", () => {
+  const slab = createSlab<string>();
+  const place = slab.add("a");
+  slab.remove(place);
+  expect(() => slab.remove(place)).toThrow("free already");
+});

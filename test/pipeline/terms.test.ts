@@ -71,3 +71,10 @@ test("close() closes the current callback, and the former ones that are in use",
   await terms.close(0);
   expect(closed()).toEqual(["/a", "/b"]);
 });
+
+test("end() throws for an attempt that has ended: its callback could be closed under another one", () => {
+  const { terms } = setUp();
+  const own = terms.begin();
+  terms.end(own);
+  expect(() => terms.end(own)).toThrow("No attempt is under way");
+});

@@ -124,6 +124,9 @@ function createMemoryCell(): StatusCell {
   function change(to: SubscriptionStatus): void {
     if (to === current) return;
     current = to;
+    tell();
+  }
+  function tell(): void {
     for (const listener of listeners) listener();
   }
   return {
@@ -138,7 +141,7 @@ function createMemoryCell(): StatusCell {
     fail: (cause) => change(fail(current, cause)),
     recover: () => change(recover(current)),
     declare: (status: OperatorStatus) => change({ ...current, status }),
-    moves: createMemoryMarks(),
+    moves: createMemoryMarks(tell),
     end: () => Promise.resolve(),
     onChange(listener) {
       listeners.add(listener);
@@ -148,19 +151,23 @@ function createMemoryCell(): StatusCell {
   };
 }
 
-function createMemoryMarks(): MoveMarks {
+function createMemoryMarks(tell: () => void): MoveMarks {
   let current: MoveMark | null = null;
+  function set(mark: MoveMark): void {
+    current = mark;
+    tell();
+  }
   return {
     get current() {
       return current;
     },
     read: () => Promise.resolve({ mark: current, revision: 0 }),
     claim(mark) {
-      current = mark;
+      set(mark);
       return Promise.resolve(true);
     },
-    renew: (mark) => (current = mark),
-    end: (mark) => (current = mark),
+    renew: set,
+    end: set,
   };
 }
 

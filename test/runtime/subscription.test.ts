@@ -166,6 +166,41 @@ test("a consumer that is lost while a probe is out: the next pump is the probe's
   expect([own.kind(), own.answers, own.pump.released]).toEqual(["consuming", ["nak 1", "ack 1"], 2]);
 });
 
+test("a failure in another relay ends the consuming here too, also where a probe has recovered it before", async () => {
+  const own = await startInterrupted({ resume: RESUME });
+  await turnClock(11_500, 500);
+  own.pump.deliver(1);
+  await runReady();
+  own.callback.answer(OK);
+  await runReady();
+  own.pump.deliver(2);
+  await runReady();
+  own.cell.fail({ text: "Callback answered 500", at: new Date(), message: null });
+  await runReady();
+  expect([own.kind(), own.pump.isStopped, own.pumps.length]).toEqual(["failed", true, 2]);
+  own.callback.answer(OK);
+  await runReady();
+  // What was in flight is no probe: its delivery ends no failure.
+  expect([own.kind(), own.answers.at(-1)]).toEqual(["failed", "ack 2"]);
+});
+
+test("a seek in another relay: it lets go of the consumer, and consumes again once that has ended, with nothing done", async () => {
+  const own = start();
+  await runReady();
+  own.pump.deliver(1);
+  await runReady();
+  own.callback.answer(OK);
+  await runReady();
+  const mark = { id: "seek", phase: "moving", by: "another relay", beat: 0 } as const;
+  own.cell.moves.end(mark);
+  await turnClock(5000, 500);
+  expect([own.kind(), own.pump.isStopped, own.pumps.length]).toEqual(["waiting", true, 1]);
+  expect(own.guard.done).toEqual([1]);
+  own.cell.moves.end({ ...mark, phase: "moved" });
+  await runReady();
+  expect([own.kind(), own.pumps.length, own.guard.done]).toEqual(["consuming", 2, []]);
+});
+
 test("a pause while a probe is out ends it, and it is paused, not failed", async () => {
   const own = await startInterrupted({ resume: RESUME });
   await turnClock(11_500, 500);
