@@ -1,12 +1,12 @@
-// The head of an answer: its status, how long its body is, what becomes of its connection (RFC 9112, 3 to 9). PURE.
+// Parses the head of an HTTP answer: status, body length, whether the connection stays open (RFC 9112, 3 to 9). PURE.
 //
-// As tolerant as curl and Go. Where another reader might see the body end elsewhere, it is read, and its connection is closed.
+// As tolerant as curl and Go. Where another reader might see the body end elsewhere, Relay reads it and closes the connection.
 
-/** By lower-case name; a list where a header came more than once. */
+/** By lower-case name; a list if a header came more than once. */
 export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 type AnswerHead =
-  /** The final one follows. */
+  /** An interim answer (1xx): the final one follows. */
   | { readonly kind: "interim" }
   | {
       readonly kind: "final";
@@ -14,29 +14,29 @@ type AnswerHead =
       readonly body: BodyLength;
       /** False: the connection carries no other request. */
       readonly isReusable: boolean;
-      /** How long the other side says it keeps an idle connection (`Keep-Alive: timeout`). */
+      /** How long the server says it keeps an idle connection (`Keep-Alive: timeout`). */
       readonly keepAliveMs: number;
-      /** The lines of its headers, for `parseHeaders`. */
+      /** The header lines, for `parseHeaders`. */
       readonly fields: string;
     }
-  /** `rule`: the one that it breaks. */
+  /** `rule`: the rule of HTTP that the head breaks. */
   | { readonly kind: "broken"; readonly rule: string };
 
-/** In bytes; or until the connection closes. */
+/** In bytes; `until-close`: the body ends when the connection closes. */
 type BodyLength = number | "chunked" | "until-close";
 
 export const PROTOCOL = "HTTP/";
 export const NOT_HTTP = "not HTTP/1.1";
 
-/** Bytes that neither a header nor a reason may hold, and a carriage return that ends no line. */
+/** Bytes that neither a header nor a reason may hold, and a carriage return that does not end a line. */
 // oxlint-disable-next-line no-control-regex
 export const FORBIDDEN: RegExp = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/;
 
-/** A server that writes `HTTP/2.0` speaks HTTP/1.1 all the same. */
+/** A server that writes `HTTP/2.0` still speaks HTTP/1.1. */
 const STATUS_LINE = /^HTTP\/(?:1\.\d|2\.0) +\d{3}(?:[\t ].*)?\r?\n/;
 const STATUS = / +(\d{3})/;
 const STATUS_AT = "HTTP/1.1 ".length;
-/** With blanks: those before the colon are to be removed (RFC 9112, 5.1). */
+/** Matches blanks before the colon too: they are removed (RFC 9112, 5.1). */
 const NAME = /[!#$%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z\t ]*:/y;
 const FOLDED = /\n[\t ]/;
 const FOLD = /\r?\n[\t ]+/g;
@@ -50,13 +50,13 @@ const HTTP_1_0 = "HTTP/1.0";
 
 const INTERIM: AnswerHead = { kind: "interim" };
 
-/** `text`: each line with its end, without the empty line. */
+/** `text`: each line with its line break, without the empty line. */
 export function parseHead(text: string): AnswerHead {
   if (!STATUS_LINE.test(text)) return broken(describeStatusLine(text));
   const statusLineEnd = text.indexOf("\n") + 1;
   const status = readStatus(text);
   if (status < 100) return broken("a status below 100");
-  if (status === 101) return broken("it switches protocols (101), which nobody asked for");
+  if (status === 101) return broken("it switches protocols (101) without a request for it");
   if (FORBIDDEN.test(text)) return broken("a control character in the headers");
   const lines = text.slice(statusLineEnd);
   const fields = FOLDED.test(lines) ? lines.replace(FOLD, " ") : lines;
@@ -82,7 +82,7 @@ export function parseHead(text: string): AnswerHead {
   return status < 200 ? INTERIM : toFinal(framing, { status, fields });
 }
 
-/** Reads what `parseHead` has accepted. */
+/** Parses the header lines of a head that `parseHead` accepted. */
 export function parseHeaders(fields: string): ResponseHeaders {
   const headers = Object.create(null) as Record<string, string | string[]>;
   for (let at = 0; at < fields.length;) {
@@ -101,14 +101,14 @@ export function parseHeaders(fields: string): ResponseHeaders {
 
 interface Framing {
   readonly isHttp10: boolean;
-  /** By `Connection`. */
+  /** Whether `Connection` keeps the connection open. */
   isKept: boolean;
   isClosed: boolean;
   keepAliveMs: number;
-  /** Joined where they came more than once. */
+  /** The values, joined if the header came more than once. */
   contentLength: string | null;
   transferEncoding: string | null;
-  /** One of these names is followed by a blank: other readers know no such name. */
+  /** A framing header with a blank after its name: other readers would not recognise it. */
   isAmbiguous: boolean;
 }
 
@@ -146,7 +146,7 @@ function toFinal(
   const rule = encodingFault(transferEncoding) ?? lengthFault(contentLength);
   if (rule !== null) return broken(rule);
   const body = toBodyLength(status, framing);
-  // Neither both, nor a coding of HTTP/1.1 in HTTP/1.0, is to be trusted any further (RFC 9112, 6.1).
+  // Do not trust the connection further if both headers are there, or if HTTP/1.0 names a transfer coding (RFC 9112, 6.1).
   const isDoubtful =
     framing.isAmbiguous || (transferEncoding !== null && (contentLength !== null || isHttp10));
   const isKept = !framing.isClosed && (framing.isKept || !isHttp10);
@@ -171,7 +171,7 @@ function encodingFault(transferEncoding: string | null): string | null {
   return codings.indexOf("chunked") < codings.length - 1 ? "a Transfer-Encoding of chunked twice" : null;
 }
 
-/** One that is given more than once is given as a list, too (RFC 9112, 6.3). */
+/** A repeated length may also come as a list in one header (RFC 9112, 6.3). */
 function lengthFault(contentLength: string | null): string | null {
   if (contentLength === null || USUAL_LENGTH.test(contentLength)) return null;
   const lengths = contentLength.split(",").map(trimBlanks);
@@ -184,7 +184,7 @@ function lengthFault(contentLength: string | null): string | null {
 
 function readStatus(text: string): number {
   const status = Number(text.slice(STATUS_AT, STATUS_AT + 3));
-  // More than one blank before it.
+  // More than one blank before the status.
   return status >= 100 || text[STATUS_AT] !== " " ? status : Number(STATUS.exec(text)?.[1]);
 }
 
@@ -201,7 +201,7 @@ function describeLine(rest: string): string {
     : "a character in a header name that is not allowed";
 }
 
-/** Line ends too. By hand: a regular expression takes a time that grows with the square of the blanks within. */
+/** Trims line ends too. By hand: a regular expression would take quadratic time on long runs of blanks. */
 function trimBlanks(text: string): string {
   let from = 0;
   let to = text.length;

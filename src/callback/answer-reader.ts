@@ -1,4 +1,4 @@
-// Reads an answer of HTTP/1.1 as its bytes come: interim answers, head, body, or the rule that it breaks (RFC 9112). PURE.
+// Reads an HTTP/1.1 answer as its bytes arrive: interim answers, head, body, or the rule that it breaks (RFC 9112). PURE.
 //
 //   head --1xx--> head
 //     |-- no body ---------------------------------------.
@@ -13,38 +13,38 @@ import { FORBIDDEN, NOT_HTTP, PROTOCOL, parseHead } from "./answer-head.ts";
 export type AnswerProgress =
   | "incomplete"
   | "complete"
-  /** There is more of the body than is kept. */
+  /** The body is longer than the part that is kept. */
   | "too-long"
-  /** `fault` tells the rule. */
+  /** `fault`: the rule of HTTP that the answer breaks. */
   | "broken";
 
 export interface AnswerReader {
-  /** The bytes to come are those of another answer. */
+  /** Starts over for the next answer. */
   readonly reset: () => void;
   readonly read: (chunk: Buffer) => AnswerProgress;
-  /** The peer sends no more: complete is only a body that has no other end, broken a head whose lines break a rule. */
+  /** The peer closed: an answer is complete if only the close ends its body, and broken if its head breaks a rule. */
   readonly end: () => AnswerProgress;
-  /** A byte has come. */
+  /** Whether a byte has arrived. */
   readonly hasBegun: boolean;
-  /** Of the final answer; 0: its head has not come yet. */
+  /** Status of the final answer; 0 until its head is here. */
   readonly status: number;
-  /** For `parseHeaders`. */
+  /** The header lines, for `parseHeaders`. */
   readonly fields: string;
-  /** A copy; what was read is let go: connections that rest would keep it. */
+  /** A copy of the body. Releases what was read, so that an idle connection does not retain it. */
   readonly takeBody: () => Uint8Array;
   readonly fault: string;
-  /** False: the connection is to be closed after the answer. */
+  /** False: close the connection after this answer. */
   readonly isReusable: boolean;
   readonly keepAliveMs: number;
 }
 
-/** What is kept of a body. */
+/** How many bytes of a body are kept. */
 const MAX_BODY_BYTES = 64 * 1024;
-/** Of a head, of all interim ones together, of the lines between and behind the chunks. */
+/** Limit for a head, for all interim answers together, and for the lines between and after the chunks. */
 const MAX_HEAD_BYTES = 64 * 1024;
-/** Most heads are shorter, and not all that follows one is to be made into text. */
+/** Most heads are shorter: this avoids decoding the body that follows one. */
 const HEAD_PIECE_BYTES = 4096;
-/** So much of each line between the chunks is not counted: there may be as many as bytes of the body. */
+/** This many bytes of each chunk line are free: there may be as many lines as body bytes. */
 const USUAL_LINE_BYTES = 24;
 const LF = 0x0a;
 const BAD_SIZE = "a chunk size that is not a hexadecimal number";
@@ -57,7 +57,7 @@ type State = "head" | "data" | "size" | "data-end" | "trailer" | "complete" | "t
 export function createAnswerReader(): AnswerReader {
   let state: State = "head";
   let hasBegun = false;
-  /** Of a head or of a line, what has come of it. */
+  /** The part of a head or of a line that has arrived. */
   let text = "";
   let hasStatusLine = false;
   let status = 0;
@@ -66,7 +66,7 @@ export function createAnswerReader(): AnswerReader {
   let chunks: Uint8Array[] = [];
   let bodyBytes = 0;
   let isChunked = false;
-  /** Bytes of the body, or of the chunk, that are still to come. */
+  /** Bytes of the body or chunk that are still to come. */
   let remaining = 0;
   let overheadBytes = 0;
   let fault = "";
@@ -96,14 +96,14 @@ export function createAnswerReader(): AnswerReader {
     isReusable = false;
   }
 
-  /** Returns where it goes on. */
+  /** Returns the offset to continue at. */
   function readHead(chunk: Buffer, from: number): number {
     const before = text.length;
     const to = Math.min(chunk.length, from + HEAD_PIECE_BYTES);
     text += chunk.toString("latin1", from, to);
-    // Nothing is searched where no line ends: a long one may come byte by byte, and each search copies it.
+    // Search only if a line ends: a long line may arrive byte by byte, and each search copies it.
     const end = chunk.indexOf(LF, from) === -1 ? -1 : findHeadEnd(text, Math.max(0, before - 2));
-    // Who speaks something else may say no more.
+    // A peer that speaks another protocol may send nothing more: fail now.
     if (before < PROTOCOL.length && !text.startsWith(PROTOCOL.slice(0, text.length))) breakOff(NOT_HTTP);
     else if ((end === -1 ? text.length : end) > MAX_HEAD_BYTES) breakOff("headers too long");
     if (end === -1 && !hasStatusLine) checkStatusLine();
@@ -122,7 +122,7 @@ export function createAnswerReader(): AnswerReader {
     checkLines(text.slice(0, lineEnd + 1));
   }
 
-  /** Of a head whose end has not come. */
+  /** Called for a head that is still incomplete. */
   function checkLines(lines: string): void {
     const parsed = parseHead(lines);
     if (parsed.kind === "broken") breakOff(parsed.rule);
@@ -156,7 +156,7 @@ export function createAnswerReader(): AnswerReader {
     return to;
   }
 
-  /** A line between the chunks, or behind them. */
+  /** A line between or after the chunks. */
   function readLine(chunk: Buffer, from: number): number {
     const lf = chunk.indexOf(LF, from);
     const to = lf === -1 ? chunk.length : lf + 1;
@@ -177,7 +177,7 @@ export function createAnswerReader(): AnswerReader {
   }
 
   function takeLine(line: string): void {
-    // Go refuses these, so that a proxy may see other chunks than are seen here.
+    // Go refuses these too: a proxy might see other chunk boundaries than Relay.
     if (!line.endsWith("\r\n")) isReusable = false;
     const size = state === "size" ? CHUNK_SIZE.exec(line)?.[1] : null;
     if (size === undefined) return breakOff(BAD_SIZE);
@@ -205,7 +205,7 @@ export function createAnswerReader(): AnswerReader {
       case "trailer":
         return readLine(chunk, from);
       case "complete":
-        // Nobody has asked for what follows: it must not be taken for the next answer.
+        // Unrequested bytes: they must not become the next answer.
         isReusable = false;
         return chunk.length;
       case "too-long":
@@ -257,7 +257,7 @@ export function createAnswerReader(): AnswerReader {
   };
 }
 
-/** Behind the empty line, whose line break may be a bare LF as any other; -1: it has not come. */
+/** The offset after the empty line, which may end in a bare LF; -1: not here yet. */
 function findHeadEnd(text: string, from: number): number {
   const usual = text.indexOf("\n\r\n", from);
   const bare = text.indexOf("\n\n", from);
@@ -265,7 +265,7 @@ function findHeadEnd(text: string, from: number): number {
   return bare !== -1 && bare < usual ? bare + 2 : usual + 3;
 }
 
-/** Or its beginning. */
+/** A line break, or its beginning. */
 function isLineEnd(text: string): boolean {
   return text === "\r\n" || text === "\n" || text === "\r";
 }

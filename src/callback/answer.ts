@@ -1,4 +1,4 @@
-// What a callback's answer means: its outcome, and how long it asks to wait.
+// Turns a callback's answer into an outcome, with the delay that `Retry-After` asks for.
 
 import { type Outcome, toOutcome } from "#delivery/outcome.ts";
 import type { ResponseHeaders } from "./answer-head.ts";
@@ -14,12 +14,12 @@ export function toAnswerOutcome(head: AnswerHead, now: Date): Outcome {
   return toOutcome(status, isDelivered ? null : retryAfterMs(head.headers["retry-after"], now));
 }
 
-/** The longest delay that a config can ask for. */
+/** The longest delay that a config can set. */
 const MAX_RETRY_AFTER_MS = 86_400_000;
 const HTTP_DATE =
   /^(?:\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT|\w{6,9}, \d{2}-\w{3}-\d{2} \d{2}:\d{2}:\d{2} GMT|\w{3} \w{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4})$/;
 
-/** What `Retry-After` (RFC 9110, 10.2.3: seconds or one of three forms of date) asks for, a day at most; null if it cannot be read. */
+/** Parses `Retry-After` (RFC 9110, 10.2.3: seconds or one of three date forms), at most one day; null if it is invalid. */
 export function retryAfterMs(headerValue: string | readonly string[] | undefined, now: Date): number | null {
   const text = (typeof headerValue === "string" ? headerValue : headerValue?.[0])?.trim();
   if (text === undefined) return null;

@@ -1,4 +1,4 @@
-// The JWT that is exchanged for an access token: RFC 7523, section 3.
+// Signs the JWT assertion that is exchanged for an access token (RFC 7523, 3).
 
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
@@ -7,11 +7,11 @@ import type { AssertionKey, AssertionSettings } from "#delivery/callback.ts";
 
 interface AssertionMoment {
   readonly nowMs: number;
-  /** The `jti` where the settings name none. */
+  /** The `jti` if the settings name none. */
   readonly randomId: string;
 }
 
-/** Rejects if the key cannot sign. What is registered wins over custom claims of the same name. */
+/** Rejects if the key cannot sign. Registered claims override custom claims of the same name. */
 export async function signAssertion(
   settings: AssertionSettings,
   { nowMs, randomId }: AssertionMoment,

@@ -1,4 +1,4 @@
-// Credentials in request headers: how an access token is added, and how what was sent is shown without any.
+// Adds an access token to request headers, and hides credentials in headers that are shown.
 
 import { MASK } from "#lib/mask.ts";
 import type { AccessToken } from "./token-endpoint.ts";
@@ -8,8 +8,8 @@ export function withAuthorization(headers: readonly string[], token: AccessToken
 }
 
 /**
- * The headers, name and value in turn, with `***` in place of credentials, of which a well-known scheme stays, and of
- * what stands under one of `hiddenNames`, which are in lower case.
+ * Headers, name and value alternating, with credentials replaced by `***`: those of well-known schemes (the scheme
+ * stays) and the values of `hiddenNames`, which are in lower case.
  */
 export function hideCredentials(
   headers: readonly string[],

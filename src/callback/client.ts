@@ -1,4 +1,4 @@
-// The HTTP client of a subscription: sends messages, within a time limit and until it is closed.
+// The HTTP client of a subscription: sends messages within the read timeout, until it is closed.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Message } from "#delivery/message.ts";
@@ -13,9 +13,16 @@ import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { toException } from "./exception.ts";
 import type { ExchangeEnd } from "./exchange.ts";
-import { preconnect, expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
+import {
+  preconnect,
+  expireSending,
+  type SendContext,
+  type Sending,
+  startSending,
+  stopSending,
+} from "./sending.ts";
 import { createRequestBuilder } from "./request.ts";
-import { toLead } from "./request-writer.ts";
+import { toRequestPrefix } from "./request-writer.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
 import { createTokenSource } from "./token-source.ts";
@@ -24,50 +31,50 @@ export interface Exchange {
   readonly outcome: Outcome;
   readonly startedAt: Date;
   readonly durationMs: number;
-  /** A byte of the request may have left. */
+  /** A byte of the request may have been sent. */
   readonly sent: boolean;
-  /** The signal, or `close`, ended it: the outcome is an exception that says nothing about the callback. */
+  /** The signal or `close` aborted it: the outcome is an exception that says nothing about the callback. */
   readonly aborted: boolean;
   readonly resends: number;
-  /** Headers of the message that could not be sent. */
+  /** Number of message headers that could not be sent. */
   readonly droppedHeaders: number;
   readonly request: {
     readonly method: string;
-    /** As it may be shown. */
+    /** The URL without secrets. */
     readonly url: string;
-    /** Name and value in turn; credentials, and what the config holds for secret, are hidden. */
+    /** Name and value alternating; credentials and other secrets of the config are hidden. */
     readonly headers: readonly string[];
   };
-  /** Null if there was no status. */
+  /** Null: no status arrived. */
   readonly response: {
     /** By lower-case name. */
     readonly headers: ResponseHeaders;
-    /** 64 KiB at most. */
+    /** At most 64 KiB. */
     readonly body: Uint8Array;
     readonly truncated: boolean;
   } | null;
-  /** Hides what went along in the request, and nothing else that is secret, in what others have a say in. */
+  /** Masks the secrets that this request carried, and no others, in text that the callback controls. */
   readonly mask: Mask;
 }
 
 export interface Callback {
   /**
-   * Does whatever can fail before a byte of the request is sent. Null when there are an access token, if one is needed,
-   * and a connection that has carried nothing, for the next `send` that may not resend; the exception if they cannot be
-   * had. Takes `readTimeoutMs` at most. Called while another send is in flight, it hides what a connection costs.
+   * Does everything that can fail before a byte of the request is sent. Resolves with null once an access token, if one is
+   * needed, and an unused connection for the next `send` without resending are ready; else with the exception. Takes
+   * `readTimeoutMs` at most. Call it while another send is in flight to hide the cost of connecting.
    */
   readonly prepare: (signal: AbortSignal) => Promise<Exception | null>;
   /**
-   * One attempt. Never rejects. Ends within `readTimeoutMs`, or at once when `signal` aborts. `mayResend`: a reused
-   * connection that breaks before any byte of the response is followed by one more try on a new one, and a 401 to an
-   * access token by one more with a new token. Without it no connection is reused: its close may be on the way.
+   * One attempt. Never rejects. Ends within `readTimeoutMs`, or at once when `signal` aborts. `mayResend`: if a reused
+   * connection breaks before the first byte of the answer, the request is sent once more on a new one, and once more with a
+   * new token after a 401. Without it no connection is reused: the peer may be closing it.
    */
   readonly send: (
     message: Message,
     options: { readonly mayResend: boolean; readonly signal: AbortSignal },
   ) => Promise<Exchange>;
   readonly stats: CallbackStats;
-  /** Waits for the sends in flight, `graceMs` at most, then ends them and all connections. A later `send` is aborted at once. */
+  /** Waits up to `graceMs` for the sends in flight, then aborts them and closes all connections. Aborts each later `send` at once. */
   readonly close: (graceMs: number) => Promise<void>;
 }
 
@@ -77,7 +84,7 @@ interface CallbackStats {
   readonly resends: number;
 }
 
-/** `connections`: how many sends its caller lets run at once. Nothing is connected before the first one. */
+/** `connections`: how many sends the caller runs at once. Connects to nothing before the first send. */
 export function openCallback(
   settings: CallbackSettings,
   { connections: maxFree, onDenied }: { readonly connections: number; readonly onDenied?: OnDenied },
@@ -94,10 +101,10 @@ export function openCallback(
   const builder = createRequestBuilder(settings, VERSION);
   const target = toTarget(url, proxyFor(url, route.proxy));
   const host = builder.hasHost ? null : url.host;
-  const line: Line = {
-    leads: {
-      kept: toLead({ method, target, host, isKept: true }),
-      own: toLead({ method, target, host, isKept: false }),
+  const context: SendContext = {
+    prefixes: {
+      kept: toRequestPrefix({ method, target, host, isKept: true }),
+      own: toRequestPrefix({ method, target, host, isKept: false }),
     },
     target,
     address,
@@ -107,7 +114,10 @@ export function openCallback(
   };
   const unsendable = builder.isSendable
     ? null
-    : toException("reset", `Cannot call ${address}: its Authorization cannot stand in a header`);
+    : toException(
+        "reset",
+        `Cannot call ${address}: its Authorization has characters that no header can hold`,
+      );
   const maskOf = createAnswerMask(settings.secrets);
   const hiddenNames = new Set(
     settings.headers
@@ -119,7 +129,7 @@ export function openCallback(
   const watchedSignals = new WeakSet<AbortSignal>();
   const interrupted = toException("timeout", `Call of ${address} was interrupted`);
   const closing = new AbortController();
-  /** Sends and preparations under way. */
+  /** Sends and preparations in progress. */
   let busy = 0;
   let resends = 0;
   let isClosed = false;
@@ -146,7 +156,7 @@ export function openCallback(
     if (isClosed || signal.aborted) return interrupted;
     if (unsendable !== null) return unsendable;
     busy += 1;
-    const exception = await preconnect(line, AbortSignal.any([signal, closing.signal]));
+    const exception = await preconnect(context, AbortSignal.any([signal, closing.signal]));
     leave();
     return exception;
   }
@@ -179,7 +189,7 @@ export function openCallback(
     let place: number | null = null;
     return new Promise((resolve) => {
       const sending = startSending({
-        line,
+        context,
         headers,
         body: message.body,
         mayResend,
@@ -202,7 +212,7 @@ export function openCallback(
     if (busy > 0) await endWithin(graceMs);
     slots.abandon();
     inFlight.stop();
-    line.tokens?.close();
+    context.tokens?.close();
   }
 
   async function endWithin(graceMs: number): Promise<void> {
@@ -231,14 +241,14 @@ export function openCallback(
   };
 }
 
-/** Of a connection, so that a name that stands for another address by now is looked up again. */
+/** Limits the age of a connection, so that a host name is resolved again from time to time. */
 const MAX_AGE_MS = 600_000;
 
 type AnswerMask = (tokens: readonly string[]) => Mask;
 
 const NO_TOKENS: readonly string[] = [];
 
-/** On the hot path: one mask for as long as the tokens are the same. An answer keeps that of its time. */
+/** On the hot path: one mask as long as the tokens stay the same. Each answer keeps the mask of its time. */
 function createAnswerMask(secrets: readonly string[]): AnswerMask {
   let known = NO_TOKENS;
   let mask = createMask(secrets);
@@ -251,7 +261,7 @@ function createAnswerMask(secrets: readonly string[]): AnswerMask {
   };
 }
 
-/** What is known before anything is sent. */
+/** The exchange when nothing was sent. */
 interface Attempt {
   readonly startedAt: Date;
   readonly startMs: number;
@@ -266,7 +276,7 @@ interface Attempt {
 interface Course {
   readonly end: ExchangeEnd;
   readonly isAborted: boolean;
-  /** Null: it was not begun. */
+  /** Null: no exchange was started. */
   readonly sending: Sending | null;
 }
 
@@ -284,7 +294,7 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
     request: {
       method: attempt.method,
       url: attempt.displayUrl,
-      // Few are looked at, of many that are sent.
+      // Computed on demand: few requests are looked at.
       get headers() {
         const sent = token === null ? attempt.headers : withAuthorization(attempt.headers, token);
         return hideCredentials(sent, attempt.hiddenNames);
@@ -299,6 +309,6 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
           truncated: end.isTruncated,
         }
       : null,
-    mask: attempt.maskOf(sending?.settings.line.tokens?.recent() ?? NO_TOKENS),
+    mask: attempt.maskOf(sending?.settings.context.tokens?.recent() ?? NO_TOKENS),
   };
 }

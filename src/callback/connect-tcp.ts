@@ -1,20 +1,20 @@
-// TCP to a host: to each of its addresses, the next when one fails or is slow; the first that is up wins.
+// Opens a TCP connection to a host: tries its addresses, the next one when one fails or is slow (RFC 8305); the first to connect wins.
 
 import { connect, isIPv6, type Socket } from "node:net";
 
 import { findDescriptorFault, isOutOfDescriptors, toDescriptorFault } from "#lib/descriptors.ts";
 import { CLOSED } from "./exception.ts";
 
-/** What one dial has opened, so that all of it can be closed at once. */
+/** The sockets of one dial, so that all can be closed at once. */
 export interface OpenedSockets {
   /**
-   * Adds a socket; it is closed at once if the dial is over. Its `error` listener stays for good: an error that comes
-   * late and finds none ends the process.
+   * Adds a socket, or closes it if the dial is over. Its `error` listener stays: a late error without a listener would end
+   * the process.
    */
   readonly own: <T extends Socket>(socket: T) => T;
-  /** The dial has failed or was given up. */
+  /** The dial failed or was given up. */
   readonly destroyAll: () => void;
-  /** Aborts with it. */
+  /** Aborts when the sockets are destroyed. */
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +38,7 @@ export function createOpenedSockets(): OpenedSockets {
   };
 }
 
-/** What came of one step of a dial. */
+/** The result of one step of a dial. */
 export type StepEnd =
   | { readonly kind: "connected"; readonly socket: Socket }
   | { readonly kind: "failed"; readonly error: unknown };
@@ -47,7 +47,7 @@ export type StepEnd =
 const NEXT_AFTER_MS = 250;
 const MAX_ADDRESSES = 10;
 
-/** In the order given, but so that IPv6 and IPv4 take turns (RFC 8305, 4): one of them may lead nowhere. */
+/** Keeps the order but alternates IPv6 and IPv4 (RFC 8305, 4): one family may be unreachable. */
 export function inTurn(addresses: readonly string[]): string[] {
   const [first = ""] = addresses;
   const isLikeFirst = (address: string) => isIPv6(address) === isIPv6(first);
@@ -59,7 +59,7 @@ export function inTurn(addresses: readonly string[]): string[] {
   ]);
 }
 
-/** `addresses`: not names, one at least. Ends when the sockets are destroyed, or soon after. */
+/** `addresses`: IP addresses, at least one. Ends when the sockets are destroyed, or soon after. */
 export function connectToFirst(
   addresses: readonly string[],
   { port, sockets }: { readonly port: number; readonly sockets: OpenedSockets },
@@ -112,10 +112,10 @@ export function connectToFirst(
   });
 }
 
-/** A host that has IPv6 addresses, called from one that has none, is not unreachable for that reason. */
+/** A host with IPv6 addresses is not unreachable because this host has no IPv6. */
 const NO_WAY: ReadonlySet<unknown> = new Set(["ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"]);
 
-/** Addresses that could not be tried may be the ones that answer. */
+/** An address that could not be tried might have answered. */
 function tellingOf(errors: readonly unknown[]): unknown {
   const hasWay = (error: unknown) => !(error instanceof Error && "code" in error && NO_WAY.has(error.code));
   return errors.find(isOutOfDescriptors) ?? errors.find(hasWay) ?? errors[0];

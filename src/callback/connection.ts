@@ -1,10 +1,10 @@
-// One connection to the callback: dials, carries one request at a time, and closes where another one would not be safe.
+// One connection to the callback: dials, carries one request at a time, and closes if another request would not be safe.
 //
 //   closed --open--> dialling --> idle --send--> busy --answer--> idle
-//     ^                 |          |              |   \--------> closed: the answer or its peer wants it, bytes are left over
+//     ^                 |          |              |   \--------> closed: the answer or its peer asks to close, or bytes are left over
 //     '-----------------'----------'--------------'  failed, dropped, closed by the peer
 //
-// Bytes that come while it is idle close it: nobody has asked for them, and they must not become the next request's answer.
+// Bytes that arrive while it is idle close it: nobody asked for them, and they must not become the next answer.
 
 import type { Socket } from "node:net";
 
@@ -14,27 +14,27 @@ import type { Dial } from "./connector.ts";
 import { CLOSED } from "./exception.ts";
 import { type HttpRequest, writeRequest } from "./request-writer.ts";
 
-/** Whose request is under way: one of these is called, once, unless the connection is dropped. */
+/** The owner of the request in flight: one of these is called once, unless the connection is dropped. */
 export interface Requester {
-  /** `answer` of the connection has it until this returns. `isTruncated`: there is more of it. */
+  /** The connection's `answer` holds it until this returns. `isTruncated`: part of the body was not kept. */
   readonly onAnswer: (isTruncated: boolean) => void;
-  /** The answer broke a rule, which `answer` has, or the connection was lost with `error`. */
+  /** The answer broke a rule of HTTP (see `answer`), or the connection was lost with `error`. */
   readonly onBreak: (error: unknown) => void;
 }
 
 export interface CallbackConnection {
-  /** Only while it is closed. `onEnd` is called later, unless it is dropped before. */
+  /** Only when closed. Calls `onEnd` later, unless the connection is dropped first. */
   readonly open: (onEnd: (exception: Exception | null) => void) => void;
-  /** Only while it is open and idle. `requester` may be called before this returns. */
+  /** Only when idle. May call `requester` before it returns. */
   readonly send: (request: HttpRequest, requester: Requester) => void;
-  /** Closes it, or gives up the dial; whoever waits for it is not told. */
+  /** Closes it or gives up the dial, without a callback. */
   readonly drop: () => void;
   readonly isOpen: boolean;
-  /** It carries one request, or has carried it. */
+  /** It carries a request, or has carried one. */
   readonly isOnce: boolean;
-  /** It has carried a request before. */
+  /** It has carried an earlier request. */
   readonly isUsed: boolean;
-  /** When it is not to be used any more, on the clock of `performance.now`; as long as it is open. */
+  /** When the connection expires, on the clock of `performance.now`; defined while it is open. */
   readonly usableUntilMs: number;
   /** Of the last request. */
   readonly answer: AnswerReader;
@@ -43,15 +43,15 @@ export interface CallbackConnection {
 export interface ConnectionSettings {
   readonly dial: Dial;
   readonly idleTimeoutMs: number;
-  /** Even a busy one is renewed then: the name may stand for another address by now. */
+  /** The maximum age, even if busy: the name may resolve to another address by then. */
   readonly maxAgeMs: number;
-  /** It is closed after its first answer. */
+  /** Closes after its first answer. */
   readonly isOnce: boolean;
 }
 
-/** The peer may close it a little before the time that it announces. */
+/** The peer may close a little before the time that it announces. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
-/** Whoever closes first cannot use the port again for a minute: many short connections leave that to the peer. */
+/** The side that closes first cannot reuse the port for a minute: for short connections, let it be the peer. */
 const PEER_CLOSES_WITHIN_MS = 1000;
 
 export function createCallbackConnection({
@@ -113,7 +113,7 @@ export function createCallbackConnection({
   }
 
   function complete(answered: Requester): void {
-    // An answer that comes before the request is wholly sent: what is left of it would be taken for the next one.
+    // The answer came before the whole request was sent: the rest would be read as the next request.
     const isSent = socket?.writableLength === 0;
     if (isOnce && isSent) leaveToPeer();
     if (isOnce || !isSent || !answer.isReusable) return conclude(answered, false);
@@ -134,7 +134,7 @@ export function createCallbackConnection({
     left?.once("close", () => clearTimeout(timer));
   }
 
-  /** The answer has come, and the connection goes with it. */
+  /** The answer is complete, and the connection closes with it. */
   function conclude(answered: Requester, isTruncated: boolean): void {
     close();
     answered.onAnswer(isTruncated);

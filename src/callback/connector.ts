@@ -1,4 +1,4 @@
-// One connection to the callback: its address, TCP, a proxy, TLS, in turn, under one exact deadline.
+// Opens one connection to the callback: resolves, connects (maybe by a proxy), starts TLS, all under one deadline.
 
 import { isIP, isIPv4, type Socket } from "node:net";
 
@@ -23,7 +23,7 @@ import { type HandshakeStep, shakeHands } from "./proxy-handshake.ts";
 import { type Destination, startSocks4, startSocks5 } from "./socks.ts";
 import { createTlsHandshake } from "./tls.ts";
 
-/** Calls `onEnd` once, later, unless the returned function is called first: that gives the connection up. */
+/** Calls `onEnd` once, later. The returned function gives the dial up, and `onEnd` is not called. */
 export type Dial = (onEnd: (dialled: Dialled) => void) => () => void;
 
 /** Nothing was read from the socket. */
@@ -34,13 +34,13 @@ export type Dialled =
 interface DialSettings {
   readonly url: URL;
   readonly route: Route;
-  /** For the operator: what the name stands for is in no exception. */
+  /** For the operator's log: exceptions do not reveal which address a name resolves to. */
   readonly onDenied?: OnDenied | undefined;
 }
 
 export type OnDenied = (denied: { readonly host: string; readonly address: string }) => void;
 
-/** One dial under way. */
+/** State of one dial. */
 interface Course {
   readonly sockets: OpenedSockets;
   step: "look-up" | "proxy" | "host";
@@ -61,7 +61,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
   const secure = url.protocol === "https:" ? createTlsHandshake(route.tls, host) : null;
 
   async function connect(course: Course): Promise<Dialled> {
-    // A name is the proxy's to resolve; an address is known here.
+    // The proxy resolves names; an address can be checked here.
     if (isIP(host) !== 0 && !isAllowed(host)) return toFailed(toDeniedException(address, host));
     const reached = await (proxy === null ? reachHost(course) : reachProxy(proxy, course));
     if (reached.kind === "failed" || secure === null) return reached;
@@ -85,7 +85,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     return toFailed(toDeniedException(address, null));
   }
 
-  /** Every failure but a denied address and the want of a descriptor is the proxy's: an exception with the code `proxy`. */
+  /** Every failure is the proxy's (code `proxy`), except a denied address and a lack of file descriptors. */
   async function reachProxy(through: Proxy, course: Course): Promise<Dialled> {
     const fail = (reason: string) => toFailed(toProxyException(address, { proxy: through, reason }));
     const failToReach = (error: unknown) =>
@@ -107,7 +107,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     return reached;
   }
 
-  /** SOCKS 4 takes addresses. Empty: none was found in time, so that the proxy is given the name (SOCKS 4a). */
+  /** SOCKS 4 needs an address. Empty: none was found in time, so the proxy gets the name (SOCKS 4a). */
   async function findIpv4({ sockets }: Course): Promise<readonly string[]> {
     if (isIP(host) !== 0) return [];
     const late = AbortSignal.timeout(Math.ceil(timeoutMs * OWN_LOOK_UP_SHARE));
@@ -119,7 +119,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     }
   }
 
-  /** Null: what is sent to an HTTP proxy names the callback itself, so that there is nothing to ask for. */
+  /** Null: no tunnel, because the request line names the callback. */
   function startHandshake(through: Proxy, asked: string): HandshakeStep | null {
     const { port } = destination;
     switch (through.type) {
@@ -153,7 +153,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
       if (dialled !== null) onEnd(dialled);
     };
     const timer = setTimeout(() => {
-      // A look-up ends by it with an exception of its own: what it waits for.
+      // An aborted look-up has an exception of its own that says what it waited for.
       if (course.step === "look-up") sockets.destroyAll();
       else end(toFailed(toLateException(course.step)));
     }, timeoutMs);
@@ -197,7 +197,7 @@ function destinationOf(url: URL): Destination {
   return { host: url.hostname.replace(/^\[|\]$/g, ""), port };
 }
 
-/** Host and port, as messages show them. */
+/** Host and port, for messages. */
 export function addressOf(url: URL): string {
   return url.port === "" ? `${url.hostname}:${DEFAULT_PORTS[url.protocol] ?? 80}` : url.host;
 }

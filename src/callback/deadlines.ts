@@ -1,16 +1,16 @@
-// One timer for everything that has the same time limit: set anew when it fires, not for each.
+// One timer for all entries with the same time limit: it is set when it fires, not for each entry.
 
 import { createSlab } from "#lib/slab.ts";
 
 interface Deadlines<T> extends Iterable<T> {
-  /** Its time runs from now. Returns what it is removed by. */
+  /** Starts the entry's time. Returns the key to remove it by. */
   add: (entry: T) => number;
   remove: (place: number) => void;
-  /** No timer is left running. */
+  /** Stops the timer. */
   stop: () => void;
 }
 
-/** `onExpired` is called for each entry that was not removed within `limitMs`; it is expected to remove it. */
+/** Calls `onExpired` for each entry that was not removed within `limitMs`; `onExpired` must remove it. */
 export function createDeadlines<T>(limitMs: number, onExpired: (entry: T) => void): Deadlines<T> {
   const running = createSlab<{ readonly entry: T; readonly deadline: number }>();
   let timer: ReturnType<typeof setTimeout> | null = null;

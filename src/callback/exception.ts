@@ -1,4 +1,4 @@
-// Why a callback gave no answer, in words for people: neither the path, the query nor the user of its URL appear.
+// Turns connection errors into exceptions with messages for people, without path, query or user of the URL.
 
 import { isOutOfDescriptors } from "#lib/descriptors.ts";
 import { codeOf } from "#lib/errors.ts";
@@ -6,7 +6,7 @@ import { NameError } from "#lib/resolver.ts";
 import type { Proxy } from "#delivery/callback.ts";
 import type { Exception, ExceptionCode } from "#delivery/outcome.ts";
 
-/** The error of a connection that closed without one. */
+/** Stands for the error of a connection that closed without one. */
 export const CLOSED: Error = Object.assign(new Error("Connection closed"), { code: "ECONNRESET" });
 
 export function toException(code: ExceptionCode, error: string): Exception {
@@ -29,7 +29,7 @@ const CONNECT_REASONS: Readonly<Record<string, string>> = {
 const UNKNOWN_AUTHORITY = "certificate is from an unknown authority";
 const OLD_TLS = "it speaks neither TLS 1.2 nor 1.3";
 const NOT_ACCEPTED = "it does not accept the client certificate";
-const NOTHING_IN_COMMON = "it has no cipher, key exchange or signature algorithm in common with Relay";
+const NOTHING_IN_COMMON = "it shares no cipher, key exchange or signature algorithm with Relay";
 
 const TLS_REASONS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "certificate has expired",
@@ -40,13 +40,13 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   CERT_SIGNATURE_FAILURE:
-    "certificate has a wrong signature, or one of an algorithm that Relay does not accept, such as MD5",
-  INVALID_PURPOSE: "certificate is not meant for a server, or not issued by an authority",
+    "certificate has an invalid signature, or one by an algorithm that Relay does not accept, such as MD5",
+  INVALID_PURPOSE: "certificate is not for servers, or not issued by an authority",
   INVALID_CA: "certificate is not issued by an authority",
   PATH_LENGTH_EXCEEDED: "certificate has more authorities above it than they allow",
   ERR_TLS_CERT_ALTNAME_INVALID: "certificate is for another name",
   ECONNRESET: "connection closed in the TLS handshake",
-  SPOKE_FIRST: "it spoke before it was asked",
+  SPOKE_FIRST: "it sent data before the TLS handshake",
   ERR_BORINGSSL: "a certificate or key given for it cannot be read",
   ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
   ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
@@ -55,7 +55,7 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY: NOTHING_IN_COMMON,
   ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: "it does not speak HTTP/1.1",
   ERR_SSL_TLSV1_ALERT_UNRECOGNIZED_NAME: "it does not know this host name",
-  ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR: "it had an error of its own in the handshake",
+  ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR: "it had an internal error in the handshake",
   ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED: "it demands a client certificate",
   ERR_SSL_SSLV3_ALERT_NO_CERTIFICATE: "it demands a client certificate",
   ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: "it refused the handshake; it may demand a client certificate",
@@ -68,7 +68,7 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: `${NOT_ACCEPTED}: access denied`,
 };
 
-/** An error of name resolution or of the TCP connection to `address`. */
+/** For an error of name resolution or of the TCP connection to `address`. */
 export function toConnectException(error: unknown, address: string): Exception {
   return toException(toConnectCode(error), `Cannot reach ${address}: ${toConnectReason(error)}`);
 }
@@ -83,13 +83,13 @@ export function toConnectReason(error: unknown): string {
   return CONNECT_REASONS[codeOf(error)] ?? reasonOf(error);
 }
 
-/** `denied`: an address that was called as such; what a name stands for is not told to whoever only knows the name. */
+/** `denied`: the denied address, if the URL names it; null: do not reveal which address the name resolves to. */
 export function toDeniedException(address: string, denied: string | null): Exception {
   const which = denied === null ? "its address" : `its address ${denied}`;
   return toException("address-denied", `Not allowed to call ${address}: ${which} is denied`);
 }
 
-/** `reason` goes on from "the proxy …". */
+/** `reason` continues "the proxy …". */
 export function toProxyException(
   address: string,
   { proxy: { host, port }, reason }: { readonly proxy: Proxy; readonly reason: string },
@@ -103,7 +103,7 @@ export function toTlsException(error: unknown, address: string): Exception {
   return toException("tls", `Cannot reach ${address} by TLS: ${reason}`);
 }
 
-/** Rare ones keep the words of the TLS library. */
+/** Rare alerts keep the wording of the TLS library. */
 function handshakeReason(error: unknown): string {
   const [, alert, words] = /^ERR_SSL_(?:SSLV3_|TLSV1_)?(ALERT_)?(\w+)/u.exec(codeOf(error)) ?? [];
   if (words === undefined) return reasonOf(error);
@@ -111,16 +111,16 @@ function handshakeReason(error: unknown): string {
   return `${who}: ${words.toLowerCase().replaceAll("_", " ")}`;
 }
 
-/** An error after the connection was up. */
+/** For an error after the connection was established. */
 export function toExchangeException(error: unknown, address: string): Exception {
-  // Under TLS 1.3 the callback judges the client's certificate after the handshake.
+  // Under TLS 1.3 the callback checks the client's certificate after the handshake.
   if (codeOf(error).startsWith("ERR_SSL_")) return toTlsException(error, address);
   if (isBreak(error))
     return toException("reset", `Connection to ${address} broke before the answer was complete`);
   return toException("reset", `Cannot call ${address}: ${reasonOf(error)}`);
 }
 
-/** True if the peer closed or reset the connection, at whatever point. */
+/** True if the peer closed or reset the connection. */
 export function isBreak(error: unknown): boolean {
   const code = codeOf(error);
   return code === "ECONNRESET" || code === "EPIPE";

@@ -1,4 +1,4 @@
-// One request and its answer over one connection: ends once, at the latest when it is stopped.
+// Runs one HTTP exchange: write the request, read the answer, resend once on a new connection, or stop.
 
 import type { Exception } from "#delivery/outcome.ts";
 import { parseHeaders, type ResponseHeaders } from "./answer-head.ts";
@@ -12,20 +12,20 @@ export type ExchangeEnd =
       readonly status: number;
       readonly headers: ResponseHeaders;
       readonly body: Uint8Array;
-      /** True if there was, or should have been, more of the body. */
+      /** True if part of the body is missing or was not kept. */
       readonly isTruncated: boolean;
     }
   | { readonly kind: "failed"; readonly exception: Exception };
 
 interface ExchangeSettings {
-  /** Open and idle, or closed. */
+  /** Idle or closed. */
   readonly connection: CallbackConnection;
   readonly request: HttpRequest;
   /** Host and port, for messages. */
   readonly address: string;
-  /** If a connection used before breaks before any byte of the answer, the request is sent once more on a new one. */
+  /** If a reused connection breaks before the first byte of the answer, send the request once more on a new one. */
   readonly mayResend: boolean;
-  /** A proxy hands the request on: the answer may be its own. */
+  /** A proxy forwards the request: the answer may be the proxy's. */
   readonly isForwarded: boolean;
   /** Called once, maybe before `startExchange` returns. */
   readonly onEnd: (end: ExchangeEnd, exchange: RunningExchange) => void;
@@ -34,18 +34,18 @@ interface ExchangeSettings {
 /** Written to in this file only. */
 export interface RunningExchange extends Requester {
   readonly settings: ExchangeSettings;
-  /** A byte of the request may have left. */
+  /** A byte of the request may have been sent. */
   isSent: boolean;
-  /** Over a connection that had carried a request before. */
+  /** The connection had carried an earlier request. */
   isReusing: boolean;
   resends: number;
   hasEnded: boolean;
 }
 
-/** Of all statuses the one that cannot be the callback's. */
+/** The one status that can only be the proxy's. */
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
-/** On the hot path: state in one object and shared functions, no closure where a connection is open. */
+/** On the hot path: state in one object and shared functions, no closure if a connection is open. */
 export function startExchange(settings: ExchangeSettings): RunningExchange {
   const exchange: RunningExchange = {
     settings,
@@ -61,14 +61,14 @@ export function startExchange(settings: ExchangeSettings): RunningExchange {
   return exchange;
 }
 
-/** Ends it with `exception`; what has not been sent never is. Without effect once it has ended. */
+/** Ends it with `exception`; an unsent request is not sent. No effect once it has ended. */
 export function stopExchange(exchange: RunningExchange, exception: Exception): void {
   if (exchange.hasEnded) return;
   exchange.settings.connection.drop();
   end(exchange, { kind: "failed", exception });
 }
 
-/** Its time is over. What has a status other than 2xx keeps it, though its body never ended; anything else is `exception`. */
+/** The time limit has passed. A status other than 2xx counts even if the body is incomplete; else the result is `exception`. */
 export function expireExchange(exchange: RunningExchange, exception: Exception): void {
   if (exchange.hasEnded) return;
   if (!isRefused(exchange)) return stopExchange(exchange, exception);
@@ -101,14 +101,14 @@ function onBreak(this: RunningExchange, error: unknown): void {
     this.resends += 1;
     openAndSend(this);
   } else if (isRefused(this) && isBreak(error)) {
-    // The callback has said no: that its connection broke afterwards, as after an early 413, takes nothing back.
+    // The callback has refused the message: a later break, as after an early 413, does not change that.
     answer(this, true);
   } else {
     end(this, toLoss(this, error));
   }
 }
 
-/** At most once: the second time goes over a new connection. */
+/** Once: the second request uses a new connection. */
 function mayBeSentAgain({ settings, isReusing }: RunningExchange, error: unknown): boolean {
   return isReusing && settings.mayResend && !settings.connection.answer.hasBegun && isBreak(error);
 }
@@ -121,14 +121,17 @@ function answer(exchange: RunningExchange, isTruncated: boolean): void {
   const { isForwarded, address, connection } = exchange.settings;
   const { status, fields } = connection.answer;
   if (isForwarded && status === PROXY_AUTHENTICATION_REQUIRED) {
-    const exception = toException("proxy", `Cannot reach ${address}: the proxy asks for other credentials`);
+    const exception = toException(
+      "proxy",
+      `Cannot reach ${address}: the proxy does not accept the credentials`,
+    );
     return end(exchange, { kind: "failed", exception });
   }
   let headers: ResponseHeaders | null = null;
   end(exchange, {
     kind: "answered",
     status,
-    // Few are looked at, of many that come.
+    // Computed on demand: few answers are looked at.
     get headers() {
       headers ??= parseHeaders(fields);
       return headers;

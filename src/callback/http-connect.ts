@@ -1,11 +1,11 @@
-// How an HTTP proxy is asked for a tunnel: CONNECT, RFC 9110, 9.3.6.
+// Asks an HTTP proxy for a tunnel with CONNECT (RFC 9110, 9.3.6).
 
 import type { Proxy } from "#delivery/callback.ts";
 import { VERSION } from "#lib/version.ts";
 import { type HandshakeStep, MORE } from "./proxy-handshake.ts";
 import { proxyAuthorization } from "./target.ts";
 
-/** `authority`: host and port, as a URL has them. */
+/** `authority`: host and port, as in a URL. */
 export function startConnect(proxy: Proxy, authority: string): HandshakeStep {
   const credentials = proxyAuthorization(proxy);
   const lines = [
@@ -28,10 +28,10 @@ export function startConnect(proxy: Proxy, authority: string): HandshakeStep {
 const START = "HTTP/1.";
 const STATUS_LINE = /^HTTP\/1\.\d (\d{3})(?:[ \r\n])/u;
 const HEAD_END = /\r?\n\r?\n/u;
-/** Tinyproxy answers 401 to wrong credentials, although that is not a proxy's to say. */
+/** Tinyproxy answers 401 to wrong credentials, though 407 is the status for proxies. */
 const UNAUTHENTICATED: ReadonlySet<number> = new Set([401, 407]);
 
-/** There is no body after a 2xx, whatever its headers say. */
+/** A 2xx has no body, whatever its headers say. */
 function hearAnswer(received: Buffer, refusal: string): HandshakeStep {
   const text = received.toString("latin1");
   const isHttp = text.startsWith(START.slice(0, text.length));
@@ -43,7 +43,7 @@ function hearAnswer(received: Buffer, refusal: string): HandshakeStep {
   const status = Number(code);
   const used = head.index + head[0].length;
   if (status >= 200 && status < 300) return { kind: "done", used };
-  // An interim answer: another one follows.
+  // An interim answer: the final one follows.
   if (status < 200) {
     return { kind: "say", bytes: NOTHING, used, hear: (rest) => hearAnswer(rest, refusal) };
   }

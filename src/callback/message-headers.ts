@@ -1,20 +1,20 @@
-// Which of a message's own headers go to the callback.
+// Selects the headers of a message that are sent to the callback.
 
 import type { Header } from "#delivery/message.ts";
 
 interface PickedHeaders {
   /** By lower-case name, in the order of the message, repeated ones joined. */
   readonly fields: ReadonlyMap<string, Header>;
-  /** How many could not be sent: no valid HTTP header, or past the limit. */
+  /** How many could not be sent: invalid in HTTP, or above the limit. */
   readonly dropped: number;
 }
 
-/** Of all that is kept, each with its colon, space and line break. */
+/** Total size of the kept headers, each with colon, space and line break. */
 const MAX_BYTES = 16 * 1024;
 const FIELD_OVERHEAD = 4;
 const JOINER = ", ";
 
-/** Those that frame or route the request, carry credentials, or are Relay's to say. */
+/** Headers that frame or route the request, carry credentials, or are set by Relay. */
 const WITHHELD: ReadonlySet<string> = new Set([
   "authorization",
   "connection",
@@ -41,14 +41,14 @@ export function isValidHeader(name: string, value: string): boolean {
 }
 
 /**
- * By which a header is known. Receivers that hand headers on as variables (CGI, WSGI, PHP) read `X_Api_Key` and `X-Api-Key`
- * as one, so a name is withheld in both spellings.
+ * The key that two equivalent names share. Receivers that pass headers on as variables (CGI, WSGI, PHP) read `X_Api_Key`
+ * and `X-Api-Key` as one, so a name is withheld in both spellings.
  */
 export function headerKey(name: string): string {
   return name.toLowerCase().replaceAll("_", "-");
 }
 
-/** Leaves out, without counting, what is withheld, hop-by-hop (RFC 9110, 7.6.1), or `overridden` by `headerKey`. */
+/** Drops, without counting, headers that are withheld, hop-by-hop (RFC 9110, 7.6.1), or `overridden` (by `headerKey`). */
 export function pickMessageHeaders(
   headers: readonly Header[],
   overridden: ReadonlySet<string>,
@@ -74,7 +74,7 @@ export function pickMessageHeaders(
   return { fields, dropped };
 }
 
-/** A message may say it, but not beside Relay's own. */
+/** A message may have it, but not beside Relay's own. */
 const SAID_ONCE = "content-type";
 
 function isWithheld(key: string): boolean {
@@ -83,7 +83,7 @@ function isWithheld(key: string): boolean {
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** The names that `Connection` declares to be hop-by-hop. */
+/** The names that `Connection` declares hop-by-hop. */
 function connectionOptions(headers: readonly Header[]): ReadonlySet<string> {
   const values = headers.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
   if (values.length === 0) return NONE;

@@ -1,14 +1,14 @@
-// The addresses of this host, as its network interfaces have them now.
+// Lists the addresses of this host's network interfaces.
 
 import { networkInterfaces } from "node:os";
 
-/** They change seldom, and are asked for with each connection. */
+/** Cached: they change seldom and are needed for each connection. */
 const FRESH_MS = 1000;
 
 let known: readonly string[] = [];
 let readAt = -Infinity;
 
-/** Empty where the system does not tell them: see `findAddressFault`. */
+/** Empty if the system does not list them: see `findAddressFault`. */
 export function ownAddresses(): readonly string[] {
   const now = performance.now();
   if (now - readAt < FRESH_MS) return known;
@@ -21,13 +21,13 @@ export function ownAddresses(): readonly string[] {
   return known;
 }
 
-/** Why the system does not tell them; null: it does. */
+/** Why the system does not list them; null: it does. */
 export function findAddressFault(): string | null {
   try {
     readAddresses();
     return null;
   } catch {
-    return "Cannot read the addresses of this host, which subscriptions made by API may call therefore: a service needs AF_NETLINK in RestrictAddressFamilies=";
+    return "Cannot read the addresses of this host, so subscriptions made by API may call them: add AF_NETLINK to RestrictAddressFamilies= of the service";
   }
 }
 

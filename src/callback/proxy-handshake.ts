@@ -1,13 +1,13 @@
-// What is said with a proxy before it is a pipe to the callback: the steps as values, and their way over a socket.
+// Runs the handshake with a proxy over a socket; each protocol gives its steps as values.
 
 import type { Socket } from "node:net";
 
-/** What follows from the bytes that were received; `used`: how many of them are done with. */
+/** What to do after the received bytes; `used`: how many of them were consumed. */
 export type HandshakeStep =
   | { readonly kind: "more" }
   | { readonly kind: "say"; readonly bytes: Uint8Array; readonly used: number; readonly hear: Hear }
   | { readonly kind: "done"; readonly used: number }
-  /** `reason` goes on from "the proxy …". */
+  /** `reason` continues "the proxy …". */
   | { readonly kind: "refused"; readonly reason: string };
 
 /** `received` is not empty. */
@@ -16,7 +16,7 @@ type Hear = (received: Buffer) => HandshakeStep;
 export const MORE: HandshakeStep = { kind: "more" };
 
 type HandshakeEnd =
-  /** `early`: what came after the last answer. The socket is paused. */
+  /** `early`: bytes after the last answer. The socket is paused. */
   { readonly kind: "done"; readonly early: Buffer } | { readonly kind: "refused"; readonly reason: string };
 
 const MAX_ANSWER_BYTES = 16 * 1024;
@@ -41,7 +41,7 @@ export function shakeHands(socket: Socket, first: HandshakeStep): Promise<Handsh
     const follow = (step: HandshakeStep) => {
       switch (step.kind) {
         case "more":
-          if (received.length > MAX_ANSWER_BYTES) refuse("sent too long an answer");
+          if (received.length > MAX_ANSWER_BYTES) refuse("sent an answer that is too long");
           return;
         case "say":
           socket.write(step.bytes);

@@ -1,37 +1,37 @@
-// Writes a request of HTTP/1.1: its head with a small body in one write, a large body as it is behind it.
+// Writes an HTTP/1.1 request: head and small body in one write, a large body in a second one.
 
 import type { Socket } from "node:net";
 
 import type { Target } from "./target.ts";
 
 export interface HttpRequest {
-  /** By `toLead`. */
-  readonly lead: string;
-  /** Name and value in turn, of characters that may stand in a header. */
+  /** By `toRequestPrefix`. */
+  readonly prefix: string;
+  /** Name and value alternating, of characters that a header can hold. */
   readonly headers: readonly string[];
   readonly body: Uint8Array;
 }
 
-interface LeadSettings {
+interface PrefixSettings {
   readonly method: "POST" | "PUT" | "PATCH";
   readonly target: Target;
-  /** Null: it is among the other headers. */
+  /** Null: `Host` is among the other headers. */
   readonly host: string | null;
-  /** False: the server is to close the connection after its answer. */
+  /** False: the server closes the connection after its answer. */
   readonly isKept: boolean;
 }
 
-/** Above it a second write costs less than the copy and its garbage. */
+/** Above this size a second write costs less than the copy and its garbage. */
 const MAX_COPIED_BYTES = 65_536;
 
-/** What all requests to a target begin with. */
-export function toLead({ method, target, host, isKept }: LeadSettings): string {
+/** The request line and first headers, which all requests to a target share. */
+export function toRequestPrefix({ method, target, host, isKept }: PrefixSettings): string {
   const hostLine = host === null ? "" : `host: ${host}\r\n`;
   return `${method} ${target.path} HTTP/1.1\r\n${hostLine}connection: ${isKept ? "keep-alive" : "close"}\r\n`;
 }
 
-export function writeRequest(socket: Socket, { lead, headers, body }: HttpRequest): void {
-  let head = lead;
+export function writeRequest(socket: Socket, { prefix, headers, body }: HttpRequest): void {
+  let head = prefix;
   for (let index = 1; index < headers.length; index += 2) {
     head += `${headers[index - 1]}: ${headers[index]}\r\n`;
   }

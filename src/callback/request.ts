@@ -1,4 +1,4 @@
-// The request that a message becomes: its headers in layers, of which the later one wins.
+// Builds the request for a message: headers in layers, the later one wins. PURE.
 
 import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
@@ -8,20 +8,20 @@ import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.
 import { createSigner } from "./signature.ts";
 
 interface RequestHeaders {
-  /** Name and value in turn, in the order in which they are sent. */
+  /** Name and value alternating, in the order in which they are sent. */
   readonly headers: string[];
-  /** Headers of the message that could not be sent. */
+  /** Number of message headers that could not be sent. */
   readonly droppedHeaders: number;
 }
 
 interface RequestBuilder {
-  /** An `Authorization` that has to be asked for, of `oauth2` and `jwt-profile`, is added by the caller. */
+  /** The caller adds an `Authorization` that has to be fetched (`oauth2`, `jwt-profile`). */
   readonly build: (message: Message, now: Date) => RequestHeaders;
   /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */
   readonly fixedHeaders: readonly string[];
   /** `Host` is one of them. */
   readonly hasHost: boolean;
-  /** False: no header can hold the `Authorization`. Nothing is to be sent. */
+  /** False: the `Authorization` has characters that no header can hold. Send nothing. */
   readonly isSendable: boolean;
 }
 
@@ -30,7 +30,7 @@ interface OwnField {
   readonly value: (message: Message, now: Date) => string;
 }
 
-/** Messages that follow each other share their stream, and often their subject. */
+/** Consecutive messages share their stream, and often their subject. */
 const streamText = withMemory(toHeaderText);
 const subjectText = withMemory(toHeaderText);
 
@@ -43,7 +43,7 @@ const OWN_FIELDS: readonly OwnField[] = [
   { name: "webhook-timestamp", value: webhookTimestamp },
 ];
 
-/** Tells a sample from a message of the stream, which may not say so itself. */
+/** Marks a sample; a message of the stream may not set it. */
 const SAMPLE_MARK = "x-relay-test";
 
 function webhookId(message: Message): string {
@@ -54,7 +54,7 @@ function webhookTimestamp(_message: Message, now: Date): string {
   return String(Math.floor(now.getTime() / 1000));
 }
 
-/** Names that say how the request is framed: the connection sets them. */
+/** Framing headers: the connection sets them. */
 const FRAMING: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
@@ -67,9 +67,9 @@ const FRAMING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Layers, from the first to the one that wins: `User-Agent` and `Content-Type`, the message's own headers, what Relay
- * says about the message and its signatures, the subscription's headers, its `auth`. Headers of the subscription that
- * are not valid, or that say how the request is framed, are left out.
+ * Layers, the later one wins: `User-Agent` and `Content-Type`, the message's own headers, Relay's headers about the
+ * message and its signatures, the subscription's headers, its `auth`. Headers of the subscription that are invalid or
+ * frame the request are dropped.
  */
 export function createRequestBuilder(
   settings: Pick<CallbackSettings, "headers" | "auth" | "signatureKeys">,
@@ -113,8 +113,8 @@ export function createRequestBuilder(
 }
 
 /**
- * By lower-case name, the last of a name counts. Whoever has an `auth` has no `Authorization` of another origin. One that
- * no header can hold, which the config was to see, stays all the same: nothing is sent without it.
+ * By lower-case name; the last of a name wins. With `auth`, no other `Authorization` is sent. One that no header can hold
+ * (config validation rejects it) is kept: then nothing is sent without it.
  */
 function toFixedFields({
   headers,
@@ -144,7 +144,7 @@ function fixedAuthorization(auth: CallbackAuth): readonly Header[] {
   }
 }
 
-/** Over what is sent: where the subscription has an id or a time of its own, over that, as its receiver reads it. */
+/** Signs the id and time that are sent: the subscription's own headers may override Relay's. */
 function signatureFields(
   { signatureKeys }: Pick<CallbackSettings, "signatureKeys">,
   fixed: ReadonlyMap<string, Header>,
@@ -171,8 +171,8 @@ const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
 const PERCENT = 0x25;
 
 /**
- * As it is where it consists of visible ASCII. Else its UTF-8 bytes, those outside of visible ASCII and `%` as `%XX`:
- * subjects may hold any character but space and control characters, headers may not.
+ * Visible ASCII stays as it is. Else the UTF-8 bytes, with `%XX` for `%` and bytes outside of visible ASCII: subjects may
+ * hold any character but space and control characters, headers may not.
  */
 function toHeaderText(text: string): string {
   if (VISIBLE_ASCII.test(text)) return text;

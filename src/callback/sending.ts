@@ -1,10 +1,10 @@
-// One send, to its one end.
+// One send: gets an access token, runs the exchange, and repeats it once after a 401.
 //
 //   waiting for a token -> exchange -> ended
 //            ^                |
 //            '-- 401, once ---'
 //
-// Where the callback asks for no access token it is the exchange alone.
+// Without an access token it is the exchange alone.
 
 import type { Exception } from "#delivery/outcome.ts";
 import { withAuthorization } from "./authorization.ts";
@@ -22,28 +22,28 @@ import { toLateException } from "./token-endpoint.ts";
 import type { AccessToken } from "./token-endpoint.ts";
 import type { TokenSource } from "./token-source.ts";
 
-/** What all sends of a callback have in common. */
-export interface Line {
-  /** What requests begin with, over a connection that is kept and over one of their own. */
-  readonly leads: { readonly kept: string; readonly own: string };
+/** The settings that all sends of a callback share. */
+export interface SendContext {
+  /** Request prefixes for a kept connection and for a single-use one. */
+  readonly prefixes: { readonly kept: string; readonly own: string };
   readonly target: Target;
   /** Host and port, for messages. */
   readonly address: string;
   readonly slots: Slots;
-  /** Null: none is sent. */
+  /** Null: the callback needs no access token. */
   readonly tokens: TokenSource | null;
-  /** How long a send may take, for messages. */
+  /** Time limit of a send, for messages. */
   readonly limitMs: number;
 }
 
 interface SendingSettings {
-  readonly line: Line;
-  /** Name and value in turn, without an access token. */
+  readonly context: SendContext;
+  /** Name and value alternating, without an access token. */
   readonly headers: string[];
   readonly body: Uint8Array;
-  /** Over a new connection, or with a new token, where that may help. False: it has a connection of its own. */
+  /** May repeat the request on a new connection or with a new token. False: the send has a connection of its own. */
   readonly mayResend: boolean;
-  /** Kept for the caller, who stops those sends that it ends. */
+  /** Kept for the caller, who stops its own sends. */
   readonly signal: AbortSignal;
   /** Called once, maybe before `startSending` returns. */
   readonly onEnd: (end: ExchangeEnd, sending: Sending) => void;
@@ -55,11 +55,11 @@ export interface Sending {
   /** Null: it waits for a token. */
   exchange: RunningExchange | null;
   token: AccessToken | null;
-  /** Its token is not the first one. */
+  /** The token is the second one. */
   isRepeated: boolean;
-  /** Nothing more is begun. */
+  /** It has ended: start nothing more. */
   isExpired: boolean;
-  /** A byte of a request may have left. */
+  /** A byte of a request may have been sent. */
   isSent: boolean;
   resends: number;
   hasEnded: boolean;
@@ -67,7 +67,7 @@ export interface Sending {
 
 const UNAUTHORIZED = 401;
 
-/** On the hot path: without tokens, or with one at hand, the request is under way when this returns. */
+/** On the hot path: without tokens, or with one at hand, the request is in flight when this returns. */
 export function startSending(settings: SendingSettings): Sending {
   const sending: Sending = {
     settings,
@@ -79,13 +79,13 @@ export function startSending(settings: SendingSettings): Sending {
     resends: 0,
     hasEnded: false,
   };
-  const { tokens } = settings.line;
+  const { tokens } = settings.context;
   if (tokens === null) exchange(sending, settings.headers);
   else authorize(sending, tokens);
   return sending;
 }
 
-/** Ends it with `exception`; what has not been sent never is. Without effect once it has ended. */
+/** Ends it with `exception`; an unsent request is not sent. No effect once it has ended. */
 export function stopSending(sending: Sending, exception: Exception): void {
   if (sending.hasEnded) return;
   sending.isExpired = true;
@@ -93,9 +93,9 @@ export function stopSending(sending: Sending, exception: Exception): void {
   else stopExchange(sending.exchange, exception);
 }
 
-/** Its time is over. A status other than 2xx is kept, though the body never ended. */
+/** The time limit has passed. A status other than 2xx counts even if the body is incomplete. */
 export function expireSending(sending: Sending): void {
-  const { address, limitMs, tokens } = sending.settings.line;
+  const { address, limitMs, tokens } = sending.settings.context;
   const { exchange: running } = sending;
   if (running === null) {
     if (tokens !== null) stopSending(sending, toLateException(tokens.displayUrl, limitMs));
@@ -113,7 +113,7 @@ function authorize(sending: Sending, source: TokenSource): void {
 }
 
 function awaitToken(sending: Sending, source: TokenSource): void {
-  // Never rejects; a send that has ended meanwhile leaves the token to the others.
+  // Never rejects. If the send has ended meanwhile, the token stays for the others.
   void source.obtain().then((result) => {
     if (sending.hasEnded) return;
     if (result.kind === "token") exchangeWith(sending, result);
@@ -127,12 +127,12 @@ function exchangeWith(sending: Sending, token: AccessToken): void {
 }
 
 function exchange(sending: Sending, headers: string[]): void {
-  const { line, body, mayResend } = sending.settings;
-  const { target, leads, address, slots } = line;
+  const { context, body, mayResend } = sending.settings;
+  const { target, prefixes, address, slots } = context;
   sending.exchange = startExchange({
     connection: mayResend ? slots.take() : slots.takeOwn(),
     request: {
-      lead: mayResend ? leads.kept : leads.own,
+      prefix: mayResend ? prefixes.kept : prefixes.own,
       headers: target.isForwarded ? [...headers, ...target.headers] : headers,
       body,
     },
@@ -144,17 +144,17 @@ function exchange(sending: Sending, headers: string[]): void {
 }
 
 function onExchangeEnd(sending: Sending, result: ExchangeEnd, ended: RunningExchange): void {
-  const { line, mayResend } = sending.settings;
-  line.slots.giveBack(ended.settings.connection);
+  const { context, mayResend } = sending.settings;
+  context.slots.giveBack(ended.settings.connection);
   sending.isSent ||= ended.isSent;
   sending.resends += ended.resends;
   const isRefused = result.kind === "answered" && result.status === UNAUTHORIZED && !sending.isRepeated;
-  if (!isRefused || line.tokens === null || sending.token === null) return end(sending, result);
-  const mayHelp = line.tokens.refuse(sending.token);
+  if (!isRefused || context.tokens === null || sending.token === null) return end(sending, result);
+  const mayHelp = context.tokens.refuse(sending.token);
   if (!mayHelp || !mayResend || sending.isExpired) return end(sending, result);
   sending.isRepeated = true;
   sending.exchange = null;
-  awaitToken(sending, line.tokens);
+  awaitToken(sending, context.tokens);
 }
 
 function end(sending: Sending, result: ExchangeEnd): void {
@@ -162,13 +162,13 @@ function end(sending: Sending, result: ExchangeEnd): void {
   sending.settings.onEnd(result, sending);
 }
 
-/** Null when there are a token, if one is sent, and a connection. Takes the time limit of a send at most. */
+/** Resolves with null when a token, if one is needed, and a connection are ready. Takes the time limit of a send at most. */
 export async function preconnect(
-  { tokens, slots, address, limitMs }: Line,
+  { tokens, slots, address, limitMs }: SendContext,
   signal: AbortSignal,
 ): Promise<Exception | null> {
   const deadlineMs = performance.now() + limitMs;
-  // What is under way goes on for others.
+  // A fetch or dial in progress continues for others.
   const unlessAborted = (result: Promise<Exception | null>) => endWithSignal(result, { signal, address });
   if (tokens !== null) {
     const token = tokens.obtain().then((result) => (result.kind === "token" ? null : result));

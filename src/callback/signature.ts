@@ -1,4 +1,4 @@
-// Standard Webhooks 1.0 signatures: one for each key, so that a receiver can change keys while both are in use. Pure.
+// Signs requests by Standard Webhooks 1.0: one signature for each key, so that a receiver can rotate keys. PURE.
 
 import { createHmac, createPrivateKey, createSecretKey, sign } from "node:crypto";
 
@@ -10,7 +10,7 @@ interface SignedFields {
   readonly timestamp: string;
 }
 
-/** Gives the value of `webhook-signature`. */
+/** Returns the value of `webhook-signature`. */
 type Signer = (body: Uint8Array, fields: SignedFields) => string;
 
 type SignWithKey = (prefix: string, body: Uint8Array) => string;
@@ -39,14 +39,14 @@ function toSignWithKey(key: SignatureKey): SignWithKey {
   }
 }
 
-/** PKCS#8 of an ed25519 key, up to its 32 bytes: RFC 8410, 7. */
+/** PKCS#8 of an ed25519 key, up to its 32 bytes (RFC 8410, 7). */
 const PKCS8_HEAD = Buffer.from("302e020100300506032b657004220420", "hex");
 
 function toPrivateKey(seed: Uint8Array) {
   return createPrivateKey({ key: Buffer.concat([PKCS8_HEAD, seed]), format: "der", type: "pkcs8" });
 }
 
-/** Ed25519 reads its input twice, so it cannot be given in parts. */
+/** Ed25519 reads its input twice, so it needs it in one piece. */
 function joinBytes(prefix: string, body: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(prefix.length + body.length);
   bytes.write(prefix, "latin1");

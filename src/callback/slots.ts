@@ -1,4 +1,4 @@
-// The connections of a subscription: as many as are needed at once, the last one used first; or one for each message.
+// The connections of a subscription: a pool that reuses the last one first, or a new connection for each message.
 
 import type { Exception } from "#delivery/outcome.ts";
 import { onDescriptorFault } from "#lib/descriptors.ts";
@@ -6,32 +6,32 @@ import { type CallbackConnection, type ConnectionSettings, createCallbackConnect
 import { toException } from "./exception.ts";
 
 export interface Slots {
-  /** One that is open, or has to be opened. To be given back. */
+  /** An open connection, or a closed one to open. Give it back. */
   readonly take: () => CallbackConnection;
-  /** One that has carried no request and will carry one only: as prepared, or to be opened. To be given back. */
+  /** An unused connection for one request, prepared or to be opened. Give it back. */
   readonly takeOwn: () => CallbackConnection;
-  /** Null once there is an open one for `takeOwn`, within `limitMs`. Never rejects. */
+  /** Prepares a connection for `takeOwn` within `limitMs`. Resolves with null when it is open. Never rejects. */
   readonly prepareOwn: (limitMs: number) => Promise<Exception | null>;
   readonly giveBack: (connection: CallbackConnection) => void;
   readonly openConnections: number;
-  /** Ends the connections that nobody has taken; the others when they are given back. */
+  /** Closes the idle connections now and the others when they are given back. */
   readonly close: () => void;
-  /** Ends what is prepared or being prepared, too. */
+  /** Closes prepared connections too, and gives up those in preparation. */
   readonly abandon: () => void;
 }
 
 interface SlotsSettings extends Omit<ConnectionSettings, "isOnce"> {
   /** Host and port, for messages. */
   readonly address: string;
-  /** How many are kept while nobody uses them. */
+  /** How many idle connections are kept. */
   readonly maxFree: number;
 }
 
-/** A connection that has carried nothing for longer may be about to be closed by a peer that expects a request. */
+/** After this time unused, a peer that expects a request may be closing the connection. */
 const PREPARED_MS = 1000;
 
 export function createSlots({ address, maxFree, ...settings }: SlotsSettings): Slots {
-  /** The last one given back is the first one taken, so that those not needed become idle and close. */
+  /** Last in, first out, so that surplus connections become idle and close. */
   const free: CallbackConnection[] = [];
   const connections = new Set<CallbackConnection>();
   let prepared: CallbackConnection | null = null;
@@ -64,7 +64,7 @@ export function createSlots({ address, maxFree, ...settings }: SlotsSettings): S
     return null;
   }
 
-  /** One timer for all, which does not run while none is idle. */
+  /** One timer for all, which runs only while a connection is idle. */
   function arm(): void {
     if (timer !== null) return;
     const ends = [...free, prepared].map((idle) => (idle?.isOpen === true ? idle.usableUntilMs : Infinity));

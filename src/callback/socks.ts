@@ -1,4 +1,4 @@
-// How a SOCKS proxy is asked for a tunnel: SOCKS 4 and 4a, and 5 (RFC 1928, 1929).
+// Asks a SOCKS proxy for a tunnel: SOCKS 4, 4a and 5 (RFC 1928, 1929).
 
 import { isIP, isIPv4 } from "node:net";
 
@@ -18,11 +18,11 @@ const CONNECT = 1;
 const SOCKS4_ANSWER_BYTES = 8;
 const SOCKS4_GRANTED = 90;
 const SOCKS4_REFUSALS: Readonly<Record<number, string>> = {
-  91: "refused the connection, or could not make it",
-  92: "refused the connection: it cannot ask this host for its user",
+  91: "refused the connection or could not open it",
+  92: "refused the connection: it found no identd on this host",
   93: "does not accept the user name",
 };
-/** Not an address: the name follows (SOCKS 4a). */
+/** An invalid address: the name follows (SOCKS 4a). */
 const NAME_FOLLOWS = [0, 0, 0, 1];
 
 /** The answer is the same for 4 and 4a. */
@@ -63,8 +63,8 @@ const SOCKS5_REFUSALS: Readonly<Record<number, string>> = {
   4: "cannot reach it: host unreachable",
   5: "cannot reach it: connection refused",
   6: "cannot reach it: no answer",
-  7: "cannot make connections",
-  8: "cannot use this kind of address",
+  7: "does not support CONNECT",
+  8: "does not support this type of address",
 };
 
 export function startSocks5(proxy: Proxy, destination: Destination): HandshakeStep {
@@ -98,7 +98,7 @@ function hearMethod(received: Buffer, { proxy, request }: Socks5Request): Handsh
   if (method !== NO_METHOD) return NOT_SOCKS_5;
   return {
     kind: "refused",
-    reason: hasCredentials ? "takes no user name and password" : "asks for credentials",
+    reason: hasCredentials ? "does not support user name and password" : "asks for credentials",
   };
 }
 
@@ -110,7 +110,7 @@ function hearVerdict(received: Buffer, request: Uint8Array): HandshakeStep {
   return { kind: "say", bytes: request, used: 2, hear: hearSocks5 };
 }
 
-/** Version, status, 0, the kind of the address that the proxy uses, that address, and a port. */
+/** Version, status, 0, the type of the proxy's address, that address, and a port. */
 function hearSocks5(received: Buffer): HandshakeStep {
   const [version, status, , kind, nameLength] = received;
   if (version !== 5) return NOT_SOCKS_5;
@@ -153,5 +153,5 @@ const NOT_SOCKS_4: HandshakeStep = { kind: "refused", reason: "does not speak SO
 const NOT_SOCKS_5: HandshakeStep = { kind: "refused", reason: "does not speak SOCKS 5" };
 const UNSENDABLE: HandshakeStep = {
   kind: "refused",
-  reason: "cannot be asked: its user name, its password or the name of the callback cannot be sent",
+  reason: "cannot be asked: SOCKS cannot carry its user name, its password or the host name of the callback",
 };

@@ -1,4 +1,4 @@
-// TLS with the callback, over a connection that is up: whom to trust, who to be, what to verify, and what to resume.
+// TLS with the callback over an established connection: trust, client certificate, verification, session resumption.
 
 import { isIP, type Socket } from "node:net";
 import {
@@ -17,10 +17,10 @@ import { CLOSED } from "./exception.ts";
 /** Ends when the socket is destroyed, too. */
 type TlsHandshake = (raw: Socket, sockets: OpenedSockets) => Promise<StepEnd>;
 
-/** Of TLS 1.3 each serves for one connection, and a server gives two with each. */
+/** A TLS 1.3 ticket serves for one connection, and a server sends two with each. */
 const MAX_SESSIONS = 2;
 
-/** Resumes the sessions of its connections: a handshake then needs neither certificates nor signatures. */
+/** Resumes sessions: such a handshake needs neither certificates nor signatures. */
 export function createTlsHandshake(settings: TlsSettings, host: string): TlsHandshake {
   const sessions: Buffer[] = [];
   let options: ConnectionOptions | null = null;
@@ -35,13 +35,13 @@ export function createTlsHandshake(settings: TlsSettings, host: string): TlsHand
       const session = sessions.pop();
       const readBefore = raw.bytesRead;
       const fail = (error: unknown) => {
-        // It may be the session that the server takes exception to.
+        // The server may object to the resumed session: try without it.
         sessions.length = 0;
         const isAtOnce = raw.bytesRead - readBefore <= ALERT_BYTES;
         resolve({ kind: "failed", error: isAtOnce && codeOf(error) === REFUSED ? HELLO_REFUSED : error });
       };
       try {
-        // The runtime would leave them out without a word.
+        // The runtime would drop them silently.
         if (raw.readableLength > 0) throw SPOKE_FIRST;
         options ??= toTlsOptions(settings, host);
         const resumed = session === undefined ? {} : { session };
@@ -52,7 +52,7 @@ export function createTlsHandshake(settings: TlsSettings, host: string): TlsHand
         let isUp = false;
         socket.once("secureConnect", () => {
           isUp = true;
-          // TLS 1.2 goes on with the same one, and gives no other.
+          // TLS 1.2 keeps the same session and issues no other.
           if (session !== undefined && socket.getProtocol() !== "TLSv1.3" && socket.isSessionReused())
             keep(session);
           resolve({ kind: "connected", socket });
@@ -66,14 +66,14 @@ export function createTlsHandshake(settings: TlsSettings, host: string): TlsHand
     });
 }
 
-/** The alert `handshake_failure`: it may stand for anything. */
+/** The alert `handshake_failure`: its cause is unknown. */
 const REFUSED = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
-/** Of an alert that is not encrypted: nothing came before it, so the server has read the first message only. */
+/** For an unencrypted alert: nothing preceded it, so the server has read only the first message. */
 const ALERT_BYTES = 7;
 const HELLO_REFUSED: Error = Object.assign(new Error("Hello refused"), { code: "HELLO_REFUSED" });
 const SPOKE_FIRST: Error = Object.assign(new Error("Spoke first"), { code: "SPOKE_FIRST" });
 
-/** Throws where a key or a certificate cannot be read. */
+/** Throws if a key or a certificate cannot be read. */
 function toTlsOptions(settings: TlsSettings, host: string): ConnectionOptions {
   const name = host.replace(/\.$/u, "");
   return {
@@ -86,12 +86,12 @@ function toTlsOptions(settings: TlsSettings, host: string): ConnectionOptions {
   };
 }
 
-/** A certificate that is trusted need not be a root: the issuing authority's, or the server's own, is enough. */
+/** A trusted certificate need not be a root: the issuer's or the server's own is enough. */
 const ANY_TRUSTED = { allowPartialTrustChain: true };
 
 let usualContext: SecureContext | null = null;
 
-/** Most callbacks have nothing of their own, and the authorities of the system take a megabyte each time. */
+/** Shared: most callbacks have no settings, and the system's authorities take a megabyte each time. */
 function toSecureContext({ trusted, identity }: TlsSettings): SecureContext {
   if (trusted === null && identity === null) {
     usualContext ??= createSecureContext({ ca: systemAuthorities(), ...ANY_TRUSTED });
@@ -105,8 +105,8 @@ function toSecureContext({ trusted, identity }: TlsSettings): SecureContext {
 }
 
 /**
- * Those of the system, where the operator adds his own and removes others, with `NODE_EXTRA_CA_CERTS`. Where it has
- * none, as a bare container, those that came with the runtime. Read once.
+ * The system's authorities, which the operator can change, and `NODE_EXTRA_CA_CERTS`. If the system has none, as in a
+ * bare container, those of the runtime. Read once.
  */
 function systemAuthorities(): string[] {
   const system = getCACertificates("system");

@@ -1,4 +1,4 @@
-// What a token endpoint's answer grants (RFC 6749, 5.1), or why it grants nothing, told without a secret.
+// Parses the answer of a token endpoint (RFC 6749, 5.1): the access token, or why there is none, without secrets. PURE.
 
 import { holdsSecret } from "#lib/mask.ts";
 
@@ -6,7 +6,7 @@ type TokenAnswer =
   | {
       readonly kind: "granted";
       readonly accessToken: string;
-      /** Null: it does not say, or nothing that could be meant. */
+      /** Null: missing or implausible. */
       readonly lifetimeMs: number | null;
     }
   /** `reason` follows a colon. */
@@ -16,9 +16,9 @@ interface AnswerParts {
   readonly status: number;
   readonly body: Uint8Array;
   readonly isTruncated: boolean;
-  /** What the endpoint may call a bearer token besides `Bearer`. */
+  /** Other names of endpoints for a bearer token. */
   readonly tokenType: string;
-  /** Nothing that holds one of these, in whatever form, is shown. Null: nothing that the answer says is. */
+  /** Secrets that must not be shown in any form. Null: show nothing of the answer. */
   readonly secrets: readonly string[] | null;
 }
 
@@ -30,7 +30,7 @@ export function readTokenAnswer(parts: AnswerParts): TokenAnswer {
   const answer = toMembers(body);
   if (status < 200 || status >= 300) return refuse(`it answered ${status}${describe(answer, secrets)}`);
   if (isTruncated) return refuse("its answer is too long");
-  if (answer === null) return refuse("its answer is no JSON object");
+  if (answer === null) return refuse("its answer is not a JSON object");
   const { access_token: accessToken, token_type: type, expires_in: expiresIn } = answer;
   if (accessToken === undefined || accessToken === null || accessToken === "") {
     return refuse(`its answer has no access_token${describe(answer, secrets)}`);
@@ -39,7 +39,7 @@ export function readTokenAnswer(parts: AnswerParts): TokenAnswer {
     return refuse(`its token_type is not ${tokenType}`);
   }
   if (typeof accessToken !== "string" || !HEADER_TEXT.test(accessToken)) {
-    return refuse("its access_token cannot stand in a header");
+    return refuse("its access_token has characters that no header can hold");
   }
   return { kind: "granted", accessToken, lifetimeMs: toLifetimeMs(expiresIn) };
 }
@@ -61,7 +61,7 @@ function toMembers(body: Uint8Array): Members | null {
   }
 }
 
-/** Case does not count (RFC 6749, 5.1), nor do blanks. */
+/** Compares without case (RFC 6749, 5.1) and blanks. */
 function isOneOf(type: unknown, allowed: readonly string[]): boolean {
   return typeof type === "string" && allowed.some((other) => toPlain(other) === toPlain(type));
 }
@@ -77,7 +77,7 @@ function toLifetimeMs(expiresIn: unknown): number | null {
   return typeof seconds === "number" && seconds > 0 ? seconds * 1000 : null;
 }
 
-/** The OAuth error (RFC 6749, 5.2), as far as it can be shown, with a blank in front. */
+/** The OAuth error (RFC 6749, 5.2), as far as it can be shown, after a blank. */
 function describe(answer: Members | null, secrets: readonly string[] | null): string {
   if (secrets === null) return "";
   const isShown = (text: unknown, pattern: RegExp): text is string =>

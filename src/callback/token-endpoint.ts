@@ -1,4 +1,4 @@
-// One request to a token endpoint, over a connection of its own that is made as those to the callback are.
+// Fetches an access token: one request to a token endpoint, over a connection of its own.
 
 import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
@@ -9,7 +9,7 @@ import { createCallbackConnection } from "./connection.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
 import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
-import { toLead } from "./request-writer.ts";
+import { toRequestPrefix } from "./request-writer.ts";
 import { toTarget } from "./target.ts";
 import { readTokenAnswer } from "./token-answer.ts";
 import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
@@ -19,9 +19,9 @@ export interface AccessToken {
   readonly accessToken: string;
   /** The value of the `Authorization` header. */
   readonly authorization: string;
-  /** From when on it is to be renewed, on the clock of `performance.now`. */
+  /** Renew it from this time on, on the clock of `performance.now`. */
   readonly dueMs: number;
-  /** From when on it is not to be used. */
+  /** Do not use it from this time on. */
   readonly endMs: number;
 }
 
@@ -39,13 +39,13 @@ interface TokenEndpointSettings {
 interface TokenEndpoint {
   /** Never rejects. One at a time. */
   readonly fetch: () => Promise<TokenResult>;
-  /** Ends a fetch under way, and each later one at once. */
+  /** Aborts the fetch in progress, and each later one at once. */
   readonly close: () => void;
 }
 
-/** Only these say by `Retry-After` that all requests are to wait. */
+/** The only statuses whose `Retry-After` pauses all requests. */
 const HOLDING_STATUSES: ReadonlySet<number> = new Set([429, 503]);
-/** The part of its lifetime after which a token is due. */
+/** The part of its lifetime after which a token is renewed. */
 const DUE_PART = 0.8;
 
 export function createTokenEndpoint({
@@ -58,7 +58,7 @@ export function createTokenEndpoint({
   const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
   const target = toTarget(url, proxyFor(url, route.proxy));
   const querySecrets = [url.search.slice(1), ...url.searchParams.values()];
-  const lead = toLead({ method: "POST", target, host: url.host, isKept: false });
+  const prefix = toRequestPrefix({ method: "POST", target, host: url.host, isKept: false });
   const connection = createCallbackConnection({
     dial: createDial({ url, route, onDenied }),
     idleTimeoutMs: timeoutMs,
@@ -74,7 +74,7 @@ export function createTokenEndpoint({
     const end = await exchange(request);
     connection.drop();
     if (end.kind === "failed") return toFetchException(shown, end.exception);
-    // A proxy may repeat what only it was told: not even whether it does is told to whoever chose the endpoint.
+    // A proxy might repeat its credentials: do not tell the subscriber who chose the endpoint even whether it does.
     const secrets = target.isForwarded ? null : [...request.secrets, ...querySecrets];
     const answer = readTokenAnswer({ ...end, tokenType: auth.tokenType, secrets });
     if (answer.kind === "refused") {
@@ -96,7 +96,7 @@ export function createTokenEndpoint({
     };
   }
 
-  /** Null: its key is not one, which the config was to see. */
+  /** Null: its key cannot sign (config validation rejects such keys). */
   async function signRequest(): Promise<TokenRequest | null> {
     try {
       return await toTokenRequest(auth);
@@ -112,7 +112,7 @@ export function createTokenEndpoint({
     const started = startExchange({
       connection,
       request: {
-        lead,
+        prefix,
         headers: [...COMMON_HEADERS, ...headers, ...target.headers],
         body: Buffer.from(body),
       },
@@ -148,7 +148,7 @@ const COMMON_HEADERS = [
   "application/x-www-form-urlencoded",
 ];
 
-/** No token within the time there was for it. */
+/** No token arrived in time. */
 export function toLateException(displayUrl: string, limitMs: number): Exception {
   return toTokenException(displayUrl, lateReason(limitMs));
 }
@@ -157,7 +157,7 @@ function lateReason(limitMs: number): string {
   return `it did not answer within ${limitMs} ms`;
 }
 
-/** What keeps the endpoint from answering keeps its words; what says nothing about the endpoint keeps its code too. */
+/** Errors of the endpoint keep their words; errors that say nothing about it keep their code too. */
 function toFetchException(displayUrl: string, { code, error }: Exception): Exception {
   const reason = `${error.slice(0, 1).toLowerCase()}${error.slice(1)}`;
   const exception = toTokenException(displayUrl, reason);

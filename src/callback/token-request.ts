@@ -1,4 +1,4 @@
-// What is sent to a token endpoint: client credentials (RFC 6749, 4.4) or a JWT in one of its two uses (RFC 7523, 2).
+// Builds the request to a token endpoint: client credentials (RFC 6749, 4.4) or a JWT in one of its two uses (RFC 7523, 2).
 
 import type { CallbackAuth } from "#delivery/callback.ts";
 import { signAssertion } from "./assertion.ts";
@@ -6,11 +6,11 @@ import { signAssertion } from "./assertion.ts";
 export type TokenAuth = Extract<CallbackAuth, { kind: "oauth2" | "jwt-profile" }>;
 
 export interface TokenRequest {
-  /** Name and value in turn. */
+  /** Name and value alternating. */
   readonly headers: readonly string[];
-  /** A form. */
+  /** Form-encoded. */
   readonly body: string;
-  /** What must not be shown, though the answer may repeat it. */
+  /** Secrets that the answer might repeat. */
   readonly secrets: readonly string[];
 }
 
@@ -19,7 +19,7 @@ type Fields = Record<string, string>;
 const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const CLIENT_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/** Rejects if an assertion cannot be signed. Each request has an assertion of its own. */
+/** Rejects if an assertion cannot be signed. Each request gets its own assertion. */
 export async function toTokenRequest(auth: TokenAuth): Promise<TokenRequest> {
   const more = auth.parameters;
   if (auth.kind === "oauth2") return toClientRequest(auth);
@@ -49,7 +49,7 @@ function toClientRequest(auth: Extract<TokenAuth, { kind: "oauth2" }>): TokenReq
   };
   const id = toFormText(clientId);
   const secret = toFormText(clientSecret);
-  // RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
+  // Encode both as form values before joining them (RFC 6749, 2.3.1).
   const basic = Buffer.from(`${id}:${secret}`, "latin1").toString("base64");
   const secrets = [clientSecret, secret, basic, ...secretsIn(parameters)];
   if (auth.clientAuthentication === "basic") {
@@ -59,7 +59,7 @@ function toClientRequest(auth: Extract<TokenAuth, { kind: "oauth2" }>): TokenReq
   return { headers: [], body, secrets };
 }
 
-/** A name may stand in it several times: RFC 8707 sends `resource` so. */
+/** A name may occur several times: RFC 8707 sends `resource` so. */
 function toForm(fields: Fields, parameters: TokenAuth["parameters"]): string {
   const form = new URLSearchParams(fields);
   for (const [name, value] of parameters) form.append(name, value);

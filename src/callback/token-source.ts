@@ -1,4 +1,4 @@
-// The access token of a subscription: fetched once for all who wait, kept while it holds, renewed before it ends.
+// The access token of a subscription: fetched once for all waiting sends, cached, renewed before it expires.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
@@ -7,33 +7,33 @@ import type { OnDenied } from "./connector.ts";
 import { type AccessToken, createTokenEndpoint, type TokenResult } from "./token-endpoint.ts";
 
 export interface TokenSource {
-  /** Of the endpoint, as it may be shown. */
+  /** URL of the endpoint, without secrets. */
   readonly displayUrl: string;
-  /** The token at hand; null: there is none that holds. One that is due is renewed meanwhile. */
+  /** The valid token at hand, or null. Renews a token that is due in the background. */
   readonly current: () => AccessToken | null;
   /**
-   * Waits for a token where none is at hand, or the one at hand is due. Never rejects; ends within the time limit of a
-   * fetch. Whoever does not want to wait so long leaves: the fetch goes on for the others.
+   * Waits for a token if none is at hand, or the one at hand is due. Never rejects; ends within the time limit of a fetch.
+   * Callers may stop waiting earlier: the fetch continues for the others.
    */
   readonly obtain: () => Promise<TokenResult>;
-  /** The callback refused this token. True: `obtain` brings another one, within a second. False: the endpoint is left alone. */
+  /** The callback refused this token. True: `obtain` gives another one, at most one a second. False: the endpoint is not asked. */
   readonly refuse: (token: AccessToken) => boolean;
-  /** The newest tokens, which a callback that was sent them may repeat. The same list until there is another one. */
+  /** The newest tokens, which a callback may repeat in its answer. The same list until a token changes. */
   readonly recent: () => readonly string[];
-  /** Ends the waiting of all. */
+  /** Ends all waits. */
   readonly close: () => void;
 }
 
-/** A token that still holds is not asked for again at once where its renewal failed. */
+/** Pause after a failed renewal, while the old token is still valid. */
 const RENEWAL_PAUSE_MS = 1000;
-/** A younger one that is refused is not replaced at once: a callback that refuses all would cost a token for each message. */
+/** A refused token younger than this is not replaced at once: a callback that refuses all would cost a token for each message. */
 const YOUNG_MS = 10_000;
 const REPLACEMENT = { initialMs: 1000, maxMs: 60_000 };
-/** A replacement that is due so soon is waited for, where there is twice the time. */
+/** Wait for a replacement that is due this soon, if there is twice the time. */
 const SOON_MS = 1000;
 const MAX_RECENT = 4;
 
-/** Null: the callback asks for no access token. */
+/** Null: the callback needs no access token. */
 export function createTokenSource(
   { auth, route, readTimeoutMs, maxPauseMs }: CallbackSettings,
   onDenied: OnDenied | undefined,
@@ -49,9 +49,9 @@ export function createTokenSource(
   let heldSinceMs = 0;
   /** Null: the token at hand was not refused. */
   let replaceAtMs: number | null = null;
-  /** In a row. */
+  /** Failed fetches in a row. */
   let youngRefusals = 0;
-  /** What the endpoint asked for by `Retry-After`; null: nothing. */
+  /** The pause that the endpoint asked for by `Retry-After`; null: none. */
   let pause: { readonly exception: Exception; readonly untilMs: number } | null = null;
 
   function current(): AccessToken | null {
@@ -60,7 +60,7 @@ export function createTokenSource(
     if (replaceAtMs !== null && replaceAtMs <= nowMs + soonMs) return null;
     if (nowMs < held.dueMs) return held;
     if (nowMs >= held.endMs) return null;
-    // Not waited for: whoever has no token then waits for the same fetch.
+    // Not awaited: senders without a token wait for the same fetch.
     if (replaceAtMs === null && nowMs >= renewNotBeforeMs) void fetchShared();
     return held;
   }
@@ -114,7 +114,7 @@ export function createTokenSource(
     current,
     obtain,
     refuse(token) {
-      // Whoever was refused the same token before has asked for another one.
+      // Another send was refused the same token and has already asked for a new one.
       if (token !== held) return true;
       const nowMs = performance.now();
       replaceAtMs ??= nowMs + replacementDelayMs(nowMs - heldSinceMs);

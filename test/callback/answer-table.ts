@@ -408,7 +408,7 @@ const ROWS: readonly Row[] = [
   [
     "101",
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
-    fault("it switches protocols (101), which nobody asked for"),
+    fault("it switches protocols (101) without a request for it"),
     "refuses",
     "other",
   ],

@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from "node:tls";
 
 import { type CallbackConnection, createCallbackConnection } from "#callback/connection.ts";
 import { createDial } from "#callback/connector.ts";
-import { toLead } from "#callback/request-writer.ts";
+import { toRequestPrefix } from "#callback/request-writer.ts";
 import { createSlots } from "#callback/slots.ts";
 import { eventually } from "../support/eventually.ts";
 import { startTcpReceiver, type TcpReceiver } from "../support/receiver.ts";
@@ -15,7 +15,7 @@ import { toRoute } from "../support/subscription.ts";
 import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
 
 const TARGET = { path: "/", headers: [], isForwarded: false };
-const LEAD = toLead({ method: "POST", target: TARGET, host: "callback.test", isKept: true });
+const PREFIX = toRequestPrefix({ method: "POST", target: TARGET, host: "callback.test", isKept: true });
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const IDLE_MS = 60_000;
 
@@ -39,7 +39,7 @@ async function open(connection: CallbackConnection): Promise<void> {
 function send(connection: CallbackConnection, body: Uint8Array = new Uint8Array(2)): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   connection.send(
-    { lead: LEAD, headers: [], body },
+    { prefix: PREFIX, headers: [], body },
     {
       onAnswer: () => resolve(Buffer.from(connection.answer.takeBody()).toString()),
       onBreak: () => resolve(null),

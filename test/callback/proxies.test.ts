@@ -196,7 +196,7 @@ describe("a proxy that is of no use", () => {
     const dead = new URL(`http://127.0.0.1:${await findDeadPort()}/`);
     for (const [{ proxy }, reason] of [
       [microsocks, "cannot reach it: connection refused"],
-      [dante, "refused the connection, or could not make it"],
+      [dante, "refused the connection or could not open it"],
       [other, "does not accept the user name"],
     ] as const) {
       const error = `Cannot reach ${dead.host}: the proxy 127.0.0.1:${proxy.port} ${reason}`;
@@ -220,7 +220,12 @@ describe("a proxy that is of no use", () => {
     ["302", "http", "HTTP/1.0 302 Found\r\nLocation: http://login.test/\r\n\r\n", "answered 302"],
     ["another protocol", "http", "SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"],
     ["a broken status line", "http", "HTTP/1.1 OK\r\n\r\n", "does not speak HTTP"],
-    ["an endless answer", "http", `HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}`, "sent too long an answer"],
+    [
+      "an endless answer",
+      "http",
+      `HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}`,
+      "sent an answer that is too long",
+    ],
     ["nothing, and closes", "http", null, "closed the connection"],
     ["HTTP", "socks5", "HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak SOCKS 5"],
     ["HTTP", "socks4", "HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak SOCKS 4"],
@@ -326,7 +331,7 @@ describe("bytes of a proxy", () => {
     expect(await dial(HTTPS, toProxied(toProxy("http", { port: proxy.port })))).toMatchObject({
       exception: {
         code: "tls",
-        error: "Cannot reach callback.test:443 by TLS: it spoke before it was asked",
+        error: "Cannot reach callback.test:443 by TLS: it sent data before the TLS handshake",
       },
     });
     await eventually(() => proxy.openConnections === 0);

@@ -384,7 +384,7 @@ describe("createRequestBuilder() and auth", () => {
       await using receiver = await startReceiver();
       const auth: CallbackAuth = { kind: "token", value };
       await using callback = openTestCallback(receiver.url, { auth });
-      const error = `Cannot call ${receiver.url.host}: its Authorization cannot stand in a header`;
+      const error = `Cannot call ${receiver.url.host}: its Authorization has characters that no header can hold`;
       const exception = { kind: "exception", error };
       expect(await callback.prepare(NEVER)).toMatchObject(exception);
       expect(await callback.send(toMessage(), { mayResend: true, signal: NEVER })).toMatchObject({

@@ -60,7 +60,7 @@ describe("startSocks5()", () => {
     expect(say(login.next).said).toBe("0501000306612e7465737401bb");
     expect(say(startSocks5(LOGIN, NAME), [5, 0xff]).next).toEqual({
       kind: "refused",
-      reason: "takes no user name and password",
+      reason: "does not support user name and password",
     });
   });
 

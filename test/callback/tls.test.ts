@@ -237,7 +237,7 @@ function toServerHello(minor: number, cipher: number): Buffer {
   return Buffer.concat([Buffer.of(22, 3, minor, 0, hello.length + 4, 2, 0, 0, hello.length), hello]);
 }
 
-const NOTHING_IN_COMMON = "it has no cipher, key exchange or signature algorithm in common with Relay";
+const NOTHING_IN_COMMON = "it shares no cipher, key exchange or signature algorithm with Relay";
 const OLD = "it speaks neither TLS 1.2 nor 1.3";
 
 describe("why there is no TLS", () => {
@@ -253,7 +253,7 @@ describe("why there is no TLS", () => {
     ["the alert insufficient_security", toAlert(71), NOTHING_IN_COMMON],
     ["the alert no_application_protocol", toAlert(120), "it does not speak HTTP/1.1"],
     ["the alert unrecognized_name", toAlert(112), "it does not know this host name"],
-    ["the alert internal_error", toAlert(80), "it had an error of its own in the handshake"],
+    ["the alert internal_error", toAlert(80), "it had an internal error in the handshake"],
     ["the alert decode_error", toAlert(50), "it broke off the handshake: decode error"],
     ["the alert certificate_required", toAlert(116), "it demands a client certificate"],
     ["the alert bad_certificate", toAlert(42), "it does not accept the client certificate, or demands one"],

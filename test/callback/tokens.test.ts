@@ -142,7 +142,7 @@ describe("the token request", () => {
       kind: "exception",
       code: "token",
       error:
-        "Cannot get an access token from http://as.example/token: cannot reach as.example:80: the proxy asks for other credentials",
+        "Cannot get an access token from http://as.example/token: cannot reach as.example:80: the proxy does not accept the credentials",
     });
     isOpen = true;
     expect((await callback.send(toMessage(), OPTIONS)).outcome.kind).toBe("delivered");
@@ -578,17 +578,20 @@ describe("a token endpoint that fails", () => {
     ],
     [json(400, { error_description: "alone" }), "it answered 400"],
     [json(400, ["invalid_client"]), "it answered 400"],
-    [200, "its answer is no JSON object"],
-    [{ status: 200, body: "access_token=abc&token_type=bearer" }, "its answer is no JSON object"],
-    [json(200, null), "its answer is no JSON object"],
-    [json(200, ["token"]), "its answer is no JSON object"],
+    [200, "its answer is not a JSON object"],
+    [{ status: 200, body: "access_token=abc&token_type=bearer" }, "its answer is not a JSON object"],
+    [json(200, null), "its answer is not a JSON object"],
+    [json(200, ["token"]), "its answer is not a JSON object"],
     [json(200, { token: "abc" }), "its answer has no access_token"],
     [json(200, { access_token: "" }), "its answer has no access_token"],
     [json(200, { error: "invalid_grant" }), "its answer has no access_token invalid_grant"],
-    [json(200, { access_token: 7 }), "its access_token cannot stand in a header"],
-    [json(200, { access_token: "a\r\nX-Evil: 1" }), "its access_token cannot stand in a header"],
-    [json(200, { access_token: "two words" }), "its access_token cannot stand in a header"],
-    [json(200, { access_token: "t\u00f6ken" }), "its access_token cannot stand in a header"],
+    [json(200, { access_token: 7 }), "its access_token has characters that no header can hold"],
+    [
+      json(200, { access_token: "a\r\nX-Evil: 1" }),
+      "its access_token has characters that no header can hold",
+    ],
+    [json(200, { access_token: "two words" }), "its access_token has characters that no header can hold"],
+    [json(200, { access_token: "t\u00f6ken" }), "its access_token has characters that no header can hold"],
     [json(200, { access_token: "abc", token_type: "mac" }), "its token_type is not Bearer"],
     [json(200, { access_token: "abc", token_type: "JWT" }), "its token_type is not Bearer"],
     [json(200, { access_token: "abc", token_type: 1 }), "its token_type is not Bearer"],

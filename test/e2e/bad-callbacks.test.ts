@@ -45,7 +45,7 @@ const CASES: readonly Case[] = [
   exception("two-lengths", "bad-response", /: two different Content-Length headers$/, {
     on: (socket) => socket.write(`${OK}Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!`),
   }),
-  exception("switches", "bad-response", /: it switches protocols \(101\), which nobody asked for$/, {
+  exception("switches", "bad-response", /: it switches protocols \(101\) without a request for it$/, {
     on: (socket) => socket.write("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
   }),
   delivered("bare-lf", answer("HTTP/1.1 200 OK\nContent-Length: 2\n\n", "ok")),

@@ -100,7 +100,7 @@ const BROKEN: readonly BrokenEndpoint[] = [
   {
     id: "endpoint-is-a-page",
     answer: () => ({ status: 200, body: "<html>Sign in</html>" }),
-    error: /: its answer is no JSON object$/,
+    error: /: its answer is not a JSON object$/,
   },
   {
     id: "endpoint-grants-nothing",

@@ -273,7 +273,7 @@ describe("a proxy that fails", () => {
   );
 
   test("a 407 to a request that the proxy was to forward is the proxy's", async () => {
-    const error = `Cannot reach 127.0.0.1:${plain.port}: the proxy asks for other credentials`;
+    const error = `Cannot reach 127.0.0.1:${plain.port}: the proxy does not accept the credentials`;
     await expectRefused(server, relay, { id: "forwarded-407", cause: "proxy", error });
   });
 
