@@ -1,4 +1,4 @@
-// One attempt at one message: makes sure it may be sent, sends it, and tells what came of it.
+// Makes one attempt at one message: checks that it may be sent, sends it, returns the outcome.
 
 import type { Exchange } from "#callback/client.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
@@ -14,11 +14,11 @@ import type { Terms } from "./terms.ts";
 
 type AttemptResult =
   | { readonly kind: "made"; readonly exchange: Exchange }
-  /** Nothing was sent: others may hold the message. */
+  /** Nothing was sent: another relay may hold the message. */
   | { readonly kind: "not-made" }
-  /** Nothing was sent, for want of a file descriptor: to be made again, as if it had not been begun. */
+  /** Nothing was sent for lack of a file descriptor: repeat it as if it had not begun. */
   | { readonly kind: "postponed"; readonly exception: Exception }
-  /** Acknowledged, but the journal could not be written: it may not be sent. */
+  /** Acknowledged, but not in the journal: it must not be sent. */
   | { readonly kind: "unrecorded"; readonly exception: Exception };
 
 interface AttemptOptions {
@@ -41,20 +41,20 @@ function toResult(exchange: Exchange): AttemptResult {
   return isPostponing(outcome) ? { kind: "postponed", exception: outcome } : { kind: "made", exchange };
 }
 
-/** How long a postponed attempt waits. `postponements`: in a row, this one too. */
+/** How long a postponed attempt waits. `postponements`: how many in a row, including this one. */
 export function postponementMs(postponements: number): number {
   return repeatDelayMs(postponements, { initialMs: 250, maxMs: 2000, random: Math.random() });
 }
 
-/** Whether it says nothing about the callback, nor about the message. */
+/** Whether the outcome says nothing about the callback or the message. */
 export function isPostponing(outcome: Outcome): outcome is Exception {
   return outcome.kind === "exception" && outcome.code === "descriptors";
 }
 
 /**
- * AT_MOST_ONCE: what can fail before a byte is sent, then the acknowledgement, then the journal, then the request.
- * An acknowledgement of unknown fate sends nothing: if it was lost, the stream delivers the message again. One that was
- * postponed after its acknowledgement goes on where it was.
+ * AT_MOST_ONCE: everything that can fail before a byte is sent, then the acknowledgement, the journal, the request. If
+ * it is unknown whether the acknowledgement arrived, nothing is sent: if it was lost, the stream delivers the message
+ * again. An attempt that was postponed after its acknowledgement continues from there.
  */
 async function attemptOnce(
   held: Held,
@@ -84,7 +84,7 @@ async function attemptOnce(
   return exchange.sent ? { kind: "made", exchange } : toResult(exchange);
 }
 
-/** A journal that failed before is tried again while the message is still the stream's. */
+/** Retry a journal that failed before, while the stream still has the message. */
 async function checkJournal(guard: Guard): Promise<Exception | null> {
   try {
     await guard.repair();

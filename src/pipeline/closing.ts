@@ -1,27 +1,27 @@
-// How a closing pipeline ends what is under way: first what waits, later the requests, last the letters of what would be lost.
+// Closes a pipeline in steps: ends the waits, later the requests, last the storing of dead letters.
 
 export interface ClosingSignals {
-  /** Whatever waits, for a slot, a retry, or for dead letters to be taken, waits no longer. */
+  /** Ends every wait: for a slot, for a retry, for a dead-letter endpoint. */
   readonly closing: AbortSignal;
-  /** Ends requests for messages that the stream would deliver again. */
+  /** Aborts requests for messages that the stream will deliver again. */
   readonly redeliverable: AbortSignal;
-  /** Ends requests for messages that nothing would deliver again. */
+  /** Aborts requests for messages that nothing will deliver again. */
   readonly final: AbortSignal;
-  /** Ends the storing of their letters, which is all that is left of them. */
+  /** Aborts storing their dead letters, their last copy. */
   readonly letters: AbortSignal;
 }
 
 interface Closing {
   readonly signals: ClosingSignals;
-  /** Nothing waits any longer. */
+  /** Ends every wait. */
   begin: () => void;
-  /** Others may hold what is redeliverable. */
+  /** Another relay may hold the redeliverable messages. */
   disown: () => void;
-  /** Requests are ended `graceMs` from now. Returns how to call that off. */
+  /** Aborts requests in `graceMs`. Returns a function that cancels that. */
   endAfter: (graceMs: number) => () => void;
 }
 
-/** After the grace period, for letters only; well below what systemd grants. */
+/** Extra time for dead letters after the grace period; well below systemd's stop timeout. */
 const LAST_LETTERS_MS = 3000;
 
 export function createClosing(): Closing {

@@ -1,4 +1,4 @@
-// The way of one message: slot, attempt, decision, and what the decision asks for.
+// Delivers one message: waits for a slot, attempts, decides, and carries out the decision.
 
 import type { Exchange } from "#callback/client.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
@@ -23,7 +23,7 @@ interface DeliverOptions {
   readonly observer: Observer;
   readonly turns: Turns;
   readonly signals: ClosingSignals;
-  /** False: another relay may hold what is redeliverable. */
+  /** False: another relay may hold the redeliverable messages. */
   readonly isCurrent: () => boolean;
   /** Closes the pipeline because of this message. */
   readonly interrupt: (held: Held, reason: string) => void;
@@ -31,9 +31,9 @@ interface DeliverOptions {
 }
 
 interface Deliver {
-  /** Takes a message to its end. */
+  /** Delivers and settles a message. */
   run: (held: Held) => Promise<Ending>;
-  /** How many wait for a retry. */
+  /** How many messages wait for a retry. */
   readonly retrying: number;
 }
 
@@ -50,7 +50,7 @@ type Turn =
       /** Null: nothing was sent. */
       readonly report: Attempted | null;
     }
-  /** Others may hold it. */
+  /** Another relay may hold it. */
   | { readonly kind: "not-made" }
   | { readonly kind: "postponed"; readonly exception: Exception };
 
@@ -58,8 +58,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
   const { terms, hasAcks, deadLetters, settler, observer, turns } = options;
   const { closing, redeliverable, final, letters } = options.signals;
   /**
-   * AT_MOST_ONCE: a message is here as soon as the one before is acknowledged, which still has its request before it. It
-   * waits until that one has ended, with its letter, and has its own connection opened meanwhile.
+   * AT_MOST_ONCE: a message arrives as soon as the previous one is acknowledged, before the previous request. It waits
+   * until that message has ended, including its dead letter, and meanwhile opens its own connection.
    */
   const isOnce = terms.current.subscription.qos === "AT_MOST_ONCE";
   const order = createLimiter(1);
@@ -68,7 +68,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   async function run(held: Held): Promise<Ending> {
     if (!isOnce) return runNow(held);
     if (!order.tryAcquire()) {
-      void terms.current.callback.prepare(closing); // Never rejects; the attempt waits for it, or says why it failed.
+      void terms.current.callback.prepare(closing); // Never rejects; the attempt waits for it or reports its failure.
       if (!(await order.acquire(closing))) return abandon(held, null);
     }
     try {
@@ -89,8 +89,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   /**
-   * From its first turn on. A function of its own for the garbage collector: the frame of one that has waited long is old,
-   * and whatever it comes to hold is kept until the next full collection.
+   * From its first slot on. A separate function for the garbage collector: the frame of a long wait is old, and whatever
+   * it references is kept until the next full collection.
    */
   async function deliver(held: Held): Promise<Ending> {
     let postponements = 0;
@@ -123,7 +123,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
   }
 
-  /** A relay that died between storing a letter and acknowledging left the message to be delivered again. */
+  /** A relay that died between storing a letter and acknowledging left the message for redelivery. */
   function mayHaveLetter({ received: { message } }: Held): boolean {
     return deadLetters !== null && hasAcks && message.deliveryCount > 1 && !closing.aborted;
   }
@@ -133,7 +133,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return (await deadLetters?.has({ subjectSuffix, body: message.body }, closing)) ?? false;
   }
 
-  /** The slot is free only after the decision: it may stop the next. */
+  /** Release the slot only after the decision: it may stop the next message. */
   async function attemptInSlot(held: Held): Promise<Turn> {
     const own = terms.begin();
     const { waking } = turns;
@@ -173,7 +173,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return { kind: "decided", action, report };
   }
 
-  /** Waits, without a slot, for what this process was out of. False: it waits no longer. */
+  /** Waits, without a slot, for a file descriptor. False: the wait was ended. */
   async function postpone(
     held: Held,
     { exception, postponements }: { exception: Exception; postponements: number },
@@ -201,7 +201,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     options.interrupt(held, `${describeOutcome(failure)}${isLost ? "; the message is lost" : ""}`);
   }
 
-  /** Nothing would deliver it again: its letter is all that can be kept. */
+  /** Nothing will deliver the message again: store its dead letter. */
   async function endForGood(held: Held, failure: Failure): Promise<Ending> {
     return deadLetters === null ? { kind: "lost", failure } : storeLetter(held, failure);
   }

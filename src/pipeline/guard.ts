@@ -1,12 +1,12 @@
-// The replay guard: remembers what was completed, so that a server which forgot an acknowledgement causes no second request.
+// The replay guard: remembers completed messages, so that a server that forgot an acknowledgement causes no second request.
 //
 //   completed -> entry --floor passes it--> former entry --next floor--> dropped
 //                                                 \-> the newest is the witness
 //
-// It may cause a duplicate, never a loss. An entry is the very message that was completed, by sequence and time: a server that
-// lost its tail gives a sequence out again, and its clock may be behind. What has no entry any more counts as done only while
-// the server delivers again what lies below its own former floor, and only up to a message that the stream was seen to have
-// still (`Continuity`). What somebody else made anew makes it forget.
+// It may cause a duplicate, never a loss. An entry is the message that was completed, by sequence and time: a server that
+// lost its tail reuses sequences, and its clock may be behind. A message without an entry counts as completed only while the
+// server redelivers below its own former floor, and only up to a message that the stream still has (`Continuity`). A stream
+// or consumer that somebody else recreated makes it forget.
 
 import { rm } from "node:fs/promises";
 import { type Logger } from "#lib/logger.ts";
@@ -26,38 +26,38 @@ import {
 } from "./journal.ts";
 
 export interface Guard {
-  /** Where a lost consumer is to be made again; null: nothing is known of one. */
+  /** Where to recreate a lost consumer; null: unknown. */
   position: () => RememberedPosition | null;
-  /** The stream was missing: one that is made later has nothing that came before the subscription. */
+  /** The stream was missing: if it is created later, nothing in it precedes the subscription. */
   expectStream: () => Promise<void>;
-  /** Tells which stream and consumer it is about from now on; forgets what does not fit them. */
+  /** Sets the stream and consumer that the guard is about; forgets what does not fit them. */
   align: (consumer: AlignedConsumer) => Promise<void>;
   isDone: (message: Message) => boolean;
   /** On disk within a quarter of a second, or at once if the guard is prompt. */
   markDone: (message: Message) => void;
-  /** On disk, synced, when it resolves. Rejects with the file system's error. */
+  /** Resolves when it is synced to disk. Rejects with the file system's error. */
   markDoneDurably: (message: Message) => Promise<void>;
-  /** Does nothing where the file is sound; else writes it anew, or rejects with the file system's error. */
+  /** Does nothing if the file is sound; else rewrites it, or rejects with the file system's error. */
   repair: () => Promise<void>;
-  /** The server's acknowledgement floor: what lies below it soon needs no entry of its own. null: not known. */
+  /** The server's acknowledgement floor: messages below it soon need no entry. Null: unknown. */
   advance: (floor: number | null) => Promise<void>;
-  /** Nothing counts as done any more, and the place is not known: for a consumer that was moved on purpose. */
+  /** Forgets all completions and the position: for a consumer that was moved on purpose. */
   forget: () => Promise<void>;
   /** Entries above the last floor. */
   readonly size: number;
-  /** Writes what is not on disk yet. From then on nothing is written any more. */
+  /** Writes what is queued, and nothing from then on. */
   close: () => Promise<void>;
 }
 
 const FLUSH_DELAY_MS = 250;
-/** Between two tries to write where the disk fails. */
+/** Pause between two attempts to write to a failing disk. */
 const FAULT_DELAY_MS = 2000;
 const MAX_ENTRIES = 65_536;
-/** So many are dropped at once: the first of a Map is slow to find where one after the other is deleted. */
+/** Entries are dropped in batches: finding the first of a Map is slow if they are deleted one by one. */
 const DROPPED_AT_ONCE = 4096;
-/** Of one floor each, which is read every 15 s as a rule: where the stream lost more than the entries, they tell how much. */
+/** One for each floor, normally read every 15 s: if the stream lost more than the entries, they tell how much. */
 const MAX_WITNESSES = 32;
-/** No stream and no consumer was made then. */
+/** No stream and no consumer has this date. */
 const NEVER = new Date(0).toISOString();
 const NOTHING: JournalHead = {
   streamCreated: NEVER,
@@ -69,16 +69,16 @@ const NOTHING: JournalHead = {
 
 interface GuardOptions {
   /**
-   * Each completion is written at once, though not synced: when relay and server are killed together, not even a quarter
-   * of a second is repeated. For subscriptions in order, which complete one message at a time.
+   * Writes each completion at once, without a sync: if relay and server are killed together, not even a quarter of a second
+   * is repeated. For ordered subscriptions, which complete one message at a time.
    */
   readonly isPrompt: boolean;
-  /** False: where the file cannot be written, memory serves until it can. */
+  /** False: if the file cannot be written, memory serves until it can. */
   readonly needsFile: boolean;
   readonly logger: Logger;
 }
 
-/** Opens the guard that is kept in the file at `path`. Rejects with the file system's error where it needs the file. */
+/** Opens the guard in the file at `path`. If `needsFile`, rejects with the file system's error. */
 export async function openGuard(path: string, { isPrompt, needsFile, logger }: GuardOptions): Promise<Guard> {
   const { journal, lines, fault } = await openJournal(path);
   if (needsFile) {
@@ -90,13 +90,13 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   }
   let head: JournalHead | null = null;
   let done = new Map<number, bigint>();
-  /** Those that the last floor has passed: the server may have told it, and forget it a moment later. */
+  /** Entries that the last floor has passed: the server may report a floor and forget it a moment later. */
   let former = new Map<number, bigint>();
-  /** Of the floors before, the oldest first. */
+  /** Entries passed by earlier floors, oldest first. */
   let witnesses: JournalEntry[] = [];
-  /** Up to here all is done of what the server delivers again; 0: only entries count. */
+  /** Redeliveries up to here count as completed; 0: only entries count. */
   let repeatedUpTo = 0;
-  /** The highest that the server told since the last alignment. */
+  /** The highest floor that the server reported since the last alignment. */
   let toldFloor: number | null = null;
   let isFaulty = false;
   for (const line of lines) replay(line);
@@ -118,7 +118,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     witnesses = [...before, witness].slice(-MAX_WITNESSES);
   }
 
-  /** With what it told before. */
+  /** Including the floor it reported before. */
   function headsOf(newest: JournalHead): readonly JournalHead[] {
     return [...witnesses.map((witness) => ({ ...newest, witness })), newest];
   }
@@ -156,7 +156,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     for (const [sequence, timestampNanos] of done) yield { sequence, timestampNanos };
   }
 
-  /** A guard that cannot be written may cost a duplicate after a crash: said when it begins, never a reason to stop. */
+  /** A guard that cannot be written may cost a duplicate after a crash: logged once, never a reason to stop. */
   function warn(error: unknown): void {
     if (isFaulty) return;
     isFaulty = true;
@@ -170,13 +170,13 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     return journal.needsRewrite(done.size + former.size);
   }
 
-  /** What is in memory gets on disk, in one way or the other. */
+  /** Writes everything in memory to disk, by append or by rewrite. */
   async function persist({ isDurable }: { isDurable: boolean }): Promise<void> {
     if (!isRewriteDue()) await journal.flush({ isDurable });
     else if (head !== null) await journal.rewrite(headsOf(head), entries());
     else if (isDurable) throw new Error("The consumer is not known yet");
     else return;
-    if (isFaulty) logger.info("The journal is written again", { path });
+    if (isFaulty) logger.info("The journal can be written again", { path });
     isFaulty = false;
   }
 
@@ -186,7 +186,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   /** Null: none is due. */
   let callOffFlush: (() => void) | null = null;
 
-  /** Nothing runs while there is nothing to write; all guards that have something write in one turn. */
+  /** Runs only while there is something to write; all guards write in one turn. */
   function flushSoon(): void {
     if (isClosed) return;
     callOffFlush ??= onNextTick(isFaulty ? FAULT_DELAY_MS : FLUSH_DELAY_MS, () => {
@@ -195,7 +195,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     });
   }
 
-  /** What is not written now is tried again. */
+  /** Retries a failed write. */
   function onFault(error: unknown): void {
     warn(error);
     flushSoon();
@@ -212,14 +212,14 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     isFlushing = false;
   }
 
-  /** The file tells nothing else from now on, whatever becomes of the host. */
+  /** Replaces the file: only this state survives, even a power failure. */
   async function replace(next: JournalHead): Promise<void> {
     if (isClosed) return;
     setHead(next);
     await journal.rewrite(headsOf(next), entries()).catch(onFault);
   }
 
-  /** Written soon, and not synced: what is lost of it costs a duplicate. */
+  /** Written soon, not synced: losing it costs a duplicate. */
   function update(next: JournalHead): void {
     if (isClosed) return;
     setHead(next);
@@ -243,13 +243,13 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     update({ ...head, place: ackFloor, witness, completed: Math.max(head.completed, passed?.sequence ?? 0) });
   }
 
-  /** The oldest first. */
+  /** Oldest first. */
   function remembered(): readonly JournalEntry[] {
     const messages = [...witnesses, ...entries()];
     return messages.sort((a, b) => a.sequence - b.sequence);
   }
 
-  /** What the stream lost, or has other messages in the place of. */
+  /** Messages that the stream lost or replaced by others. */
   function dropBeyond(sequence: number): void {
     for (const map of [done, former]) for (const key of map.keys()) if (key > sequence) map.delete(key);
     witnesses = witnesses.filter((witness) => witness.sequence <= sequence);
@@ -271,7 +271,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
     const witness = newestUpTo(place ?? 0, [passed, last, newestUpTo(upTo, [kept])]);
     const before = sameness === "another" ? 0 : Math.min(upTo, known?.completed ?? 0);
     const completed = Math.max(before, passed?.sequence ?? 0);
-    // What was never this relay's to send may still be: the channel may be a wider one by now.
+    // Messages that this relay never had to send may be due now: the channel may be wider.
     const proven = continuity.kind === "unknown" ? 0 : Math.min(continuity.sequence, before);
     repeatedUpTo = proven > (ackFloor ?? 0) ? proven : 0;
     const next: JournalHead = { ...pick(consumer), place, witness, completed };
@@ -324,7 +324,7 @@ export async function openGuard(path: string, { isPrompt, needsFile, logger }: G
   };
 }
 
-/** Of stream and consumer: `another`: nothing of what is known is about them; `renewed`: the same under another time of creation. */
+/** Of stream and consumer. `another`: nothing known is about them; `renewed`: the same with another creation date. */
 function judge(consumer: AlignedConsumer, known: JournalHead | null): "same" | "renewed" | "another" {
   if (known === null) return "another";
   const isStream = isSameTime(consumer.streamCreated, known.streamCreated);
@@ -355,7 +355,7 @@ function newestUpTo(limit: number, messages: readonly (JournalEntry | null)[]): 
   return newest;
 }
 
-/** What is kept of a subscription that is no more. Never rejects: what stays takes some space. */
+/** Removes the file of a deleted subscription. Never rejects: a leftover only takes space. */
 export async function removeGuard(path: string): Promise<void> {
   await rm(path, { force: true }).catch(() => undefined);
 }

@@ -1,42 +1,42 @@
-// Keeps what is held from being given to another relay, and tells when that may have happened all the same.
+// Renews the ack wait of held messages, and reports when another relay may have taken them over.
 
 import { startTicks } from "#lib/ticks.ts";
 
 interface HeartbeatOptions {
   readonly ackWaitMs: number;
-  /** Tells the server that the messages are still being worked on. */
+  /** Tells the server that the messages are in progress. */
   readonly renew: () => void;
-  /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
+  /** When NATS last received something from this relay, on the clock of `performance.now`. */
   readonly lastContactAt: () => number;
   /** Whether there is anything that another relay could take over. */
   readonly isHolding: () => boolean;
-  /** Another relay may hold the messages by now. Called once. */
+  /** Another relay may hold the messages. Called once. */
   readonly onExpired: () => void;
 }
 
 export interface Heartbeat {
-  /** False once another relay may have taken over: no attempt may start. */
+  /** False once another relay may have taken over: start no attempt. */
   isCurrent: () => boolean;
-  /** Something is held from now on. It rests by itself once nothing is. */
+  /** A message is held. Stops by itself when none is. */
   begin: () => void;
   stop: () => void;
 }
 
 const CHECK_INTERVAL_MS = 500;
-/** A contact that moves on by more than this was lost in between (there is one each second). */
+/** If the liveness time jumps by more than this, the connection was lost in between (it advances each second). */
 const CONTACT_GAP_MS = 1500;
 
 /**
- * Renews every third of the ack wait, and at once when a lost contact is back: what was sent meanwhile was not heard. The
- * last renewal that NATS heard may be one interval older than the last contact, so the lease ends after two thirds of the
- * ack wait without contact.
+ * Renews every third of the ack wait, and at once when a lost connection is back: renewals sent meanwhile did not arrive.
+ * The last renewal that arrived may be one interval older than the last sign of liveness, so the lease ends after two thirds
+ * of the ack wait without one.
  */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { ackWaitMs, renew, lastContactAt, isHolding, onExpired } = options;
   const intervalMs = ackWaitMs / 3;
   let contactAt = performance.now();
   let isExpired = false;
-  /** Null: it rests. */
+  /** Null: idle. */
   let rest: (() => void) | null = null;
 
   function isCurrent(): boolean {

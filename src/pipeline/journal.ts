@@ -1,6 +1,6 @@
-// An append-only file of what a subscription has completed, whose every line proves itself by a checksum.
+// An append-only file of the messages that a subscription completed, with a checksum on each line.
 //
-// The newest head counts, but for the witnesses of those before. Lines are never changed: once in a while the file is written anew with those that still count.
+// The newest head counts, but witnesses of earlier heads stay. Lines never change: sometimes the file is rewritten with those that count.
 
 import { constants, writeSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
@@ -12,17 +12,17 @@ export interface JournalEntry {
   readonly timestampNanos: bigint;
 }
 
-/** What the entries are about. */
+/** The stream and consumer of the entries. */
 export interface JournalHead {
   /** `created` of the stream, as the server writes it. */
   readonly streamCreated: string;
   /** `created` of the durable consumer. */
   readonly consumerCreated: string;
-  /** What comes up to here is acknowledged, by the server's word; null: not known. */
+  /** The server's acknowledgement floor; null: unknown. */
   readonly place: number | null;
-  /** The newest message up to the place that is known to have been in the stream; null: none is. */
+  /** The newest message up to the floor that is known to have been in the stream; null: unknown. */
   readonly witness: JournalEntry | null;
-  /** The highest sequence up to the place that this relay completed; 0: none. */
+  /** The highest sequence up to the floor that this relay completed; 0: none. */
   readonly completed: number;
 }
 
@@ -31,37 +31,37 @@ export type JournalLine =
   | { readonly kind: "entry"; readonly entry: JournalEntry };
 
 interface Journal {
-  /** Queued in memory: on disk after the next `flush`. While a rewrite is needed for damage, left to that. */
+  /** Queued in memory, on disk after the next `flush`. If the file is damaged, left to the rewrite. */
   append: (entry: JournalEntry) => void;
   /** Queued as well. */
   appendHead: (head: JournalHead) => void;
   /**
    * Writes what is queued. With `isDurable` it is also synced: it survives a power failure once this resolves. Rejects with
-   * the file system's error, and from then on until a rewrite has replaced the file.
+   * the file system's error, and keeps rejecting until a rewrite has replaced the file.
    */
   flush: (options: { isDurable: boolean }) => Promise<void>;
-  /** Replaces the file as a whole, synced: the old one or the new one is there, never a part. */
+  /** Replaces the whole file, synced: afterwards there is the old one or the new one, never a part. */
   rewrite: (heads: readonly JournalHead[], entries: Iterable<JournalEntry>) => Promise<void>;
-  /** The file has no head, a write or sync of it failed, or it has outgrown the entries that count. */
+  /** The file has no head, a write or sync failed, or it has outgrown the entries that count. */
   readonly needsRewrite: (entries: number) => boolean;
-  /** Flushes, then closes the file. Whatever is asked for afterwards rejects. */
+  /** Flushes, then closes the file. Later calls reject. */
   close: () => Promise<void>;
 }
 
 interface OpenedJournal {
   readonly journal: Journal;
   /**
-   * Up to the first damaged line: what a crash cut off is not trusted. Begins with a head; empty: there was no file, or its
+   * Up to the first damaged line: anything after it is not trusted. Begins with a head; empty: there was no file, or its
    * first line was damaged.
    */
   readonly lines: readonly JournalLine[];
-  /** Why the file cannot be written, or not even be read; null: it can. A rewrite tries again. */
+  /** Why the file cannot be written or read; null: it can. A rewrite tries again. */
   readonly fault: Error | null;
 }
 
-/** A link is not followed: what it leads to would be cut off. */
+/** Do not follow a symbolic link: its target would be truncated. */
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
-/** What a file may hold beyond twice what counts, of some 40 bytes each. */
+/** How large a file may grow beyond twice the entries that count, of some 40 bytes each. */
 const SPARE_LINES = 1024;
 const MAX_LINES = 400_000;
 const MAX_SYNC_LENGTH = 512;
@@ -75,13 +75,13 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
   let { file } = opened;
   let queued = "";
   let lines = opened.lines.length;
-  /** As of the writes asked for so far; `isTorn`: as of those made so far. */
+  /** As of the writes requested so far; `isTorn`: as of those done so far. */
   let isDamaged = lines === 0 || file === null;
   let isTorn = isDamaged;
   let isClosed = false;
   let chain: Promise<void> = Promise.resolve();
 
-  /** One write at a time, in the order of asking; a failed one fails those after it until the file is replaced. */
+  /** One write at a time, in order; after a failure the next ones fail too until the file is replaced. */
   function inOrder(write: () => Promise<void>): Promise<void> {
     if (isClosed) return Promise.reject(new Error("The journal is closed"));
     const result = chain.then(write);
@@ -93,14 +93,14 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
     return result;
   }
 
-  /** Taken when it is asked for: a rewrite that is asked for later replaces what this one writes. */
+  /** Taken at the call: a rewrite requested later replaces what this one writes. */
   function takeQueued(): string {
     const taken = queued;
     queued = "";
     return taken;
   }
 
-  /** A line or two go to the page cache from here: another thread would take ten times as long to hand them over. */
+  /** Written from this thread, since a line or two only go to the page cache: another thread would take ten times as long. */
   async function write(text: string): Promise<void> {
     if (isTorn || file === null) throw new Error("An earlier write failed");
     if (text.length > MAX_SYNC_LENGTH) await file.appendFile(text);
@@ -109,7 +109,7 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
 
   function enqueue(line: string): void {
     lines += 1;
-    if (lines > MAX_LINES) isDamaged = true; // The disk hangs: nothing more is queued.
+    if (lines > MAX_LINES) isDamaged = true; // The disk hangs: queue nothing more.
     if (!isDamaged) queued += line;
   }
 
@@ -170,7 +170,7 @@ interface OpenedFile extends Pick<OpenedJournal, "lines" | "fault"> {
   readonly file: FileHandle | null;
 }
 
-/** What can be read counts, though it cannot be written. */
+/** A file that can be read but not written still counts. */
 async function openFile(path: string): Promise<OpenedFile> {
   let lines: readonly JournalLine[] = [];
   try {
@@ -185,7 +185,7 @@ async function openFile(path: string): Promise<OpenedFile> {
   }
 }
 
-/** `keepBytes`: what comes after them is cut off, for it would hide the lines that follow; null: all is kept. */
+/** `keepBytes`: truncates the file there, since damage would hide the lines that follow; null: keeps all. */
 async function openAt(path: string, keepBytes: number | null): Promise<FileHandle> {
   const file = await open(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
@@ -211,7 +211,7 @@ async function putInPlace(path: string, text: string): Promise<FileHandle> {
   }
 }
 
-/** Rejects with the file system's error where a journal at `path` could not be written. Leaves nothing, and waits for no disk. */
+/** Rejects with the file system's error if a journal at `path` cannot be written. Leaves nothing behind; does not wait for the disk. */
 export async function probeJournal(path: string): Promise<void> {
   const temporary = `${path}.new`;
   const probe = await open(temporary, O_TRUNC | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
@@ -223,7 +223,7 @@ export async function probeJournal(path: string): Promise<void> {
   }
 }
 
-/** Makes a rename in it durable. */
+/** Makes a rename in the directory durable. */
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {
@@ -250,7 +250,7 @@ function checksum(text: string): string {
   return Bun.hash.crc32(text).toString(16).padStart(8, "0");
 }
 
-/** The line without its checksum, or null if it does not prove itself. */
+/** The line without its checksum, or null if the checksum is wrong. */
 function fromLine(line: string): string | null {
   const text = line.slice(0, -9);
   return line.slice(-9) === ` ${checksum(text)}` ? text : null;
@@ -268,14 +268,14 @@ function formatEntry({ sequence, timestampNanos }: JournalEntry): string {
 }
 
 interface ParsedJournal extends Pick<OpenedJournal, "lines"> {
-  /** Up to the end of the last whole line that proves itself. */
+  /** Up to the end of the last valid line. */
   readonly trustedBytes: number;
 }
 
 function parseJournal(text: string): ParsedJournal {
   const lines: JournalLine[] = [];
   let trustedBytes = 0;
-  // What follows the last line break is a torn line, or nothing.
+  // After the last line break there is a torn line, or nothing.
   for (const written of text.split("\n").slice(0, -1)) {
     const line = fromLine(written);
     if (line === null || (lines.length === 0 && !isHead(line))) break;

@@ -1,4 +1,4 @@
-// What the pipeline tells whoever watches: metrics, the process log, the demo.
+// The events that a pipeline reports to its observers: metrics, the process log, the demo.
 
 import type { Exchange } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
@@ -7,7 +7,7 @@ import type { Action } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 
 export interface Attempted {
-  /** The same object in all that is told of one message, from being received to its ending. */
+  /** The same object in all reports of one message. */
   readonly key: object;
   readonly subscription: Subscription;
   readonly message: Message;
@@ -18,9 +18,9 @@ export interface Attempted {
 }
 
 /**
- * How the relay was done with a message. `marker`: it was none, but what the server left of one. `suppressed`: completed
- * before, acknowledged without a request. `skipped`: the same, by command. `failed-again`: the letter that was replayed stays
- * one. `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
+ * How a message was settled. `marker`: not a message, but a delete marker of the server. `suppressed`: completed before,
+ * acknowledged without a request. `skipped`: the same, by command. `failed-again`: a replayed letter stays a dead letter.
+ * `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
  */
 export type Ending =
   | { readonly kind: "delivered" }
@@ -42,20 +42,20 @@ export interface Settled {
   readonly ending: Ending;
 }
 
-/** Nothing was sent, for a reason of this process alone: the message waits, and it was no attempt. */
+/** Nothing was sent for lack of a file descriptor: the message waits, and it was not an attempt. */
 export interface Postponed {
   readonly subscription: Subscription;
   readonly exception: Exception;
 }
 
-/** Called on the hot path: must be quick and must not throw. */
+/** Called on the hot path: be quick and do not throw. */
 export interface Observer {
   attempted: (report: Attempted) => void;
   settled: (report: Settled) => void;
   postponed: (report: Postponed) => void;
 }
 
-/** Tells each of `observers` in turn. */
+/** Reports to each of `observers` in turn. */
 export function joinObservers(observers: readonly Observer[]): Observer {
   return {
     attempted: (report) => {

@@ -1,4 +1,4 @@
-// What happens to the messages of one subscription, from being received to being settled.
+// The state machine for the messages of one subscription, from received to settled.
 //
 //   received -> marker                                  no message: acknowledged
 //            -> suppressed                              completed before: acknowledged again
@@ -36,28 +36,28 @@ export interface PipelineStats {
   readonly retrying: number;
   /** When the oldest held message was received, on the clock of `performance.now`; null: none is held. */
   readonly oldestHeldAt: number | null;
-  /** Why no dead letter can be stored; null: nothing is in the way. */
+  /** Why no dead letter can be stored; null: they can be. */
   readonly blocked: string | null;
 }
 
 interface CloseOptions {
-  /** What is in flight then is aborted; null: never, each ends by its own time limit. */
+  /** After this time requests in flight are aborted; null: never, each ends by its own time limit. */
   readonly graceMs: number | null;
-  /** Another relay may hold the messages: nothing is given back, what the stream delivers again is aborted at once. */
+  /** Another relay may hold the messages: return none, and abort at once what the stream will deliver again. */
   readonly isExpired?: boolean;
 }
 
 export interface Pipeline {
-  /** Starts to pull. Throws while another pump pulls, and once the pipeline closes: two would hold twice what may be held. */
+  /** Starts to pull. Throws while another pump pulls or the pipeline closes: two pumps would hold twice the limit. */
   pull: (startPump: (handlers: PumpHandlers) => Pump) => void;
-  /** Ends the pump, if there is one; resolves when nothing can come of it any more. What it delivered stays held. */
+  /** Ends the pump, if there is one; resolves when it can deliver nothing more. Delivered messages stay held. */
   stopPull: () => Promise<void>;
-  /** Holds as many messages as the current terms allow; of more that are held none is given back. */
+  /** Changes the limit of held messages to the current terms; returns none if more are held. */
   resize: () => void;
   stats: () => PipelineStats;
   /**
-   * Resolves when nothing is held any more, with the number of messages that were given back to the stream. Called again,
-   * it can only shorten the grace.
+   * Resolves when nothing is held any more, with the number of messages that were returned to the stream. A second call
+   * can only shorten the grace.
    */
   close: (options: CloseOptions) => Promise<number>;
 }
@@ -71,7 +71,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { qos, source } = terms.current.subscription;
   const hasAcks = qos !== "NONE";
   const held = createSlab<Entry>();
-  /** By sequence, the place of the newest message of it. */
+  /** By sequence, the entry of its newest message. */
   const newest = new Map<number, number>();
   const ending = createClosing();
   const { closing } = ending.signals;
@@ -119,7 +119,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     resize();
   }
 
-  /** Whichever pump delivered it: the one that pulls now counts all that is held. */
+  /** The current pump counts all held messages, whichever pump delivered them. */
   function release(): void {
     pump?.release();
   }
@@ -132,7 +132,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       known.received = received;
       return release();
     }
-    // A stream made anew gives sequences out again: what is answered for the old message would count for this one.
+    // A recreated stream reuses sequences: an answer for the old message would settle this one.
     if (known !== undefined) known.isRedeliverable = false;
     if (isDeleteMarker(message.headers, message.body.byteLength))
       return endAtOnce(received, { kind: "marker" });
@@ -165,9 +165,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     observer.settled({ key, subscription: terms.current.subscription, message, attempts, ending: how });
   }
 
-  /** A bug interrupts the subscription and loses nothing that can be given back. */
+  /** A bug interrupts the subscription and loses nothing that can be returned. */
   function failInternally(entry: Entry, { place, error }: { place: number; error: unknown }): void {
-    logger.error("A message could not be processed", { error: messageOf(error) });
+    logger.error("Cannot process a message", { error: messageOf(error) });
     interrupt(entry, `Internal error: ${messageOf(error)}`);
     finish(entry, { place, ending: giveBack(entry) });
   }
@@ -191,7 +191,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function interrupt(entry: Held, reason: string): void {
     if (cause !== null || closing.aborted) return;
     cause = entry;
-    // At once: whoever waits for the slot of the cause must not have it.
+    // At once: a message that waits for the slot of the cause must not get it.
     ending.begin();
     const { stream, sequence, subject, timestampNanos } = entry.received.message;
     options.onInterrupted({
@@ -201,7 +201,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     });
   }
 
-  /** Where the pipeline goes on, it is left to the ack wait: it is in other hands, or was acknowledged after all. */
+  /** If the pipeline goes on, leave it to the ack wait: another relay holds it, or it was acknowledged after all. */
   function giveBack(entry: Held): Ending {
     if (closing.aborted) returns.add(entry);
     return { kind: "returned" };
@@ -210,7 +210,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   async function stopPull(): Promise<void> {
     const stopping = pump;
     await stopping?.stop();
-    // Until then what it delivers is held, and released to it.
+    // Until then its deliveries are held, and released to it.
     if (pump === stopping) pump = null;
   }
 
@@ -258,14 +258,14 @@ function oldestOf(held: Iterable<Entry>): number | null {
 }
 
 /**
- * How many times the connection limit is held: under AUTO always, so that waiting retries do not stop the rest; under NONE
- * at most, where NATS is so far away that the callback would wait for it.
+ * How many times the connection limit may be held. AUTO: always, so that waiting retries do not stop the rest. NONE: at
+ * most, if NATS is so far away that the callback would wait for it.
  */
 const HELD_FACTOR = 10;
-/** Under AT_LEAST_ONCE the server delivers one at a time: asking for more than one only saves asking for each. */
+/** Under AT_LEAST_ONCE the server delivers one at a time: a larger pull only saves requests. */
 const AT_LEAST_ONCE_PULL = 100;
 
-/** The server delivers the next one once the one before is acknowledged: its connection is opened while that one is in flight. */
+/** The server delivers the next message once this one is acknowledged: its connection opens while this request is in flight. */
 const AT_MOST_ONCE_HELD = 2;
 
 function capacityOf(subscription: Subscription): Capacity {
@@ -288,29 +288,29 @@ function exactly(count: number): Capacity {
 
 export interface PumpHandlers {
   readonly capacity: Capacity;
-  /** So many are held from the pump before: each is released by this one. */
+  /** Messages still held from the previous pump: this one releases them. */
   readonly held: number;
   readonly onMessage: (received: Received) => void;
 }
 
 export interface PipelineOptions {
   readonly terms: TermsHolder;
-  /** Of the subscription: what is replayed takes them too. */
+  /** Slots of the subscription: replays take them too. */
   readonly turns: Turns;
   readonly guard: Guard;
-  /** True: it is to be acknowledged without a request. */
+  /** True: acknowledge it without a request. */
   readonly isSkipped: (message: Message) => boolean;
   /** Null: the subscription has none. */
   readonly deadLetters: DeadLetters | null;
-  /** When NATS was last known to have heard from here, on the clock of `performance.now`. */
+  /** When NATS last received something from this relay, on the clock of `performance.now`. */
   readonly lastContactAt: () => number;
   /** One message at a time until one is delivered. */
   readonly isProbe: boolean;
   readonly observer: Observer;
   readonly logger: Logger;
-  /** Told once; the owner closes the pipeline then. */
+  /** Called once; the owner then closes the pipeline. */
   readonly onInterrupted: (cause: FailureCause) => void;
-  /** NATS was silent for so long that another relay may hold the messages. The owner closes the pipeline then. */
+  /** NATS was silent for so long that another relay may hold the messages. The owner then closes the pipeline. */
   readonly onExpired: () => void;
   /** A probe was delivered. */
   readonly onRecovered: () => void;

@@ -1,4 +1,4 @@
-// The way of one dead letter back to its callback: a turn beside the live messages, attempts by the subscription's own policy.
+// Replays one dead letter to its callback: takes a slot beside the live messages, attempts by the subscription's policy.
 //
 //   waits until the subscription runs -> waits for a turn -> claims the letter -> attempt -> delivered | failed
 //                  ^                                                                |
@@ -13,24 +13,24 @@ import type { Observer } from "./observer.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
 
-/** `gone`: somebody else has dealt with the letter. `unavailable`: not known now. */
+/** `gone`: the letter was settled elsewhere. `unavailable`: unknown at present. */
 export type Claim = "claimed" | "gone" | "unavailable";
 
 export type ReplayResult =
   | { readonly kind: "delivered" }
   | { readonly kind: "failed"; readonly failure: Failure; readonly attempts: number }
   | { readonly kind: "gone" }
-  /** It was told to stop; the letter is as it was. */
+  /** The replay was stopped; the letter is unchanged. */
   | { readonly kind: "stopped" };
 
 export interface ReplayOrder {
-  /** Called in its turn, before each attempt: under AT_MOST_ONCE the letter is marked there. */
+  /** Called before each attempt, once it has a slot: under AT_MOST_ONCE it marks the letter. */
   readonly claim: (qos: Qos) => Promise<Claim>;
-  /** Where the letter lies. */
+  /** Position of the letter. */
   readonly endpoint: string;
-  /** Ends whatever waits. */
+  /** Ends every wait. */
   readonly waiting: AbortSignal;
-  /** Ends the request. */
+  /** Aborts the request. */
   readonly ending: AbortSignal;
 }
 
@@ -39,7 +39,7 @@ interface ReplayParts {
   readonly turns: Turns;
   readonly observer: Observer;
   readonly isRunning: () => boolean;
-  /** Waits until it runs. False: `signal` aborted. */
+  /** Waits until the subscription runs. False: `signal` aborted. */
   readonly running: (signal: AbortSignal) => Promise<boolean>;
 }
 
@@ -57,7 +57,7 @@ export async function replayMessage(
   const { waiting } = order;
   let attempts = 0;
   let postponements = 0;
-  /** Under AT_MOST_ONCE it is marked once: whoever finds the mark does not send it. */
+  /** Under AT_MOST_ONCE it is marked once: a relay that finds the mark does not send it. */
   let isMarked = false;
   for (;;) {
     if (!(await parts.running(waiting))) return { kind: "stopped" };
@@ -108,7 +108,7 @@ export async function replayMessage(
     if (heedsRetryAfter) parts.turns.hold(holdMsOf(exchange.outcome, own.policy.retry));
     attempts += 1;
     postponements = 0;
-    // It is a dead letter already: what fails stays one.
+    // It already is a dead letter: a failure leaves it one.
     const policy = {
       ...own.policy,
       hasDeadLetters: true,

@@ -1,16 +1,16 @@
-// What goes back to the stream when a pipeline closes: together, once nothing is pulled any more, the cause first.
+// Returns messages to the stream when a pipeline closes: all together after the last pull, the cause first.
 
 import type { Held } from "./settle.ts";
 
 export interface Returns {
   add: (held: Held) => void;
-  /** Nothing is pulled any more: gives back what was added, and from now on each at once. */
+  /** Pulling has ended: returns all added messages, and from now on each at once. */
   flush: () => void;
-  /** How many were given back. */
+  /** How many were returned. */
   readonly count: number;
 }
 
-/** `cause` is the message that closed the pipeline, if one did; `canReturn` is false once others may hold the messages. */
+/** `cause`: the message that closed the pipeline, if any; `canReturn`: false once another relay may hold the messages. */
 export function createReturns(options: { cause: () => Held | null; canReturn: () => boolean }): Returns {
   let waiting: Held[] | null = [];
   let count = 0;

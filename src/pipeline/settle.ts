@@ -1,4 +1,4 @@
-// How the relay gets done with a message: acknowledge it, or store its letter first.
+// Settles a message: acknowledges it, or stores its dead letter first.
 
 import type { Received } from "#consumer/received.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
@@ -15,7 +15,7 @@ interface SettlerOptions {
   readonly turns: Turns;
   readonly guard: Guard;
   readonly logger: Logger;
-  /** Told when no endpoint takes dead letters, with the reason, and with null when one does again. */
+  /** Called with the reason when no endpoint takes dead letters, and with null when one does again. */
   readonly onBlocked: (reason: string | null) => void;
 }
 
@@ -27,12 +27,12 @@ interface StoreOptions {
 }
 
 export interface Settler {
-  /** The message is done with: acknowledged, unless that has been done, then remembered. */
+  /** Completes a message: acknowledges it, unless that is done, then remembers it in the guard. */
   complete: (held: Held) => Promise<void>;
   /**
-   * Stores the letter of a message; while no endpoint takes it, tries again until `repeating` aborts, then the last result
-   * is returned. When `closing` aborts it tries at once, and more often from then on: the time is limited. `trying` ends a
-   * try under way. Does not complete the message. Never rejects.
+   * Stores the dead letter of a message. While no endpoint takes it, tries again until `repeating` aborts, then returns the
+   * last result. From `closing` on, tries at once and more often: time is limited. `trying` aborts a try in progress. Does
+   * not complete the message. Never rejects.
    */
   storeLetter: (held: Held, failure: Failure, options: StoreOptions) => Promise<StoreResult>;
 }
@@ -53,14 +53,14 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
     blocked -= 1;
     if (blocked > 0) return;
     onBlocked(null);
-    if (result.kind !== "unavailable") logger.info("Dead letters are stored again");
+    if (result.kind !== "unavailable") logger.info("Dead letters can be stored again");
   }
 
   return {
     async complete(held) {
       const { message, ack } = held.received;
       if (held.isRedeliverable) ack();
-      // The ack leaves first: under AT_LEAST_ONCE the next message waits for it, and not for the journal.
+      // Send the ack first: under AT_LEAST_ONCE the next message waits for it, and not for the journal.
       await Promise.resolve();
       guard.markDone(message);
     },
@@ -90,10 +90,10 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
 }
 
 export interface Held {
-  /** The newest delivery of it: a redelivery brings a newer address for the answer. */
+  /** Its newest delivery: a redelivery has a new reply subject. */
   received: Received;
   /** Since it was received: a redelivery starts anew. */
   attempts: number;
-  /** False where nothing would deliver it again: without acknowledgements, or once it is acknowledged. */
+  /** False if nothing would deliver it again: without acknowledgements, or once it is acknowledged. */
   isRedeliverable: boolean;
 }

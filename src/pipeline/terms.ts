@@ -1,4 +1,4 @@
-// The terms of delivery: how messages are delivered, not which. They may change meanwhile; an attempt ends on those it began with.
+// The current terms of delivery, which a reload may change: an attempt ends on the terms it began with.
 
 import type { Callback } from "#callback/client.ts";
 import type { Policy } from "#delivery/policy.ts";
@@ -12,12 +12,12 @@ export interface Terms {
 
 export interface TermsHolder {
   readonly current: Terms;
-  /** Takes the current terms for one attempt, which `end` gives back. */
+  /** Takes the current terms for one attempt; `end` gives them back. */
   begin: () => Terms;
   end: (terms: Terms) => void;
-  /** From the next attempt on; the old callback is closed when its last attempt is over. */
+  /** Used from the next attempt on; the old callback closes after its last attempt. */
   replace: (subscription: Subscription) => void;
-  /** Closes the callback, those of former terms too; what is in flight has `graceMs`. */
+  /** Closes the callbacks of the current and former terms; requests in flight have `graceMs`. */
   close: (graceMs: number) => Promise<void>;
 }
 

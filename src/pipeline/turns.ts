@@ -1,4 +1,4 @@
-// The connection slots of a subscription, which live messages and replayed ones take in turns, and the pauses that its callback asks for.
+// The slots of a subscription, which live messages and replays take in turns, and the pauses that its callback asks for.
 
 import type { RetryPause } from "#delivery/policy.ts";
 import { createLimiter } from "#lib/limiter.ts";
@@ -6,31 +6,31 @@ import { sleep } from "#lib/sleep.ts";
 
 export interface Turns {
   /**
-   * Waits for a slot outside of any pause: true, and the caller owes one `end`; at once where one is free. False when
-   * `signal` aborts first. Never rejects.
+   * Waits for a slot outside of any pause, and returns at once if one is free. True: the caller owes one `end`. False:
+   * `signal` aborted first. Never rejects.
    */
   begin: (signal: AbortSignal, line?: "live" | "replay") => true | Promise<boolean>;
   end: () => void;
-  /** The callback asked for it: nothing begins during the next `holdMs`. */
+  /** The callback asked for a pause: start nothing during the next `holdMs`. */
   hold: (holdMs: number) => void;
-  /** For how long nothing begins; 0: it does. */
+  /** How long the pause still lasts; 0: none. */
   readonly holdMs: number;
   /** One message waits by itself, until `wake`: false when `signal` aborts first. Never rejects. */
   wait: (delayMs: number, signal: AbortSignal) => Promise<boolean>;
-  /** One message waits for its retry; `wake` ends what its callback asked for, not the delay. As `wait` else. */
+  /** One message waits for its retry; `wake` ends the pause that its callback asked for, not the delay. Else as `wait`. */
   waitForRetry: (pause: RetryPause, signal: AbortSignal) => Promise<boolean>;
-  /** All pauses are over: somebody has changed what they were for. */
+  /** Ends all pauses: their reason was changed. */
   wake: () => void;
-  /** Aborts at the next `wake`: what an attempt is answered after that asks for no pause any more. */
+  /** Aborts at the next `wake`: an attempt that is answered later asks for no pause. */
   readonly waking: AbortSignal;
-  /** So many slots from now on; what has begun goes on. */
+  /** Changes the number of slots; attempts in progress continue. */
   resize: (places: number) => void;
   readonly taken: number;
 }
 
 const LINES = { live: 0, replay: 1 };
 
-/** `onHold` is told when a hold begins. */
+/** `onHold` is called when a pause begins. */
 export function createTurns(
   places: number,
   { onHold = () => undefined }: { readonly onHold?: (holdMs: number) => void } = {},
@@ -39,7 +39,7 @@ export function createTurns(
   let holdUntil = 0;
   let waking = new AbortController();
 
-  /** On the hot path: mostly there is no hold. */
+  /** On the hot path: usually there is no pause. */
   function holdMsNow(): number {
     return holdUntil === 0 ? 0 : Math.max(0, holdUntil - performance.now());
   }

@@ -76,7 +76,7 @@ test.each([["AUTO"], ["AT_LEAST_ONCE"], ["NONE"]] as const)(
     await eventually(async () => (await readiness(relay)).status === 200);
     expect(relay.logs.filter(({ message }) => message === WARNING)).toHaveLength(1);
     makeWritable(relay, setup.state);
-    await relay.logged("The journal is written again");
+    await relay.logged("The journal can be written again");
     await relay.logged("The control socket is open");
     expect((await stat(join(setup.state, "relay.sock"))).isSocket()).toBe(true);
     expect(await Bun.file(join(setup.state, "journal", "sub")).text()).toContain("\n3 ");
