@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { findAddressFault } from "#callback/own-addresses.ts";
 import { describeIssue } from "#config/issue.ts";
 import type { Config } from "#config/resolve.ts";
-import { toShown } from "#config/shown.ts";
+import { maskConfig } from "#config/mask-config.ts";
 import { createActivity } from "#http/activity.ts";
 import { createAuth } from "#http/auth.ts";
 import { createMetrics } from "#http/metrics.ts";
@@ -157,7 +157,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
         }),
       orphans: () => toOrphans(running()),
       applications: () => running().applications,
-      config: () => toShown(config.origin.file),
+      config: () => maskConfig(config.origin.file),
       reload: reload.run,
       activity,
       page: createPage(),

@@ -27,8 +27,8 @@ import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import { createApiSubscriptions } from "#registry/api-subscriptions.ts";
 import { type Applications, createApplications } from "#registry/applications.ts";
-import { createClearAway } from "#registry/cleanup.ts";
-import { createParts } from "./parts.ts";
+import { createCleanup } from "#registry/cleanup.ts";
+import { createSubscriptionParts } from "./subscription-parts.ts";
 import { shareDeadLetters } from "./share-dead-letters.ts";
 import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry, type Registry } from "#registry/registry.ts";
@@ -115,7 +115,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   );
 
   const guardPath = (id: string) => join(state.directory, "journal", id);
-  const clearAway = createClearAway({
+  const cleanup = createCleanup({
     connection,
     bucket,
     runtime: () => runtime,
@@ -127,7 +127,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
 
   /** Null while its first subscriptions start, which ask for what they belong to already. */
   let started: Runtime | null = null;
-  const partsFor = createParts({
+  const partsFor = createSubscriptionParts({
     connection,
     states,
     deadLetters,
@@ -146,7 +146,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   const runtime = startRuntime(config.subscriptions, {
     partsFor,
     clusterFaults: majority.faults,
-    onDrained: clearAway.drained,
+    onDrained: cleanup.drained,
     isConnected: () => connection.isConnected,
     checks: (subscriptions) => [
       options.check(),
@@ -183,11 +183,11 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       return running ?? (isHeld ? "PAUSED" : "ACCEPTED");
     },
     onMadeByOperator: holds.release,
-    isEnding: clearAway.isUnderWay,
-    onRemoval: clearAway.begin,
-    onKept: clearAway.end,
+    isEnding: cleanup.isUnderWay,
+    onRemoval: cleanup.begin,
+    onKept: cleanup.end,
     onChanged(removed) {
-      clearAway.removed(removed);
+      cleanup.removed(removed);
       applyWanted();
     },
   });
@@ -203,7 +203,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
 
   async function endRemoval(id: string): Promise<void> {
     await applyWanted().settled;
-    clearAway.end(id);
+    cleanup.end(id);
   }
 
   return {

@@ -3,7 +3,7 @@
 import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
 import { isSample } from "#delivery/sample.ts";
-import { withMemory } from "#lib/memory.ts";
+import { memoizeLast } from "#lib/memoize.ts";
 import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.ts";
 import { createSigner } from "./signature.ts";
 
@@ -31,8 +31,8 @@ interface OwnField {
 }
 
 /** Consecutive messages share their stream, and often their subject. */
-const streamText = withMemory(toHeaderText);
-const subjectText = withMemory(toHeaderText);
+const streamText = memoizeLast(toHeaderText);
+const subjectText = memoizeLast(toHeaderText);
 
 const OWN_FIELDS: readonly OwnField[] = [
   { name: "Nats-Stream", value: (message) => streamText(message.stream) },

@@ -3,7 +3,7 @@
 import { checkDeliveryShow, printDelivery } from "./delivery-details.ts";
 import { DELIVERY_FILTER_OPTIONS } from "./delivery-filter.ts";
 import { checkDeliveryList, checkExport, exportDeliveries, listDeliveries } from "./delivery-list.ts";
-import { MOMENT_NOTE } from "./moment.ts";
+import { TIME_ARGUMENT_NOTE } from "./time-argument.ts";
 import { JSON_OPTION, type RemoteCommand } from "./remote-command.ts";
 
 export const LOGS_COMMAND: RemoteCommand = {
@@ -24,7 +24,7 @@ export const LOGS_COMMAND: RemoteCommand = {
     "relay logs --follow --status 5xx",
     "relay logs show 4711",
   ],
-  note: `${MOMENT_NOTE}\nThe newest comes last. The entrypoint's sampling decides which messages are recorded; failures always are.`,
+  note: `${TIME_ARGUMENT_NOTE}\nThe newest comes last. The entrypoint's sampling decides which messages are recorded; failures always are.`,
   check: checkDeliveryList,
   run: listDeliveries,
 };
@@ -52,7 +52,7 @@ export const DELIVERY_COMMANDS: readonly RemoteCommand[] = [
       "relay logs export --from 1d --format csv --output deliveries.csv",
       "relay logs export --status 0 | jq .error",
     ],
-    note: MOMENT_NOTE,
+    note: TIME_ARGUMENT_NOTE,
     check: checkExport,
     run: exportDeliveries,
   },

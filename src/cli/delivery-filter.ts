@@ -1,7 +1,7 @@
 // The filter options of `relay logs`.
 
 import { statusFlag } from "./letter-filter.ts";
-import { momentOf } from "./moment.ts";
+import { timeArgument } from "./time-argument.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
 export const DELIVERY_FILTER_OPTIONS: readonly RemoteOption[] = [
@@ -21,8 +21,8 @@ export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Readonly<R
       (name) => [name, textOf(flags, name)] as const,
     ),
     ["status", statusFlag(flags)] as const,
-    ["from", momentOf(flags, { name: "from", nowMs })] as const,
-    ["to", momentOf(flags, { name: "to", nowMs })] as const,
+    ["from", timeArgument(flags, { name: "from", nowMs })] as const,
+    ["to", timeArgument(flags, { name: "to", nowMs })] as const,
   ];
   return Object.fromEntries(members.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 }

@@ -4,7 +4,7 @@ import { LETTER_REASONS, parseStatusFilter } from "#delivery/letter.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
 import type { LetterFilterBody } from "#wire/dead-letter.ts";
-import { momentOf } from "./moment.ts";
+import { timeArgument } from "./time-argument.ts";
 import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
 
 /** The query for the API, without filters that were not given. */
@@ -34,8 +34,8 @@ export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilter
     ...TEXTS.map((name) => [name, textOf(flags, name)] as const),
     ["reason", reasonOf(flags)] as const,
     ["status", statusFlag(flags)] as const,
-    ["from", momentOf(flags, { name: "from", nowMs })] as const,
-    ["to", momentOf(flags, { name: "to", nowMs })] as const,
+    ["from", timeArgument(flags, { name: "from", nowMs })] as const,
+    ["to", timeArgument(flags, { name: "to", nowMs })] as const,
   ];
   return Object.fromEntries(members.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 }

@@ -5,7 +5,7 @@ import { LETTER_FILTER_OPTIONS } from "./letter-filter.ts";
 import { checkLetterList, countLetters, listLetters } from "./letter-list.ts";
 import { runPurge, toLetterChoice } from "./letter-purge.ts";
 import { checkReplay, REPLAY_OPTIONS, replayLetters } from "./letter-replay.ts";
-import { MOMENT_NOTE } from "./moment.ts";
+import { TIME_ARGUMENT_NOTE } from "./time-argument.ts";
 import { JSON_OPTION, type RemoteCommand } from "./remote-command.ts";
 
 const EVERY_ONE = { flags: "--all", description: "all dead letters" };
@@ -26,7 +26,7 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
       "relay dlq list --reason rejected --status 4xx --error 'unknown customer'",
       "relay dlq list --all --json",
     ],
-    note: MOMENT_NOTE,
+    note: TIME_ARGUMENT_NOTE,
     check: checkLetterList,
     run: listLetters,
   },
@@ -72,7 +72,7 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
       "relay dlq purge --subscription billing --to 30d --yes",
     ],
     note: [
-      MOMENT_NOTE,
+      TIME_ARGUMENT_NOTE,
       "It asks for confirmation, and needs --yes without a terminal. Letters that arrive after the count stay.",
       "A filter matches only letters that Relay wrote: name other entries by their id.",
     ].join("\n"),
@@ -89,7 +89,7 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
       "relay dlq replay --all --rate 50 --detach",
     ],
     note: [
-      MOMENT_NOTE,
+      TIME_ARGUMENT_NOTE,
       "The relay runs it. The command shows its progress: a bar on a terminal, otherwise and with --json a",
       "line of JSON for each step. Ctrl-C leaves it running. Replayed messages arrive out of order with live ones.",
       "Exit code: 0 if all were delivered, 1 if some were not.",

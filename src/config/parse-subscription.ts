@@ -31,7 +31,7 @@ export type ParsedSubscription =
   | {
       readonly kind: "valid";
       readonly subscription: Subscription;
-      /** What was asked for with every default applied; as it may be shown: `toShown`. */
+      /** What was asked for with every default applied; as it may be shown: `maskConfig`. */
       readonly entry: SubscriptionEntry;
       /** Whether it may be kept only where secrets are encrypted. */
       readonly hasSecrets: boolean;

@@ -162,7 +162,7 @@ export function isOnCalendar(time: string): boolean {
 }
 
 /** A `timestamp` that the calendar has. */
-export function moment(description: string) {
+export function calendarTime(description: string) {
   return v.pipe(timestamp(description), v.check(isOnCalendar, "allowed: a time that exists"));
 }
 

@@ -1,6 +1,6 @@
 // A message as JetStream stored it, and the one id it keeps for ever.
 
-import { withMemory } from "#lib/memory.ts";
+import { memoizeLast } from "#lib/memoize.ts";
 
 export type Header = readonly [name: string, value: string];
 
@@ -46,7 +46,7 @@ export function toNatsTimestamp(timestampNanos: bigint): string {
 }
 
 /** Messages that follow each other share their second: formatting it took longer than all else of the header. */
-const formatSeconds = withMemory((digits) => new Date(Number(digits) * 1000).toISOString().slice(0, 19));
+const formatSeconds = memoizeLast((digits) => new Date(Number(digits) * 1000).toISOString().slice(0, 19));
 
 const TRAILING_ZEROS = /0+$/;
 

@@ -1,7 +1,7 @@
-// What comes and goes quickly, each in a place of its own until it is removed.
+// A slab: stores short-lived items under numeric keys that are reused once an item is removed.
 //
-// A Set or a Map outgrows its table again and again, and a table left behind keeps what was in it until the next full
-// collection. For what is on the way of every message that was half of the garbage collector's work.
+// A Set or a Map outgrows its table again and again, and an old table retains its content until the next full collection.
+// On the path of every message that was half of the garbage collector's work.
 
 interface Slab<T> extends Iterable<T> {
   /** Returns its place, which another gets once it is removed. */

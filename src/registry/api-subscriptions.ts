@@ -1,4 +1,4 @@
-// The subscriptions made by API: kept in the bucket of the cluster, sealed where they hold secrets, and run by every relay.
+// Subscriptions made by API: stored in the bucket (encrypted if they hold secrets), and run by every relay.
 
 import type { ConfigOrigin } from "#config/resolve.ts";
 import {
@@ -7,7 +7,7 @@ import {
   parseSubscription,
   type SubscriptionScope,
 } from "#config/parse-subscription.ts";
-import { toShown } from "#config/shown.ts";
+import { maskConfig } from "#config/mask-config.ts";
 import type { ReadStores } from "#config/stores.ts";
 import type { OperatorStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
@@ -30,7 +30,7 @@ import {
 } from "./body.ts";
 import { createStoreBudgets } from "./store-budgets.ts";
 
-/** Made by API, kept in the cluster, but of no use to this relay. */
+/** Made by API and stored in the bucket, but this relay cannot run it. */
 interface Unusable {
   readonly id: string;
   readonly reason: string;
@@ -39,28 +39,28 @@ interface Unusable {
 export type WriteOutcome =
   | { readonly kind: "written"; readonly id: string; readonly revision: number; readonly isNew: boolean }
   | { readonly kind: "invalid"; readonly faults: readonly BodyFault[] }
-  /** It is not the caller's to decide. */
+  /** The caller may not decide it. */
   | { readonly kind: "forbidden"; readonly reason: string }
   | { readonly kind: "read-only" }
   | { readonly kind: "missing" }
-  /** There is one of this id. */
+  /** The id is in use. */
   | { readonly kind: "taken"; readonly reason: string }
-  /** It has another revision; null: it is no more, or that is not known. */
+  /** It has another revision; null: it is gone, or its revision is unknown. */
   | { readonly kind: "conflict"; readonly revision: number | null }
-  /** It cannot be kept as it is. */
+  /** It cannot be stored as it is. */
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** Null: whatever it has; else it must be one of these. */
+/** Null: any revision; else one of these. */
 export type WantedRevisions = readonly number[] | null;
 
 interface ApiSubscription {
   readonly subscription: Subscription;
-  /** Of what is known here: the bucket may have something newer already. */
+  /** As known here: the bucket may already have a newer one. */
   readonly revision: () => number;
-  /** As it may be shown. */
+  /** Without secrets. */
   readonly definition: () => unknown;
-  /** What its key stores cost at each start. */
+  /** The cost of its key stores at each start. */
   readonly iterations: number;
   readonly stores: ReadStores;
 }
@@ -76,11 +76,11 @@ export interface ApiSubscriptions {
     id: string,
     options: { readonly revisions: WantedRevisions; readonly signal: AbortSignal },
   ) => Promise<WriteOutcome>;
-  /** Those that can run here, by id. */
+  /** The subscriptions that can run here, by id. */
   readonly known: ReadonlyMap<string, ApiSubscription>;
-  /** Those that cannot run here; a bounded number of them. */
+  /** The subscriptions that cannot run here; a bounded number. */
   readonly unusable: () => readonly Unusable[];
-  /** They are read anew, for the config has changed. */
+  /** Reads all again after a change of the config. */
   readonly reread: () => Promise<void>;
   readonly close: () => void;
 }
@@ -90,32 +90,32 @@ interface ApiSubscriptionsOptions {
   /** Null: there is no `state.key`. */
   readonly sealer: Sealer | null;
   readonly origin: () => ConfigOrigin;
-  /** Those of the file, which no other can have. */
+  /** Ids in the file, which no other subscription can use. */
   readonly fileIds: () => ReadonlySet<string>;
-  /** So that it misses nothing that is published from then on, whether it runs or not. Rejects with a RelayError. */
+  /** Makes its consumer, so that it misses nothing published from then on. Rejects with a RelayError. */
   readonly makeDurable: (subscription: Subscription) => Promise<void>;
-  /** What its operator wants of it now; of one that does not exist, what it would begin with. */
+  /** Its operator status; for a new one, the initial status. */
   readonly statusOf: (subscription: Subscription) => OperatorStatus;
   readonly onMadeByOperator: (id: string) => void;
-  /** A former one of this id is not cleared away yet. */
+  /** An earlier subscription of this id is not cleaned up yet. */
   readonly isEnding: (id: string) => boolean;
-  /** It is about to be deleted; `onKept`: it was not, after all. */
+  /** It is about to be deleted; `onKept`: the deletion failed. */
   readonly onRemoval: (id: string) => void;
   readonly onKept: (id: string) => void;
   readonly logger: Logger;
-  /** `known` has changed; `removed`: ids of those that were deleted, here or by another relay. */
+  /** `known` has changed; `removed`: ids that were deleted, by any relay. */
   readonly onChanged: (removed: readonly string[]) => void;
 }
 
 type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
 
-/** Of its key in the bucket, before its id. */
+/** Prefix of its key in the bucket, before the id. */
 export const PREFIX = "subscription.";
-const NO_KEY = "It holds secrets, and there is no state.key to encrypt them with";
-const TAKEN: WriteOutcome = { kind: "taken", reason: "There is a subscription of this id already" };
-const ENDING: WriteOutcome = { kind: "taken", reason: "A subscription of this id is still being deleted" };
+const NO_KEY = "It holds secrets, and there is no state.key to encrypt them";
+const TAKEN: WriteOutcome = { kind: "taken", reason: "A subscription with this id exists already" };
+const ENDING: WriteOutcome = { kind: "taken", reason: "A subscription with this id is still being deleted" };
 const MAX_UNUSABLE = 1000;
-/** Nobody who makes a subscription waits longer for its durable consumer. */
+/** The longest wait for the durable consumer of a new subscription. */
 const DURABLE_MS = 3000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
@@ -126,7 +126,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
   const admit = createAdmissions({ known, unusable: faults });
   const budgets = createStoreBudgets(known, { now: () => performance.now() });
   const closing = new AbortController();
-  /** Of those that were just written: what was read for the check is not read again. */
+  /** Subscriptions just written: they are not read again. */
   const written = new Map<string, ReadStores>();
   let reading: Promise<void> = Promise.resolve();
   const forget = bucket.onChange((key) => {
@@ -142,7 +142,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     return reading;
   }
 
-  /** Never rejects. Until it is read anew the former one stands: whoever looks meanwhile does not take it for removed. */
+  /** Never rejects. The former version stays known until the new one is read, so that it does not look removed. */
   async function read(id: string): Promise<void> {
     const entry = bucket.get(PREFIX + id);
     if (entry === null) {
@@ -161,9 +161,9 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
         subscription: parsed.subscription,
         iterations: parsed.iterations,
         stores: parsed.stores,
-        // The same that was written again is not read anew.
+        // Do not read a rewrite of the same value again.
         revision: () => Math.max(entry.revision, revisionOf(id, entry.value)),
-        definition: () => toShown(parsed.entry),
+        definition: () => maskConfig(parsed.entry),
       });
     } catch (error) {
       if (closing.signal.aborted) return;
@@ -191,7 +191,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     if (value === REFUSED) throw new Error(NOT_PROVEN);
     const stored = JSON.parse(value) as { readonly sealed?: string; readonly entry?: unknown };
     if (stored.sealed === undefined) return stored.entry;
-    if (sealer === null) throw new Error("It is encrypted, and there is no state.key to open it with");
+    if (sealer === null) throw new Error("It is encrypted, and there is no state.key to decrypt it");
     return JSON.parse(await sealer.open(stored.sealed, id)) as unknown;
   }
 
@@ -202,7 +202,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     return hasSecrets ? null : JSON.stringify({ entry: body });
   }
 
-  /** What the definition says of its status stays as its operator wrote it. Null: it is another one by now. */
+  /** Keeps the operator status in its definition. Null: it was replaced meanwhile. */
   async function withDeclared(
     body: unknown,
     { id, expectedRevision }: { id: string; expectedRevision: number },
@@ -256,12 +256,12 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     written.set(id, parsed.stores);
     await readSoon([id]);
     written.delete(id);
-    // Whoever waits for what is missing, such as the stream, is the subscription itself.
+    // The subscription itself waits for what is missing, such as the stream.
     await settlesWithin(makeDurable(parsed.subscription), DURABLE_MS, { signal });
     return { kind: "written", id, revision: result.revision, isNew };
   }
 
-  /** What a change of an existing one may go ahead on; else what stands in its way. */
+  /** What a change of an existing subscription starts from, or why it is refused. */
   function conditionOf(
     id: string,
     { revisions, signal }: { revisions: WantedRevisions; signal: AbortSignal },

@@ -1,4 +1,4 @@
-// The applications of this relay as the API needs them: those that have subscriptions here, and those that are paused.
+// Applications for the API: which have subscriptions on this relay, and which are paused.
 
 import type { Holds } from "#runtime/holds.ts";
 import type { Runtime } from "#runtime/runtime.ts";
@@ -7,7 +7,7 @@ import type { Application } from "#wire/subscription.ts";
 
 export interface Applications {
   readonly list: () => readonly Application[];
-  /** Resolve when it is stored, or waits for that. Reject with a RelayError. */
+  /** Resolve when the change is stored, or waits to be stored. Reject with a RelayError. */
   readonly pause: (application: string) => Promise<Application>;
   readonly resume: (application: string) => Promise<Application>;
 }
@@ -15,7 +15,7 @@ export interface Applications {
 interface ApplicationsOptions {
   readonly holds: Holds;
   readonly runtime: Pick<Runtime, "subscriptions">;
-  /** Told of each subscription that is paused or resumed with its application. */
+  /** Called for each subscription that is paused or resumed with its application. */
   readonly onChanged: (change: StateChange) => void;
 }
 

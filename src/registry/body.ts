@@ -1,4 +1,4 @@
-// What a body that makes a subscription must not do, whatever is right about it: reach beyond its caller, or store a mask.
+// Checks the body of a new subscription: it may not reach beyond its caller's rights, nor store a mask. PURE.
 
 import { ownAddresses } from "#callback/own-addresses.ts";
 import { formatPath } from "#config/issue.ts";
@@ -18,9 +18,9 @@ import type { Subscription } from "#delivery/subscription.ts";
 import { isObject } from "#lib/json.ts";
 
 export interface WriteOptions {
-  /** The entrypoint that it must be of; null: any. */
+  /** The only entrypoint allowed; null: any. */
   readonly entrypoint: string | null;
-  /** The application that it must be of; null: any. */
+  /** The only application allowed; null: any. */
   readonly application: string | null;
   readonly signal: AbortSignal;
 }
@@ -29,7 +29,7 @@ type Limits = Pick<WriteOptions, "application" | "entrypoint"> & {
   readonly entrypoints: readonly SoundEntrypoint[];
 };
 
-/** With what goes without saying: the application of who may have no other, the entrypoint of the address, and an id. */
+/** Fills in the implied values: the caller's only application, the entrypoint of the address, an id. */
 export function complete(
   body: unknown,
   { application, entrypoint, id }: Pick<WriteOptions, "application" | "entrypoint"> & { id: string | null },
@@ -38,7 +38,7 @@ export function complete(
   const { configuration } = body;
   return {
     ...(application === null ? {} : { application }),
-    // A new one, that is: the address names any other.
+    // A new one: for any other the address names the id.
     ...(id === null ? { id: crypto.randomUUID() } : {}),
     ...body,
     ...(entrypoint !== null && isObject(configuration)
@@ -47,25 +47,25 @@ export function complete(
   };
 }
 
-/** undefined: it says none. */
+/** undefined: there is none. */
 export function statusIn(body: unknown): unknown {
   return isObject(body) ? body["status"] : undefined;
 }
 
-/** undefined: none, which is the default. */
+/** undefined: none, the default. */
 export function withStatus(body: unknown, status: unknown): unknown {
   if (!isObject(body)) return body;
   const { status: _status, ...rest } = body;
   return status === undefined ? rest : { ...rest, status };
 }
 
-/** Null: it says none, or no text. */
+/** Null: there is none, or it is not text. */
 export function applicationOf(body: unknown): string | null {
   const application = isObject(body) ? body["application"] : undefined;
   return typeof application === "string" ? application : null;
 }
 
-/** Looked for before all else: what another entrypoint is called, or made of, must not show in other faults. */
+/** Checked first: other faults must not reveal the name or settings of another entrypoint. */
 export function findForeign(
   body: unknown,
   { application, entrypoint, entrypoints }: Limits,
@@ -84,11 +84,11 @@ export function findForeign(
 
 const MASKED = /^\*\*\*$|[?#]\*\*\*$/u;
 
-/** Where an entry holds what is shown in place of a secret: stored, it would overwrite the secret. */
+/** Finds masks in place of secrets: stored, they would overwrite the secrets. */
 export function findMasked(value: unknown, path = ""): readonly BodyFault[] {
   if (isSecret(value)) {
     const isMasked = value.source.kind === "inline" && MASKED.test(value.source.value);
-    const message = "found what is shown in place of a secret, allowed: the value itself";
+    const message = "found the mask of a secret, allowed: the secret itself";
     return isMasked ? [{ path, message }] : [];
   }
   if (Array.isArray(value)) return value.flatMap((entry, index) => findMasked(entry, `${path}[${index}]`));
@@ -98,7 +98,7 @@ export function findMasked(value: unknown, path = ""): readonly BodyFault[] {
   );
 }
 
-/** A name is looked up when it is called, not here: it may stand for another address by then. */
+/** Names are resolved at the call, not here: a name may resolve to another address by then. */
 export function findDeniedTargets(
   { callback }: Subscription,
   { configuration }: SubscriptionEntry,

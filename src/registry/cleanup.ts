@@ -1,7 +1,7 @@
-// What is left of a subscription made by API that was deleted is cleared away once it has drained, before another of its id begins.
+// Cleans up after a deleted subscription made by API: once it has drained, its state and consumer go, before its id is used again.
 //
-// Each relay forgets what it knew of its messages. The one that deletes it clears its state and its consumer too, and marks that
-// in the bucket until it is done: so long every relay refuses a new one of this id.
+// Each relay forgets what it knew of the messages. The relay that deletes also removes state and consumer, and keeps a mark in
+// the bucket until that is done: until then every relay refuses a new subscription of this id.
 
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -16,19 +16,19 @@ import type { RunningSubscription } from "#runtime/running.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { PREFIX as SUBSCRIPTION } from "./api-subscriptions.ts";
 
-export interface ClearAway {
-  /** One of this id still drains here, or is being deleted by some relay. */
+export interface Cleanup {
+  /** A subscription of this id still drains here, or some relay is deleting it. */
   isUnderWay: (id: string) => boolean;
   /** This relay deletes it, from now until `end`. */
   begin: (id: string) => void;
   end: (id: string) => void;
-  /** Some relay has deleted them: to be told before they drain. */
+  /** Some relay has deleted them: call this before they drain. */
   removed: (ids: readonly string[]) => void;
-  /** To be called when it has drained, and before another of its id begins. Never rejects. */
+  /** Call it when the subscription has drained, and before another of its id begins. Never rejects. */
   drained: (running: RunningSubscription) => Promise<void>;
 }
 
-interface ClearAwayOptions {
+interface CleanupOptions {
   readonly connection: Connection;
   readonly bucket: Pick<Bucket, "get" | "put" | "remove" | "onChange">;
   readonly runtime: () => Pick<Runtime, "find" | "wanted">;
@@ -40,13 +40,13 @@ interface ClearAwayOptions {
 }
 
 const PREFIX = "deleting.";
-/** What a deletion may take beside the draining; the mark of a relay that died counts no longer than that. */
+/** Maximum time of a deletion besides draining; the mark of a dead relay expires after that. */
 const MARK_MS = 15_000;
 /** The longest grace, and some. */
 const MAX_MARK_MS = 660_000;
 const CLEAR_AGAIN_MS = 2000;
 
-export function createClearAway(options: ClearAwayOptions): ClearAway {
+export function createCleanup(options: CleanupOptions): Cleanup {
   const { connection, bucket, runtime, guardPath, graceMs, logger, signal } = options;
   /** Being deleted by this relay. */
   const own = new Set<string>();
@@ -61,7 +61,7 @@ export function createClearAway(options: ClearAwayOptions): ClearAway {
     await removePlaceholder(connection, ref);
   }
 
-  /** Another relay may make the consumer again before it hears of the deletion. One that has its id by then may wait for more. */
+  /** Another relay may recreate the consumer before it hears of the deletion. A new subscription of this id may wait longer. */
   async function clearAgain(subscription: Subscription): Promise<void> {
     if (!(await sleep(CLEAR_AGAIN_MS, signal))) return;
     const { id } = subscription;
@@ -69,7 +69,7 @@ export function createClearAway(options: ClearAwayOptions): ClearAway {
     if (!isTaken) await clearConsumer(subscription);
   }
 
-  /** Since when a mark is seen here: what the clocks of other hosts say does not matter. */
+  /** When this relay first saw a mark: the clocks of other hosts do not matter. */
   const seen = new Map<string, { readonly value: string; readonly at: number }>();
 
   function see(id: string, value: string | null): void {
@@ -112,12 +112,12 @@ export function createClearAway(options: ClearAwayOptions): ClearAway {
       if (!own.has(id)) return;
       forget();
       await clearConsumer(subscription);
-      void clearAgain(subscription); // Never rejects; nobody is to wait for it.
+      void clearAgain(subscription); // Never rejects; not awaited.
     },
   };
 }
 
-/** How long a mark counts; what cannot be read, as long as the shortest. */
+/** How long a mark counts; the shortest time if it cannot be parsed. */
 function durationOf(value: string): number {
   try {
     const { durationMs } = JSON.parse(value) as { readonly durationMs?: unknown };

@@ -1,4 +1,4 @@
-// How many subscriptions the API makes: of one application, and in all. Pure.
+// Limits how many subscriptions the API makes: for one application, and in all. PURE.
 
 import type { Subscription } from "#delivery/subscription.ts";
 
@@ -10,16 +10,16 @@ type Owned = Pick<Subscription, "id" | "application">;
 export interface Made {
   /** Those that run here, by id. */
   readonly known: ReadonlyMap<string, { readonly subscription: Owned }>;
-  /** Those that cannot run here, but are kept all the same. */
+  /** Those that cannot run here but are stored. */
   readonly unusable: { readonly size: number; readonly has: (id: string) => boolean };
 }
 
 interface Admission extends Disposable {
-  /** Why it is one too many; null: it is not, and counts from now on, until it is disposed of. */
+  /** Why it is one too many; null: it is admitted, and counts until it is disposed of. */
   readonly excess: string | null;
 }
 
-/** Counts what is being written as well: it is in `made` only later, and others may be admitted meanwhile. */
+/** Also counts writes in progress: they appear in `made` only later, and others may be admitted meanwhile. */
 export function createAdmissions({ known, unusable }: Made): (wanted: Owned) => Admission {
   const pending = new Set<Owned>();
   const isMade = (id: string) => known.has(id) || unusable.has(id);
@@ -34,7 +34,7 @@ export function createAdmissions({ known, unusable }: Made): (wanted: Owned) => 
     const { id, application } = wanted;
     if (!isMade(id)) {
       const others = known.size + unusable.size + countPending(wanted, (owned) => !isMade(owned.id));
-      if (others >= MAX_IN_ALL) return `there are ${MAX_IN_ALL} subscriptions made by API, allowed: no more`;
+      if (others >= MAX_IN_ALL) return `there are ${MAX_IN_ALL} subscriptions made by API, the maximum`;
     }
     if (application === null || applicationOf(id) === application) return null;
     let others = countPending(
@@ -43,7 +43,7 @@ export function createAdmissions({ known, unusable }: Made): (wanted: Owned) => 
     );
     for (const { subscription } of known.values()) if (subscription.application === application) others += 1;
     if (others < MAX_OF_APPLICATION) return null;
-    return `application ${application} has ${MAX_OF_APPLICATION} subscriptions made by API, allowed: no more`;
+    return `application ${application} has ${MAX_OF_APPLICATION} subscriptions made by API, the maximum`;
   }
 
   return (wanted) => {

@@ -1,9 +1,9 @@
-// The subscriptions of this relay as the API needs them: those of the file, and those made by API.
+// The subscriptions of this relay for the API: those of the config file, and those made by API.
 
 import type { Exchange } from "#callback/client.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import type { Command } from "#delivery/status.ts";
-import { toShown } from "#config/shown.ts";
+import { maskConfig } from "#config/mask-config.ts";
 import type { Config } from "#config/resolve.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
 import { initialStatus } from "#delivery/status.ts";
@@ -14,24 +14,24 @@ import type { Runtime } from "#runtime/runtime.ts";
 import type { ApiSubscriptions } from "./api-subscriptions.ts";
 
 export interface Registered {
-  /** As it is wanted; what runs may still be on its way there. */
+  /** The wanted settings; the running subscription may not have them yet. */
   readonly subscription: Subscription;
   readonly running: Pick<RunningSubscription, "state" | "status" | "notStored" | "stats">;
   readonly origin: "file" | "api";
-  /** Of what was made by API; null: it is from the file. */
+  /** Revision of a subscription made by API; null: it is from the file. */
   readonly revision: number | null;
-  /** As it is written, secrets masked. */
+  /** As written, secrets masked. */
   readonly definition: () => unknown;
 }
 
 export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" | "replace" | "remove"> {
   readonly list: () => readonly Registered[];
   readonly find: (id: string) => Registered | null;
-  /** Resolves when it is stored, or waits for that. Rejects with a RelayError. */
+  /** Resolves when the change is stored, or waits to be stored. Rejects with a RelayError. */
   readonly command: (id: string, command: Command) => Promise<void>;
   /** Rejects with a RelayError. */
   readonly seek: (id: string, start: DeliverPolicy) => Promise<void>;
-  /** Sends a marked sample with everything that the subscription is configured with. Rejects as `command` does. */
+  /** Sends a sample, marked as such, with all settings of the subscription. Rejects as `command` does. */
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
 }
 
@@ -39,7 +39,7 @@ interface RegistryOptions {
   readonly runtime: Runtime;
   readonly api: ApiSubscriptions;
   readonly config: () => Config;
-  /** Resolves when nothing is left of a subscription that was deleted. Never rejects. */
+  /** Resolves when nothing is left of a deleted subscription. Never rejects. */
   readonly endRemoval: (id: string) => Promise<void>;
 }
 
@@ -58,14 +58,14 @@ export function createRegistry(options: RegistryOptions): Registry {
     const running = runtime.find(subscription.id) ?? toStarting(subscription);
     const definition = () => {
       const entry = config().origin.file.subscriptions[index];
-      return entry === undefined ? null : toShown(entry);
+      return entry === undefined ? null : maskConfig(entry);
     };
     return { subscription, running, origin: "file", revision: null, definition };
   }
 
   function get(id: string): RunningSubscription {
     const running = runtime.find(id);
-    if (running === null) throw new RelayError("unavailable", `Subscription ${id} is being started`);
+    if (running === null) throw new RelayError("unavailable", `Subscription ${id} is starting`);
     return running;
   }
 
@@ -96,7 +96,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   };
 }
 
-/** What is wanted, but does not run yet. */
+/** The state of a wanted subscription that does not run yet. */
 function toStarting({ isPaused }: Subscription): Registered["running"] {
   return {
     state: () => ({ kind: "waiting", reason: "It is being started" }),

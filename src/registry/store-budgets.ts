@@ -1,30 +1,30 @@
-// What key stores of subscriptions made by API may cost: of one subscription, of one application, and of all of them.
+// Limits the cost of key stores of subscriptions made by API: for one subscription, one application, and all.
 //
-// Whatever is kept is read again at each start, so what counts is what is kept, what is being made, and, lest refused ones
-// come for free, what a caller has had computed lately.
+// Each start reads all stored ones again, so stored subscriptions count, writes in progress count, and, so that refused ones
+// are not free, recent work for a caller counts too.
 
 import { createIterationBudget, type IterationBudget, limitTo } from "#keystore/budget.ts";
 
 interface StoreBudgets {
-  /** For a subscription that is made or replaced; it counts until it is disposed of. */
+  /** For a subscription that is created or replaced; it counts until it is disposed of. */
   readonly openForWrite: (write: BudgetedWrite) => IterationBudget & Disposable;
-  /** For one that was taken before, maybe by another relay. */
+  /** For one that was accepted before, maybe by another relay. */
   readonly createForReading: (id: string, signal: AbortSignal) => IterationBudget;
 }
 
 export interface BudgetedWrite {
-  /** Of the one that it replaces; null: of none. */
+  /** Of the subscription that it replaces; null: none. */
   readonly id: string | null;
-  /** Whose it becomes. */
+  /** The application that it will belong to. */
   readonly application: string | null;
-  /** Who may have subscriptions of this application only; null: an operator. */
+  /** The only application that the caller may use; null: an operator. */
   readonly caller: string | null;
   readonly signal: AbortSignal;
 }
 
 export interface Costs {
   readonly subscription: { readonly application: string | null };
-  /** Of its key stores. */
+  /** The cost of its key stores. */
   readonly iterations: number;
 }
 
@@ -32,7 +32,7 @@ const MAX_OF_SUBSCRIPTION = 3_000_000;
 const MAX_OF_APPLICATION = 10_000_000;
 /** Half a minute of one thread at each start. */
 const MAX_IN_ALL = 60_000_000;
-/** In which `MAX_OF_APPLICATION` are computed for a caller, at the most. */
+/** The period in which a caller may use `MAX_OF_APPLICATION`. */
 const WINDOW_MS = 600_000;
 
 interface OpenWrite extends BudgetedWrite {
@@ -46,7 +46,7 @@ export function createStoreBudgets(
   const open = new Set<OpenWrite>();
   const recent = new Map<string, { iterations: number; at: number }>();
 
-  /** By what is kept and what is being made, beside the one that is looked at. */
+  /** Stored subscriptions and writes in progress, except the current one. */
   function heldBeside(own: { readonly id: string | null } | OpenWrite, application: string | null): number {
     const isCounted = (other: string | null) => application === null || other === application;
     let held = 0;
@@ -109,7 +109,7 @@ export function createStoreBudgets(
         [
           limitTo(MAX_OF_SUBSCRIPTION, "those of a subscription"),
           {
-            // Several relays may have taken some at once.
+            // Several relays may have accepted some at the same time.
             left: (spent) => 2 * MAX_IN_ALL - heldBeside({ id }, null) - spent,
             text: `those of all subscriptions made by API may take ${MAX_IN_ALL} in all`,
           },

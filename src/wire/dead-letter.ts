@@ -1,7 +1,7 @@
 // Dead letters as the API shows them, and the bodies and queries that choose some of them.
 
 import * as v from "valibot";
-import { choice, flag, integer, list, moment, object, text as formed } from "#config/schema-parts.ts";
+import { choice, flag, integer, list, calendarTime, object, text as formed } from "#config/schema-parts.ts";
 import { LETTER_REASONS } from "#delivery/letter.ts";
 import { component, exampleOf } from "./component.ts";
 import { limitSchema, statusFilterSchema } from "./query.ts";
@@ -179,8 +179,8 @@ const FILTERS = {
   application: v.optional(formed("`application` of the subscription", some)),
   reason: v.optional(choice("Outcome of the last attempt", LETTER_REASONS)),
   status: statusFilterSchema,
-  from: v.optional(moment("Dead-lettered at this time or later, RFC 3339")),
-  to: v.optional(moment("Dead-lettered before this time, RFC 3339")),
+  from: v.optional(calendarTime("Dead-lettered at this time or later, RFC 3339")),
+  to: v.optional(calendarTime("Dead-lettered before this time, RFC 3339")),
   error: v.optional(formed("Part of the text of the error, ignoring case", some)),
 };
 

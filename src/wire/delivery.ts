@@ -1,7 +1,7 @@
 // Records of the delivery log as the API shows them, and the queries that choose some of them.
 
 import * as v from "valibot";
-import { choice, moment, object, text as formed } from "#config/schema-parts.ts";
+import { choice, calendarTime, object, text as formed } from "#config/schema-parts.ts";
 import { component, exampleOf } from "./component.ts";
 import { limitSchema, statusFilterSchema } from "./query.ts";
 import { count, date, headerPairs, stringView, textOrNull, type ViewOf, word, namedPage } from "./view.ts";
@@ -102,8 +102,8 @@ const FILTERS = {
   application: v.optional(formed("`application` of the subscription", some)),
   subscription: v.optional(formed("Id of the subscription", some)),
   entrypoint: v.optional(formed("Id of the entrypoint", some)),
-  from: v.optional(moment("First attempted at this time or later, RFC 3339")),
-  to: v.optional(moment("First attempted before this time, RFC 3339")),
+  from: v.optional(calendarTime("First attempted at this time or later, RFC 3339")),
+  to: v.optional(calendarTime("First attempted before this time, RFC 3339")),
 };
 
 export const deliveryFilterSchema = object(FILTERS);

@@ -1,7 +1,7 @@
 // Subscriptions as the API shows them and takes commands for them, applications, and the test of a callback.
 
 import * as v from "valibot";
-import { choice, flag, integer, moment, object } from "#config/schema-parts.ts";
+import { choice, flag, integer, calendarTime, object } from "#config/schema-parts.ts";
 import { component } from "./component.ts";
 import {
   count,
@@ -134,7 +134,7 @@ export const resumeBodySchema = component(
 
 export type ResumeBody = v.InferInput<typeof resumeBodySchema>;
 
-const time = moment("From the first message stored at this time or later, RFC 3339");
+const time = calendarTime("From the first message stored at this time or later, RFC 3339");
 
 /** Where the subscription goes on. */
 export const seekSchema = component(

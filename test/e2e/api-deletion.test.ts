@@ -81,7 +81,7 @@ test("its id is refused by every relay until all that it had is gone, and begins
     const refused = await api("POST", "/api/subscriptions", { body: toEntry("/new") });
     expect([refused.status, refused.body.detail]).toEqual([
       409,
-      "A subscription of this id is still being deleted",
+      "A subscription with this id is still being deleted",
     ]);
   }
   letGo();

@@ -195,7 +195,7 @@ test("one more than an application may have is refused, and another application 
   const refused = await api("POST", "/api/subscriptions", { body: owned("more", "shop") });
   expect([refused.status, refused.body.detail]).toEqual([
     422,
-    "It cannot be kept: application shop has 1000 subscriptions made by API, allowed: no more",
+    "It cannot be kept: application shop has 1000 subscriptions made by API, the maximum",
   ]);
   expect((await api("POST", "/api/subscriptions", { body: owned("more", "desk") })).status).toBe(201);
 });
@@ -279,7 +279,7 @@ test("faults are told with their paths, all at once, and nothing of other entryp
   expect(errorsOf(await api("POST", "/api/subscriptions", { body: masked }))).toEqual([
     {
       path: "configuration.auth.token.value",
-      message: "found what is shown in place of a secret, allowed: the value itself",
+      message: "found the mask of a secret, allowed: the secret itself",
     },
   ]);
 });
@@ -309,7 +309,7 @@ test("secrets are refused without state.key", async () => {
   });
   expect([answer.status, errorsOf(answer)[0]?.message]).toEqual([
     422,
-    "It holds secrets, and there is no state.key to encrypt them with",
+    "It holds secrets, and there is no state.key to encrypt them",
   ]);
   expect((await started.api("GET", "/api/subscriptions/keyless")).status).toBe(404);
 });

@@ -144,7 +144,7 @@ test("those of the file are read-only", async () => {
     expect([status, problem.detail]).toEqual([409, "It is defined in the config file: change it there"]);
   }
   const taken = await api("POST", "/api/subscriptions", { body: definition });
-  expect([taken.status, taken.body.detail]).toEqual([409, "There is a subscription of this id already"]);
+  expect([taken.status, taken.body.detail]).toEqual([409, "A subscription with this id exists already"]);
 });
 
 test("the control socket is the same API, with nothing asked for", async () => {

@@ -1,7 +1,7 @@
 // The mark of a deletion, as another relay sees it: it counts for as long as it says, whatever the clocks of the hosts say.
 
 import { afterEach, expect, setSystemTime, test } from "bun:test";
-import { type ClearAway, createClearAway } from "#registry/cleanup.ts";
+import { type Cleanup, createCleanup } from "#registry/cleanup.ts";
 import { openTestBucket, WITHIN_A_SECOND } from "../bucket/buckets.ts";
 import { eventually } from "../support/eventually.ts";
 import { connected } from "../support/nats.ts";
@@ -19,7 +19,7 @@ async function start(url: string, { graceMs }: { graceMs: number }) {
   const bucket = owned.use(openTestBucket(connection));
   const closing = new AbortController();
   owned.defer(() => closing.abort());
-  const clearAway: ClearAway = createClearAway({
+  const cleanup: Cleanup = createCleanup({
     connection,
     bucket,
     runtime: () => ({ find: () => null, wanted: () => null }),
@@ -30,7 +30,7 @@ async function start(url: string, { graceMs }: { graceMs: number }) {
   });
   await bucket.ready(AbortSignal.timeout(5000));
   const moved = owned.move();
-  return { clearAway, bucket, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+  return { cleanup, bucket, [Symbol.asyncDispose]: () => moved.disposeAsync() };
 }
 
 test.each([5, -5])(
@@ -40,14 +40,14 @@ test.each([5, -5])(
     await using one = await start(server.url, { graceMs: 1000 });
     await using other = await start(server.url, { graceMs: 1000 });
     setSystemTime(Date.now() + hours * HOUR_MS);
-    one.clearAway.begin("billing");
+    one.cleanup.begin("billing");
     setSystemTime();
-    await eventually(() => other.clearAway.isUnderWay("billing"), WITHIN_A_SECOND);
+    await eventually(() => other.cleanup.isUnderWay("billing"), WITHIN_A_SECOND);
     // Nor does it matter when this host's clock is set.
     setSystemTime(Date.now() + 10 * HOUR_MS);
-    expect(other.clearAway.isUnderWay("billing")).toBe(true);
-    one.clearAway.end("billing");
-    await eventually(() => !other.clearAway.isUnderWay("billing"), WITHIN_A_SECOND);
+    expect(other.cleanup.isUnderWay("billing")).toBe(true);
+    one.cleanup.end("billing");
+    await eventually(() => !other.cleanup.isUnderWay("billing"), WITHIN_A_SECOND);
   },
 );
 
@@ -55,8 +55,8 @@ test("isUnderWay() of a relay that died ends when its mark has been seen for as 
   await using server = await startNatsServer();
   await using one = await start(server.url, { graceMs: -14_500 });
   await using other = await start(server.url, { graceMs: 1000 });
-  one.clearAway.begin("billing");
-  await eventually(() => other.clearAway.isUnderWay("billing"), WITHIN_A_SECOND);
-  await eventually(() => !other.clearAway.isUnderWay("billing"), { withinMs: 5000 });
+  one.cleanup.begin("billing");
+  await eventually(() => other.cleanup.isUnderWay("billing"), WITHIN_A_SECOND);
+  await eventually(() => !other.cleanup.isUnderWay("billing"), { withinMs: 5000 });
   await eventually(() => other.bucket.list("deleting.").length === 0, WITHIN_A_SECOND);
 });

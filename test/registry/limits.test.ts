@@ -19,7 +19,7 @@ function made(count: number, application: string | null = null): Made {
 test("createAdmissions() takes the thousandth of an application, and refuses the next", () => {
   expect(findExcess(owned("more", "shop"), made(999, "shop"))).toBeNull();
   expect(findExcess(owned("more", "shop"), made(1000, "shop"))).toBe(
-    "application shop has 1000 subscriptions made by API, allowed: no more",
+    "application shop has 1000 subscriptions made by API, the maximum",
   );
 });
 
@@ -39,7 +39,7 @@ test("createAdmissions() refuses the ten thousand and first, those that cannot r
   const unusable = new Map([["bad", "It is encrypted"]]);
   expect(findExcess(owned("more"), { ...made(9998), unusable })).toBeNull();
   const full = { ...made(9999), unusable };
-  expect(findExcess(owned("more"), full)).toBe("there are 10000 subscriptions made by API, allowed: no more");
+  expect(findExcess(owned("more"), full)).toBe("there are 10000 subscriptions made by API, the maximum");
   expect(findExcess(owned("s7"), full)).toBeNull();
   expect(findExcess(owned("bad"), full)).toBeNull();
 });

@@ -16,11 +16,11 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-export const MOMENT_NOTE =
+export const TIME_ARGUMENT_NOTE =
   "A time is RFC 3339 (2026-11-21T08:00:00Z), a date (its midnight in UTC), or how long ago: 90s, 15m, 2h, 3d, 1w.";
 
 /** As the API takes it: in UTC. Null: it was not given. Throws a RelayError `usage`. */
-export function momentOf(flags: Flags, { name, nowMs }: { name: string; nowMs: number }): string | null {
+export function timeArgument(flags: Flags, { name, nowMs }: { name: string; nowMs: number }): string | null {
   const text = textOf(flags, name);
   if (text === null) return null;
   const date = toDate(text, nowMs);

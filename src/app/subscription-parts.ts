@@ -1,4 +1,4 @@
-// What a subscription of this relay is made of: its callback, its consumer, its guard, its dead letters, its state.
+// Builds the parts of a subscription: callback, consumer, replay guard, dead letters, state.
 
 import { type Callback, openCallback } from "#callback/client.ts";
 import { concurrencyOf, isOrdered, type Subscription } from "#delivery/subscription.ts";
@@ -30,16 +30,18 @@ interface PartsSource {
   readonly progress: Progress;
   readonly observer: Observer;
   readonly logger: Logger;
-  /** Of the file of its replay guard. */
+  /** The file of its replay guard. */
   readonly guardPath: (id: string) => string;
   readonly lag: () => Lag;
   /** How many subscriptions share the connection. */
   readonly pumps: () => number;
-  /** As it is wanted now; null: no more, or not known yet. */
+  /** Its current settings; null: removed, or not known yet. */
   readonly wanted: (id: string) => Subscription | null;
 }
 
-export function createParts(source: PartsSource): (subscription: Subscription) => SubscriptionParts {
+export function createSubscriptionParts(
+  source: PartsSource,
+): (subscription: Subscription) => SubscriptionParts {
   const { connection, states, deadLetters, openCallbacks, progress, lag, wanted } = source;
   const pause = createSharedPause();
 

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import type { ConfigFile } from "#config/schema.ts";
 import { listSecrets } from "#config/secrets.ts";
-import { toShown } from "#config/shown.ts";
+import { maskConfig } from "#config/mask-config.ts";
 import { validate } from "#config/validate.ts";
 import { FILE, type Json, withDelivery, withEntrypoint, withSubscription } from "./parse-for-test.ts";
 
@@ -17,14 +17,14 @@ function fileOf(value: unknown): ConfigFile {
 function shownDelivery(configuration: Json): unknown {
   const [entry] = fileOf(withDelivery(configuration)).subscriptions;
   if (entry === undefined) throw new Error("There is no subscription");
-  const shown = toShown(entry);
+  const shown = maskConfig(entry);
   return typeof shown === "object" && shown !== null && "configuration" in shown
     ? shown["configuration"]
     : null;
 }
 
-test("toShown() applies the defaults of the schema, and keeps the shape of the file", () => {
-  expect(toShown(fileOf(FILE))).toMatchObject({
+test("maskConfig() applies the defaults of the schema, and keeps the shape of the file", () => {
+  expect(maskConfig(fileOf(FILE))).toMatchObject({
     nats: { servers: ["nats://127.0.0.1:4222"], auth: { type: "none" } },
     server: { listen: "127.0.0.1:8080" },
     logs: { level: "info", format: "json" },
@@ -39,8 +39,8 @@ test("toShown() applies the defaults of the schema, and keeps the shape of the f
   });
 });
 
-test("toShown() shows null where the file says so", () => {
-  expect(toShown(fileOf({ ...FILE, server: { listen: null } }))).toMatchObject({
+test("maskConfig() shows null where the file says so", () => {
+  expect(maskConfig(fileOf({ ...FILE, server: { listen: null } }))).toMatchObject({
     server: { listen: null },
   });
 });
@@ -131,31 +131,31 @@ test.each<[string, Json, Json]>([
     },
     { auth: { oauth2: { audience: "https://api/", parameters: [{ name: "key", value: "***" }] } } },
   ],
-])("toShown() hides %s", (_, configuration, expected) => {
+])("maskConfig() hides %s", (_, configuration, expected) => {
   expect(shownDelivery(configuration)).toMatchObject(expected);
 });
 
-test("toShown() shows free texts as they are: what is left out of one would tell what is secret elsewhere", () => {
+test("maskConfig() shows free texts as they are: what is left out of one would tell what is secret elsewhere", () => {
   const metadata = { docs: "see http://docs/?key=hunter2 and hunter2hunter2", team: "***" };
   const auth = { type: "token", token: { value: "hunter2hunter2" } };
   const configuration = { entrypointId: "webhook", callbackUrl: "http://127.0.0.1/", auth };
-  expect(toShown(fileOf(withSubscription({ metadata, configuration })))).toMatchObject({
+  expect(maskConfig(fileOf(withSubscription({ metadata, configuration })))).toMatchObject({
     subscriptions: [{ metadata, configuration: { auth: { token: { value: "***" } } } }],
   });
 });
 
-test("toShown() hides the query of where keys for tokens are fetched", () => {
+test("maskConfig() hides the query of where keys for tokens are fetched", () => {
   const auth = { type: "jwt", jwksUri: "https://a/keys?key=hunter2", issuer: "i", audience: "a" };
-  expect(toShown(fileOf({ ...FILE, server: { auth } }))).toMatchObject({
+  expect(maskConfig(fileOf({ ...FILE, server: { auth } }))).toMatchObject({
     server: { auth: { jwksUri: "https://a/keys?***" } },
   });
 });
 
-test("toShown() loses no name", () => {
+test("maskConfig() loses no name", () => {
   const metadata: unknown = JSON.parse('{ "__proto__": "a", "constructor": "b", "toString": "c" }');
   const configuration = { entrypointId: "webhook", callbackUrl: "http://127.0.0.1/" };
   const [entry] = fileOf(withSubscription({ metadata, configuration })).subscriptions;
-  expect(JSON.stringify(entry === undefined ? null : toShown(entry))).toContain(JSON.stringify(metadata));
+  expect(JSON.stringify(entry === undefined ? null : maskConfig(entry))).toContain(JSON.stringify(metadata));
 });
 
 const SECRET = "hunter2hunter2";
@@ -186,8 +186,8 @@ const FULL = {
   ],
 };
 
-test("toShown() shows no secret of a file, and what is shown is taken as a file again", () => {
-  const shown = toShown(fileOf(FULL));
+test("maskConfig() shows no secret of a file, and what is shown is taken as a file again", () => {
+  const shown = maskConfig(fileOf(FULL));
   const secrets = listSecrets(fileOf(FULL)).flatMap(({ source, isPublic }) =>
     source.kind === "inline" && !isPublic ? [source.value] : [],
   );
@@ -195,5 +195,5 @@ test("toShown() shows no secret of a file, and what is shown is taken as a file 
   expect(secrets.length).toBeGreaterThan(4);
   expect([SECRET, ...secrets].filter((secret) => text.includes(secret))).toEqual([]);
   expect(validate(shown).kind).toBe("valid");
-  expect(toShown(fileOf(shown))).toEqual(shown);
+  expect(maskConfig(fileOf(shown))).toEqual(shown);
 });

@@ -1,12 +1,12 @@
 // Moments as people type them.
 
 import { describe, expect, test } from "bun:test";
-import { momentOf } from "#cli/moment.ts";
+import { timeArgument } from "#cli/time-argument.ts";
 
 const NOW = Date.parse("2026-11-21T12:00:00Z");
-const read = (from: string) => momentOf({ from }, { name: "from", nowMs: NOW });
+const read = (from: string) => timeArgument({ from }, { name: "from", nowMs: NOW });
 
-describe("momentOf()", () => {
+describe("timeArgument()", () => {
   test.each([
     ["2026-11-21T08:00:00Z", "2026-11-21T08:00:00.000Z"],
     ["2026-11-21T08:00:00.123456789+02:00", "2026-11-21T06:00:00.123Z"],
@@ -32,6 +32,6 @@ describe("momentOf()", () => {
   ])("refuses %p", (text) => expect(() => read(text)).toThrow("--from takes a time such as"));
 
   test("is null where nothing was given", () =>
-    expect(momentOf({}, { name: "from", nowMs: NOW })).toBeNull());
+    expect(timeArgument({}, { name: "from", nowMs: NOW })).toBeNull());
   test("quotes nothing that steers a terminal", () => expect(() => read("\u001b[2J")).toThrow("\\u001b[2J"));
 });

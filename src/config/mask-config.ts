@@ -1,4 +1,4 @@
-// A file, or a subscription of it, as it may be shown: with the defaults of its schema, and without its secrets.
+// Masks a config file, or a subscription of it, for display: defaults applied, secrets hidden. PURE.
 
 import { MASK } from "#lib/mask.ts";
 import type { ConfigFile, SubscriptionEntry } from "./schema.ts";
@@ -7,11 +7,11 @@ import { isSecret, type Secret } from "./schema-secret.ts";
 type Shown = string | number | boolean | null | readonly Shown[] | { readonly [key: string]: Shown };
 
 /**
- * In the shape of the file, which takes it again: what the schema calls a secret is `***`, references are shown as they
- * are, of URLs that are called the query is left out. No text is searched for secrets: whether something is one says
- * its place, and what is shown of the other places tells nothing about it.
+ * Keeps the shape of the file, which accepts it again: secrets of the schema are `***`, references stay, called URLs lose
+ * their query. Only the position decides what is a secret: no text is searched for secrets, so that the other values
+ * reveal nothing about them.
  */
-export function toShown(part: ConfigFile | SubscriptionEntry): Shown {
+export function maskConfig(part: ConfigFile | SubscriptionEntry): Shown {
   return show(part);
 }
 
