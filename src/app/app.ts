@@ -1,4 +1,4 @@
-// The composition root: builds every part from a config, joins them, changes them with it, and takes them down in the right order.
+// The composition root: builds every part from a config, connects them, applies new configs, and shuts them down in order.
 
 import { join } from "node:path";
 import { findAddressFault } from "#callback/own-addresses.ts";
@@ -43,17 +43,17 @@ export interface App {
   readonly config: () => Config;
   /** Waits until NATS is connected, or `signal` aborts: then with false. */
   readonly connected: (signal: AbortSignal) => Promise<boolean>;
-  /** How late the latest call of a callback is, by its own deadline; 0: none is. */
+  /** How late the most overdue callback call is, measured by its own deadline; 0: none is. */
   readonly lateMs: () => number;
-  /** Whole or not at all: a line for each change. Rejects with a RelayError, and nothing has changed then. */
+  /** Applies a config, whole or not at all; resolves with a line for each change. Rejects with a RelayError and no change. */
   readonly apply: (next: Config) => Promise<readonly string[]>;
-  /** Drains: nothing new, up to the grace period for what is in flight, the rest goes back. */
+  /** Drains: starts nothing new, waits up to the grace period for requests in flight, returns the rest. */
   readonly stop: () => Promise<void>;
 }
 
 interface AppOptions {
   readonly logger: Logger;
-  /** Told of every attempt and every ending, beside metrics and log. */
+  /** Called for every attempt and every ending, beside metrics and log. */
   readonly observers: readonly Observer[];
   readonly reload: {
     readonly configPath: string;
@@ -62,9 +62,9 @@ interface AppOptions {
   };
 }
 
-const STOPS = "Cannot take the config: the relay stops";
+const STOPS = "Cannot apply the config: the relay is stopping";
 
-/** Rejects with a RelayError if a listener cannot be opened: nothing is left running then. NATS is waited for meanwhile. */
+/** Rejects with a RelayError if a listener cannot be opened, and leaves nothing running then. NATS may still be unreachable. */
 export async function startApp(initial: Config, options: AppOptions): Promise<App> {
   const { logger, observers, reload } = options;
   const startedAt = new Date();
@@ -127,7 +127,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     return core;
   }
 
-  /** Made anew with each config: entrypoints are mounted elsewhere. */
+  /** Created anew with each config, because entrypoints are mounted elsewhere. */
   function createFetch(): Fetch {
     return createServer({
       auth,
@@ -161,7 +161,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       reload: reload.run,
       activity,
       page: createPage(),
-      onError: (error) => logger.error("A request could not be answered", { error: messageOf(error) }),
+      onError: (error) => logger.error("Cannot answer a request", { error: messageOf(error) }),
     }).fetch;
   }
 

@@ -1,4 +1,4 @@
-// As much of an exchange as the delivery log is asked to keep, without the secrets that went along in it.
+// Extracts the part of an exchange that the delivery log is configured to keep, without the secrets of the request. PURE.
 
 import type { Exchange } from "#callback/client.ts";
 import type { ResponseHeaders } from "#callback/answer-head.ts";
@@ -11,7 +11,7 @@ export type Captures = Pick<DeliveryRecord, "request" | "response">;
 
 export const NO_CAPTURES: Captures = { request: null, response: null };
 
-/** Only what is asked for is looked at; bodies are copied, for they may be parts of something larger. */
+/** Reads only what is asked for. Bodies are copied: they may be parts of larger buffers. */
 export function toCaptures(
   exchange: Exchange,
   { message, logging }: { readonly message: Message; readonly logging: Logging },

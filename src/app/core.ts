@@ -1,4 +1,4 @@
-// The part of a relay that consumes and delivers: NATS, the states of the cluster, and the subscriptions.
+// The core of a relay: NATS, the states of the cluster, and the subscriptions.
 
 import { join } from "node:path";
 import type { Config } from "#config/resolve.ts";
@@ -45,43 +45,43 @@ export interface Core {
   readonly openCallbacks: OpenCallbacks;
   readonly letters: Letters;
   readonly replays: Replays;
-  /** Why states and subscriptions made by API cannot be kept just now; null: they can. */
+  /** Why states and subscriptions made by API cannot be stored at present; null: they can. */
   readonly bucketFault: () => string | null;
-  /** Of the bucket: entries that do not prove that a relay wrote them. */
+  /** Bucket entries without proof that a relay wrote them. */
   readonly refusedKeys: () => readonly string[];
-  /** Brings the subscriptions to what the file says now; what it says of NATS and of the state is not looked at. */
+  /** Applies the subscriptions of a config; ignores its settings for NATS and state. */
   readonly apply: (next: Config) => Promise<Taken>;
-  /** Drains: nothing new, up to the grace period for what is in flight, the rest goes back. */
+  /** Drains: starts nothing new, waits up to the grace period for requests in flight, returns the rest. */
   stop: (graceMs: number) => Promise<void>;
 }
 
 export interface Taken {
   readonly plans: readonly Plan[];
-  /** False: something still drains, and is followed by what is wanted when it has. */
+  /** False: something still drains, and its successor starts afterwards. */
   readonly isSettled: boolean;
 }
 
 interface CoreOptions {
   readonly logger: Logger;
-  /** Told of every attempt and every ending. */
+  /** Called for every attempt and every ending. */
   readonly observer: Observer;
   readonly onStateChanged: (change: StateChange) => void;
   readonly progress: Progress;
-  /** Of what the relay needs beside NATS: null when it is there, else what is wrong. Never rejects. */
+  /** Checks what the relay needs besides NATS: null, or the fault. Never rejects. */
   readonly check: () => Promise<string | null>;
 }
 
-/** Who asked for a reload hears of it by then. */
+/** A reload is answered by then. */
 const ANSWER_MS = 5000;
 
-/** Never fails: what is missing outside is waited for. */
+/** Never fails: retries until NATS and streams are there. */
 export function startCore(initial: Config, options: CoreOptions): Core {
   const { logger, observer, onStateChanged, progress } = options;
   const { nats, state } = initial;
   let config = initial;
   const closing = new AbortController();
   const connection = openConnection(nats, { logger, signal: closing.signal });
-  /** Of the JetStream that has the bucket. */
+  /** Of the JetStream domain of the bucket. */
   const localStreams = () =>
     new Set(
       config.subscriptions.flatMap(({ source: { domain, stream } }) => (domain === null ? [stream] : [])),
@@ -125,7 +125,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     signal: closing.signal,
   });
 
-  /** Null while its first subscriptions start, which ask for what they belong to already. */
+  /** Null while its first subscriptions start. */
   let started: Runtime | null = null;
   const partsFor = createSubscriptionParts({
     connection,
@@ -191,7 +191,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       applyWanted();
     },
   });
-  /** What was applied while a config is being taken; null: none is. */
+  /** The changes while a config is being applied; null: none is. */
   let taken: Applied[] | null = null;
 
   function applyWanted(): Applied {

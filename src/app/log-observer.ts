@@ -1,4 +1,4 @@
-// What the process log says of messages: one line each at debug level, and louder where something went missing.
+// Logs what happens to messages: one debug line each, and louder for lost, dropped, dead-lettered and skipped ones.
 
 import type { OnDenied } from "#callback/connector.ts";
 import { describeOutcome, statusOf } from "#delivery/outcome.ts";
@@ -6,7 +6,7 @@ import { durableName } from "#delivery/subscription.ts";
 import type { Logger, LogFields } from "#lib/logger.ts";
 import type { Observer, Settled } from "#pipeline/observer.ts";
 
-/** Between two lines about attempts that were postponed. */
+/** Between two lines about postponed attempts. */
 const POSTPONED_INTERVAL_MS = 60_000;
 
 export function createLogObserver(logger: Logger, { now = () => performance.now() } = {}): Observer {
@@ -57,7 +57,7 @@ export function createLogObserver(logger: Logger, { now = () => performance.now(
         case "marker":
         case "suppressed":
         case "returned":
-          // Of every message: nothing is made that is not logged.
+          // Runs for every message: build nothing that is not logged.
           if (logger.isEnabled("debug")) {
             logger.debug("Message settled", { ...fieldsOf(report), ending: ending.kind });
           }
@@ -77,7 +77,7 @@ export function createLogObserver(logger: Logger, { now = () => performance.now(
   };
 }
 
-/** Which address a name had that may not be called: what others are shown does not say it. Once, until it is another. */
+/** Logs which denied address a name resolved to, which callers are not told. Once, until the address changes. */
 export function createDenialLog(logger: Logger): OnDenied {
   let last = "";
   return ({ host, address }) => {
@@ -91,15 +91,15 @@ function fieldsOf({ subscription, message, attempts }: Settled): Record<string, 
   return { subscription: subscription.id, stream: message.stream, sequence: message.sequence, attempts };
 }
 
-/** What a subscription logs when it cannot run yet. */
+/** The message of a subscription that cannot run yet. */
 const WAITS = "Subscription waits";
 const INTERVAL_MS = 60_000;
 const MAX_REASONS = 1000;
 
-/** What goes on; for each subscription a logger of its own. */
+/** Passes on to a logger for each subscription. */
 export type WaitsLog = (subscription: string, own: Logger) => Logger;
 
-/** The first that waits for a reason is logged by itself, and after a minute how many others there were. */
+/** Logs the first subscription that waits for a reason, and a minute later how many others do. */
 export function createWaitsLog(logger: Logger, { intervalMs = INTERVAL_MS } = {}): WaitsLog {
   const others = new Map<string, number>();
 

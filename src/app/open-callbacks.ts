@@ -1,9 +1,9 @@
-// The callbacks that are open, for each subscription: also those that only end what they began.
+// Tracks the open callbacks of each subscription, including those that are closing.
 
 import type { Callback } from "#callback/client.ts";
 
 export interface OpenCallbacks {
-  /** The same, remembered until it is closed. */
+  /** Returns the callback, tracked until it is closed. */
   readonly keep: (subscription: string, callback: Callback) => Callback;
   readonly connectionsOf: (subscription: string) => number;
 }

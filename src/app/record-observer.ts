@@ -1,4 +1,4 @@
-// What the delivery log is told of messages: of most, nothing; of those that failed or are sampled, one record at their end.
+// Writes the delivery log: one record for each message that failed or is sampled, at its end.
 
 import { type Message, toWebhookId } from "#delivery/message.ts";
 import { describeOutcome, type Failure } from "#delivery/outcome.ts";
@@ -27,11 +27,11 @@ interface Watch {
   readonly isSampled: Sampler;
 }
 
-/** A message that failed so far. */
+/** A message that has failed. */
 interface Trail {
   readonly attempts: readonly RecordedAttempt[];
   readonly error: string;
-  /** Of the last attempt: taken only if they are kept. */
+  /** Of the last attempt: read only if it is kept. */
   readonly captures: () => Captures;
 }
 
@@ -75,7 +75,7 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
   }
 
   function settled({ key, subscription, message, ending }: Settled): void {
-    // Recorded when it was attempted, or never sent.
+    // Recorded at its attempts, or never sent.
     if (UNRECORDED.has(ending.kind)) return;
     const trail = trails.get(key);
     if (trail !== undefined) trails.delete(key);

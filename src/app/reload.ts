@@ -1,7 +1,7 @@
-// A changed config becomes the one that runs, whole or not at all, one reload after the other.
+// Reloads the config, whole or not at all, one reload after the other.
 //
 //   file at fault                        -> nothing changes
-//   another `server`, `nats` or `state`  -> nothing changes: the relay is to be started anew for it
+//   another `server`, `nats` or `state`  -> nothing changes: restart the relay to use it
 //   anything else                        -> only what changed
 
 import { isDeepStrictEqual } from "node:util";
@@ -19,16 +19,16 @@ interface ReloaderOptions {
   readonly path: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
-  /** Brings the relay to it; returns a line for each change. Rejects with a RelayError, and nothing has changed then. */
+  /** Applies a config; resolves with a line for each change. Rejects with a RelayError and no change. */
   readonly apply: (next: Config) => Promise<readonly string[]>;
-  /** The relay stops: nothing is read any more. */
+  /** The relay stops: load nothing more. */
   readonly signal: AbortSignal;
 }
 
 interface Reloader {
-  /** Who asks while another one waits for its turn shares that one. */
+  /** Callers share a reload that waits for its turn. */
   readonly reload: () => Promise<ReloadOutcome>;
-  /** Why the last one was refused; null: it was not. */
+  /** Why the last reload was refused; null: it was not. */
   readonly refused: () => string | null;
 }
 
@@ -40,7 +40,7 @@ export function createReloader({ path, env, logger, apply, signal }: ReloaderOpt
   async function reloadNow(): Promise<ReloadOutcome> {
     waiting = null;
     try {
-      if (signal.aborted) throw new RelayError("unavailable", "Cannot reload: the relay stops");
+      if (signal.aborted) throw new RelayError("unavailable", "Cannot reload: the relay is stopping");
       const next = await loadSettledConfig(path, { env, signal });
       const changes = await apply(next);
       refused = null;
@@ -51,7 +51,7 @@ export function createReloader({ path, env, logger, apply, signal }: ReloaderOpt
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       refused = messageOf(error);
-      logger.error("Config refused, the one before goes on", { reason: refused });
+      logger.error("Config refused, the running one stays active", { reason: refused });
       return { kind: "refused", report: refused };
     }
   }
@@ -67,7 +67,7 @@ export function createReloader({ path, env, logger, apply, signal }: ReloaderOpt
   };
 }
 
-/** By what was resolved: `origin` holds the time of loading. */
+/** Compares the resolved settings: `origin` holds the time of loading. */
 export function isSameConfig(left: Config, right: Config): boolean {
   return isDeepStrictEqual(comparable(left), comparable(right));
 }
@@ -76,13 +76,13 @@ function comparable({ origin, nats, ...config }: Config): unknown {
   return { ...config, nats: comparableNats({ origin, nats }), file: origin.file };
 }
 
-/** Credentials are read anew with each connection: what counts of them is where they stand. */
+/** Each connection reads credentials again: only their location counts. */
 function comparableNats({ origin, nats }: Pick<Config, "origin" | "nats">): object {
   const { auth, name: _name, ...settings } = nats;
   return { ...settings, auth: auth.kind === "creds" ? origin.file.nats.auth : auth };
 }
 
-/** The keys that differ and that cannot change while the relay runs; empty: none. */
+/** The changed keys that need a restart; empty: none. */
 export function listFixedChanges(left: Config, right: Config): readonly string[] {
   const before = fixedOf(left);
   const after = fixedOf(right);
@@ -97,7 +97,7 @@ function fixedOf(config: Config): Readonly<Record<string, unknown>> {
   return Object.fromEntries(pairs);
 }
 
-/** What is used from now on, without an end to anything. */
+/** The changed settings that apply at once. */
 export function describeSettings(before: Config, after: Config): readonly string[] {
   const keys = ["deliveryLog", "shutdown", "logs", "entrypoints"] as const;
   return keys
@@ -105,13 +105,13 @@ export function describeSettings(before: Config, after: Config): readonly string
     .map((key) => `Settings changed: ${key}`);
 }
 
-/** Why a config was refused whole: `keys` cannot change while the relay runs. */
+/** Why a config was refused: `keys` need a restart. */
 export function describeRefusal(keys: readonly string[]): string {
   return `Cannot change ${keys.join(", ")} while the relay runs: restart it to use this config`;
 }
 
 export function describeTaken({ plans, isSettled }: Taken): readonly string[] {
-  return [...plans.flatMap(describePlan), ...(isSettled ? [] : ["What is in flight still ends"])];
+  return [...plans.flatMap(describePlan), ...(isSettled ? [] : ["Requests in flight still end"])];
 }
 
 function describePlan({ start, stop, update, replace }: Plan): readonly string[] {
@@ -119,7 +119,7 @@ function describePlan({ start, stop, update, replace }: Plan): readonly string[]
   return [
     ...idsOf(start).map((id) => `Subscription ${id} started`),
     ...stop.map((id) => `Subscription ${id} stopped`),
-    ...idsOf(update).map((id) => `Subscription ${id} changed, without a break`),
-    ...idsOf(replace).map((id) => `Subscription ${id} changed, started anew`),
+    ...idsOf(update).map((id) => `Subscription ${id} changed without interruption`),
+    ...idsOf(replace).map((id) => `Subscription ${id} changed and restarted`),
   ];
 }

@@ -1,11 +1,11 @@
-// Subscriptions with the same dead-letter endpoints share what stores into them.
+// Shares one dead-letter store between subscriptions with the same endpoints, and follows changes of the endpoints.
 
 import type { Subscription } from "#delivery/subscription.ts";
 import type { DeadLetters } from "#letters/store.ts";
 
 export interface SharedDeadLetters {
   of: (subscription: Subscription) => DeadLetters | null;
-  /** What these have; anything else is forgotten. The same list has the same. */
+  /** Keeps the stores of these subscriptions and forgets the others. Equal lists share a store. */
   inUse: (subscriptions: readonly Subscription[]) => readonly DeadLetters[];
 }
 
@@ -38,7 +38,7 @@ function keyOf(endpoints: Subscription["deadLetters"]): string {
   return JSON.stringify(endpoints);
 }
 
-/** `current`: where they go now; null: nowhere any more, and what is left goes where it began. */
+/** `current`: the store now; null: there is none any more, so remaining letters go to the first one. */
 export function followDeadLetters(first: DeadLetters, current: () => DeadLetters | null): DeadLetters {
   const now = () => current() ?? first;
   return {

@@ -1,4 +1,4 @@
-// What a change of state means outside: a line in the log, and a CloudEvent on NATS.
+// Reports changes of a subscription's state: a log line, and a CloudEvent on NATS.
 
 import type { FailureCause } from "#delivery/status.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -6,9 +6,9 @@ import type { ChangeReason, StateChange } from "#runtime/states.ts";
 
 interface StateChangesOptions {
   readonly logger: Logger;
-  /** Of this relay, in the events. */
+  /** Source of the events: this relay. */
   readonly source: string;
-  /** Sends now or never. */
+  /** Publishes without retry. */
   readonly publish: (subject: string, payload: string) => void;
 }
 
@@ -26,7 +26,7 @@ const LOG_TEXTS: Readonly<Record<Exclude<ChangeReason, "configuration">, string>
   deletion: "Subscription deleted",
 };
 
-/** For `onChanged` of the states: told once in the cluster for each change. */
+/** For `onChanged` of the states: called once in the cluster for each change. */
 export function createStateChanges(options: StateChangesOptions): (change: StateChange) => void {
   const { logger, publish } = options;
   return (change) => {

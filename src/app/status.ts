@@ -1,4 +1,4 @@
-// How the relay is, gathered from its parts.
+// Collects the status of the relay from its parts.
 
 import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import { durableName } from "#delivery/subscription.ts";
@@ -52,7 +52,7 @@ export function toStatus(core: Core, facts: StatusFacts): Status {
   };
 }
 
-/** Entries of the bucket that are about one subscription have its id, all others their key. */
+/** Bucket entries about one subscription get its id, others their key. */
 function toUnusable({ registry, refusedKeys }: Core): Status["unusable"] {
   const subscriptions = registry.unusable();
   const ids = new Set(subscriptions.map(({ id }) => id));
@@ -67,7 +67,7 @@ function toUnusable({ registry, refusedKeys }: Core): Status["unusable"] {
 
 const PREFIX = durableName("");
 
-/** What is kept in the cluster, but cannot run here, has its consumer all the same. */
+/** Subscriptions that are stored but cannot run here still have their consumer. */
 export function toOrphans({ lag, registry }: Core): readonly Orphan[] {
   const kept = new Set(registry.unusable().map(({ id }) => id));
   return lag.orphans().flatMap(({ domain, stream, consumer, lag: { pending, ackPending } }) => {

@@ -1,10 +1,10 @@
-// Nothing is consumed before it is known what was paused; but a bucket that cannot be used holds nothing up for ever.
+// Waits for the states of the cluster before consuming, to respect pauses; gives up after a while if the bucket is unusable.
 
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 
 interface StatesWait {
-  /** False: `signal` aborted before. True: it is known, or was waited for long enough; `onKnown` is called once it is known. */
+  /** False: `signal` aborted. True: the states are known, or the wait is over; `onKnown` is called once they are known. */
   readonly ready: (signal: AbortSignal, onKnown: () => void) => Promise<boolean>;
 }
 
@@ -17,7 +17,7 @@ interface StatesWaitOptions {
   readonly logger: Logger;
 }
 
-/** From being connected on: time for a cluster to choose the leader of the bucket. */
+/** Counted from the connection on: time for a cluster to elect the leader of the bucket. */
 const PATIENCE_MS = 10_000;
 
 export function createStatesWait({ bucket, connection, logger }: StatesWaitOptions): StatesWait {
@@ -27,7 +27,7 @@ export function createStatesWait({ bucket, connection, logger }: StatesWaitOptio
   function warn(): void {
     if (isWarned) return;
     isWarned = true;
-    logger.warn("States of the cluster are not known, only the config file counts", {
+    logger.warn("Cannot read the states of the cluster: only the config file counts", {
       reason: bucket.fault(),
     });
   }

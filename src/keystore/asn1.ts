@@ -1,10 +1,10 @@
-// ASN.1 as far as PKCS12 needs it: the parts of a value, by their place.
+// ASN.1 for PKCS12: parses a value and reaches its parts by index.
 
 import forge from "node-forge";
 
 export type Asn1 = forge.asn1.Asn1;
 
-/** Throws if the bytes are no single value in DER or BER. */
+/** Throws if the bytes are not a single value in DER or BER. */
 export function parseAsn1(bytes: Uint8Array): Asn1 {
   return forge.asn1.fromDer(Buffer.from(bytes).toString("latin1"));
 }
@@ -19,7 +19,7 @@ export function partsOf(value: Asn1): readonly Asn1[] {
   return value.value;
 }
 
-/** The part that a way of places leads to. */
+/** The part at a path of indexes. */
 export function partAt(value: Asn1, ...places: readonly number[]): Asn1 {
   return places.reduce((outer, place) => {
     const part = partsOf(outer)[place];
@@ -28,14 +28,14 @@ export function partAt(value: Asn1, ...places: readonly number[]): Asn1 {
   }, value);
 }
 
-/** The bytes of an octet string; in BER it may be in pieces. */
+/** The bytes of an octet string; BER may split it into pieces. */
 export function octetsOf(value: Asn1): Buffer {
   return typeof value.value === "string"
     ? Buffer.from(value.value, "latin1")
     : Buffer.concat(value.value.map(octetsOf));
 }
 
-/** By forge's name; undefined: forge does not know it. */
+/** By forge's name; undefined: unknown to forge. */
 export function oidNameOf(value: Asn1): string | undefined {
   return forge.pki.oids[forge.asn1.derToOid(octetsOf(value).toString("latin1"))];
 }

@@ -1,13 +1,13 @@
-// How much work the passwords of stores may cost: iterations of a hash, counted before they are done.
+// Limits the work for passwords of key stores: hash iterations, counted before they run.
 
 import { RelayError } from "#lib/errors.ts";
 import { pause } from "#lib/slices.ts";
 import { StoreError } from "./opened.ts";
 
 export interface IterationBudget {
-  /** Throws a StoreError if it is more than any limit leaves. */
+  /** Throws a StoreError if a limit is exceeded. */
   readonly spend: (iterations: number) => void;
-  /** As `spend`, for what was done before and is not done again. False: it is too much. */
+  /** As `spend`, for work that is not repeated. False: it exceeds a limit. */
   readonly reuse: (iterations: number) => boolean;
   readonly spent: () => number;
   /** Ends a slice of the work. Rejects with a RelayError once `signal` has aborted. */
@@ -16,13 +16,13 @@ export interface IterationBudget {
 }
 
 interface IterationLimit {
-  /** How many iterations are left when `spent` of them were spent here. */
+  /** How many iterations are left when `spent` were used here. */
   readonly left: (spent: number) => number;
   /** Completes "its passwords take too many iterations: …". */
   readonly text: string;
 }
 
-/** One for all stores that are read together: hostile ones must not keep the relay busy, neither alone nor as a crowd. */
+/** Shared by all stores that are read together: hostile ones must not keep the relay busy, alone or together. */
 export function createIterationBudget(
   limits: readonly IterationLimit[],
   signal: AbortSignal,
@@ -47,12 +47,12 @@ export function createIterationBudget(
     signal,
     async pause() {
       await pause();
-      if (signal.aborted) throw new RelayError("unavailable", "Cannot read the key stores: it was given up");
+      if (signal.aborted) throw new RelayError("unavailable", "Cannot read the key stores: aborted");
     },
   };
 }
 
-/** Of those that are read together, whatever else was read. */
+/** A limit for the stores that are read together. */
 export function limitTo(iterations: number, text: string): IterationLimit {
   return { left: (spent) => iterations - spent, text: `${text} may take ${iterations} in all` };
 }

@@ -1,4 +1,4 @@
-// The password-based ciphers of PKCS12: PBES2, and those of old files, 3DES and RC2-40.
+// Decrypts PKCS12 with its password-based ciphers: PBES2, and 3DES and RC2-40 of old files.
 
 import { createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
 import forge from "node-forge";
@@ -28,10 +28,10 @@ const OLD_KEY_BYTES: Readonly<Record<string, number>> = {
   "pbewithSHAAnd40BitRC2-CBC": 5,
 };
 const OLD_VECTOR_BYTES = 8;
-/** What the engine lacks is decrypted by a slow library, so many bytes in a slice. */
+/** Bytes in a slice for ciphers that the engine lacks and a slow library decrypts. */
 const RC2_BYTES_AT_ONCE = 4096;
 
-/** Rejects with a StoreError; a wrong password may also give bytes that mean nothing. */
+/** Rejects with a StoreError; a wrong password may also give meaningless bytes. */
 export async function decrypt(algorithm: Asn1, encrypted: Encrypted): Promise<Buffer> {
   const name = oidNameOf(partAt(algorithm, 0)) ?? "";
   const parameters = partAt(algorithm, 1);
@@ -88,7 +88,7 @@ async function decryptPbes2(parameters: Asn1, { encrypted, ...passphrase }: Encr
   return decipher(cipher.name, { key, vector: octetsOf(partAt(parameters, 1, 1)), encrypted });
 }
 
-/** That of the pseudo-random function, which stands last where it is not HMAC with SHA-1. */
+/** The hash of the pseudo-random function, which stands last unless it is HMAC with SHA-1. */
 function digestOf(derivation: Asn1): Digest {
   const last = partsOf(derivation).at(-1);
   if (last === undefined || !Array.isArray(last.value)) return "sha1";
@@ -110,7 +110,7 @@ function decipher(
   }
 }
 
-/** The check that a password opens a store: RFC 7292, appendix B. Rejects with a StoreError if it does not. */
+/** Checks that the password opens the store (RFC 7292, appendix B). Rejects with a StoreError if it does not. */
 export async function verifyMac(
   mac: Asn1,
   { content, ...passphrase }: Passphrase & { content: Buffer },

@@ -1,10 +1,10 @@
-// Keys from passwords: PBKDF2 on a thread of its own, and the two of PKCS12 and JKS, which are loops around a hash, in slices.
+// Derives keys from passwords: PBKDF2 on its own thread, and the hash loops of PKCS12 and JKS in slices.
 
 import { pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 import type { IterationBudget } from "./budget.ts";
 
-/** The engine's own, for they take a quarter of the time that `node:crypto` takes for so little. */
+/** The engine's own hashes take a quarter of the time of `node:crypto` for such small inputs. */
 const HASHES = {
   sha1: { hash: Bun.SHA1, length: 20, blockLength: 64 },
   sha256: { hash: Bun.SHA256, length: 32, blockLength: 64 },
@@ -24,7 +24,7 @@ export interface Derivation {
   readonly budget: IterationBudget;
 }
 
-/** How many iterations are done between two looks at the clock: well below a millisecond. */
+/** Iterations between two looks at the clock: well below a millisecond. */
 const ITERATIONS_AT_ONCE = 1000;
 
 export function isDigest(name: string): name is Digest {
@@ -44,7 +44,7 @@ export async function derivePbkdf2({ digest, password, salt, ...wanted }: Deriva
   return promisify(pbkdf2)(password, salt, iterations, length, digest);
 }
 
-/** What a key is for, RFC 7292, B.3. */
+/** The purpose of a key (RFC 7292, B.3). */
 const PURPOSES = { key: 1, vector: 2, mac: 3 } as const;
 
 /** RFC 7292, B.2. */
@@ -84,12 +84,12 @@ async function hashRepeatedly(
   return block;
 }
 
-/** The whole of the text, over and over, up to the next full block. */
+/** Repeats the text up to the next full block. */
 function repeat(bytes: Buffer, blockLength: number): Buffer {
   return Buffer.alloc(Math.ceil(bytes.length / blockLength) * blockLength, bytes);
 }
 
-/** The number in `bytes` becomes it, plus the repeated `block`, plus 1. */
+/** Adds the repeated `block` and 1 to the number in `bytes`. */
 function addAndOne(bytes: Buffer, block: Buffer): void {
   let carry = 1;
   for (let at = bytes.length - 1; at >= 0; at -= 1) {
@@ -99,7 +99,7 @@ function addAndOne(bytes: Buffer, block: Buffer): void {
   }
 }
 
-/** What hides a key in a JKS file: each hash is of the password and of the hash before. */
+/** The key stream that protects a key in a JKS file: each hash is of the password and the previous hash. */
 export async function deriveJksStream({
   password,
   salt,

@@ -1,4 +1,4 @@
-// A JKS file: trusted certificates, and keys with their chains, which stay closed until one is chosen.
+// Reads a JKS file: trusted certificates, and keys with their chains, which are decrypted only when chosen.
 //
 //   magic, version, count          numbers are of 4 bytes, big-endian; texts have 2 bytes of length before them
 //   a key                          1, alias, 8 bytes of time, length, protected key, count, certificates
@@ -18,11 +18,11 @@ const KEY_TAG = 1;
 const TRUSTED_TAG = 2;
 const WHITENER = "Mighty Aphrodite";
 const SHA1_LENGTH = 20;
-/** Sun's own way to hide a key: a stream of hashes. */
+/** Sun's own cipher: a stream of hashes. */
 const PROTECTION = "1.3.6.1.4.1.42.2.17.1.1";
 
 interface Entry {
-  /** null: it is a trusted certificate. */
+  /** Null: it is a trusted certificate. */
   readonly key: { readonly alias: string; readonly protectedKey: Buffer } | null;
   readonly certificates: readonly X509Certificate[];
 }
@@ -53,7 +53,7 @@ export function openJks(bytes: Buffer, password: string, budget: IterationBudget
 }
 
 async function readEntries(reader: Reader, budget: IterationBudget): Promise<readonly Entry[]> {
-  reader.number(); // The magic number, which was looked at.
+  reader.number(); // The magic number, checked already.
   const version = reader.number();
   if (version !== 1 && version !== 2) throw damaged();
   const readCertificate = async () => {
@@ -112,7 +112,7 @@ interface Reader {
   readonly number: () => number;
   readonly text: () => string;
   readonly bytes: (length: number) => Buffer;
-  /** All that was read. */
+  /** Everything read so far. */
   readonly done: () => Buffer;
 }
 

@@ -1,8 +1,8 @@
-// Certificates and private keys as the platform knows them, and which certificate belongs to which.
+// Converts certificates and private keys to the platform's types, and orders certificate chains.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 
-/** null: it is damaged. */
+/** Null: it is damaged. */
 export function toCertificate(encoded: string | Uint8Array): X509Certificate | null {
   try {
     return new X509Certificate(encoded);
@@ -11,7 +11,7 @@ export function toCertificate(encoded: string | Uint8Array): X509Certificate | n
   }
 }
 
-/** null: it is none, or damaged. */
+/** Null: it is not a private key, or damaged. */
 export function toPrivateKey(input: Parameters<typeof createPrivateKey>[0]): KeyObject | null {
   try {
     return createPrivateKey(input);
@@ -25,10 +25,10 @@ export function toKeyPem(key: KeyObject): string {
   return key.export({ type: "pkcs8", format: "pem" });
 }
 
-/** A longer chain is no chain, but a list to keep a verifier busy. */
+/** A longer chain would only keep a verifier busy. */
 const MAX_CHAIN_LENGTH = 16;
 
-/** The certificate of the key first, then its issuers in order; empty: there is none of the key. */
+/** The certificate of the key first, then its issuers in order; empty: no certificate belongs to the key. */
 export async function orderChain(
   key: KeyObject,
   {
@@ -58,7 +58,7 @@ function isIssuer(issuer: X509Certificate, certificate: X509Certificate): boolea
   return holds(() => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
 }
 
-/** A key of a kind that is not supported belongs to nothing. */
+/** A key of an unsupported kind matches nothing. */
 function holds(check: () => boolean): boolean {
   try {
     return check();

@@ -1,4 +1,4 @@
-// A key store of either format, by what its bytes say.
+// Opens a key store and detects its format, PKCS12 or JKS, from its bytes.
 
 import type { IterationBudget } from "./budget.ts";
 import { openJks } from "./jks.ts";
@@ -8,7 +8,7 @@ import { openPkcs12 } from "./pkcs12.ts";
 const JKS_MAGIC = 0xfeedfeed;
 const JCEKS_MAGIC = 0xcececece;
 
-/** As in Java, a file of either type passes for the other. Rejects with a RelayError if the signal of `budget` aborts. */
+/** As in Java, either format is accepted for either type. Rejects with a RelayError if the signal of `budget` aborts. */
 export async function openKeyStore(
   bytes: Buffer,
   password: string,
@@ -19,7 +19,7 @@ export async function openKeyStore(
   if (magic === JCEKS_MAGIC) {
     return { kind: "unreadable", reason: "JCEKS is not supported, allowed: PKCS12 or JKS" };
   }
-  // A sequence, as every PKCS12 file is.
+  // A sequence, as in every PKCS12 file.
   if (bytes[0] === 0x30) return openPkcs12(bytes, password, budget);
   return { kind: "unreadable", reason: "it is neither PKCS12 nor JKS" };
 }

@@ -1,10 +1,10 @@
-// What opening a PKCS12 or JKS file came to, whatever its reader threw.
+// The result of opening a PKCS12 or JKS file, with every error of its reader as a value.
 
 import type { KeyObject, X509Certificate } from "node:crypto";
 
 export type Opened<T> =
   | { readonly kind: "opened"; readonly value: T }
-  /** The password is another one. */
+  /** The password is wrong. */
   | { readonly kind: "locked" }
   | { readonly kind: "unreadable"; readonly reason: string };
 
@@ -15,12 +15,12 @@ export interface KeyStore {
 
 export interface StoredKey {
   readonly alias: string;
-  /** Among them that of the key and its issuers, in any order. */
+  /** Includes the certificate of the key and its issuers, in any order. */
   readonly certificates: readonly X509Certificate[];
   readonly unlock: (password: string) => Promise<Opened<KeyObject>>;
 }
 
-/** Why a store or a key in it stays closed. */
+/** Why a store or a key in it cannot be opened. */
 export class StoreError extends Error {
   readonly kind: "locked" | "unreadable";
 
@@ -31,7 +31,7 @@ export class StoreError extends Error {
   }
 }
 
-/** What is thrown but no StoreError comes from bytes that are no such store: its text may hold some of them. */
+/** Any other error means that the bytes are not such a store: its text may contain some of them. */
 export async function tryOpen<T>(open: () => Promise<T>, signal: AbortSignal): Promise<Opened<T>> {
   try {
     return { kind: "opened", value: await open() };

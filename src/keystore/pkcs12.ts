@@ -1,4 +1,4 @@
-// A PKCS12 file: its certificates, and its keys, which stay closed until one is chosen. RFC 7292.
+// Reads a PKCS12 file (RFC 7292): its certificates, and its keys, which are decrypted only when chosen.
 
 import type { X509Certificate } from "node:crypto";
 import { type Asn1, octetsOf, oidNameOf, parseAsn1, partAt, partsOf, toDer } from "./asn1.ts";
@@ -12,7 +12,7 @@ interface Bag {
   readonly content: Asn1;
   /** `friendlyName`; null: it has none. */
   readonly name: string | null;
-  /** Ties a key to its certificate; empty: nothing does. */
+  /** Links a key to its certificate; empty: there is no link. */
   readonly localKeyId: string;
 }
 
@@ -38,9 +38,9 @@ export function openPkcs12(
         const isOwn = (one: { localKeyId: string }) =>
           one.localKeyId !== "" && one.localKeyId === bag.localKeyId;
         return {
-          // As Java names the nameless.
+          // As Java names entries without a name.
           alias: bag.name ?? String(index + 1),
-          // Of one key only: a store may hold thousands of both.
+          // Decrypt one key only: a store may hold thousands.
           get certificates() {
             return [...certificates.filter(isOwn), ...certificates.filter((one) => !isOwn(one))].map(
               ({ certificate }) => certificate,

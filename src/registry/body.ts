@@ -1,4 +1,4 @@
-// Checks the body of a new subscription: it may not reach beyond its caller's rights, nor store a mask. PURE.
+// Checks the body of a new subscription: it may not reach beyond its caller's rights, nor store a mask.
 
 import { ownAddresses } from "#callback/own-addresses.ts";
 import { formatPath } from "#config/issue.ts";

@@ -1,4 +1,4 @@
-// Lines for systemd's journal: it takes a priority from `<N>` at their begin, as sd-daemon(3) has it.
+// Formats log lines for systemd's journal, with the priority prefix `<N>` of sd-daemon(3).
 
 import { fstatSync } from "node:fs";
 
@@ -6,7 +6,7 @@ import { fstatSync } from "node:fs";
 const PRIORITY = { critical: 2, error: 3, warn: 4, info: 6, debug: 7 } as const;
 type Priority = keyof typeof PRIORITY;
 
-/** How text for `fd` is to be written: as it is, unless the journal reads it. */
+/** Returns the text for `fd`: with priorities if the journal reads it, else unchanged. */
 export function forJournal(
   fd: 1 | 2,
   env: Readonly<Record<string, string | undefined>>,
@@ -14,7 +14,7 @@ export function forJournal(
   return isJournal(fd, env) ? withPriority : String;
 }
 
-/** True: what is written to `fd` goes to the journal itself, not to somebody that a journal was given to. */
+/** True: `fd` is the journal itself, not a pipe to a program that was given a journal. */
 export function isJournal(fd: number, env: Readonly<Record<string, string | undefined>>): boolean {
   const wanted = env["JOURNAL_STREAM"];
   if (wanted === undefined || wanted === "") return false;
@@ -26,7 +26,7 @@ export function isJournal(fd: number, env: Readonly<Record<string, string | unde
   }
 }
 
-/** Each line with its priority; the journal makes an entry of each. */
+/** Prefixes each line with the priority; the journal makes an entry of each. */
 export function withPriority(text: string, priority: Priority): string {
   return text.replaceAll(/^(?=.)/gm, `<${PRIORITY[priority]}>`);
 }

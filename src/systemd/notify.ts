@@ -1,17 +1,17 @@
-// Tells systemd how the relay is, as sd_notify(3) has it: datagrams to the socket that NOTIFY_SOCKET names, without a helper process.
+// Notifies systemd of the relay's state (sd_notify(3)): datagrams to the socket of NOTIFY_SOCKET, without a helper process.
 
 import { dlopen, type Pointer, read } from "bun:ffi";
 
 import { messageOf } from "#lib/errors.ts";
 
 export interface Notify {
-  /** Why nothing can be told; null: it can be, or nobody wants to know. */
+  /** Why systemd cannot be notified; null: it can, or did not ask for it. */
   readonly fault: string | null;
-  /** False: nobody hears anything. */
+  /** False: nobody listens. */
   readonly isHeard: boolean;
-  /** False: it was not handed over. A line break in a value becomes a space. A full queue is waited for only where the state changes. */
+  /** False: it was not sent. A line break in a value becomes a space. Only state changes wait while the queue is full. */
   readonly send: (fields: Readonly<Record<string, string | number | bigint>>) => boolean;
-  /** Of CLOCK_MONOTONIC, which `RELOADING` is sent with; clocks of the engine begin with the process. */
+  /** CLOCK_MONOTONIC, which `RELOADING` needs; clocks of the engine begin with the process. */
   readonly monotonicMicros: () => bigint;
   readonly close: () => void;
 }
@@ -22,7 +22,7 @@ const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
 const CLOCK_MONOTONIC = 1;
 const EAGAIN = 11;
 const MAX_PATH_BYTES = 107;
-/** Lost, they would leave systemd with a wrong picture; all else is said again. */
+/** Losing one of these would leave systemd with a wrong state; all others are repeated. */
 const CHANGES = ["READY", "RELOADING", "STOPPING"];
 const RETRIES = 20;
 const RETRY_MS = 5;
@@ -35,7 +35,7 @@ const SILENT: Notify = {
   close: () => undefined,
 };
 
-/** Never throws: a relay that cannot tell runs all the same. */
+/** Never throws: the relay also runs without notifications. */
 export function openNotify(env: Readonly<Record<string, string | undefined>>): Notify {
   const path = env["NOTIFY_SOCKET"] ?? "";
   if (path === "") return SILENT;
@@ -95,11 +95,12 @@ function openLibrary() {
   });
 }
 
-/** A `sockaddr_un`: of a path, or with `@` of a name without a file. */
+/** A `sockaddr_un`: of a path, or, with `@`, of an abstract name. */
 function toAddress(path: string): Uint8Array {
   const name = Buffer.from(path);
   const isAbstract = path.startsWith("@");
-  if (!isAbstract && !path.startsWith("/")) throw new Error("NOTIFY_SOCKET is neither a path nor a name");
+  if (!isAbstract && !path.startsWith("/"))
+    throw new Error("NOTIFY_SOCKET is neither a path nor an abstract name");
   if (name.length > MAX_PATH_BYTES) throw new Error(`NOTIFY_SOCKET has more than ${MAX_PATH_BYTES} bytes`);
   const address = new Uint8Array(2 + name.length + (isAbstract ? 0 : 1));
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
@@ -117,7 +118,7 @@ function toBytes(fields: Readonly<Record<string, string | number | bigint>>): Ui
 
 const FEEDS_PER_PERIOD = 3;
 
-/** Null: nobody watches, or another process is meant. */
+/** Null: there is no watchdog, or it is for another process. */
 export function watchdogIntervalMs(
   env: Readonly<Record<string, string | undefined>>,
   { pid }: { readonly pid: number },

@@ -1,19 +1,19 @@
-// The text of the systemd unit: how the relay lives as a service, and all that it may not do.
+// Generates the systemd unit: how the relay runs as a service, and its sandbox.
 
 import { ENGINE_OPTIONS } from "#lib/engine.ts";
 
 export const CONFIG_DIRECTORY = "/etc/relay";
 export const CREDENTIALS_DIRECTORY = `${CONFIG_DIRECTORY}/credentials`;
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/relay.config.json`;
-/** Who may read the config. A dynamic user takes no name that a group has: it cannot be `relay`. */
+/** The group that may read the config. It cannot be `relay`: a dynamic user cannot have the name of a group. */
 export const CONFIG_GROUP = "relay-config";
 
-/** Set here, the program need not replace itself first. */
+/** Set here, so that the program need not replace itself first. */
 const ENVIRONMENT = Object.entries(ENGINE_OPTIONS)
   .map(([name, value]) => `${name}=${value}`)
   .join(" ");
 
-/** Code of others, run before the program: nothing of it may come in by the manager's environment. */
+/** Variables that load foreign code before the program: they are removed from the environment. */
 const FOREIGN_CODE =
   "BUN_OPTIONS BUN_BE_BUN BUN_INSPECT BUN_INSPECT_CONNECT_TO NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED LD_PRELOAD LD_LIBRARY_PATH";
 
@@ -50,8 +50,8 @@ SystemCallErrorNumber=EPERM
 `;
 
 /**
- * `binary`: absolute. Not in it: MemoryDenyWriteExecute and LimitAS, which take away the engine's compiler, and with it the
- * word to systemd; `~@process` and `~@sync`, without which neither the engine nor the delivery log runs.
+ * `binary`: absolute. Left out on purpose: MemoryDenyWriteExecute and LimitAS, which disable the engine's compiler and with it
+ * systemd notifications; `~@process` and `~@sync`, which the engine and the delivery log need.
  */
 export function toUnit({ binary }: { readonly binary: string }): string {
   return `[Unit]

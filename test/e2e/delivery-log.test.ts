@@ -141,7 +141,7 @@ test("a reload with other sampling takes effect without a break", async () => {
     (await Bun.file(path).text()).replace(/"type": "TEMPORAL",\s*"value": "P1D"/, '"type": "ALL"'),
   );
   const { body } = await api("POST", "/api/reload");
-  expect(body.changes).toContain("Subscription sub changed, without a break");
+  expect(body.changes).toContain("Subscription sub changed without interruption");
   await setup.publish("second");
   await setup.publish("third");
   expect(await deliveries(api, 3)).toHaveLength(3);

@@ -16,8 +16,8 @@ import { startScriptedReceiver } from "../support/scripted-receiver.ts";
 type Json = Readonly<Record<string, unknown>>;
 type Qos = "AT_LEAST_ONCE" | "AT_MOST_ONCE" | "NONE";
 
-const GOES_ON = "Subscription sub changed, without a break";
-const BEGINS_ANEW = "Subscription sub changed, started anew";
+const GOES_ON = "Subscription sub changed without interruption";
+const BEGINS_ANEW = "Subscription sub changed and restarted";
 
 const isConsuming = ({ message }: LogLine) => message === "Consuming";
 

@@ -145,7 +145,8 @@ test("secrets of callbacks count from the next request on, once the files were r
   const config = join(directory.path, "relay.config.json");
   const { exitCode, stdout } = await runRelay(["reload", "--config", config]);
   expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
-  for (const id of Object.keys(ways)) expect(stdout).toContain(`Subscription ${id} changed, without a break`);
+  for (const id of Object.keys(ways))
+    expect(stdout).toContain(`Subscription ${id} changed without interruption`);
   expect(await sent(2)).toEqual(expected("after"));
   expect(receiver.requests.length + tls.clients.length).toBe(2 * subscriptions.length);
   expect(relay.logs.filter(({ level }) => level === "error")).toEqual([]);

@@ -177,7 +177,7 @@ test.each(EVERY_QOS)(
     const last = receiver.requests.slice(-100);
     expect(last.filter((request) => !isOf(request, toCallback(CHANGES)))).toEqual([]);
     const changes = changesOf(relay).flat();
-    expect(changes).toEqual(range(CHANGES).map(() => "Subscription sub changed, without a break"));
+    expect(changes).toEqual(range(CHANGES).map(() => "Subscription sub changed without interruption"));
     expect(relay.logs.filter(({ message }) => message === "Consuming")).toHaveLength(1);
     expect(relay.logs.filter(({ level }) => level === "error")).toEqual([]);
   },
@@ -203,7 +203,7 @@ test.each(EVERY_QOS)(
     await eventually(() => receiver.requests.length >= count, { withinMs: 15_000 });
     expectEachOnce(receiver.requests, { qos, count });
     const changes = changesOf(relay).flat();
-    expect(changes).toEqual(range(5).map(() => "Subscription sub changed, started anew"));
+    expect(changes).toEqual(range(5).map(() => "Subscription sub changed and restarted"));
     expect(consuming()).toBe(6);
   },
   30_000,

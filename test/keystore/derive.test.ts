@@ -96,5 +96,5 @@ test("a derivation ends when its signal aborts", async () => {
   const own = createIterationBudget([], stopping.signal);
   const deriving = derivePkcs12("key", { ...GIVEN, iterations: 100_000_000, budget: own });
   setTimeout(() => stopping.abort(), 20);
-  expect(await deriving.catch(String)).toContain("Cannot read the key stores: it was given up");
+  expect(await deriving.catch(String)).toContain("Cannot read the key stores: aborted");
 });

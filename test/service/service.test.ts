@@ -133,7 +133,7 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
     expect(await systemd.show("ActiveState")).toBe("active");
     await untilStatus(/^Ready; 1 consuming; config refused: .*nonsense/);
     const priorities = await systemd.must("journalctl -u relay -p err -o cat --no-pager");
-    expect(priorities).toContain("Config refused, the one before goes on");
+    expect(priorities).toContain("Config refused, the running one stays active");
     await publish(3, "refused");
     await untilDelivered(3, "refused");
   });
