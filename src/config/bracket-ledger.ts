@@ -1,4 +1,4 @@
-// Which bracket of a text is missing or too many, by the indent of its line.
+// Finds the missing or surplus bracket of a text by the indent of its line.
 
 export interface SyntaxFault {
   readonly offset: number;

@@ -1,4 +1,4 @@
-// Faults of what entrypoints and subscriptions both say: the URL, the headers, the delays of retries.
+// Checks the settings that entrypoints and subscriptions share: URL, headers, retry delays.
 
 import type { Fault, Path } from "./issue.ts";
 import type { Secret } from "./schema-secret.ts";

@@ -1,4 +1,4 @@
-// Faults of endpoints and endpoint groups that their schema cannot see.
+// Checks endpoints and endpoint groups beyond their schema.
 
 import { isOverlapping } from "#delivery/subject.ts";
 import type { Fault, Path } from "./issue.ts";

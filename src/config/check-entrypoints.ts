@@ -1,4 +1,4 @@
-// Faults of entrypoints that their schema cannot see: broken references, and settings that exclude each other.
+// Checks entrypoints beyond their schema: broken references, and settings that exclude each other.
 
 import { isOverlapping } from "#delivery/subject.ts";
 import { endpointNames } from "./check-endpoints.ts";

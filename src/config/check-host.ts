@@ -1,4 +1,4 @@
-// Faults of `nats`, `server`, `state` and `callbacks` that their schemas cannot see.
+// Checks `nats`, `server`, `state` and `callbacks` beyond their schemas.
 
 import { isIP } from "node:net";
 import { checkNats } from "./check-nats.ts";

@@ -1,4 +1,4 @@
-// Faults of `nats` that its schema cannot see: ports, keys, and files that do not fit together.
+// Checks `nats` beyond its schema: ports, keys, and files that do not fit together.
 
 import { decodeJwt } from "jose";
 import type { CallbackScope } from "./check-callback.ts";

@@ -1,4 +1,4 @@
-// Faults of a subscription's `auth`, `ssl` and `signature` that their schemas cannot see.
+// Checks a subscription's `auth`, `ssl` and `signature` beyond their schemas.
 
 import { type CallbackScope, checkUrl, HEADER_VALUE } from "./check-callback.ts";
 import type { Fault, Path } from "./issue.ts";

@@ -1,4 +1,4 @@
-// Faults of `server` that its schema cannot see: files that do not fit, words that cannot be sent, a path that is too long.
+// Checks `server` beyond its schema: TLS files, credentials, length of the socket path.
 
 import { type CallbackScope, checkUrl } from "./check-callback.ts";
 import { checkTlsFiles, readNamedFile } from "./check-tls.ts";

@@ -1,4 +1,4 @@
-// Faults of subscriptions that their schema cannot see.
+// Checks subscriptions beyond their schema.
 
 import { isWithin } from "#delivery/subject.ts";
 import { type CallbackScope, checkCallback } from "./check-callback.ts";

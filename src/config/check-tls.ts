@@ -1,4 +1,4 @@
-// Certificates and keys that `server.tls` and `nats.tls` name as files: whether they are some, and fit together.
+// Checks the certificate and key files of `server.tls` and `nats.tls`: their content, and whether they fit together.
 
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";

@@ -1,4 +1,4 @@
-// The tables of keys in the documentation, made from the schema.
+// Generates the tables of config keys in the documentation from the schema.
 
 import * as v from "valibot";
 import { configSchema } from "./schema.ts";

@@ -1,4 +1,4 @@
-// The byte at which a config stops being UTF-8, and the encoding that it is in instead.
+// Finds the byte at which a config stops being UTF-8, and guesses its real encoding.
 
 import type { Issue } from "./issue.ts";
 

@@ -1,4 +1,4 @@
-// A line of a config as it may be shown below a fault: its form and the schema's own words, nothing that may be a secret.
+// Shows the faulty line of a config without secrets: its form, and words of the schema.
 
 import type { Excerpt } from "./issue.ts";
 

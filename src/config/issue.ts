@@ -1,4 +1,4 @@
-// A fault of the file: where it is, and what is wrong; and the report of all of them.
+// A fault of the file with its position, and the report of all faults.
 
 export type Path = readonly (string | number)[];
 

@@ -1,4 +1,4 @@
-// The JSON Schema of the file, for editors and other tools, and the schemas of the API's document.
+// Generates the JSON Schema of the file, and the schemas of the OpenAPI document.
 
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";

@@ -1,4 +1,4 @@
-// JSON with places: the value, where each part of it stands, and every duplicate key.
+// Parses JSON with positions: the value, the position of each part, and every duplicate key.
 
 import { parse, type ValueNode } from "@humanwhocodes/momoa";
 import { toExcerpt, type Words } from "./excerpt.ts";

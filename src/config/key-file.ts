@@ -1,4 +1,4 @@
-// A file of keys that tokens are checked with: a public key or certificate in PEM, a JWK, or a set of JWKs.
+// Parses a file of keys that verify tokens: a public key or certificate in PEM, a JWK, or a set of JWKs.
 
 import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { messageOf } from "#lib/errors.ts";

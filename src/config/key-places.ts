@@ -1,4 +1,4 @@
-// Where a key belongs that stands in the wrong place, and which one it is a misspelling of.
+// Advises on an unknown key: where it belongs, or which key it misspells.
 
 import type { GenericSchema } from "valibot";
 import type { Words } from "./excerpt.ts";

@@ -1,4 +1,4 @@
-// The key that signs assertions: RSA from PEM or a store, or the secret of an HMAC.
+// Reads the key that signs assertions: RSA from PEM or a store, or an HMAC secret.
 
 import type { X509Certificate } from "node:crypto";
 import { isAbsolute } from "node:path";

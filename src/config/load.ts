@@ -1,4 +1,4 @@
-// A config from disk: the whole of it, or an error that holds the whole report.
+// Loads the config from disk: the whole config, or an error with the whole report.
 
 import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";

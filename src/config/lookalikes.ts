@@ -1,4 +1,4 @@
-// What a value of the wrong form was probably meant to be: rewritten until the schema takes it.
+// Guesses the intended value when a value has the wrong form: rewrites it until the schema accepts it.
 
 import * as v from "valibot";
 import { nearestOf } from "./nearest.ts";

@@ -1,4 +1,4 @@
-// What somebody may have meant: the known word next to a misspelt one.
+// Finds the known word that a misspelt one probably means.
 
 import { distance } from "fastest-levenshtein";
 

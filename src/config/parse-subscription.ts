@@ -1,4 +1,4 @@
-// A subscription made by API: an entry of the file's `subscriptions`, with inline values only.
+// Parses a subscription made by API: an entry of the file's `subscriptions`, with inline values only.
 
 import type { Subscription } from "#delivery/subscription.ts";
 import type { IterationBudget } from "#keystore/budget.ts";

@@ -1,4 +1,4 @@
-// Text to config: all faults of the file in one report, or the config.
+// Parses a config text: the config, or all faults of the file in one report.
 
 import { createIterationBudget, limitTo } from "#keystore/budget.ts";
 import { checkEndpoints } from "./check-endpoints.ts";

@@ -1,4 +1,4 @@
-// The proxy that the environment names, in the way of curl: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
+// Reads the proxy from the environment as curl does: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
 
 import type { Proxy, ProxyRule } from "#delivery/callback.ts";
 

@@ -1,4 +1,4 @@
-// Names in the file that stand for something else in it, and what they lead to.
+// Resolves names in the file: entrypoints, endpoints and groups.
 
 import { ENTRYPOINT_TYPES } from "./schema-entrypoint.ts";
 import type { ConfigFile } from "./schema.ts";

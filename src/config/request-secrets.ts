@@ -1,4 +1,4 @@
-// What goes along in the requests of a subscription and must not be shown where an answer repeats it.
+// Lists the secrets of a subscription's requests, which must be masked if an answer repeats them.
 
 import type { CallbackAuth, Proxy } from "#delivery/callback.ts";
 import { listSecrets, type Secrets } from "./secrets.ts";

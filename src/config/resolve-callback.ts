@@ -1,4 +1,4 @@
-// How a callback is called, as a subscription and its entrypoint say it together, in delivery's words.
+// Resolves the callback settings of a subscription and its entrypoint to `CallbackSettings`.
 
 import type {
   AddressRules,

@@ -1,4 +1,4 @@
-// `logging`, `sampling` and the bounds of the delivery log, in delivery's words.
+// Resolves `logging`, `sampling` and the limits of the delivery log to delivery's types.
 
 import type * as v from "valibot";
 import type { Logging, Sampling } from "#delivery/record.ts";

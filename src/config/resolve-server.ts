@@ -1,4 +1,4 @@
-// `server` in delivery's words: where Relay listens, and who may come in.
+// Resolves `server` to its runtime settings: listeners, TLS, authentication.
 
 import { resolve } from "node:path";
 import { isLoopback, parseListen } from "./check-host.ts";

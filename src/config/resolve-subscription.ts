@@ -1,4 +1,4 @@
-// A subscription of the file, joined with its entrypoint and endpoints, in delivery's words.
+// Resolves a subscription of the file, with its entrypoint and endpoints, to delivery's `Subscription`.
 
 import { maxPauseMsOf, type Retry } from "#delivery/backoff.ts";
 import {

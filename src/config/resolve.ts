@@ -1,4 +1,4 @@
-// The valid file in delivery's words: every default applied, every reference followed, every secret looked up.
+// Resolves the valid file to a `Config`: defaults applied, references followed, secrets read.
 
 import { resolve } from "node:path";
 import type { Qos } from "#delivery/policy.ts";

@@ -1,4 +1,4 @@
-// What an entrypoint and its subscriptions may both say: how a callback is called, and how often.
+// The schema of settings that entrypoints and subscriptions share: how a callback is called, and how often.
 
 import * as v from "valibot";
 import { choice, integer, list, object, text, variantMessage } from "./schema-parts.ts";

@@ -1,4 +1,4 @@
-// The parts that the schemas are made of: each knows its description, and says what was found and what is allowed.
+// The building blocks of the schemas: each has a description, and its messages say what was found and what is allowed.
 
 import * as v from "valibot";
 import { _addIssue as addIssue } from "valibot";

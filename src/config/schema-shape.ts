@@ -1,4 +1,4 @@
-// What a schema is under its wrappers, for whoever walks the schema of the file instead of parsing with it.
+// Unwraps schemas, for code that walks the schema of the file instead of parsing with it.
 
 import type { GenericSchema } from "valibot";
 import { reference } from "./schema-secret.ts";

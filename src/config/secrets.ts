@@ -1,4 +1,4 @@
-// Secrets: where they stand, and where references lead.
+// Finds the secrets of the file and reads what their references name.
 
 import { isAbsolute, join, resolve } from "node:path";
 import { codeOf, messageOf } from "#lib/errors.ts";

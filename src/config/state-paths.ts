@@ -1,4 +1,4 @@
-// Where state is kept and the command line is listened to, where the file does not say.
+// Default paths of the state directory and the control socket.
 
 import { join, resolve } from "node:path";
 import type { ConfigContext } from "./secrets.ts";

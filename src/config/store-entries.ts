@@ -1,4 +1,4 @@
-// A PKCS12 or JKS store that the config names: opened, and the key that is meant taken out of it.
+// Opens a PKCS12 or JKS store that the config names, and takes the chosen key out of it.
 
 import type { KeyObject, X509Certificate } from "node:crypto";
 import type { IterationBudget } from "#keystore/budget.ts";

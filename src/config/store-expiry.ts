@@ -1,4 +1,4 @@
-// Certificates and tokens that will not work: they have ended, end soon, or begin with a scheme.
+// Warns about certificates and tokens that have expired, expire soon, or include their scheme.
 
 import type { X509Certificate } from "node:crypto";
 import { decodeJwt } from "jose";

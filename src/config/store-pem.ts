@@ -1,4 +1,4 @@
-// Certificates and private keys in PEM.
+// Reads certificates and private keys in PEM.
 
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { toCertificate, toPrivateKey } from "#keystore/keys.ts";

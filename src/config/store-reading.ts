@@ -1,4 +1,4 @@
-// What reading a part of a store came to: what it holds, or the fault and where it lies.
+// The result of reading a part of a store: its content, or the fault and its position.
 
 import type { Fault, Path } from "./issue.ts";
 

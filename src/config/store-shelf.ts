@@ -1,4 +1,4 @@
-// Stores of one kind, each read once however many subscriptions name it, with all that is to be said of them.
+// Reads each store once, however many subscriptions name it, and collects its faults and warnings.
 
 import { createHash } from "node:crypto";
 import type { IterationBudget } from "#keystore/budget.ts";

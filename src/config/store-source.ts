@@ -1,4 +1,4 @@
-// The bytes of a store: from a file, or from the config file itself.
+// Reads the bytes of a store: from a file, or from the config file itself.
 
 import { resolve } from "node:path";
 import type { IterationBudget } from "#keystore/budget.ts";

@@ -1,4 +1,4 @@
-// A subscription's trust store and key store, in the form that TLS takes them.
+// Reads a subscription's trust store and key store for TLS.
 
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContextOptions } from "node:tls";

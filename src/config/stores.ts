@@ -1,4 +1,4 @@
-// Keys and certificates that the file names, loaded and checked with it.
+// Loads and checks the keys and certificates that the file names.
 
 import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
 import { toKeyPem } from "#keystore/keys.ts";

@@ -1,4 +1,4 @@
-// Why a text is not JSON: every deviation at once, each with its place and what to write in its stead.
+// Explains why a text is not JSON: every deviation, each with its position and what to write instead.
 
 import {
   CLOSING,

@@ -1,4 +1,4 @@
-// The file against its schema: every fault at once, and what is left for the further checks.
+// Validates the file against its schema: reports every fault, and keeps the valid parts for further checks.
 
 import * as v from "valibot";
 import type { Fault, Path } from "./issue.ts";

@@ -1,4 +1,4 @@
-// Values that are allowed and probably not meant: variables that nobody replaces, seconds for milliseconds.
+// Warns about values that are probably not intended: unreplaced variables, seconds instead of milliseconds.
 
 import type { GenericSchema } from "valibot";
 import type { Fault, Path } from "./issue.ts";

@@ -1,4 +1,4 @@
-// `${NAME}` in a text: Relay replaces no variables there, a reference stands for a whole value.
+// Finds `${NAME}` in a text: Relay replaces no variables there, a reference stands for a whole value.
 
 const VARIABLE = /\$\{(?<braced>[A-Za-z_]\w*)\}|\{\{\s*\.?(?<double>[A-Za-z_]\w*)\s*\}\}/u;
 const BARE = /^(?:\$(?:env:)?|env[:.]|process\.env\.)(?<bare>[A-Za-z_]\w*)$/u;

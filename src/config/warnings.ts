@@ -1,4 +1,4 @@
-// What is allowed but probably not meant, or good to know.
+// Warns about settings that are allowed but probably not intended.
 
 import { isOrdered } from "#delivery/subscription.ts";
 import { isLoopback, parseListen } from "./check-host.ts";

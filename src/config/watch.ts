@@ -1,4 +1,4 @@
-// Tells when the content of the config file has changed, whichever way it is written.
+// Watches the config file and reports when its content has changed, however it is written.
 //
 // What a look finds:  what was told last, or no file  -> nothing to tell
 //                     something else                  -> look again after `settleMs`

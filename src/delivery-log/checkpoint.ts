@@ -1,4 +1,4 @@
-// A checkpoint that the event loop does not wait for: the disk syncs beside it, and meanwhile nothing is written.
+// Checkpoints the SQLite log without blocking the event loop: the disk syncs on a thread, and writes pause meanwhile.
 //
 //   log of writes too long -> sync it -> copy it into the file -> sync the file -> empty it -> sync it -> write on
 //

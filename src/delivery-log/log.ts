@@ -1,4 +1,4 @@
-// The delivery log: records are taken at once, written in batches, read while that goes on.
+// The delivery log: queues records, writes them in batches, and serves reads meanwhile.
 //
 //   append -> queue -> write -> followers are woken
 //               |        |-> fault: counted, the file is opened anew, what waits is tried again

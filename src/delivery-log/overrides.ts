@@ -1,4 +1,4 @@
-// What is recorded for a while without an edit of the file: in memory, by entrypoint, each until its time is over.
+// Temporary overrides of what is recorded, in memory, by entrypoint, each with an end.
 
 import type { RecordSettings } from "#delivery/record.ts";
 

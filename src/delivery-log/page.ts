@@ -1,4 +1,4 @@
-// One page of records, newest first: looked for slice by slice, with a break for deliveries between two.
+// Reads one page of records, newest first: slice by slice, with a break for deliveries in between.
 
 import { setImmediate } from "node:timers/promises";
 import type { RecordFilter } from "#delivery/record.ts";

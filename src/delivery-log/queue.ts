@@ -1,4 +1,4 @@
-// Records that wait to be written: a bounded number of a bounded size.
+// The queue of records to write, limited in number and size.
 
 import type { Capture, DeliveryRecord } from "#delivery/record.ts";
 

@@ -1,4 +1,4 @@
-// A record as the file holds it, and back.
+// Converts a record to a row of the file, and back.
 
 import type { Header } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, RecordedAttempt } from "#delivery/record.ts";

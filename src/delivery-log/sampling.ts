@@ -1,4 +1,4 @@
-// Which messages of a subscription are recorded.
+// Decides which messages of a subscription are recorded.
 
 import type { Sampling } from "#delivery/record.ts";
 

@@ -1,4 +1,4 @@
-// The file's layout, and all that is said to it in SQL.
+// The tables of the delivery log and all SQL statements.
 
 import type { Database, Statement } from "bun:sqlite";
 

@@ -1,4 +1,4 @@
-// The records on disk: one SQLite file in WAL mode, kept below its bounds. Whatever SQLite cannot do is thrown.
+// Stores records on disk: one SQLite file in WAL mode, kept below its limits. Throws SQLite's errors.
 
 import {
   chmodSync,

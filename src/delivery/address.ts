@@ -1,11 +1,11 @@
-// Where callbacks may go: the most specific range that an address is in decides.
+// Decides which addresses callbacks may have: the most specific matching range wins. PURE.
 
 import { fromByteArray } from "ipaddr.js";
 
 import type { AddressRules } from "./callback.ts";
 import { type Address, isInRange, parseAddress, parseRange, type Range } from "./ip-range.ts";
 
-/** What clouds keep their metadata services on: whoever reaches them has the credentials of the host. */
+/** Cloud metadata services: they give out the credentials of the host. */
 const METADATA = toRanges([
   "169.254.0.0/16",
   "fe80::/10",
@@ -78,7 +78,7 @@ const EMBEDDINGS: readonly Embedding[] = [
   { range: null, marks: ["00005efe", "02005efe"], places: [LAST_FOUR] },
 ];
 
-/** `::` and `::1`: no IPv4 address is meant by their last bytes. */
+/** `::` and `::1`: their last bytes are not an IPv4 address. */
 const WITHOUT_EMBEDDED = toRange("::/127");
 
 /**

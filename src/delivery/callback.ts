@@ -1,15 +1,15 @@
-// How a callback is called, with every default applied and every secret resolved.
+// The settings of a callback, with defaults applied and secrets resolved.
 
 import type { Header } from "./message.ts";
 
 export interface CallbackSettings {
   readonly url: URL;
-  /** The URL as it may be shown: no secret, no query. */
+  /** The URL without secrets and query. */
   readonly displayUrl: string;
   readonly method: "POST" | "PUT" | "PATCH";
   readonly headers: readonly Header[];
   readonly auth: CallbackAuth;
-  /** Each gives a signature of its own; empty: not signed. */
+  /** One signature for each; empty: not signed. */
   readonly signatureKeys: readonly SignatureKey[];
   /** What goes along in its requests, or signs them, and must not be shown where an answer repeats it. */
   readonly secrets: readonly string[];

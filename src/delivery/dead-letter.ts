@@ -1,4 +1,4 @@
-// The letter a failed message becomes: its subject, its headers, and what it sheds when it is too big.
+// Builds the dead letter of a failed message: subject, headers, and smaller forms if it is too large. PURE.
 
 import { type Header, type Message, timeToken, toNatsTimestamp, toWebhookId } from "./message.ts";
 import { describeOutcome, type Failure, statusOf } from "./outcome.ts";

@@ -1,4 +1,4 @@
-// Addresses and ranges of addresses, as text and as what can be compared.
+// Parses IP addresses and ranges, and compares them. PURE.
 
 import { isIP } from "node:net";
 

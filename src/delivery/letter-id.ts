@@ -1,4 +1,4 @@
-// The name of an entry of a dead-letter stream: the end of its subject, which stays when a replay replaces it.
+// The id of an entry of a dead-letter stream: the end of its subject, which stays when a replay replaces it.
 //
 //   a letter         <subscription>.<stream>.<sequence>-<time>, as below the producer's subject
 //   anything else    @<stream>.<sequence>-<time> or @<domain>.<stream>.<sequence>-<time>, of its own place there

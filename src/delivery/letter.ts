@@ -1,4 +1,4 @@
-// An entry of a dead-letter stream, read back: what its subject and headers say, and which filters it meets.
+// Parses an entry of a dead-letter stream from its subject and headers, and matches it with filters.
 
 import { parseLetterSuffix, toForeignId, toLetterId } from "./letter-id.ts";
 import type { Header } from "./message.ts";

@@ -1,4 +1,4 @@
-// A message as JetStream stored it, and the one id it keeps for ever.
+// A JetStream message and its permanent id.
 
 import { memoizeLast } from "#lib/memoize.ts";
 

@@ -1,4 +1,4 @@
-// What one attempt came to: the callback's answer, or the reason why there was none.
+// The outcome of one attempt: the callback's answer, or an exception.
 
 /** Where an exception arose. */
 export type ExceptionCode =

@@ -1,4 +1,4 @@
-// From an outcome to what is done about the message: the decision table, as one pure function.
+// Decides from an outcome what happens to the message: the decision table, as one pure function.
 
 import { type ActiveRetry, maxPauseMsOf, type Retry, retryDelayMs } from "./backoff.ts";
 import type { Failure, Outcome } from "./outcome.ts";
@@ -12,10 +12,10 @@ export interface Policy {
   readonly interruptOnException: boolean;
 }
 
-/** How long a message waits for its retry: each of these, at the same time. */
+/** How long a message waits for its retry: both delays run at the same time. */
 export interface RetryPause {
   readonly delayMs: number;
-  /** What its callback asked for. */
+  /** The pause that its callback asked for. */
   readonly askedMs: number;
 }
 
@@ -32,9 +32,9 @@ const HOLDING_STATUSES: ReadonlySet<number> = new Set([429, 503]);
 interface Circumstances {
   /** 1 is the first. */
   readonly attempt: number;
-  /** False where the message may not be sent again. */
+  /** False if the message may not be sent again. */
   readonly mayRetry: boolean;
-  /** False where somebody has changed meanwhile what the callback asked a pause for. */
+  /** False if the pause that the callback asked for was ended meanwhile. */
   readonly heedsRetryAfter: boolean;
   /** In [0, 1). */
   readonly random: number;
@@ -67,7 +67,7 @@ function toPause(
   return { delayMs, askedMs };
 }
 
-/** For how long nothing of the subscription is sent, whatever becomes of this message. */
+/** How long the whole subscription pauses, whatever happens to this message. */
 export function holdMsOf(outcome: Outcome, retry: Retry): number {
   switch (outcome.kind) {
     case "delivered":

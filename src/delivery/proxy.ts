@@ -1,4 +1,4 @@
-// Which proxy leads to a URL.
+// Chooses the proxy for a URL.
 
 import type { Proxy, ProxyRule } from "./callback.ts";
 import { isInRange, parseAddress, parseRange } from "./ip-range.ts";

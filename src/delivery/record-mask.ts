@@ -1,4 +1,4 @@
-// What of a record may be kept: secrets hidden, texts and bodies cut.
+// Reduces a record to what the delivery log may keep: secrets masked, texts and bodies cut.
 
 import { type Mask, MASK } from "#lib/mask.ts";
 import type { Header } from "./message.ts";

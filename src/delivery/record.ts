@@ -1,4 +1,4 @@
-// What the delivery log keeps of a message: what was tried, what came of it, and as much of the last exchange as was asked for.
+// A record of the delivery log: the attempts of a message, their outcomes, and the configured part of the last exchange.
 
 import type { StatusFilter } from "./letter.ts";
 import type { Header } from "./message.ts";

@@ -1,4 +1,4 @@
-// A stored dead letter as a replay needs it: whose it is, the message in it, and the headers that it has after one more failure.
+// Reads a stored dead letter for a replay: its subscription, its message, and its headers after another failure.
 
 import { type Letter, type StoredLetter, toLetter } from "./letter.ts";
 import type { Header, Message } from "./message.ts";

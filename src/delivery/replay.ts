@@ -1,4 +1,4 @@
-// A replay of dead letters: what was asked for, how far it is, and which letters it takes.
+// A replay of dead letters: its request, its progress, and the letters that it takes.
 
 import { type LetterFilter, LETTER_REASONS, parseStatusFilter } from "./letter.ts";
 import type { Qos } from "./policy.ts";

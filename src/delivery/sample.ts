@@ -1,4 +1,4 @@
-// The message of a test: looks like one of the subscription's, and says that it is none.
+// The sample message of a test: looks like a message of the subscription, and is marked as a sample.
 
 import type { Message } from "./message.ts";
 import type { Source } from "./subscription.ts";

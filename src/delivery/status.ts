@@ -1,4 +1,4 @@
-// Whether a subscription is to run: what its operator and its consumer want, and whether it failed. Shared by all relays.
+// The status of a subscription, shared by all relays: its operator's and its consumer's wish, and its failure.
 //
 //   command        sets
 //   pause, resume  status PAUSED, ACCEPTED; resume also clears FAILURE

@@ -1,4 +1,4 @@
-// What one subscription wants, with every default applied and every secret resolved.
+// The settings of a subscription, with defaults applied and secrets resolved.
 
 import type { Retry } from "./backoff.ts";
 import type { CallbackSettings } from "./callback.ts";

@@ -1,12 +1,12 @@
-// What stands in a text in base64 or in hex: every run of it, decoded from each place that it may begin at.
+// Decodes every run of base64 or hex in a text, from each offset at which it may begin. PURE.
 
 import { endOfByte, hexDigit, startOf, startView, type DecodedView } from "./decoded-views.ts";
 
 interface Alphabet {
-  /** -1: it is none of its characters. */
+  /** -1: the character is not in the alphabet. */
   readonly valueOf: (byte: number) => number;
   readonly bits: number;
-  /** At how many places within a run the content may begin. */
+  /** At how many offsets within a run the content may begin. */
   readonly alignments: number;
 }
 
@@ -22,10 +22,10 @@ const ALPHABETS: readonly Alphabet[] = [
   { valueOf: hexDigit, bits: 4, alignments: 2 },
 ];
 const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, EQUALS] = [0x09, 0x0a, 0x0d, 0x20, 0x3d];
-/** Between runs that do not belong together; UTF-8 has no such byte. */
+/** Separates unrelated runs; no such byte occurs in UTF-8. */
 const BOUNDARY = 0xff;
 
-/** Runs that hold fewer than `minBytes` bytes are left out, save one that the end of a cut text may have shortened. */
+/** Skips runs of fewer than `minBytes` bytes, except one that the end of a cut text may have shortened. */
 export function* decodedRuns(view: DecodedView, minBytes: number): Generator<DecodedView> {
   for (const alphabet of ALPHABETS) {
     const runs = findRuns(view, alphabet, minBytes);
@@ -43,7 +43,7 @@ interface Run {
   readonly to: number;
 }
 
-/** A run may be broken into lines. */
+/** A run may contain line breaks. */
 function findRuns(
   { bytes, reachesEnd }: DecodedView,
   { valueOf, bits }: Alphabet,
@@ -73,7 +73,7 @@ function findRuns(
   return runs;
 }
 
-/** A line break, and what the next line is indented by. */
+/** A line break and the indent of the next line. */
 function skipLineBreak(bytes: Uint8Array, at: number): number {
   let next = bytes[at] === CARRIAGE_RETURN ? at + 1 : at;
   if (bytes[next] !== LINE_FEED) return at;

@@ -1,9 +1,9 @@
-// A text as it reads with its escapes undone: JSON, percent, HTML; each byte knows where in the text it came from.
+// Decodes the escapes of a text (JSON, percent, HTML); each byte knows its position in the text. PURE.
 
-/** Bytes that a text holds in some form. */
+/** The bytes of a text after decoding. */
 export interface DecodedView {
   readonly bytes: Uint8Array;
-  /** Where in the text each byte begins and ends; null: at its own place. */
+  /** Where in the text each byte begins and ends; null: at the same position. */
   readonly places: { readonly starts: Uint32Array; readonly ends: Uint32Array } | null;
   /** Its last byte came from the end of the text, which may have been cut. */
   readonly reachesEnd: boolean;
@@ -21,11 +21,11 @@ interface Escape {
 
 const FAMILIES: readonly Family[] = ["backslash", "percent", "entity"];
 const SIGNS: Readonly<Record<Family, number>> = { backslash: 0x5c, percent: 0x25, entity: 0x26 };
-/** How often one encoding may hold another. */
+/** How many encodings may be nested. */
 const MAX_NESTED = 3;
 const MAX_ESCAPE = 12;
 
-/** With all escapes undone, once, twice, three times; as long as there are any. */
+/** The text with all escapes decoded once, twice, three times, while there are any. */
 export function* unescapedViews(outer: DecodedView): Generator<DecodedView> {
   let view: DecodedView | null = outer;
   for (let depth = 0; depth < MAX_NESTED; depth += 1) {
@@ -35,7 +35,7 @@ export function* unescapedViews(outer: DecodedView): Generator<DecodedView> {
   }
 }
 
-/** With the escapes of one kind undone, where there are several: `%41` in JSON may be meant as it stands. */
+/** The text with the escapes of one kind decoded, if there are several kinds: `%41` in JSON may be literal. */
 export function* partlyUnescapedViews(view: DecodedView): Generator<DecodedView> {
   const present = FAMILIES.filter((family) => view.bytes.includes(SIGNS[family]));
   if (present.length === 1) return;
@@ -45,7 +45,7 @@ export function* partlyUnescapedViews(view: DecodedView): Generator<DecodedView>
   }
 }
 
-/** How many bytes at the end may be the beginning of an escape that was cut. */
+/** How many bytes at the end may be the beginning of a cut escape. */
 export function brokenEscapeLength(bytes: Uint8Array): number {
   const tail = Buffer.from(bytes.subarray(-MAX_ESCAPE)).toString("latin1");
   return BROKEN_ESCAPE.exec(tail)?.[0].length ?? 0;
@@ -61,7 +61,7 @@ export function endOfByte({ places }: DecodedView, at: number): number {
   return places === null ? at + 1 : (places.ends[at] ?? 0);
 }
 
-/** Takes at most so many bytes. */
+/** Takes at most this many bytes. */
 export function startView(maxLength: number) {
   const bytes = new Uint8Array(maxLength);
   const starts = new Uint32Array(maxLength);
@@ -74,7 +74,7 @@ export function startView(maxLength: number) {
       ends[length] = end;
       length += 1;
     },
-    /** The last byte takes up more of the text. */
+    /** Extends the last byte over more of the text. */
     extendLast(end: number): void {
       if (length > 0) ends[length - 1] = Math.max(end, ends[length - 1] ?? 0);
     },
@@ -86,7 +86,7 @@ export function startView(maxLength: number) {
   };
 }
 
-/** Null: there is nothing to undo. No escape is shorter than what it stands for. */
+/** Null: there are no escapes. No escape is shorter than its character. */
 function unescape(view: DecodedView, families: readonly Family[]): DecodedView | null {
   const { bytes } = view;
   const present = families.filter((family) => bytes.includes(SIGNS[family]));
@@ -131,7 +131,7 @@ const CONTROLS: ReadonlyMap<number, number> = new Map(
 );
 const [LOWER_U, LOWER_X, OPEN_BRACE, CLOSE_BRACE] = [0x75, 0x78, 0x7b, 0x7d];
 
-/** Of JSON, and of the string literals of most languages. */
+/** Escapes of JSON, and of string literals in most languages. */
 function readBackslash(bytes: Uint8Array, at: number): Escape | null {
   const sign = bytes[at + 1];
   if (sign === undefined || sign > 0x7e) return null;
@@ -165,7 +165,7 @@ function readPercent(bytes: Uint8Array, at: number): Escape | null {
   return code === null ? null : { length: 3, code, isByte: true };
 }
 
-/** With its semicolon or without. */
+/** With or without its semicolon. */
 function readEntity(bytes: Uint8Array, at: number): Escape | null {
   const text = Buffer.from(bytes.subarray(at, at + MAX_ESCAPE)).toString("latin1");
   const [all = "", hex, decimal, name = ""] = ENTITY.exec(text) ?? [];
@@ -176,7 +176,7 @@ function readEntity(bytes: Uint8Array, at: number): Escape | null {
 }
 
 const ENTITY = /^&(?:#x([0-9a-f]{1,6})|#([0-9]{1,7})|([a-z]{2,8}));?/iu;
-/** Those of HTML that stand for a character of ASCII. */
+/** The HTML entities for ASCII characters. */
 const ENTITIES: ReadonlyMap<string, number> = new Map(
   (
     'excl! quot" QUOT" num# dollar$ percnt% amp& AMP& apos\' lpar( rpar) ast* midast* plus+ comma, period. sol/ ' +
@@ -200,7 +200,7 @@ function isAlphanumeric(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || (letter >= 0x61 && letter <= 0x7a);
 }
 
-/** Null: there are not so many digits. */
+/** Null: there are fewer digits. */
 function hexAt(bytes: Uint8Array, at: number, digits: number): number | null {
   let value = 0;
   for (let index = at; index < at + digits; index += 1) {
@@ -211,7 +211,7 @@ function hexAt(bytes: Uint8Array, at: number, digits: number): number | null {
   return value;
 }
 
-/** -1: it is none. */
+/** -1: it is not a hex digit. */
 export function hexDigit(byte: number | undefined): number {
   if (byte === undefined) return -1;
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;

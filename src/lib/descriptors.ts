@@ -1,14 +1,14 @@
-// File descriptors of this process: whether there is one for another connection, and whether a failure was for want of one.
+// Detects when this process is out of file descriptors, and whether a failure was caused by that.
 
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { codeOf } from "./errors.ts";
 
 const CODES: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
-/** For journals, look-ups, NATS and the listener: connections to callbacks leave them free, or a 32nd where there are few. */
+/** Reserved for journals, look-ups, NATS and the listener: callbacks leave this many free, or a 32nd of a low limit. */
 const RESERVED = 32;
-/** One that was closed in the meantime hides why the call before it failed. */
+/** For this long after a shortage, failures are blamed on it: a descriptor may have been closed since. */
 const REMEMBERED_MS = 1000;
-/** Between two times that those with descriptors to spare are told. */
+/** Time between two calls of the listeners. */
 const TELL_INTERVAL_MS = 250;
 const OUT_OF_DESCRIPTORS = Object.assign(new Error("Too many open files"), { code: "EMFILE" });
 
@@ -18,7 +18,7 @@ let foundAt = Number.NEGATIVE_INFINITY;
 let toldAt = Number.NEGATIVE_INFINITY;
 const listeners = new Set<() => void>();
 
-/** `listener` closes what can be done without, whenever there is none left. Returns how to end that. */
+/** Calls `listener` when none is left, so that it can close spare ones. Returns a function that removes it. */
 export function onDescriptorFault(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -44,7 +44,7 @@ export function findDescriptorFault(): Error | null {
     const descriptor = openSync("/dev/null", "r");
     closeSync(descriptor);
     limit ??= readLimit();
-    // The system gives out the lowest number that is free.
+    // The system assigns the lowest free number.
     if (descriptor < limit - Math.min(RESERVED, Math.floor(limit / RESERVED))) return null;
     return note(OUT_OF_DESCRIPTORS);
   } catch (error) {
@@ -53,8 +53,8 @@ export function findDescriptorFault(): Error | null {
 }
 
 /**
- * Why a connection or a look-up failed. Bun calls the want of a descriptor "connection refused" there, or "name server
- * failed": what fails while, or just after, there was none counts as that.
+ * Why a connection or a look-up failed. Without a descriptor Bun reports "connection refused" or "name server failed": any
+ * failure during or just after a shortage counts as that.
  */
 export function toDescriptorFault<E>(error: E): E | Error {
   if (isOutOfDescriptors(error)) return error;
@@ -63,7 +63,7 @@ export function toDescriptorFault<E>(error: E): E | Error {
   return performance.now() - foundAt < REMEMBERED_MS ? OUT_OF_DESCRIPTORS : error;
 }
 
-/** Not before the first use: Bun raises the soft limit to the hard one. Infinity: it cannot be read. */
+/** Read at the first use, because Bun raises the soft limit to the hard one. Infinity: it cannot be read. */
 function readLimit(): number {
   const [, text = ""] = /^Max open files +(\d+)/mu.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
   return text === "" ? Infinity : Number(text);

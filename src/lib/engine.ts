@@ -1,27 +1,27 @@
-// Options of the engine, for a small process that is cheap at rest. The engine reads them before the program starts, so the
+// Sets engine options for a small process with little idle work. The engine reads them before the program starts, so the
 // program replaces itself once, in place.
 
 import { readFileSync } from "node:fs";
 import { messageOf } from "./errors.ts";
 
-/** What an operator sets of these stays. */
+/** Options that the operator sets stay. */
 export const ENGINE_OPTIONS: Readonly<Record<string, string>> = {
   /**
-   * Else the engine sizes its heap by the memory of the machine, and a relay on a large host keeps garbage for nothing. What
-   * it is to believe; no limit on what it may use. Measured: a tenth less memory than a large host would lead to, at the same
-   * speed; half as much again saves a further tenth and costs a quarter of the rate at 16 KB.
+   * Else the engine sizes its heap by the memory of the machine, and a relay on a large host retains garbage. This is the size
+   * that it assumes, not a limit. Measured: 10 % less memory than on a large host, at the same
+   * speed; half of this saves a further 10 % and costs a quarter of the rate at 16 KB.
    */
   BUN_JSC_forceRAMSize: String(256 * 1024 * 1024),
-  /** In milliseconds. Else whatever was allocated, if only for a ping, is collected each second. Growth is by itself. */
+  /** In milliseconds. Else everything allocated, even by a ping, is collected each second. Growth triggers collection anyway. */
   BUN_GC_TIMER_INTERVAL: "30000",
-  /** In milliseconds. Else each turn of the event loop wakes a thread that looks for free pages, which costs what the turn does. */
+  /** In milliseconds. Else each turn of the event loop wakes a thread that looks for free pages, at the cost of the turn itself. */
   MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "5000",
 };
 
 /**
- * Replaces the process by itself with the options set. Returns where that is not needed (null), or not possible (the
- * reason): a filter of system calls, a mount without execution, an emulator, a loader that was called by name. The program
- * then goes on as it is.
+ * Replaces the process by itself with the options set. Returns null if that is not needed, or the reason if it is not
+ * possible: a system call filter, a noexec mount, an emulator, an explicit loader. The program then continues
+ * without them.
  */
 export function useEngineOptions(
   argv: readonly string[],
@@ -34,7 +34,7 @@ export function useEngineOptions(
   try {
     const given = argv.slice(2);
     if (countArguments() !== given.length + 1) return "it was started by a loader or an emulator";
-    // A compiled binary knows itself as "bun": `ps` and the kernel's messages are to show its path.
+    // A compiled binary calls itself "bun": show its path in `ps` and kernel messages.
     process.execve(process.execPath, [process.execPath, ...given], { ...ENGINE_OPTIONS, ...env });
     return null;
   } catch (error) {
@@ -44,7 +44,7 @@ export function useEngineOptions(
   }
 }
 
-/** With the program's own name: more than the program sees where a loader (`ld.so`) runs it, which is then the executable. */
+/** Counts the program's own name: a loader (`ld.so`) has more arguments, and is then the executable. */
 function countArguments(): number {
   return readFileSync("/proc/self/cmdline", "utf8").split("\0").length - 1;
 }

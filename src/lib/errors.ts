@@ -1,19 +1,19 @@
 // The one error class: a code to branch on and a sentence for people.
 
 export type ErrorCode =
-  /** The config file is at fault; `message` holds the whole report. */
+  /** The config file has faults; `message` is the whole report. */
   | "config-invalid"
-  /** A command was called in a wrong way. */
+  /** A command was used incorrectly. */
   | "usage"
-  /** NATS cannot be reached, or did not answer in time. */
+  /** NATS is unreachable, or did not answer in time. */
   | "nats-unavailable"
-  /** A stream that must exist does not (yet). */
+  /** A required stream does not exist (yet). */
   | "stream-missing"
-  /** The stream or the server cannot do what the subscription asks for. */
+  /** The stream or the server does not support the subscription's settings. */
   | "consumer-refused"
-  /** The bucket of states will never take it. */
+  /** The bucket of states will never accept it. */
   | "bucket-refused"
-  /** Something outside of Relay that a command needs is not there. */
+  /** Something outside of Relay that a command needs is missing. */
   | "missing-requirement"
   /** The listener or a file of the relay cannot be opened. */
   | "unavailable";
@@ -21,7 +21,7 @@ export type ErrorCode =
 export class RelayError extends Error {
   readonly code: ErrorCode;
 
-  /** `message`: what cannot be done, why, and the value; sentence case, no final period, no secret. */
+  /** `message`: what failed, why, and the value; sentence case, no final period, no secret. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "RelayError";
@@ -36,7 +36,7 @@ export function messageOf(error: unknown): string {
   return "code" in error ? String(error.code) : error.name;
 }
 
-/** The code of a system error, such as `ENOENT`; empty: it has none. */
+/** The code of a system error, such as `ENOENT`; empty: none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

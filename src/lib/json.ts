@@ -1,6 +1,6 @@
-// Reads text and JSON of strangers, within bounds and without a throw for what is no JSON.
+// Parses JSON and reads text from untrusted sources, with a size limit and without throwing on invalid JSON.
 
-/** undefined: it is no JSON. */
+/** undefined: invalid JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -9,12 +9,12 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** A list is none. */
+/** False for an array. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** In UTF-8. Rejects with an Error where there are more bytes: the rest is not read. */
+/** As UTF-8. Rejects if there are more than `maxBytes` bytes, and reads no further. */
 export async function readText(chunks: AsyncIterable<Uint8Array> | null, maxBytes: number): Promise<string> {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let text = "";

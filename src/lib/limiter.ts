@@ -1,4 +1,4 @@
-// A number of places, given in the order of asking; where there are several lines, to each line in turn.
+// A fair semaphore: gives slots in the order of asking; with several queues, to each queue in turn.
 
 export interface Limiter {
   /**
@@ -24,9 +24,9 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
   let places = initialPlaces;
   let taken = 0;
   const queues: Waiting[][] = Array.from({ length: lines }, () => []);
-  /** Whose turn comes after all others. */
+  /** The queue that was served last. */
   let lastServed = 0;
-  /** One listener for each signal, not for each wait: this is on the way of every message. */
+  /** One listener for each signal, not for each wait: this is on the path of every message. */
   const watched = new WeakSet<AbortSignal>();
 
   function acquire(signal: AbortSignal, line = 0): Promise<boolean> {
@@ -56,7 +56,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
     }
   }
 
-  /** Without a moment in between in which a newcomer could take what is free. */
+  /** Hands the slot over directly, so that a newcomer cannot take it in between. */
   function passOn(): void {
     while (taken < places) {
       const next = takeNext();
@@ -66,7 +66,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
     }
   }
 
-  /** Of the line whose turn it is; null: nobody waits. */
+  /** Of the queue whose turn it is; null: nobody waits. */
   function takeNext(): Waiting | null {
     for (let step = 1; step <= lines; step += 1) {
       const line = (lastServed + step) % lines;

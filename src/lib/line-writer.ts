@@ -1,4 +1,4 @@
-// Writes log lines to a file descriptor without ever making the program wait: a reader that stalls or leaves costs lines, not messages.
+// Writes log lines to a file descriptor without blocking: if the reader stalls or exits, lines are dropped and counted.
 
 import { write } from "node:fs";
 import { promisify } from "node:util";
@@ -6,21 +6,21 @@ import { promisify } from "node:util";
 import { codeOf } from "./errors.ts";
 
 interface LineWriter {
-  /** Queued; dropped, and counted in a later line, while more than a mebibyte waits. */
+  /** Queues a line. Above a mebibyte of queued lines it is dropped, and counted in a later line. */
   write: (line: string) => void;
   /** Resolves when everything is written, or after `limitMs`. */
   flush: (limitMs: number) => Promise<void>;
 }
 
 const MAX_QUEUED_LENGTH = 1024 * 1024;
-/** Nobody will read any more: the pipe or the terminal was closed. */
+/** The reader has closed the pipe or the terminal. */
 const GONE: ReadonlySet<string> = new Set(["EPIPE", "EIO", "EBADF"]);
-/** A pipe or a disk that is full may have room again. */
+/** A full pipe or disk may have room again. */
 const RETRY_MS = 200;
 const writeTo = promisify(write);
 const wait = promisify(setTimeout);
 
-/** `toNotice` makes the line that says how many were dropped. */
+/** `toNotice` makes the line that tells how many were dropped. */
 export function createLineWriter(fd: number, toNotice: (dropped: number) => string): LineWriter {
   let queued = "";
   let dropped = 0;
@@ -37,7 +37,7 @@ export function createLineWriter(fd: number, toNotice: (dropped: number) => stri
     writing ??= drain();
   }
 
-  /** Lines of one turn of the event loop go out together. Never rejects. */
+  /** Writes the lines of one turn of the event loop together. Never rejects. */
   async function drain(): Promise<void> {
     await Promise.resolve();
     while (queued !== "") {

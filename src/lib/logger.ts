@@ -32,7 +32,7 @@ interface LoggerOptions extends LogSettings {
   readonly now: () => Date;
 }
 
-/** Nothing is masked here: whoever logs a text of others sees to it that it holds no secret. */
+/** Masks nothing: callers must not log foreign text that may hold a secret. */
 export function createLogger({ write, now, ...initial }: LoggerOptions): AdjustableLogger {
   let settings: LogSettings = initial;
   const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(settings.level);
@@ -53,7 +53,7 @@ export function createLogger({ write, now, ...initial }: LoggerOptions): Adjusta
   };
 }
 
-/** Bound to fields that every entry of a part has. */
+/** Adds fields to every entry. */
 export function withFields(logger: Logger, bound: LogFields): Logger {
   const log = (level: LogLevel) => (message: string, fields?: LogFields) =>
     logger[level](message, { ...bound, ...fields });
@@ -89,7 +89,7 @@ function toText(value: unknown): string {
   return /^"([^\s"=\\]+)"$/.exec(text)?.[1] ?? text;
 }
 
-/** Takes everything but a circular structure. */
+/** Accepts anything but a circular structure. */
 function toJson(value: unknown): string {
   return JSON.stringify(value ?? null, (_name, part: unknown) => {
     if (typeof part === "bigint") return part.toString();

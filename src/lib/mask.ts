@@ -1,4 +1,4 @@
-// Secrets kept out of texts, in whatever form they stand there: as they are, escaped, in base64, in hex.
+// Masks secrets in text, in every form: as they are, escaped, in base64, in hex. PURE.
 
 import { decodedRuns } from "./decoded-runs.ts";
 import {
@@ -10,16 +10,16 @@ import {
   type DecodedView,
 } from "./decoded-views.ts";
 
-/** What stands for a secret. */
+/** Replaces a secret. */
 export const MASK = "***";
-/** A shorter one occurs too often as a part of something else. */
+/** A shorter secret would match by chance. */
 const MIN_MASKED_LENGTH = 8;
 /** What is left of a secret that consists of escapes. */
 const MIN_NEEDLE = 3;
-/** Of an encoded secret at the end of a text that was cut: a byte alone occurs there by chance. */
+/** Minimum for an encoded secret at the end of a cut text: a single byte matches by chance. */
 const MIN_DECODED_BEGINNING = 2;
 
-/** `end` `cut`: there was more of the text, so its end may be the beginning of a secret. */
+/** `end` `cut`: the text was longer, so its end may be the beginning of a secret. */
 export type Mask = (text: string, end?: "cut") => string;
 
 /**
@@ -39,7 +39,7 @@ export function createMask(secrets: readonly string[]): Mask {
   };
 }
 
-/** Whether a text holds one of `secrets`, however short, in any of the forms that are masked. */
+/** Whether a text contains one of `secrets`, however short, in any of the masked forms. */
 export function holdsSecret(text: string, secrets: readonly string[]): boolean {
   const needles = toNeedles(secrets.filter((secret) => secret !== ""));
   return findSpans(Buffer.from(text, "utf8"), needles, { isCut: false }).length > 0;
@@ -134,7 +134,7 @@ function replaceSpans(bytes: Buffer, spans: readonly Span[]): string {
   let at = 0;
   for (const { from, to } of ordered) {
     if (to <= at) continue;
-    // What overlaps the one before is the same mask.
+    // An overlap with the previous match is the same mask.
     if (from >= at) parts.push(bytes.toString("utf8", at, from), MASK);
     at = to;
   }

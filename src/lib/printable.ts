@@ -1,25 +1,25 @@
-// Texts of others made harmless to whoever reads them: what steers a terminal, or turns or hides what is read, is escaped.
+// Makes foreign text safe to print: escapes characters that control a terminal, or that reverse or hide text. PURE.
 
-/** Controls (C0, DEL, C1), format characters such as U+202E and U+200B, and what else ends a line. */
+/** Controls (C0, DEL, C1), format characters such as U+202E and U+200B, and other line separators. */
 const HOSTILE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** One line, whatever it holds: it ends no line, colours nothing, moves no cursor, and reads in the order it is stored in. */
+/** One line without controls, in the order in which it is stored. */
 export function clean(text: string): string {
   return text.replaceAll(HOSTILE, (character) => SHORT_ESCAPES[character] ?? toUnicodeEscape(character));
 }
 
-/** As `clean`, but its line breaks stay. */
+/** As `clean`, but keeps line breaks. */
 export function cleanLines(text: string): string {
   return text.split(/\r?\n/u).map(clean).join("\n");
 }
 
-/** The same JSON; line breaks, which stand between its parts only, stay. */
+/** The same JSON; keeps the line breaks between its parts. */
 export function cleanJson(json: string): string {
   return json.replaceAll(HOSTILE, (character) => (character === "\n" ? "\n" : toUnicodeEscape(character)));
 }
 
-/** JSON that a terminal takes for nothing else: `JSON.stringify` leaves some control characters as they are. */
+/** JSON that is safe for a terminal: `JSON.stringify` leaves some control characters as they are. */
 export function toSafeJson(value: unknown): string {
   return `${cleanJson(JSON.stringify(value, null, 2))}\n`;
 }

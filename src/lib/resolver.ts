@@ -1,7 +1,7 @@
-// Looks host names up: by c-ares, which needs no thread, and by getaddrinfo for names that only the system knows.
+// Resolves host names: with c-ares, which needs no thread, and with getaddrinfo for names that only the system knows.
 //
-// File I/O and getaddrinfo share the two threads of the runtime's pool, and a getaddrinfo whose name server is silent
-// holds its thread for a minute. So c-ares comes first, and getaddrinfo runs once at a time in the whole process.
+// File I/O and getaddrinfo share two threads of the runtime's pool, and a getaddrinfo whose name server is silent blocks
+// its thread for a minute. So c-ares comes first, and getaddrinfo runs once at a time in the whole process.
 
 import { lookup, setServers } from "node:dns";
 import { readFileSync } from "node:fs";
@@ -17,9 +17,9 @@ import { createLimiter } from "./limiter.ts";
 type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 export interface NameSources {
-  /** By `/etc/hosts` and the name servers. Rejects with a `NameError`. */
+  /** From `/etc/hosts` and the name servers. Rejects with a `NameError`. */
   readonly askNameServers: Ask;
-  /** By all that the system has. */
+  /** From all sources of the system. */
   readonly askSystem: Ask;
 }
 
@@ -49,9 +49,9 @@ const REASONS: Readonly<Record<string, string>> = {
 const LOOK_UP_MS = 10_000;
 const FOUND_MS = 5000;
 const FAILED_MS = 1000;
-/** At once: name servers drop what comes in a burst. */
+/** At once: name servers drop bursts. */
 const MAX_ASKED = 64;
-/** A name that has no answer after it makes room for another one. */
+/** After this time a name without an answer gives way to another one. */
 const SILENT_MS = 1000;
 const MAX_NAMES = 1000;
 
@@ -71,7 +71,7 @@ export function createResolver({ askNameServers, askSystem }: NameSources): Reso
   const known = new Map<string, Known>();
   const places = createLimiter(MAX_ASKED);
   const systemPlace = createLimiter(1);
-  /** Those that were given up count until they end. */
+  /** Abandoned look-ups count until they end. */
   let asked = 0;
 
   function start(host: string): LookUp {
@@ -170,13 +170,13 @@ function untilAborted(host: string, lookUp: LookUp, signal: AbortSignal): Promis
   });
 }
 
-/** The resolver of the process: one, for its threads are. */
+/** The resolver of the process: one, because it limits the threads. */
 export const resolveHost: Resolve = createResolver({
   askNameServers: askByCares,
   askSystem: askByGetaddrinfo,
 });
 
-/** Some name servers drop the question for IPv6 addresses: the IPv4 addresses do not wait for its time-out. */
+/** Some name servers drop IPv6 questions: do not let IPv4 addresses wait for that time-out. */
 const IPV4_ALONE_AFTER_MS = 500;
 const ANY_FAMILY = 0;
 

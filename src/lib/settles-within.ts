@@ -1,4 +1,4 @@
-// A bound for waits that have none of their own.
+// Adds a time limit to a wait that has none.
 
 /** True if `promise` resolves within `limitMs`; false if it rejects, is late, or `signal` aborts. Never rejects. */
 export function settlesWithin(

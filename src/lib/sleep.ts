@@ -1,6 +1,6 @@
-// Waiting that ends early when it is told to.
+// Sleeps until a delay or a time has passed, or a signal aborts.
 
-/** Resolves after `delayMs`, or at once when `signal` aborts: then with false. Never rejects. */
+/** Resolves after `delayMs` with true, or with false at once when `signal` aborts. Never rejects. */
 export function sleep(delayMs: number, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return Promise.resolve(false);
   return new Promise((resolve) => {
@@ -15,10 +15,10 @@ export function sleep(delayMs: number, signal: AbortSignal): Promise<boolean> {
   });
 }
 
-/** Timers do not see that the clock on the wall was set, as it is on a host that started without one. */
+/** Timers do not notice that the wall clock was set, as on a host that started without one. */
 const LOOK_EVERY_MS = 10_000;
 
-/** Resolves at `time`, by the clock on the wall, or at once when `signal` aborts: then with false. Never rejects. */
+/** Resolves with true at `time` by the wall clock, or with false at once when `signal` aborts. Never rejects. */
 export async function sleepUntil(
   time: Date,
   signal: AbortSignal,

@@ -1,16 +1,16 @@
-// Long computations in slices: between two of them the event loop gets to its other work.
+// Splits long computations into slices, so that the event loop can do other work in between.
 
-/** How long a slice may keep the loop. */
+/** How long a slice may block the loop. */
 const SLICE_MS = 8;
-/** As long again for all others: whatever is computed takes half of the time at the most. */
+/** The same time again for everything else: computations get half of the time at most. */
 const REST_MS = 8;
 
-// The slices of all computations are one sequence: the loop is one, too.
+// One sequence of slices for all computations: there is one event loop.
 let endsAt = 0;
 let waiting = 0;
 let last: Promise<void> = Promise.resolve();
 
-/** Resolves at once while the slice lasts, else when the next one begins: in turn with others that wait. */
+/** Resolves at once during a slice, else when the next one begins: in turn with other waits. */
 export async function pause(): Promise<void> {
   const now = performance.now();
   if (now < endsAt) return;

@@ -1,14 +1,14 @@
-// The directory that state is written to, looked at before anything is: what others may change must not be trusted.
+// Checks that nobody else can change the state directory before it is used.
 
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf } from "./errors.ts";
 
-/** Set where others than the owner may write. */
+/** The bits for writing by others than the owner. */
 const SHARED_WRITE = 0o022;
-/** Where others may make files, but not replace or remove those of anybody else. */
+/** The sticky bit: others may create files but not replace or remove those of other users. */
 const STICKY = 0o1000;
-/** Ours are two deep: deeper ones belong to somebody else. */
+/** Relay's files are at most two levels deep. */
 const MAX_DEPTH = 2;
 
 /**
@@ -58,7 +58,7 @@ function faultOf(
   if (found.uid !== 0 && found.uid !== own) {
     return `${path} belongs to the user ${found.uid}, allowed: root, or ${own}, as whom the relay runs`;
   }
-  // Whoever may connect to a socket cannot change it, and the mode of a link means nothing.
+  // Connecting to a socket does not change it, and the mode of a link means nothing.
   if (mayBeShared || found.isSocket() || found.isSymbolicLink() || (found.mode & SHARED_WRITE) === 0)
     return null;
   const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
@@ -72,7 +72,7 @@ function isOwnMount(directory: string): boolean {
   return isMounted && found.uid === 0 && (found.mode & STICKY) !== 0;
 }
 
-/** null: nothing is there, or it cannot be looked at; whoever uses it says so. */
+/** Null: it is missing, or cannot be read, which its later use reports. */
 function statIfThere(look: () => Stats): Stats | null {
   try {
     return look();

@@ -1,4 +1,4 @@
-// Repetitions and alarms that come together: all of one interval share a timer, and those of its multiples wake the process with it.
+// Timers and alarms that fire together: equal intervals share a timer, and multiples of it wake the process with it.
 
 interface Beat {
   readonly acts: Set<() => void>;
@@ -7,10 +7,10 @@ interface Beat {
 
 const beats = new Map<number, Beat>();
 
-/** Calls `act` each `intervalMs`, for the first time sooner than that. `act` must not throw. Returns what ends it. */
+/** Calls `act` each `intervalMs`, the first time sooner. `act` must not throw. Returns a function that stops it. */
 export function startTicks(intervalMs: number, act: () => void): () => void {
   const beat = beats.get(intervalMs) ?? startBeat(intervalMs);
-  // Its own function: the same `act` may be started twice.
+  // A new function: the same `act` may be started twice.
   const own = () => act();
   beat.acts.add(own);
   return () => {
@@ -21,7 +21,7 @@ export function startTicks(intervalMs: number, act: () => void): () => void {
   };
 }
 
-/** Calls `act` once, with all that tick next. Returns what calls it off. */
+/** Calls `act` once, on the next tick. Returns a function that cancels it. */
 export function onNextTick(intervalMs: number, act: () => void): () => void {
   const callOff = startTicks(intervalMs, () => {
     callOff();
@@ -30,7 +30,7 @@ export function onNextTick(intervalMs: number, act: () => void): () => void {
   return callOff;
 }
 
-/** As `onNextTick`, but resolves: with false, and at once, when `signal` aborts. Never rejects. */
+/** As `onNextTick`, but resolves: with false at once when `signal` aborts. Never rejects. */
 export function sleepUntilTick(intervalMs: number, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return Promise.resolve(false);
   return new Promise((resolve) => {
@@ -62,21 +62,21 @@ function untilNextMs(intervalMs: number): number {
 }
 
 interface Alarm {
-  /** `act` is called on the next tick. */
+  /** Calls `act` on the next tick. */
   readonly soon: () => void;
   readonly end: () => void;
 }
 
 interface Rung {
   readonly act: () => number;
-  /** Of the tick on which it is called next. */
+  /** The tick on which it is called next. */
   tick: number;
 }
 
 interface Wheel {
   readonly rungs: Map<number, Set<Rung>>;
   size: number;
-  /** The last tick that was. */
+  /** The last tick. */
   tick: number;
   endTicks: () => void;
 }
@@ -101,7 +101,7 @@ export function startAlarm(intervalMs: number, act: () => number): Alarm {
       if (hasEnded) return;
       hasEnded = true;
       wheel.rungs.get(rung.tick)?.delete(rung);
-      // Whoever ends from within is not set again.
+      // An alarm that was stopped from within is not set again.
       rung.tick = Number.NEGATIVE_INFINITY;
       wheel.size -= 1;
       if (wheel.size > 0) return;
@@ -119,7 +119,7 @@ function startWheel(intervalMs: number): Wheel {
 }
 
 function turn(wheel: Wheel, intervalMs: number): void {
-  // A process that was stopped for a while has missed some.
+  // A process that was suspended has missed some.
   for (const now = tickNow(intervalMs); wheel.tick < now;) {
     wheel.tick += 1;
     const due = wheel.rungs.get(wheel.tick);
