@@ -82,7 +82,7 @@ export function checkUrl(url: string, path: Path): Fault[] {
   if (username === "" && password === "") return [];
   const suggestion =
     'write "auth": { "type": "basic", "basic": { "username": …, "password": … } } in its stead';
-  return [{ path, message: "user information in a URL is refused: use auth", suggestion }];
+  return [{ path, message: "user and password in a URL are not allowed: use auth", suggestion }];
 }
 
 function adviseScheme(url: string): string | null {
@@ -106,7 +106,7 @@ function checkHeaders(
       });
     }
     if (name !== undefined && seen.has(name)) {
-      faults.push({ path: [...path, index, "name"], message: `${header?.name} stands in this list twice` });
+      faults.push({ path: [...path, index, "name"], message: `${header?.name} is listed twice` });
     }
     if (name !== undefined) seen.add(name);
     const value = header?.value === undefined ? undefined : scope.valueOf(header.value);

@@ -59,7 +59,7 @@ export function checkStartTime(policy: unknown, path: Path): Fault[] {
 
 export function checkTime(time: unknown, path: Path): Fault[] {
   if (typeof time !== "string" || isOnCalendar(time)) return [];
-  return [{ path, message: "there is no such time" }];
+  return [{ path, message: "this time does not exist" }];
 }
 
 function checkGroup(file: SoundFile, index: number): Fault[] {
@@ -69,7 +69,7 @@ function checkGroup(file: SoundFile, index: number): Fault[] {
   return members.flatMap((member, place) => {
     if (member === undefined) return [];
     const path = ["endpointGroups", index, "endpoints", place];
-    if (seen.has(member)) return [{ path, message: `"${member}" stands in this group twice` }];
+    if (seen.has(member)) return [{ path, message: `"${member}" is listed twice in this group` }];
     seen.add(member);
     if (known === null || known.includes(member)) return [];
     return [{ path, ...unknownName("endpoint", member, known) }];

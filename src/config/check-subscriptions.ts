@@ -114,7 +114,7 @@ function checkForm(configuration: SoundConfiguration, path: Path): Fault[] {
   if (configuration.entrypointConfiguration === undefined) return [];
   return DELIVERY_KEYS.filter((key) => key in configuration).map((key) => ({
     path: [...path, "configuration", key],
-    message: "belongs under entrypointConfiguration, as that is there",
+    message: "belongs under entrypointConfiguration, which the file uses",
   }));
 }
 

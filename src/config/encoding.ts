@@ -16,7 +16,7 @@ export function findEncodingFault(bytes: Uint8Array): Issue | null {
     return {
       ...place,
       path: "",
-      message: "it is no text, allowed: JSON in UTF-8",
+      message: "this is not text, allowed: JSON in UTF-8",
       suggestion: null,
       excerpt: null,
     };

@@ -3,17 +3,17 @@
 export type Path = readonly (string | number)[];
 
 /**
- * A fault, or a warning, as a check finds it. What was found and what is allowed stand in the message in one form:
+ * A fault or warning of a check. The message has one form for the found and the allowed value:
  * `found 0, allowed: a whole number from 1 to 20`.
  */
 export interface Fault {
   readonly path: Path;
   readonly message: string;
-  /** What to do, or what was probably meant: `did you mean "qos"?`, `write 10000`. */
+  /** The suggestion: `did you mean "qos"?`, `write 10000`. */
   readonly suggestion?: string | null | undefined;
 }
 
-/** A fault with its place in the text. */
+/** A fault with its position in the text. */
 export interface Issue {
   /** 1 is the first. */
   readonly line: number;
@@ -23,7 +23,7 @@ export interface Issue {
   readonly path: string;
   readonly message: string;
   readonly suggestion: string | null;
-  /** The line, without what may be a secret, with the column that is meant in it; null: the path says enough. */
+  /** The line without secrets, with the column of the fault; null: the path is enough. */
   readonly excerpt: Excerpt | null;
 }
 
@@ -57,7 +57,7 @@ export function describeIssue({ path, ...fault }: Pick<Issue, "path" | "message"
   return path === "" ? describeFault(fault) : `${path}: ${describeFault(fault)}`;
 }
 
-/** What the message of an issue says was found, and what it says is allowed; null: it does not say. */
+/** The found and the allowed value in the message of an issue; null: the message has none. */
 export function faultParts({ path, message }: Pick<Issue, "path" | "message">): {
   readonly found: string | null;
   readonly allowed: string | null;

@@ -75,7 +75,7 @@ function read(body: ValueNode, source: string): JsonText {
           const place = toPlace(member.name.loc.start);
           const first = places.get(at)?.key.line;
           if (first !== undefined) {
-            const message = `this key stands here twice, first in line ${first}`;
+            const message = `duplicate key, first in line ${first}`;
             issues.push(toIssue(place, { path: at, message, suggestion: "delete one of them" }));
           }
           refuseControlCharacters(member.name.loc, inner);
@@ -111,7 +111,7 @@ function read(body: ValueNode, source: string): JsonText {
     path: Path,
   ): void {
     if (!/\p{Cc}/u.test(source.slice(start.offset, end.offset).replaceAll("\u007F", ""))) return;
-    const message = "a line break, tab or other control character stands in this string";
+    const message = "this string contains a line break, tab or other control character";
     const suggestion = String.raw`write \n, \t or \u0000`;
     issues.push(toIssue(toPlace(start), { path: formatPath(path), message, suggestion }));
   }

@@ -42,7 +42,7 @@ export async function readSigningKey(jwt: Jwt, scope: StoreScope): Promise<Readi
   if (found.kind !== "read") return found;
   const { key, chain } = found.value;
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-  if (key.asymmetricKeyType !== "rsa") return faulty(KEY, "it is no RSA key, as RSA_RS256 needs");
+  if (key.asymmetricKeyType !== "rsa") return faulty(KEY, "RSA_RS256 needs an RSA key");
   if (bits < MIN_RSA_BITS) return faulty(KEY, `the key has ${bits} bits, allowed: at least ${MIN_RSA_BITS}`);
   if (jwt.x509CertChain === "X5C" && chain.length === 0) {
     return faulty(CHAIN, "X5C needs the certificate of the key, which keyContent does not hold");

@@ -15,9 +15,9 @@ import { decodeText, reasonOf } from "./secrets.ts";
 
 interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** True: references are taken as given, and not looked up; the config is good for checking only. */
+  /** True: references are not looked up; the config is for checking only. */
   readonly withoutSecrets?: boolean;
-  /** Gives up reading key stores, which may take seconds: it is rejected with a RelayError `unavailable` then. */
+  /** Aborts reading key stores, which may take seconds: rejects with a RelayError `unavailable`. */
   readonly signal?: AbortSignal;
 }
 
@@ -30,9 +30,9 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Co
   return toConfig(path, await parseFile(await readText(path), { path, ...options }));
 }
 
-/** Its message is the whole report, of which `issues` are the parts. */
+/** Its message is the whole report; `issues` are its parts. */
 export class ConfigError extends RelayError {
-  /** Empty: the file cannot be read, which the message says. */
+  /** Empty: the file cannot be read, as the message says. */
   readonly issues: readonly Issue[];
 
   constructor(path: string, issues: readonly Issue[]) {
@@ -88,14 +88,14 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Who may read it, and what else is there. */
+/** The owner and mode of the file, or which files are there. */
 async function adviseRead(path: string, error: unknown): Promise<string | null> {
   const code = codeOf(error);
   if (code === "ENOENT") return "relay init writes a first config, --config FILE names another file";
   if (code === "EISDIR") return `name the file in it: --config ${join(path, "relay.config.json")}`;
   if (code !== "EACCES") return null;
   const found = await stat(path).catch(() => null);
-  if (found === null) return "a directory above it may not be entered: become root with sudo";
+  if (found === null) return "no permission for a directory above it: use sudo";
   const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
   const owner = `it belongs to user ${found.uid} and group ${found.gid}, with mode ${mode}`;
   const group = (found.mode & 0o040) === 0 ? "" : ", or a member of that group";
@@ -110,7 +110,7 @@ function readSecretFile(path: string): Uint8Array {
 }
 
 interface SettledOptions extends LoadOptions {
-  /** Ends the wait for the second look, and the reading of key stores. */
+  /** Ends the wait for the second load, and the reading of key stores. */
   readonly signal: AbortSignal;
   readonly retryMs?: number;
 }
@@ -118,8 +118,8 @@ interface SettledOptions extends LoadOptions {
 const RETRY_MS = 1000;
 
 /**
- * As `loadConfig`, but what is at fault is loaded once more a second later, and only the second verdict holds. A text that
- * is the same then, and wrong in itself, is not parsed again: a large one costs much memory.
+ * As `loadConfig`, but a faulty file is loaded again a second later, and only the second result counts. An unchanged text
+ * with faults of its own is not parsed again: a large one costs much memory.
  */
 export async function loadSettledConfig(
   path: string,

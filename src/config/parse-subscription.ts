@@ -16,12 +16,12 @@ import { validate } from "./validate.ts";
 
 export interface SubscriptionScope {
   readonly origin: ConfigOrigin;
-  /** What the address of the request names; null: the body must. */
+  /** The entrypoint in the address of the request; null: the body must name it. */
   readonly id: string | null;
-  /** Ids that this subscription cannot have. */
+  /** Ids that are in use. */
   readonly takenIds: ReadonlySet<string>;
   readonly now: Date;
-  /** Of its key stores. */
+  /** Limits the work for its key stores. */
   readonly budget: IterationBudget;
   /** Key stores that were read before. */
   readonly former: ReadStores | null;
@@ -33,16 +33,16 @@ export type ParsedSubscription =
       readonly subscription: Subscription;
       /** What was asked for with every default applied; as it may be shown: `maskConfig`. */
       readonly entry: SubscriptionEntry;
-      /** Whether it may be kept only where secrets are encrypted. */
+      /** Whether it may be stored only with encrypted secrets. */
       readonly hasSecrets: boolean;
       readonly warnings: readonly string[];
-      /** What its key stores cost, here and again at each start. */
+      /** The cost of its key stores, now and at each start. */
       readonly iterations: number;
       readonly stores: ReadStores;
     }
-  /** It is valid, but for its id. */
+  /** It is valid except for its id. */
   | { readonly kind: "taken"; readonly id: string }
-  /** All at once, a hundred at most; never empty. */
+  /** All faults, at most a hundred; never empty. */
   | { readonly kind: "invalid"; readonly faults: readonly BodyFault[] };
 
 export interface BodyFault {
@@ -63,8 +63,8 @@ const FRAME = { endpoints: [{ name: "frame", type: "jetstream" }], entrypoints: 
 const PLACE: Fault["path"] = ["subscriptions", 0];
 
 /**
- * Parses a body of JSON; what it refers to by name is never looked up, neither in the environment nor on disk. Rejects
- * with a RelayError only if the signal of `budget` aborts.
+ * Parses a JSON body; never looks references up, neither in the environment nor on disk. Rejects with a RelayError only
+ * if the signal of `budget` aborts.
  */
 export async function parseSubscription(
   value: unknown,
@@ -103,7 +103,7 @@ function findExcess(value: unknown): string | null {
   return size > MAX_BYTES ? `found ${size} bytes, allowed: at most ${MAX_BYTES}` : null;
 }
 
-/** Level by level, for recursion has no bound of its own. */
+/** Level by level: recursion has no limit of its own. */
 function isTooDeep(value: unknown): boolean {
   let level = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
@@ -123,8 +123,8 @@ function isObject(value: unknown): value is object {
 }
 
 /**
- * A world in which no reference leads anywhere: each is found, and refused, as one that cannot be followed. Nothing is
- * taken over unnamed, for it might be another way to read a file.
+ * A context without references: each is rejected as one that cannot be followed. Unknown ones are rejected too, since
+ * they might be another way to read a file.
  */
 function withoutReferences({ directory, hostName }: ConfigContext, now: Date): ConfigContext {
   const refuse = () => {
@@ -133,12 +133,12 @@ function withoutReferences({ directory, hostName }: ConfigContext, now: Date): C
   return { env: {}, directory, readFile: refuse, readBytes: refuse, now, hostName, withoutSecrets: false };
 }
 
-/** What wanted to read a file says so in words that suit the file of the config. */
+/** Rewords faults about reading a file for a request body. */
 function toRefusal(fault: Fault): Fault {
   return fault.message.endsWith(INLINE_ONLY) ? { ...fault, message: INLINE_ONLY } : fault;
 }
 
-/** Beside others of its entrypoint it cannot do without an id, and there may be others tomorrow. */
+/** The id is required: other subscriptions of its entrypoint may follow. */
 function checkId(subscription: SoundSubscription | undefined, id: string | null): Fault[] {
   if (subscription === undefined) return [];
   const path = [...PLACE, "id"];
@@ -154,13 +154,13 @@ function toBodyFaults(faults: readonly Fault[]): readonly BodyFault[] {
   }));
 }
 
-/** Without what is said of references. */
+/** Without the words about references. */
 function toInline({ message, suggestion }: Pick<Fault, "message" | "suggestion">) {
   const isOfReference = suggestion?.includes('{ "env"') === true;
   return { message: toInlineMessage(message), suggestion: isOfReference ? null : suggestion };
 }
 
-/** Paths begin in the body, and the rest of the frame stands for the config file. */
+/** Paths begin in the body; other paths belong to the config file. */
 function toOwnPaths(message: string): string {
   return message
     .replaceAll(`${formatPath(PLACE)}.`, "")
@@ -171,7 +171,7 @@ function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
-/** Whoever subscribes now does not ask for what was before. */
+/** New subscriptions start with new messages. */
 function withDeliverPolicy(entry: SubscriptionEntry): SubscriptionEntry {
   const { configuration } = entry;
   const { entrypointConfiguration: nested } = configuration;

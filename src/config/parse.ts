@@ -22,11 +22,11 @@ export type ParsedConfig =
   | {
       readonly kind: "invalid";
       readonly issues: readonly Issue[];
-      /** Whatever environment and files hold, the text is not valid. */
+      /** The text is invalid, whatever environment and files contain. */
       readonly isOfText: boolean;
     };
 
-/** What all key stores of a file may cost: about half a minute, beside everything else. */
+/** The maximum cost of all key stores of a file: about half a minute. */
 const MAX_ITERATIONS = 60_000_000;
 
 /** Rejects with a RelayError only if `signal` aborts. */
@@ -89,7 +89,7 @@ function listFaults({
   ];
 }
 
-/** The environment of the relay is known only where references are looked up. */
+/** The environment of the relay is known only when references are looked up. */
 function systemProxyOf(file: SoundFile, { env, withoutSecrets }: ConfigContext): SystemProxy {
   if (withoutSecrets || file.system === undefined || "proxy" in file.system) return { kind: "found" };
   return readProxyEnvironment(env);
@@ -113,7 +113,7 @@ function tidy(issues: readonly Issue[]): readonly Issue[] {
 /** `[]` stands for any index. */
 const NOT_YET: ReadonlySet<string> = new Set(["entrypoints[].configuration.ordering"]);
 
-/** One line for each key of the file that does nothing yet, in the order of the file. */
+/** One line for each key of the file that has no effect yet, in the order of the file. */
 function listUnused(value: unknown): readonly string[] {
   return findUnused(value, []).map((path) => `${formatPath(path)} does nothing yet`);
 }
@@ -126,7 +126,7 @@ function findUnused(value: unknown, path: Path): Path[] {
   return Object.entries(value).flatMap(([key, inner]) => findUnused(inner, [...path, key]));
 }
 
-/** The key of a row: any index, and the flat form for the nested one. */
+/** The documented key: with any index, and the flat form of a nested one. */
 function keyOf(path: Path): string {
   const flat = path.filter((key) => key !== "entrypointConfiguration");
   return formatPath(flat).replaceAll(/\[\d+\]/gu, "[]");

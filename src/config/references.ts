@@ -10,7 +10,7 @@ export type SoundEntrypoint = Sound<ConfigFile["entrypoints"][number]>;
 export type SoundSubscription = Sound<ConfigFile["subscriptions"][number]>;
 export type SoundConfiguration = NonNullable<SoundSubscription["configuration"]>;
 
-/** What a name led to; `index` is its place in its list. */
+/** The target of a name; `index` is its position in its list. */
 type Found<T> =
   | { readonly kind: "found"; readonly index: number; readonly value: T }
   | { readonly kind: "unknown" }
@@ -66,14 +66,14 @@ function pick<T>(
   return { kind: "found", ...first };
 }
 
-/** The names of the endpoints that an endpoint's or a group's name stands for, in order; undefined: there is none. */
+/** The endpoints, in order, that the name of an endpoint or group stands for; undefined: unknown name. */
 export function endpointNamesOf(file: SoundFile, name: string): readonly string[] | undefined {
   if (file.endpoints?.some((endpoint) => endpoint?.name === name) === true) return [name];
   const group = file.endpointGroups?.find((candidate) => candidate?.name === name);
   return group?.endpoints?.filter((member) => member !== undefined);
 }
 
-/** A subscription's settings, wherever they stand: the flat form and the nested one mean the same. */
+/** A subscription's settings in the flat or the nested form, which mean the same. */
 export function deliverySettings(configuration: SoundConfiguration) {
   return { ...configuration, ...configuration.entrypointConfiguration };
 }

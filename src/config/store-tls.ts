@@ -37,7 +37,7 @@ export async function readTrustStore(
   const distinct = [...new Map(found.value.map((one) => [one.fingerprint256, one])).values()];
   return isTaken({ ca: distinct.map(String) })
     ? read(distinct)
-    : faulty(source.value.path, "TLS does not take the certificates in it");
+    : faulty(source.value.path, "TLS rejects its certificates");
 }
 
 async function readTrusted(
@@ -60,7 +60,7 @@ export async function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Pro
   const { key, chain, path } = identity.value;
   return isTaken({ key: toKeyPem(key), cert: chain.map(String).join("") })
     ? read({ key, chain })
-    : faulty(path, "TLS does not take the key and its certificate");
+    : faulty(path, "TLS rejects the key and its certificate");
 }
 
 /** With the path of what is at fault if TLS does not take it. */

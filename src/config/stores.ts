@@ -19,13 +19,13 @@ interface SigningKey {
   readonly chain: readonly string[];
 }
 
-/** By the object of the file that asks for them. */
+/** By the object of the file that names them. */
 export interface Stores {
   readonly tlsOf: (ssl: Settings["ssl"]) => TlsSettings;
   readonly signingKeyOf: (jwt: JwtProfile) => SigningKey;
   readonly faults: readonly Fault[];
   readonly warnings: readonly Fault[];
-  /** For whoever reads the same again. */
+  /** For reuse when the same stores are read again. */
   readonly known: ReadStores;
 }
 
@@ -35,7 +35,7 @@ export interface ReadStores {
   readonly signingKeys: KnownStores<SigningKey>;
 }
 
-/** Where nothing is looked up. */
+/** The result when references are not looked up. */
 const NO_KEY: SigningKey = { key: { kind: "hmac", secret: new Uint8Array(0) }, chain: [] };
 
 /**

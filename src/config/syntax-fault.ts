@@ -15,7 +15,7 @@ type Kind = keyof typeof PROBLEMS;
 
 const PROBLEMS = {
   comma: "a comma is missing here",
-  trailing: "a comma too many: none stands before a closing bracket",
+  trailing: "a trailing comma before a closing bracket",
   commas: "a comma too many",
   colon: "a colon is missing between key and value",
   equals: "found =, allowed: a colon between key and value",
@@ -25,10 +25,10 @@ const PROBLEMS = {
   otherQuotes: "found typographic quotes, allowed: plain double quotes",
   bareKey: "a key without quotes, allowed: double quotes",
   escape: "found a backslash that begins no escape",
-  literal: "found a word in another spelling, allowed: true, false, null in lower case",
+  literal: "allowed: true, false, null in lower case",
   noNumber: "found a number in a form that JSON does not have",
   quantity: "found a number with a unit",
-  variable: "found a variable, which Relay does not replace in the text of the file",
+  variable: "found a variable: Relay replaces none in the text of the file",
   bareText: "found text without quotes, allowed: double quotes around text",
   value: "a value is missing here",
 } as const;
@@ -87,8 +87,8 @@ function findOtherForm(source: string): SyntaxFault | null {
   if (conflict !== null)
     return toFault(
       conflict.index,
-      "a conflict of git stands here",
-      "take one of its two sides, without the marks",
+      "an unresolved git merge conflict",
+      "keep one of its two sides and delete the markers",
     );
   const start = source.slice(first);
   if (/^[{["']/u.test(start) && !/^\[\[?[A-Za-z][\w.-]*\]/u.test(start)) return null;
@@ -176,8 +176,12 @@ function createScanner(source: string, words: Words) {
     switch (expected) {
       case "end":
         return mark === ":"
-          ? { offset: 0, problem: "a config is one object", suggestion: "write { before it, and } after it" }
-          : { offset: token.at, problem: "text after the end of the config", suggestion: "delete it" };
+          ? {
+              offset: 0,
+              problem: "a config is a single object",
+              suggestion: "write { before it, and } after it",
+            }
+          : { offset: token.at, problem: "found text after the end of the config", suggestion: "delete it" };
       case "key":
         return takeKey(token, mark, text);
       case "colon":

@@ -8,7 +8,7 @@ import { type ConfigFile, configSchema } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
 
-/** What a file with faults is known to say: any part may be missing, what is there is of its type. */
+/** The known content of a file with faults: any part may be missing, present parts have their type. */
 export type Sound<T> = T extends Secret | string | number | boolean | null | undefined
   ? T
   : T extends readonly (infer Item)[]
@@ -22,7 +22,7 @@ export type Validation =
   | { readonly kind: "invalid"; readonly faults: readonly SchemaFault[]; readonly sound: SoundFile };
 
 export interface SchemaFault extends Fault {
-  /** An unknown key is reported where the key stands, anything else where the value does. */
+  /** Position of the fault: an unknown key is reported at the key, all else at the value. */
   readonly at: "key" | "value";
 }
 
@@ -40,7 +40,7 @@ export function validate(value: unknown): Validation {
   return { kind: "invalid", faults, sound: isObject(sound) ? sound : {} };
 }
 
-/** `root`: the file, for whoever wants advice; null: no advice. */
+/** `root`: the file, for advice; null: no advice. */
 function toFault(issue: v.BaseIssue<unknown>, root: unknown): SchemaFault {
   const path = pathOf(issue);
   const { message } = issue;
@@ -101,7 +101,7 @@ function describeObject(schema: v.GenericSchema): string {
   return keys.length === 0 || keys.length > MAX_LISTED ? "an object" : `an object with ${keys.join(", ")}`;
 }
 
-/** What would be allowed there, as it would be said of a wrong value. */
+/** The allowed values, in the words of a fault. */
 function missingMessage(schema: v.GenericSchema): string {
   const [issue] = v.safeParse(schema, undefined).issues ?? [];
   const [, allowed] = /allowed: (.+)$/u.exec(issue?.message ?? "") ?? [];
@@ -137,7 +137,7 @@ function pathOf(issue: v.BaseIssue<unknown>): Path {
   return (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
 }
 
-/** Of a union whose kind is not known, nothing is; nor of texts that are none, which may be many. */
+/** Keys of a union are unknown until its kind is known; a list of texts may be long. */
 function unsoundPathOf(issue: v.BaseIssue<unknown>): Path {
   const path = pathOf(issue);
   const isOfWhole = issue.type === "variant" || issue.type === "record";

@@ -10,7 +10,7 @@ import type { ConfigContext, Secrets } from "./secrets.ts";
 import { tokenWarnings } from "./store-expiry.ts";
 import { listValueWarnings } from "./value-warnings.ts";
 
-/** `value` is the file as it is written: a default is nothing to warn about. */
+/** `value` is the file as written, without defaults: they need no warning. */
 export function listWarnings(
   file: ConfigFile,
   { value, secrets, context }: { value: unknown; secrets: Secrets; context: ConfigContext },
@@ -58,7 +58,7 @@ export function listWarnings(
       const written = at(value, limit);
       return [
         ...(isOrdered(qos) && typeof written === "number" && written > 1
-          ? [{ path: limit, message: `it is taken as 1 under ${qos}` }]
+          ? [{ path: limit, message: `it counts as 1 under ${qos}` }]
           : []),
         ...(qos === "AT_MOST_ONCE"
           ? [
@@ -75,7 +75,7 @@ export function listWarnings(
   ];
 }
 
-/** What subscriptions made by API do not get; no fault, so it is no warning at each start. */
+/** Settings that subscriptions made by API do not inherit; listed by `check`, not logged at each start. */
 export function listUnshared({ entrypoints }: Pick<ConfigFile, "entrypoints">): readonly string[] {
   return entrypoints.flatMap(({ shareHeaders, configuration: { headers = [] } }, index) =>
     shareHeaders || headers.length === 0
@@ -87,7 +87,7 @@ export function listUnshared({ entrypoints }: Pick<ConfigFile, "entrypoints">): 
   );
 }
 
-/** What others can read, or change, on the way. */
+/** Connections that others can read or change. */
 function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): Fault[] {
   const keys = auth.type === "jwt" && auth.jwksUri !== undefined ? new URL(auth.jwksUri) : null;
   const isOpen = listen !== null && tls === undefined && !isLoopback(parseListen(listen).host);
@@ -96,7 +96,7 @@ function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): Fault[] {
       ? [
           {
             path: ["server", "listen"],
-            message: `${listen} is without TLS: what callers sign in with can be read on the way`,
+            message: `${listen} has no TLS: others on the network can read the credentials of callers`,
           },
         ]
       : []),
@@ -104,14 +104,14 @@ function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): Fault[] {
       ? [
           {
             path: ["server", "auth", "jwksUri"],
-            message: "it is without TLS: who changes its answer on the way can sign in",
+            message: "without TLS, an attacker who changes the answer can sign in",
           },
         ]
       : []),
   ];
 }
 
-/** The JWT of a `.creds` file has an end. */
+/** The JWT of a `.creds` file expires. */
 function credsWarnings(
   auth: ConfigFile["nats"]["auth"],
   { secrets, context }: { secrets: Secrets; context: ConfigContext },
@@ -124,7 +124,7 @@ function credsWarnings(
 
 const MIN_TOKEN_LENGTH = 16;
 
-/** Wrong tokens are slowed down, right ones never: only a long one cannot be guessed. */
+/** Wrong tokens are slowed down, right ones never: only a long one is safe from guessing. */
 function serverTokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): Fault[] {
   const token = auth.type === "token" ? secrets.valueOf(auth.value) : undefined;
   if (token === undefined || token.length >= MIN_TOKEN_LENGTH) return [];

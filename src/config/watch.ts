@@ -28,9 +28,9 @@ const MAX_READ_BYTES = 12 * 1024 * 1024;
 const COARSEST_TIME_MS = 2000;
 
 /**
- * Resolves once it is watching: a file that is loaded afterwards misses no change. Events of its directory are only a
- * hint, for they miss what happens behind symbolic links and to the directory itself: the poll finds that. A file that is
- * gone or not readable is no change. The files that references name are not watched.
+ * Resolves once it is watching: no change of a file that is loaded afterwards is missed. Events of the directory are only a
+ * hint, because they miss changes behind symbolic links and of the directory itself: polling finds those. A missing or
+ * unreadable file is not a change. Files that references name are not watched.
  */
 export async function watchConfig(
   path: string,
@@ -69,7 +69,7 @@ export async function watchConfig(
     if (timer === null) void look(); // Never rejects.
   });
   await directory.attach();
-  lookSoon(); // For what happened since the first look.
+  lookSoon(); // For changes since the first look.
   return {
     close: () => {
       isClosed = true;
@@ -81,7 +81,7 @@ export async function watchConfig(
 }
 
 interface DirectoryWatch {
-  /** Watches the directory that has the name now, if it is another one than before. */
+  /** Watches the current directory of that name, if it is not watched yet. */
   readonly attach: () => Promise<void>;
   readonly close: () => void;
 }
@@ -110,7 +110,7 @@ function createDirectoryWatch(directory: string, onEvent: () => void): Directory
       watcher = opened;
       watched = identity;
     } catch {
-      // The poll sees what this would tell, and tries again.
+      // Polling finds the changes anyway, and tries again.
     }
   }
 
@@ -123,7 +123,7 @@ function createDirectoryWatch(directory: string, onEvent: () => void): Directory
   };
 }
 
-/** An inode number alone may be given again; null: there is no such directory. */
+/** An inode number alone may be reused; null: there is no such directory. */
 async function identify(directory: string): Promise<string | null> {
   try {
     const { dev, ino, birthtimeNs } = await stat(directory, { bigint: true });
@@ -133,7 +133,7 @@ async function identify(directory: string): Promise<string | null> {
   }
 }
 
-/** What is read stands for the content; null: there is no file to read. A file that was not written to is not read again. */
+/** A digest of the content; null: no readable file. An unmodified file is not read again. */
 function createDigestReader(file: string): () => Promise<string | null> {
   let last = { version: "", digest: "" };
 

@@ -9,18 +9,18 @@ import type { Database } from "bun:sqlite";
 import { closeSync, fstatSync, fsync, fsyncSync, openSync } from "node:fs";
 import { promisify } from "node:util";
 
-/** Resolves when the disk has what was written to the file. */
+/** Resolves when the file is synced to disk. */
 export type SyncFile = (descriptor: number) => Promise<void>;
 
 export const syncFile: SyncFile = promisify(fsync);
 
 export interface Checkpoints {
   readonly isDue: (maxBytes: number) => boolean;
-  /** The next one is due, however short the log of writes is. */
+  /** Makes the next one due, however short the WAL is. */
   request: () => void;
-  /** Until it ends nothing may be written. Rejects with what the disk or SQLite says. */
+  /** No writes until it ends. Rejects with the error of the disk or SQLite. */
   run: (sync: SyncFile) => Promise<void>;
-  /** From now on SQLite syncs, and waits for it. */
+  /** From now on SQLite syncs by itself, and waits for it. */
   finish: () => void;
   /** After the database. */
   close: () => void;
@@ -33,16 +33,16 @@ interface Copied {
   readonly checkpointed: number;
 }
 
-/** Of the database at `path`, which has a log of writes by now. The first one is due: nobody knows how the last relay ended. */
+/** For the database at `path`, which already has a WAL. The first one is due: the last relay may have crashed. */
 export function openCheckpoints(database: Database, path: string): Checkpoints {
-  // Closed before the database, it would take SQLite's locks with it (POSIX).
+  // Closing it before the database would release SQLite's locks (POSIX).
   const file = openSync(path, "r");
   const writes = openWrites(path, file);
   let isRequested = true;
   let keptBytes = 0;
   const writtenBytes = () => fstatSync(writes).size;
 
-  /** False: not all of it, for another process reads the file. */
+  /** False: only a part, because another process reads the file. */
   function copyWrites(): boolean {
     using copy = database.prepare<Copied, []>("PRAGMA wal_checkpoint(PASSIVE)");
     const copied = copy.get();
@@ -62,7 +62,7 @@ export function openCheckpoints(database: Database, path: string): Checkpoints {
         database.run("PRAGMA wal_checkpoint(TRUNCATE)");
         await sync(writes);
       }
-      // Something, where another process reads the file: it is not tried again after each batch.
+      // A part, if another process reads the file: do not retry after each batch.
       keptBytes = writtenBytes();
     },
     finish() {
@@ -86,7 +86,7 @@ function openWrites(path: string, file: number): number {
   }
 }
 
-/** How long the log of writes may get, but for one batch. */
+/** The maximum length of the WAL, except for one batch. */
 export function writesBytesOf(maxBytes: number): number {
   return Math.min(MAX_WRITES_BYTES, Math.floor(maxBytes / 8));
 }

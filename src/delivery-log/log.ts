@@ -6,7 +6,7 @@
 //               |        \-> the rest of the disk is for the journals: the oldest go, or nothing is written
 //               \-> full: dropped, counted
 //
-// Nothing here stops a delivery: no call of it throws, and none waits for the disk but in its own turn.
+// Nothing here stops a delivery: no call throws, and only its own queue waits for the disk.
 
 import type { DeliveryRecord } from "#delivery/record.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -29,7 +29,7 @@ import {
 } from "./store.ts";
 
 export interface DeliveryLog {
-  /** On the hot path. A record is kept as it is: it holds no secret. */
+  /** On the hot path. Stores the record unchanged: it must hold no secret. */
   append: (record: DeliveryRecord) => void;
   /** null: there is none. */
   readonly find: (id: number) => Result<StoredRecord | null>;
@@ -40,20 +40,20 @@ export interface DeliveryLog {
   readonly newerThan: (id: number, signal: AbortSignal) => Promise<WaitEnd>;
   readonly stats: () => DeliveryLogStats;
   setBounds: (bounds: Bounds) => void;
-  /** Writes what waits, if it can. */
+  /** Writes the queue if it can. */
   close: () => void;
 }
 
 export type Result<T> =
   | { readonly kind: "done"; readonly value: T }
-  /** The disk does not do it. */
+  /** The disk fails. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 export interface DeliveryLogStats {
   readonly written: number;
   readonly dropped: number;
   readonly faults: number;
-  /** Why it cannot be written or read just now; null: it can. */
+  /** Why it cannot be written or read at present; null: it can. */
   readonly fault: string | null;
 }
 
@@ -69,9 +69,9 @@ const RETRY_MS = 1000;
 const WARN_MS = 60_000;
 const TRIM_MS = 10_000;
 const TRIM_AGAIN_MS = 25;
-const NO_ROOM = "The disk has no room for it: what is free is kept for the journals";
+const NO_ROOM = "The disk has no room for it: the free space is reserved for the journals";
 
-/** Nothing has to be there; what cannot be opened is tried again. */
+/** The file may be missing; a failed open is retried. */
 export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
   const { logger, sync = syncFile, disk = readDisk } = options;
   const queue = createQueue();
@@ -90,7 +90,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   let isCheckpointing = false;
   let isClosed = false;
 
-  /** Where it succeeds a fault is over. */
+  /** Success ends a fault. */
   function use<T>(work: (opened: Store) => T): Result<T> {
     const result = tryWith(work);
     if (result.kind === "unavailable" || fault === null) return result;
@@ -112,7 +112,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
 
   const boundsNow = () => boundToDisk(path, bounds, disk);
 
-  /** Logged when it changes. */
+  /** Logged on each change. */
   function noteRoom(next: boolean): void {
     if (next === hasRoom) return;
     hasRoom = next;
@@ -135,7 +135,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     return reason;
   }
 
-  /** The next use opens the file anew. */
+  /** Opens the file again at the next use. */
   function closeStore(): void {
     const closing = store;
     store = null;
@@ -181,7 +181,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     else if (queue.length > 0) flushSoon();
   }
 
-  /** False while a checkpoint goes on, which begins here when it is due. */
+  /** False during a checkpoint, which starts here when it is due. */
   function mayWrite(): boolean {
     if (isCheckpointing) return false;
     tryWith((opened) => {
@@ -195,7 +195,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     try {
       await opened.checkpoint(sync);
     } catch (error) {
-      // What was closed meanwhile has nothing more to say.
+      // It was closed meanwhile: ignore its result.
       if (opened === store) noteFault(error);
     }
     isCheckpointing = false;
@@ -258,7 +258,7 @@ type WaitEnd = "newer" | "aborted" | "closed";
 interface Waiters {
   readonly wait: (signal: AbortSignal) => Promise<WaitEnd>;
   wake: () => void;
-  /** Nothing comes any more. */
+  /** No more records arrive. */
   close: () => void;
 }
 

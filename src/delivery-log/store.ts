@@ -30,7 +30,7 @@ export interface Bounds {
 
 export interface SliceQuery {
   readonly filter: RecordFilter;
-  /** Not that one itself. */
+  /** Exclusive. */
   readonly from: number;
   readonly direction: "down" | "up";
   /** `brief`: without headers and bodies. */
@@ -38,30 +38,30 @@ export interface SliceQuery {
   readonly limit: number;
 }
 
-/** What was found in a part of the file, and where it ends; `end` null: there is no more. */
+/** The records of one part of the file, and where it ends; `end` null: it was the last part. */
 export interface Slice {
   readonly records: readonly StoredRecord[];
   readonly end: number | null;
 }
 
 export interface Store {
-  /** All of them or none, and makes room for them. Returns the id of the last one. */
+  /** Stores all or none, and deletes old ones for room. Returns the id of the last one. */
   write: (records: readonly DeliveryRecord[], bounds: Bounds) => number;
   readonly find: (id: number) => StoredRecord | null;
   readonly readSlice: (query: SliceQuery) => Slice;
   /** 0: there is no record. */
   readonly newestId: () => number;
-  /** Deletes some of what is too old or too much. True: there is more of it. */
+  /** Deletes some records that exceed the limits. True: there are more. */
   trim: (bounds: Bounds) => boolean;
   readonly isCheckpointDue: (bounds: Bounds) => boolean;
-  /** Nothing may be written or trimmed until it ends. Rejects with what the disk or SQLite says. */
+  /** No writes or trims until it ends. Rejects with the error of the disk or SQLite. */
   checkpoint: (sync: SyncFile) => Promise<void>;
-  /** For the last writes, once no checkpoint is waited for any more: from now on SQLite waits for the disk. */
+  /** For the last writes, after the last checkpoint: from now on SQLite waits for the disk. */
   finish: () => void;
   close: () => void;
 }
 
-/** Thrown for a file of another layout. */
+/** Thrown if the file has another layout. */
 class LayoutError extends Error {
   constructor(version: number) {
     super(`the file has layout ${version}, this relay writes ${LAYOUT_VERSION}`);
@@ -70,17 +70,17 @@ class LayoutError extends Error {
 }
 
 const PAGE_BYTES = 4096;
-/** How many records one slice looks at. */
+/** How many records one slice reads. */
 const SLICE_RECORDS = 2000;
 const DELETE_OLD = 500;
 const MAX_TRIM_STEPS = 4;
-/** Of a file that shrinks, at once. */
+/** How many pages a shrinking file returns at once. */
 const MAX_VACUUM_STEPS = 32;
-/** What one step deletes, unless that is little of the bound: on a full disk a step has next to no room for its writes. */
+/** How much one step deletes, unless the limit is small: on a full disk a step has little room for its writes. */
 const MIN_STEP_BYTES = 64 * 1024;
-/** What one batch may add to the log of writes beyond its bound. */
+/** How much one batch may add to the WAL beyond its limit. */
 const BATCH_BYTES = 512 * 1024;
-/** Ids hold the time: so many can be given out in a millisecond before they run ahead of it. */
+/** Ids contain the time: this many can be assigned in a millisecond before they run ahead of it. */
 const IDS_PER_MS = 1024;
 /** How far the clock may have been set back. */
 const CLOCK_SKEW_MS = 300_000;
@@ -117,7 +117,7 @@ function rejectLink(path: string): void {
 interface StoreParts {
   readonly statements: Statements;
   readonly checkpoints: Checkpoints;
-  /** False: the path leads elsewhere now, and nobody would find what is written. */
+  /** False: the path now names another file, so writes would be lost. */
   readonly isInPlace: () => boolean;
 }
 
@@ -160,7 +160,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
     return excessBytes(bounds) > 0;
   }
 
-  /** A file that was allowed to be larger gives its pages back. True: it has more. */
+  /** Returns pages of a file that was allowed to be larger. True: there are more. */
   function shrink(bounds: Bounds): boolean {
     const isOversized = () =>
       (statements.pages.get()?.page_count ?? 0) * PAGE_BYTES > roomFor(bounds) &&
@@ -219,7 +219,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
   };
 }
 
-/** `auto_vacuum` and `page_size` count only before there is anything in the file. */
+/** `auto_vacuum` and `page_size` take effect only on an empty file. */
 function setUp(database: Database): void {
   const version = readVersion(database);
   database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
@@ -241,7 +241,7 @@ function readVersion(database: Database): number {
   return row?.user_version ?? 0;
 }
 
-/** What records may take, so that the file and its log of writes stay below the bound together; below 0: nothing fits. */
+/** Room for records, so that file and WAL together stay below the limit; negative: none. */
 export function roomFor({ maxBytes }: Bounds): number {
   return maxBytes - 2 * writesBytesOf(maxBytes) - BATCH_BYTES;
 }
@@ -271,10 +271,10 @@ function toParameters(filter: RecordFilter): Value[] {
   ];
 }
 
-/** The last one is that of a table or column that is not there. */
+/** The last one: a table or column is missing. */
 const BROKEN_CODES: readonly RegExp[] = [/^SQLITE_CORRUPT/u, /^SQLITE_NOTADB/u, /^SQLITE_ERROR$/u];
 
-/** Whether nothing but another file helps. */
+/** Whether only a new file helps. */
 export function isBroken(error: unknown): boolean {
   if (error instanceof LayoutError) return true;
   if (!(error instanceof SQLiteError)) return false;
@@ -282,7 +282,7 @@ export function isBroken(error: unknown): boolean {
   return BROKEN_CODES.some((pattern) => pattern.test(code));
 }
 
-/** In the place of the one that was moved aside before. */
+/** Replaces the file that was moved aside before. */
 export function moveAside(path: string): void {
   for (const end of ["", "-wal"]) {
     const aside = `${path}.broken${end}`;
@@ -298,10 +298,10 @@ interface Disk {
   readonly freeBytes: number;
 }
 
-/** Of the file system of a directory. Throws where that cannot be told. */
+/** Of the file system of a directory. Throws if it cannot be read. */
 export type ReadDisk = (directory: string) => Disk;
 
-/** A disk that is small keeps a share of itself free instead. */
+/** A small disk keeps a share of itself free instead. */
 const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
 const RESERVE_SHARE = 0.25;
 
@@ -310,7 +310,7 @@ export const readDisk: ReadDisk = (directory) => {
   return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
 };
 
-/** `bounds`, lowered to what the log at `path` has and what it may still take. Never throws: a disk that is not there sets none. */
+/** `bounds`, lowered to the size of the log at `path` and the free space. Never throws: a missing disk sets no limit. */
 export function boundToDisk(path: string, bounds: Bounds, read: ReadDisk): Bounds {
   try {
     const { totalBytes, freeBytes } = read(dirname(path));

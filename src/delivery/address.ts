@@ -15,7 +15,7 @@ const METADATA = toRanges([
   "192.0.0.192",
 ]);
 
-/** Not the public internet: IANA's registries of special-purpose addresses (RFC 6890). */
+/** Ranges outside of the public internet: IANA's registries of special-purpose addresses (RFC 6890). */
 const PRIVATE = toRanges([
   "0.0.0.0/8",
   "10.0.0.0/8",
@@ -49,24 +49,24 @@ const PRIVATE = toRanges([
 ]);
 
 interface Embedding {
-  /** Null: any of IPv6. */
+  /** Null: any IPv6 address. */
   readonly range: Range | null;
-  /** What the bytes 8 to 11, half of the interface identifier, are one of. */
+  /** Allowed values of bytes 8 to 11, half of the interface identifier. */
   readonly marks?: readonly string[];
-  /** Where the four bytes of the IPv4 address are. */
+  /** Offset of the four bytes of the IPv4 address. */
   readonly places: readonly (readonly [number, number, number, number])[];
   readonly isInverted?: true;
 }
 
 const LAST_FOUR = [12, 13, 14, 15] as const;
 
-/** IPv6 addresses that lead to an IPv4 address: RFC 4291, 2765, 6052, 8215, 3056, 4380 and 5214. */
+/** IPv6 addresses that embed an IPv4 address: RFC 4291, 2765, 6052, 8215, 3056, 4380 and 5214. */
 const EMBEDDINGS: readonly Embedding[] = [
   { range: toRange("::/96"), places: [LAST_FOUR] },
   { range: toRange("::ffff:0:0/96"), places: [LAST_FOUR] },
   { range: toRange("::ffff:0:0:0/96"), places: [LAST_FOUR] },
   { range: toRange("64:ff9b::/96"), places: [LAST_FOUR] },
-  // How long the prefix is there is the network's choice.
+  // The network chooses the length of this prefix.
   {
     range: toRange("64:ff9b:1::/48"),
     places: [LAST_FOUR, [6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12]],
@@ -74,7 +74,7 @@ const EMBEDDINGS: readonly Embedding[] = [
   { range: toRange("2002::/16"), places: [[2, 3, 4, 5]] },
   { range: toRange("2001::/32"), places: [[4, 5, 6, 7]] },
   { range: toRange("2001::/32"), places: [LAST_FOUR], isInverted: true },
-  // ISATAP, whatever its prefix is.
+  // ISATAP, with any prefix.
   { range: null, marks: ["00005efe", "02005efe"], places: [LAST_FOUR] },
 ];
 
@@ -82,8 +82,9 @@ const EMBEDDINGS: readonly Embedding[] = [
 const WITHOUT_EMBEDDED = toRange("::/127");
 
 /**
- * True: it may be dialled. `ownAddresses`: those of this host, denied where private ranges are. An IPv6 address that leads to an IPv4 address is judged as both, and denied if either is:
- * to allow the IPv4 range is enough, to allow the IPv6 one is not. What is no address is denied.
+ * True: it may be dialled. `ownAddresses`: those of this host, denied together with private ranges. An IPv6 address that
+ * embeds an IPv4 address is checked as both, and denied if either is: allowing the IPv4 range is enough, allowing the
+ * IPv6 range is not. Denies invalid addresses.
  */
 export function createAddressCheck(
   { allow, deny, deniesPrivate }: AddressRules,
@@ -114,7 +115,7 @@ export function createAddressCheck(
 
 const NONE = -1;
 
-/** How specific the most specific of the ranges is that it is in. */
+/** The prefix length of the most specific range that contains the address. */
 function mostBits(ranges: readonly Range[], address: Address): number {
   return Math.max(NONE, ...ranges.map((range) => (isInRange(address, range) ? range.bits : NONE)));
 }

@@ -13,10 +13,10 @@ export type Retry =
 export type ActiveRetry = Exclude<Retry, { kind: "none" }>;
 
 const JITTER = 0.1;
-/** Of what is not retried. */
+/** For messages that are not retried. */
 const DEFAULT_MAX_PAUSE_MS = 60_000;
 
-/** What `Retry-After` asks for is obeyed up to this. */
+/** The maximum pause that `Retry-After` can ask for. */
 export function maxPauseMsOf(retry: Retry): number {
   return retry.kind === "none" ? DEFAULT_MAX_PAUSE_MS : retry.maxDelayMs;
 }
@@ -31,7 +31,7 @@ export function retryDelayMs(retry: ActiveRetry, retryNumber: number, random: nu
   return Math.round(base * (1 + JITTER * random));
 }
 
-/** The delay before try `tryNumber` (1 is the first) of something repeated for ever: doubling, with ±25 % of jitter. */
+/** The delay before try `tryNumber` (1 is the first) of an endless repetition: doubling, with ±25 % of jitter. */
 export function repeatDelayMs(
   tryNumber: number,
   { initialMs, maxMs, random }: { initialMs: number; maxMs: number; random: number },

@@ -11,23 +11,23 @@ export interface CallbackSettings {
   readonly auth: CallbackAuth;
   /** One signature for each; empty: not signed. */
   readonly signatureKeys: readonly SignatureKey[];
-  /** What goes along in its requests, or signs them, and must not be shown where an answer repeats it. */
+  /** Secrets that its requests carry or are signed with: they are masked if an answer repeats them. */
   readonly secrets: readonly string[];
   /**
-   * False: some of them are not known to whom the subscription is for. No answer is shown to them then, for what is masked
-   * in one tells whether a secret was guessed.
+   * False: the subscription's owner does not know some of them. Then no answer is shown to them, because masking would
+   * reveal whether they guessed a secret.
    */
   readonly ownsSecrets: boolean;
   readonly route: Route;
   /** For the whole exchange, connecting included. */
   readonly readTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** What a token endpoint asks for by `Retry-After` is obeyed up to this. */
+  /** The maximum pause that a token endpoint can ask for by `Retry-After`. */
   readonly maxPauseMs: number;
   readonly maxConcurrentConnections: number;
 }
 
-/** How connections are made, to the callback and to its token endpoint alike. */
+/** How to connect, to the callback and to its token endpoint alike. */
 export interface Route {
   /** For all steps together, name resolution included. */
   readonly connectTimeoutMs: number;
@@ -43,13 +43,13 @@ export type CallbackAuth =
   | {
       readonly kind: "oauth2";
       readonly tokenUrl: URL;
-      /** As `displayUrl`. */
+      /** The URL without secrets and query. */
       readonly tokenDisplayUrl: string;
       readonly clientId: string;
       readonly clientSecret: string;
-      /** Empty: those that the server gives by itself. */
+      /** Empty: the server's default scopes. */
       readonly scopes: readonly string[];
-      /** Null: the server knows which one it is. */
+      /** Null: the server derives it. */
       readonly audience: string | null;
       readonly clientAuthentication: "body" | "basic";
       readonly parameters: readonly TokenParameter[];
@@ -64,7 +64,7 @@ export type CallbackAuth =
       readonly tokenType: string;
     };
 
-/** What a token endpoint asks for beyond the standard. */
+/** Additional parameters of a token endpoint. */
 export type TokenParameter = readonly [name: string, value: string];
 
 /** A JWT that is exchanged for an access token: RFC 7523. */
@@ -76,9 +76,9 @@ export interface AssertionSettings {
   readonly algorithm: "RS256" | "HS256" | "HS384" | "HS512";
   readonly key: AssertionKey;
   readonly keyId: string | null;
-  /** Null: a random one each time. */
+  /** Null: a random one for each request. */
   readonly jwtId: string | null;
-  /** The `x5c` header: certificates in PEM, the signer's first; empty: none is sent. */
+  /** The `x5c` header: certificates in PEM, the signer's first; empty: not sent. */
   readonly chain: readonly string[];
   readonly customClaims: readonly (readonly [name: string, value: string])[];
 }
@@ -94,12 +94,12 @@ export type SignatureKey =
   | { readonly kind: "ed25519"; readonly seed: Uint8Array };
 
 export interface TlsSettings {
-  /** Certificates in PEM; null: those of the system. */
+  /** Certificates in PEM; null: the system's. */
   readonly trusted: readonly string[] | null;
   readonly identity: TlsIdentity | null;
-  /** False: any certificate will do. */
+  /** False: accepts any certificate. */
   readonly verifiesCertificate: boolean;
-  /** False: the certificate may be for another host. */
+  /** False: accepts a certificate for another host. */
   readonly verifiesHostName: boolean;
 }
 
@@ -112,7 +112,7 @@ export interface TlsIdentity {
 
 export interface Proxy {
   readonly type: "http" | "socks4" | "socks5";
-  /** An IPv6 address is without brackets. */
+  /** IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
   readonly username: string | null;
@@ -122,7 +122,7 @@ export interface Proxy {
 export type ProxyRule =
   | { readonly kind: "none" }
   | { readonly kind: "fixed"; readonly proxy: Proxy }
-  /** By the scheme of the URL; what `noProxy` names is reached directly. */
+  /** By the scheme of the URL; hosts in `noProxy` are reached directly. */
   | {
       readonly kind: "system";
       readonly http: Proxy | null;
@@ -130,10 +130,10 @@ export type ProxyRule =
       readonly noProxy: readonly string[];
     };
 
-/** Addresses and ranges such as `10.0.0.0/8`. The most specific match decides, a tie denies. */
+/** Addresses and ranges such as `10.0.0.0/8`. The most specific match decides; on a tie the address is denied. */
 export interface AddressRules {
   readonly allow: readonly string[];
   readonly deny: readonly string[];
-  /** True: loopback, unspecified and private ranges are denied where nothing else matches. */
+  /** True: denies loopback, unspecified and private ranges if nothing else matches. */
   readonly deniesPrivate: boolean;
 }

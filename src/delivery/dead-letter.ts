@@ -4,7 +4,7 @@ import { type Header, type Message, timeToken, toNatsTimestamp, toWebhookId } fr
 import { describeOutcome, type Failure, statusOf } from "./outcome.ts";
 
 export interface DeadLetter {
-  /** Below the producer's subject; unique for each message and subscription, for ever. */
+  /** Below the producer's subject; unique for each message and subscription, permanently. */
   readonly subjectSuffix: string;
   /** The original headers, less `Nats-*`. */
   readonly copiedHeaders: readonly Header[];
@@ -65,13 +65,13 @@ export function letterHeaderForms(letter: DeadLetter): readonly (readonly Header
   ];
 }
 
-/** A copied `Nats-*` header would steer the server; a copied `Relay-*` or `webhook-id` would contradict ours. */
+/** A copied `Nats-*` header would control the server; a copied `Relay-*` or `webhook-id` would contradict Relay's own. */
 function isCopied(name: string): boolean {
   const lower = name.toLowerCase();
   return !lower.startsWith("nats-") && !lower.startsWith("relay-") && lower !== "webhook-id";
 }
 
-/** On one line: what no header can carry (control characters, halves of a character) becomes a space. */
+/** On one line: characters that no header can hold (control characters, lone surrogates) become a space. */
 function toHeaderText(text: string): string {
   return text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]+/gu, " ").trim();
 }

@@ -8,13 +8,13 @@ export type Address = IPv4 | IPv6;
 
 export interface Range {
   readonly network: Address;
-  /** How many leading bits of an address are those of the network. */
+  /** The prefix length in bits. */
   readonly bits: number;
 }
 
 const WIDTHS = { ipv4: 32, ipv6: 128 } as const;
 
-/** Null: not an address. A zone (`%eth0`) is left out; the short and octal forms of IPv4 are none. */
+/** Null: not an address. A zone (`%eth0`) is ignored; short and octal forms of IPv4 are invalid. */
 export function parseAddress(text: string): Address | null {
   const [address = ""] = text.split("%", 1);
   return isIP(address) === 0 ? null : parse(address);

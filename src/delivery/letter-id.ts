@@ -5,7 +5,7 @@
 //
 // What is not safe in a URL is written as `~` and two hexadecimal digits for each byte.
 
-/** What the end of a letter's subject says of its message. */
+/** The message of a letter, from the end of the letter's subject. */
 interface LetterOrigin {
   readonly subscription: string;
   readonly stream: string;
@@ -14,12 +14,12 @@ interface LetterOrigin {
   readonly timestampNanos: bigint;
 }
 
-/** Where an entry that is no letter of Relay's lies. */
+/** Position of an entry that is not a letter of Relay's. */
 interface ForeignPlace {
   readonly domain: string | null;
   readonly stream: string;
   readonly sequence: number;
-  /** Tells it from what a re-created stream stored under the same sequence. */
+  /** Distinguishes it from an entry with the same sequence in a recreated stream. */
   readonly storedAtNanos: bigint;
 }
 
@@ -32,7 +32,7 @@ const FOREIGN = /^@(?:([^.]+)\.)?([^.]+)\.(\d{1,16})-([0-9a-z]{1,13})$/u;
 const ESCAPED = /^(?:[A-Za-z0-9._-]|~[0-9A-F]{2})+$/;
 const BASE = 36n;
 
-/** null: Relay never stored a letter there. */
+/** null: not the subject of a letter. */
 export function parseLetterSuffix(subjectSuffix: string): LetterOrigin | null {
   const [, subscription, stream, sequence, time] = SUFFIX.exec(subjectSuffix) ?? [];
   if (subscription === undefined || stream === undefined || time === undefined) return null;
@@ -48,7 +48,7 @@ export function toForeignId({ domain, stream, sequence, storedAtNanos }: Foreign
   return `@${place}.${sequence}-${storedAtNanos.toString(36)}`;
 }
 
-/** null: no entry can have that id. */
+/** null: not the id of an entry. */
 export function parseLetterId(id: string): LetterId | null {
   const [, domain, stream, sequence, time] = FOREIGN.exec(id) ?? [];
   if (stream === undefined || time === undefined) {

@@ -4,7 +4,7 @@ import { parseLetterSuffix, toForeignId, toLetterId } from "./letter-id.ts";
 import type { Header } from "./message.ts";
 import type { Failure } from "./outcome.ts";
 
-/** As it lies in the stream; without its body. */
+/** As stored in the stream, without its body. */
 export interface StoredLetter {
   readonly domain: string | null;
   readonly stream: string;
@@ -19,7 +19,7 @@ export interface StoredLetter {
 interface EntryBase {
   /** Stays while a replay replaces the entry. */
   readonly id: string;
-  /** The endpoint that it was found at. */
+  /** The name of its endpoint. */
   readonly endpoint: string;
   /** Its sequence in the dead-letter stream. */
   readonly position: number;
@@ -28,10 +28,10 @@ interface EntryBase {
   readonly size: number;
 }
 
-/** A field is null where the headers do not tell: a letter that was too large lost them. */
+/** A field is null if the headers lack it: a letter that was too large lost them. */
 export interface Letter extends EntryBase {
   readonly kind: "letter";
-  /** Where it is stored, below the producer's subject. */
+  /** Its subject below the producer's subject. */
   readonly subjectSuffix: string;
   readonly subscription: string;
   readonly stream: string;
@@ -48,7 +48,7 @@ export interface Letter extends EntryBase {
   readonly replays: number;
 }
 
-/** Something in the stream that Relay did not put there, or that does not prove it. */
+/** An entry that Relay did not write, or without proof that it did. */
 interface Foreign extends EntryBase {
   readonly kind: "foreign";
   readonly subject: string;
@@ -57,7 +57,7 @@ interface Foreign extends EntryBase {
 export type LetterEntry = Letter | Foreign;
 export type LetterReason = Failure["kind"];
 
-/** null: whatever it is. Texts are compared whole, but for `error`. */
+/** null: any. Texts match exactly, except `error`. */
 export interface LetterFilter {
   readonly subscription: string | null;
   readonly entrypoint: string | null;
@@ -68,7 +68,7 @@ export interface LetterFilter {
   readonly from: Date | null;
   /** Exclusive. */
   readonly to: Date | null;
-  /** A part of the error's text, in any case of its letters. */
+  /** A part of the error text, without case. */
   readonly error: string | null;
 }
 
@@ -90,11 +90,11 @@ export const EVERY_LETTER: LetterFilter = {
 };
 
 const NANOS_PER_MS = 1_000_000n;
-/** How far the clocks of relays and servers may be apart. */
+/** How far the clocks of relays and servers may differ. */
 const CLOCK_SKEW_MS = 300_000;
 
 /**
- * `subject` of `endpoint`: the prefix below which letters are stored. `isGenuine`: its signature is one of the cluster.
+ * `subject` of `endpoint`: the prefix of letters' subjects. `isGenuine`: its signature is the cluster's.
  */
 export function toEntry(
   stored: StoredLetter,
@@ -120,7 +120,7 @@ function toStoredAt({ storedAtNanos }: StoredLetter): Date {
   return new Date(Number(storedAtNanos / NANOS_PER_MS));
 }
 
-/** What it says of itself, whoever wrote it; null: it is no letter. */
+/** The letter that its headers describe, whoever wrote it; null: it is not a letter. */
 export function toLetter(stored: StoredLetter, endpoint: { name: string; subject: string }): Letter | null {
   const subjectSuffix = stored.subject.slice(endpoint.subject.length + 1);
   const origin = parseLetterSuffix(subjectSuffix);
@@ -148,7 +148,7 @@ export function toLetter(stored: StoredLetter, endpoint: { name: string; subject
   };
 }
 
-/** What Relay did not put there meets no filter but that of time. */
+/** A foreign entry matches only a filter of time. */
 export function meetsFilter(entry: LetterEntry, filter: LetterFilter): boolean {
   const { from, to } = filter;
   if (from !== null && entry.date < from) return false;
@@ -163,7 +163,7 @@ export function meetsFilter(entry: LetterEntry, filter: LetterFilter): boolean {
   return error === null || (entry.error ?? "").toLowerCase().includes(error.toLowerCase());
 }
 
-/** Whether nothing that was stored then, or before, can meet the filter: a letter is stored after its date. */
+/** Whether nothing stored at or before that time can match: a letter is stored after its date. */
 export function isPast(storedAtNanos: bigint, { from }: LetterFilter): boolean {
   return from !== null && Number(storedAtNanos / NANOS_PER_MS) < from.getTime() - CLOCK_SKEW_MS;
 }
@@ -184,7 +184,7 @@ function isOfStatus(status: number | null, filter: StatusFilter): boolean {
   return filter.kind === "exact" ? status === filter.status : Math.floor(status / 100) === filter.hundreds;
 }
 
-/** `Relay-*`, by their names in lower case without that; the first one counts. */
+/** The `Relay-*` headers, by lower-case name without that prefix; the first of a name counts. */
 function toRelayHeaders(headers: readonly Header[]): ReadonlyMap<string, string> {
   const own = new Map<string, string>();
   for (const [name, value] of headers) {

@@ -10,24 +10,24 @@ export interface Message {
   readonly subject: string;
   /** When the stream stored it, in nanoseconds since 1970. */
   readonly timestampNanos: bigint;
-  /** How often the server has delivered it, this time included. */
+  /** How often the server has delivered it, including this time. */
   readonly deliveryCount: number;
   /** As stored, `Nats-*` included, names in the case they were sent in. */
   readonly headers: readonly Header[];
-  /** How many of its headers could not be read, and are not in `headers`. */
+  /** How many of its headers are unreadable and not in `headers`. */
   readonly unreadableHeaders: number;
   readonly body: Uint8Array;
 }
 
 /**
- * A mark that nats-server 2.11 and newer leaves where the last message of a subject was deleted for its age
- * (`subject_delete_marker_ttl`, NATS ADR-43): no message. The server writes it without a body.
+ * A delete marker that nats-server 2.11 and newer leaves where the last message of a subject was deleted for its age
+ * (`subject_delete_marker_ttl`, NATS ADR-43): not a message. The server writes it without a body.
  */
 export function isDeleteMarker(headers: readonly Header[], bodySize: number): boolean {
   return bodySize === 0 && headers.some(([name]) => name === "Nats-Marker-Reason");
 }
 
-/** The time in base 36, which tells a message from one that a re-created stream stored under the same sequence. */
+/** The time in base 36: distinguishes it from a message with the same sequence in a recreated stream. */
 export function timeToken(message: Message): string {
   return message.timestampNanos.toString(36);
 }
@@ -45,12 +45,12 @@ export function toNatsTimestamp(timestampNanos: bigint): string {
   return fraction === "000000000" ? `${seconds}Z` : `${seconds}.${fraction.replace(TRAILING_ZEROS, "")}Z`;
 }
 
-/** Messages that follow each other share their second: formatting it took longer than all else of the header. */
+/** Consecutive messages share their second: formatting it took longer than the rest of the header. */
 const formatSeconds = memoizeLast((digits) => new Date(Number(digits) * 1000).toISOString().slice(0, 19));
 
 const TRAILING_ZEROS = /0+$/;
 
-/** null: it is no such time. */
+/** null: not such a time. */
 export function parseNatsTimestamp(text: string): bigint | null {
   const [, seconds = "", fraction = ""] = /^([^.Z]+)(?:\.(\d{1,9}))?Z$/.exec(text) ?? [];
   const wholeMs = Date.parse(`${seconds}Z`);

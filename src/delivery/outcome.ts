@@ -12,17 +12,17 @@ export type ExceptionCode =
   | "timeout"
   | "reset"
   | "bad-response"
-  /** This process has no file descriptor left: nothing was sent, and it says nothing about the callback. */
+  /** This process is out of file descriptors: nothing was sent, and it says nothing about the callback. */
   | "descriptors"
-  /** The relay's own disk: the message may not be sent without a record of it. */
+  /** The relay's own disk failed: the message must not be sent without a record of it. */
   | "journal";
 
 export interface Exception {
   readonly kind: "exception";
   readonly code: ExceptionCode;
-  /** For people: what could not be done and why, without a secret. */
+  /** For people: what failed and why, without a secret. */
   readonly error: string;
-  /** What the token endpoint asked for by `Retry-After`: nothing can be sent before. Absent: nothing. */
+  /** The pause that the token endpoint asked for by `Retry-After`. Absent: none. */
   readonly retryAfterMs?: number;
 }
 
@@ -41,7 +41,7 @@ export function toOutcome(status: number, retryAfterMs: number | null): Outcome 
   return { kind: "rejected", status, retryAfterMs };
 }
 
-/** The status as the delivery log and dead letters show it: 0 where there was no response. */
+/** The status for the delivery log and dead letters: 0 without a response. */
 export function statusOf(outcome: Outcome): number {
   return outcome.kind === "exception" ? 0 : outcome.status;
 }

@@ -6,7 +6,7 @@
 //   (failure)      consumerStatus FAILURE, with its cause, unless it is STOPPED or the cause is to be skipped
 //   (recovery)     consumerStatus STARTED, from FAILURE
 
-/** A message, by what names it for good. */
+/** The permanent identity of a message. */
 export interface MessageRef {
   readonly stream: string;
   readonly sequence: number;
@@ -14,14 +14,14 @@ export interface MessageRef {
 }
 
 export interface FailureCause {
-  /** For people: which message, and what its callback answered. */
+  /** For people: which message, and the answer of its callback. */
   readonly text: string;
   readonly at: Date;
   /** Null: no single message. */
   readonly message: MessageRef | null;
 }
 
-/** Of the operator; `CLOSED`, of a subscription whose time is over, is told from its dates. */
+/** The operator's wish; `CLOSED`, of a subscription after its end date, follows from its dates. */
 export type OperatorStatus = "ACCEPTED" | "PAUSED";
 
 export interface SubscriptionStatus {
@@ -29,13 +29,13 @@ export interface SubscriptionStatus {
   readonly consumerStatus: "STARTED" | "STOPPED" | "FAILURE";
   /** Null unless `consumerStatus` is FAILURE. */
   readonly failure: FailureCause | null;
-  /** To be acknowledged without a request when it comes again; null: none. */
+  /** The message to acknowledge without a request when it is redelivered; null: none. */
   readonly skip: MessageRef | null;
 }
 
 export type Command =
   | { readonly kind: "pause" }
-  /** `skip`: the message that caused the failure is not sent again. */
+  /** `skip`: do not send the message that caused the failure again. */
   | { readonly kind: "resume"; readonly skip: boolean }
   | { readonly kind: "stop" }
   | { readonly kind: "start" };
@@ -44,7 +44,7 @@ export function initialStatus(status: OperatorStatus): SubscriptionStatus {
   return { status, consumerStatus: "STARTED", failure: null, skip: null };
 }
 
-/** The same object where nothing changes. */
+/** Returns the same object if nothing changes. */
 export function applyCommand(current: SubscriptionStatus, command: Command): SubscriptionStatus {
   switch (command.kind) {
     case "pause":
@@ -67,7 +67,7 @@ export function applyCommand(current: SubscriptionStatus, command: Command): Sub
   }
 }
 
-/** What a command sets, whatever there was before. */
+/** The parts that a command sets, whatever their value. */
 export function statusPartsOf({ kind }: Command): readonly StatusPart[] {
   switch (kind) {
     case "pause":
@@ -80,7 +80,7 @@ export function statusPartsOf({ kind }: Command): readonly StatusPart[] {
   }
 }
 
-/** The same object where it changes nothing: what was told to be skipped meanwhile does not count any more. */
+/** Returns the same object if nothing changes: the message may have been marked for skipping meanwhile. */
 export function fail(current: SubscriptionStatus, failure: FailureCause): SubscriptionStatus {
   const { consumerStatus, skip } = current;
   const isSkipped = skip !== null && failure.message !== null && isSameMessage(skip, failure.message);
@@ -103,12 +103,12 @@ export function isSameMessage(left: MessageRef, right: MessageRef): boolean {
 
 export type StatusPart = "operator" | "consumer" | "failure" | "skip";
 
-/** In the order to write them: what is to be skipped is known before the failure ends. */
+/** The order of writing: the skipped message is stored before the failure is cleared. */
 export const STATUS_PARTS: readonly StatusPart[] = ["skip", "operator", "consumer", "failure"];
 
 /**
- * As it is kept: each part by itself, so that what one relay changes does not undo what another one changed at the same
- * time. `declared` is what the definition says: a new value there counts again.
+ * The stored form: each part by itself, so that two relays can change different parts at the same time.
+ * `declared`: the status in the definition; a new value there takes effect again.
  */
 export function formatStatus(
   { status, consumerStatus, failure, skip }: SubscriptionStatus,
@@ -126,7 +126,7 @@ function toKept(ref: MessageRef | null): unknown {
   return ref === null ? null : { ...ref, timestampNanos: String(ref.timestampNanos) };
 }
 
-/** Null: it is not kept. What cannot be read counts as not kept. */
+/** Null: not stored. An invalid part counts as not stored. */
 export type KeptStatus = Readonly<Record<StatusPart, string | null>>;
 
 export function parseStatus(kept: KeptStatus, declared: OperatorStatus): SubscriptionStatus {
@@ -139,12 +139,12 @@ export function parseStatus(kept: KeptStatus, declared: OperatorStatus): Subscri
   return failure === null ? { ...initial, skip } : { ...initial, consumerStatus: "FAILURE", failure, skip };
 }
 
-/** The kept part that is asked for by itself, for each message. */
+/** The stored part that is read alone, for each message. */
 export function parseSkip(kept: string | null): MessageRef | null {
   return parseRef(parseStored(kept));
 }
 
-/** What the definition said when the operator's part was written; null: nobody knows. */
+/** The status in the definition when the operator's part was written; null: unknown. */
 export function parseDeclared(kept: KeptStatus): OperatorStatus | null {
   return parseOperator(kept)?.declared ?? null;
 }

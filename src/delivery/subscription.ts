@@ -12,32 +12,32 @@ export type DeliverPolicy =
   | { readonly kind: "start-sequence"; readonly sequence: number }
   | { readonly kind: "start-time"; readonly time: Date };
 
-/** Where the messages of a subscription come from. */
+/** The source of a subscription's messages. */
 export interface Source {
   readonly domain: string | null;
   readonly stream: string;
   /** NATS subject filters; empty: every subject of the stream. */
   readonly filterSubjects: readonly string[];
   readonly deliverPolicy: DeliverPolicy;
-  /** How soon another relay takes over what a dead one held. */
+  /** How soon another relay takes over the messages of a dead one. */
   readonly ackWaitMs: number;
 }
 
-/** An endpoint that takes dead letters. */
+/** An endpoint for dead letters. */
 export interface DeadLetterEndpoint {
   readonly name: string;
   readonly domain: string | null;
   readonly stream: string;
-  /** Letters are stored below this subject. */
+  /** Prefix of the letters' subjects. */
   readonly subject: string;
-  /** How to make the stream if it is missing; null: it is not made. */
+  /** How to create the stream if it is missing; null: do not create it. */
   readonly create: DeadLetterStreamSettings | null;
 }
 
 export interface DeadLetterStreamSettings {
-  /** 0: without limit. */
+  /** 0: unlimited. */
   readonly maxAgeMs: number;
-  /** -1: without limit. */
+  /** -1: unlimited. */
   readonly maxBytes: number;
   readonly replicas: number;
 }
@@ -46,7 +46,7 @@ export type Resume =
   | { readonly kind: "manual" }
   | { readonly kind: "auto"; readonly initialDelayMs: number; readonly maxDelayMs: number };
 
-/** How dead letters are replayed without being told to. */
+/** Automatic replays of dead letters. */
 export type ReplaySchedule =
   | { readonly kind: "manual" }
   | { readonly kind: "scheduled"; readonly intervalMs: number; readonly maxReplays: number };
@@ -67,10 +67,10 @@ export interface Subscription {
   readonly replay: ReplaySchedule;
   /** What the delivery log keeps of it. */
   readonly recording: RecordSettings;
-  /** It runs from `startingAt` (inclusive) to `endingAt` (exclusive); null: without that end. */
+  /** It runs from `startingAt` (inclusive) to `endingAt` (exclusive); null: unlimited. */
   readonly startingAt: Date | null;
   readonly endingAt: Date | null;
-  /** As the file wants it. */
+  /** The status in the file. */
   readonly isPaused: boolean;
 }
 
@@ -84,7 +84,7 @@ export function isOrdered(qos: Qos): boolean {
   return qos === "AT_LEAST_ONCE" || qos === "AT_MOST_ONCE";
 }
 
-/** How many requests may be in flight at once. */
+/** The maximum of requests in flight. */
 export function concurrencyOf(subscription: Subscription): number {
   return isOrdered(subscription.qos) ? 1 : subscription.callback.maxConcurrentConnections;
 }

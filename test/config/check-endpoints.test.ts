@@ -94,7 +94,7 @@ test.each(["2020-02-31T00:00:00Z", "2021-02-29T12:00:00+01:00", "2020-04-31T00:0
   "checkEndpoints() refuses %s, which the calendar does not have",
   async (startTime) => {
     expect(await faultsOf(startingAt(startTime))).toEqual([
-      "endpoints[0].consumer.deliverPolicy.startTime: there is no such time",
+      "endpoints[0].consumer.deliverPolicy.startTime: this time does not exist",
     ]);
   },
 );

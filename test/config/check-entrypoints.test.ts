@@ -76,7 +76,7 @@ test.each<[string, unknown, readonly string[]]>([
         { name: "X-A", value: "2" },
       ],
     }),
-    [`${E}.configuration.headers[1].name: X-A stands in this list twice`],
+    [`${E}.configuration.headers[1].name: X-A is listed twice`],
   ],
 ])("checkEntrypoints() reports %s", async (_, file, expected) => {
   expect(await faultsOf(file)).toEqual([...expected]);

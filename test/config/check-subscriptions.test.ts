@@ -60,7 +60,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "user information in a callback URL",
     withDelivery({ callbackUrl: "https://user:hunter2hunter2@example.com/" }),
-    [`${D}.callbackUrl: user information in a URL is refused: use auth`],
+    [`${D}.callbackUrl: user and password in a URL are not allowed: use auth`],
   ],
   [
     "a header that belongs to the connection",
@@ -86,7 +86,7 @@ test.each<[string, unknown, readonly string[]]>([
         entrypointConfiguration: { callbackUrl: "http://h/" },
       },
     }),
-    [`${D}.method: belongs under entrypointConfiguration, as that is there`],
+    [`${D}.method: belongs under entrypointConfiguration, which the file uses`],
   ],
   [
     "an end before the beginning",
@@ -103,7 +103,7 @@ test.each<[string, unknown, readonly string[]]>([
       startingAt: "2026-13-02T00:00:00Z",
       configuration: { entrypointId: "webhook", callbackUrl: "http://h/" },
     }),
-    ["subscriptions[0].startingAt: there is no such time"],
+    ["subscriptions[0].startingAt: this time does not exist"],
   ],
 ])("checkSubscriptions() reports %s", async (_, file, expected) => {
   expect(await faultsOf(file)).toEqual([...expected]);

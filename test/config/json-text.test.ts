@@ -6,11 +6,7 @@ import { parseJsonText } from "#config/json-text.ts";
 test.each([
   ["a text that ends too early", '{\n  "a": 1', "2:9 not valid JSON: the text ends too early"],
   ["an empty text", "", "1:1 the file is empty"],
-  [
-    "a comma too many",
-    '{\n  "a": 1,\n}',
-    "2:9 not valid JSON: a comma too many: none stands before a closing bracket",
-  ],
+  ["a comma too many", '{\n  "a": 1,\n}', "2:9 not valid JSON: a trailing comma before a closing bracket"],
   ["a comment", "// hello\n{}", "1:1 not valid JSON: comments are not allowed"],
   [
     "a word that is none, without showing it",
@@ -20,12 +16,12 @@ test.each([
   [
     "a line break in a string",
     '{"a": "x\ny"}',
-    "1:7 a: a line break, tab or other control character stands in this string",
+    "1:7 a: this string contains a line break, tab or other control character",
   ],
   [
     "a key that stands twice",
     '{"a": 1,\n "b": {"c": 1, "c": 2}}',
-    "2:16 b.c: this key stands here twice, first in line 2",
+    "2:16 b.c: duplicate key, first in line 2",
   ],
   ["nesting without end", "[".repeat(100_000), "1:101 nested deeper than 100 levels"],
 ])("parseJson() reports %s", (_, text, expected) => {

@@ -109,7 +109,7 @@ test("readSigningKey() gives no chain that is not asked for", async () => {
 const secret = (length: number) => ({ keyContent: "s".repeat(length) });
 
 test.each<[string, Json, string]>([
-  ["an EC key", { keyContent: EC_KEY }, "keyContent: it is no RSA key, as RSA_RS256 needs"],
+  ["an EC key", { keyContent: EC_KEY }, "keyContent: RSA_RS256 needs an RSA key"],
   ["a short RSA key", { keyContent: SMALL_KEY }, "keyContent: the key has 1024 bits, allowed: at least 2048"],
   ["garbage", { keyContent: "garbage!" }, "keyContent: it holds no private key in PEM"],
   ["base64 of garbage", { keyContent: "Z2FyYmFnZQ==" }, "keyContent: cannot read the private key in it"],

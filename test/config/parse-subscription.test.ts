@@ -71,7 +71,7 @@ test("parseSubscription() reports all faults at once, with paths below the body"
 test("parseSubscription() refuses what a sign-in cannot be made of, and a time that is none", async () => {
   const auth = { type: "token", token: { value: "hunter2\n" } };
   expect(await faultsOf(delivery({ auth, deliverPolicy: { startTime: "2020-02-31T00:00:00Z" } }))).toEqual([
-    "configuration.deliverPolicy.startTime: there is no such time",
+    "configuration.deliverPolicy.startTime: this time does not exist",
     "configuration.auth.token.value: allowed: a token that is not empty, of Latin-1 characters without line breaks and other control characters",
   ]);
 });

@@ -38,7 +38,7 @@ test("parseConfig() puts syntax, schema, references and secrets into one report,
   expect(formatReport("relay.config.json", parsed.issues)).toBe(
     [
       "relay.config.json is not valid, 9 faults:",
-      "  relay.config.json:2:30 logs.level: this key stands here twice, first in line 2; delete one of them",
+      "  relay.config.json:2:30 logs.level: duplicate key, first in line 2; delete one of them",
       '  relay.config.json:3:72 nats.auth.password: allowed: a string, { "env": "NAME" }, { "file": "/path" } or { "credential": "name" }; write it in quotes',
       '  relay.config.json:11:7 entrypoints[0].qoss: unknown key; did you mean "qos"?',
       '  relay.config.json:12:28 entrypoints[0].dlq.endpoint: no endpoint or endpoint group is named "leters"; did you mean "letters"?',

@@ -193,7 +193,7 @@ test("listWarnings() warns of what is written, not of defaults", async () => {
   const http = { maxConcurrentConnections: 5 };
   expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE" }))).toEqual([]);
   expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } }))).toEqual([
-    "entrypoints[0].configuration.http.maxConcurrentConnections: it is taken as 1 under AT_LEAST_ONCE",
+    "entrypoints[0].configuration.http.maxConcurrentConnections: it counts as 1 under AT_LEAST_ONCE",
   ]);
   expect(await warningsOf(withEntrypoint({ qos: "AT_MOST_ONCE" }))).toEqual([
     "entrypoints[0].qos: AT_MOST_ONCE holds for one relay only; where several share a subscription, the receiver must " +
@@ -255,8 +255,9 @@ test("listWarnings() warns of a server token under 16 characters, by whatever re
   expect(await tokenWarnings("a".repeat(16))).toEqual([]);
 });
 
-const NO_TLS = "server.listen: 0.0.0.0:80 is without TLS: what callers sign in with can be read on the way";
-const NO_TLS_KEYS = "server.auth.jwksUri: it is without TLS: who changes its answer on the way can sign in";
+const NO_TLS =
+  "server.listen: 0.0.0.0:80 has no TLS: others on the network can read the credentials of callers";
+const NO_TLS_KEYS = "server.auth.jwksUri: without TLS, an attacker who changes the answer can sign in";
 
 test.each<[string, string, string, readonly string[]]>([
   ["on a loopback address", "127.0.0.1:80", "https://keys.example.com/", []],
