@@ -68,7 +68,7 @@ test("flush() gives nothing back twice", () => {
   expect(naks).toEqual([5]);
 });
 
-test("what nothing would deliver again is not given back", () => {
+test("createReturns() returns no message that would not be redelivered", () => {
   const naks: number[] = [];
   const returns = create({});
   returns.add(held(5, naks, false));
@@ -77,7 +77,7 @@ test("what nothing would deliver again is not given back", () => {
   expect(naks).toEqual([]);
 });
 
-test("nothing is given back once others may hold it", () => {
+test("createReturns() returns nothing once another relay may hold it", () => {
   const naks: number[] = [];
   let canReturn = true;
   const returns = createReturns({ cause: () => null, canReturn: () => canReturn });

@@ -35,7 +35,7 @@ function toPath(path: string): Subscription {
 
 const pathOf = ({ subscription }: { subscription: Subscription }) => subscription.callback.url.pathname;
 
-test("an attempt keeps its terms; the next one begins on the new ones", () => {
+test("createTerms() keeps the terms of an attempt in progress, and gives the new ones to the next", () => {
   const { terms, closed } = setUp();
   const first = terms.begin();
   const other = terms.begin();
@@ -52,7 +52,7 @@ test("an attempt keeps its terms; the next one begins on the new ones", () => {
   expect(closed()).toEqual(["/a"]);
 });
 
-test("what is not in use is closed at once, and what is replaced twice while in use after its last attempt", () => {
+test("createTerms() closes an unused callback at once, and a used one after its last attempt", () => {
   const { terms, closed } = setUp();
   terms.replace(toPath("/b"));
   expect(closed()).toEqual(["/a"]);
