@@ -96,7 +96,7 @@ test("stop() right after the start ends it, with NATS and without; a second stop
     const app = await start(config);
     const stopped = app.stop();
     expect(app.stop()).rejects.toThrow("stopping already");
-    expect(app.apply(config)).rejects.toThrow("the relay stops");
+    expect(app.apply(config)).rejects.toThrow("the relay is stopping");
     await stopped;
     expect(app.runtime.find("sub")?.state().kind).toBe("stopped");
   }
