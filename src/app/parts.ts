@@ -14,7 +14,7 @@ import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Progress } from "#runtime/progress.ts";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedPause } from "#runtime/shared-backoff.ts";
 import type { States } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createDenialLog, type WaitsLog } from "./log-observer.ts";

@@ -10,7 +10,7 @@ import type { Logger } from "#lib/logger.ts";
 
 import { deletion } from "#nats/answers.ts";
 import { requestApi } from "#nats/api.ts";
-import { createBell } from "./bell.ts";
+import { createBell } from "./wake-up.ts";
 import { type Feed, openFeed, type StoredChange } from "./feed.ts";
 import { readBucketMessage } from "./message.ts";
 import { type Mirror, REFUSED, toLocalChange } from "./mirror.ts";

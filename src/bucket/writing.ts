@@ -6,7 +6,7 @@
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 
-import { createBell } from "./bell.ts";
+import { createBell } from "./wake-up.ts";
 import { readKey } from "./message.ts";
 import type { LocalChange, Mirror } from "./mirror.ts";
 import type { BucketSeal } from "./seal.ts";

@@ -19,7 +19,7 @@ import { floorOf, wasOvertaken } from "./info.ts";
 import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "./plan.ts";
 import { checkEcho, refusal, requestPut, toError } from "./put.ts";
 import { replaceConsumer } from "./replace.ts";
-import { isPresent, lookAtConsumer, lookAtRest } from "./sight.ts";
+import { isPresent, lookAtConsumer, lookAtRest } from "./snapshot.ts";
 import { checkContinuity, type Continuity, type Position, type RememberedPosition } from "./position.ts";
 
 export interface AlignedConsumer {

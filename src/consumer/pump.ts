@@ -18,7 +18,7 @@ import type { Connection } from "#nats/connection.ts";
 import { requestConsumerInfo } from "./info.ts";
 import { type Capacity, createCredit } from "./credit.ts";
 import { createIdentityCheck } from "./identity-check.ts";
-import { createLiveness } from "./liveness.ts";
+import { createLiveness } from "./health.ts";
 import { openPullInbox } from "./pull-inbox.ts";
 import {
   createPullRequests,

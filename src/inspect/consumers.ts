@@ -17,7 +17,7 @@ import { foreseeRefusal, type Neighbour } from "./foresight.ts";
 import { listConsumers } from "#consumer/info.ts";
 import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "#consumer/plan.ts";
 import { refusal } from "#consumer/put.ts";
-import { lookAtConsumer } from "#consumer/sight.ts";
+import { lookAtConsumer } from "#consumer/snapshot.ts";
 import type { Finding } from "./finding.ts";
 import { findLimit, inspectCapacity, type Wish } from "./capacity.ts";
 import { adviseStream, type StreamRef } from "#nats/stream.ts";

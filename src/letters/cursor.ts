@@ -1,6 +1,6 @@
 // How far a list of dead letters got, as text: for each place the sequence from which on everything was seen.
 
-import { placeKey, type LetterPlace } from "./places.ts";
+import { placeKey, type LetterPlace } from "./locations.ts";
 
 /** By the key of the place. */
 export type LetterPositions = ReadonlyMap<string, number>;

@@ -5,7 +5,7 @@ import { parseLetterId } from "#delivery/letter-id.ts";
 import type { Header } from "#delivery/message.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterMessage, readLetterMessage } from "./message.ts";
-import { isOfPlace, type LetterPlace } from "./places.ts";
+import { isOfPlace, type LetterPlace } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 
 export interface FoundLetter {

@@ -11,7 +11,7 @@ import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, parseLetterCursor, toLetterCursor } from "./cursor.ts";
 import { findLetter, type FindResult } from "./find.ts";
-import { toPlaces } from "./places.ts";
+import { toPlaces } from "./locations.ts";
 import { type PurgeOutcome, type PurgeRequest, purgeLetters, removeByIds } from "./purge.ts";
 import type { LetterSeal } from "./seal.ts";
 import { type LetterFault, type ScanEnd, type ScanRequest, scanLetters } from "./scan.ts";

@@ -5,7 +5,7 @@ import type { Connection } from "#nats/connection.ts";
 import { parseLetterCursor, toLetterCursor } from "./cursor.ts";
 import { findLetter } from "./find.ts";
 import { removeLetterMessage } from "./message.ts";
-import type { LetterPlace } from "./places.ts";
+import type { LetterPlace } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 import type { ScanEnd, ScanRequest } from "./scan.ts";
 

@@ -3,7 +3,7 @@
 import { type LetterEntry, isPast, type LetterFilter } from "#delivery/letter.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, positionOf } from "./cursor.ts";
-import { placeKey, type LetterPlace } from "./places.ts";
+import { placeKey, type LetterPlace } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 import { type LetterSource, openSource } from "./source.ts";
 

@@ -4,7 +4,7 @@ import { type LetterEntry, toEntry } from "#delivery/letter.ts";
 import type { StreamConfig } from "#nats/answers.ts";
 import { API_ERRORS } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
-import { isOfPlace, type LetterPlace } from "./places.ts";
+import { isOfPlace, type LetterPlace } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 import { readWindow } from "./window.ts";
 import { requestStreamInfo } from "#nats/stream.ts";

@@ -12,7 +12,7 @@ import { consumerInfo, deletion } from "#nats/answers.ts";
 import { API_ERRORS, apiPrefix, NO_ANSWER, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 import { readHeaderBlock } from "#nats/header-block.ts";
-import type { LetterPlace } from "./places.ts";
+import type { LetterPlace } from "./locations.ts";
 import { readPullStatus } from "#nats/pull-status.ts";
 
 interface WindowRequest {

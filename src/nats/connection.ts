@@ -18,7 +18,7 @@ import { sleep } from "#lib/sleep.ts";
 import { createAuthMask } from "./auth-mask.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { ackOwnerOf } from "./ack-subject.ts";
-import { createContact } from "./contact.ts";
+import { createContact } from "./liveness.ts";
 import { createRequests, type Requests } from "./requests.ts";
 import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "#lib/settles-within.ts";

@@ -21,8 +21,8 @@ import type { Observer } from "#pipeline/observer.ts";
 import type { PipelineOptions, PumpHandlers, Pipeline } from "#pipeline/pipeline.ts";
 import type { TermsHolder } from "#pipeline/terms.ts";
 import type { Turns } from "#pipeline/turns.ts";
-import { type Floor, keepFloor } from "./keep-floor.ts";
-import type { SharedPause } from "./shared-pause.ts";
+import { type Floor, keepFloor } from "./ack-floor.ts";
+import type { SharedPause } from "./shared-backoff.ts";
 import { createWholeMessages, type WholeMessages } from "./whole-messages.ts";
 
 /** What consuming is made of; the composition root knows how to make it. */

@@ -24,7 +24,7 @@ import {
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#bucket/bucket.ts";
 import type { Holds } from "./holds.ts";
-import { createMoveMarks, type MoveMarks } from "./move-marks.ts";
+import { createMoveMarks, type MoveMarks } from "./seek-marks.ts";
 
 /** Where the cluster keeps them; what is put is there at once, and reaches the others as soon as it can. */
 interface StatusBucket {

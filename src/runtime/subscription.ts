@@ -26,13 +26,13 @@ import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
 import { createDurable, type MakeDurableParts } from "./make-durable.ts";
-import { carryOut, createMoves } from "./moves.ts";
+import { carryOut, createMoves } from "./seek-requests.ts";
 import { openGuardForEver } from "./open-guard.ts";
-import { createPlace } from "./place.ts";
+import { createPlace } from "./cluster-seek.ts";
 import { createProbePace } from "./probe-pace.ts";
 import { createReplaying } from "./replaying.ts";
 import { createResetWatch } from "./reset-watch.ts";
-import { restEnd, onTakenUp, restOf } from "./rest.ts";
+import { restEnd, onTakenUp, restOf } from "./idle.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 

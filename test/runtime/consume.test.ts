@@ -13,7 +13,7 @@ import type { Guard } from "#pipeline/guard.ts";
 import { type PumpHandlers, createPipeline } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedPause } from "#runtime/shared-backoff.ts";
 import { consume, type ConsumeEnd } from "#runtime/consume.ts";
 
 import { eventually } from "../support/eventually.ts";

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
-import { createMoves } from "#runtime/moves.ts";
+import { createMoves } from "#runtime/seek-requests.ts";
 
 const ALL: DeliverPolicy = { kind: "all" };
 const LAST: DeliverPolicy = { kind: "last" };

@@ -3,8 +3,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { AlignedConsumer } from "#consumer/consumer.ts";
 import type { Guard } from "#pipeline/guard.ts";
-import { createMoveMarks, type MoveMarks } from "#runtime/move-marks.ts";
-import { createPlace, type Place } from "#runtime/place.ts";
+import { createMoveMarks, type MoveMarks } from "#runtime/seek-marks.ts";
+import { createPlace, type Place } from "#runtime/cluster-seek.ts";
 import { openTestBucket, WITHIN_A_SECOND } from "../bucket/buckets.ts";
 import { eventually } from "../support/eventually.ts";
 import { connected } from "../support/nats.ts";

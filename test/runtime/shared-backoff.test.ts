@@ -1,7 +1,7 @@
 // Many that wait for one reason try seldom, each; together as often as a few do. Whoever gets on wakes others.
 
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedPause } from "#runtime/shared-backoff.ts";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());

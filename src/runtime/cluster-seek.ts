@@ -11,7 +11,7 @@ import { startTicks } from "#lib/ticks.ts";
 import type { AlignedConsumer } from "#consumer/consumer.ts";
 import type { ConsumerReading } from "#consumer/info.ts";
 import type { Guard } from "#pipeline/guard.ts";
-import type { MoveMark, MoveMarks } from "./move-marks.ts";
+import type { MoveMark, MoveMarks } from "./seek-marks.ts";
 
 export interface Place {
   /** Another relay moves it: the consumer is not to be touched. */
