@@ -14,7 +14,7 @@ import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Progress } from "#runtime/progress.ts";
-import { createSharedPause } from "#runtime/shared-backoff.ts";
+import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 import type { States } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createDenialLog, type WaitsLog } from "./log-observer.ts";
@@ -41,7 +41,7 @@ interface PartsSource {
 
 export function createParts(source: PartsSource): (subscription: Subscription) => SubscriptionParts {
   const { connection, states, deadLetters, openCallbacks, progress, lag, wanted } = source;
-  const pause = createSharedPause();
+  const backoff = createSharedBackoff();
 
   function lettersOf(subscription: Subscription): DeadLetters | null {
     const first = deadLetters.of(subscription);
@@ -66,7 +66,7 @@ export function createParts(source: PartsSource): (subscription: Subscription) =
       isConnected: () => connection.isConnected,
       reconnects: () => connection.status().reconnects,
       pausedUntil: () => lag().pausedUntil(subscription),
-      lastContactAt: connection.lastContactAt,
+      lastPongAt: connection.lastPongAt,
       alignConsumer: (settings, options) => alignConsumer(connection, settings, options),
       makeConsumer: (settings, options) => makeConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>
@@ -83,7 +83,7 @@ export function createParts(source: PartsSource): (subscription: Subscription) =
         }),
       openCallback: (now) => callbackOf(now, logger),
       createPipeline,
-      pause,
+      backoff,
       status: states.of(id, subscription.isPaused ? "PAUSED" : "ACCEPTED", {
         application: () => (wanted(id) ?? subscription).application,
       }),

@@ -15,9 +15,9 @@ import {
 } from "#consumer/config.ts";
 import { foreseeRefusal, type Neighbour } from "./foresight.ts";
 import { listConsumers } from "#consumer/info.ts";
-import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "#consumer/plan.ts";
+import { type ConsumerPlan, describeRecreation, planConsumer, type Snapshot } from "#consumer/plan.ts";
 import { refusal } from "#consumer/put.ts";
-import { lookAtConsumer } from "#consumer/snapshot.ts";
+import { takeSnapshot } from "#consumer/snapshot.ts";
 import type { Finding } from "./finding.ts";
 import { findLimit, inspectCapacity, type Wish } from "./capacity.ts";
 import { adviseStream, type StreamRef } from "#nats/stream.ts";
@@ -92,16 +92,16 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
     stream,
   });
   try {
-    const sight = await lookAtConsumer(connection, wanted);
-    const { stream } = sight;
+    const snapshot = await takeSnapshot(connection, wanted);
+    const { stream } = snapshot;
     const settings = fitToAccount(fitToStream(wanted, stream), stream, account);
-    const plan = planConsumer(sight, settings, { position: null, hasSkipped: false });
+    const plan = planConsumer(snapshot, settings, { position: null, hasSkipped: false });
     if (plan.kind === "refuse") {
       return toInspection([{ level: "error", message: refusal(settings, plan.reason).message }]);
     }
-    const { neighbours, warnings } = await listNeighbours(inspected, { sight, plan });
+    const { neighbours, warnings } = await listNeighbours(inspected, { snapshot, plan });
     const reason = foreseeRefusal(plan, settings, {
-      sight,
+      snapshot,
       neighbours,
       maxConsumers: findLimit({ stream, account }),
     });
@@ -116,7 +116,7 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     if (error.code !== "stream-missing") return toInspection([{ level: "error", message: error.message }]);
-    const message = `Stream ${placeOf(wanted)} is not there, and a relay would wait for it`;
+    const message = `Stream ${describeStream(wanted)} is not there, and a relay would wait for it`;
     return toInspection([{ level: "error", message, suggestion: await adviseMissing(wanted.source) }]);
   }
 }
@@ -136,15 +136,15 @@ function describeFit(
 ): readonly Omit<Finding, "about">[] {
   if (!wanted.acks || maxAckPending === wanted.maxAckPending) return [];
   const limit = `max ack pending is limited to ${maxAckPending}, where ${wanted.maxAckPending} would be set`;
-  return [{ level: "note", message: `Consumer ${durable} of ${placeOf(wanted)}: ${limit}` }];
+  return [{ level: "note", message: `Consumer ${durable} of ${describeStream(wanted)}: ${limit}` }];
 }
 
 /** Those that a work queue would not let it overlap; elsewhere they do not matter. */
 async function listNeighbours(
   { connection, subscription, settings, all }: Inspected,
-  { sight, plan }: { sight: Sight; plan: ConsumerPlan },
+  { snapshot, plan }: { snapshot: Snapshot; plan: ConsumerPlan },
 ): Promise<{ neighbours: readonly Neighbour[]; warnings: readonly string[] }> {
-  if (sight.stream.config.retention !== "workqueue" || plan.kind === "keep") {
+  if (snapshot.stream.config.retention !== "workqueue" || plan.kind === "keep") {
     return { neighbours: [], warnings: [] };
   }
   const { domain, stream } = settings.source;
@@ -173,7 +173,7 @@ function describePlan(
   plan: Exclude<ConsumerPlan, { kind: "refuse" }>,
   settings: ConsumerSettings,
 ): readonly Pick<Finding, "level" | "message">[] {
-  const consumer = `Consumer ${settings.durable} of ${placeOf(settings)}`;
+  const consumer = `Consumer ${settings.durable} of ${describeStream(settings)}`;
   switch (plan.kind) {
     case "keep":
       return [
@@ -197,7 +197,7 @@ function describePlan(
       ];
     }
     case "recreate":
-      return [{ level: "warning", message: `${consumer} will be made ${describeRecreation(plan)}` }];
+      return [{ level: "warning", message: `${consumer} will be ${describeRecreation(plan)}` }];
   }
 }
 
@@ -206,6 +206,6 @@ function describeBacklog({ num_pending: pending, num_ack_pending: unacked }: Con
   return `${pending} ${pending === 1 ? "message" : "messages"} to come${held}`;
 }
 
-function placeOf({ source: { stream, domain } }: ConsumerSettings): string {
+function describeStream({ source: { stream, domain } }: ConsumerSettings): string {
   return domain === null ? stream : `${stream} in domain ${domain}`;
 }

@@ -3,7 +3,7 @@
 import { isOverlapping } from "#delivery/subject.ts";
 
 import { type ConsumerSettings, describePolicy } from "#consumer/config.ts";
-import type { ConsumerPlan, Sight } from "#consumer/plan.ts";
+import type { ConsumerPlan, Snapshot } from "#consumer/plan.ts";
 
 /** Another consumer of the same stream, there or to come. */
 export interface Neighbour {
@@ -18,13 +18,13 @@ export function foreseeRefusal(
   plan: ConsumerPlan,
   settings: ConsumerSettings,
   {
-    sight,
+    snapshot,
     neighbours,
     maxConsumers,
-  }: { sight: Sight; neighbours: readonly Neighbour[]; maxConsumers: number | null },
+  }: { snapshot: Snapshot; neighbours: readonly Neighbour[]; maxConsumers: number | null },
 ): string | null {
   if (plan.kind === "keep" || plan.kind === "refuse") return null;
-  const { config, state } = sight.stream;
+  const { config, state } = snapshot.stream;
   const isFull = maxConsumers !== null && state.consumer_count >= maxConsumers;
   if (plan.kind === "recreate" && config.retention === "interest" && isFull) {
     return `the stream takes no more than ${maxConsumers} consumers, and it is made anew beside a placeholder`;

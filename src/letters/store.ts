@@ -119,7 +119,7 @@ interface Silence {
 }
 
 /** Which endpoints lately let a request run out of time. */
-function createSilence({ lastContactAt }: Connection): Silence {
+function createSilence({ lastPongAt }: Connection): Silence {
   const noticedAt = new Map<DeadLetterEndpoint, number>();
   return {
     isOf: (endpoint) =>
@@ -127,7 +127,7 @@ function createSilence({ lastContactAt }: Connection): Silence {
     note(endpoint, { wasInVain, since }) {
       if (!wasInVain) noticedAt.delete(endpoint);
       // Where NATS itself did not answer meanwhile, that says nothing about the endpoint.
-      else if (lastContactAt() >= since) noticedAt.set(endpoint, performance.now());
+      else if (lastPongAt() >= since) noticedAt.set(endpoint, performance.now());
     },
   };
 }

@@ -18,7 +18,7 @@ import { sleep } from "#lib/sleep.ts";
 import { createAuthMask } from "./auth-mask.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { ackOwnerOf } from "./ack-subject.ts";
-import { createContact } from "./liveness.ts";
+import { createConnectionLiveness } from "./liveness.ts";
 import { createRequests, type Requests } from "./requests.ts";
 import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
@@ -36,7 +36,7 @@ export interface Connection {
   /** False too while the server has not answered a ping for some seconds. */
   readonly isConnected: boolean;
   /** `performance.now()` of the sending of the last ping that was answered; -Infinity: never. */
-  lastContactAt: () => number;
+  lastPongAt: () => number;
   /** Waits until it is connected: true. False when `signal` aborts or it is closed first. */
   ready: (signal: AbortSignal) => Promise<boolean>;
   status: () => ConnectionStatus;
@@ -91,10 +91,10 @@ export function openConnection(
   const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
   const mask = createAuthMask(settings.auth);
   const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
-  const contact = createContact({ acks, logger, onDead: () => client !== null && leave(client) });
+  const liveness = createConnectionLiveness({ acks, logger, onDead: () => client !== null && leave(client) });
   const newInbox = () => createInbox(settings.inboxPrefix);
   const requests = createRequests({
-    client: () => (isUp && !contact.isSilent() ? client : null),
+    client: () => (isUp && !liveness.isSilent() ? client : null),
     newInbox,
   });
   const listeners = new Set<() => void>();
@@ -204,12 +204,12 @@ export function openConnection(
     lastError = null;
     logged = null;
     acks.repeat();
-    contact.start(held);
+    liveness.start(held);
     for (const listener of listeners) tell(listener);
   }
 
   function goDown(reason: string): void {
-    contact.stop();
+    liveness.stop();
     isUp = false;
     requests.failAll("connection to NATS lost");
     if (!ended.signal.aborted) tellDown(reason);
@@ -291,7 +291,7 @@ export function openConnection(
     const wasUp = isUp;
     acks.flush();
     ended.abort();
-    contact.stop();
+    liveness.stop();
     if (client !== null && wasUp) await settlesWithin(client.drain(), CLOSE_MS);
     isUp = false;
     requests.failAll("the connection to NATS is closed");
@@ -306,11 +306,11 @@ export function openConnection(
 
   return {
     get isConnected() {
-      return isUp && !contact.isSilent();
+      return isUp && !liveness.isSilent();
     },
-    lastContactAt: contact.lastAt,
+    lastPongAt: liveness.lastAt,
     ready,
-    status: () => ({ connected: isUp && !contact.isSilent(), server, serverVersion, reconnects, lastError }),
+    status: () => ({ connected: isUp && !liveness.isSilent(), server, serverVersion, reconnects, lastError }),
     onReconnect,
     flush,
     close,
@@ -326,7 +326,7 @@ export function openConnection(
     request: requests.send,
     publishAck: (ackSubject, urgency) => {
       acks.send(ackSubject, urgency);
-      if (isUp && acks.unconfirmed > EARLY_PING_ACKS) contact.pingNow();
+      if (isUp && acks.unconfirmed > EARLY_PING_ACKS) liveness.pingNow();
     },
     publish: (subject, payload, options) => {
       if (isUp) send(subject, payload, options);

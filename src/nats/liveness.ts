@@ -7,7 +7,7 @@ import { startTicks } from "#lib/ticks.ts";
 
 import type { AckSender } from "./ack-sender.ts";
 
-interface Contact {
+interface ConnectionLiveness {
   start: (client: NatsConnection) => void;
   stop: () => void;
   /** Sends a ping unless one is outstanding. */
@@ -18,7 +18,7 @@ interface Contact {
   isSilent: () => boolean;
 }
 
-interface ContactOptions {
+interface ConnectionLivenessOptions {
   readonly acks: AckSender;
   readonly logger: Logger;
   /** The connection is worth nothing any more. Told once for each. */
@@ -39,7 +39,11 @@ interface Ping {
   isLate: boolean;
 }
 
-export function createContact({ acks, logger, onDead }: ContactOptions): Contact {
+export function createConnectionLiveness({
+  acks,
+  logger,
+  onDead,
+}: ConnectionLivenessOptions): ConnectionLiveness {
   let client: NatsConnection | null = null;
   let startedAt = 0;
   let patience = FIRST_PATIENCE;

@@ -56,10 +56,10 @@ describe("inspectNats() about subscriptions", () => {
     ]);
     expect(await foundHere([subscription({ stream: "S1", deliverPolicy: { kind: "new" } })])).toEqual([
       "note subscription billing: Consumer relay-billing of S1 is kept, 3 messages to come",
-      "warning subscription billing: deliverPolicy affects new consumers only: relay-billing was made with all",
+      "warning subscription billing: deliverPolicy affects new consumers only: relay-billing was created with all",
     ]);
     expect(await foundHere([subscription({ stream: "S1", qos: "NONE" })])).toEqual([
-      "warning subscription billing: Consumer relay-billing of S1 will be made anew after sequence 0: acks cannot be changed in place",
+      "warning subscription billing: Consumer relay-billing of S1 will be re-created after sequence 0: acks cannot be changed in place",
     ]);
     expect(await foundHere([subscription({ id: "fresh", stream: "S1" })])).toEqual([
       "note subscription fresh: Consumer relay-fresh of S1 will be made, with deliver policy all, or after what this host has done of it before",

@@ -9,7 +9,7 @@ import type { OperatorStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { createPipeline, type PumpHandlers } from "#pipeline/pipeline.ts";
 import type { MoveMark, MoveMarks } from "#runtime/move-marks.ts";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedBackoff } from "#runtime/shared-pause.ts";
 import type { StatusCell } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createRecordingLogger, type RecordingLogger } from "../support/nats.ts";
@@ -85,7 +85,7 @@ export function scriptParts(changes: Partial<SubscriptionParts> = {}): ScriptedP
       isConnected: () => true,
       reconnects: () => 0,
       pausedUntil: () => null,
-      lastContactAt: () => performance.now(),
+      lastPongAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
       makeConsumer: () => Promise.resolve(ALIGNED),
       moveConsumer: () => Promise.resolve(ALIGNED),
@@ -103,7 +103,7 @@ export function scriptParts(changes: Partial<SubscriptionParts> = {}): ScriptedP
         return callback;
       },
       createPipeline,
-      pause: createSharedPause(() => 0),
+      backoff: createSharedBackoff(() => 0),
       status: cell,
       deadLetters: null,
       observer: {

@@ -1,45 +1,45 @@
-// Seeks that wait: the newest one is carried out, the others hear why they are not.
+// The queue of seek requests: the newest one runs, the others reject with the reason.
 
 import { expect, test } from "bun:test";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
-import { createMoves } from "#runtime/seek-requests.ts";
+import { createSeekRequests } from "#runtime/seek-requests.ts";
 
 const ALL: DeliverPolicy = { kind: "all" };
 const LAST: DeliverPolicy = { kind: "last" };
 
-test("a move is taken once, and whoever asked hears how it ended", async () => {
-  const moves = createMoves();
-  const asked = moves.ask(ALL);
-  expect(moves.isAsked).toBe(true);
-  const move = moves.take();
-  expect([move?.start, moves.isAsked, moves.take()]).toEqual([ALL, false, null]);
+test("take() gives a request once, and ask() settles with its result", async () => {
+  const requests = createSeekRequests();
+  const asked = requests.ask(ALL);
+  expect(requests.isAsked).toBe(true);
+  const move = requests.take();
+  expect([move?.start, requests.isAsked, requests.take()]).toEqual([ALL, false, null]);
   move?.done();
   await asked;
-  const failing = moves.ask(LAST);
-  moves.take()?.failed(new Error("NATS is not connected"));
+  const failing = requests.ask(LAST);
+  requests.take()?.failed(new Error("NATS is not connected"));
   expect(failing).rejects.toThrow("NATS is not connected");
 });
 
-test("a newer one takes the place of one that waits, and not of one that is carried out", async () => {
-  const moves = createMoves();
-  const carriedOut = moves.ask(ALL);
-  const first = moves.take();
-  const waiting = moves.ask(ALL);
-  const newest = moves.ask(LAST);
-  expect(waiting).rejects.toThrow("Cannot seek: another seek took its place");
-  expect(moves.take()?.start).toEqual(LAST);
+test("ask() replaces a request that waits, not one that runs", async () => {
+  const requests = createSeekRequests();
+  const carriedOut = requests.ask(ALL);
+  const first = requests.take();
+  const waiting = requests.ask(ALL);
+  const newest = requests.ask(LAST);
+  expect(waiting).rejects.toThrow("Cannot seek: a newer seek replaced it");
+  expect(requests.take()?.start).toEqual(LAST);
   first?.done();
   await carriedOut;
-  moves.close("it is over");
+  requests.close("it is over");
   void newest.catch(() => undefined);
 });
 
-test("once closed, what waits and what comes is refused with the first reason", async () => {
-  const moves = createMoves();
-  const waiting = moves.ask(ALL);
-  moves.close("the subscription was stopped");
-  moves.close("another reason");
+test("close() refuses waiting and later requests with the first reason", async () => {
+  const requests = createSeekRequests();
+  const waiting = requests.ask(ALL);
+  requests.close("the subscription was stopped");
+  requests.close("another reason");
   expect(waiting).rejects.toThrow("Cannot seek: the subscription was stopped");
-  expect(moves.ask(ALL)).rejects.toThrow("Cannot seek: the subscription was stopped");
-  expect(moves.take()).toBeNull();
+  expect(requests.ask(ALL)).rejects.toThrow("Cannot seek: the subscription was stopped");
+  expect(requests.take()).toBeNull();
 });

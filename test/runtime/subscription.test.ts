@@ -325,7 +325,7 @@ test("seek() of a subscription that has stopped is refused", async () => {
 
 test("a consumer that is gone while NATS was silent: nothing is given back, and it consumes anew", async () => {
   let contactAt = performance.now();
-  const own = start({}, { lastContactAt: () => contactAt });
+  const own = start({}, { lastPongAt: () => contactAt });
   await runReady();
   own.pump.deliver(1);
   await turnClock(21_000, 500);
