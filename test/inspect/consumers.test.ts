@@ -89,7 +89,7 @@ describe("inspectNats() about subscriptions", () => {
     };
     expect(await suggestionsOf("s-2")).toEqual(['did you mean "S2"?']);
     expect(await suggestionsOf("PAYMENTS")).toEqual([
-      expect.stringMatching(/^make it, or name another one \(there are .*\bS2\b.*\)$/u),
+      expect.stringMatching(/^create it, or name another one \(existing: .*\bS2\b.*\)$/u),
     ]);
   });
 
