@@ -10,7 +10,7 @@ import type { Logger } from "#lib/logger.ts";
 
 import { deletion } from "#nats/answers.ts";
 import { requestApi } from "#nats/api.ts";
-import { createBell } from "./wake-up.ts";
+import { createWakeUp } from "./wake-up.ts";
 import { type Feed, openFeed, type StoredChange } from "./feed.ts";
 import { readBucketMessage } from "./message.ts";
 import { type Mirror, REFUSED, toLocalChange } from "./mirror.ts";
@@ -49,7 +49,7 @@ const RECONNECTED = "reconnected";
 export function startBucketReading(connection: Connection, options: ReadingOptions): BucketReading {
   const { bucket, mirror, logger } = options;
   const ended = new AbortController();
-  const bell = createBell(ended.signal);
+  const wakeUp = createWakeUp(ended.signal);
   let feed: Feed | null = null;
   /** What is asked on a connection that is gone is not waited for. */
   let abandoned: Promise<void> = Promise.resolve();
@@ -61,7 +61,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
       if (fault !== null) options.onFault(fault);
       if (wasComplete) tries = 1;
       const random = Math.random();
-      await bell.wait(repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random }));
+      await wakeUp.wait(repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random }));
     }
   }
 
@@ -105,7 +105,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
       const made = await makeBucketStream(connection, bucket, await options.replicas());
       if (made.kind === "impossible") return made.reason;
       if (made.isUnused) fill();
-      bell.ring();
+      wakeUp.call();
       return null;
     } catch (error) {
       return `the number of its replicas is not known: ${messageOf(error)}`;
@@ -146,7 +146,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
 
   return {
     restart: () => {
-      bell.ring();
+      wakeUp.call();
       restarted.resolve(null);
       feed?.end(RECONNECTED);
     },

@@ -1,26 +1,26 @@
-// A wait that can be cut short: by a ring, also one that came just before.
+// A wait that a call can cut short, also a call that came just before it.
 
-interface Bell {
-  ring: () => void;
-  /** Resolves at the ring, after `limitMs` (null: no limit), or when the signal aborts. One waits at a time. */
+interface WakeUp {
+  call: () => void;
+  /** Resolves on a call, after `limitMs` (null: no limit), or when the signal aborts. One waiter at a time. */
   wait: (limitMs: number | null) => Promise<void>;
 }
 
-export function createBell(signal: AbortSignal): Bell {
-  let hasRung = false;
+export function createWakeUp(signal: AbortSignal): WakeUp {
+  let wasCalled = false;
   let end: () => void = () => undefined;
 
-  function ring(): void {
-    hasRung = true;
+  function call(): void {
+    wasCalled = true;
     end();
   }
 
   async function wait(limitMs: number | null): Promise<void> {
-    if (!hasRung && !signal.aborted) await untilRung(limitMs);
-    hasRung = false;
+    if (!wasCalled && !signal.aborted) await untilCalled(limitMs);
+    wasCalled = false;
   }
 
-  function untilRung(limitMs: number | null): Promise<void> {
+  function untilCalled(limitMs: number | null): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = limitMs === null ? null : setTimeout(resolve, limitMs);
     end = () => {
@@ -32,5 +32,5 @@ export function createBell(signal: AbortSignal): Bell {
     return promise.then(end);
   }
 
-  return { ring, wait };
+  return { call, wait };
 }

@@ -6,7 +6,7 @@
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 
-import { createBell } from "./wake-up.ts";
+import { createWakeUp } from "./wake-up.ts";
 import { readKey } from "./message.ts";
 import type { LocalChange, Mirror } from "./mirror.ts";
 import type { BucketSeal } from "./seal.ts";
@@ -44,7 +44,7 @@ const MAX_TRIES = 5;
 export function startBucketWriting(connection: Connection, options: WritingOptions): BucketWriting {
   const { bucket, seal, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
   const ended = new AbortController();
-  const bell = createBell(ended.signal);
+  const wakeUp = createWakeUp(ended.signal);
   let round: Promise<string | null> = Promise.resolve(null);
 
   async function run(): Promise<void> {
@@ -55,7 +55,7 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
       if (fault === null) tries = 0;
       const random = Math.random();
       const delayMs = repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random });
-      await bell.wait(fault === null ? null : delayMs);
+      await wakeUp.wait(fault === null ? null : delayMs);
     }
   }
 
@@ -127,7 +127,7 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
   const running = run();
 
   return {
-    wake: bell.ring,
+    wake: wakeUp.call,
     flush,
     async close() {
       ended.abort();

@@ -43,7 +43,7 @@ function limitOf(value = 0): number | null {
 }
 
 /** Why a stream cannot be made in it; null: nothing is known that stands in the way. */
-export function foreseeStream(
+export function findStreamRefusal(
   account: AccountInfo | null,
   { replicas, maxBytes }: { replicas: number; maxBytes: number },
 ): string | null {

@@ -1,6 +1,6 @@
 // Whether the bucket of states keeps what relays put there. Where all is well, or it is yet to be made, nothing is said.
 
-import { foreseeStream } from "./account.ts";
+import { findStreamRefusal } from "./account.ts";
 import { type AccountInfo, type StreamConfig, streamNames } from "#nats/answers.ts";
 import { API_ERRORS, isForbidden, requestApi } from "#nats/api.ts";
 import { MAX_VALUE_BYTES } from "#bucket/mirror.ts";
@@ -31,7 +31,7 @@ export async function inspectBucket(
     }
     case "refused": {
       if (answer.code !== API_ERRORS.streamNotFound) return [toFinding("warning", answer.reason)];
-      const obstacle = await foreseeMaking(connection, bucket, account);
+      const obstacle = await findBucketRefusal(connection, bucket, account);
       return obstacle === null ? [] : [toFinding("error", obstacle)];
     }
     case "unavailable":
@@ -56,7 +56,7 @@ function findObstacle(config: StreamConfig, bucket: string): string | null {
 }
 
 /** What the server would say to making it; null: nothing against it. */
-async function foreseeMaking(
+async function findBucketRefusal(
   connection: Connection,
   bucket: string,
   account: AccountInfo | null,
@@ -70,7 +70,7 @@ async function foreseeMaking(
   });
   const owner = answer.kind === "ok" ? answer.value.streams?.[0] : undefined;
   if (owner !== undefined) return `cannot be created: stream ${owner} has subjects in common with ${subject}`;
-  const reason = foreseeStream(account, { replicas: 1, maxBytes: -1 });
+  const reason = findStreamRefusal(account, { replicas: 1, maxBytes: -1 });
   return reason === null ? null : `cannot be created: ${reason}`;
 }
 

@@ -1,6 +1,7 @@
 // What would become of the consumer of each subscription, without touching it.
 
 import { durableName, type Subscription } from "#delivery/subscription.ts";
+import { isOverlapping } from "#delivery/subject.ts";
 import { RelayError } from "#lib/errors.ts";
 
 import { limitsOf } from "./account.ts";
@@ -13,7 +14,6 @@ import {
   fitToStream,
   toConsumerSettings,
 } from "#consumer/config.ts";
-import { foreseeRefusal, type Neighbour } from "./foresight.ts";
 import { listConsumers } from "#consumer/info.ts";
 import { type ConsumerPlan, describeRecreation, planConsumer, type Snapshot } from "#consumer/plan.ts";
 import { refusal } from "#consumer/put.ts";
@@ -100,7 +100,7 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
       return toInspection([{ level: "error", message: refusal(settings, plan.reason).message }]);
     }
     const { neighbours, warnings } = await listNeighbours(inspected, { snapshot, plan });
-    const reason = foreseeRefusal(plan, settings, {
+    const reason = findRefusal(plan, settings, {
       snapshot,
       neighbours,
       maxConsumers: findLimit({ stream, account }),
@@ -208,4 +208,60 @@ function describeBacklog({ num_pending: pending, num_ack_pending: unacked }: Con
 
 function describeStream({ source: { stream, domain } }: ConsumerSettings): string {
   return domain === null ? stream : `${stream} in domain ${domain}`;
+}
+
+/** Another consumer of the same stream, there or to come. */
+interface Neighbour {
+  /** For people. */
+  readonly name: string;
+  /** Empty: all. */
+  readonly filterSubjects: readonly string[];
+}
+
+/** Predicts why the server would refuse the plan, without a request that could change anything; null: no reason known. */
+function findRefusal(
+  plan: ConsumerPlan,
+  settings: ConsumerSettings,
+  {
+    snapshot,
+    neighbours,
+    maxConsumers,
+  }: { snapshot: Snapshot; neighbours: readonly Neighbour[]; maxConsumers: number | null },
+): string | null {
+  if (plan.kind === "keep" || plan.kind === "refuse") return null;
+  const { config, state } = snapshot.stream;
+  const isFull = maxConsumers !== null && state.consumer_count >= maxConsumers;
+  if (plan.kind === "recreate" && config.retention === "interest" && isFull) {
+    return `the stream takes no more than ${maxConsumers} consumers, and it is made anew beside a placeholder`;
+  }
+  return config.retention === "workqueue" ? findWorkQueueRefusal(plan, settings, neighbours) : null;
+}
+
+function findWorkQueueRefusal(
+  plan: ConsumerPlan,
+  { source }: ConsumerSettings,
+  neighbours: readonly Neighbour[],
+): string | null {
+  const isByPolicy = plan.kind === "create" && plan.planned.start.kind !== "remaining";
+  if (isByPolicy && source.deliverPolicy.kind !== "all") {
+    const found = describePolicy(source.deliverPolicy);
+    return `a work queue takes only consumers that deliver all, so its deliverPolicy cannot be ${found}`;
+  }
+  const rival = neighbours.find(({ filterSubjects }) =>
+    areOverlapping(filterSubjects, source.filterSubjects),
+  );
+  if (rival === undefined) return null;
+  return `on a work queue no two consumers may overlap, and ${rival.name} takes ${describeFilters(rival)}`;
+}
+
+function areOverlapping(left: readonly string[], right: readonly string[]): boolean {
+  return orAll(left).some((one) => orAll(right).some((other) => isOverlapping(one, other)));
+}
+
+function orAll(filters: readonly string[]): readonly string[] {
+  return filters.length === 0 ? [">"] : filters;
+}
+
+function describeFilters({ filterSubjects }: Neighbour): string {
+  return filterSubjects.length === 0 ? "all of it" : filterSubjects.join(", ");
 }

@@ -2,7 +2,7 @@
 
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 
-import { foreseeStream } from "./account.ts";
+import { findStreamRefusal } from "./account.ts";
 import { type AccountInfo, type StreamInfo, streamNames } from "#nats/answers.ts";
 import { API_ERRORS, type ApiAnswer, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -53,7 +53,8 @@ async function judge(
   account: AccountInfo | null,
 ): Promise<Verdict> {
   const answer = await requestStreamInfo(connection, endpoint);
-  if (isMissing(answer) && endpoint.create !== null) return foreseeMaking(connection, endpoint, account);
+  if (isMissing(answer) && endpoint.create !== null)
+    return inspectMissingStream(connection, endpoint, account);
   const { signal } = new AbortController(); // An inspection ends with its connection.
   const looking = { signal, timeoutMs: LOOK_MS };
   const fault = await checkDeadLetterStream(connection, { ...endpoint, create: null }, looking);
@@ -84,7 +85,7 @@ async function judge(
 }
 
 /** What the server would say to making it. */
-async function foreseeMaking(
+async function inspectMissingStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
   account: AccountInfo | null,
@@ -102,7 +103,7 @@ async function foreseeMaking(
     return { kind: "unusable", reason: `Dead-letter stream ${stream}: ${reason}` };
   }
   const { replicas = 1, maxBytes = -1 } = create ?? {};
-  const refused = foreseeStream(account, { replicas, maxBytes });
+  const refused = findStreamRefusal(account, { replicas, maxBytes });
   if (refused !== null) {
     return { kind: "unusable", reason: `Dead-letter stream ${stream}: cannot be created: ${refused}` };
   }
