@@ -1,4 +1,4 @@
-// Whether the bucket of states keeps what relays put there. Where all is well, or it is yet to be made, nothing is said.
+// Checks that the bucket can store the relays' state. No finding if it can, or if it will be created.
 
 import { findStreamRefusal } from "./account.ts";
 import { type AccountInfo, type StreamConfig, streamNames } from "#nats/answers.ts";
@@ -11,7 +11,7 @@ import { requestStreamInfo } from "#nats/stream.ts";
 
 const NANOS_PER_SECOND = 1_000_000_000;
 
-/** `account`: null where it is not known. */
+/** `account`: null if unknown. */
 export async function inspectBucket(
   connection: Connection,
   bucket: string,
@@ -35,13 +35,13 @@ export async function inspectBucket(
       return obstacle === null ? [] : [toFinding("error", obstacle)];
     }
     case "unavailable":
-      // An account that may not look at it may use it all the same.
+      // An account that may not read the stream's info may still use the bucket.
       if (isForbidden(answer)) return [];
       return [toFinding("warning", `${answer.reason}: no state can be kept`)];
   }
 }
 
-/** Why it is no bucket, whatever its name; null: it is one. */
+/** Why this stream is no bucket; null: it is one. */
 function findObstacle(config: StreamConfig, bucket: string): string | null {
   const { name, subjects, no_ack: isSilent, sealed: isSealed } = config;
   const wanted = subjectOfKey(bucket, ">");
@@ -55,7 +55,7 @@ function findObstacle(config: StreamConfig, bucket: string): string | null {
   return null;
 }
 
-/** What the server would say to making it; null: nothing against it. */
+/** Why the server would refuse to create it; null: no reason known. */
 async function findBucketRefusal(
   connection: Connection,
   bucket: string,
@@ -74,7 +74,7 @@ async function findBucketRefusal(
   return reason === null ? null : `cannot be created: ${reason}`;
 }
 
-/** Settings by which states, and subscriptions made by API, are forgotten or not kept one day. */
+/** Settings that will delete or refuse states and API subscriptions one day. */
 function listLosses(config: StreamConfig): readonly string[] {
   const limits = [
     ...(config.max_bytes > 0 ? [`${config.max_bytes} bytes`] : []),

@@ -1,4 +1,4 @@
-// What would become of the consumer of each subscription, without touching it.
+// Dry run of the consumers: what a relay would do with each subscription's consumer, and why the server would refuse it.
 
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { isOverlapping } from "#delivery/subject.ts";
@@ -26,29 +26,29 @@ interface Inspected {
   readonly connection: Connection;
   readonly subscription: Subscription;
   readonly settings: ConsumerSettings;
-  /** The whole config's, this one included. */
+  /** All subscriptions of the config, this one included. */
   readonly all: readonly Subscription[];
-  /** null: nothing is known of it. */
+  /** null: unknown. */
   readonly account: AccountInfo | null;
   readonly adviseMissing: (stream: StreamRef) => Promise<string>;
 }
 
 interface Inspection {
   readonly findings: readonly Finding[];
-  /** Of which it wants one consumer more; null: it does not. */
+  /** The stream in which it needs a new consumer; null: none. */
   readonly stream: StreamInfo | null;
 }
 
-/** At once, so many. */
+/** Subscriptions checked at once. */
 const BATCH = 32;
 
 interface InspectConsumersOptions {
-  /** Those of the whole config, which may stand in each other's way. */
+  /** All subscriptions of the config: they may exclude each other. */
   readonly all: readonly Subscription[];
   readonly accountOf: (domain: string | null) => AccountInfo | null;
 }
 
-/** In the order of `wanted`, and then what is to be said of their streams. */
+/** Findings in the order of `wanted`, then those about streams. */
 export async function inspectConsumers(
   connection: Connection,
   wanted: readonly Subscription[],
@@ -56,7 +56,7 @@ export async function inspectConsumers(
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   const advice = new Map<string, Promise<string>>();
-  // Many subscriptions may name one stream.
+  // Cached: many subscriptions may name one stream.
   const adviseMissing = (stream: StreamRef) => {
     const key = `${stream.domain ?? ""} ${stream.stream}`;
     const known = advice.get(key) ?? adviseStream(connection, stream);
@@ -116,7 +116,7 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     if (error.code !== "stream-missing") return toInspection([{ level: "error", message: error.message }]);
-    const message = `Stream ${describeStream(wanted)} is not there, and a relay would wait for it`;
+    const message = `Stream ${describeStream(wanted)} does not exist, and a relay would wait for it`;
     return toInspection([{ level: "error", message, suggestion: await adviseMissing(wanted.source) }]);
   }
 }
@@ -139,7 +139,7 @@ function describeFit(
   return [{ level: "note", message: `Consumer ${durable} of ${describeStream(wanted)}: ${limit}` }];
 }
 
-/** Those that a work queue would not let it overlap; elsewhere they do not matter. */
+/** Consumers that it must not overlap on a work queue; elsewhere none. */
 async function listNeighbours(
   { connection, subscription, settings, all }: Inspected,
   { snapshot, plan }: { snapshot: Snapshot; plan: ConsumerPlan },
@@ -192,7 +192,7 @@ function describePlan(
       const policy = describePolicy(settings.source.deliverPolicy);
       const start = `with deliver policy ${policy}, or after what this host has done of it before`;
       return [
-        { level: "note", message: `${consumer} will be made, ${start}` },
+        { level: "note", message: `${consumer} will be created, ${start}` },
         ...plan.planned.notes.map((message) => ({ level: "warning" as const, message })),
       ];
     }

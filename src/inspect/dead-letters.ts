@@ -1,4 +1,4 @@
-// Whether dead-letter endpoints take letters, and keep them. Nothing is made or changed.
+// Checks that dead-letter endpoints accept letters and keep them. Read-only.
 
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 
@@ -13,14 +13,14 @@ import { adviseStream, requestStreamInfo } from "#nats/stream.ts";
 type Remark = Pick<Finding, "level" | "message">;
 
 type Verdict =
-  /** Why it takes no letters. */
+  /** Why it accepts no letters. */
   | { readonly kind: "unusable"; readonly reason: string; readonly suggestion?: string }
   | { readonly kind: "usable"; readonly remarks: readonly Remark[] };
 
 const NANOS_PER_MS = 1_000_000;
 const LOOK_MS = 5000;
 
-/** Of every endpoint that some subscription names, once. */
+/** Checks each endpoint that a subscription uses, once. */
 export async function inspectDeadLetters(
   connection: Connection,
   subscriptions: readonly Subscription[],
@@ -84,7 +84,7 @@ async function judge(
   };
 }
 
-/** What the server would say to making it. */
+/** Predicts what the server would answer to its creation. */
 async function inspectMissingStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
@@ -113,13 +113,13 @@ async function inspectMissingStream(
     remarks: [
       {
         level: "note",
-        message: `Dead-letter stream ${stream} is not there: it will be made for ${subject}.>`,
+        message: `Dead-letter stream ${stream} does not exist: it will be created for ${subject}.>`,
       },
       ...(replicas > 1 && isAlone
         ? [
             {
               level: "warning" as const,
-              message: `Dead-letter stream ${stream}: ${replicas} replicas need a cluster, and this server is in none`,
+              message: `Dead-letter stream ${stream}: ${replicas} replicas need a cluster, and this server is not in one`,
             },
           ]
         : []),
@@ -127,7 +127,7 @@ async function inspectMissingStream(
   };
 }
 
-/** Settings by which letters that were stored get lost, or are not stored one day. */
+/** Settings that will delete or refuse letters one day. */
 function listLosses(
   { config }: StreamInfo,
   { create }: DeadLetterEndpoint,
@@ -155,7 +155,7 @@ function listLosses(
   ];
 }
 
-/** A stream that is there is never changed. */
+/** Relay never changes an existing stream. */
 function listUnapplied({ config }: StreamInfo, { create }: DeadLetterEndpoint): readonly string[] {
   if (create === null) return [];
   const differing = [

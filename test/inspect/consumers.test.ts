@@ -62,7 +62,7 @@ describe("inspectNats() about subscriptions", () => {
       "warning subscription billing: Consumer relay-billing of S1 will be re-created after sequence 0: acks cannot be changed in place",
     ]);
     expect(await foundHere([subscription({ id: "fresh", stream: "S1" })])).toEqual([
-      "note subscription fresh: Consumer relay-fresh of S1 will be made, with deliver policy all, or after what this host has done of it before",
+      "note subscription fresh: Consumer relay-fresh of S1 will be created, with deliver policy all, or after what this host has done of it before",
     ]);
   });
 
@@ -73,7 +73,7 @@ describe("inspectNats() about subscriptions", () => {
       subscription({ id: "lost", stream: "S2", filterSubjects: ["invoices.>"] }),
     ];
     expect(await foundHere(all)).toEqual([
-      "error subscription early: Stream LATER is not there, and a relay would wait for it",
+      "error subscription early: Stream LATER does not exist, and a relay would wait for it",
       "error subscription lost: Cannot consume S2 as relay-lost: the stream has no subject invoices.> (it has s2.>)",
     ]);
   });
