@@ -69,8 +69,6 @@ const SMALL_FILES: Readonly<Record<string, string>> = {
   "keystore/open.ts": "the way into the room",
   "lib/slices.ts": "knows nothing of keys",
   "page/bundle.ts": "a macro, which runs while Relay is built",
-  "runtime/open-guard.ts": "subscription.ts is long enough",
-  "runtime/probe-pace.ts": "subscription.ts is long enough",
   "wire/problem.ts": "the shape of every answer that is a fault",
 };
 

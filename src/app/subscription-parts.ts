@@ -14,7 +14,7 @@ import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Progress } from "#runtime/progress.ts";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 import type { States } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createDenialLog, type WaitsLog } from "./log-observer.ts";
@@ -43,7 +43,7 @@ export function createSubscriptionParts(
   source: PartsSource,
 ): (subscription: Subscription) => SubscriptionParts {
   const { connection, states, deadLetters, openCallbacks, progress, lag, wanted } = source;
-  const pause = createSharedPause();
+  const backoff = createSharedBackoff();
 
   function lettersOf(subscription: Subscription): DeadLetters | null {
     const first = deadLetters.of(subscription);
@@ -68,7 +68,7 @@ export function createSubscriptionParts(
       isConnected: () => connection.isConnected,
       reconnects: () => connection.status().reconnects,
       pausedUntil: () => lag().pausedUntil(subscription),
-      lastContactAt: connection.lastContactAt,
+      lastPongAt: connection.lastPongAt,
       alignConsumer: (settings, options) => alignConsumer(connection, settings, options),
       makeConsumer: (settings, options) => makeConsumer(connection, settings, options),
       readConsumer: ({ source: { domain, stream }, durable }) =>
@@ -85,7 +85,7 @@ export function createSubscriptionParts(
         }),
       openCallback: (now) => callbackOf(now, logger),
       createPipeline,
-      pause,
+      backoff,
       status: states.of(id, subscription.isPaused ? "PAUSED" : "ACCEPTED", {
         application: () => (wanted(id) ?? subscription).application,
       }),

@@ -1,4 +1,4 @@
-// A KV bucket that all relays of the cluster share, held here as a mirror: read at once, written as soon as it can be.
+// The KV bucket that all relays of the cluster share: reads from a local mirror at once, writes as soon as possible.
 
 import type { Logger } from "#lib/logger.ts";
 
@@ -28,47 +28,47 @@ export interface Condition {
 }
 
 export interface Bucket {
-  /** Waits until the content was read for the first time: true. False when `signal` aborts or it is closed first. */
+  /** Waits for the first complete read. False: `signal` aborted, or it was closed. */
   ready: (signal: AbortSignal) => Promise<boolean>;
-  /** Why it cannot be used just now; null: it can. It is tried again for ever. */
+  /** Why the bucket cannot be used now; null: it can. Relay keeps retrying. */
   fault: () => string | null;
-  /** As last seen, with local changes that are not written yet. */
+  /** The last value received, or a local change that is not written yet. */
   get: (key: string) => BucketEntry | null;
-  /** Those whose key begins with `prefix`, sorted by key. */
+  /** Entries whose key begins with `prefix`, sorted by key. */
   list: (prefix: string) => readonly BucketEntry[];
   /**
-   * Seen here at once, and written as soon as it can be, over whatever others wrote in the meantime. What cannot be
-   * taken (value over 256 KiB, impossible key, too many keys) is logged as an error and has no effect.
+   * Visible here at once, and written as soon as possible, over whatever others wrote meanwhile. An invalid change (value over
+   * 256 KiB, invalid key, too many keys) is logged as an error and has no effect.
    */
   put: (key: string, value: string) => void;
   remove: (key: string) => void;
   /**
-   * A command: decided on what is stored, not on what is seen here, and stored on the condition that nobody was quicker.
-   * Where that cannot be done within some seconds, it is seen here at once and waits, on disk where that can be written;
-   * what another relay stores after it was given counts over it. Never rejects.
+   * Runs a command: decides on the stored values, not on the mirror, and stores the result by compare and set. If that takes
+   * too long, the command is visible here at once and waits, on disk if possible; a later change that another relay stores
+   * overrides it. Never rejects.
    */
   update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
-  /** Why a command to one of these keys is not stored yet; null: none waits. */
+  /** Why a command for one of these keys is not stored yet; null: none waits. */
   waiting: (keys: readonly string[]) => string | null;
-  /** Of the entries that do not prove that a relay wrote them: they count for nothing, and stay until a command writes over them. */
+  /** Entries without a valid signature of a relay: ignored, and kept until a command overwrites them. */
   refusedKeys: () => readonly string[];
-  /** What is stored now, as the leader of the bucket's stream says. Never rejects. */
+  /** Reads the stored value from the leader of the bucket's stream. Never rejects. */
   read: (key: string) => Promise<BucketAnswer>;
-  /** Written now, within 5 s, or not at all; seen here once it is. Never rejects. */
+  /** Writes within 5 s or not at all; visible here once written. Never rejects. */
   write: (key: string, value: string, condition: Condition) => Promise<WriteResult>;
   erase: (key: string, condition: Condition) => Promise<WriteResult>;
   /**
-   * Told of each change of a value as seen here, by whosever hand, but not of a mere new revision; null: removed. What
-   * was there when it was read for the first time is told too. Returns how to stop that.
+   * Calls `listener` on each change of a value, by any relay, and for each entry of the first read; not for a new revision of
+   * the same value. null: removed. Returns the unsubscribe.
    */
   onChange: (listener: BucketListener) => () => void;
-  /** Tries to write what is not written yet; takes 2 s at most. */
+  /** Tries to write pending changes; takes 2 s at most. */
   close: () => Promise<void>;
 }
 
 const FLUSH_MS = 1000;
 const CLOSE_MS = 1000;
-/** Tokens of a subject. */
+/** A valid key: tokens of a subject. */
 const KEY = /^[-=\w]+(?:\.[-=\w]+)*$/u;
 const MAX_KEY_LENGTH = 256;
 
@@ -76,13 +76,13 @@ export interface BucketOptions {
   readonly name: string;
   readonly logger: Logger;
   readonly replicas?: () => Promise<number>;
-  /** The file of the commands that wait; null: they are kept in memory. */
+  /** File for waiting commands; null: memory only. */
   readonly commandPath: string | null;
-  /** By which its entries prove that a relay wrote them; null: every entry counts. */
+  /** Signs entries and verifies them; null: every entry counts. */
   readonly seal: BucketSeal | null;
 }
 
-/** Made where it is missing, with `replicas` (default 1) copies; never changed where it exists. */
+/** Creates a missing bucket with `replicas` (default 1) copies; never changes an existing one. */
 export function openBucket(
   connection: Connection,
   { name, logger, replicas, commandPath, seal }: BucketOptions,
@@ -164,7 +164,7 @@ export function openBucket(
     const isAddition = value !== null && mirror.get(key) === null;
     if (isAddition && mirror.count() >= MAX_KEYS)
       return { kind: "refused", reason: `the bucket has ${MAX_KEYS} keys` };
-    // What was put before must not be written after it.
+    // Earlier puts must not be written after this command.
     if (mirror.unwritten().some((change) => change.key === key)) await writing.flush();
     const stopped = AbortSignal.any([signal, ended.signal]);
     const change = toLocalChange(key, value);
@@ -192,7 +192,7 @@ export function openBucket(
     forget();
     await settlesWithin(writing.flush(), FLUSH_MS);
     const changes = mirror.unwritten().length;
-    if (changes > 0) logger.warn("Changes of the bucket were not written", { bucket: name, changes });
+    if (changes > 0) logger.warn("Did not write all changes to the bucket", { bucket: name, changes });
     await commandFile.save();
     ended.abort();
     for (const stop of waiting) stop();
@@ -222,7 +222,7 @@ export function openBucket(
   };
 }
 
-/** Why a bucket cannot hold that; null: it can. */
+/** Why a bucket cannot hold this entry; null: it can. */
 function findObstacle(key: string, value: string | null): string | null {
   if (key.length > MAX_KEY_LENGTH || !KEY.test(key)) return "impossible key";
   if (value === null || Buffer.byteLength(value) <= MAX_VALUE_BYTES) return null;

@@ -1,4 +1,4 @@
-// Commands that a bucket does not have yet, kept in a file of the state directory: a restart while NATS is away forgets none.
+// Keeps waiting bucket commands in a file of the state directory, so that a restart while NATS is away loses none.
 
 import { readFileSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
@@ -10,14 +10,14 @@ import type { Logger } from "#lib/logger.ts";
 import { type LocalChange, MAX_KEYS, MAX_VALUE_BYTES } from "./mirror.ts";
 
 export interface CommandFile {
-  /** What the run before left. */
+  /** Commands left by the previous run. */
   readonly left: readonly LocalChange[];
-  /** Resolves when what `waiting` tells then is on disk, synced: null; or with why it is not. Never rejects. */
+  /** Writes the commands that wait. Resolves with null once they are synced to disk, or with the fault. Never rejects. */
   save: () => Promise<string | null>;
 }
 
 interface CommandFileOptions {
-  /** null: nothing is kept. */
+  /** null: keep nothing. */
   readonly path: string | null;
   readonly bucket: string;
   readonly waiting: () => readonly LocalChange[];
@@ -53,7 +53,7 @@ export function openCommandFile({ path, bucket, waiting, logger }: CommandFileOp
   };
 }
 
-/** A file that cannot be read keeps nothing from starting. */
+/** A file that cannot be read does not stop the start. */
 function read(path: string, { bucket, logger }: { bucket: string; logger: Logger }): readonly LocalChange[] {
   try {
     const kept = JSON.parse(readFileSync(path, "utf8")) as { bucket?: unknown; commands?: unknown } | null;
@@ -62,7 +62,7 @@ function read(path: string, { bucket, logger }: { bucket: string; logger: Logger
       .slice(0, MAX_KEYS)
       .flatMap((entry) => toChange(entry) ?? []);
     if (commands.length > 0)
-      logger.info("Commands wait for NATS since the last run", { keys: commands.length });
+      logger.info("Commands of the last run still wait for NATS", { keys: commands.length });
     return commands;
   } catch (error) {
     if (codeOf(error) !== "ENOENT")
@@ -79,7 +79,7 @@ function toChange(entry: unknown): LocalChange | null {
   return { key, value, id, commandedAt };
 }
 
-/** Written whole or not at all, for its owner only. */
+/** Writes atomically, readable by the owner only. */
 export async function putInPlace(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.new`;

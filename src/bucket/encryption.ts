@@ -1,4 +1,4 @@
-// Secrets that lie in the bucket: encrypted with the key of the config, and bound to where they belong (RFC 7516).
+// Encrypts secrets in the bucket (JWE, RFC 7516) with `state.key`, and binds them to their subscription.
 
 import { CompactEncrypt, compactDecrypt } from "jose";
 
@@ -8,8 +8,8 @@ export interface Sealer {
   /** `owner`: the id of the subscription. */
   seal: (text: string, owner: string) => Promise<string>;
   /**
-   * Throws RelayError `unavailable` if it was sealed with another key or for another owner, or was changed since. Its
-   * message and cause hold nothing of what was sealed.
+   * Throws RelayError `unavailable` if it was sealed with another key, for another owner, or was changed. Message and cause
+   * contain no secret.
    */
   open: (sealed: string, owner: string) => Promise<string>;
 }
@@ -18,7 +18,7 @@ const KEY_BYTES = 32;
 const MANAGEMENT = "dir";
 const ENCRYPTION = "A256GCM";
 
-/** Throws RelayError `config-invalid` if the key is not of 32 bytes. */
+/** Throws RelayError `config-invalid` if the key is not 32 bytes long. */
 export function createSealer(key: Uint8Array): Sealer {
   if (key.length !== KEY_BYTES) {
     throw new RelayError(

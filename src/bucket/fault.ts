@@ -1,18 +1,18 @@
-// Why a bucket cannot be used, if so: reading and writing can fail each on its own. Logged when it lasts and changes.
+// Tracks why the bucket cannot be read or written, and logs a reason that lasts or changes.
 
 import type { Logger } from "#lib/logger.ts";
 
 interface BucketFault {
   /** null: it works. */
   set: (part: "read" | "write", reason: string | null) => void;
-  /** What fails now may be what a new connection, or a starting server, has to do with. */
+  /** After a reconnect: the next faults may come from the new connection or a starting server. */
   reconnected: () => void;
   current: () => string | null;
 }
 
 const PATIENCE_MS = 1000;
 
-/** What fails without a connection is not logged: the connection says so itself. */
+/** Logs nothing without a connection: the connection logs that itself. */
 export function createBucketFault(
   isConnected: () => boolean,
   { logger, bucket }: { logger: Logger; bucket: string },

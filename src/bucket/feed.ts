@@ -1,7 +1,7 @@
-// What a bucket holds, and then each change of it: pushed by a consumer that lives as long as somebody listens.
+// Feed of a bucket: its whole content, then each change, pushed by an ordered consumer.
 //
-// Numbered by the server, so that a gap is seen; with heartbeats, so that silence is. Neither is repaired: the feed ends,
-// and the next one begins with the whole content again.
+// The server numbers the messages, which shows a gap, and sends heartbeats, which show silence. Either ends the feed; the next
+// one begins with the whole content again.
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 import type { Msg, Subscription } from "@nats-io/transport-node";
@@ -19,36 +19,36 @@ export interface StoredChange {
   /** null: removed. */
   readonly value: string | null;
   readonly revision: number;
-  /** By which it proves who wrote it; null: it has none. */
+  /** Its signature; null: none. */
   readonly signature: string | null;
 }
 
 export interface Feed {
-  /** Resolves with why it has ended. */
+  /** Resolves with the reason when the feed has ended. */
   readonly ended: Promise<string>;
   end: (reason: string) => void;
-  /** Ends it and takes its consumer from the server; bounded. */
+  /** Ends the feed and deletes its consumer; bounded. */
   close: () => Promise<void>;
 }
 
 type OpenedFeed =
-  /** `serverTime`: what the server's clock said when it was made. */
+  /** `serverTime`: the server's clock when the consumer was created. */
   | { readonly kind: "open"; readonly feed: Feed; readonly serverTime: number }
-  /** There is no such bucket. */
+  /** The bucket does not exist. */
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
 interface FeedReader {
-  /** Must not throw. First once for each key that has a value or was removed, in the order of the revisions. */
+  /** First once per key, removed ones included, in the order of revisions; then each change. Must not throw. */
   readonly onChange: (change: StoredChange) => void;
-  /** Once: everything that the bucket held was told. */
+  /** Called once, when the whole content was delivered. */
   readonly onCaughtUp: () => void;
 }
 
 const CONSUMER_PREFIX = "mirror-";
 const NANOS_PER_MS = 1_000_000;
 const HEARTBEAT_MS = 700;
-/** Three heartbeats, nearly. */
+/** Nearly three heartbeats. */
 const SILENCE_MS = 2000;
 const INACTIVE_MS = 5000;
 /** A server may be seconds away. */
@@ -100,7 +100,7 @@ export async function openFeed(
   function takeStatus(msg: Msg): void {
     const { code, description } = msg.headers ?? { code: 0, description: "" };
     if (code !== STATUS_ALIVE) return end(`status ${code}: ${description}`);
-    // Both ask for a sign that the server may go on: a flow control message, and a heartbeat that tells of a lost one.
+    // Answer flow control: its own message, and a heartbeat that reports a lost one.
     const asked = msg.reply ?? msg.headers?.get("Nats-Consumer-Stalled") ?? "";
     if (asked !== "") connection.publish(asked, "");
     const sent = msg.headers?.get("Nats-Last-Consumer") ?? "";
@@ -152,11 +152,11 @@ export async function openFeed(
     schema: consumerInfo,
   });
   if (answer.kind !== "ok") {
-    // An answer that did not come in time says nothing: it may be there.
+    // Without an answer in time, the consumer may exist.
     if (answer.kind === "unavailable") void close();
     end(answer.reason);
     const isMissing = answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound;
-    // A permission names the subject: the same reason each time, as an account would be given it.
+    // A permission error names the subject: replace the consumer's random name, so that the reason stays the same.
     const reason = answer.reason.replaceAll(consumer, `${CONSUMER_PREFIX}*`);
     return isMissing ? { kind: "missing" } : { kind: "unavailable", reason };
   }
@@ -191,7 +191,7 @@ function isStatus(msg: Msg): boolean {
   return msg.data.length === 0 && readStatusCode(msg) !== 0;
 }
 
-/** By a client, or by the server when its time had come (NATS ADR-43). */
+/** True if a client removed the key, or the server after its TTL (NATS ADR-43). */
 function isRemoval(msg: Msg): boolean {
   const operation = msg.headers?.get("KV-Operation") ?? "";
   return operation === "DEL" || operation === "PURGE" || msg.headers?.has("Nats-Marker-Reason") === true;

@@ -1,4 +1,4 @@
-// One message of a bucket's stream, asked of the stream's leader: what is stored just now, not what a mirror or a replica has.
+// Reads one message of a bucket's stream from the stream's leader: the stored value, not that of a mirror or replica.
 
 import { type StoredMessage, storedMessage } from "#nats/answers.ts";
 import { API_ERRORS, requestApi } from "#nats/api.ts";
@@ -8,13 +8,13 @@ import type { Connection } from "#nats/connection.ts";
 interface BucketMessage {
   readonly subject: string;
   readonly revision: number;
-  /** null: a mark that the key was removed, by a client, or by the server when its time had come (NATS ADR-43). */
+  /** null: a delete marker, by a client, or by the server after the TTL (NATS ADR-43). */
   readonly value: string | null;
   /** When it was stored, by the server's clock. */
   readonly storedAt: number;
-  /** Of the change that it is, where Relay wrote it. */
+  /** Id of the change, if Relay wrote it. */
   readonly id: string | null;
-  /** By which it proves who wrote it; null: it has none. */
+  /** Its signature; null: none. */
   readonly signature: string | null;
 }
 
@@ -48,7 +48,7 @@ export async function readBucketMessage(
   return { kind: "found", message: toMessage(answer.value.message) };
 }
 
-/** The last one of a key. */
+/** Reads the last message of a key. */
 export function readKey(connection: Connection, bucket: string, key: string): Promise<BucketAnswer> {
   return readBucketMessage(connection, bucket, { last_by_subj: subjectOfKey(bucket, key) });
 }

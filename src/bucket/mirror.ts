@@ -1,11 +1,11 @@
-// What a relay knows of a bucket: what the feed brought, covered by what was changed here and has not come back yet.
+// The local mirror of the bucket: the feed's entries, overlaid by local changes that the feed has not delivered yet.
 //
-//   changed here: unwritten --stored by the server--> written --brought by the feed--> gone
+//   local change: unwritten --stored by the server--> written --delivered by the feed--> gone
 //
-// Only the feed changes what lies under the cover, so that there is one order of things. What is read anew replaces all
-// of it at once, whatever the revisions: the bucket may be another one of the same name.
+// Only the feed changes the entries below the overlay, so there is one order of changes. A new complete read replaces them all
+// at once, whatever the revisions: the bucket may be another one of the same name.
 //
-// With a seal, an entry that does not prove that a relay wrote it counts for nothing: what was known of its key before goes on.
+// With a seal, an entry without a valid signature is ignored: the last valid value of its key stays.
 
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -16,7 +16,7 @@ import type { BucketSeal } from "./seal.ts";
 export interface BucketEntry {
   readonly key: string;
   readonly value: string;
-  /** Of the bucket, grows with each change; 0: not stored yet. */
+  /** Revision in the bucket, grows with each change; 0: not stored yet. */
   readonly revision: number;
 }
 
@@ -26,9 +26,9 @@ export interface LocalChange {
   readonly key: string;
   /** null: removed. */
   readonly value: string | null;
-  /** The server stores one of an id once, however often it is sent. */
+  /** Message id: the server stores a repeated one only once. */
   readonly id: string;
-  /** When somebody commanded it, by the clock of this host; null: it is Relay's own. */
+  /** Time of the operator's command, by this host's clock; null: Relay's own change. */
   readonly commandedAt: number | null;
 }
 
@@ -37,12 +37,12 @@ export function toLocalChange(key: string, value: string | null): LocalChange {
   return { key, value, id: crypto.randomUUID(), commandedAt: null };
 }
 
-/** The value of an entry that does not prove itself, where none is known that did: nobody can read anything out of it. */
+/** The value of an unsigned entry if no valid value of its key is known: parses as nothing. */
 export const REFUSED = "";
 
-/** What an entry counts for. */
+/** The value that counts for an entry. */
 interface Judged extends StoredChange {
-  /** It does not prove that a relay wrote it: `value` is what was known before, or REFUSED. */
+  /** The entry has no valid signature: `value` is the last valid one, or REFUSED. */
   readonly isRefused: boolean;
 }
 
@@ -51,50 +51,50 @@ export interface Mirror {
   list: (prefix: string) => readonly BucketEntry[];
   count: () => number;
   onChange: (listener: BucketListener) => () => void;
-  /** Covers what is stored. False: too many keys. */
+  /** Adds a local change over the stored entry. False: too many keys. */
   cover: (change: LocalChange) => boolean;
-  /** In the order of the first change of a key; without those that were refused. */
+  /** Unwritten changes, in the order of each key's first change, without refused ones. */
   unwritten: () => readonly LocalChange[];
-  /** The server will never take it: it counts here, until something newer is stored. Nothing if the key was changed again since. */
+  /** The server refuses the change for good: it counts here until something newer is stored. No effect if the key changed since. */
   refused: (change: LocalChange, reason: string) => void;
-  /** Why something is refused; null: nothing is. */
+  /** Why a change is refused; null: none is. */
   refusal: () => string | null;
-  /** What was refused may be taken now. */
+  /** Tries refused changes again. */
   retryRefused: () => void;
-  /** Takes it back: what is stored counts. Nothing if the key was changed again since. */
+  /** Drops a change: the stored value counts. No effect if the key changed since. */
   drop: (change: LocalChange) => void;
-  /** A change of here, covered before or not, was stored. Nothing if the key was changed here again since. */
+  /** A local change was stored. No effect if the key changed here since. */
   written: (change: LocalChange, revision: number) => void;
-  /** What the feed tells from now on is the whole content, until `endReading`. */
+  /** The feed delivers the whole content from now on, until `endReading`. */
   beginReading: () => void;
   endReading: () => void;
   /** From the feed. */
   take: (change: StoredChange) => void;
-  /** Read by itself: the feed may not have brought it yet. */
+  /** An entry read by itself: the feed may not have delivered it yet. */
   learn: (change: StoredChange) => void;
   judge: (change: StoredChange) => Judged;
-  /** What is stored there does not prove itself. */
+  /** True if the stored entry has no valid signature. */
   isRefused: (key: string) => boolean;
-  /** Keys of that kind. */
+  /** Keys of entries without a valid signature. */
   refusedKeys: () => readonly string[];
-  /** Marks that removals left in the bucket, the oldest first; they are forgotten here. None while they are few. */
+  /** Takes old delete markers to clean up, oldest first; none while there are few. */
   takeOldMarks: () => readonly StoredChange[];
 }
 
-/** The most subscriptions that the API makes, and as much again for their states. */
+/** The API's limit of subscriptions, and as many keys again for their states. */
 export const MAX_KEYS = 20_000;
 export const MAX_VALUE_BYTES = 256 * 1024;
-/** Why an entry counts for nothing. */
+/** Why an entry is ignored. */
 export const NOT_PROVEN = "It does not prove that a relay with this state.key wrote it";
 const MAX_MARKS = 500;
-/** Somebody may put many there. */
+/** Bounds the list: anybody with access may put many there. */
 const MAX_LOGGED = 100;
 
 /** `writtenIn`: the number of the reading during which it was stored. */
 interface Cover {
   readonly change: LocalChange;
   readonly stored: { readonly revision: number; readonly writtenIn: number } | null;
-  /** Why the server will never take it; null: it may. */
+  /** Why the server refuses it for good; null: it may be stored. */
   readonly refusal: string | null;
 }
 
@@ -107,7 +107,7 @@ export function createMirror({
 }: {
   logger: Logger;
   bucket: string;
-  /** Null: every entry counts. */
+  /** Null: every entry counts, signed or not. */
   seal: BucketSeal | null;
 }): Mirror {
   const listeners = new Set<BucketListener>();
@@ -142,7 +142,7 @@ export function createMirror({
     return keys;
   }
 
-  /** Does it, and tells who listens what is different to them. */
+  /** Applies a change and notifies the listeners of a new value. */
   function changing(keys: Iterable<string>, change: () => void): void {
     const before = new Map([...keys].map((key) => [key, get(key)?.value ?? null]));
     change();
@@ -209,7 +209,7 @@ export function createMirror({
     });
   }
 
-  /** Takes the cover away if what it covers is as new. */
+  /** Removes a local change once the stored entry is as new. */
   function uncover(key: string): void {
     const revision = covers.get(key)?.stored?.revision;
     const known = content.get(key)?.revision;
@@ -253,7 +253,7 @@ export function createMirror({
     const change = judge(told);
     const { key } = change;
     const target = reading ?? content;
-    // What was read by itself may be newer.
+    // An entry read by itself may be newer.
     const isOld = reading === null && (content.get(key)?.revision ?? 0) > change.revision;
     if (isOld || !isBounded(change, target)) return;
     logRefusal(change);
@@ -266,17 +266,17 @@ export function createMirror({
   }
 
   function learn(change: StoredChange): void {
-    // What is read anew has it, or something newer.
+    // The new read contains it, or something newer.
     if (reading === null) take(change);
   }
 
-  /** Logs what is left out: once, for there will be more of it. */
+  /** Logs only the first ignored entry: more will follow. */
   function isBounded({ key, value }: StoredChange, target: Content): boolean {
     const isTooLarge = value !== null && value.length > MAX_VALUE_BYTES;
     const isTooMany = !target.has(key) && target.size >= MAX_KEYS + MAX_MARKS;
     if (!isTooLarge && !isTooMany) return true;
     const reason = isTooLarge ? "value too large" : "too many keys";
-    if (!isExcessLogged) logger.error("An entry of the bucket is left out", { bucket, key, reason });
+    if (!isExcessLogged) logger.error("Ignored an entry of the bucket", { bucket, key, reason });
     isExcessLogged = true;
     return false;
   }

@@ -1,6 +1,6 @@
-// Reads a bucket into its mirror for ever: all of it, then each change, and all of it again when a change may be missing.
+// Keeps the mirror up to date: reads the whole bucket, then each change, and all again when a change may be missing.
 //
-//   opening --no such bucket--> made, filled with what was known --> opening
+//   opening --no such bucket--> created, filled with the known entries --> opening
 //   opening --consumer made--> reading --everything told--> following --gap, silence, reconnect--> opening
 //   opening --refused, no answer--> waiting --backoff, reconnect--> opening
 
@@ -10,7 +10,7 @@ import type { Logger } from "#lib/logger.ts";
 
 import { deletion } from "#nats/answers.ts";
 import { requestApi } from "#nats/api.ts";
-import { createBell } from "./bell.ts";
+import { createWakeUp } from "./wake-up.ts";
 import { type Feed, openFeed, type StoredChange } from "./feed.ts";
 import { readBucketMessage } from "./message.ts";
 import { type Mirror, REFUSED, toLocalChange } from "./mirror.ts";
@@ -18,9 +18,9 @@ import { makeBucketStream, streamOfBucket, subjectOfKey } from "./stream.ts";
 import type { Connection } from "#nats/connection.ts";
 
 interface BucketReading {
-  /** Reads all of it again, at once: after a reconnect nobody knows what was missed. */
+  /** Reads everything again at once: after a reconnect, changes may be missing. */
   restart: () => void;
-  /** Takes its consumer from the server; bounded. Nothing is read after that. */
+  /** Stops reading and deletes the consumer; bounded. */
   close: () => Promise<void>;
 }
 
@@ -29,14 +29,14 @@ interface ReadingOptions {
   readonly mirror: Mirror;
   readonly logger: Logger;
   readonly replicas: () => Promise<number>;
-  /** The mirror is as the bucket is; each time anew. */
+  /** Called after each complete read: the mirror equals the bucket. */
   readonly onRead: () => void;
-  /** What the server's clock said, and this host's in the middle of the request. */
+  /** The server's clock, and this host's clock in the middle of the request. */
   readonly onServerTime: (at: number, hereAt: number) => void;
   readonly onFault: (reason: string) => void;
 }
 
-/** `fault`: why there is nothing to read; null: there was, or there will be at once. */
+/** `fault`: why reading failed; null: it worked, or is retried at once. */
 interface Reading {
   readonly wasComplete: boolean;
   readonly fault: string | null;
@@ -49,9 +49,9 @@ const RECONNECTED = "reconnected";
 export function startBucketReading(connection: Connection, options: ReadingOptions): BucketReading {
   const { bucket, mirror, logger } = options;
   const ended = new AbortController();
-  const bell = createBell(ended.signal);
+  const wakeUp = createWakeUp(ended.signal);
   let feed: Feed | null = null;
-  /** What is asked on a connection that is gone is not waited for. */
+  /** Ends requests on a lost connection. */
   let abandoned: Promise<void> = Promise.resolve();
   let restarted = Promise.withResolvers<null>();
 
@@ -61,11 +61,11 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
       if (fault !== null) options.onFault(fault);
       if (wasComplete) tries = 1;
       const random = Math.random();
-      await bell.wait(repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random }));
+      await wakeUp.wait(repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random }));
     }
   }
 
-  /** Until the feed ends, or could not begin. */
+  /** Runs one feed to its end; returns at once if it cannot begin. */
   async function readOnce(): Promise<Reading> {
     let wasComplete = false;
     let isCurrent = true;
@@ -95,7 +95,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
     if (ended.signal.aborted) await feed.close();
     const reason = await feed.ended;
     if (ended.signal.aborted) return { wasComplete, fault: null };
-    logger.debug("The bucket is read anew", { bucket, reason });
+    logger.debug("Reading the bucket again", { bucket, reason });
     void feed.close();
     return { wasComplete, fault: wasComplete || reason === RECONNECTED ? null : reason };
   }
@@ -105,19 +105,23 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
       const made = await makeBucketStream(connection, bucket, await options.replicas());
       if (made.kind === "impossible") return made.reason;
       if (made.isUnused) fill();
-      bell.ring();
+      wakeUp.call();
       return null;
     } catch (error) {
       return `the number of its replicas is not known: ${messageOf(error)}`;
     }
   }
 
-  /** A pause is not to end because somebody deleted the bucket. Into an unused one only: nobody's change is undone by that. */
+  /** Restores a deleted bucket, so that pauses survive. Only into an unused bucket, so that no change is undone. */
   function fill(): void {
     const known = mirror.list("");
     for (const { key, value } of known) if (value !== REFUSED) mirror.cover(toLocalChange(key, value));
-    if (known.length === 0) logger.info("Made the bucket", { bucket });
-    else logger.warn("The bucket was deleted: made anew with what was known", { bucket, keys: known.length });
+    if (known.length === 0) logger.info("Created the bucket", { bucket });
+    else
+      logger.warn("The bucket was deleted: re-created it with the known entries", {
+        bucket,
+        keys: known.length,
+      });
   }
 
   function take(change: StoredChange): void {
@@ -126,8 +130,8 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
   }
 
   /**
-   * Removals leave marks for those who follow; old ones are deleted, one by one: a purge of a subject makes consumers of
-   * nats-server 2.9 miss what comes next. Looked at first: in a bucket made anew the number may be another message's.
+   * Deletes old delete markers one by one: after a purge of a subject, consumers of nats-server 2.9 miss the next messages.
+   * Reads each one first: in a re-created bucket, the sequence may belong to another message.
    */
   async function sweep(): Promise<void> {
     for (const { key, revision } of mirror.takeOldMarks()) {
@@ -146,7 +150,7 @@ export function startBucketReading(connection: Connection, options: ReadingOptio
 
   return {
     restart: () => {
-      bell.ring();
+      wakeUp.call();
       restarted.resolve(null);
       feed?.end(RECONNECTED);
     },

@@ -1,11 +1,11 @@
-// Proves that an entry of the bucket was written by a relay with the same `state.key`: an HMAC-SHA-256 in a header of it.
+// Signs bucket entries and verifies them: an HMAC-SHA-256 header proves that a relay with the same `state.key` wrote an entry.
 
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 
 export interface BucketSeal {
   /** The value of the header `Relay-Signature`. */
   sign: (key: string, value: string) => string;
-  /** `signature` null: it has none. False also if it was moved to another key, or comes from another bucket. */
+  /** `signature` null: none. False also if the entry was moved to another key, or copied from another bucket. */
   isProven: (key: string, value: string, signature: string | null) => boolean;
 }
 
@@ -13,7 +13,7 @@ export const SEAL_HEADER = "Relay-Signature";
 const SIGNATURE = /^v1=([\w-]{43})$/;
 
 export function createBucketSeal(stateKey: Uint8Array, bucket: string): BucketSeal {
-  // Not the key itself: that one encrypts.
+  // A derived key: `state.key` itself encrypts.
   const secret = Buffer.from(hkdfSync("sha256", stateKey, "", "relay bucket v1", 32));
 
   function toMac(key: string, value: string): Buffer {

@@ -1,4 +1,4 @@
-// The stream under a KV bucket (NATS ADR-8): its names, and how it is made where it is missing. Never changed.
+// The stream under a KV bucket (NATS ADR-8): its names, and its creation if it is missing. Never changed.
 
 import type { StreamConfig } from "@nats-io/jetstream";
 
@@ -16,7 +16,7 @@ export function subjectOfKey(bucket: string, key: string): string {
   return `$KV.${bucket}.${key}`;
 }
 
-/** `there`: now, by whosever hand; `isUnused`: nothing was ever written to it. */
+/** `there`: it exists, whoever created it; `isUnused`: nothing was ever written to it. */
 type MadeBucket =
   | { readonly kind: "there"; readonly isUnused: boolean }
   | { readonly kind: "impossible"; readonly reason: string };
@@ -39,7 +39,7 @@ export async function makeBucketStream(
   return { kind: "impossible", reason: `stream ${stream} cannot be created: ${answer.reason}` };
 }
 
-/** As the KV clients of NATS make it, so that they can be used on it. */
+/** The same config as NATS's KV clients use, so that they work on it. */
 function toStreamConfig(bucket: string, replicas: number): Partial<StreamConfig> {
   return {
     name: streamOfBucket(bucket),

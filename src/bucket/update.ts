@@ -1,4 +1,4 @@
-// A command to a bucket: decided on what is stored, compared and set; or seen here and on disk, until it can be stored.
+// Runs a command on the bucket: compare and set on the stored values; without NATS, kept in the mirror and on disk until stored.
 
 import { readKey } from "./message.ts";
 import type { CommandFile } from "./commands.ts";
@@ -10,21 +10,20 @@ import type { Connection } from "#nats/connection.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 
 /**
- * `values`: of the keys, null where there is none. What is to become of them, in the order to write them; empty: nothing.
- * `isStored` false: they are what this relay last heard, and others may be stored by now; so each that the command is about is
- * to be written, also where it seems to be so already.
+ * Returns the values to write, in order; empty: no change. `values`: the current ones by key, null if missing. `isStored` false:
+ * the values come from the mirror and may be outdated, so return every value that the command sets, changed or not.
  */
 export type Decide = (
   values: ReadonlyMap<string, string | null>,
   options: { readonly isStored: boolean },
 ) => ReadonlyMap<string, string | null>;
 
-/** `isChanged`: by this one. */
+/** `isChanged`: this command changed a value. */
 export type UpdateResult =
   | { readonly kind: "stored"; readonly isChanged: boolean }
-  /** It counts here, and is stored as soon as it can be; `diskFault`: why a restart forgets it, null: it does not. */
+  /** It counts here, and is stored as soon as possible. `diskFault`: why a restart loses it; null: it is on disk. */
   | { readonly kind: "waiting"; readonly isChanged: boolean; readonly diskFault: string | null }
-  /** It has no effect, and never will. */
+  /** It has no effect. */
   | { readonly kind: "refused"; readonly reason: string };
 
 interface UpdatesOptions {
@@ -43,9 +42,9 @@ interface BucketUpdates {
   isWaiting: (keys: readonly string[]) => boolean;
 }
 
-/** Whoever commands waits no longer: an HTTP client and the page give up after 10 s. */
+/** Below the 10 s after which HTTP clients and the page give up. */
 const UPDATE_MS = 8000;
-/** Others may command the same at the same time. */
+/** Retries of the compare and set: others may change the same key. */
 const MAX_TRIES = 10;
 
 type Attempt =
@@ -63,7 +62,7 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
     return mirror.unwritten().filter(({ key }) => keys.includes(key));
   }
 
-  /** Without what waits for a command to write over it: this may be the one. */
+  /** Ignores invalid entries: this command may overwrite them. */
   function unwritten(keys: readonly string[]): boolean {
     return pending(keys).some(({ key, commandedAt }) => commandedAt !== null || !mirror.isRefused(key));
   }
@@ -88,7 +87,7 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
     { limit, written }: { limit: AbortSignal; written: Set<string> },
   ): Promise<Attempt> {
     if (!(await ready(limit))) return UNAVAILABLE;
-    // What was changed here before comes before.
+    // Earlier local changes are written first.
     if (unwritten(command.keys)) {
       await settlesWithin(writing.flush(), UPDATE_MS, { signal: limit });
       if (unwritten(command.keys)) return UNAVAILABLE;
@@ -115,7 +114,7 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
       if (answer.kind === "unavailable") return UNAVAILABLE;
       values.set(key, answer.kind === "found" ? mirror.judge({ key, ...answer.message }).value : null);
       revisions.set(key, answer.kind === "found" ? answer.message.revision : 0);
-      // What is shown from now on is what was decided on.
+      // The mirror shows the values that the decision was based on.
       if (answer.kind === "found") mirror.learn({ key, ...answer.message });
     }
     const changes = [...decide(values, { isStored: true })].map(([key, value]) => toChange(key, value, ids));
@@ -123,14 +122,14 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
       const reason = findObstacle(key, value);
       if (reason !== null) return { kind: "refused", reason };
     }
-    // On one connection they are stored in this order.
+    // One connection keeps this order.
     const results = await Promise.all(
       changes.map(async (change) => {
         const expectedRevision = revisions.get(change.key) ?? 0;
         const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, limit);
         if (result.kind !== "written") return result;
         written.add(change.key);
-        // Decided on with the rest, and over now.
+        // Part of this decision: no longer waiting.
         const former = before.get(change.key);
         if (former !== undefined) mirror.drop(former);
         mirror.written(change, result.revision);
@@ -163,7 +162,7 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
 interface Command {
   readonly keys: readonly string[];
   readonly decide: Decide;
-  /** A try whose answer was late is not stored twice. */
+  /** Keeps the message id over retries: a late first try is not stored twice. */
   readonly ids: ReadonlyMap<string, string>;
   readonly at: number;
 }

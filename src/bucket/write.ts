@@ -1,4 +1,4 @@
-// One change of a key of a bucket, stored by the server or not; on a condition where one is given.
+// Writes one key of a bucket, optionally on the condition of its revision.
 
 import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node";
 
@@ -12,11 +12,11 @@ import { findExcess } from "#nats/message-size.ts";
 
 export type WriteResult =
   | { readonly kind: "written"; readonly revision: number }
-  /** The key is at another revision; null: it does not exist, or that could not be read. */
+  /** The key has another revision; null: it does not exist, or could not be read. */
   | { readonly kind: "conflict"; readonly revision: number | null }
-  /** It will never be taken. */
+  /** The server refuses it for good. */
   | { readonly kind: "refused"; readonly reason: string }
-  /** Now; it may nevertheless have been stored if the server did not answer in time. */
+  /** Not possible now. Without an answer in time, it may have been stored anyway. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 interface KeyChange {
@@ -24,20 +24,20 @@ interface KeyChange {
   readonly key: string;
   /** null: remove it. */
   readonly value: string | null;
-  /** 0: the key must not exist; null: whatever it is. */
+  /** 0: the key must not exist; null: no condition. */
   readonly expectedRevision: number | null;
-  /** The server stores one of an id once, for two minutes at least; null: each time. */
+  /** Message id: the server drops repetitions for at least two minutes; null: none. */
   readonly id: string | null;
-  /** What proves that a relay wrote it; null: nothing is to. */
+  /** The signature; null: none. */
   readonly seal: BucketSeal | null;
 }
 
 /** A server may be seconds away. */
 const WRITE_MS = 5000;
-/** Somebody else may create and remove the same key at the same time. */
+/** Another client may create and remove the same key at the same time. */
 const MAX_TRIES = 3;
 
-/** Takes 5 s at most, and no longer than until `signal` aborts. Never rejects. */
+/** Takes 5 s at most; ends when `signal` aborts. Never rejects. */
 export async function writeKey(
   connection: Connection,
   change: KeyChange,
@@ -53,7 +53,7 @@ export async function writeKey(
   return result;
 }
 
-/** Of those that refuse a message: what they complain of may pass. All others stay, such as of a stream that is sealed. */
+/** Refusals that may pass. All others are final, such as a sealed stream. */
 const PASSING_ERRORS: ReadonlySet<number> = new Set([
   API_ERRORS.accountResources,
   API_ERRORS.memoryResources,
@@ -75,7 +75,7 @@ async function writeOrCompare(
     const answer = await readKey(connection, change.bucket, change.key);
     if (answer.kind !== "found") return result;
     const last = answer.message;
-    // What was removed left a mark with a revision of its own: to the caller there is no such key.
+    // A removed key has a delete marker with its own revision: for the caller, the key does not exist.
     const isRemoval = last.value === null;
     if (change.expectedRevision !== 0 || !isRemoval)
       return { kind: "conflict", revision: isRemoval ? null : last.revision };
@@ -93,7 +93,7 @@ async function publish(
   const headers = toHeaders(change);
   const payload = Buffer.from(change.value ?? "");
   const excess = findExcess(headers, payload, connection.maxPayload);
-  // The client would only throw, the server would only disconnect.
+  // Check first: the client would throw, and the server would disconnect.
   if (excess !== null) return { kind: "refused", code: API_ERRORS.messageTooLarge, reason: excess };
   const answer = await publishToStream(connection, subject, {
     payload,

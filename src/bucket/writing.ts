@@ -1,12 +1,12 @@
-// Writes to a bucket what was changed in its mirror: as soon as it can, again until it is stored or refused for good.
+// Writes the mirror's local changes to the bucket, and retries each until it is stored or refused for good.
 //
-// What Relay changes by itself is written over whatever is stored. A command that waited for NATS is not: what another relay
-// stored after it was given counts. That is told by the server's clock, from what this host's clock says has passed since.
+// Relay's own changes overwrite the stored value. A command that waited for NATS does not overwrite a value that another relay
+// stored after the command was given. The server's clock decides that, with the age of the command by this host's clock.
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 
-import { createBell } from "./bell.ts";
+import { createWakeUp } from "./wake-up.ts";
 import { readKey } from "./message.ts";
 import type { LocalChange, Mirror } from "./mirror.ts";
 import type { BucketSeal } from "./seal.ts";
@@ -14,9 +14,9 @@ import { writeKey, type WriteResult } from "./write.ts";
 import type { Connection } from "#nats/connection.ts";
 
 export interface BucketWriting {
-  /** There is something to write, or a reason to hope that it can be written now. */
+  /** Writes now: there is a new change, or the fault may have passed. */
   wake: () => void;
-  /** One more try for what is left; it is not bounded by more than what a write is. */
+  /** Tries each pending change once more; each write has its own time limit. */
   flush: () => Promise<void>;
   close: () => Promise<void>;
 }
@@ -26,11 +26,11 @@ interface WritingOptions {
   readonly seal: BucketSeal | null;
   readonly mirror: Mirror;
   readonly logger: Logger;
-  /** What to add to a time of this host's clock for that of the server's; null: not known yet. */
+  /** Offset from this host's clock to the server's; null: not known yet. */
   readonly serverOffsetMs: () => number | null;
-  /** A command waits no more. */
+  /** A command no longer waits. */
   readonly onCommandEnded: () => void;
-  /** null: nothing is left. */
+  /** null: nothing pending. */
   readonly onFault: (reason: string | null) => void;
 }
 
@@ -38,13 +38,13 @@ type Written = WriteResult | { readonly kind: "overtaken" };
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
-/** Others may be at the same key. */
+/** Others may write the same key. */
 const MAX_TRIES = 5;
 
 export function startBucketWriting(connection: Connection, options: WritingOptions): BucketWriting {
   const { bucket, seal, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
   const ended = new AbortController();
-  const bell = createBell(ended.signal);
+  const wakeUp = createWakeUp(ended.signal);
   let round: Promise<string | null> = Promise.resolve(null);
 
   async function run(): Promise<void> {
@@ -55,19 +55,19 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
       if (fault === null) tries = 0;
       const random = Math.random();
       const delayMs = repeatDelayMs(tries, { initialMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, random });
-      await bell.wait(fault === null ? null : delayMs);
+      await wakeUp.wait(fault === null ? null : delayMs);
     }
   }
 
-  /** Why something is left that may still be stored; null: nothing is. What is refused does not hold up the others. */
+  /** Why a change is still pending; null: none is. A refused change does not block the others. */
   async function writeAll(): Promise<string | null> {
     let fault: string | null = null;
     for (const change of mirror.unwritten()) {
-      // What does not prove itself stays as it is, until somebody commands otherwise.
+      // Leaves an entry without a valid signature alone, until a command overwrites it.
       if (change.commandedAt === null && mirror.isRefused(change.key)) continue;
       const result = await write(change);
       settle(change, result);
-      if (result.kind === "conflict") fault = "somebody else keeps changing the same key";
+      if (result.kind === "conflict") fault = "another client keeps changing the same key";
       if (result.kind === "unavailable") return result.reason;
     }
     return fault;
@@ -127,7 +127,7 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
   const running = run();
 
   return {
-    wake: bell.ring,
+    wake: wakeUp.call,
     flush,
     async close() {
       ended.abort();

@@ -1,8 +1,8 @@
-// Whether the server lets this relay acknowledge what a consumer delivers: a denial is told to the connection, not to the message.
+// Permission to ack a consumer's messages: the server reports a denial to the connection, not to the message.
 //
-//   allowed --an answer of ours is refused--> refused, told --a probe is not refused--> allowed, told
+//   allowed --ack refused--> refused, reported --probe not refused--> allowed, reported
 //
-// The probe is an answer to no message. Without it nothing would tell, until a message comes again, that acks pass now.
+// The probe is an ack for no message. Without it, Relay would learn only from the next redelivery that acks pass again.
 
 import { sleep } from "#lib/sleep.ts";
 
@@ -10,9 +10,9 @@ import { toProbe } from "#nats/ack-subject.ts";
 import type { Connection } from "#nats/connection.ts";
 
 interface AckPermission {
-  /** To be called now and then. */
+  /** Call it regularly: probes while acks are refused. */
   check: () => void;
-  /** Null: acks pass, as far as is known. */
+  /** Null: no ack was refused. */
   readonly obstacle: string | null;
   close: () => void;
 }
@@ -20,12 +20,12 @@ interface AckPermission {
 interface AckPermissionOptions {
   readonly stream: string;
   readonly durable: string;
-  /** Each reason, and null when acks pass again. Must not throw. */
+  /** Called when `obstacle` changes. Must not throw. */
   readonly tell: () => void;
 }
 
 const PROBE_MS = 2000;
-/** The refusal of a probe takes another way through the client library than the answer to a ping. */
+/** In the client library, the refusal of a probe takes another path than the answer to a ping, and may come later. */
 const REFUSAL_MS = 500;
 
 export function createAckPermission(
@@ -42,13 +42,13 @@ export function createAckPermission(
     refusals += 1;
     probe = toProbe(ackSubject);
     if (obstacle !== null) return;
-    // One reason for all: each message has an ack subject of its own.
+    // The same reason for all messages, though each one has its own ack subject.
     const why = reason.replace(ackSubject, `$JS.ACK.${stream}.${durable}.>`);
     obstacle = `Cannot consume ${stream} as ${durable}: its acks are refused: ${why}`;
     tell();
   });
 
-  /** What the server refuses it says before it answers a ping. */
+  /** The server reports a refusal before it answers the next ping. */
   async function ask(): Promise<void> {
     const before = refusals;
     connection.publish(probe, "+WPI");

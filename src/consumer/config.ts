@@ -1,4 +1,4 @@
-// What the durable consumer of a subscription must look like. Pure.
+// The JetStream config of a subscription's durable consumer: from settings to ConsumerConfig, and back. PURE.
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 
@@ -15,29 +15,29 @@ import type { StreamInfo } from "#nats/answers.ts";
 export interface ConsumerSettings {
   readonly durable: string;
   readonly source: Source;
-  /** False: what is delivered counts as done, and nothing comes twice. */
+  /** False: a delivered message counts as done and never comes twice. */
   readonly acks: boolean;
   readonly maxAckPending: number;
-  /** In nanoseconds: servers give it to each consumer of a stream that has such a limit. Absent: it has none. */
+  /** Nanoseconds. The stream's limit, which servers set on each of its consumers. Absent: no limit. */
   readonly inactiveThreshold?: number;
 }
 
-/** Where a consumer that is made starts. */
+/** Where a new consumer starts. */
 export type Start =
   | { readonly kind: "policy" }
   | { readonly kind: "sequence"; readonly sequence: number }
   | { readonly kind: "at"; readonly policy: DeliverPolicy }
-  /** Whatever the stream still holds: a work queue, whose done messages are gone. */
+  /** At the first message that the stream still has: a work queue deletes done ones. */
   | { readonly kind: "remaining" };
 
 export type WantedConfig = Partial<ConsumerConfig>;
 
 export const NANOS_PER_MS = 1_000_000;
 const MADE_WITH = /\(deliver policy: (.+)\)$/;
-/** Shared by all relays of the subscription: each bounds itself to what it may hold. */
+/** For all relays of the subscription together; each relay limits what it holds itself. */
 const UNORDERED_MAX_ACK_PENDING = 1000;
 
-/** What a subscription asks of its consumer. */
+/** The consumer settings that a subscription needs. */
 export function toConsumerSettings({ id, source, qos }: Subscription): ConsumerSettings {
   return {
     durable: durableName(id),
@@ -47,12 +47,12 @@ export function toConsumerSettings({ id, source, qos }: Subscription): ConsumerS
   };
 }
 
-/** Where it is. */
+/** Domain, stream and name of the consumer. */
 export function refOf({ source: { domain, stream }, durable }: ConsumerSettings) {
   return { domain, stream, durable };
 }
 
-/** As far as the stream's limits of consumers let it. */
+/** Applies the stream's consumer limits. */
 export function fitToStream(
   settings: ConsumerSettings,
   { config: { consumer_limits: limits } }: StreamInfo,
@@ -79,7 +79,7 @@ export function toConsumerConfig(settings: ConsumerSettings, start: Start): Want
   };
 }
 
-/** What operators set on a consumer, and what is kept when it is made anew: it changes no message. */
+/** Fields that operators may set and that survive a re-creation: they change no message. */
 export function keptOf(existing: ConsumerConfig): WantedConfig {
   const { sample_freq: sampling, num_replicas: replicas, metadata, pause_until: pausedUntil } = existing;
   return {
@@ -94,12 +94,12 @@ function withoutServerKeys(metadata: Readonly<Record<string, string>>): Record<s
   return Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.startsWith("_nats.")));
 }
 
-/** As it was made at first, but for where it starts. */
+/** The config of a new consumer that starts at `start`. */
 export function toMovedConfig(settings: ConsumerSettings, start: DeliverPolicy): WantedConfig {
   return toConsumerConfig(settings, { kind: "at", policy: start });
 }
 
-/** What `start` says in the words of a deliver policy. */
+/** `start` as a deliver policy. */
 export function toPolicy(start: Start, { source }: ConsumerSettings): DeliverPolicy {
   switch (start.kind) {
     case "policy":
@@ -113,7 +113,7 @@ export function toPolicy(start: Start, { source }: ConsumerSettings): DeliverPol
   }
 }
 
-/** The existing config with everything changed that is Relay's to say and that JetStream can change in place. */
+/** The existing config with Relay's fields set, as far as JetStream can update them in place. */
 export function toUpdatedConfig(existing: ConsumerConfig, settings: ConsumerSettings): ConsumerConfig {
   const {
     filter_subject: _filter,
@@ -138,8 +138,8 @@ export function toUpdatedConfig(existing: ConsumerConfig, settings: ConsumerSett
 }
 
 /**
- * The deliver policy that `actual` was made with, if that is another than now wanted; null: the same, or not known.
- * One that was re-created starts at a sequence, so what it was first made with is in its description.
+ * The deliver policy that `actual` was created with, if it differs from the wanted one; null: the same, or unknown.
+ * A re-created consumer starts at a sequence, so its description carries the original policy.
  */
 export function changedDeliverPolicy(actual: ConsumerConfig, settings: ConsumerSettings): string | null {
   const madeWith = MADE_WITH.exec(actual.description ?? "")?.[1] ?? null;
@@ -159,7 +159,7 @@ export function describePolicy(policy: DeliverPolicy): string {
   }
 }
 
-/** Of what `describePolicy` says; null: it is something else. */
+/** Reverses `describePolicy`; null: another text. */
 export function parsePolicy(text: string): DeliverPolicy | null {
   if (text === "all" || text === "new" || text === "last") return { kind: text };
   const [, kind, value = ""] = /^start (sequence|time) (\S+)$/.exec(text) ?? [];
@@ -184,12 +184,12 @@ function toFilters(subjects: readonly string[]): WantedConfig {
   return others.length === 0 ? { filter_subject: first } : { filter_subjects: [first, ...others] };
 }
 
-/** In one order, each once; `>` among them means all. */
+/** Sorted, without duplicates; empty if one of them is `>`, which means all. */
 export function wantedFilters(subjects: readonly string[]): readonly string[] {
   return subjects.includes(">") ? [] : [...new Set(subjects)].sort();
 }
 
-/** Of a consumer that is there, in the order of `wantedFilters`; empty: all. */
+/** The filters of an existing consumer, in the order of `wantedFilters`; empty: all. */
 export function filtersOf(config: ConsumerConfig): readonly string[] {
   const single = config.filter_subject ?? "";
   return wantedFilters([...(single === "" ? [] : [single]), ...(config.filter_subjects ?? [])]);

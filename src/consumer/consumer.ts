@@ -1,4 +1,4 @@
-// The durable consumer of a subscription: brought to what the subscription asks for, without losing its place.
+// Aligns the durable consumer of a subscription with its settings: creates, updates or re-creates it without losing its position.
 
 import { parseNatsTimestamp } from "#delivery/message.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
@@ -16,75 +16,77 @@ import {
   toUpdatedConfig,
 } from "./config.ts";
 import { floorOf, wasOvertaken } from "./info.ts";
-import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "./plan.ts";
+import { type ConsumerPlan, describeRecreation, planConsumer, type Snapshot } from "./plan.ts";
 import { checkEcho, refusal, requestPut, toError } from "./put.ts";
 import { replaceConsumer } from "./replace.ts";
-import { isPresent, lookAtConsumer, lookAtRest } from "./sight.ts";
+import { isPresent, takeSnapshot, takeSettledSnapshot } from "./snapshot.ts";
 import { checkContinuity, type Continuity, type Position, type RememberedPosition } from "./position.ts";
 
 export interface AlignedConsumer {
   readonly consumerCreated: string;
   readonly streamCreated: string;
-  /** Of the stream: its last message, which may be deleted by now. */
+  /** Last sequence of the stream; that message may be deleted by now. */
   readonly lastSequence: number;
   readonly lastTimestampNanos: bigint | null;
-  /** Of the stream with what Relay remembers of it. */
+  /** Whether the stream still has what Relay remembers of it. */
   readonly continuity: Continuity;
-  /** Everything of the stream up to it is done; without acks: delivered; null: not known. */
+  /** Everything up to this sequence is done; without acks: delivered; null: not known. */
   readonly ackFloor: number | null;
   readonly change: "kept" | "created" | "updated" | "recreated";
-  /** For people: what could not be done as asked, or was done in another way. */
+  /** Warnings for people: what Relay could not do as asked, or did in another way. */
   readonly notes: readonly string[];
 }
 
 export interface Aligned extends AlignedConsumer {
-  /** What was asked for, as far as the limits of stream and account let it. */
+  /** The wanted settings, within the limits of stream and account. */
   readonly settings: ConsumerSettings;
 }
 
-/** Another relay may be at the same consumer: look again, so often at most. */
-const MAX_LOOKS = 6;
-const LOOK_AGAIN_MS = 50;
+/** Another relay may change the same consumer meanwhile: start over, this many times at most. */
+const MAX_ROUNDS = 6;
+const NEXT_ROUND_MS = 50;
 const UNKNOWN: Continuity = { kind: "unknown" };
 const NEVER = new AbortController().signal;
-export const NOTHING_KNOWN = { takesAcks: null, maxAckPending: Infinity };
+export const NO_LIMITS_KNOWN = { takesAcks: null, maxAckPending: Infinity };
 
-/** One look came to an end, or found that the ground had moved. */
-export type Look = { readonly kind: "aligned"; readonly aligned: Aligned } | { readonly kind: "look-again" };
+/** `retry`: somebody else changed the consumer meanwhile. */
+export type RoundResult =
+  | { readonly kind: "aligned"; readonly aligned: Aligned }
+  | { readonly kind: "retry" };
 
 export interface AlignOptions {
-  /** What Relay itself knows to be done; null: nothing. A consumer that is gone starts after it. */
+  /** How far Relay knows the stream to be done; null: unknown. A missing consumer starts after it. */
   readonly position: RememberedPosition | null;
-  /** Somebody gave it other filters while it was pulled from: it goes back to `position`. */
+  /** Somebody changed its filters while it was pulled from: it goes back to `position`. */
   readonly hasSkipped: boolean;
-  /** Asked when a consumer with other acks is about to be deleted, which may be that of another relay. */
+  /** Asked before a consumer with other acks is deleted, which another relay may want. */
   readonly mayTakeAcks: () => boolean;
-  /** Ends the waits; what is under way ends by its own time limits. */
+  /** Ends the waits. Requests under way end by their own time limits. */
   readonly signal: AbortSignal;
 }
 
-/** What one call knows. */
+/** The state of one alignment, over all its rounds. */
 interface Alignment extends AlignOptions {
   readonly connection: Connection;
   readonly wanted: ConsumerSettings;
-  /** What `mayTakeAcks` answered; null: it was not asked. */
+  /** The answer of `mayTakeAcks`; null: not asked yet. */
   takesAcks: boolean | null;
-  /** The server was heard to allow no more than that; it does not say so before it is asked for more. */
+  /** The server's limit, learned from a refusal: it does not show this limit before. */
   maxAckPending: number;
 }
 
-/** One look at the ground. */
-export interface Ground {
+/** One round: a snapshot of the server, and what follows from it. */
+export interface Round {
   readonly alignment: Alignment;
-  readonly sight: Sight;
-  /** What Relay itself knows to be done, held against the stream; null: nothing. */
+  readonly snapshot: Snapshot;
+  /** How far Relay knows the stream to be done, compared with the stream; null: unknown. */
   readonly position: Position | null;
   readonly settings: ConsumerSettings;
   readonly isLast: boolean;
 }
 
 /**
- * Makes the consumer, or changes it in place, or makes it anew at its last position where JetStream cannot change it.
+ * Creates the consumer, updates it, or re-creates it at its last position if JetStream cannot update it in place.
  * Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`.
  */
 export function alignConsumer(
@@ -93,41 +95,41 @@ export function alignConsumer(
   options: Partial<AlignOptions> = {},
 ): Promise<Aligned> {
   const defaults = { position: null, hasSkipped: false, mayTakeAcks: () => true, signal: NEVER };
-  const alignment = { connection, wanted, ...defaults, ...options, ...NOTHING_KNOWN };
-  return lookUntil(alignment, lookOnce);
+  const alignment = { connection, wanted, ...defaults, ...options, ...NO_LIMITS_KNOWN };
+  return runRounds(alignment, alignOnce);
 }
 
 /**
- * Makes the consumer of a subscription that does not run yet, so that it misses nothing; one that is there is left alone. Not on
- * a work queue, which keeps its messages by itself and lets no other subscription have them while there is a consumer. Null:
- * nothing was made. Throws as `alignConsumer` does.
+ * Creates the consumer of a subscription that does not run yet, so that it misses nothing. Leaves an existing one alone. Not on
+ * a work queue: that keeps its messages anyway, and a consumer would keep other subscriptions off them. Null: created nothing.
+ * Throws as `alignConsumer` does.
  */
 export async function makeConsumer(
   connection: Connection,
   wanted: ConsumerSettings,
   options: Partial<AlignOptions> = {},
 ): Promise<Aligned | null> {
-  const { stream, consumer } = await lookAtConsumer(connection, wanted);
+  const { stream, consumer } = await takeSnapshot(connection, wanted);
   if (consumer !== null || stream.config.retention === "workqueue") return null;
   return alignConsumer(connection, wanted, options);
 }
 
-/** Looks, and acts on what it sees, until that comes to an end. */
-export async function lookUntil(
+/** Takes a snapshot and acts on it, until a round succeeds. */
+export async function runRounds(
   alignment: Alignment,
-  act: (ground: Ground) => Promise<Look>,
+  act: (round: Round) => Promise<RoundResult>,
 ): Promise<Aligned> {
   const { connection, wanted, signal } = alignment;
-  for (let looks = 1; looks <= MAX_LOOKS; looks += 1) {
-    const sight = await lookAtRest(connection, wanted, signal);
-    const { maxAckPending, ...fitted } = fitToStream(wanted, sight.stream);
+  for (let rounds = 1; rounds <= MAX_ROUNDS; rounds += 1) {
+    const snapshot = await takeSettledSnapshot(connection, wanted, signal);
+    const { maxAckPending, ...fitted } = fitToStream(wanted, snapshot.stream);
     const settings = { ...fitted, maxAckPending: Math.min(maxAckPending, alignment.maxAckPending) };
-    const position = await checkPosition(alignment, sight.stream);
-    const look = await act({ alignment, sight, position, settings, isLast: looks === MAX_LOOKS });
-    if (look.kind === "aligned") return look.aligned;
-    await sleep(LOOK_AGAIN_MS * looks * (0.5 + Math.random()), signal);
+    const position = await checkPosition(alignment, snapshot.stream);
+    const result = await act({ alignment, snapshot, position, settings, isLast: rounds === MAX_ROUNDS });
+    if (result.kind === "aligned") return result.aligned;
+    await sleep(NEXT_ROUND_MS * rounds * (0.5 + Math.random()), signal);
   }
-  throw refusal(wanted, "somebody else keeps changing it");
+  throw refusal(wanted, "another client keeps changing it");
 }
 
 async function checkPosition(
@@ -141,46 +143,46 @@ async function checkPosition(
   return { streamCreated, sequence, continuity };
 }
 
-async function lookOnce(ground: Ground): Promise<Look> {
-  const { alignment, sight, position, settings } = ground;
-  const plan = planConsumer(sight, settings, { position, hasSkipped: alignment.hasSkipped });
+async function alignOnce(round: Round): Promise<RoundResult> {
+  const { alignment, snapshot, position, settings } = round;
+  const plan = planConsumer(snapshot, settings, { position, hasSkipped: alignment.hasSkipped });
   switch (plan.kind) {
     case "refuse":
       throw refusal(settings, plan.reason);
     case "keep":
-      return aligned(ground, plan.consumer, { change: "kept", notes: plan.notes });
+      return aligned(round, plan.consumer, { change: "kept", notes: plan.notes });
     case "create": {
       const { start, notes, isKnown } = plan.planned;
-      return make(ground, { start, notes, change: isKnown ? "recreated" : "created" });
+      return make(round, { start, notes, change: isKnown ? "recreated" : "created" });
     }
     case "update":
-      return update(ground, plan);
+      return update(round, plan);
     case "recreate":
-      return remake(ground, plan);
+      return remake(round, plan);
   }
 }
 
 export async function replace(
-  ground: Ground,
-  replacement: { consumer: ConsumerInfo; start: DeliverPolicy; place: DeliverPolicy },
+  round: Round,
+  replacement: { consumer: ConsumerInfo; start: DeliverPolicy; fallback: DeliverPolicy },
   told: Pick<AlignedConsumer, "change" | "notes">,
-): Promise<Look> {
-  const { alignment, sight, settings, isLast } = ground;
-  const { stream } = sight;
+): Promise<RoundResult> {
+  const { alignment, snapshot, settings, isLast } = round;
+  const { stream } = snapshot;
   const replaced = await replaceConsumer(alignment.connection, settings, { stream, ...replacement });
   switch (replaced.kind) {
     case "done":
-      return aligned(ground, replaced.consumer, told);
+      return aligned(round, replaced.consumer, told);
     case "overtaken":
-      if (isLast) throw refusal(settings, "somebody else keeps changing it");
-      return { kind: "look-again" };
+      if (isLast) throw refusal(settings, "another client keeps changing it");
+      return { kind: "retry" };
     case "refused":
-      if (!isLast && hasLearned(alignment, settings, replaced.answer)) return { kind: "look-again" };
+      if (!isLast && hasLearned(alignment, settings, replaced.answer)) return { kind: "retry" };
       throw toError(settings, replaced.answer);
   }
 }
 
-/** True if less is asked for from now on. */
+/** True if the refusal named a limit: the next round asks for less. */
 function hasLearned(alignment: Alignment, settings: ConsumerSettings, answer: ApiAnswer<unknown>): boolean {
   if (answer.kind !== "refused" || answer.code !== API_ERRORS.maxAckPendingTooHigh) return false;
   const limit = Number(/limit of (\d+)/.exec(answer.reason)?.[1] ?? 0);
@@ -190,64 +192,64 @@ function hasLearned(alignment: Alignment, settings: ConsumerSettings, answer: Ap
 }
 
 export async function make(
-  ground: Ground,
+  round: Round,
   { start, ...told }: { start: Start; notes: readonly string[]; change: "created" | "recreated" },
-): Promise<Look> {
-  const { alignment, settings, isLast } = ground;
+): Promise<RoundResult> {
+  const { alignment, settings, isLast } = round;
   const { connection } = alignment;
   const config = toConsumerConfig(settings, start);
   const answer = await requestPut(connection, { settings, config, action: "create" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return aligned(ground, answer.value, told);
+    return aligned(round, answer.value, told);
   }
   const isOvertaken =
     hasLearned(alignment, settings, answer) ||
     wasOvertaken(answer) ||
     (await isPresent(connection, settings));
   if (!isOvertaken || isLast) throw toError(settings, answer);
-  return { kind: "look-again" };
+  return { kind: "retry" };
 }
 
-async function update(ground: Ground, plan: Extract<ConsumerPlan, { kind: "update" }>): Promise<Look> {
-  const { alignment, settings, isLast } = ground;
+async function update(round: Round, plan: Extract<ConsumerPlan, { kind: "update" }>): Promise<RoundResult> {
+  const { alignment, settings, isLast } = round;
   const { connection } = alignment;
   const config = toUpdatedConfig(plan.consumer.config, settings);
   const answer = await requestPut(connection, { settings, config, action: "update" });
   if (answer.kind === "ok") {
     checkEcho(answer.value, settings);
-    return aligned(ground, answer.value, { change: "updated", notes: plan.notes });
+    return aligned(round, answer.value, { change: "updated", notes: plan.notes });
   }
   const isOvertaken =
     hasLearned(alignment, settings, answer) ||
     wasOvertaken(answer) ||
     !(await isPresent(connection, settings));
   if (!isOvertaken || isLast) throw toError(settings, answer);
-  return { kind: "look-again" };
+  return { kind: "retry" };
 }
 
-async function remake(ground: Ground, plan: Extract<ConsumerPlan, { kind: "recreate" }>): Promise<Look> {
-  const { alignment, settings } = ground;
-  // Asked once: one that was overtaken has taken nothing yet.
+async function remake(round: Round, plan: Extract<ConsumerPlan, { kind: "recreate" }>): Promise<RoundResult> {
+  const { alignment, settings } = round;
+  // Asked once per alignment: a round that was overtaken has taken nothing.
   if (plan.takesAcks) alignment.takesAcks ??= alignment.mayTakeAcks();
   if (plan.takesAcks && alignment.takesAcks !== true) {
-    throw refusal(settings, "another relay wants it with another quality of service");
+    throw refusal(settings, "another relay uses it with another quality of service");
   }
   const { start, notes } = plan.planned;
-  const place = toPolicy(start, settings);
-  const note = `Consumer ${settings.durable} was made ${describeRecreation(plan)}`;
+  const fallback = toPolicy(start, settings);
+  const note = `Consumer ${settings.durable} was ${describeRecreation(plan)}`;
   return replace(
-    ground,
-    { consumer: plan.consumer, start: place, place },
+    round,
+    { consumer: plan.consumer, start: fallback, fallback },
     { change: "recreated", notes: [note, ...notes] },
   );
 }
 
 function aligned(
-  { sight: { stream }, position, settings }: Ground,
+  { snapshot: { stream }, position, settings }: Round,
   info: ConsumerInfo,
   { change, notes }: Pick<AlignedConsumer, "change" | "notes">,
-): Look {
+): RoundResult {
   const { last_seq: lastSequence, last_ts: lastTime } = stream.state;
   const floor = floorOf(info, lastSequence);
   return {
@@ -258,7 +260,7 @@ function aligned(
       lastSequence,
       lastTimestampNanos: parseNatsTimestamp(lastTime),
       continuity: position?.continuity ?? UNKNOWN,
-      // Servers say that what is to start beyond the end was delivered up to its start.
+      // For a start beyond the end of the stream, servers report everything before it as delivered.
       ackFloor: floor === null ? null : Math.min(floor, lastSequence),
       change,
       notes,

@@ -1,46 +1,46 @@
-// How many messages a pump may ask for: places that are free, and bytes that messages of the usual size would take.
+// Credit of a pump: how many more messages it may ask for, by free slots and by the average size of messages.
 
 export interface Capacity {
-  /** So many are held. */
+  /** Messages held normally. */
   readonly usual: number;
-  /** So many at most where a pull takes longer to be answered than what is held takes to be done with: NATS is far away. */
+  /** Upper limit if NATS is far away: a pull takes longer than the work on the held messages. */
   readonly most: number;
 }
 
 interface Taken {
   readonly bytes: number;
-  /** So many more the consumer has. */
+  /** Messages left in the consumer. */
   readonly pending: number;
-  /** So long its pull waited for it; null: it was not the first of its pull. */
+  /** How long its pull waited for it; null: it was not the first message of its pull. */
   readonly waitedMs: number | null;
 }
 
 interface Credit {
-  /** A message has come and is held. */
+  /** Counts a message that came and is held. */
   take: (message: Taken) => void;
   release: () => void;
   setCapacity: (capacity: Capacity) => void;
-  /** How many more may be asked for. */
+  /** How many more messages to ask for. */
   room: () => number;
-  /** True if so much is free that waiting for more is not worth it. */
+  /** True if enough is free to pull at once. */
   isWorthwhile: () => boolean;
   readonly held: number;
-  /** How many may be held just now. */
+  /** How many messages may be held now. */
   readonly window: number;
 }
 
-/** What the held messages of one subscription may take in memory, about: their sizes are averaged. */
+/** Memory for the held messages of one subscription, approximately: by average size. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 const AVERAGE_WEIGHT = 0.2;
 const SHRINK = 0.9;
-/** NATS is far away if pulls wait so long, so often in a row, while there is nothing left to do. */
+/** NATS is far away if this many pulls in a row waited this long while no message was held. */
 const FAR_MS = 20;
 const FAR_PULLS = 3;
 
-/** `held`: so many are held already. */
+/** `held`: number of messages held already. */
 export function createCredit(options: { readonly capacity: Capacity; readonly held: number }): Credit {
   let { capacity, held } = options;
-  /** How many times the usual capacity may be held. */
+  /** Factor on the usual capacity. */
   let ahead = 1;
   let starvedInARow = 0;
   let averageBytes = 0;
@@ -55,7 +55,7 @@ export function createCredit(options: { readonly capacity: Capacity; readonly he
     return Math.max(atLeast, Math.floor(most) - held);
   }
 
-  /** What is held beyond the usual is sent, or lost, after an interruption and in a crash: near by it is not worth that. */
+  /** Raises `ahead` only if NATS is far away: extra held messages are sent or lost after an interruption or a crash. */
   function adapt(waitedMs: number, pending: number): void {
     const isStarved = held === 0 && pending > 0 && waitedMs >= FAR_MS;
     starvedInARow = isStarved ? starvedInARow + 1 : 0;

@@ -1,25 +1,25 @@
-// How far a durable consumer is from what its subscription asks for, field by field. Pure.
+// Compares a durable consumer with the settings of its subscription, field by field. PURE.
 //
-// Compared is each field that changes which messages come, what of them comes, or when. Not compared, and kept: description,
-// metadata, sampling, replicas, and the pause of an operator.
+// Compares each field that changes which messages come, what they contain, or when. Ignores and keeps description, metadata,
+// sampling, replicas, and an operator's pause.
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 
 import { type ConsumerSettings, filtersOf, NANOS_PER_MS, wantedFilters } from "./config.ts";
 
-/** What servers take where nothing is asked for: so many pulls can wait at once, of all relays together. */
+/** The servers' default: pulls that can wait at once, of all relays together. */
 const MAX_WAITING = 512;
-/** While it has other filters a consumer passes over messages, for good. */
+/** With other filters a consumer skips messages for good. */
 export const FILTERS = "filter subjects";
 
 interface Field {
   readonly name: string;
   readonly isRight: (actual: ConsumerConfig, settings: ConsumerSettings) => boolean;
-  /** Though it is not right, nothing is lost or repeated by it. */
+  /** True if the wrong value loses and repeats nothing. */
   readonly isHarmless?: (actual: ConsumerConfig, settings: ConsumerSettings) => boolean;
 }
 
-/** Those that JetStream changes in place. The others of a consumer change neither which messages come nor when. */
+/** Fields that JetStream updates in place. */
 const FIELDS: readonly Field[] = [
   {
     name: FILTERS,
@@ -50,7 +50,7 @@ const FIELDS: readonly Field[] = [
   { name: "priority groups", isRight: ({ priority_groups: groups = [] }) => groups.length === 0 },
 ];
 
-/** Those that no JetStream changes in place. */
+/** Fields that no JetStream updates in place. */
 const FIXED_FIELDS: readonly Field[] = [
   { name: "acks", isRight: (actual, { acks }) => actual.ack_policy === (acks ? "explicit" : "none") },
   { name: "replay policy", isRight: ({ replay_policy: policy }) => policy === "instant" },
@@ -58,26 +58,26 @@ const FIXED_FIELDS: readonly Field[] = [
   { name: "max waiting", isRight: ({ max_waiting: most = MAX_WAITING }) => most >= MAX_WAITING },
 ];
 
-/** The names of the fields that are not as asked for, and that can be changed in place; empty: nothing to do. */
+/** Names of the wrong fields that can be updated in place; empty: none. */
 export function differences(actual: ConsumerConfig, settings: ConsumerSettings): readonly string[] {
   return namesOf(FIELDS, (field) => !field.isRight(actual, settings));
 }
 
-/** The names of those for which the consumer has to be made anew. */
+/** Names of the wrong fields for which the consumer has to be re-created. */
 export function fixedDifferences(actual: ConsumerConfig, settings: ConsumerSettings): readonly string[] {
   return namesOf(FIXED_FIELDS, (field) => !field.isRight(actual, settings));
 }
 
 /**
- * What a running subscription cannot bear of it, for people; null: nothing. Two relays of which one wants less do not put it
- * right in turns: what is less than wanted loses and repeats nothing.
+ * Why a running subscription has to align its consumer again, for people; null: it need not. Harmless differences do not count,
+ * so that two relays with different settings do not keep overwriting each other's.
  */
 export function findDisturbance(actual: ConsumerConfig, settings: ConsumerSettings): string | null {
   const names = namesOf(
     [...FIXED_FIELDS, ...FIELDS],
     (field) => !field.isRight(actual, settings) && field.isHarmless?.(actual, settings) !== true,
   );
-  if (names.includes("acks")) return `it was made anew ${settings.acks ? "without" : "with"} acks`;
+  if (names.includes("acks")) return `it was re-created ${settings.acks ? "without" : "with"} acks`;
   return names.length === 0 ? null : `somebody changed its ${names.join(", ")}`;
 }
 

@@ -1,5 +1,5 @@
-// Asks the server whether a consumer is still the one that was aligned, after a time in which another relay may have moved it,
-// or a crash of the server may have taken back what it or its stream had.
+// Checks whether a consumer is still the one that was aligned: another relay may have moved it, or a crash of the server may
+// have undone acks or lost messages of its stream.
 
 import { messageOf } from "#lib/errors.ts";
 
@@ -9,10 +9,10 @@ import { checkContinuity, type RememberedPosition } from "./position.ts";
 import { readStream } from "#nats/stream.ts";
 
 interface IdentityCheck {
-  /** From now on it is not known. */
+  /** The identity is unknown from now on. */
   require: () => void;
   readonly isRequired: boolean;
-  /** Asks the server, once at a time. */
+  /** Asks the server; one request at a time. */
   ask: () => void;
 }
 
@@ -22,7 +22,7 @@ interface IdentityCheckOptions {
   readonly position: () => RememberedPosition | null;
   readonly onSame: () => void;
   readonly onLost: (reason: string) => void;
-  /** The server does not say, for this reason: it is to be asked again. */
+  /** The server gave no answer: ask again. */
   readonly onUnknown: (reason: string) => void;
 }
 
@@ -42,7 +42,7 @@ export function createIdentityCheck(
     try {
       const consumer = await readConsumer(connection, ref);
       if (consumer === null) return onLost("consumer not found");
-      if (!isSameConsumer(consumer.consumerCreated, consumerCreated)) return onLost("it was made anew");
+      if (!isSameConsumer(consumer.consumerCreated, consumerCreated)) return onLost("it was re-created");
       const forgotten = await findForgotten(consumer);
       if (forgotten !== null) return onLost(forgotten);
       answered = asked;
@@ -54,7 +54,7 @@ export function createIdentityCheck(
     onSame();
   }
 
-  /** What a server may have lost in a crash, in words; null: nothing. What is to be made of it takes another alignment. */
+  /** What the server lost in a crash, for people; null: nothing. The next alignment repairs it. */
   async function findForgotten({ ackFloor }: ConsumerReading): Promise<string | null> {
     const remembered = position();
     if (remembered === null) return null;

@@ -1,4 +1,4 @@
-// What a consumer says about itself, and its end.
+// Reads, lists and deletes consumers (CONSUMER.INFO, LIST, DELETE), and computes their ack floor.
 
 import * as v from "valibot";
 
@@ -16,14 +16,14 @@ export interface ConsumerRef extends StreamRef {
 export interface ConsumerReading {
   readonly consumerCreated: string;
   readonly config: ConsumerInfo["config"];
-  /** As `floorOf` says. */
+  /** See `floorOf`. */
   readonly ackFloor: number | null;
   readonly deliveredSequence: number;
   /** Not delivered yet. */
   readonly pending: number;
   readonly ackPending: number;
   readonly redelivered: number;
-  /** Requests for messages that wait. */
+  /** Pull requests that wait on the server. */
   readonly waiting: number;
 }
 
@@ -40,7 +40,7 @@ const OVERTAKEN_ERRORS: ReadonlySet<number> = new Set([
   API_ERRORS.consumerMissing,
 ]);
 
-/** null: no such consumer, or no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */
+/** null: no such consumer or stream. Throws RelayError `nats-unavailable` if the server does not answer. */
 export async function readConsumer(
   connection: Connection,
   ref: ConsumerRef,
@@ -53,7 +53,7 @@ export function toReading(info: ConsumerInfo): ConsumerReading {
   return {
     consumerCreated: info.created,
     config: info.config,
-    // Where one starts that has delivered nothing is known only together with its stream.
+    // Without a delivery, its start is only known together with its stream.
     ackFloor: info.delivered.consumer_seq === 0 && info.num_pending === 0 ? null : floorOf(info, 0),
     deliveredSequence: info.delivered.stream_seq,
     pending: info.num_pending,
@@ -64,10 +64,9 @@ export function toReading(info: ConsumerInfo): ConsumerReading {
 }
 
 /**
- * Everything of the stream up to it is done, or was never asked for; without acks: delivered. Before its first ack a
- * consumer reports 0, wherever it started: then its start counts, or what it delivered if none of that waits for its ack,
- * or `lastSequence`, which the stream had before `info` was read, if nothing was left to deliver by then. 0: the very
- * start; null: not known.
+ * The sequence up to which everything is done or was never wanted; without acks: delivered. Before its first ack a consumer
+ * reports 0, wherever it started. Then its start counts; or its last delivery, if no ack is pending; or `lastSequence`, which
+ * the stream had before `info` was read, if nothing was left to deliver. 0: the very start; null: unknown.
  */
 export function floorOf(info: ConsumerInfo, lastSequence: number): number | null {
   const { config, delivered } = info;
@@ -83,18 +82,18 @@ function startsAtSequence({ deliver_policy: policy }: ConsumerInfo["config"]): b
   return policy === "all" || policy === "by_start_sequence";
 }
 
-/** By their times of creation, as the server wrote them. */
+/** Compares two consumers by their creation times, as the server wrote them. */
 export function isSameConsumer(left: string, right: string): boolean {
   return Math.abs(Date.parse(left) - Date.parse(right)) <= CREATED_TOLERANCE_MS;
 }
 
-/** True only if the server says so; never rejects. */
+/** True only if the server says that it does not exist. Never rejects. */
 async function isConsumerGone(connection: Connection, ref: ConsumerRef): Promise<boolean> {
   const answer = await requestConsumerInfo(connection, ref);
   return answer.kind === "refused" && isMissing(answer.code);
 }
 
-/** True if it was there. Throws RelayError `nats-unavailable` if it may still be. */
+/** True if it existed. Throws RelayError `nats-unavailable` if it may still exist. */
 export async function deleteConsumer(connection: Connection, ref: ConsumerRef): Promise<boolean> {
   const answer = await requestDelete(connection, ref);
   if (answer.kind === "ok") return answer.value.wasThere;
@@ -106,8 +105,8 @@ export async function deleteConsumer(connection: Connection, ref: ConsumerRef): 
 }
 
 /**
- * nats-server 2.9 may delete it and answer that a file of it was in the way. It is refused only if one is there after that,
- * which may be another: somebody was quick to make it again.
+ * nats-server 2.9 may delete a consumer and still answer with a file error. So this is refused only if a consumer is there
+ * afterwards, which may be a new one that somebody created meanwhile.
  */
 export async function requestDelete(
   connection: Connection,
@@ -123,7 +122,7 @@ export async function requestDelete(
   return isLeft ? answer : { kind: "ok", value: { wasThere } };
 }
 
-/** True if somebody else may have made, changed or deleted it since it was looked at: then theirs is looked at. */
+/** True if another client may have created, changed or deleted it meanwhile: take a new snapshot. */
 export function wasOvertaken(answer: ApiAnswer<unknown>): boolean {
   return answer.kind === "refused" && OVERTAKEN_ERRORS.has(answer.code);
 }
@@ -136,16 +135,16 @@ export async function requestConsumerInfo(
   return toConsumerAnswer(await requestApi(connection, { domain, call, schema: consumerAnswer }));
 }
 
-/** Of what shows, makes or changes a consumer. null: somebody deleted it meanwhile. */
+/** Answer of a request that reads, creates or updates a consumer. null: somebody deleted it meanwhile. */
 export const consumerAnswer = v.union([consumerInfo, noConsumerInfo]);
 
 export function toConsumerAnswer(answer: ApiAnswer<ConsumerInfo | null>): ApiAnswer<ConsumerInfo> {
   if (answer.kind !== "ok") return answer;
   if (answer.value !== null) return { kind: "ok", value: answer.value };
-  return { kind: "refused", code: API_ERRORS.consumerNotFound, reason: "somebody else deleted it" };
+  return { kind: "refused", code: API_ERRORS.consumerNotFound, reason: "another client deleted it" };
 }
 
-/** All consumers of a stream. Throws RelayError `stream-missing`, or `nats-unavailable` if they cannot be seen. */
+/** All consumers of a stream. Throws RelayError `stream-missing`, or `nats-unavailable` if they cannot be listed. */
 export async function listConsumers(
   connection: Connection,
   { domain, stream }: StreamRef,

@@ -1,4 +1,4 @@
-// How far behind the consumers of this relay are, and which consumers are nobody's: one list of each stream, now and then.
+// Consumer lag, server-side pauses, and orphaned consumers: lists the consumers of each stream every 15 s.
 
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
@@ -14,13 +14,13 @@ import type { StreamRef } from "#nats/stream.ts";
 export interface ConsumerLag {
   /** Not delivered yet. */
   readonly pending: number;
-  /** Delivered, and not acknowledged yet. */
+  /** Delivered, not acknowledged yet. */
   readonly ackPending: number;
-  /** Of these, delivered more than once. */
+  /** Those of `ackPending` that were delivered more than once. */
   readonly redelivered: number;
 }
 
-/** Somebody holds the consumer on the server: no message comes. */
+/** A pause of the consumer on the server (`nats consumer pause`): it delivers nothing. */
 interface ServerPause {
   /** By the server's clock. */
   readonly until: Date;
@@ -28,7 +28,7 @@ interface ServerPause {
   readonly endsAt: number;
 }
 
-/** A durable consumer that a relay made for a subscription, which this relay does not have: nobody pulls from it. */
+/** A durable consumer of a subscription that this relay does not have, and that nobody pulls from. */
 interface Orphan extends StreamRef {
   readonly consumer: string;
   readonly lag: ConsumerLag;
@@ -37,23 +37,23 @@ interface Orphan extends StreamRef {
 type Reader = Pick<Subscription, "id" | "source">;
 
 export interface Lag {
-  /** null: not known, or not any more. */
+  /** null: unknown, or too old. */
   of: (subscription: Reader) => ConsumerLag | null;
-  /** Until when somebody holds its consumer on the server (`nats consumer pause`); null: nobody is known to. */
+  /** End of a pause of its consumer on the server (`nats consumer pause`); null: none is known. */
   pausedUntil: (subscription: Reader) => Date | null;
-  /** Of the streams that subscriptions of this relay read. */
+  /** In the streams that subscriptions of this relay read. */
   orphans: () => readonly Orphan[];
-  /** `take` is told what each list says of that consumer, and must not throw. Returns how to end that. */
+  /** Calls `take` with this consumer's entry of each list; it must not throw. Returns the unsubscribe. */
   follow: (consumer: ConsumerRef, take: (reading: ConsumerReading) => void) => () => void;
-  /** Nothing is asked any more. */
+  /** Stops listing. */
   close: () => void;
 }
 
 export interface LagPace {
-  /** After the first connect: consumers are made then. */
+  /** Delay after the first connect, while consumers are created. */
   readonly firstMs: number;
   readonly intervalMs: number;
-  /** What is older says nothing about now. */
+  /** Older readings are ignored. */
   readonly maxAgeMs: number;
 }
 
@@ -62,30 +62,30 @@ export const LAG_PACE: LagPace = { firstMs: 2000, intervalMs: 15_000, maxAgeMs: 
 interface Reading {
   readonly stream: StreamRef;
   readonly at: number;
-  /** Those with a name that a relay gives, by name. */
+  /** Consumers of subscriptions, by consumer name. */
   readonly consumers: ReadonlyMap<string, ConsumerLag>;
-  /** Those of them that somebody pulls from: this relay or another one. */
+  /** Consumers that any relay pulls from. */
   readonly pulled: ReadonlySet<string>;
-  /** Until when somebody holds them on the server, by this process's clock of `performance.now`. */
+  /** Pauses on the server, by consumer name. */
   readonly paused: ReadonlyMap<string, ServerPause>;
 }
 
-/** The last delivery of a consumer, and since when this relay knows of no later one. */
+/** The last delivery of a consumer, and when this relay first saw it. */
 interface Delivery {
   readonly at: string;
   readonly seenAt: number;
 }
 
-/** Streams at once. */
+/** Streams listed at once. */
 const BATCH = 8;
 const MAX_ORPHANS = 1000;
 const MAX_DELIVERIES = 20_000;
 const NANOS_PER_MS = 1_000_000;
-/** A relay whose callbacks are slow does not pull while it holds as much as it may: it is given this long. */
+/** A relay with slow callbacks does not pull while its capacity is used up: allow this long. */
 const HELD_MS = 3_600_000;
 const PREFIX = durableName("");
 
-/** Asks nothing while NATS is away. Never fails: what cannot be seen is not known. */
+/** Pauses while NATS is not connected. Never fails: a stream that cannot be listed has no reading. */
 export function watchLag(
   connection: Connection,
   options: {
@@ -101,7 +101,7 @@ export function watchLag(
   const faults = new Map<string, string>();
   const deliveries = new Map<string, Delivery>();
   const followers = new Map<string, (reading: ConsumerReading) => void>();
-  /** Streams whose consumers this account may not list: asked again after the next connect. */
+  /** Streams whose consumers this account may not list: tried again after the next connect. */
   const forbidden = new Set<string>();
   const forget = connection.onReconnect(() => forbidden.clear());
 
@@ -152,7 +152,7 @@ export function watchLag(
     if (num_ack_pending === 0) return false;
     const at = delivered.last_active ?? "";
     const heldMs = Date.parse(ts ?? "") - Date.parse(at);
-    // Before nats-server 2.10 it does not say what time it is; then the time counts that this relay has watched it.
+    // nats-server before 2.10 does not send its time: use the time for which this relay has seen this delivery.
     return (Number.isNaN(heldMs) ? watchedMs(`${key} ${name}`, at) : heldMs) < HELD_MS;
   }
 
@@ -169,13 +169,13 @@ export function watchLag(
     return 0;
   }
 
-  /** What its subscriptions say, and the connection, is not said again. */
+  /** Logs a failed list, unless the subscriptions or the connection log the same trouble. */
   function fault(key: string, error: unknown): void {
     const reason = messageOf(error);
     if (error instanceof RelayError && error.code === "stream-missing") readings.delete(key);
     else if (connection.isConnected && !signal.aborted && faults.get(key) !== reason) {
       faults.set(key, reason);
-      logger.warn("The lag is not known", { reason });
+      logger.warn("Cannot read the consumer lag", { reason });
     }
     if (/permissions violation/iu.test(reason)) forbidden.add(key);
   }
@@ -222,7 +222,7 @@ export function watchLag(
   };
 }
 
-/** Neither name can have a space. */
+/** Neither name contains a space. */
 function keyOf({ domain, stream }: StreamRef): string {
   return `${domain ?? ""} ${stream}`;
 }

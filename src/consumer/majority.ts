@@ -1,5 +1,5 @@
-// Whether replicated consumers still have a majority of their servers: a leader that has lost it goes on answering pulls for
-// some 10 s and more, though no ack and no message is stored any more.
+// Checks that replicated streams have a majority of their servers. A leader without one answers pulls for 10 s and more, though
+// it stores no ack and no message.
 
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import { startTicks } from "#lib/ticks.ts";
@@ -16,21 +16,21 @@ interface Reader {
 }
 
 interface MajorityWatch {
-  /** For people; of the streams that were read last. */
+  /** One reason per stream without a majority, for people. */
   faults: () => readonly string[];
-  /** Nothing is asked any more. */
+  /** Stops checking. */
   close: () => void;
 }
 
-/** A fault must be known within 5 s. */
+/** Readiness must report a fault within 5 s. */
 const INTERVAL_MS = 1000;
 const ANSWER_MS = 1000;
-/** Servers of a group hear of each other each second. */
+/** Servers of a Raft group exchange heartbeats each second. */
 const SILENT_NANOS = 2_500_000_000;
-/** Streams at once; of more each gets its turn. */
+/** Streams checked per tick, in turn. */
 const BATCH = 20;
 
-/** Asks one of the consumers of each stream, where the server is one of a cluster. */
+/** In a cluster: reads one consumer of each stream. */
 export function watchMajority(
   connection: Connection,
   { subscriptions }: { readonly subscriptions: () => readonly Reader[] },
@@ -59,7 +59,7 @@ export function watchMajority(
       schema: consumerCluster,
       timeoutMs: ANSWER_MS,
     });
-    // Without an answer it has no leader, which its pulls tell.
+    // No answer means no leader, which the pump reports.
     if (answer.kind !== "ok") return;
     const silent = missingOfMajority(answer.value.cluster);
     if (silent === null) faults.delete(key);
@@ -70,7 +70,7 @@ export function watchMajority(
   return { faults: () => [...faults.values()], close: endTicks };
 }
 
-/** By stream, one that consumes just now. Makes nothing of those that are not wanted: there may be thousands. */
+/** One consuming subscription per stream. Allocates nothing for unwanted ones: there may be thousands. */
 function firstOfEach(
   readers: readonly Reader[],
   isWanted: (stream: StreamRef) => boolean,
@@ -86,7 +86,7 @@ function firstOfEach(
   return first;
 }
 
-/** The names of the servers that are silent, where these are too many; null: the others are enough. */
+/** The silent servers, if the others are no majority; null: they are. */
 function missingOfMajority(cluster: ConsumerCluster): readonly string[] | null {
   const replicas = cluster?.replicas ?? [];
   const silent = replicas.filter(({ active, offline }) => offline || active > SILENT_NANOS);

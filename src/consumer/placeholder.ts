@@ -1,10 +1,10 @@
-// A placeholder stands in for a durable consumer while that is deleted and made anew: a stream with interest retention drops
-// what no consumer waits for. It is a lock too: only the relay that made it may delete the durable meanwhile.
+// A placeholder consumer stands in for a durable one while that is re-created: a stream with interest retention drops messages
+// that no consumer waits for. It is also a lock: only the relay that created it may delete the durable consumer meanwhile.
 //
-//   placeholder made --> durable deleted --> durable made anew --> placeholder deleted
+//   create placeholder --> delete durable --> create durable --> delete placeholder
 //
-// A relay that is killed in between leaves the placeholder. Whoever looks next waits until its maker must have come to an end,
-// makes the durable where the placeholder says if it is missing, and deletes the placeholder. Nobody pulls from it.
+// A relay that is killed in between leaves the placeholder. The next relay that finds it waits until its creator must be done,
+// creates a missing durable at the position in the placeholder's description, and deletes the placeholder. Nobody pulls from it.
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 
@@ -21,15 +21,15 @@ import {
 import { type ConsumerRef, requestDelete } from "./info.ts";
 import { requestPut } from "./put.ts";
 
-/** No id of a subscription has a `~`. */
+/** Subscription ids contain no `~`. */
 const SUFFIX = "~placeholder";
 const NOBODY = "~nobody";
-const PLACE = /\(place: (.+)\)$/;
+const START_IN_DESCRIPTION = /\(place: (.+)\)$/;
 const MAX_NONCE = 1_000_000_000;
 
-/** Whoever made it deletes the durable by then, or not at all. */
+/** The relay that created it deletes the durable within this time, or not at all. */
 export const PLACEHOLDER_HOLDS_MS = 2500;
-/** Whoever made it has come to an end by then. */
+/** The relay that created it is done by then. */
 export const PLACEHOLDER_ENDS_MS = 5000;
 
 export function placeholderOf(durable: string): string {
@@ -40,46 +40,46 @@ export function isPlaceholder(consumer: string): boolean {
   return consumer.endsWith(SUFFIX);
 }
 
-/** It waits for whatever the durable will wait for, from the first message on; `place`: where that is to start. */
+/** Waits for the same messages as the durable, from the first one on. `start`: where the durable will start. */
 export function requestPlaceholder(
   connection: Connection,
   settings: ConsumerSettings,
-  place: DeliverPolicy,
+  start: DeliverPolicy,
 ): Promise<ApiAnswer<ConsumerInfo>> {
   const own = { ...settings, durable: placeholderOf(settings.durable), acks: true };
   const config: WantedConfig = {
     ...toConsumerConfig(own, { kind: "remaining" }),
-    description: `Stands in for ${settings.durable}, which is being made anew (place: ${describePolicy(place)})`,
+    description: `Stands in for ${settings.durable}, which is being made anew (place: ${describePolicy(start)})`,
     deliver_policy: "by_start_time",
     opt_start_time: uniqueTime(),
   };
   return requestPut(connection, { settings: own, config, action: "create" });
 }
 
-/** Before any message. No server changes it in place, so that of two relays only one makes a placeholder. */
+/** A time before any message. No server updates it in place, so only one of two relays can create a placeholder. */
 function uniqueTime(): string {
   const nanos = Math.floor(Math.random() * MAX_NONCE);
   return `1970-01-01T00:00:00.${String(nanos).padStart(9, "0")}Z`;
 }
 
-/** Another relay has one. */
-export function isPlaceTaken({ kind, ...answer }: ApiAnswer<unknown>): boolean {
+/** True if another relay has a placeholder. */
+export function isPlaceholderTaken({ kind, ...answer }: ApiAnswer<unknown>): boolean {
   if (kind !== "refused" || !("code" in answer)) return false;
   if (answer.code === API_ERRORS.consumerExists) return true;
   return answer.code === API_ERRORS.consumerRefused && answer.reason.includes("can not be updated");
 }
 
-/** null: it does not say. */
-export function placeOfPlaceholder({ config }: ConsumerInfo): DeliverPolicy | null {
-  return parsePolicy(PLACE.exec(config.description ?? "")?.[1] ?? "");
+/** Where the durable will start; null: the description does not say. */
+export function startOfPlaceholder({ config }: ConsumerInfo): DeliverPolicy | null {
+  return parsePolicy(START_IN_DESCRIPTION.exec(config.description ?? "")?.[1] ?? "");
 }
 
-/** Whether this relay may delete one, which it must be able to before it makes one; asked of a name that nobody has. */
+/** Checks the permission to delete consumers, with a name that nobody has: needed before a placeholder is created. */
 export function requestNothingDeleted(connection: Connection, ref: ConsumerRef): Promise<ApiAnswer<unknown>> {
   return requestDelete(connection, { ...ref, durable: ref.durable + NOBODY });
 }
 
-/** One that cannot be deleted now is deleted by whoever looks next. */
+/** If this fails, the next relay that finds the placeholder deletes it. */
 export function removePlaceholder(connection: Connection, ref: ConsumerRef): Promise<ApiAnswer<unknown>> {
   return requestDelete(connection, { ...ref, durable: placeholderOf(ref.durable) });
 }

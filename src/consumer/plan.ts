@@ -1,4 +1,4 @@
-// What is to be done about the durable consumer of a subscription, given what there is. Pure.
+// Plans what to do with the durable consumer of a subscription: keep, create, update, re-create, or refuse. PURE.
 
 import { hasWildcard, isOverlapping } from "#delivery/subject.ts";
 
@@ -11,34 +11,34 @@ import type { Position } from "./position.ts";
 import { takesSeveralFilters } from "#nats/stream.ts";
 
 const NANOS_PER_SECOND = 1_000_000_000;
-/** Those of two servers of a cluster: one stamps a consumer, another one its messages. */
-const CLOCKS_APART_MS = 1000;
+/** Clock skew inside a cluster: one server stamps the consumer, another one the messages. */
+const CLOCK_SKEW_MS = 1000;
 
-const SKIPPED = "with other filters it passed over messages";
-const TAIL_LOST = "the stream lost messages, and it would pass over new ones";
+const SKIPPED = "it skipped messages while it had other filters";
+const TAIL_LOST = "the stream lost messages, and it would skip new ones";
 
-/** What the server showed. */
-export interface Sight {
+/** The stream, the consumer and its placeholder, as the server showed them. */
+export interface Snapshot {
   readonly stream: StreamInfo;
-  /** null: the stream has none of that name. */
+  /** null: it does not exist. */
   readonly consumer: ConsumerInfo | null;
-  /** Stands in for it while some relay makes it anew; null: none does. */
+  /** Stands in while a relay re-creates the consumer; null: none does. */
   readonly placeholder: ConsumerInfo | null;
 }
 
 export type ConsumerPlan =
-  /** It cannot be as asked for. */
+  /** The settings are impossible here. */
   | { readonly kind: "refuse"; readonly reason: string }
   | { readonly kind: "keep"; readonly consumer: ConsumerInfo; readonly notes: readonly string[] }
   | { readonly kind: "create"; readonly planned: PlannedStart }
   | {
       readonly kind: "update";
       readonly consumer: ConsumerInfo;
-      /** What differs, in words. */
+      /** The names of the fields that differ. */
       readonly fields: readonly string[];
       readonly notes: readonly string[];
     }
-  /** It cannot be changed in place: it is deleted, and made anew after `sequence`, up to which it was done; null: not known. */
+  /** JetStream cannot update it in place: delete it and create it after `sequence`, up to which it was done (null: unknown). */
   | {
       readonly kind: "recreate";
       readonly consumer: ConsumerInfo;
@@ -46,24 +46,24 @@ export type ConsumerPlan =
       readonly sequence: number | null;
       /** Why, for people. */
       readonly reason: string;
-      /** It has other acks: somebody else may want them so. */
+      /** It has another ack policy, which another relay may want. */
       readonly takesAcks: boolean;
     };
 
-/** In words, after "made". */
+/** For people: `re-created after sequence 7: …`. */
 export function describeRecreation({
   sequence,
   reason,
 }: Extract<ConsumerPlan, { kind: "recreate" }>): string {
-  return sequence === null ? `anew: ${reason}` : `anew after sequence ${sequence}: ${reason}`;
+  return sequence === null ? `re-created: ${reason}` : `re-created after sequence ${sequence}: ${reason}`;
 }
 
 /**
- * `position` is what Relay itself knows to be done; null: nothing. `hasSkipped`: somebody gave it other filters while it was
- * pulled from, so that what it passed over since then is still to come.
+ * `position`: how far Relay knows the stream to be done; null: unknown. `hasSkipped`: somebody changed its filters while it was
+ * pulled from, so the messages that it skipped must still come.
  */
 export function planConsumer(
-  { stream, consumer }: Pick<Sight, "stream" | "consumer">,
+  { stream, consumer }: Pick<Snapshot, "stream" | "consumer">,
   settings: ConsumerSettings,
   { position, hasSkipped }: { position: Position | null; hasSkipped: boolean },
 ): ConsumerPlan {
@@ -89,7 +89,7 @@ export function planConsumer(
     : { kind: "update", consumer, fields, notes };
 }
 
-/** null: it need not be made anew. */
+/** null: it need not be re-created. */
 function planRecreation(
   { stream, consumer }: { stream: StreamInfo; consumer: ConsumerInfo },
   settings: ConsumerSettings,
@@ -111,41 +111,44 @@ function planRecreation(
   return { kind: "recreate", consumer, planned, sequence: known.sequence, reason, takesAcks };
 }
 
-/** Where nothing tells how far `consumer` was, it is not started by its policy again, which would leave out what it had. */
+/** If nobody knows how far `consumer` was, do not start by its policy again: that could skip messages. */
 function withoutLoss(planned: PlannedStart, consumer: ConsumerInfo): PlannedStart {
   return planned.start.kind === "policy"
-    ? { ...planned, start: placeOf(consumer, null), notes: [] }
+    ? { ...planned, start: earliestStartOf(consumer, null), notes: [] }
     : planned;
 }
 
-/** Where `consumer` would have to start to deliver all that it has not seen done: sooner rather than later. */
-export function placeOf(consumer: ConsumerInfo, floor: number | null): Exclude<Start, { kind: "policy" }> {
+/** The earliest start that delivers everything `consumer` has not seen acknowledged; it may repeat messages. */
+export function earliestStartOf(
+  consumer: ConsumerInfo,
+  floor: number | null,
+): Exclude<Start, { kind: "policy" }> {
   if (floor !== null) return { kind: "sequence", sequence: floor + 1 };
   const { config, delivered, created } = consumer;
   if (config.opt_start_time !== undefined) {
     return { kind: "at", policy: { kind: "start-time", time: new Date(config.opt_start_time) } };
   }
-  // The first one that it delivered is where it started.
+  // Its first delivery tells where it started.
   if (delivered.consumer_seq === 1) return { kind: "sequence", sequence: delivered.stream_seq };
-  const time = new Date(Date.parse(created) - CLOCKS_APART_MS);
+  const time = new Date(Date.parse(created) - CLOCK_SKEW_MS);
   return { kind: "at", policy: { kind: "start-time", time } };
 }
 
 /**
- * The stream has lost its tail, and its consumer still stands where that was: servers before 2.11 deliver nothing that is
- * published up to there. One that went back with its stream goes on by itself.
+ * The stream lost its tail, and the consumer still stands beyond the new end: servers before 2.11 do not deliver new messages
+ * below that position. A consumer that went back with its stream needs nothing.
  */
 function isBeyondStream({ continuity, sequence }: Position, floor: number | null): boolean {
   if (continuity.kind !== "cut" || sequence === null || floor === null) return false;
   return floor >= sequence && floor > continuity.sequence;
 }
 
-/** It has less than its origin, or has not heard of it yet. */
+/** The mirror has fewer messages than its origin, or has not reached it yet. */
 function isCatchingUp({ mirror }: StreamInfo): boolean {
   return mirror !== undefined && (mirror.lag > 0 || mirror.active < 0);
 }
 
-/** What keeps a consumer from being changed in place; null: nothing. */
+/** Why JetStream cannot update the consumer in place; null: it can. */
 function findObstacle(
   { stream, consumer: { config } }: { stream: StreamInfo; consumer: ConsumerInfo },
   settings: ConsumerSettings,
@@ -154,9 +157,9 @@ function findObstacle(
   if (fixed.length > 0) return `${fixed.join(", ")} cannot be changed in place`;
   const gainsWildcard =
     settings.source.filterSubjects.some(hasWildcard) && !filtersOf(config).some(hasWildcard);
-  // Such a server goes on comparing letter by letter, and passes over all that comes.
+  // Such a server compares subjects literally, and the consumer skips every message.
   return gainsWildcard && !takesSeveralFilters(stream)
-    ? "nats-server before 2.10 takes over no wildcard in place"
+    ? "nats-server before 2.10 cannot add a wildcard in place"
     : null;
 }
 
@@ -164,17 +167,17 @@ function notesOfThreshold({ durable, source, inactiveThreshold = 0 }: ConsumerSe
   if (inactiveThreshold === 0) return [];
   const limit = `consumers that nobody pulls from for ${inactiveThreshold / NANOS_PER_SECOND} s`;
   return [
-    `Stream ${source.stream} deletes ${limit} (consumer_limits): ${durable} is then made again where it was`,
+    `Stream ${source.stream} deletes ${limit} (consumer_limits): Relay then re-creates ${durable} at its position`,
   ];
 }
 
 function notesOf(consumer: ConsumerInfo, settings: ConsumerSettings): readonly string[] {
   const before = changedDeliverPolicy(consumer.config, settings);
   if (before === null) return [];
-  return [`deliverPolicy affects new consumers only: ${settings.durable} was made with ${before}`];
+  return [`deliverPolicy affects new consumers only: ${settings.durable} was created with ${before}`];
 }
 
-/** What servers refuse in words that do not help, or accept and then deliver nothing: a filter that matches nothing. */
+/** Settings that servers refuse with an unhelpful message, or accept and then deliver nothing. */
 export function findForbidden(stream: StreamInfo, settings: ConsumerSettings): string | null {
   const { filterSubjects } = settings.source;
   if (new Set(filterSubjects).size > 1 && !takesSeveralFilters(stream)) {

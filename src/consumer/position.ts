@@ -1,4 +1,4 @@
-// Whether a stream still is what Relay remembers of it: a message is known by its sequence and its time, for ever.
+// Checks whether a stream still has the messages that Relay remembers, by their sequence and time.
 
 import { parseNatsTimestamp } from "#delivery/message.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -17,24 +17,24 @@ export interface StreamMessage {
 export interface RememberedPosition {
   /** `created` of the stream, as the server wrote it. */
   readonly streamCreated: string;
-  /** Acknowledged up to here, by the server's word; null: not known. */
+  /** The server's ack floor; null: unknown. */
   readonly sequence: number | null;
-  /** The highest that the server told since the last alignment: less, where it had forgotten some; null: nothing yet. */
+  /** The highest ack floor that the server reported since the last alignment; null: none yet. */
   readonly ackFloor: number | null;
-  /** Some of its newest messages, the oldest first: those that were done, and one or none that is up to `sequence`. */
+  /** Some of the newest done messages, oldest first, with at most one up to `sequence`. */
   readonly messages: () => readonly StreamMessage[];
 }
 
-/** What is left in a stream of what Relay remembers. */
+/** How much of what Relay remembers is still in the stream. */
 export type Continuity =
-  /** It is the same: the message of `sequence`, the newest that is remembered, is there. */
+  /** The newest remembered message, `sequence`, is there. */
   | { readonly kind: "intact"; readonly sequence: number }
-  /** It ends, or goes on with other messages, before what is remembered; the same up to `sequence` at least, 0: nothing. */
+  /** The stream ends, or has other messages, before that. It is the same up to `sequence` at least; 0: nothing is. */
   | { readonly kind: "cut"; readonly sequence: number }
-  /** Nothing can be compared: nothing is remembered, or it was deleted since, or may not be read. */
+  /** Nothing to compare: nothing is remembered, or the message was deleted or may not be read. */
   | { readonly kind: "unknown" };
 
-/** A remembered position, held against the stream. */
+/** A remembered position, compared with the stream. */
 export interface Position extends Pick<RememberedPosition, "streamCreated" | "sequence"> {
   readonly continuity: Continuity;
 }

@@ -1,4 +1,4 @@
-// Where pulled messages arrive: a subscription that is made anew where pulls must be told apart, and drained in the end.
+// The inbox of pulled messages: a NATS subscription, renewed when late messages of a former pull must be told apart.
 
 import type { Msg, Subscription } from "@nats-io/transport-node";
 
@@ -7,11 +7,11 @@ import { settlesWithin } from "#lib/settles-within.ts";
 
 interface PullInbox {
   /**
-   * Takes a new subject, so that what former pulls still bring does not count for the next one: it is on its way to the
-   * old subject, and is still handed over. A pull that the server still has for the old one ends. False: not possible now.
+   * Takes a new subject, so that late messages of former pulls do not count for the next one: they come to the old subject and
+   * are still handed over. The server ends its pulls for the old subject. False: not possible now.
    */
   renew: () => boolean;
-  /** The subject for the answers to pull number `id`. */
+  /** Reply subject of pull number `id`. */
   subject: (id: number) => string;
   readonly isOpen: boolean;
   /** Resolves when nothing more will be handed over; bounded. */
@@ -19,9 +19,9 @@ interface PullInbox {
 }
 
 interface PullInboxOptions {
-  /** `isFormer`: it came to a former subject. Must not throw. */
+  /** `isFormer`: the message came to a former subject. Must not throw. */
   readonly onMsg: (msg: Msg, isFormer: boolean) => void;
-  /** The server refuses the subscription. Must not throw. */
+  /** The server refused the subscription. Must not throw. */
   readonly onError: (error: Error) => void;
 }
 

@@ -1,4 +1,4 @@
-// A pull that is out, and whether it is still worth waiting for.
+// Pull requests: their state, when to give one up, the pace of the next one, its expiry, heartbeat and batch size.
 
 import type { PullVerdict } from "#nats/pull-status.ts";
 
@@ -7,19 +7,19 @@ export interface Pull {
   readonly sentAt: number;
   readonly expiresMs: number;
   readonly silenceMs: number;
-  /** When anything came last, or the pull was sent. */
+  /** When the last answer came, or the pull was sent. */
   heardAt: number;
-  /** How many may still come. */
+  /** Messages that may still come. */
   left: number;
-  /** How much they may take, as the server counts it. */
+  /** Bytes that may still come, as the server counts them. */
   bytesLeft: number;
   hasDelivered: boolean;
-  /** The server has said that it is over: what is left is on its way. */
+  /** The server has ended it; the messages left are on their way. */
   isOver: boolean;
 }
 
 const OVERDUE_MS = 300;
-/** Until what is on its way has come: a replicated consumer sends it when most servers have noted it. */
+/** Time for messages on their way: a replicated consumer sends them once most servers have recorded them. */
 const ON_ITS_WAY_MS = 1000;
 
 export function createPull(id: number, { batch, maxBytes, expiresMs, silenceMs }: PullRequest): Pull {
@@ -37,36 +37,34 @@ export function createPull(id: number, { batch, maxBytes, expiresMs, silenceMs }
   };
 }
 
-/** One of its messages has come. */
+/** Counts one message that came. */
 export function countDelivered(pull: Pull, bytes: number): void {
   pull.hasDelivered = true;
   pull.bytesLeft -= bytes;
-  // The server ends a pull whose bytes are used up exactly without a word.
+  // The server ends a pull silently if its bytes are used up exactly.
   pull.left = pull.bytesLeft === 0 ? 0 : pull.left - 1;
 }
 
 /**
- * When nothing more can be expected of it, though the messages that are left have not come: on the clock of
- * `performance.now`, later with everything that is heard of it.
+ * When to give up on the messages that are left, on the clock of `performance.now`. Each answer moves it further away.
  */
 export function givenUpAt({ sentAt, heardAt, expiresMs, silenceMs, isOver }: Pull): number {
   if (isOver) return heardAt + ON_ITS_WAY_MS;
-  // Not even a heartbeat came; or its end was not told: nats-server 2.9.10 drops a pull without a word if a message finds it
-  // run out.
+  // No heartbeat came, or no end: nats-server 2.9.10 drops a pull silently if a message finds it expired.
   return Math.min(heardAt + silenceMs, sentAt + expiresMs + OVERDUE_MS);
 }
 
 interface PullPace {
-  /** After `minMs`, doubling from call to call, with jitter. */
+  /** Pulls after `minMs`, doubling with each call, with jitter. */
   later: (minMs: number) => void;
-  /** In a moment, unless one is due sooner: what becomes free until then goes into one pull. */
+  /** Pulls in a few milliseconds, unless a pull is due sooner: slots that become free until then go into one pull. */
   gather: () => void;
-  /** In a moment in which all others that do so pull too: one write for many that have nothing to do. */
+  /** Pulls at the next 50 ms tick, which all idle pumps share: one write for all of them. */
   together: () => void;
   cancel: () => void;
-  /** The doubling starts anew. */
+  /** Starts the doubling again. */
   reset: () => void;
-  /** Before a pull that may not come sooner: after a failure. */
+  /** After a failure: the next pull may not come sooner. */
   readonly isBackingOff: boolean;
 }
 
@@ -123,14 +121,14 @@ interface PullTiming {
   readonly heartbeatMs: number;
 }
 
-/** A pull that tells soon whether the consumer can be used. */
+/** A short pull that shows soon whether the consumer is usable. */
 const PROBE: PullTiming = { expiresMs: 1000, heartbeatMs: 250 };
-/** Not even by a little lost time does a heartbeat come so late. */
+/** A heartbeat that is later than this is missing, not just delayed. */
 const SILENCE_FACTOR = 1.2;
 const PROBE_SILENCE_MS = 900;
 const LONGEST_PULL_MS = 30_000;
 const HEARTBEAT_MS = 2500;
-/** Of all pumps together: with very many each asks for one less often, and those of some are due soon at any time. */
+/** Of all pumps together: with very many pumps, each one asks for fewer heartbeats. */
 const HEARTBEATS_PER_SECOND = 80;
 const COMMON_END_MS = 1000;
 const SHORT_PULL_MS = 1000;
@@ -140,13 +138,13 @@ const SHORT_PULLS_PER_SECOND = 200;
 interface PullTimingOptions {
   readonly acks: boolean;
   readonly ackWaitMs: number;
-  /** Of this relay. */
+  /** Number of pumps of this relay. */
   readonly pumps: () => number;
 }
 
 /**
- * Without acks nothing is redelivered, so a pull is soon over and its end can be waited for. With them it lasts no longer
- * than the ack wait: the pull of a host that went silent stands in the way of the relay that takes over.
+ * Without acks nothing is redelivered, so pulls are short and `stop` waits for their end. With acks a pull lasts at most the
+ * ack wait: the open pull of a dead host takes messages from the relay that takes over.
  */
 function pullTiming({ acks, ackWaitMs, pumps }: PullTimingOptions): PullTiming {
   if (!acks) {
@@ -159,7 +157,7 @@ function pullTiming({ acks, ackWaitMs, pumps }: PullTimingOptions): PullTiming {
   };
 }
 
-/** `usual`; `probe`: it tells soon whether the consumer can be used; `large`: one message, however large. */
+/** `probe`: shows soon whether the consumer is usable; `large`: one message of any size. */
 export type PullPurpose = "usual" | "probe" | "large";
 
 interface PullRequest {
@@ -167,21 +165,21 @@ interface PullRequest {
   /** Infinity: no limit. */
   readonly maxBytes: number;
   readonly expiresMs: number;
-  /** When nothing was heard of it for so long it is dead; Infinity: its end tells. */
+  /** Without an answer for this long the pull is dead; Infinity: only its end tells. */
   readonly silenceMs: number;
   readonly body: string;
 }
 
 interface PullRequests {
-  /** Takes in that the consumer allows less than was asked for. */
+  /** Lowers the requests to a limit of the consumer. */
   limit: (verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>) => void;
-  /** Of `room` messages at most. */
+  /** The next pull, for `room` messages at most. */
   next: (room: number, purpose: PullPurpose) => PullRequest;
-  /** Of the longest pull. */
+  /** Expiry of the longest pull. */
   readonly expiresMs: number;
 }
 
-/** Below the 64 MB after which a server takes a client for too slow. */
+/** Below the 64 MB of pending data at which a server disconnects a slow client. */
 const MAX_PULL_BYTES = 16 * 1024 * 1024;
 const LEAST_EXPIRES_MS = 100;
 const NANOS_PER_MS = 1_000_000;
@@ -190,7 +188,7 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
   let maxBatch = Number.MAX_SAFE_INTEGER;
   let maxBytes = MAX_PULL_BYTES;
   let maxExpiresMs = pullTiming(options).expiresMs;
-  /** Those of many pumps that start at once are not to end at once. */
+  /** Random, so that the pulls of pumps that start together do not end together. */
   let share = Math.random();
 
   function limit(verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>): void {
@@ -205,9 +203,9 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
     const longestMs = Math.min(wanted.expiresMs, maxExpiresMs);
     const isOneOfMany = purpose === "usual" && wanted.heartbeatMs > HEARTBEAT_MS;
     const expiresMs = isOneOfMany ? untilCommonEnd(longestMs * share) : longestMs;
-    // After a common fault all begin at once again.
+    // After a common fault all pumps start together again.
     share = isOneOfMany ? 1 : Math.random();
-    // One that comes but once tells no more than the end of the pull.
+    // A single heartbeat would tell no more than the end of the pull.
     const isBetweenEnds = wanted.heartbeatMs <= wanted.expiresMs / 2;
     const heartbeatMs = isBetweenEnds ? Math.min(wanted.heartbeatMs, Math.floor(expiresMs / 2)) : 0;
     const batch = Math.min(room, purpose === "large" ? 1 : maxBatch);
@@ -234,7 +232,7 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
   };
 }
 
-/** A little less than `longestMs`: the pulls of many pumps end together, so that one write renews them. */
+/** A little less than `longestMs`: the pulls of many pumps end at the same tick, and one write renews them. */
 function untilCommonEnd(longestMs: number): number {
   const endAt = performance.now() + longestMs;
   return Math.max(SHORT_PULL_MS, Math.round(longestMs - (endAt % COMMON_END_MS)));

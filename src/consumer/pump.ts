@@ -1,12 +1,12 @@
-// Pulls messages for one subscription: as many as there is room for, one pull at a time.
+// The pump of a subscription: pulls as many messages as there is credit for, one pull at a time.
 //
 //   idle --room--> pulling --filled, expired, refused--> idle
-//   pulling --over, but not all has come--> pulling, until it has
+//   pulling --ended, some messages still on their way--> pulling, until they are here
 //   pulling --given up, server lost, leader changed--> idle; the next pull has a subject of its own
-//   any --consumer gone or another--> ended, onLost;  any --stop--> stopping --pull over--> ended
+//   any --consumer gone or replaced--> ended, onLost;  any --stop--> stopping --pull over--> ended
 //
-// After a lost connection or a silence nothing is pulled until the consumer is known to be the same: another relay may have
-// moved it. The first pull then, as the very first, tells soon whether the consumer can be used at all.
+// After a lost connection or a silence, the pump checks the consumer's identity before it pulls again: another relay may have
+// moved the consumer. The first pull after that, and the very first, is a probe: it shows soon whether the consumer is usable.
 
 import type { Msg } from "@nats-io/transport-node";
 import { messageOf } from "#lib/errors.ts";
@@ -18,7 +18,7 @@ import type { Connection } from "#nats/connection.ts";
 import { requestConsumerInfo } from "./info.ts";
 import { type Capacity, createCredit } from "./credit.ts";
 import { createIdentityCheck } from "./identity-check.ts";
-import { createLiveness } from "./liveness.ts";
+import { createConsumerHealth } from "./health.ts";
 import { openPullInbox } from "./pull-inbox.ts";
 import {
   createPullRequests,
@@ -38,68 +38,68 @@ import type { StreamRef } from "#nats/stream.ts";
 interface PumpStats {
   readonly held: number;
   readonly capacity: number;
-  /** Asked for and not yet come. */
+  /** Messages asked for that have not come yet. */
   readonly outstanding: number;
   readonly pulls: number;
   readonly received: number;
   readonly silences: number;
-  /** Of the last pull that did not end as it should. */
+  /** Status of the last pull that did not end normally. */
   readonly lastStatus: string | null;
 }
 
 export interface PumpOptions {
   readonly source: StreamRef & { readonly ackWaitMs: number };
   readonly durable: string;
-  /** As the server wrote it: another one of that name is not pulled from. */
+  /** As the server wrote it: the pump does not pull from another consumer of that name. */
   readonly consumerCreated: string;
-  /** What is known of the stream; null: nothing. A consumer that knows less, or a stream that has less, is lost. */
+  /** What Relay remembers of the stream; null: nothing. A consumer or a stream that is behind it counts as lost. */
   readonly position: () => RememberedPosition | null;
-  /** False: nothing is redelivered, so pulls are short and their end is waited for. */
+  /** False: nothing is redelivered, so pulls are short and `stop` waits for their end. */
   readonly acks: boolean;
-  /** Of the consumer; 1: the next message waits for the ack of this one. */
+  /** The consumer's limit; 1: the next message waits for the ack of this one. */
   readonly maxAckPending: number;
-  /** How many this relay has, this one included: of very many each asks for fewer signs of life. */
+  /** Number of pumps of this relay: with very many, each one asks for fewer heartbeats. */
   readonly pumps: () => number;
   readonly capacity: Capacity;
-  /** So many are held already, from a pump before: each of them is released here. */
+  /** Messages still held from a former pump; they are released here. */
   readonly held: number;
   /** Must return at once. */
   readonly onMessage: (received: Received) => void;
-  /** Told within 5 s why the consumer cannot be used, though it may be there; and with null when it can, first of all too. */
+  /** Gets, within 5 s, why the consumer is unusable, though it may exist; null: it is usable, also the first time. */
   readonly onUsable: (obstacle: string | null) => void;
-  /** Called once: the consumer or its stream is gone, or another one took its place, and the pump has ended. */
+  /** Called once, when the consumer or its stream is gone or was replaced; the pump has ended. */
   readonly onLost: (reason: string) => void;
   readonly logger: Logger;
 }
 
 export interface Pump {
-  /** One message that was handed over is no longer held. */
+  /** One handed-over message is no longer held. */
   release: () => void;
-  /** How many may be held from now on; 0: no further pull. */
+  /** Sets how many messages may be held; 0: no further pull. */
   setCapacity: (capacity: Capacity) => void;
-  /** No further pull; resolves when nothing can come any more (bounded). What still comes is handed over. */
+  /** Stops pulling. Resolves when no message can come any more (bounded); those that still come are handed over. */
   stop: () => Promise<void>;
   stats: () => PumpStats;
 }
 
 const NOBODY_MS = 200;
-/** So many pulls in a row that nobody answers: the consumer is looked for. */
+/** After this many unanswered pulls in a row, check that the consumer exists. */
 const NOBODY_LIMIT = 5;
-/** A pull that is over sooner than this is not repeated at once. */
+/** A pull that ended sooner than this is not repeated at once. */
 const SHORT_PULL_MS = 50;
 const STOP_SLACK_MS = 1000;
 const FORGET_MS = 1000;
 const WATCH_ACKS_MS = 1000;
 const WATCH_NO_ACKS_MS = 250;
-/** After a start and a reconnect, and where pulls are refused, until the consumer must have shown that it can be used. */
+/** Time for the first sign of life: after a start, a reconnect, or a refused pull. */
 const FIRST_SIGN_MS = 2000;
-/** The same after a pull that nothing was heard of: that took 4 s of the 5 s within which it is to be told. */
+/** The same after a silent pull, which already took 4 s of the 5 s within which it must be reported. */
 const SECOND_SIGN_MS = 950;
-/** While there is no room for a pull, the consumer is asked for so often, and its answer must come so soon. */
+/** Without room for a pull, ask for the consumer this often; the answer must come within `ANSWER_MS`. */
 const ASK_MS = 2000;
 const ANSWER_MS = 1500;
-/** The connection pings each second: an answer that takes longer says that NATS, or this host, is slow just now. */
-const CONTACT_MS = 2500;
+/** The connection pings each second: without a pong for this long, NATS or this host is slow. */
+const PONG_MS = 2500;
 
 export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
@@ -111,14 +111,14 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   const requests = createPullRequests({ ...options, ackWaitMs: source.ackWaitMs });
   const inbox = openPullInbox(connection, { onMsg, onError: (error) => lose(error.message) });
   const pace = createPullPace(pullNow);
-  const liveness = createLiveness({ tell: tellUsable, canHear });
+  const health = createConsumerHealth({ tell: tellUsable, canHear });
   const identity = createIdentityCheck(connection, {
     ref: { ...source, durable },
     consumerCreated: options.consumerCreated,
     position: options.position,
     onSame,
     onLost: lose,
-    onUnknown: (reason) => liveness.expect(SECOND_SIGN_MS, reason),
+    onUnknown: (reason) => health.expect(SECOND_SIGN_MS, reason),
   });
   const acks = createAckPermission(connection, { stream: source.stream, durable, tell: onAckPermission });
   const counts = { pulls: 0, received: 0, silences: 0 };
@@ -127,10 +127,10 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   let heardAt = performance.now();
   let nobodiesInARow = 0;
   let purpose: PullPurpose = "usual";
-  /** What a former pull may still bring is not to count for the next one. */
+  /** Late messages of a former pull must not count for the next one. */
   let isInboxStale = false;
   let lastStatus: string | null = null;
-  /** Why the consumer cannot be pulled from; null: it can, or it is not known yet. */
+  /** Why the consumer is unusable; null: it is usable, or unknown. */
   let unusable: string | null = null;
   let onPullEnd: (() => void) | null = null;
   let ended: Promise<void> | null = null;
@@ -141,8 +141,8 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     isInboxStale = false;
     endPull();
     pace.reset();
-    liveness.stop();
-    liveness.expect(FIRST_SIGN_MS, unanswered);
+    health.stop();
+    health.expect(FIRST_SIGN_MS, unanswered);
     pullNow();
   }
 
@@ -160,7 +160,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
       if (received === null) onStatus(msg);
       else onReceived(received, own);
     } catch (error) {
-      logger.error("A pulled message could not be handed over", { durable, error: messageOf(error) });
+      logger.error("Cannot hand over a pulled message", { durable, error: messageOf(error) });
     }
   }
 
@@ -178,7 +178,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     try {
       options.onMessage(received);
     } finally {
-      liveness.heard();
+      health.heard();
       pullSoon();
     }
   }
@@ -186,14 +186,14 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function onStatus(msg: Msg): void {
     const status = readPullStatus(msg);
     const verdict = judgePullStatus(status);
-    if (isSignOfLife(verdict)) liveness.heard();
+    if (isSignOfLife(verdict)) health.heard();
     if (verdict.kind === "alive") pace.reset();
     if (verdict.kind === "alive" || pull === null || !msg.subject.endsWith(`.${pull.id}`)) return;
     const own = pull;
     if (verdict.kind !== "again" && verdict.kind !== "filled")
       lastStatus = `${status.code} ${status.description}`;
     if (verdict.kind !== "nobody") nobodiesInARow = 0;
-    // A replicated consumer may send this before the messages that are still to come.
+    // A replicated consumer may send this status before its last messages.
     if (verdict.kind !== "filled") own.left -= status.pending ?? own.left;
     own.isOver = true;
     watching.soon();
@@ -217,23 +217,23 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
         if (!own.hasDelivered) purpose = "large";
         return pullNow();
       case "later":
-        liveness.expect(FIRST_SIGN_MS, cannot(status));
+        health.expect(FIRST_SIGN_MS, cannot(status));
         return pace.later(verdict.delayMs);
       case "moved":
         endPull();
         isInboxStale = true;
         identity.require();
-        liveness.expect(FIRST_SIGN_MS, cannot(status));
+        health.expect(FIRST_SIGN_MS, cannot(status));
         return pace.later(verdict.delayMs);
       case "limit":
       case "limit-expires":
-        liveness.expect(FIRST_SIGN_MS, cannot(status));
+        health.expect(FIRST_SIGN_MS, cannot(status));
         requests.limit(verdict);
         return pace.later(SHORT_PULL_MS);
       case "nobody":
         nobodiesInARow += 1;
-        liveness.expect(FIRST_SIGN_MS, cannot("nobody answers its pulls"));
-        // Servers before 2.10 do not answer a pull of a consumer that is gone.
+        health.expect(FIRST_SIGN_MS, cannot("no server answers its pulls"));
+        // Servers before 2.10 do not answer pulls of a deleted consumer.
         if (nobodiesInARow % NOBODY_LIMIT === 0) identity.require();
         return pace.later(NOBODY_MS);
       case "lost":
@@ -250,14 +250,14 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     if (isInboxStale && !inbox.renew()) return;
     isInboxStale = false;
     counts.pulls += 1;
-    if (purpose === "usual" && !liveness.isUsable) purpose = "probe";
+    if (purpose === "usual" && !health.isUsable) purpose = "probe";
     const request = requests.next(room, purpose);
     pull = createPull(counts.pulls, request);
     connection.publish(pullSubject, request.body, { reply: inbox.subject(pull.id) });
     purpose = "usual";
   }
 
-  /** At once if much is free, else in a moment: what becomes free until then is asked for in one pull. */
+  /** Pulls at once if much is free, else a little later: slots that become free until then go into the same pull. */
   function pullSoon(): void {
     if (pace.isBackingOff || pull !== null || state !== "running") return;
     if (credit.isWorthwhile()) pullNow();
@@ -270,7 +270,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     onPullEnd?.();
   }
 
-  /** Returns when it is to be called again: while a pull is out, and nothing is wrong, when that is given up. */
+  /** Returns when to call it again: with a healthy pull open, when that would be given up. */
   function watch(): number {
     const now = performance.now();
     if (!connection.isConnected) return now;
@@ -282,9 +282,9 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
 
   function askWithoutPull(now: number): void {
     if (credit.room() > 0 || now - heardAt < ASK_MS) return pullSoon();
-    // No pull tells whether the consumer can be used.
+    // Without a pull, only a question tells whether the consumer is usable.
     heardAt = now;
-    if (liveness.isUsable) liveness.expect(ANSWER_MS, cannot("JetStream does not answer"));
+    if (health.isUsable) health.expect(ANSWER_MS, cannot("JetStream does not answer"));
     identity.ask();
   }
 
@@ -292,31 +292,31 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     counts.silences += 1;
     endPull();
     isInboxStale = true;
-    // What is on its way comes before the answer, and is held by then: no more than there is room for is asked for.
+    // Messages on their way arrive before the identity check's answer, so the next pull does not ask for too much.
     identity.require();
-    const wasUsable = liveness.isUsable;
-    liveness.expect(SECOND_SIGN_MS, refusalOf(connection.status().lastError) ?? unanswered);
+    const wasUsable = health.isUsable;
+    health.expect(SECOND_SIGN_MS, refusalOf(connection.status().lastError) ?? unanswered);
     if (wasUsable) pullNow();
     else pace.later(NOBODY_MS);
   }
 
-  /** False: nothing is heard because the whole connection is slow or lost, which is told by itself. */
+  /** False: the whole connection is slow or lost, which is reported elsewhere. */
   function canHear(): boolean {
     if (state === "ended") return true;
-    return connection.isConnected && performance.now() - connection.lastContactAt() < CONTACT_MS;
+    return connection.isConnected && performance.now() - connection.lastPongAt() < PONG_MS;
   }
 
-  /** The server tells it to the connection, not to the pull. */
+  /** The server reports a forbidden publish to the connection, not to the pull. */
   function refusalOf(lastError: string | null): string | null {
     return lastError?.includes(`"${pullSubject}"`) === true ? cannot(lastError) : null;
   }
 
   function onSame(): void {
-    if (credit.room() <= 0) liveness.heard();
+    if (credit.room() <= 0) health.heard();
     pullNow();
   }
 
-  /** `obstacle`: of the pulls. */
+  /** `obstacle`: why pulls fail; an ack obstacle counts before it. */
   function tellUsable(obstacle: string | null): void {
     unusable = obstacle;
     if (state === "running") options.onUsable(acks.obstacle ?? obstacle);
@@ -328,7 +328,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     try {
       options.onLost(reason);
     } catch (error) {
-      logger.error("The loss of a consumer was not dealt with", { durable, error: messageOf(error) });
+      logger.error("Cannot handle the loss of a consumer", { durable, error: messageOf(error) });
     }
   }
 
@@ -337,7 +337,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     state = "ended";
     watching.end();
     pace.cancel();
-    liveness.stop();
+    health.stop();
     acks.close();
     forget();
     endPull();
@@ -360,8 +360,8 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   }
 
   /**
-   * A pull that nobody waits for any more must be gone before anything is given back: servers before 2.10 take a message
-   * out for it, find nobody, and leave the message to its ack wait. Asked about the consumer, the server clears such pulls.
+   * An abandoned pull must be gone before messages are given back: servers before 2.10 assign a message to it, find nobody, and
+   * redeliver the message only after the ack wait. A CONSUMER.INFO request makes the server drop such pulls.
    */
   async function forgetPulls(): Promise<void> {
     await requestConsumerInfo(connection, { ...source, durable });

@@ -1,4 +1,4 @@
-// One request that makes or changes a durable consumer, and what is said when it cannot be done.
+// Creates or updates a durable consumer (CONSUMER.CREATE), checks the answer, and words its errors.
 
 import { RelayError } from "#lib/errors.ts";
 
@@ -12,7 +12,7 @@ import { consumerAnswer, toConsumerAnswer } from "./info.ts";
 /** Servers before 2.10 ignore it. */
 type ConsumerAction = "create" | "update";
 
-/** With its one filter in the subject, so that an account can be limited to it (NATS ADR-31). */
+/** Puts a single filter into the request's subject, so that permissions can be limited to it (NATS ADR-31). */
 export async function requestPut(
   connection: Connection,
   put: { settings: ConsumerSettings; config: { filter_subject?: string }; action: ConsumerAction },
@@ -29,10 +29,10 @@ export async function requestPut(
   return toConsumerAnswer(answer);
 }
 
-/** A server leaves out what it does not know, without a word. */
+/** Throws if fields are missing in the answer: a server drops unknown fields silently. */
 export function checkEcho(info: ConsumerInfo, settings: ConsumerSettings): void {
   const missing = [...fixedDifferences(info.config, settings), ...differences(info.config, settings)];
-  if (missing.length > 0) throw refusal(settings, `the server did not take its ${missing.join(", ")}`);
+  if (missing.length > 0) throw refusal(settings, `the server ignored its ${missing.join(", ")}`);
 }
 
 export function toError(

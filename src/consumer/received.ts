@@ -1,4 +1,4 @@
-// A message as it came in, with the answers that the server takes for it.
+// A pulled message with its answers to the server: ack, confirmed ack, nak, working.
 
 import type { Msg } from "@nats-io/transport-node";
 
@@ -10,28 +10,27 @@ import { readHeaderBlock } from "#nats/header-block.ts";
 
 export interface Received {
   readonly message: Message;
-  /** Not waited for; repeated after a reconnect until the server is known to have it. */
+  /** Does not wait. Repeated after a reconnect until a ping confirms it. */
   ack: () => void;
   /**
-   * Acks and waits, 2 s at most, until the server says that it took it. False: not known, the message may come again
-   * or not.
+   * Acks and waits, 2 s at most, for the server's confirmation. False: unknown; the message may come again.
    */
   confirmAck: (signal: AbortSignal) => Promise<boolean>;
-  /** Gives it back at once. Never repeated: what is lost of it, the ack wait does. */
+  /** Gives the message back at once. Never repeated: if the nak is lost, the ack wait has the same effect. */
   nak: () => void;
-  /** Starts the ack wait anew. */
+  /** Restarts the ack wait. */
   working: () => void;
-  /** Messages of the consumer still to come after this one. */
+  /** Messages left in the consumer after this one. */
   readonly pending: number;
-  /** What it takes of the `max_bytes` of a pull: subject, ack subject, headers and body. */
+  /** Its share of a pull's `max_bytes`: subject, ack subject, headers and body. */
   readonly bytes: number;
-  /** Of the consumer: which of its deliveries this one is. */
+  /** Number of this delivery in the consumer. */
   readonly consumerSequence: number;
 }
 
 const CONFIRM_MS = 2000;
 
-/** null: not a message that a consumer delivered. `isAckUrgent`: something waits for the ack, such as the next message. */
+/** null: no message of a consumer. `isAckUrgent`: something waits for the ack, such as the next message. */
 export function toReceived(
   msg: Msg,
   connection: Connection,

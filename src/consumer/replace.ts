@@ -1,7 +1,7 @@
-// A durable consumer is made anew at another place, in an order of steps that leaves in the stream whatever waits for it.
+// Re-creates a durable consumer at another position without losing a message, under the protection of a placeholder.
 //
-// What the server would refuse is refused before the durable is touched: the placeholder is made with its settings. On a work
-// queue no second consumer can stand in, and nothing is lost without one; there the durable itself is updated first.
+// The placeholder gets the durable's settings, so the server refuses bad ones before the durable is deleted. A work queue allows
+// no second consumer and loses nothing without one: there the durable itself is updated first, as a rehearsal.
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -12,7 +12,7 @@ import type { Connection } from "#nats/connection.ts";
 import { type ConsumerSettings, keptOf, refOf, toMovedConfig, toStart, toUpdatedConfig } from "./config.ts";
 import { requestConsumerInfo, requestDelete, wasOvertaken } from "./info.ts";
 import {
-  isPlaceTaken,
+  isPlaceholderTaken,
   PLACEHOLDER_HOLDS_MS,
   removePlaceholder,
   requestNothingDeleted,
@@ -22,23 +22,23 @@ import { cannot, checkEcho, refusal, requestPut, toError } from "./put.ts";
 
 interface Replacement {
   readonly stream: StreamInfo;
-  /** The one that is there. */
+  /** The existing consumer. */
   readonly consumer: ConsumerInfo;
   readonly start: DeliverPolicy;
-  /** Where whoever finds it half done is to make it: `start`, unless that is another place every moment. */
-  readonly place: DeliverPolicy;
+  /** Where another relay re-creates it after an interruption: `start`, unless that changes all the time. */
+  readonly fallback: DeliverPolicy;
 }
 
 type Replaced =
   | { readonly kind: "done"; readonly consumer: ConsumerInfo }
-  /** Another relay is at it, or has been: nothing was done. */
+  /** Another relay is replacing it, or has: nothing was done. */
   | { readonly kind: "overtaken" }
-  /** The server says why; nothing was done. */
+  /** The server refused; nothing was done. */
   | { readonly kind: "refused"; readonly answer: Failure };
 
 type Failure = Exclude<ApiAnswer<unknown>, { kind: "ok" }>;
 
-/** Throws RelayError `nats-unavailable`: whether it was done is not known, and nothing is lost. */
+/** Throws RelayError `nats-unavailable` if the outcome is unknown; nothing is lost then. */
 export async function replaceConsumer(
   connection: Connection,
   settings: ConsumerSettings,
@@ -52,8 +52,8 @@ export async function replaceConsumer(
   const isQueue = stream.config.retention === "workqueue";
   const prepared = isQueue
     ? await rehearse(connection, settings, consumer)
-    : await requestPlaceholder(connection, settings, replacement.place);
-  if (isPlaceTaken(prepared)) return { kind: "overtaken" };
+    : await requestPlaceholder(connection, settings, replacement.fallback);
+  if (isPlaceholderTaken(prepared)) return { kind: "overtaken" };
   if (prepared.kind !== "ok" && !isNeedless(prepared, stream)) return { kind: "refused", answer: prepared };
   const isSame = await isStillThere(connection, settings, consumer);
   if (!isSame || performance.now() - startedAt > PLACEHOLDER_HOLDS_MS) {
@@ -67,14 +67,14 @@ export async function replaceConsumer(
   return deleted.kind === "refused" ? { kind: "overtaken" } : { kind: "refused", answer: deleted };
 }
 
-/** A stream that keeps its messages by itself is no worse off where it takes no consumer more. */
+/** A stream with limits retention keeps its messages, so it needs no placeholder if its consumer limit is reached. */
 function isNeedless(answer: Failure, { config: { retention } }: StreamInfo): boolean {
   return (
     retention === "limits" && answer.kind === "refused" && answer.code === API_ERRORS.consumerLimitReached
   );
 }
 
-/** What the server says of the settings, of the limits, and of the permission to make it. */
+/** Has the server check settings, limits and permissions. */
 function rehearse(
   connection: Connection,
   settings: ConsumerSettings,
@@ -96,12 +96,12 @@ async function isStillThere(
 async function makeAgain(
   connection: Connection,
   settings: ConsumerSettings,
-  { consumer, start, place }: Replacement,
+  { consumer, start, fallback }: Replacement,
 ): Promise<Replaced> {
   const config = { ...toMovedConfig(settings, start), ...keptOf(consumer.config) };
   const answer = await requestPut(connection, { settings, config, action: "create" });
   if (answer.kind === "unavailable") {
-    // The placeholder stays: it says where to go on.
+    // Leave the placeholder: it says where to continue.
     throw new RelayError("nats-unavailable", `${cannot(settings)}: ${answer.reason}`);
   }
   if (answer.kind === "ok") {
@@ -109,8 +109,8 @@ async function makeAgain(
     checkEcho(answer.value, settings);
     return { kind: "done", consumer: answer.value };
   }
-  // Somebody else may have made one; else the one before is better than none.
-  const restored = await restore(connection, settings, { consumer, place });
+  // Put the former consumer back: better than none. Another relay may have created one meanwhile.
+  const restored = await restore(connection, settings, { consumer, fallback });
   if (restored.kind !== "ok" && !wasOvertaken(restored)) throw refusal(settings, answer.reason);
   await removePlaceholder(connection, refOf(settings));
   return restored.kind === "ok" ? { kind: "refused", answer } : { kind: "overtaken" };
@@ -119,7 +119,7 @@ async function makeAgain(
 function restore(
   connection: Connection,
   settings: ConsumerSettings,
-  { consumer, place }: Pick<Replacement, "consumer" | "place">,
+  { consumer, fallback }: Pick<Replacement, "consumer" | "fallback">,
 ): Promise<ApiAnswer<ConsumerInfo>> {
   const {
     deliver_policy: _policy,
@@ -127,6 +127,6 @@ function restore(
     opt_start_time: _time,
     ...kept
   } = consumer.config;
-  const config = { ...kept, ...toStart({ kind: "at", policy: place }, place) };
+  const config = { ...kept, ...toStart({ kind: "at", policy: fallback }, fallback) };
   return requestPut(connection, { settings, config, action: "create" });
 }

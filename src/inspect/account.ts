@@ -1,10 +1,10 @@
-// What the account of a relay may have of JetStream.
+// The JetStream limits of the account.
 
 import { type AccountInfo, accountInfo } from "#nats/answers.ts";
 import { type ApiAnswer, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 
-/** Of streams with one number of replicas; null: without that limit. */
+/** Limits of streams with the same number of replicas; null: no limit. */
 interface AccountLimits {
   readonly maxStreams: number | null;
   /** Those that it has. */
@@ -12,7 +12,7 @@ interface AccountLimits {
   /** Of each stream. */
   readonly maxConsumers: number | null;
   readonly maxAckPending: number | null;
-  /** Each stream says how large it may get. */
+  /** Each stream must have `max_bytes`. */
   readonly isMaxBytesRequired: boolean;
   /** Of each stream. */
   readonly maxStreamBytes: number | null;
@@ -37,13 +37,13 @@ export function limitsOf(account: AccountInfo, replicas: number): AccountLimits 
   };
 }
 
-/** Servers say -1, or 0, where there is none. */
+/** Servers send -1 or 0 for no limit. */
 function limitOf(value = 0): number | null {
   return value > 0 ? value : null;
 }
 
-/** Why a stream cannot be made in it; null: nothing is known that stands in the way. */
-export function foreseeStream(
+/** Why the account allows no new stream; null: no reason known. */
+export function findStreamRefusal(
   account: AccountInfo | null,
   { replicas, maxBytes }: { replicas: number; maxBytes: number },
 ): string | null {

@@ -1,6 +1,6 @@
-// Whether the bucket of states keeps what relays put there. Where all is well, or it is yet to be made, nothing is said.
+// Checks that the bucket can store the relays' state. No finding if it can, or if it will be created.
 
-import { foreseeStream } from "./account.ts";
+import { findStreamRefusal } from "./account.ts";
 import { type AccountInfo, type StreamConfig, streamNames } from "#nats/answers.ts";
 import { API_ERRORS, isForbidden, requestApi } from "#nats/api.ts";
 import { MAX_VALUE_BYTES } from "#bucket/mirror.ts";
@@ -11,7 +11,7 @@ import { requestStreamInfo } from "#nats/stream.ts";
 
 const NANOS_PER_SECOND = 1_000_000_000;
 
-/** `account`: null where it is not known. */
+/** `account`: null if unknown. */
 export async function inspectBucket(
   connection: Connection,
   bucket: string,
@@ -31,17 +31,17 @@ export async function inspectBucket(
     }
     case "refused": {
       if (answer.code !== API_ERRORS.streamNotFound) return [toFinding("warning", answer.reason)];
-      const obstacle = await foreseeMaking(connection, bucket, account);
+      const obstacle = await findBucketRefusal(connection, bucket, account);
       return obstacle === null ? [] : [toFinding("error", obstacle)];
     }
     case "unavailable":
-      // An account that may not look at it may use it all the same.
+      // An account that may not read the stream's info may still use the bucket.
       if (isForbidden(answer)) return [];
       return [toFinding("warning", `${answer.reason}: no state can be kept`)];
   }
 }
 
-/** Why it is no bucket, whatever its name; null: it is one. */
+/** Why this stream is no bucket; null: it is one. */
 function findObstacle(config: StreamConfig, bucket: string): string | null {
   const { name, subjects, no_ack: isSilent, sealed: isSealed } = config;
   const wanted = subjectOfKey(bucket, ">");
@@ -55,8 +55,8 @@ function findObstacle(config: StreamConfig, bucket: string): string | null {
   return null;
 }
 
-/** What the server would say to making it; null: nothing against it. */
-async function foreseeMaking(
+/** Why the server would refuse to create it; null: no reason known. */
+async function findBucketRefusal(
   connection: Connection,
   bucket: string,
   account: AccountInfo | null,
@@ -70,11 +70,11 @@ async function foreseeMaking(
   });
   const owner = answer.kind === "ok" ? answer.value.streams?.[0] : undefined;
   if (owner !== undefined) return `cannot be created: stream ${owner} has subjects in common with ${subject}`;
-  const reason = foreseeStream(account, { replicas: 1, maxBytes: -1 });
+  const reason = findStreamRefusal(account, { replicas: 1, maxBytes: -1 });
   return reason === null ? null : `cannot be created: ${reason}`;
 }
 
-/** Settings by which states, and subscriptions made by API, are forgotten or not kept one day. */
+/** Settings that will delete or refuse states and API subscriptions one day. */
 function listLosses(config: StreamConfig): readonly string[] {
   const limits = [
     ...(config.max_bytes > 0 ? [`${config.max_bytes} bytes`] : []),

@@ -1,17 +1,17 @@
-// Whether the streams take as many consumers as a config has subscriptions. Said once for each stream.
+// Checks that each stream allows as many consumers as the config needs. One finding per stream.
 
 import { limitsOf } from "./account.ts";
 import type { AccountInfo, StreamInfo } from "#nats/answers.ts";
 import type { Finding } from "./finding.ts";
 
-/** A stream, and the subscriptions for which it would have to take one consumer more. */
+/** A stream, and the subscriptions that need a new consumer in it. */
 export interface Wish {
   readonly stream: StreamInfo;
   readonly account: AccountInfo | null;
   readonly ids: readonly string[];
 }
 
-/** What servers since 2.15 take of each stream where nobody says otherwise; they do not show it. */
+/** The default limit per stream of servers since 2.15, which they do not show. */
 const DEFAULT_MAX_CONSUMERS = 1000;
 const FIRST_WITH_DEFAULT = [2, 15] as const;
 const MAX_NAMED = 5;
@@ -32,7 +32,7 @@ export function inspectCapacity(wishes: readonly Wish[], serverVersion: string):
   });
 }
 
-/** That of the account counts where it is lower. null: none is known. */
+/** The lower limit of stream and account; null: none is known. */
 export function findLimit({ stream, account }: Omit<Wish, "ids">): number | null {
   const { max_consumers: own, num_replicas: replicas } = stream.config;
   const ofAccount = account === null ? null : (limitsOf(account, replicas)?.maxConsumers ?? null);

@@ -1,6 +1,7 @@
-// What would become of the consumer of each subscription, without touching it.
+// Dry run of the consumers: what a relay would do with each subscription's consumer, and why the server would refuse it.
 
 import { durableName, type Subscription } from "#delivery/subscription.ts";
+import { isOverlapping } from "#delivery/subject.ts";
 import { RelayError } from "#lib/errors.ts";
 
 import { limitsOf } from "./account.ts";
@@ -13,11 +14,10 @@ import {
   fitToStream,
   toConsumerSettings,
 } from "#consumer/config.ts";
-import { foreseeRefusal, type Neighbour } from "./foresight.ts";
 import { listConsumers } from "#consumer/info.ts";
-import { type ConsumerPlan, describeRecreation, planConsumer, type Sight } from "#consumer/plan.ts";
+import { type ConsumerPlan, describeRecreation, planConsumer, type Snapshot } from "#consumer/plan.ts";
 import { refusal } from "#consumer/put.ts";
-import { lookAtConsumer } from "#consumer/sight.ts";
+import { takeSnapshot } from "#consumer/snapshot.ts";
 import type { Finding } from "./finding.ts";
 import { findLimit, inspectCapacity, type Wish } from "./capacity.ts";
 import { adviseStream, type StreamRef } from "#nats/stream.ts";
@@ -26,29 +26,29 @@ interface Inspected {
   readonly connection: Connection;
   readonly subscription: Subscription;
   readonly settings: ConsumerSettings;
-  /** The whole config's, this one included. */
+  /** All subscriptions of the config, this one included. */
   readonly all: readonly Subscription[];
-  /** null: nothing is known of it. */
+  /** null: unknown. */
   readonly account: AccountInfo | null;
   readonly adviseMissing: (stream: StreamRef) => Promise<string>;
 }
 
 interface Inspection {
   readonly findings: readonly Finding[];
-  /** Of which it wants one consumer more; null: it does not. */
+  /** The stream in which it needs a new consumer; null: none. */
   readonly stream: StreamInfo | null;
 }
 
-/** At once, so many. */
+/** Subscriptions checked at once. */
 const BATCH = 32;
 
 interface InspectConsumersOptions {
-  /** Those of the whole config, which may stand in each other's way. */
+  /** All subscriptions of the config: they may exclude each other. */
   readonly all: readonly Subscription[];
   readonly accountOf: (domain: string | null) => AccountInfo | null;
 }
 
-/** In the order of `wanted`, and then what is to be said of their streams. */
+/** Findings in the order of `wanted`, then those about streams. */
 export async function inspectConsumers(
   connection: Connection,
   wanted: readonly Subscription[],
@@ -56,7 +56,7 @@ export async function inspectConsumers(
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   const advice = new Map<string, Promise<string>>();
-  // Many subscriptions may name one stream.
+  // Cached: many subscriptions may name one stream.
   const adviseMissing = (stream: StreamRef) => {
     const key = `${stream.domain ?? ""} ${stream.stream}`;
     const known = advice.get(key) ?? adviseStream(connection, stream);
@@ -92,16 +92,16 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
     stream,
   });
   try {
-    const sight = await lookAtConsumer(connection, wanted);
-    const { stream } = sight;
+    const snapshot = await takeSnapshot(connection, wanted);
+    const { stream } = snapshot;
     const settings = fitToAccount(fitToStream(wanted, stream), stream, account);
-    const plan = planConsumer(sight, settings, { position: null, hasSkipped: false });
+    const plan = planConsumer(snapshot, settings, { position: null, hasSkipped: false });
     if (plan.kind === "refuse") {
       return toInspection([{ level: "error", message: refusal(settings, plan.reason).message }]);
     }
-    const { neighbours, warnings } = await listNeighbours(inspected, { sight, plan });
-    const reason = foreseeRefusal(plan, settings, {
-      sight,
+    const { neighbours, warnings } = await listNeighbours(inspected, { snapshot, plan });
+    const reason = findRefusal(plan, settings, {
+      snapshot,
       neighbours,
       maxConsumers: findLimit({ stream, account }),
     });
@@ -116,7 +116,7 @@ async function inspectConsumer(inspected: Inspected): Promise<Inspection> {
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     if (error.code !== "stream-missing") return toInspection([{ level: "error", message: error.message }]);
-    const message = `Stream ${placeOf(wanted)} is not there, and a relay would wait for it`;
+    const message = `Stream ${describeStream(wanted)} does not exist, and a relay would wait for it`;
     return toInspection([{ level: "error", message, suggestion: await adviseMissing(wanted.source) }]);
   }
 }
@@ -136,15 +136,15 @@ function describeFit(
 ): readonly Omit<Finding, "about">[] {
   if (!wanted.acks || maxAckPending === wanted.maxAckPending) return [];
   const limit = `max ack pending is limited to ${maxAckPending}, where ${wanted.maxAckPending} would be set`;
-  return [{ level: "note", message: `Consumer ${durable} of ${placeOf(wanted)}: ${limit}` }];
+  return [{ level: "note", message: `Consumer ${durable} of ${describeStream(wanted)}: ${limit}` }];
 }
 
-/** Those that a work queue would not let it overlap; elsewhere they do not matter. */
+/** Consumers that it must not overlap on a work queue; elsewhere none. */
 async function listNeighbours(
   { connection, subscription, settings, all }: Inspected,
-  { sight, plan }: { sight: Sight; plan: ConsumerPlan },
+  { snapshot, plan }: { snapshot: Snapshot; plan: ConsumerPlan },
 ): Promise<{ neighbours: readonly Neighbour[]; warnings: readonly string[] }> {
-  if (sight.stream.config.retention !== "workqueue" || plan.kind === "keep") {
+  if (snapshot.stream.config.retention !== "workqueue" || plan.kind === "keep") {
     return { neighbours: [], warnings: [] };
   }
   const { domain, stream } = settings.source;
@@ -173,7 +173,7 @@ function describePlan(
   plan: Exclude<ConsumerPlan, { kind: "refuse" }>,
   settings: ConsumerSettings,
 ): readonly Pick<Finding, "level" | "message">[] {
-  const consumer = `Consumer ${settings.durable} of ${placeOf(settings)}`;
+  const consumer = `Consumer ${settings.durable} of ${describeStream(settings)}`;
   switch (plan.kind) {
     case "keep":
       return [
@@ -192,12 +192,12 @@ function describePlan(
       const policy = describePolicy(settings.source.deliverPolicy);
       const start = `with deliver policy ${policy}, or after what this host has done of it before`;
       return [
-        { level: "note", message: `${consumer} will be made, ${start}` },
+        { level: "note", message: `${consumer} will be created, ${start}` },
         ...plan.planned.notes.map((message) => ({ level: "warning" as const, message })),
       ];
     }
     case "recreate":
-      return [{ level: "warning", message: `${consumer} will be made ${describeRecreation(plan)}` }];
+      return [{ level: "warning", message: `${consumer} will be ${describeRecreation(plan)}` }];
   }
 }
 
@@ -206,6 +206,62 @@ function describeBacklog({ num_pending: pending, num_ack_pending: unacked }: Con
   return `${pending} ${pending === 1 ? "message" : "messages"} to come${held}`;
 }
 
-function placeOf({ source: { stream, domain } }: ConsumerSettings): string {
+function describeStream({ source: { stream, domain } }: ConsumerSettings): string {
   return domain === null ? stream : `${stream} in domain ${domain}`;
+}
+
+/** Another consumer of the same stream, there or to come. */
+interface Neighbour {
+  /** For people. */
+  readonly name: string;
+  /** Empty: all. */
+  readonly filterSubjects: readonly string[];
+}
+
+/** Predicts why the server would refuse the plan, without a request that could change anything; null: no reason known. */
+function findRefusal(
+  plan: ConsumerPlan,
+  settings: ConsumerSettings,
+  {
+    snapshot,
+    neighbours,
+    maxConsumers,
+  }: { snapshot: Snapshot; neighbours: readonly Neighbour[]; maxConsumers: number | null },
+): string | null {
+  if (plan.kind === "keep" || plan.kind === "refuse") return null;
+  const { config, state } = snapshot.stream;
+  const isFull = maxConsumers !== null && state.consumer_count >= maxConsumers;
+  if (plan.kind === "recreate" && config.retention === "interest" && isFull) {
+    return `the stream takes no more than ${maxConsumers} consumers, and it is made anew beside a placeholder`;
+  }
+  return config.retention === "workqueue" ? findWorkQueueRefusal(plan, settings, neighbours) : null;
+}
+
+function findWorkQueueRefusal(
+  plan: ConsumerPlan,
+  { source }: ConsumerSettings,
+  neighbours: readonly Neighbour[],
+): string | null {
+  const isByPolicy = plan.kind === "create" && plan.planned.start.kind !== "remaining";
+  if (isByPolicy && source.deliverPolicy.kind !== "all") {
+    const found = describePolicy(source.deliverPolicy);
+    return `a work queue takes only consumers that deliver all, so its deliverPolicy cannot be ${found}`;
+  }
+  const rival = neighbours.find(({ filterSubjects }) =>
+    areOverlapping(filterSubjects, source.filterSubjects),
+  );
+  if (rival === undefined) return null;
+  return `on a work queue no two consumers may overlap, and ${rival.name} takes ${describeFilters(rival)}`;
+}
+
+function areOverlapping(left: readonly string[], right: readonly string[]): boolean {
+  return orAll(left).some((one) => orAll(right).some((other) => isOverlapping(one, other)));
+}
+
+function orAll(filters: readonly string[]): readonly string[] {
+  return filters.length === 0 ? [">"] : filters;
+}
+
+function describeFilters({ filterSubjects }: Neighbour): string {
+  return filterSubjects.length === 0 ? "all of it" : filterSubjects.join(", ");
 }

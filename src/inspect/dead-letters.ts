@@ -1,8 +1,8 @@
-// Whether dead-letter endpoints take letters, and keep them. Nothing is made or changed.
+// Checks that dead-letter endpoints accept letters and keep them. Read-only.
 
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 
-import { foreseeStream } from "./account.ts";
+import { findStreamRefusal } from "./account.ts";
 import { type AccountInfo, type StreamInfo, streamNames } from "#nats/answers.ts";
 import { API_ERRORS, type ApiAnswer, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -13,14 +13,14 @@ import { adviseStream, requestStreamInfo } from "#nats/stream.ts";
 type Remark = Pick<Finding, "level" | "message">;
 
 type Verdict =
-  /** Why it takes no letters. */
+  /** Why it accepts no letters. */
   | { readonly kind: "unusable"; readonly reason: string; readonly suggestion?: string }
   | { readonly kind: "usable"; readonly remarks: readonly Remark[] };
 
 const NANOS_PER_MS = 1_000_000;
 const LOOK_MS = 5000;
 
-/** Of every endpoint that some subscription names, once. */
+/** Checks each endpoint that a subscription uses, once. */
 export async function inspectDeadLetters(
   connection: Connection,
   subscriptions: readonly Subscription[],
@@ -53,7 +53,8 @@ async function judge(
   account: AccountInfo | null,
 ): Promise<Verdict> {
   const answer = await requestStreamInfo(connection, endpoint);
-  if (isMissing(answer) && endpoint.create !== null) return foreseeMaking(connection, endpoint, account);
+  if (isMissing(answer) && endpoint.create !== null)
+    return inspectMissingStream(connection, endpoint, account);
   const { signal } = new AbortController(); // An inspection ends with its connection.
   const looking = { signal, timeoutMs: LOOK_MS };
   const fault = await checkDeadLetterStream(connection, { ...endpoint, create: null }, looking);
@@ -83,8 +84,8 @@ async function judge(
   };
 }
 
-/** What the server would say to making it. */
-async function foreseeMaking(
+/** Predicts what the server would answer to its creation. */
+async function inspectMissingStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
   account: AccountInfo | null,
@@ -102,7 +103,7 @@ async function foreseeMaking(
     return { kind: "unusable", reason: `Dead-letter stream ${stream}: ${reason}` };
   }
   const { replicas = 1, maxBytes = -1 } = create ?? {};
-  const refused = foreseeStream(account, { replicas, maxBytes });
+  const refused = findStreamRefusal(account, { replicas, maxBytes });
   if (refused !== null) {
     return { kind: "unusable", reason: `Dead-letter stream ${stream}: cannot be created: ${refused}` };
   }
@@ -112,13 +113,13 @@ async function foreseeMaking(
     remarks: [
       {
         level: "note",
-        message: `Dead-letter stream ${stream} is not there: it will be made for ${subject}.>`,
+        message: `Dead-letter stream ${stream} does not exist: it will be created for ${subject}.>`,
       },
       ...(replicas > 1 && isAlone
         ? [
             {
               level: "warning" as const,
-              message: `Dead-letter stream ${stream}: ${replicas} replicas need a cluster, and this server is in none`,
+              message: `Dead-letter stream ${stream}: ${replicas} replicas need a cluster, and this server is not in one`,
             },
           ]
         : []),
@@ -126,7 +127,7 @@ async function foreseeMaking(
   };
 }
 
-/** Settings by which letters that were stored get lost, or are not stored one day. */
+/** Settings that will delete or refuse letters one day. */
 function listLosses(
   { config }: StreamInfo,
   { create }: DeadLetterEndpoint,
@@ -154,7 +155,7 @@ function listLosses(
   ];
 }
 
-/** A stream that is there is never changed. */
+/** Relay never changes an existing stream. */
 function listUnapplied({ config }: StreamInfo, { create }: DeadLetterEndpoint): readonly string[] {
   if (create === null) return [];
   const differing = [

@@ -1,11 +1,11 @@
-// What there is to say to an operator about one part of a config.
+// A finding of `relay check --connect` about one part of the config.
 
 export interface Finding {
-  /** `error`: it cannot run so. `warning`: it runs, and probably not as meant. */
+  /** `error`: it cannot run. `warning`: it runs, but probably not as intended. */
   readonly level: "error" | "warning" | "note";
-  /** In the words of the file: `subscription billing`, `endpoint dead-letters`, `nats`. */
+  /** The part, named as in the file: `subscription billing`, `endpoint dead-letters`, `nats`. */
   readonly about: string;
   readonly message: string;
-  /** What to do, or what was probably meant. */
+  /** The remedy, or the name that was probably meant. */
   readonly suggestion?: string | null;
 }

@@ -1,4 +1,4 @@
-// A config held against the server that it names: what would be done, and what stands in the way. Changes nothing there.
+// Dry run of a config against its NATS server (`relay check --connect`): what a relay would do and what prevents it. Read-only.
 
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -14,7 +14,7 @@ import { inspectDeadLetters } from "./dead-letters.ts";
 import type { NatsSettings } from "#nats/settings.ts";
 
 export interface Inspection {
-  /** null: not reached, which is among the findings. */
+  /** null: not reached; the findings say why. */
   readonly server: { readonly url: string; readonly version: string } | null;
   /** About NATS first, then about the bucket, subscriptions and dead-letter endpoints, in the order of the file. */
   readonly findings: readonly Finding[];
@@ -22,7 +22,7 @@ export interface Inspection {
 
 const CONNECT_MS = 5000;
 
-/** Never rejects for what is wrong with NATS. `signal` ends it early. */
+/** Does not reject for a fault of NATS. `signal` ends it early. */
 export async function inspectNats(
   settings: NatsSettings,
   subscriptions: readonly Subscription[],
@@ -81,7 +81,7 @@ async function inspectParts(
   return [...silent, ...states, ...consumers, ...deadLetters];
 }
 
-/** Why JetStream of a domain cannot be used at all; null: it can, or who asks may not know. */
+/** Why JetStream of a domain cannot be used at all; null: it can, or the account may not ask. */
 function findSilence(answer: ApiAnswer<unknown> | undefined): string | null {
   if (answer?.kind !== "unavailable" || isForbidden(answer)) return null;
   return answer.reason;
@@ -94,7 +94,7 @@ function noteVersion(version: string): Finding[] {
   return [{ level: "note", about: "nats", message }];
 }
 
-/** A relay tries for ever, an inspection once: what the connection warns of first is why it did not come up. */
+/** A dry run tries once: the connection's first warning ends it. */
 function createFailureLogger(failed: AbortController): Logger {
   const ignore = () => undefined;
   return {

@@ -1,15 +1,15 @@
-// How far a list of dead letters got, as text: for each place the sequence from which on everything was seen.
+// The cursor of a dead-letter list, as text: for each location the sequence from which on everything was listed.
 
-import { placeKey, type LetterPlace } from "./places.ts";
+import { locationKey, type LetterLocation } from "./locations.ts";
 
-/** By the key of the place. */
+/** By location key. */
 export type LetterPositions = ReadonlyMap<string, number>;
 
 export function toLetterCursor(positions: LetterPositions): string {
   return Buffer.from(JSON.stringify([...positions])).toString("base64url");
 }
 
-/** null: it is no cursor. */
+/** null: not a cursor. */
 export function parseLetterCursor(text: string): LetterPositions | null {
   try {
     const parsed = JSON.parse(Buffer.from(text, "base64url").toString()) as unknown;
@@ -19,8 +19,8 @@ export function parseLetterCursor(text: string): LetterPositions | null {
   }
 }
 
-export function positionOf(positions: LetterPositions | null, place: LetterPlace): number | null {
-  return positions?.get(placeKey(place)) ?? null;
+export function positionOf(positions: LetterPositions | null, location: LetterLocation): number | null {
+  return positions?.get(locationKey(location)) ?? null;
 }
 
 function isPosition(value: unknown): value is [string, number] {

@@ -1,16 +1,16 @@
-// One entry by its id, wherever it lies.
+// Finds one dead letter by its id, in all locations.
 
 import { type LetterEntry, toEntry } from "#delivery/letter.ts";
 import { parseLetterId } from "#delivery/letter-id.ts";
 import type { Header } from "#delivery/message.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterMessage, readLetterMessage } from "./message.ts";
-import { isOfPlace, type LetterPlace } from "./places.ts";
+import { isAtLocation, type LetterLocation } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 
 export interface FoundLetter {
   readonly entry: LetterEntry;
-  readonly place: LetterPlace;
+  readonly location: LetterLocation;
   readonly headers: readonly Header[];
   readonly body: Uint8Array;
 }
@@ -20,38 +20,38 @@ export type FindResult =
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** The first in the order of the places. Missing is said only where every place could be asked. */
+/** The first match in the order of the locations. `missing` only if every location could be read. */
 export async function findLetter(
   connection: Connection,
-  { places, seal }: { places: readonly LetterPlace[]; seal: LetterSeal },
+  { locations, seal }: { locations: readonly LetterLocation[]; seal: LetterSeal },
   { id, signal }: { id: string; signal: AbortSignal },
 ): Promise<FindResult> {
   await seal.known();
   const parsed = parseLetterId(id);
   if (parsed === null) return { kind: "missing" };
   let obstacle: string | null = null;
-  for (const place of places) {
+  for (const location of locations) {
     const isElsewhere =
-      parsed.kind === "foreign" && (parsed.stream !== place.stream || parsed.domain !== place.domain);
+      parsed.kind === "foreign" && (parsed.stream !== location.stream || parsed.domain !== location.domain);
     if (isElsewhere) continue;
     const which =
       parsed.kind === "letter"
-        ? { last_by_subj: `${place.subject}.${parsed.subjectSuffix}` }
+        ? { last_by_subj: `${location.subject}.${parsed.subjectSuffix}` }
         : { seq: parsed.sequence };
-    const result = await readLetterMessage(connection, place, { which, signal });
-    const letter = result.kind === "found" ? toFound(result.message, { place, id, seal }) : null;
+    const result = await readLetterMessage(connection, location, { which, signal });
+    const letter = result.kind === "found" ? toFound(result.message, { location, id, seal }) : null;
     if (letter !== null) return { kind: "found", letter };
-    if (result.kind === "unavailable") obstacle ??= `${place.name}: ${result.reason}`;
+    if (result.kind === "unavailable") obstacle ??= `${location.name}: ${result.reason}`;
   }
   return obstacle === null ? { kind: "missing" } : { kind: "unavailable", reason: obstacle };
 }
 
-/** null: it is another one than meant, in a stream that was made anew. */
+/** null: another letter has that sequence, because the stream was re-created. */
 function toFound(
   message: LetterMessage,
-  { place, id, seal }: { place: LetterPlace; id: string; seal: LetterSeal },
+  { location, id, seal }: { location: LetterLocation; id: string; seal: LetterSeal },
 ): FoundLetter | null {
-  if (!isOfPlace(place, message.subject)) return null;
-  const entry = toEntry(message, place, seal.isGenuine(message, message.body));
-  return entry.id === id ? { entry, place, headers: message.headers, body: message.body } : null;
+  if (!isAtLocation(location, message.subject)) return null;
+  const entry = toEntry(message, location, seal.isGenuine(message, message.body));
+  return entry.id === id ? { entry, location, headers: message.headers, body: message.body } : null;
 }

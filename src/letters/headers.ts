@@ -7,7 +7,7 @@ import type { Header } from "#delivery/message.ts";
 import type { LetterSeal } from "./seal.ts";
 import { SIGNATURE_HEADER } from "./signature.ts";
 
-/** A header that NATS cannot carry is left out: a name with a space or a colon, a value with a line break. */
+/** Drops headers that NATS cannot carry: a name with a space or a colon, a value with a line break. */
 export function toLetterHeaders(letter: readonly Header[], stream: string): MsgHdrs {
   const result = headers();
   for (const [name, value] of letter) appendIfPossible(result, name, value);
@@ -16,7 +16,7 @@ export function toLetterHeaders(letter: readonly Header[], stream: string): MsgH
   return result;
 }
 
-/** Of what is stored then: a header that NATS cannot carry is not signed either. False: `signal` aborted. Never rejects. */
+/** Signs the headers that will be stored, without those that NATS cannot carry. False: `signal` aborted. Never rejects. */
 export async function signHeaders(
   letter: MsgHdrs,
   { seal, stream, subject, body, signal }: Signing,
@@ -35,7 +35,7 @@ interface Signing {
   readonly signal: AbortSignal;
 }
 
-/** The letter is stored only if this is the sequence of the last message of its subject; 0: if there is none. */
+/** Stores the letter only if the last message of its subject has this sequence; 0: only if there is none. */
 export function expectLast(letter: MsgHdrs, sequence: number): void {
   letter.set("Nats-Expected-Last-Subject-Sequence", String(sequence));
 }
@@ -45,6 +45,6 @@ function appendIfPossible(result: MsgHdrs, name: string, value: string): void {
   try {
     result.append(name, value);
   } catch {
-    // Left out, as promised: the letter is worth more than one of its headers.
+    // Drop it: the letter matters more than one header.
   }
 }

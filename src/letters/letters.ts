@@ -1,4 +1,4 @@
-// The dead letters of a relay, read back: listed, counted, shown, removed; nothing is left behind on the server.
+// Dead letters for operators: list, count, show, purge. Leaves no consumer behind on the server.
 
 import {
   type LetterEntry,
@@ -11,20 +11,20 @@ import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, parseLetterCursor, toLetterCursor } from "./cursor.ts";
 import { findLetter, type FindResult } from "./find.ts";
-import { toPlaces } from "./places.ts";
+import { toLocations } from "./locations.ts";
 import { type PurgeOutcome, type PurgeRequest, purgeLetters, removeByIds } from "./purge.ts";
 import type { LetterSeal } from "./seal.ts";
 import { type LetterFault, type ScanEnd, type ScanRequest, scanLetters } from "./scan.ts";
 
 export interface Letters {
-  /** Newest first. A page may be short, or empty, and yet not the last one: it looked at as much as one page may. */
+  /** Newest first. A page may be short or empty without being the last: one page looks at a limited number of letters. */
   readonly list: (request: ListRequest) => Promise<LetterPage>;
-  /** Of all that is there; as it was some seconds ago at most. */
+  /** Counts all letters; the result may be some seconds old. */
   readonly counts: () => Promise<LetterCounts>;
   readonly find: (id: string, signal: AbortSignal) => Promise<FindResult>;
-  /** Letters only, of those that a dry run showed. */
+  /** Purges letters (no foreign entries) that a dry run has counted. */
   readonly purge: (request: PurgeRequest) => Promise<PurgeOutcome>;
-  /** Whatever it is, letter or not. */
+  /** Removes entries by id, foreign ones too. */
   readonly remove: (
     ids: readonly string[],
     options: { isDryRun: boolean; signal: AbortSignal },
@@ -43,9 +43,9 @@ export type LetterPage =
   | {
       readonly kind: "page";
       readonly entries: readonly LetterEntry[];
-      /** null: there is nothing more. */
+      /** null: this is the last page. */
       readonly next: string | null;
-      /** Date of the last entry that was looked at, where that is not the last one shown; null: it is. */
+      /** Date of the last entry looked at; null: it is the last one shown. */
       readonly continuesAt: Date | null;
       readonly faults: readonly LetterFault[];
     }
@@ -59,7 +59,7 @@ export type LetterCounts =
       readonly letters: number;
       readonly foreign: number;
       readonly byReason: Readonly<Record<LetterReason | "unknown", number>>;
-      /** The thousand first met. */
+      /** The first thousand found. */
       readonly bySubscription: ReadonlyMap<string, number>;
       /** False: only the newest were counted. */
       readonly isComplete: boolean;
@@ -74,7 +74,7 @@ const COUNT_MS = 8000;
 const COUNTS_LAST_MS = 5000;
 const MAX_SUBSCRIPTIONS = 1000;
 
-/** `endpoints`: as they are now; the same one may come several times. */
+/** `endpoints`: the current ones; duplicates allowed. */
 export function openLetters(
   connection: Connection,
   endpoints: () => readonly DeadLetterEndpoint[],
@@ -84,7 +84,7 @@ export function openLetters(
   let countedAt = Number.NEGATIVE_INFINITY;
 
   function scan(request: ScanRequest): Promise<ScanEnd> {
-    return scanLetters(connection, { places: toPlaces(endpoints()), seal }, request);
+    return scanLetters(connection, { locations: toLocations(endpoints()), seal }, request);
   }
 
   async function list({ filter, limit, cursor, signal }: ListRequest): Promise<LetterPage> {
@@ -153,7 +153,7 @@ export function openLetters(
     };
   }
 
-  /** One count at a time, whoever asks. */
+  /** Concurrent callers share one count. */
   async function counts(): Promise<LetterCounts> {
     if (counting !== null && performance.now() - countedAt < COUNTS_LAST_MS) return counting;
     countedAt = Number.POSITIVE_INFINITY;
@@ -164,14 +164,15 @@ export function openLetters(
   return {
     list,
     counts,
-    find: (id, signal) => findLetter(connection, { places: toPlaces(endpoints()), seal }, { id, signal }),
-    purge: (request) => purgeLetters(connection, { scan, places: toPlaces(endpoints()), request }),
+    find: (id, signal) =>
+      findLetter(connection, { locations: toLocations(endpoints()), seal }, { id, signal }),
+    purge: (request) => purgeLetters(connection, { scan, locations: toLocations(endpoints()), request }),
     remove: (ids, options) =>
-      removeByIds(connection, { places: toPlaces(endpoints()), seal, ids, ...options }),
+      removeByIds(connection, { locations: toLocations(endpoints()), seal, ids, ...options }),
   };
 }
 
-/** A page that moved nowhere leads nowhere: what it lacks is among its faults. */
+/** No next page if this one made no progress; its faults say why. */
 function isStuck({ scanned, faults, start, end }: ScanEnd): boolean {
   if (scanned > 0 || faults.length === 0) return false;
   return [...end].every(([key, position]) => start.get(key) === position);

@@ -1,4 +1,4 @@
-// One entry of a dead-letter stream, whole: asked for by its subject or its sequence, and removed.
+// Reads one whole entry of a dead-letter stream, by subject or sequence, and removes it.
 
 import { isDeleteMarker } from "#delivery/message.ts";
 import type { WholeLetter } from "#delivery/replay-letter.ts";
@@ -9,7 +9,7 @@ import { parseHeaderBlock } from "#nats/header-block.ts";
 import type { StreamRef } from "#nats/stream.ts";
 
 export interface LetterMessage extends Omit<WholeLetter, "isGenuine"> {
-  /** Of its header block as it is stored. */
+  /** Size of the stored header block. */
   readonly headerBytes: number;
 }
 
@@ -21,19 +21,19 @@ export type WhichMessage =
 
 export type ReadResult =
   | { readonly kind: "found"; readonly message: LetterMessage }
-  /** What the server left of a letter that it deleted: it stands in the way of nothing but a sequence. */
+  /** The server's delete marker; it only matters for its sequence. */
   | { readonly kind: "marker"; readonly sequence: number }
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
 type RemoveResult =
   | { readonly kind: "removed" }
-  /** Somebody else was faster. */
+  /** Another client was faster. */
   | { readonly kind: "gone" }
   /** Not now, or not in this stream. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** 8 MiB come as 11 MB of base 64. */
+/** A letter of 8 MiB comes as 11 MB of base 64. */
 const READ_MS = 15_000;
 const NANOS_PER_SECOND = 1_000_000_000n;
 const ABSENT: ReadonlySet<number> = new Set([API_ERRORS.messageNotFound, API_ERRORS.streamNotFound]);
@@ -55,8 +55,8 @@ export async function readLetterMessage(
 }
 
 /**
- * By itself, for a purge of a subject makes consumers of nats-server 2.9 miss what comes next; without overwriting its
- * bytes, which takes far longer. Never rejects.
+ * Deletes one message: after a purge of a subject, consumers of nats-server 2.9 miss the next messages. Does not overwrite its
+ * bytes, which would take far longer. Never rejects.
  */
 export async function removeLetterMessage(
   connection: Connection,
@@ -73,7 +73,7 @@ export async function removeLetterMessage(
   if (answer.kind === "ok") return { kind: "removed" };
   if (answer.kind === "refused" && answer.code === API_ERRORS.sequenceNotFound) return { kind: "gone" };
   if (answer.kind === "unavailable") return answer;
-  // Servers have several words for an entry that is not there.
+  // Servers use several error codes for a missing entry.
   const left = await readLetterMessage(connection, { domain, stream }, { which: { seq: sequence }, signal });
   return left.kind === "missing" ? { kind: "gone" } : { kind: "unavailable", reason: answer.reason };
 }

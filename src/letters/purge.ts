@@ -1,19 +1,19 @@
-// Takes letters out of their streams one by one: never one that came after what was shown, never more than were shown.
+// Purges dead letters one by one: none that came after the dry run, and never more than it counted.
 
 import { type LetterEntry, type LetterFilter, meetsFilter } from "#delivery/letter.ts";
 import type { Connection } from "#nats/connection.ts";
 import { parseLetterCursor, toLetterCursor } from "./cursor.ts";
 import { findLetter } from "./find.ts";
 import { removeLetterMessage } from "./message.ts";
-import type { LetterPlace } from "./places.ts";
+import type { LetterLocation } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 import type { ScanEnd, ScanRequest } from "./scan.ts";
 
 export interface PurgeRequest {
   readonly filter: LetterFilter;
-  /** From a dry run; null: this is the first one. */
+  /** Start returned by the dry run; null: this is the dry run's first call. */
   readonly cursor: string | null;
-  /** At most so many: what the dry run counted, less what was purged since; null: this is a dry run. */
+  /** Limit: the dry run's count, less what was purged since; null: this is a dry run. */
   readonly confirmed: number | null;
   readonly signal: AbortSignal;
 }
@@ -23,11 +23,11 @@ export type PurgeOutcome =
       readonly kind: "done";
       readonly matched: number;
       readonly purged: number;
-      /** Where it began: with it a later call sees no letter that came meanwhile. */
+      /** Where it began: a later call that starts here sees no newer letter. */
       readonly start: string;
-      /** Where to go on; null: at the end. */
+      /** Where to continue; null: done. */
       readonly next: string | null;
-      /** Why something is left, of what was to be purged; null: nothing is. */
+      /** Why some letters could not be purged; null: all were. */
       readonly obstacle: string | null;
     }
   | { readonly kind: "bad-cursor" }
@@ -38,11 +38,11 @@ export type PurgeOutcome =
 interface Removal {
   readonly purged: number;
   readonly obstacle: string | null;
-  /** The time of one call was over before the end. */
+  /** The time limit of one call ended it early. */
   readonly isCut: boolean;
 }
 
-/** Of one call: whoever wants more asks again. */
+/** Time limit of one call; call again for more. */
 const MAX_MATCHES = 10_000;
 const MAX_SCANNED = 50_000;
 const SCAN_MS = 3000;
@@ -53,11 +53,11 @@ export async function purgeLetters(
   connection: Connection,
   {
     scan,
-    places,
+    locations,
     request,
   }: {
     scan: (request: ScanRequest) => Promise<ScanEnd>;
-    places: readonly LetterPlace[];
+    locations: readonly LetterLocation[];
     request: PurgeRequest;
   },
 ): Promise<PurgeOutcome> {
@@ -83,24 +83,24 @@ export async function purgeLetters(
   const fault = end.faults[0];
   if (fault !== undefined) return { kind: "unavailable", reason: `${fault.endpoint}: ${fault.reason}` };
   if (confirmed !== null && matched > confirmed) return { kind: "too-many", matched };
-  const { purged, obstacle, isCut } = await removeAll(connection, { entries: matches, places, signal });
+  const { purged, obstacle, isCut } = await removeAll(connection, { entries: matches, locations, signal });
   const from = toLetterCursor(end.start);
-  // What is left is met again from the same start: what was purged before it is gone.
+  // The next call begins at the same start and finds only what is left.
   const next = obstacle !== null || isCut ? from : end.isComplete ? null : toLetterCursor(end.end);
   return { kind: "done", matched, purged, start: from, next, obstacle };
 }
 
-/** An id that nothing has is not matched. An entry that lies at several endpoints is removed from all of them. */
+/** Ignores unknown ids. Removes an entry from every endpoint that has it. */
 export async function removeByIds(
   connection: Connection,
   {
-    places,
+    locations,
     seal,
     ids,
     isDryRun,
     signal,
   }: {
-    places: readonly LetterPlace[];
+    locations: readonly LetterLocation[];
     seal: LetterSeal;
     ids: readonly string[];
     isDryRun: boolean;
@@ -113,13 +113,13 @@ export async function removeByIds(
   for (const id of new Set(ids)) {
     if (signal.aborted || obstacle !== null) break;
     let seen = false;
-    for (let copies = 0; copies < places.length && obstacle === null; copies += 1) {
-      const result = await findLetter(connection, { places, seal }, { id, signal });
+    for (let copies = 0; copies < locations.length && obstacle === null; copies += 1) {
+      const result = await findLetter(connection, { locations, seal }, { id, signal });
       if (result.kind === "unavailable") ({ reason: obstacle } = result);
       if (result.kind !== "found") break;
       seen = true;
       if (isDryRun) break;
-      const removal = await removeAll(connection, { entries: [result.letter.entry], places, signal });
+      const removal = await removeAll(connection, { entries: [result.letter.entry], locations, signal });
       ({ obstacle } = removal);
       if (copies === 0) purged += removal.purged;
     }
@@ -128,14 +128,14 @@ export async function removeByIds(
   return { kind: "done", matched, purged, start: toLetterCursor(new Map()), next: null, obstacle };
 }
 
-/** The first refusal ends it. */
+/** Stops at the first refusal. */
 async function removeAll(
   connection: Connection,
   {
     entries,
-    places,
+    locations,
     signal,
-  }: { entries: readonly LetterEntry[]; places: readonly LetterPlace[]; signal: AbortSignal },
+  }: { entries: readonly LetterEntry[]; locations: readonly LetterLocation[]; signal: AbortSignal },
 ): Promise<Removal> {
   const deadline = performance.now() + REMOVE_MS;
   let purged = 0;
@@ -150,9 +150,9 @@ async function removeAll(
       isCut = signal.aborted || performance.now() > deadline;
       if (isCut) return;
       index += 1;
-      const place = places.find(({ name }) => name === entry.endpoint);
-      if (place === undefined) continue;
-      const ref = { domain: place.domain, stream: place.stream, sequence: entry.position };
+      const location = locations.find(({ name }) => name === entry.endpoint);
+      if (location === undefined) continue;
+      const ref = { domain: location.domain, stream: location.stream, sequence: entry.position };
       const result = await removeLetterMessage(connection, ref, signal);
       if (result.kind === "removed") purged += 1;
       if (result.kind === "unavailable") obstacle = result.reason;

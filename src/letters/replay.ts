@@ -1,4 +1,4 @@
-// A dead-letter stream as a replay works on it: reads letters one after the other, removes them, replaces them in place.
+// The dead-letter stream of a replay: reads letters in order, removes them, or replaces them under the same subject.
 
 import type { MsgHdrs } from "@nats-io/transport-node";
 
@@ -29,25 +29,25 @@ type LetterRead =
 
 type LetterReplaced =
   | { readonly kind: "replaced"; readonly sequence: number }
-  /** It is not the newest of its subject any more. */
+  /** It is no longer the newest message of its subject. */
   | { readonly kind: "gone" }
   | { readonly kind: "too-large"; readonly reason: string }
-  /** Others would have to go for it, or parts of its message. */
+  /** No room: other letters, or parts of this one, would have to go. */
   | { readonly kind: "full"; readonly reason: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** Of none of them a promise rejects. When `signal` aborts nothing more is known, and nothing more is waited for. */
+/** No promise rejects. When `signal` aborts, each call ends at once with an unknown outcome. */
 export interface ReplayLetters {
   readonly endpoint: DeadLetterEndpoint;
-  /** The last sequence that the stream has given out, 0 where there is no stream. null: not known now. */
+  /** The stream's last sequence; 0: no stream; null: unknown now. */
   lastSequence: (signal: AbortSignal) => Promise<number | null>;
   /** The first letter at or after `sequence` whose subject matches `filter`. */
   next: (filter: string, sequence: number, signal: AbortSignal) => Promise<LetterRead>;
   newest: (subject: string, signal: AbortSignal) => Promise<LetterRead>;
   at: (sequence: number, signal: AbortSignal) => Promise<LetterRead>;
-  /** True if it is certainly not there any more. */
+  /** True if it is certainly gone. */
   remove: (sequence: number, signal: AbortSignal) => Promise<boolean>;
-  /** With the first of `forms` that fits; one that is genuine is signed anew, another one stays without a signature. */
+  /** Uses the first of `forms` that fits. Signs a genuine letter again; a foreign one stays unsigned. */
   replace: (
     letter: WholeLetter,
     forms: readonly (readonly Header[])[],
@@ -57,9 +57,9 @@ export interface ReplayLetters {
 
 const PUBLISH_MS = 5000;
 const READ_MS = 10_000;
-/** Beside subject, headers and body, of a letter in a file; in memory less. */
+/** Storage overhead per letter in a file, on top of subject, headers and body; less in memory. */
 const RECORD_BYTES = 34;
-/** How servers refuse what a stream has no room for. */
+/** Error codes of a full stream. */
 const FULL = /^maximum (bytes|messages) exceeded$/;
 
 export function openReplayLetters(
@@ -69,7 +69,7 @@ export function openReplayLetters(
 ): ReplayLetters {
   const { stream } = endpoint;
   const full = { kind: "full", reason: `Dead-letter stream ${stream} is full` } as const;
-  /** Two at once could take the same room. */
+  /** One replacement at a time: two could count on the same room. */
   const replacing = createLimiter(1);
 
   async function read(which: WhichMessage, signal: AbortSignal): Promise<ReadResult> {
@@ -87,7 +87,7 @@ export function openReplayLetters(
     for (let from = sequence; ;) {
       const result = await read({ seq: from, next_by_subj: filter }, signal);
       if (result.kind !== "marker") return toLetterRead(result, seal);
-      // Nobody but a server that counts backwards makes this endless.
+      // Guards against an endless loop if a server goes backwards.
       if (result.sequence < from) return { kind: "unavailable", reason: "unreadable answer from JetStream" };
       from = result.sequence + 1;
     }
@@ -128,9 +128,9 @@ export function openReplayLetters(
   }
 
   /**
-   * Null: there is room. A server before 2.10 takes the larger letter although the stream discards new ones, because its
-   * subject has its one already, and then makes room: the oldest letter goes, whoever's it is. Later ones refuse what does
-   * not fit beside its former self.
+   * Null: there is room. A server before 2.10 accepts a larger letter in a full stream even with discard `new`, because its
+   * subject already has a message, and then deletes the oldest letter of the stream. Later servers refuse a letter that does
+   * not fit beside its former version.
    */
   async function findFullness(
     letter: WholeLetter,
@@ -213,7 +213,7 @@ function toLetterRead(result: ReadResult, seal: LetterSeal): LetterRead {
   }
 }
 
-/** A stream that Relay did not make may keep the former ones of a subject too. */
+/** A stream that Relay did not create may also keep former messages of a subject. */
 function isKeepingOne({ config }: StreamInfo): boolean {
   return config.max_msgs_per_subject === 1;
 }

@@ -1,38 +1,38 @@
-// Goes through the dead letters of all places, newest first, for as long as it may.
+// Scans the dead letters of all locations, newest first, up to a limit of entries and time.
 
 import { type LetterEntry, isPast, type LetterFilter } from "#delivery/letter.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, positionOf } from "./cursor.ts";
-import { placeKey, type LetterPlace } from "./places.ts";
+import { locationKey, type LetterLocation } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 import { type LetterSource, openSource } from "./source.ts";
 
 export interface ScanRequest {
   /** What cannot meet it need not be shown; what is shown may not meet it. */
   readonly filter: LetterFilter;
-  /** Where an earlier scan ended; null: at the newest. */
+  /** Where an earlier scan ended; null: start at the newest. */
   readonly start: LetterPositions | null;
-  /** Entries that are probably wanted. */
+  /** Expected number of wanted entries: sets the size of the first window. */
   readonly wanted: number;
   readonly maxEntries: number;
   readonly withinMs: number;
   readonly signal: AbortSignal;
-  /** False: enough. */
+  /** False: stop the scan. */
   readonly take: (entry: LetterEntry) => boolean;
 }
 
 export interface ScanEnd {
-  /** Where it began, for whoever wants to see the same again without what came since. */
+  /** Where it began: a scan from here sees no newer letter. */
   readonly start: LetterPositions;
   readonly end: LetterPositions;
-  /** Nothing is left that could meet the filter. */
+  /** No entry is left that could match the filter. */
   readonly isComplete: boolean;
   readonly scanned: number;
-  /** Of the last entry that was looked at. */
+  /** Time of the last entry looked at. */
   readonly reachedAt: Date | null;
-  /** Places that could not be read, or not to their end. */
+  /** Locations that could not be read to their end. */
   readonly faults: readonly LetterFault[];
-  /** No place could be read. */
+  /** No location could be read. */
   readonly isBlind: boolean;
 }
 
@@ -43,7 +43,7 @@ export interface LetterFault {
 
 export async function scanLetters(
   connection: Connection,
-  { places, seal }: { places: readonly LetterPlace[]; seal: LetterSeal },
+  { locations, seal }: { locations: readonly LetterLocation[]; seal: LetterSeal },
   request: ScanRequest,
 ): Promise<ScanEnd> {
   const { filter, signal } = request;
@@ -52,9 +52,9 @@ export async function scanLetters(
   const faults: LetterFault[] = [];
   const sources: LetterSource[] = [];
   const opened = await Promise.all(
-    places.map((place) =>
-      openSource(connection, place, {
-        before: positionOf(request.start, place),
+    locations.map((location) =>
+      openSource(connection, location, {
+        before: positionOf(request.start, location),
         subscription: filter.subscription,
         wanted: request.wanted,
         seal,
@@ -63,7 +63,7 @@ export async function scanLetters(
     ),
   );
   for (const [index, result] of opened.entries()) {
-    const endpoint = places[index]?.name ?? "";
+    const endpoint = locations[index]?.name ?? "";
     if (result.kind === "open") sources.push(result.source);
     if (result.kind === "unavailable") faults.push({ endpoint, reason: result.reason });
   }
@@ -72,13 +72,13 @@ export async function scanLetters(
   const positions = () =>
     new Map([
       ...(request.start ?? []),
-      ...sources.map((source) => [placeKey(source.place), source.position()] as const),
+      ...sources.map((source) => [locationKey(source.location), source.position()] as const),
     ]);
   const start = positions();
   let scanned = 0;
   let reachedAt: Date | null = null;
 
-  /** Whether every place has an entry to show, or is at its end. */
+  /** Makes sure that every location has an entry ready, or is at its end. */
   async function fillAll(): Promise<boolean> {
     const empty = sources.filter((source) => isHungry(source) && !broken.has(source));
     const reasons = await Promise.all(empty.map((source) => source.fill()));
@@ -86,7 +86,7 @@ export async function scanLetters(
       const source = empty[index];
       if (reason === null || source === undefined) continue;
       broken.add(source);
-      faults.push({ endpoint: source.place.name, reason });
+      faults.push({ endpoint: source.location.name, reason });
     }
     return sources.every((source) => !isHungry(source) || broken.has(source));
   }

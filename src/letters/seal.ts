@@ -1,7 +1,7 @@
-// Signs dead letters and knows those of the cluster: with a key that its relays share in the bucket, and keep in a file each.
+// Signs dead letters and verifies them, with keys that the relays of the cluster share in the bucket and copy to a file each.
 //
-// The first relay that writes a letter makes the key. While the bucket cannot be used the one of the file signs; where there
-// is none either, the relay makes one of its own, and adds it to those of the bucket as soon as it can.
+// The first relay that writes a letter creates the key. Without the bucket, the key of the file signs; without that one too,
+// the relay creates its own key, and adds it to the bucket as soon as possible.
 
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -18,11 +18,11 @@ import { settlesWithin } from "#lib/settles-within.ts";
 
 export interface LetterSeal {
   /**
-   * The value of the header `Relay-Signature`. Waits up to 5 s for a key of the cluster. Null: `signal` aborted first.
+   * Returns the value of the header `Relay-Signature`. Waits up to 5 s for a key of the cluster. Null: `signal` aborted first.
    * Never rejects.
    */
   sign: (letter: SignedLetter, body: Uint8Array, signal: AbortSignal) => Promise<string | null>;
-  /** Whether a relay of the cluster wrote it; `body` null: as far as can be told without it. */
+  /** True if a relay of the cluster wrote it. `body` null: checked without the body. */
   isGenuine: (letter: SignedLetter, body: Uint8Array | null) => boolean;
   /** Resolves when the keys of the cluster are known, or after 5 s. Never rejects. */
   known: () => Promise<void>;
@@ -30,7 +30,7 @@ export interface LetterSeal {
 
 interface LetterSealOptions {
   readonly bucket: Pick<Bucket, "ready" | "get" | "read" | "write" | "onChange">;
-  /** Null: there is no `state.key`, and the keys lie there as they are. */
+  /** Null: without `state.key` the keys are stored in clear. */
   readonly sealer: Sealer | null;
   /** Of the file; null: none is kept. */
   readonly path: string | null;
@@ -101,7 +101,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
     if (text === REFUSED) throw new Error(NOT_PROVEN);
     const { sealed, keys: plain } = JSON.parse(text) as { sealed?: unknown; keys?: unknown };
     if (typeof sealed !== "string") return toKeys(plain);
-    if (sealer === null) throw new Error("They are encrypted, and there is no state.key to open them with");
+    if (sealer === null) throw new Error("They are encrypted, and no state.key is set to decrypt them");
     return toKeys(JSON.parse(await sealer.open(sealed, KEY)));
   }
 

@@ -1,24 +1,24 @@
-// The entries of one place, newest first: read in windows of sequences that grow where little is found.
+// Reads the entries of one location, newest first, in windows of sequences that grow while little is found.
 
 import { type LetterEntry, toEntry } from "#delivery/letter.ts";
 import type { StreamConfig } from "#nats/answers.ts";
 import { API_ERRORS } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
-import { isOfPlace, type LetterPlace } from "./places.ts";
+import { isAtLocation, type LetterLocation } from "./locations.ts";
 import type { LetterSeal } from "./seal.ts";
 import { readWindow } from "./window.ts";
 import { requestStreamInfo } from "#nats/stream.ts";
 
 export interface LetterSource {
-  readonly place: LetterPlace;
-  /** The entries that were read and not taken, newest first. */
+  readonly location: LetterLocation;
+  /** Entries read and not taken yet, newest first. */
   readonly peek: () => LetterEntry | null;
   readonly take: () => void;
-  /** Nothing older is there. */
+  /** True if there is nothing older. */
   readonly isAtEnd: () => boolean;
-  /** Reads one window if nothing is left of the last one; it may hold nothing. null: done; else why not. */
+  /** Reads one window if the last one is used up; the new one may be empty. null: done; else the reason. */
   readonly fill: () => Promise<string | null>;
-  /** Everything from this sequence on was taken. */
+  /** Everything from this sequence on has been taken. */
   readonly position: () => number;
 }
 
@@ -45,10 +45,10 @@ const MAX_SPAN = 50_000;
 
 export async function openSource(
   connection: Connection,
-  place: LetterPlace,
+  location: LetterLocation,
   options: SourceOptions,
 ): Promise<OpenedSource> {
-  const answer = await requestStreamInfo(connection, place, { signal: options.signal });
+  const answer = await requestStreamInfo(connection, location, { signal: options.signal });
   if (answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound) return { kind: "missing" };
   if (answer.kind !== "ok") return { kind: "unavailable", reason: answer.reason };
   const { config, state } = answer.value;
@@ -58,12 +58,12 @@ export async function openSource(
       reason: `it cannot be read without a trace (retention ${config.retention})`,
     };
   }
-  const filter = toFilter(config, place, options.subscription);
+  const filter = toFilter(config, location, options.subscription);
   const newest = state.last_seq + 1;
   return {
     kind: "open",
     source: createSource(connection, {
-      place,
+      location,
       filter,
       first: state.messages === 0 ? newest : Math.max(1, state.first_seq),
       before: Math.min(options.before ?? newest, newest),
@@ -78,7 +78,7 @@ export async function openSource(
 /** null: what is wanted is all of the stream. */
 function toFilter(
   { subjects }: StreamConfig,
-  { subject }: LetterPlace,
+  { subject }: LetterLocation,
   subscription: string | null,
 ): string | null {
   if (subscription !== null) return `${subject}.${subscription}.>`;
@@ -88,7 +88,7 @@ function toFilter(
 function createSource(
   connection: Connection,
   {
-    place,
+    location,
     filter,
     first,
     before: start,
@@ -97,7 +97,7 @@ function createSource(
     seal,
     signal,
   }: {
-    place: LetterPlace;
+    location: LetterLocation;
     filter: string | null;
     first: number;
     before: number;
@@ -119,7 +119,7 @@ function createSource(
     while (before > first) {
       const from = Math.max(first, before - span);
       const request = { from, before, filter, above, most: MAX_ENTRIES, signal };
-      const window = await readWindow(connection, place, request);
+      const window = await readWindow(connection, location, request);
       if (window.kind === "missing") return "the stream is gone";
       if (window.kind === "unavailable") return window.reason;
       if (window.kind === "too-many" && span > MIN_SPAN) {
@@ -136,8 +136,8 @@ function createSource(
       before = from;
       // Of the server's order, which is that of the sequences, the reverse.
       buffer = letters
-        .filter(({ subject }) => isOfPlace(place, subject))
-        .map((letter) => toEntry(letter, place, seal.isGenuine(letter, null)))
+        .filter(({ subject }) => isAtLocation(location, subject))
+        .map((letter) => toEntry(letter, location, seal.isGenuine(letter, null)))
         .toReversed();
       taken = 0;
       span = nextSpan(span, letters.length);
@@ -148,7 +148,7 @@ function createSource(
   }
 
   return {
-    place,
+    location,
     peek: () => buffer[taken] ?? null,
     take() {
       position = buffer[taken]?.position ?? position;

@@ -1,4 +1,4 @@
-// Stores dead letters: in the first endpoint of the group that takes one, once for each message, for ever.
+// Stores dead letters: one per message, at the first endpoint of the group that accepts it.
 
 import type { MsgHdrs } from "@nats-io/transport-node";
 
@@ -18,27 +18,27 @@ import { settlesWithin } from "#lib/settles-within.ts";
 
 export type StoreResult =
   | { readonly kind: "stored"; readonly endpoint: string }
-  /** At no endpoint, not even without headers. */
+  /** Too large for every endpoint, even without headers. */
   | { readonly kind: "too-large"; readonly reason: string }
-  /** Now; another time it may be taken. */
+  /** Not possible now; try again later. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 export interface DeadLetters {
   /**
-   * One try at each endpoint, in order; one that lately did not answer comes last. A letter that is stored already is
-   * stored. `signal` ends the try under way: the letter may have been stored nevertheless. Never rejects.
+   * Tries each endpoint once, in order; one that recently did not answer comes last. A letter that is already there counts as
+   * stored. `signal` ends the current try: the letter may have been stored anyway. Never rejects.
    */
   store: (letter: DeadLetter, signal: AbortSignal) => Promise<StoreResult>;
   /**
-   * True if some endpoint holds the letter; false also if that cannot be known within 2 s, or at an endpoint that lately
-   * did not answer. Never rejects.
+   * True if an endpoint has the letter. False also if the answer takes longer than 2 s, or the endpoint recently did not
+   * answer. Never rejects.
    */
   has: (letter: Pick<DeadLetter, "subjectSuffix" | "body">, signal: AbortSignal) => Promise<boolean>;
-  /** null: some endpoint takes letters; else why none does. Makes missing streams where that is wanted. */
+  /** null: an endpoint accepts letters; else why none does. Creates missing streams with `create`. */
   check: (signal: AbortSignal) => Promise<string | null>;
 }
 
-/** Of a letter at one endpoint. */
+/** The result at one endpoint. */
 type PublishResult =
   | StoreResult
   | { readonly kind: "missing" }
@@ -47,11 +47,11 @@ type PublishResult =
 
 const PUBLISH_MS = 5000;
 const LOOK_MS = 2000;
-/** With their interval below the 5 s within which readiness tells. */
+/** Together with the check interval, below the 5 s in which readiness must report. */
 const CHECK_MS = 3000;
-/** After that it is tried again. */
+/** A silent endpoint is tried again after this. */
 const SILENCE_MS = 10_000;
-/** Somebody else may write to the same subject at the same time. */
+/** Another client may write to the same subject at the same time. */
 const MAX_TRIES = 3;
 
 export function openDeadLetters(
@@ -59,7 +59,7 @@ export function openDeadLetters(
   endpoints: readonly DeadLetterEndpoint[],
   { seal, logger }: { seal: LetterSeal; logger: Logger },
 ): DeadLetters {
-  // A stream may be asked about in vain and take letters, and the other way about.
+  // Kept apart: a stream may take letters while its info is not answered, and vice versa.
   const looks = createSilence(connection);
   const stores = createSilence(connection);
   const isSilent = (endpoint: DeadLetterEndpoint) => looks.isOf(endpoint) || stores.isOf(endpoint);
@@ -114,20 +114,20 @@ export function openDeadLetters(
 
 interface Silence {
   isOf: (endpoint: DeadLetterEndpoint) => boolean;
-  /** Takes in how a request ended that began at `since`. */
+  /** Records the result of a request that began at `since`. */
   note: (endpoint: DeadLetterEndpoint, how: { wasInVain: boolean; since: number }) => void;
 }
 
-/** Which endpoints lately let a request run out of time. */
-function createSilence({ lastContactAt }: Connection): Silence {
+/** Tracks endpoints that recently let a request time out. */
+function createSilence({ lastPongAt }: Connection): Silence {
   const noticedAt = new Map<DeadLetterEndpoint, number>();
   return {
     isOf: (endpoint) =>
       performance.now() - (noticedAt.get(endpoint) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS,
     note(endpoint, { wasInVain, since }) {
       if (!wasInVain) noticedAt.delete(endpoint);
-      // Where NATS itself did not answer meanwhile, that says nothing about the endpoint.
-      else if (lastContactAt() >= since) noticedAt.set(endpoint, performance.now());
+      // If NATS itself did not answer meanwhile, the endpoint is not to blame.
+      else if (lastPongAt() >= since) noticedAt.set(endpoint, performance.now());
     },
   };
 }
@@ -160,7 +160,7 @@ async function storeAt(
   return second.kind === "missing" ? missing : second;
 }
 
-/** With as many of its headers as fit. */
+/** Keeps as many headers as fit. */
 async function storeSmaller(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
@@ -184,8 +184,8 @@ async function storeSmaller(
 }
 
 /**
- * Where something lies on the subject already, it is looked at: the letter itself, or what only looks so. A deletion leaves a
- * marker, others may publish there, and a server of a cluster refuses what comes while another is under way.
+ * On a conflict, reads the message on the subject: it may be the letter itself, a delete marker, or a foreign message. A server
+ * in a cluster also refuses a publish while another one is under way.
  */
 async function publish(
   connection: Connection,
@@ -206,7 +206,7 @@ async function publish(
       return { kind: "stored", endpoint: endpoint.name };
     expectLast(headers, toSequence(last));
   }
-  return { kind: "unavailable", reason: about(endpoint, `somebody else writes to ${subject}`) };
+  return { kind: "unavailable", reason: about(endpoint, `another client writes to ${subject}`) };
 }
 
 function toSequence(
@@ -222,7 +222,7 @@ function toSequence(
   }
 }
 
-/** Whatever a replay did to its headers: a letter keeps the body of its message. What somebody else wrote is none. */
+/** True if it is this message's letter: a replay changes headers, never the body. A foreign message is none. */
 function isSame(found: LetterMessage, { body, seal }: { body: Uint8Array; seal: LetterSeal }): boolean {
   return Buffer.compare(found.body, body) === 0 && seal.isGenuine(found, found.body);
 }
@@ -237,8 +237,8 @@ function judge(answer: ApiAnswer<PubAck>, endpoint: DeadLetterEndpoint): Publish
   const { name, stream, domain } = endpoint;
   const { stream: actualStream, domain: actualDomain } = answer.value;
   if (actualStream !== stream || (domain !== null && actualDomain !== undefined && actualDomain !== domain)) {
-    const place = actualDomain === undefined ? actualStream : `${actualStream} of domain ${actualDomain}`;
-    return { kind: "unavailable", reason: about(endpoint, `the letter was stored in ${place} instead`) };
+    const location = actualDomain === undefined ? actualStream : `${actualStream} of domain ${actualDomain}`;
+    return { kind: "unavailable", reason: about(endpoint, `the letter was stored in ${location} instead`) };
   }
   return { kind: "stored", endpoint: name };
 }

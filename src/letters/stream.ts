@@ -1,4 +1,4 @@
-// The stream of a dead-letter endpoint: looked at, and made where the endpoint allows it. Never changed.
+// The stream of a dead-letter endpoint: checked, and created if the endpoint allows it. Never changed.
 
 import type { StreamConfig } from "@nats-io/jetstream";
 
@@ -12,10 +12,10 @@ import { requestStreamInfo } from "#nats/stream.ts";
 
 const NANOS_PER_MS = 1_000_000;
 
-/** Why a stream takes no letters. */
+/** Why a stream accepts no letters. */
 interface StreamFault {
   readonly reason: string;
-  /** Nothing is known of it: no answer came in time. */
+  /** No answer came in time. */
   readonly isSilence: boolean;
 }
 
@@ -24,7 +24,7 @@ interface CheckOptions {
   readonly timeoutMs: number;
 }
 
-/** null: it takes letters. Makes it if it is missing and `create` is set. Never rejects. */
+/** null: it accepts letters. Creates a missing stream if `create` is set. Never rejects. */
 export async function checkDeadLetterStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
@@ -45,7 +45,7 @@ export async function checkDeadLetterStream(
   }
 }
 
-/** null: it is there now, by whosever hand; else why not. Never rejects. */
+/** null: it exists now, whoever created it; else the reason. Never rejects. */
 export async function makeStream(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
@@ -64,8 +64,8 @@ export async function makeStream(
 }
 
 /**
- * One message per subject, so that a replayed letter replaces its older self; not `discard_new_per_subject`, which
- * would refuse that.
+ * One message per subject, so that a replayed letter replaces its former version. Not `discard_new_per_subject`: that would
+ * refuse the replacement.
  */
 function toStreamConfig(
   { stream, subject }: DeadLetterEndpoint,
@@ -100,6 +100,6 @@ function findStreamObstacle({ config, state }: StreamInfo, endpoint: DeadLetterE
 }
 
 function about({ stream, domain }: DeadLetterEndpoint, reason: string): string {
-  const place = domain === null ? "" : ` of domain ${domain}`;
-  return `Dead-letter stream ${stream}${place}: ${reason}`;
+  const location = domain === null ? "" : ` of domain ${domain}`;
+  return `Dead-letter stream ${stream}${location}: ${reason}`;
 }

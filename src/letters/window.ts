@@ -1,7 +1,6 @@
-// Reads the entries of a dead-letter stream between two sequences, headers only: by a consumer that is gone after it.
+// Reads the entries of a dead-letter stream between two sequences, headers only, with a temporary consumer.
 //
-// Measured on nats-server 2.9 with 100,000 letters of 2 KB: 1000 of them take 10 ms so, and 64 ms (with their bodies)
-// asked for one by one.
+// On nats-server 2.9 with 100,000 letters of 2 KB, reading 1000 takes 10 ms this way, and 64 ms one by one (with bodies).
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
@@ -12,7 +11,7 @@ import { consumerInfo, deletion } from "#nats/answers.ts";
 import { API_ERRORS, apiPrefix, NO_ANSWER, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 import { readHeaderBlock } from "#nats/header-block.ts";
-import type { LetterPlace } from "./places.ts";
+import type { LetterLocation } from "./locations.ts";
 import { readPullStatus } from "#nats/pull-status.ts";
 
 interface WindowRequest {
@@ -21,9 +20,9 @@ interface WindowRequest {
   readonly before: number;
   /** What to read; null: all of the stream. */
   readonly filter: string | null;
-  /** Entries there were from `before` on when last looked at; null: not known. */
+  /** Number of entries from `before` on when last read; null: unknown. */
   readonly above: number | null;
-  /** More than that are not read at once. */
+  /** Limit of entries per window. */
   readonly most: number;
   readonly signal: AbortSignal;
 }
@@ -33,19 +32,19 @@ type WindowResult =
       readonly kind: "read";
       /** Oldest first. */
       readonly letters: readonly StoredLetter[];
-      /** Entries there are from `from` on. */
+      /** Number of entries from `from` on. */
       readonly above: number;
     }
-  /** There are about so many. */
+  /** About this many entries are there. */
   | { readonly kind: "too-many"; readonly count: number }
   | { readonly kind: "missing" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** Named so that an operator knows whose it is. */
+/** The name tells operators that Relay created it. */
 export const READER_PREFIX = "relay-letters-";
 const NANOS_PER_MS = 1_000_000;
 const MAX_BATCH = 256;
-/** Should the relay not get to delete it. */
+/** The server deletes it then if the relay could not. */
 const INACTIVE_MS = 5000;
 const SILENCE_MS = 5000;
 const DELETE_MS = 1000;
@@ -53,10 +52,10 @@ const SIZE_HEADER = "nats-msg-size";
 
 export async function readWindow(
   connection: Connection,
-  place: LetterPlace,
+  location: LetterLocation,
   request: WindowRequest,
 ): Promise<WindowResult> {
-  const { domain, stream } = place;
+  const { domain, stream } = location;
   const consumer = READER_PREFIX + crypto.randomUUID();
   const answer = await requestApi(connection, {
     domain,
@@ -72,9 +71,9 @@ export async function readWindow(
     const above = answer.value.num_pending;
     const count = request.above === null ? 0 : above - request.above;
     if (count > request.most) return { kind: "too-many", count };
-    return await readAll(connection, { place, request, consumer, above });
+    return await readAll(connection, { location, request, consumer, above });
   } finally {
-    // Not waited for: whoever asked has what is wanted, and the server forgets it soon anyway.
+    // Not awaited: the result is complete, and the server deletes an unused consumer soon anyway.
     void requestApi(connection, {
       domain,
       call: `CONSUMER.DELETE.${stream}.${consumer}`,
@@ -84,15 +83,15 @@ export async function readWindow(
   }
 }
 
-/** Until an entry from `before` on is seen, or nothing more comes: counts are hints only, for letters come and go. */
+/** Reads until an entry from `before` on comes, or nothing more: counts are only hints, since letters come and go. */
 async function readAll(
   connection: Connection,
   {
-    place,
+    location,
     request,
     consumer,
     above,
-  }: { place: LetterPlace; request: WindowRequest; consumer: string; above: number },
+  }: { location: LetterLocation; request: WindowRequest; consumer: string; above: number },
 ): Promise<WindowResult> {
   const { from, before } = request;
   const letters: StoredLetter[] = [];
@@ -105,7 +104,7 @@ async function readAll(
     const left = request.above === null ? before - next : pending - request.above + 1;
     const batch = Math.max(1, Math.min(left, before - next, pending, MAX_BATCH));
     const inbox = connection.newInbox();
-    const pull = await pullBatch(client, { place, consumer, batch, inbox, signal: request.signal });
+    const pull = await pullBatch(client, { location, consumer, batch, inbox, signal: request.signal });
     if (pull.kind === "failed") return { kind: "unavailable", reason: pull.reason };
     for (const { letter } of pull.pulled) {
       next = letter.sequence + 1;
@@ -126,25 +125,25 @@ type Pull =
   | { readonly kind: "pulled"; readonly pulled: readonly Pulled[]; readonly isEnd: boolean }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** What the server has of the batch now. */
+/** Pulls one batch without waiting for new messages. */
 async function pullBatch(
   client: NatsConnection,
   {
-    place,
+    location,
     consumer,
     batch,
     inbox,
     signal,
-  }: { place: LetterPlace; consumer: string; batch: number; inbox: string; signal: AbortSignal },
+  }: { location: LetterLocation; consumer: string; batch: number; inbox: string; signal: AbortSignal },
 ): Promise<Pull> {
-  const { domain, stream } = place;
+  const { domain, stream } = location;
   const { promise, resolve } = Promise.withResolvers<Pull>();
   const pulled: Pulled[] = [];
   const subscription = client.subscribe(inbox, {
     callback: (error, msg) => {
       timer.refresh();
       if (error !== null) return resolve({ kind: "failed", reason: error.message });
-      const one = toPulled(msg, place);
+      const one = toPulled(msg, location);
       if (one === null) return resolve(toEnd(msg, pulled));
       pulled.push(one);
       if (pulled.length === batch) resolve({ kind: "pulled", pulled, isEnd: false });
@@ -165,8 +164,8 @@ async function pullBatch(
   }
 }
 
-/** null: it is not an entry, but what the server says of the pull. */
-function toPulled(msg: Msg, { domain, stream }: LetterPlace): Pulled | null {
+/** null: a status message of the pull, no entry. */
+function toPulled(msg: Msg, { domain, stream }: LetterLocation): Pulled | null {
   const position = parseAckSubject(msg.reply ?? "");
   if (position === null) return null;
   const { headers } = readHeaderBlock(msg);

@@ -1,25 +1,25 @@
-// Acks that the server may not have seen yet: kept until a later ping is answered, repeated after a reconnect.
+// Ledger of unconfirmed acks: kept until a later ping is answered, repeated after a reconnect.
 
-/** An acknowledged message whose ack is lost comes again, so losing the oldest of too many costs a duplicate only. */
+/** Above this, the oldest acks are dropped: a lost ack costs a duplicate, no message. */
 const LIMIT = 10_000;
-/** So many are dropped at once, by a share of the limit: an array is slow to lose one after the other. */
+/** Share of the limit that is dropped at once: removing from the front of an array one by one is slow. */
 const DROPPED_SHARE = 0.1;
 
 export interface AckLedger {
   add: (ackSubject: string) => void;
-  /** Everything added so far has been sent. */
+  /** Marks everything added so far as sent. */
   markSent: () => void;
-  /** Everything sent so far; to be given to `confirm` when a ping sent after it is answered. */
+  /** A mark of everything sent so far. Pass it to `confirm` when a later ping is answered. */
   mark: () => number;
   confirm: (mark: number) => void;
-  /** Calls `publish` for each ack that is not confirmed, oldest first. */
+  /** Calls `publish` for each unconfirmed ack, oldest first. */
   repeat: (publish: (ackSubject: string) => void) => void;
   readonly size: number;
 }
 
 export function createAckLedger(limit: number = LIMIT): AckLedger {
   const unconfirmed: string[] = [];
-  /** Of all that were ever added. */
+  /** Number of acks that were confirmed or dropped. */
   let gone = 0;
   let sent = 0;
 

@@ -1,28 +1,27 @@
-// Sends acks: at once where something waits for them or few come, else some together; again after a reconnect, until they are
-// confirmed.
+// Sends acks: at once if something waits for them or few come, else in batches. Repeats them after a reconnect until confirmed.
 //
-// Where many come, a write for each costs more than all else that is done for a message; where few come, a timer for each does.
+// With many acks, one write each costs more than the rest of a message's work; with few acks, one timer each does.
 
 import { createAckLedger } from "./ack-ledger.ts";
 
 export interface AckSender {
-  /** Now, or after the next connect. One that is not urgent may wait a millisecond for others where one was sent just before. */
+  /** Sends now, or after the next connect. An ack that is not urgent may wait 1 ms for others if one was sent just before. */
   send: (ackSubject: string, options: { isUrgent: boolean }) => void;
-  /** What waits for others is sent now. */
+  /** Sends the waiting acks now. */
   flush: () => void;
-  /** After a connect: everything that is not confirmed is sent again. */
+  /** Sends all unconfirmed acks again, after a connect. */
   repeat: () => void;
-  /** Everything sent so far; to be given to `confirm` when a ping sent after it is answered. */
+  /** A mark of everything sent so far. Pass it to `confirm` when a later ping is answered. */
   mark: () => number;
   confirm: (mark: number) => void;
   readonly unconfirmed: number;
 }
 
 const GATHER_MS = 1;
-/** After so long without an ack few come. */
+/** After this long without an ack, the next one is sent at once. */
 const QUIET_MS = 5;
 
-/** `publish` must not throw; nothing is published while `isUp` is false. */
+/** `publish` must not throw. It is not called while `isUp` is false. */
 export function createAckSender(options: {
   readonly publish: (ackSubject: string) => void;
   readonly isUp: () => boolean;

@@ -1,14 +1,14 @@
-// What a JetStream delivery says about itself: the tokens of its ack subject (NATS ADR-15).
+// Parses the ack subject of a JetStream delivery: stream, consumer, sequence, delivery count, time (NATS ADR-15).
 
 interface AckSubject {
   readonly stream: string;
   readonly consumer: string;
   readonly deliveryCount: number;
   readonly sequence: number;
-  /** How many messages the consumer had delivered then, this one and each delivery of its own included. */
+  /** Number of this delivery in the consumer, redeliveries included. */
   readonly consumerSequence: number;
   readonly timestampNanos: bigint;
-  /** Messages of the consumer still to be delivered. */
+  /** Messages that the consumer has not delivered yet. */
   readonly pending: number;
 }
 
@@ -41,12 +41,12 @@ export function parseAckSubject(subject: string): AckSubject | null {
     sequence,
     consumerSequence,
     timestampNanos: BigInt(time),
-    // A server that counts below 0 writes 2^64 less something, of a message that is well all the same.
+    // A server that counts below 0 writes a value just below 2^64; the message is fine anyway.
     pending: Math.min(Number(pending), Number.MAX_SAFE_INTEGER),
   };
 }
 
-/** Stream and consumer of an ack subject, of a probe too; of another subject: of nobody. */
+/** Stream and consumer of an ack subject or a probe; empty for another subject. */
 export function ackOwnerOf(subject: string): string {
   if (!subject.startsWith("$JS.ACK.")) return "";
   const tokens = subject.split(".");
@@ -56,7 +56,7 @@ export function ackOwnerOf(subject: string): string {
     .join(" ");
 }
 
-/** An ack subject of the same consumer that stands for no message: whatever is sent there changes nothing. */
+/** An ack subject of the same consumer for no message: an answer there changes nothing. */
 export function toProbe(ackSubject: string): string {
   const tokens = ackSubject.split(".");
   const first = tokens.length === TOKENS_WITHOUT_DOMAIN ? 2 : 4;
@@ -65,7 +65,7 @@ export function toProbe(ackSubject: string): string {
 }
 
 const DIGITS = /^\d+$/;
-/** Below 2^53: whoever may publish to an inbox may write anything there. */
+/** Below 2^53: any client that may publish to the inbox can forge it. */
 const COUNT = /^\d{1,15}$/;
 /** Until the year 2286. */
 const NANOS = /^\d{1,19}$/;

@@ -1,11 +1,11 @@
-// Schemas of what NATS answers, of the fields that Relay reads. Another client of the account can send such an answer too.
+// Schemas of JetStream API answers: the fields that Relay reads. Any client of the account can forge such an answer.
 
 import type { ConsumerConfig } from "@nats-io/jetstream";
 import * as v from "valibot";
 
-/** Sequences and counts that are compared or reckoned with. */
+/** Sequences and counts that Relay compares or calculates with. */
 const SEQUENCE = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-/** Only shown: a server that counts below 0 writes 2^64 less something. */
+/** Only shown: a server that counts below 0 writes a value just below 2^64. */
 const COUNT = v.pipe(v.number(), v.finite());
 /** -1 or 0: no limit. */
 const LIMIT = v.pipe(v.number(), v.finite());
@@ -16,7 +16,7 @@ const TIME = v.pipe(
 );
 const SUBJECTS = v.array(v.string());
 
-/** In the library's words; what it knows and is not here is not checked, and must not be read. */
+/** With the library's field names. Fields that are not listed here are unchecked: do not read them. */
 const consumerConfig = v.pipe(
   v.looseObject({
     ack_policy: v.string(),
@@ -79,7 +79,7 @@ export const consumerInfo = v.object({
   pause_remaining: v.optional(COUNT, 0),
 });
 
-/** Of a consumer's group of servers; none: it has no replicas. */
+/** The servers of a replicated consumer; none: no replicas. */
 export const consumerCluster = v.object({
   cluster: v.optional(
     v.object({
@@ -91,7 +91,7 @@ export const consumerCluster = v.object({
   ),
 });
 
-/** What servers say of a consumer that somebody deleted while it was asked for: nothing but the type of the answer. */
+/** Servers answer with the type only if somebody deleted the consumer during the request. */
 export const noConsumerInfo = v.pipe(
   v.object({
     type: v.pipe(v.string(), v.startsWith("io.nats.jetstream.api.v1.consumer_")),
@@ -170,7 +170,7 @@ const accountLimits = v.object({
 export const accountInfo = v.object({
   streams: v.optional(COUNT, 0),
   limits: accountLimits,
-  /** Where limits differ by the number of replicas: `R1`, `R3`. */
+  /** Limits by number of replicas: `R1`, `R3`. */
   tiers: v.optional(v.record(v.string(), v.object({ streams: v.optional(COUNT, 0), limits: accountLimits }))),
 });
 

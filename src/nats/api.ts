@@ -1,7 +1,7 @@
-// One request to the JetStream API and what became of it, as a value.
+// Sends one request to the JetStream API, and returns its answer, refusal or failure as a value.
 //
-// The library's own manager is not used: it gates features by the version of the server it is connected to, which is
-// the wrong one where JetStream lives behind a leaf node.
+// The library's own manager enables features by the version of the connected server, which is the wrong one if JetStream
+// runs behind a leaf node.
 
 import * as v from "valibot";
 
@@ -11,35 +11,35 @@ import type { Reply, RequestOptions } from "./requests.ts";
 
 export type ApiAnswer<T> =
   | { readonly kind: "ok"; readonly value: T }
-  /** The server said no: `code` is its error code (10059: stream not found). */
+  /** The server refused: `code` is its error code (10059: stream not found). */
   | { readonly kind: "refused"; readonly code: number; readonly reason: string }
-  /** Nothing is known: not connected, no answer in time, one that cannot be read, or JetStream not running there. */
+  /** Outcome unknown: not connected, no answer in time, an unreadable one, or no JetStream there. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 const API_TIMEOUT_MS = 5000;
-/** The reason where an answer was waited for in vain. */
+/** The reason if no answer came in time. */
 export const NO_ANSWER = "no answer from JetStream in time";
-/** Of what somebody else wrote. */
+/** Cuts a reason that another party wrote. */
 const MAX_REASON_LENGTH = 300;
 
 /** Error codes of the JetStream API (`server/errors.json` of nats-server). */
 export const API_ERRORS = {
-  /** Limits of the account, of memory, of storage: what passes. */
+  /** Limits of the account, of memory, of storage: may pass. */
   accountResources: 10002,
   memoryResources: 10028,
   storageResources: 10047,
   streamGeneral: 10051,
-  /** A full stream, among others. */
+  /** Among others: the stream is full. */
   streamStoreFailed: 10077,
   tooManyRequests: 10167,
-  /** Among others: what cannot be changed in place differs. */
+  /** Among others: a field that cannot be updated in place differs. */
   consumerRefused: 10012,
   consumerNameInUse: 10013,
   consumerNotFound: 10014,
   consumerLimitReached: 10026,
   streamNotFound: 10059,
   streamNameInUse: 10058,
-  /** More of max ack pending than account, server or stream allow; the reason says how much they do. */
+  /** `max_ack_pending` above the limit of account, server or stream; the reason names the limit. */
   maxAckPendingTooHigh: 10121,
   consumerExists: 10148,
   consumerMissing: 10149,
@@ -51,7 +51,7 @@ export const API_ERRORS = {
   wrongLastSequenceUnknown: 10164,
 } as const;
 
-/** True if the last message of the subject is not the one that was expected. */
+/** True if the last message of the subject is not the expected one. */
 export function isConflict(answer: { readonly kind: string; readonly code?: number }): boolean {
   const { wrongLastSequence, wrongLastSequenceUnknown } = API_ERRORS;
   return (
@@ -60,15 +60,15 @@ export function isConflict(answer: { readonly kind: string; readonly code?: numb
   );
 }
 
-/** The part of an error code that says "not now": what HTTP calls 503. */
+/** Like HTTP's 503: not now. */
 const STATUS_UNAVAILABLE = 503;
 
-/** `$JS.API`, or where a domain has its own. */
+/** `$JS.API`, or the domain's own prefix. */
 export function apiPrefix(domain: string | null): string {
   return domain === null ? "$JS.API" : `$JS.${domain}.API`;
 }
 
-/** The account may not ask for it: it certainly had no effect. */
+/** True if the account may not send this request: it had no effect. */
 export function isForbidden({ kind, ...answer }: ApiAnswer<unknown>): boolean {
   return kind === "unavailable" && "reason" in answer && /permissions violation/iu.test(answer.reason);
 }
@@ -76,7 +76,7 @@ export function isForbidden({ kind, ...answer }: ApiAnswer<unknown>): boolean {
 interface ApiRequest<T> {
   readonly domain: string | null;
   readonly call: string;
-  /** Of the answer. */
+  /** Schema of the answer. */
   readonly schema: v.GenericSchema<unknown, T>;
   readonly body?: object;
   readonly timeoutMs?: number;
@@ -90,11 +90,11 @@ export async function requestApi<T>(connection: Connection, request: ApiRequest<
   const subject = `${apiPrefix(domain)}.${call}`;
   const answer = toAnswer(await connection.request(subject, { payload, timeoutMs, signal }), schema);
   if (answer.kind !== "nobody") return answer;
-  const place = domain === null ? "JetStream" : `JetStream domain ${domain}`;
-  return { kind: "unavailable", reason: `${place} does not answer` };
+  const api = domain === null ? "JetStream" : `JetStream domain ${domain}`;
+  return { kind: "unavailable", reason: `${api} does not answer` };
 }
 
-/** A message for a stream. `nobody`: no stream takes it. Never rejects. */
+/** Publishes a message to a stream. `nobody`: no stream has that subject. Never rejects. */
 export async function publishToStream(
   connection: Connection,
   subject: string,
@@ -119,7 +119,7 @@ function toAnswer<T>(
   }
 }
 
-/** Whoever may publish to the inbox can have sent it. */
+/** Validates the answer: any client that may publish to the inbox can have sent it. */
 function parseApiAnswer<T>(data: Uint8Array, schema: v.GenericSchema<unknown, T>): ApiAnswer<T> {
   let parsed: unknown;
   try {

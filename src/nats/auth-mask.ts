@@ -1,9 +1,9 @@
-// What the server and the client library say of a connection, without what Relay signs in with, should they repeat it.
+// Masks NATS credentials in texts of the server and the client library.
 
 import { createMask, type Mask } from "#lib/mask.ts";
 import type { NatsAuth } from "./settings.ts";
 
-/** A `.creds` file is read anew with each connect: a mask of what it held is as good for so long. */
+/** How long a mask of a `.creds` file is used before the file is read again. */
 const CREDS_MS = 5000;
 
 export function createAuthMask(auth: NatsAuth): Mask {
@@ -33,13 +33,13 @@ function secretsOf(auth: Exclude<NatsAuth, { kind: "creds" }>): readonly string[
   }
 }
 
-/** The token and the seed, each on a line of its own between others. */
+/** The JWT and the seed: each stands on a line of its own. */
 function readLines(read: () => string): readonly string[] {
   try {
     return read()
       .split(/\r?\n/u)
       .filter((line) => /^(?!-)[\w.-]{16,}$/u.test(line));
   } catch {
-    return []; // What cannot be read was not sent.
+    return []; // A file that cannot be read was not sent either.
   }
 }

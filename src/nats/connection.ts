@@ -1,7 +1,7 @@
-// The connection to NATS: made once, held for ever, the same object over every reconnect.
+// The connection to NATS: connects, reconnects for ever, sends requests and acks. One object over every reconnect.
 //
 //   connecting --connected--> up --server lost--> down --connected again--> up
-//   up --server silent--> down, and another server comes first
+//   up --server silent--> down; another server is tried first
 //   up, down --given up by the client library (bad credentials, for one)--> connecting
 //   any --close--> closed
 
@@ -18,7 +18,7 @@ import { sleep } from "#lib/sleep.ts";
 import { createAuthMask } from "./auth-mask.ts";
 import { type AckSender, createAckSender } from "./ack-sender.ts";
 import { ackOwnerOf } from "./ack-subject.ts";
-import { createContact } from "./contact.ts";
+import { createConnectionLiveness } from "./liveness.ts";
 import { createRequests, type Requests } from "./requests.ts";
 import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
@@ -35,39 +35,38 @@ interface ConnectionStatus {
 export interface Connection {
   /** False too while the server has not answered a ping for some seconds. */
   readonly isConnected: boolean;
-  /** `performance.now()` of the sending of the last ping that was answered; -Infinity: never. */
-  lastContactAt: () => number;
-  /** Waits until it is connected: true. False when `signal` aborts or it is closed first. */
+  /** `performance.now()` when the last answered ping was sent; -Infinity: none was. */
+  lastPongAt: () => number;
+  /** Waits for the connection. False: `signal` aborted, or it was closed. */
   ready: (signal: AbortSignal) => Promise<boolean>;
   status: () => ConnectionStatus;
-  /** Called after each connect, the first included; it may come twice for one. Returns how to stop that. */
+  /** Calls `listener` after each connect, the first included; maybe twice for one. Returns the unsubscribe. */
   onReconnect: (listener: () => void) => () => void;
   /** True if the server has seen everything sent so far. */
   flush: (timeoutMs: number) => Promise<boolean>;
-  /** Sends what is waiting to be sent, then ends; takes 2 s at most. */
+  /** Sends what is queued, then closes; takes 2 s at most. */
   close: () => Promise<void>;
-  /** Acks that no answered ping has confirmed yet. */
+  /** Number of acks that no answered ping has confirmed yet. */
   readonly unconfirmedAcks: number;
 
-  /** For this room only. The client as it is now; null while there is none. A later one may be another. */
+  /** For this room only. The current client; null: none. A reconnect may replace it. */
   client: () => NatsConnection | null;
-  /** For this room only. A new subject for answers. */
+  /** For this room only. A new inbox subject. */
   newInbox: () => string;
-  /** For this room only. Sends an ack, soon or after the next connect, until the server is known to have it. */
+  /** For this room only. Sends an ack, soon or after the next connect, and repeats it until a ping confirms it. */
   publishAck: AckSender["send"];
   /**
-   * For this room only. Told when the server does not let this client answer what that consumer delivered. Returns how to stop
-   * that.
+   * For this room only. Calls `listener` when the server forbids an ack for that consumer. Returns the unsubscribe.
    */
   onAckRefused: (
     consumer: { readonly stream: string; readonly durable: string },
     listener: AckRefused,
   ) => () => void;
-  /** For this room only. Of a message with its headers, in bytes. */
+  /** For this room only. Largest message with its headers, in bytes. */
   readonly maxPayload: number;
-  /** For this room only. Never rejects; it fails at once while NATS does not answer. */
+  /** For this room only. Never rejects. Fails at once while NATS does not answer. */
   request: Requests["send"];
-  /** For this room only. Sends now or never. */
+  /** For this room only. Sends now, or drops it if not connected. */
   publish: (subject: string, payload: string, options?: { reply: string }) => void;
 }
 
@@ -77,13 +76,13 @@ const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;
 const CLOSE_MS = 2000;
 const EARLY_PING_ACKS = 2000;
-/** A connection whose send buffer is full cannot be left in an orderly way: it is closed for good then. */
+/** With a full send buffer a connection cannot be left in order: after this time it is closed. */
 const LEAVE_MS = 1000;
-/** For so long a server that was silent is dialled only where there is no other. */
+/** For this long, a silent server is tried only if there is no other. */
 const AVOID_MS = 30_000;
 const SAME_REASON_SILENCE_MS = 60_000;
 
-/** Starts to connect at once; an absent server is no error, it is waited for. `signal` ends it as `close` does. */
+/** Connects in the background and retries while no server is there. `signal` closes it, as `close` does. */
 export function openConnection(
   settings: NatsSettings,
   { logger, signal }: { logger: Logger; signal: AbortSignal },
@@ -91,10 +90,10 @@ export function openConnection(
   const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
   const mask = createAuthMask(settings.auth);
   const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
-  const contact = createContact({ acks, logger, onDead: () => client !== null && leave(client) });
+  const liveness = createConnectionLiveness({ acks, logger, onDead: () => client !== null && leave(client) });
   const newInbox = () => createInbox(settings.inboxPrefix);
   const requests = createRequests({
-    client: () => (isUp && !contact.isSilent() ? client : null),
+    client: () => (isUp && !liveness.isSilent() ? client : null),
     newInbox,
   });
   const listeners = new Set<() => void>();
@@ -105,7 +104,7 @@ export function openConnection(
   let isUp = false;
   let hasBeenUp = false;
   let reconnects = 0;
-  /** How often the library told that the connection was lost or made again. */
+  /** Number of disconnects and reconnects that the library reported. */
   let changes = 0;
   let server: string | null = null;
   let serverVersion: string | null = null;
@@ -114,10 +113,10 @@ export function openConnection(
   let refusedAt = Number.NEGATIVE_INFINITY;
   let closing: Promise<void> | null = null;
   let avoided = { server: "", until: 0 };
-  /** Other servers of the cluster, when the library was made to give up. */
+  /** Other servers of the cluster, known from a connection that was closed. */
   let discovered: readonly string[] = [];
 
-  /** Connects, stays connected by the library's own means, and starts anew when the library has given up. */
+  /** Connects, lets the library reconnect, and starts again when the library gives up. */
   async function run(): Promise<void> {
     for (let tries = 1; !ended.signal.aborted; tries += 1) {
       const dialled = await dial();
@@ -154,7 +153,7 @@ export function openConnection(
     goDown(reason instanceof Error ? mask(reason.message) : "connection closed");
   }
 
-  /** The server may be well, and only the connection to it dead: where there is no other, it is dialled again. */
+  /** Leaves a dead connection. The server itself may be well: without another one, it is tried again. */
   function leave(held: NatsConnection): void {
     const seen = changes;
     avoided = { server: held.getServer(), until: performance.now() + AVOID_MS };
@@ -168,7 +167,7 @@ export function openConnection(
     }, LEAVE_MS);
   }
 
-  /** Null: as the library likes. */
+  /** Null: the library chooses. */
   function choose(servers: readonly Server[]): Server | null {
     const isAvoided = servers[0]?.listen === avoided.server && performance.now() < avoided.until;
     return isAvoided ? (servers.find(({ listen }) => listen !== avoided.server) ?? null) : null;
@@ -204,18 +203,18 @@ export function openConnection(
     lastError = null;
     logged = null;
     acks.repeat();
-    contact.start(held);
+    liveness.start(held);
     for (const listener of listeners) tell(listener);
   }
 
   function goDown(reason: string): void {
-    contact.stop();
+    liveness.stop();
     isUp = false;
     requests.failAll("connection to NATS lost");
     if (!ended.signal.aborted) tellDown(reason);
   }
 
-  /** Logs a change of state, and a changed reason from time to time, but never each try. */
+  /** Logs a change of state, and a new reason once per minute, but not each try. */
   function tellDown(error: string): void {
     const reason = error === "timeout" ? "no answer in time" : error;
     lastError = reason;
@@ -228,7 +227,7 @@ export function openConnection(
     });
   }
 
-  /** Not each: a missing permission may refuse every ack. */
+  /** Logs at most one per minute: a missing permission may refuse every ack. */
   function tellRefused(reason: string): void {
     lastError = reason;
     const now = performance.now();
@@ -291,7 +290,7 @@ export function openConnection(
     const wasUp = isUp;
     acks.flush();
     ended.abort();
-    contact.stop();
+    liveness.stop();
     if (client !== null && wasUp) await settlesWithin(client.drain(), CLOSE_MS);
     isUp = false;
     requests.failAll("the connection to NATS is closed");
@@ -306,11 +305,11 @@ export function openConnection(
 
   return {
     get isConnected() {
-      return isUp && !contact.isSilent();
+      return isUp && !liveness.isSilent();
     },
-    lastContactAt: contact.lastAt,
+    lastPongAt: liveness.lastAt,
     ready,
-    status: () => ({ connected: isUp && !contact.isSilent(), server, serverVersion, reconnects, lastError }),
+    status: () => ({ connected: isUp && !liveness.isSilent(), server, serverVersion, reconnects, lastError }),
     onReconnect,
     flush,
     close,
@@ -326,7 +325,7 @@ export function openConnection(
     request: requests.send,
     publishAck: (ackSubject, urgency) => {
       acks.send(ackSubject, urgency);
-      if (isUp && acks.unconfirmed > EARLY_PING_ACKS) contact.pingNow();
+      if (isUp && acks.unconfirmed > EARLY_PING_ACKS) liveness.pingNow();
     },
     publish: (subject, payload, options) => {
       if (isUp) send(subject, payload, options);

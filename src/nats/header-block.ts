@@ -1,17 +1,17 @@
-// The header block of a message, one header at a time: a bad one costs no other.
+// Parses the header block of a NATS message, header by header: a bad one does not affect the others.
 
 import type { Msg } from "@nats-io/transport-node";
 
 import type { Header } from "#delivery/message.ts";
 
 interface HeaderBlock {
-  /** In the order of the block, a repeated one as often as it stands there. */
+  /** In the order of the block, repeated headers included. */
   readonly headers: readonly Header[];
-  /** Lines that are no headers, and headers past the limit. */
+  /** Number of lines that are no headers, and of headers above the limit. */
   readonly unreadable: number;
 }
 
-/** More than fit into the bytes that are sent on, less than the 16,000 that fit into the largest block of JetStream. */
+/** More than a callback request can carry, fewer than the 16,000 that fit into JetStream's largest block. */
 export const MAX_HEADERS = 4096;
 const NONE: HeaderBlock = { headers: [], unreadable: 0 };
 
@@ -20,7 +20,7 @@ const NAME = /^[\x21-\x39\x3b-\x7e]+$/;
 const LINE_BREAK = /[\r\n]/;
 const DECODER = new TextDecoder();
 
-/** Reads the raw bytes: the library's own parser throws for a whole block because of one name with a space. */
+/** Reads the raw bytes: the library's parser throws for the whole block if one name contains a space. */
 export function readHeaderBlock(msg: Msg): HeaderBlock {
   const { hdr, bytes } = toRaw(msg);
   if (hdr !== undefined && hdr < 0) return NONE;
@@ -29,7 +29,7 @@ export function readHeaderBlock(msg: Msg): HeaderBlock {
     : parseHeaderBlock(bytes.subarray(0, hdr));
 }
 
-/** The status that a server sends in place of a message; 0: it is none. Reads no header: most statuses tell all by this. */
+/** The code of a status message; 0: it is none. Reads no header: for most statuses the code is enough. */
 export function readStatusCode(msg: Msg): number {
   const { hdr, bytes } = toRaw(msg);
   if (hdr === undefined || bytes === undefined) return readParsedCode(msg);
@@ -38,7 +38,7 @@ export function readStatusCode(msg: Msg): number {
   return Number.isNaN(code) ? 0 : code;
 }
 
-/** Of its status; empty: none, or it cannot be read. */
+/** The description of a status message; empty: none, or unreadable. */
 export function readStatusDescription(msg: Msg): string {
   const { hdr, bytes } = toRaw(msg);
   if (hdr === undefined || bytes === undefined) return readParsedDescription(msg);
@@ -56,7 +56,7 @@ function digitAt(bytes: Uint8Array, index: number): number {
   return digit >= 0 && digit <= 9 ? digit : Number.NaN;
 }
 
-/** `NATS/1.0`, maybe a status, then a header in each line; names and values as the library would give them. */
+/** `NATS/1.0`, optionally a status, then one header per line; names and values as the library returns them. */
 export function parseHeaderBlock(block: Uint8Array): HeaderBlock {
   const headers: Header[] = [];
   const [statusLine = "", ...lines] = DECODER.decode(block).split("\r\n");
@@ -77,7 +77,7 @@ function parseHeader(line: string): Header | null {
   return NAME.test(name) && !LINE_BREAK.test(value) ? [name, value] : null;
 }
 
-/** What the library keeps to itself: a message's bytes, of which the first `hdr` are its headers; negative: it has none. */
+/** Internals of the library: a message's bytes, of which the first `hdr` are its headers; negative: no headers. */
 interface MsgInternals {
   readonly _msg?: { readonly hdr?: number };
   readonly _rdata?: Uint8Array;
@@ -104,7 +104,7 @@ function readParsedDescription(msg: Msg): string {
   }
 }
 
-/** For a release of the library that keeps its bytes elsewhere. */
+/** Fallback if a release of the library renames its internals. */
 function readParsed(msg: Msg): HeaderBlock {
   try {
     const headers = [...(msg.headers ?? [])].flatMap(([name, values]) =>

@@ -1,4 +1,4 @@
-// A nats-server of our own, in a directory of its own, for a demonstration: JetStream on, loopback, a free port.
+// Starts a nats-server for the demo: JetStream, loopback, a free port, its own directory.
 
 import { connect, headers as createHeaders, type NatsConnection } from "@nats-io/transport-node";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
@@ -9,11 +9,11 @@ import type { Header } from "#delivery/message.ts";
 
 interface LocalServer {
   readonly url: string;
-  /** What `nats-server --version` prints. */
+  /** As `nats-server --version` prints it. */
   readonly version: string;
   createStream: (name: string, subjects: readonly string[]) => Promise<void>;
   publish: (subject: string, body: string, headers: readonly Header[]) => Promise<void>;
-  /** Ends the process; its directory is the caller's. */
+  /** Ends the process. The caller removes its directory. */
   stop: () => Promise<void>;
 }
 
@@ -21,17 +21,17 @@ const START_TIMEOUT_MS = 5000;
 const POLL_INTERVAL_MS = 10;
 const STOP_TIMEOUT_MS = 3000;
 /** Debian installs it where only root looks. */
-const FURTHER_PLACES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+const FURTHER_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/** Looked for in `path` (as in `PATH`) and where Debian puts it; null: it is not installed. An empty `path` finds nothing. */
+/** Searches `path` (as in `PATH`) and Debian's directories; null: not installed. An empty `path` finds nothing. */
 export function findNatsServer(path: string): string | null {
   if (path === "") return null;
-  return Bun.which("nats-server", { PATH: [path, ...FURTHER_PLACES].join(":") });
+  return Bun.which("nats-server", { PATH: [path, ...FURTHER_DIRECTORIES].join(":") });
 }
 
-/** Rejects with a RelayError if the program does not come up. */
+/** Rejects with a RelayError if the server does not start. */
 export async function startLocalServer(program: string, directory: string): Promise<LocalServer> {
-  // Detached: Ctrl-C on a terminal is for the relay, which ends it last.
+  // Detached: Ctrl-C on a terminal goes to the relay, which ends this server last.
   const child = Bun.spawn(
     [program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", directory, "--ports_file_dir", directory],
     {
@@ -64,7 +64,7 @@ export async function startLocalServer(program: string, directory: string): Prom
     };
   } catch (error) {
     await stop();
-    throw new RelayError("unavailable", `Cannot start ${program}: it did not come up`, { cause: error });
+    throw new RelayError("unavailable", `Cannot start ${program}: no answer from it`, { cause: error });
   }
 }
 

@@ -1,13 +1,13 @@
-// Whether the server takes a message of this size: its headers, their number, and its payload.
+// Checks a message against the server's limits: number and bytes of its headers, and max payload.
 
 import type { MsgHdrs } from "@nats-io/transport-node";
 
 import { MAX_HEADERS } from "./header-block.ts";
 
-/** The server counts them all in 16 bits, those that steer it included (its error 10097). */
+/** The server counts header bytes in 16 bits, its control headers included (error 10097). */
 const MAX_HEADER_BYTES = 65_535;
 
-/** null: they fit; else why not. */
+/** null: it fits; else the reason. */
 export function findExcess(headers: MsgHdrs, body: Uint8Array, maxPayload: number): string | null {
   const headerBytes = encodedLength(headers);
   const count = [...headers].reduce((sum, [, values]) => sum + values.length, 0);

@@ -1,4 +1,4 @@
-// What the server's answers to a pull mean for the next one. Pure.
+// Parses the server's status messages for a pull, and decides the next step. PURE.
 
 import type { Msg } from "@nats-io/transport-node";
 
@@ -8,26 +8,26 @@ interface PullStatus {
   readonly code: number;
   /** In lower case. */
   readonly description: string;
-  /** `Nats-Pending-Messages`: how many of the pull will never come; null: not told. */
+  /** `Nats-Pending-Messages`: how many messages of the pull will never come; null: unknown. */
   readonly pending: number | null;
 }
 
 export type PullVerdict =
   /** A heartbeat: the pull is alive. */
   | { readonly kind: "alive" }
-  /** The pull has ended as it should. */
+  /** The pull has ended normally. */
   | { readonly kind: "again" }
-  /** All that the pull asked for has been assigned to it. A replicated consumer says so before it sends the messages. */
+  /** All requested messages are assigned to the pull. A replicated consumer reports this before it sends them. */
   | { readonly kind: "filled" }
-  /** The next message is larger than what the pull allows, or than what is left of it. */
+  /** The next message is larger than the pull's `max_bytes`, or than the rest of it. */
   | { readonly kind: "too-small" }
   | { readonly kind: "later"; readonly delayMs: number }
-  /** Another server leads the consumer: what the former one still sends is not known. */
+  /** The consumer has a new leader: what the former one still sends is unknown. */
   | { readonly kind: "moved"; readonly delayMs: number }
-  /** The consumer does not allow so much: the next pull asks for this much at most. */
+  /** The consumer allows less: the next pull asks for `most` at most. */
   | { readonly kind: "limit"; readonly field: "batch" | "bytes"; readonly most: number }
   | { readonly kind: "limit-expires" }
-  /** Nobody answers pulls of this consumer. */
+  /** No responders for pulls of this consumer. */
   | { readonly kind: "nobody" }
   /** No pull can succeed any more. */
   | { readonly kind: "lost"; readonly reason: string };
@@ -35,7 +35,7 @@ export type PullVerdict =
 const LEADER_CHANGE_MS = 50;
 const REFUSED_MS = 1000;
 
-/** Of nats-server 2.9 to 2.15 (`server/consumer.go`, `server/jetstream.go`). */
+/** Statuses of nats-server 2.9 to 2.15 (`server/consumer.go`, `server/jetstream.go`). */
 export function judgePullStatus({ code, description }: Omit<PullStatus, "pending">): PullVerdict {
   switch (code) {
     case 100:
@@ -82,7 +82,7 @@ export function readPullStatus(msg: Msg): PullStatus {
 }
 
 const HEARTBEAT = 100;
-/** Of each pump, again and again: nothing more of it is read. */
+/** Heartbeats are frequent: skip the parsing. */
 const ALIVE: PullStatus = { code: HEARTBEAT, description: "idle heartbeat", pending: null };
 
 function toCount(text: string): number | null {

@@ -1,6 +1,6 @@
-// Requests over the connection: each ends with its answer, its time limit, its signal, or the loss of the connection.
+// NATS request and reply: each request ends by its answer, its time limit, its signal, or the loss of the connection.
 //
-// The library's own are not used: they know no signal, and an answer whose headers cannot be read ends its reading for good.
+// The library's own requests take no signal, and an answer with unreadable headers stops its inbox for good.
 
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from "@nats-io/transport-node";
 
@@ -17,18 +17,18 @@ export interface RequestOptions {
 
 export type Reply =
   | { readonly kind: "answered"; readonly data: Uint8Array }
-  /** Nobody listens on that subject, so it certainly had no effect. */
+  /** No responders on that subject: it had no effect. */
   | { readonly kind: "nobody" }
   | { readonly kind: "late" }
-  /** It ended early: it may have had an effect. */
+  /** It ended early and may have had an effect. */
   | { readonly kind: "failed"; readonly reason: string };
 
 export interface Requests {
   /** Never rejects. */
   send: (subject: string, options: RequestOptions) => Promise<Reply>;
-  /** The server does not let this client publish there. */
+  /** Fails the open requests to a subject that the server forbids. */
   refuse: (subject: string, reason: string) => void;
-  /** The answers to what was sent so far cannot come any more. */
+  /** Fails all open requests: their answers cannot come any more. */
   failAll: (reason: string) => void;
 }
 
@@ -45,7 +45,7 @@ interface Outstanding {
 
 const STATUS_NO_RESPONDERS = 503;
 
-/** `client`: as it is now; null: there is none that is up. */
+/** `client`: the current one; null: none is up. */
 export function createRequests({
   client,
   newInbox,
@@ -57,7 +57,7 @@ export function createRequests({
   let inbox: Inbox | null = null;
   let sent = 0;
 
-  /** Of the client as it is now. */
+  /** The inbox of the current client. */
   function openInbox(current: NatsConnection): Inbox {
     if (inbox?.client === current && !inbox.subscription.isClosed()) return inbox;
     const prefix = newInbox();

@@ -1,4 +1,4 @@
-// How NATS is reached, and what of it the client library needs to be told.
+// NATS settings (servers, auth, TLS), and their conversion to the client library's connection options.
 
 import {
   type Authenticator,
@@ -20,7 +20,7 @@ export type NatsAuth =
   | { readonly kind: "user"; readonly username: string; readonly password: string }
   | { readonly kind: "token"; readonly value: string }
   | { readonly kind: "nkey"; readonly seed: string }
-  /** `read` gives the content of a `.creds` file; it is called for every connect, so that renewed ones are found. */
+  /** `read` returns the content of a `.creds` file. Called for every connect, so a renewed file is used. */
   | { readonly kind: "creds"; readonly read: () => string };
 
 export interface NatsTls {
@@ -36,7 +36,7 @@ export interface NatsSettings {
   /** null: TLS if a server's URL or the server itself asks for it. */
   readonly tls: NatsTls | null;
   readonly inboxPrefix: string;
-  /** What the server's monitoring shows. */
+  /** Client name in the server's monitoring. */
   readonly name: string;
 }
 
@@ -46,7 +46,7 @@ const RECONNECT_JITTER_MS = 250;
 const PING_INTERVAL_MS = 20_000;
 const MAX_PINGS_OUT = 2;
 
-/** As the library's own `connect`, but that one looks names up by getaddrinfo, of which `resolveHost` runs one at a time. */
+/** Like the library's `connect`, but resolves names with `resolveHost`, which runs one getaddrinfo at a time. */
 export function connect(options: ConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({
     factory: () => new NodeTransport(),
@@ -55,7 +55,7 @@ export function connect(options: ConnectionOptions): Promise<NatsConnection> {
   return NatsConnectionImpl.connect(options);
 }
 
-/** Without `waitOnFirstConnect`: a first connect that fails must be seen, so it is repeated outside of the library. */
+/** Without `waitOnFirstConnect`: Relay must see a failed first connect, so it repeats that itself. */
 export function toConnectionOptions(settings: NatsSettings): ConnectionOptions {
   const tls = toTlsOptions(settings);
   const authenticator = toAuthenticator(settings.auth);
@@ -98,10 +98,10 @@ function normalizeCreds(content: string): string {
   return `${content.replaceAll("\r\n", "\n").trimEnd()}\n`;
 }
 
-/** The library hands it on. A certificate of the file need not be a root. */
+/** Passed on by the library: a certificate in `caFile` need not be a root. */
 const ANY_TRUSTED = { allowPartialTrustChain: true };
 
-/** The library drops the scheme of a server's URL, so `tls://` has to be told in another way. */
+/** The library drops the scheme of a server's URL, so `tls://` is passed as an option. */
 function toTlsOptions({ tls, servers }: NatsSettings): TlsOptions | null {
   if (tls === null) return servers.some((server) => server.startsWith("tls://")) ? {} : null;
   return {

@@ -1,4 +1,4 @@
-// What Relay reads of a stream.
+// Reads streams (STREAM.INFO, STREAM.NAMES): info, last sequence, replicas, and the name that was probably meant.
 
 import { RelayError } from "#lib/errors.ts";
 
@@ -20,7 +20,7 @@ export function requestStreamInfo(
   return requestApi(connection, { domain, call: `STREAM.INFO.${stream}`, schema: streamInfo, ...options });
 }
 
-/** Of a stream that is not there: which one was probably meant, of those that the account may see. */
+/** For a missing stream: suggests the one that was probably meant, of those that the account may see. */
 export async function adviseStream(connection: Connection, { domain, stream }: StreamRef): Promise<string> {
   const answer = await requestApi(connection, {
     domain,
@@ -33,12 +33,12 @@ export async function adviseStream(connection: Connection, { domain, stream }: S
   const nearest = nearestOf(stream, known);
   if (nearest !== null) return `did you mean "${nearest}"?`;
   const listed = known.slice(0, MAX_LISTED).join(", ");
-  return `make it, or name another one${listed === "" ? "" : ` (there are ${listed})`}`;
+  return `create it, or name another one${listed === "" ? "" : ` (existing: ${listed})`}`;
 }
 
 const MAX_LISTED = 10;
 
-/** null: there is no such stream. Throws RelayError `nats-unavailable` if that cannot be known. */
+/** null: stream not found. Throws RelayError `nats-unavailable` if the server does not answer. */
 export async function readStream(connection: Connection, ref: StreamRef): Promise<StreamInfo | null> {
   const answer = await requestStreamInfo(connection, ref);
   if (answer.kind === "ok") return answer.value;
@@ -47,8 +47,8 @@ export async function readStream(connection: Connection, ref: StreamRef): Promis
 }
 
 /**
- * Of the most replicated of them; 1: there is none of them yet that this account may see. Throws RelayError
- * `nats-unavailable` if it cannot be known.
+ * The largest number of replicas of these streams; 1: none exists yet that this account may see. Throws RelayError
+ * `nats-unavailable` if the server does not answer.
  */
 export async function readMostReplicas(
   connection: Connection,
@@ -63,7 +63,7 @@ export async function readMostReplicas(
   return Math.max(1, ...(await Promise.all(replicas)));
 }
 
-/** Throws RelayError `nats-unavailable` if it cannot be known, `unavailable` if there is no such stream. */
+/** Throws RelayError `nats-unavailable` if the server does not answer, `unavailable` if the stream does not exist. */
 export async function readLastSequence(connection: Connection, ref: StreamRef): Promise<number> {
   const info = await readStream(connection, ref);
   if (info === null)
@@ -71,7 +71,7 @@ export async function readLastSequence(connection: Connection, ref: StreamRef): 
   return info.state.last_seq;
 }
 
-/** Servers since 2.10 put the time into the info; the version of the server we are connected to may be another one's. */
+/** True for servers since 2.10, which send `ts`. The version of the connected server may differ from the stream's server. */
 export function takesSeveralFilters(info: StreamInfo): boolean {
   return info.ts !== undefined;
 }

@@ -7,7 +7,7 @@ interface HeartbeatOptions {
   /** Tells the server that the messages are in progress. */
   readonly renew: () => void;
   /** When NATS last received something from this relay, on the clock of `performance.now`. */
-  readonly lastContactAt: () => number;
+  readonly lastPongAt: () => number;
   /** Whether there is anything that another relay could take over. */
   readonly isHolding: () => boolean;
   /** Another relay may hold the messages. Called once. */
@@ -32,15 +32,15 @@ const CONTACT_GAP_MS = 1500;
  * of the ack wait without one.
  */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { ackWaitMs, renew, lastContactAt, isHolding, onExpired } = options;
+  const { ackWaitMs, renew, lastPongAt, isHolding, onExpired } = options;
   const intervalMs = ackWaitMs / 3;
-  let contactAt = performance.now();
+  let pongAt = performance.now();
   let isExpired = false;
   /** Null: idle. */
   let rest: (() => void) | null = null;
 
   function isCurrent(): boolean {
-    return !isExpired && performance.now() - Math.max(lastContactAt(), contactAt) < ackWaitMs - intervalMs;
+    return !isExpired && performance.now() - Math.max(lastPongAt(), pongAt) < ackWaitMs - intervalMs;
   }
 
   function check(): void {
@@ -51,14 +51,14 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       onExpired();
       return;
     }
-    const before = contactAt;
-    contactAt = Math.max(lastContactAt(), before);
-    if (contactAt - before > CONTACT_GAP_MS) renew();
+    const before = pongAt;
+    pongAt = Math.max(lastPongAt(), before);
+    if (pongAt - before > CONTACT_GAP_MS) renew();
   }
 
   function begin(): void {
     if (rest !== null || isExpired) return;
-    contactAt = Math.max(lastContactAt(), contactAt);
+    pongAt = Math.max(lastPongAt(), pongAt);
     const renewals = setInterval(renew, intervalMs);
     const endChecks = startTicks(CHECK_INTERVAL_MS, check);
     rest = () => {

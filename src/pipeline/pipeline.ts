@@ -90,7 +90,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         renew: () => {
           for (const { isRedeliverable, received } of held) if (isRedeliverable) received.working();
         },
-        lastContactAt: options.lastContactAt,
+        lastPongAt: options.lastPongAt,
         isHolding: () => held.size > 0,
         onExpired: options.onExpired,
       })
@@ -303,7 +303,7 @@ export interface PipelineOptions {
   /** Null: the subscription has none. */
   readonly deadLetters: DeadLetters | null;
   /** When NATS last received something from this relay, on the clock of `performance.now`. */
-  readonly lastContactAt: () => number;
+  readonly lastPongAt: () => number;
   /** One message at a time until one is delivered. */
   readonly isProbe: boolean;
   readonly observer: Observer;

@@ -1,31 +1,31 @@
-// Which relay of the cluster replays: the one that holds the lease, a key of the bucket that it renews.
+// The replay lease: a bucket key that one relay of the cluster holds and renews; only that relay replays.
 //
-// Nobody's clock is compared with another's: who wants the lease watches for how long it has not been renewed.
+// Clocks of different hosts are never compared: a candidate measures how long the lease has not been renewed.
 
 import type { Bucket } from "#bucket/bucket.ts";
 
 type LeaseBucket = Pick<Bucket, "get" | "write" | "erase">;
 
 export interface Lease {
-  /** False, and `lost` aborts soon, once another relay may have taken it. */
+  /** False once another relay may have taken the lease; `lost` aborts soon after. */
   isCurrent: () => boolean;
   readonly lost: AbortSignal;
-  /** Another relay may take it at once. Never rejects. */
+  /** Frees the lease for other relays at once. Never rejects. */
   release: () => Promise<void>;
 }
 
 interface Leases {
-  /** One call after the other. Null: another relay has it, or that cannot be known. Never rejects. */
+  /** Call it one at a time. Null: another relay has the lease, or the bucket does not answer. Never rejects. */
   take: () => Promise<Lease | null>;
 }
 
 const KEY = "replay-lease";
 const LEASE_MS = 6000;
 const RENEW_MS = 1500;
-/** Before the others take it. */
+/** Time without a renewal after which others take the lease. */
 const MARGIN_MS = 1500;
 
-/** `owner` is this run of this relay and no other. */
+/** `owner`: unique to this run of this relay. */
 export function createLeases(bucket: LeaseBucket, owner: string): Leases {
   let seen: { readonly revision: number; readonly at: number } | null = null;
   let beat = 0;

@@ -1,4 +1,4 @@
-// The records of replays, in the bucket of the cluster: every relay reads and commands them, the one that replays keeps them up to date.
+// Replay records in the bucket: every relay reads and commands them, the relay that replays updates their progress.
 
 import { isEnded, parseReplayRecord, type ReplayRecord } from "#delivery/replay.ts";
 import { sleep } from "#lib/sleep.ts";
@@ -9,7 +9,7 @@ export type RecordsBucket = Pick<Bucket, "ready" | "get" | "list" | "write" | "e
 export type RecordOutcome =
   | { readonly kind: "written"; readonly record: ReplayRecord }
   | { readonly kind: "missing" }
-  /** It is not as the change needs it. */
+  /** The record does not allow this change. */
   | { readonly kind: "refused" }
   | { readonly kind: "unavailable"; readonly reason: string };
 
@@ -18,13 +18,13 @@ interface ReplayRecords {
   list: () => readonly ReplayRecord[];
   find: (id: string) => ReplayRecord | null;
   create: (record: ReplayRecord, signal: AbortSignal) => Promise<RecordOutcome>;
-  /** `change` gives null where it cannot be made; it may be called again, for others write too. Never rejects. */
+  /** `change` returns null if the record does not allow it; called again if another relay wrote meanwhile. Never rejects. */
   change: (
     id: string,
     change: (record: ReplayRecord) => ReplayRecord | null,
     signal: AbortSignal,
   ) => Promise<RecordOutcome>;
-  /** Those that ended long ago go: the newest are kept. */
+  /** Deletes records of ended replays, except the newest. */
   prune: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export function createReplayRecords(bucket: RecordsBucket): ReplayRecords {
         if (outcome !== null) return outcome;
         await sleep(TRY_AGAIN_MS, signal);
       }
-      return { kind: "unavailable", reason: "Others change it all the time" };
+      return { kind: "unavailable", reason: "other relays keep changing it" };
     },
     async prune(signal) {
       const ended = list().filter((record) => isEnded(record) && record.maxReplays === null);

@@ -1,21 +1,21 @@
-// What replays delivered and removed, for as long as the relay runs: a server that is killed may forget that it was removed.
+// Remembers letters that replays delivered and removed: a killed server may forget the removal.
 //
-// Looked for again after each reconnect, and removed again if it is there.
+// After each reconnect, looks for them and removes those that are back.
 
 import type { WholeLetter } from "#delivery/replay-letter.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ReplayLetters } from "#letters/replay.ts";
 import { readLetter, removeLetter } from "./settle.ts";
 
-/** Which letter it is: in a stream made anew another one, of the same message even, may have its sequence. */
+/** Identifies a letter: in a re-created stream, another letter may have its sequence. */
 export type RemovedLetter = Pick<WholeLetter, "domain" | "stream" | "sequence" | "subject" | "storedAtNanos">;
 
 export interface Removals {
   has: (letter: RemovedLetter) => boolean;
   add: (letter: RemovedLetter, letters: ReplayLetters) => void;
-  /** Resolves when all that a reconnect put in question was looked at, or `signal` aborted. Never rejects. */
+  /** Resolves when the check after a reconnect is done, or `signal` aborted. Never rejects. */
   settled: () => Promise<void>;
-  /** Nothing is looked at any more. */
+  /** Stops checking. */
   close: () => void;
 }
 
@@ -31,13 +31,13 @@ interface Removal extends RemovedLetter {
 }
 
 const MAX_REMOVALS = 65_536;
-/** Twice what a server takes, unless told otherwise, to write all of it to its disk. */
+/** Twice the server's default `sync_interval`. */
 const FORGETTABLE_MS = 240_000;
-/** Looked at at once. */
+/** Letters checked at once. */
 const BATCH = 16;
 
 export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions): Removals {
-  /** The newest last. */
+  /** Newest last. */
   const removals = new Map<string, Removal>();
   let isDue = false;
   let looking: Promise<void> | null = null;
@@ -63,10 +63,11 @@ export function createRemovals({ onReconnect, logger, signal }: RemovalsOptions)
       const results = await Promise.all(recent.slice(start, start + BATCH).map(removeAgain));
       letters += results.filter(Boolean).length;
     }
-    if (letters > 0) logger.warn("NATS had forgotten removals of delivered dead letters", { letters });
+    if (letters > 0)
+      logger.warn("NATS forgot removals of delivered dead letters: removed them again", { letters });
   }
 
-  /** True: it was there. */
+  /** True if it was back. */
   async function removeAgain({ letters, ...place }: Removal): Promise<boolean> {
     const stored = await readLetter(letters, place.sequence, signal);
     if (stored === null || keyOf(stored) !== keyOf(place)) return false;

@@ -1,9 +1,9 @@
-// The replays of the cluster as this relay sees them: asked for here or elsewhere, worked on by the one relay that holds the lease.
+// Replays of dead letters: any relay starts and commands them, and the relay that holds the lease runs them.
 //
 //   running --pause--> paused --resume--> running      running, paused --stop--> stopped
 //   running --nothing left--> done                     running --10 failures in a row--> failed
 //
-// The record says what is to be; a relay that dies leaves it, and the next one goes on from its cursors.
+// The record holds the wanted state. If the relay that replays dies, the next one continues from the record's cursors.
 
 import { randomUUID } from "node:crypto";
 
@@ -29,7 +29,7 @@ import { createSchedule } from "./schedule.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 
 export interface Replays {
-  /** False: what there is was not read yet. */
+  /** False: the records are not read yet. */
   isKnown: () => boolean;
   /** Newest first. */
   list: () => readonly ReplayRecord[];
@@ -39,18 +39,18 @@ export interface Replays {
     signal: AbortSignal,
   ) => Promise<RecordOutcome | { readonly kind: "too-many" }>;
   command: (id: string, command: ReplayCommand, signal: AbortSignal) => Promise<RecordOutcome>;
-  /** Nothing begins any more; what is in flight has `graceMs`. Another relay, or the next run, goes on. */
+  /** Starts nothing more; letters in flight have `graceMs`. Another relay, or the next run, continues. */
   stop: (graceMs: number) => Promise<void>;
 }
 
 interface ReplaysParts {
   readonly runtime: Pick<Runtime, "find" | "subscriptions">;
-  /** All that dead letters are stored at. */
+  /** All dead-letter endpoints. */
   readonly endpoints: () => readonly DeadLetterEndpoint[];
   readonly bucket: RecordsBucket;
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
   readonly onReconnect: RemovalsOptions["onReconnect"];
-  /** How this relay is called in the records. */
+  /** Name of this relay in the records. */
   readonly owner: string;
   readonly logger: Logger;
 }
@@ -118,7 +118,7 @@ export function startReplays(parts: ReplaysParts): Replays {
     for (const [id, { halting }] of working) if (records.find(id)?.state !== "running") halting.abort();
   }
 
-  /** Without anything to replay nothing is written. */
+  /** Creates no record if there is nothing to replay. */
   async function dueNow(): Promise<readonly ReplayRecord[]> {
     const due: ReplayRecord[] = [];
     for (const record of schedule.due(parts.runtime.subscriptions)) {
@@ -179,7 +179,7 @@ export function startReplays(parts: ReplaysParts): Replays {
     if (end.kind !== "stopped") await records.prune(AbortSignal.timeout(LOOK_MS));
   }
 
-  /** The end is written until it is stored: else the replay would begin again. */
+  /** Retries until the end is stored: else the replay would begin again. */
   async function save(
     id: string,
     { run, held, end }: { run: ReplayRun; held: Lease; end: ReplayEnd | null },
@@ -231,7 +231,7 @@ function toFields(end: ReplayEnd): { readonly end: string; readonly reason?: str
   return end.kind === "failed" ? { end: end.kind, reason: end.reason } : { end: end.kind };
 }
 
-/** Those of the subscription that it is about, else all; each once. */
+/** The endpoints of the replay's subscription, else all; without duplicates. */
 function endpointsFor(
   { filter }: ReplayRequest,
   { find, all }: { find: Runtime["find"]; all: readonly DeadLetterEndpoint[] },

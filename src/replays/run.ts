@@ -1,4 +1,4 @@
-// One replay at work: takes the letters in turn, sends each, removes what was delivered, replaces what failed.
+// Runs one replay: sends the letters in order, removes delivered ones, and stores failed ones with their newest error.
 
 import { meetsFilter } from "#delivery/letter.ts";
 import { type ReplayLetter, toReplayLetter } from "#delivery/replay-letter.ts";
@@ -29,14 +29,14 @@ interface ReplayRunParts {
   readonly find: (id: string) => RunningSubscription | null;
   readonly endpoints: readonly DeadLetterEndpoint[];
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
-  /** Letters under way, by place and sequence, and those that were delivered before: shared by all replays of this relay. */
+  /** Letters in flight and letters delivered before, by stream and sequence: shared by all replays of this relay. */
   readonly taken: Set<string>;
   readonly removals: Pick<Removals, "has" | "add">;
-  /** False: another relay may be at it. */
+  /** False: another relay may hold the lease. */
   readonly isCurrent: () => boolean;
-  /** Ends whatever waits. */
+  /** Ends all waits. */
   readonly waiting: AbortSignal;
-  /** Ends what is in flight. */
+  /** Ends the letters in flight. */
   readonly ending: AbortSignal;
   readonly logger: Logger;
 }
@@ -104,7 +104,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     }
   }
 
-  /** The next letter that is to be sent. Null: there is none, or no more is to be sent. */
+  /** The next letter to send. Null: none is left, or the replay stops. */
   async function take(): Promise<Taken | null> {
     if (!(await taking.acquire(waiting))) return null;
     try {
@@ -141,7 +141,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     if (letter === null) return skip("foreign");
     if (!meetsFilter(letter.letter, filter)) return skip(null);
     if (parts.taken.has(letterKey(found))) return skip("gone");
-    // Its removal was confirmed, and forgotten by a server that was killed.
+    // Its removal was confirmed, and a killed server forgot it.
     if (parts.removals.has(found.stored)) {
       await removeLetter(found.letters, found.stored.sequence, parts.ending);
       return skip("gone");
@@ -188,7 +188,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
             skipped.noSubscription += 1;
             return true;
           }
-          // It was stopped for a new configuration, and is soon there again.
+          // The subscription restarts for a new configuration.
           await sleep(LOOK_AGAIN_MS, waiting);
       }
     }
@@ -232,7 +232,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
 
 type Judged =
   | { readonly kind: "send"; readonly letter: ReplayLetter; readonly target: Subscription }
-  /** Null: it is not one of those that were asked for. */
+  /** Null: the replay's filter excludes it. */
   | { readonly kind: "skip"; readonly reason: keyof SkippedCounts | null };
 
 interface Taken {
@@ -245,7 +245,7 @@ function skip(reason: keyof SkippedCounts | null): Judged {
   return { kind: "skip", reason };
 }
 
-/** Waits until the next one may go; who goes releases. Null: `signal` aborted. */
+/** Waits for a slot; the caller releases it. Null: `signal` aborted. */
 function createOrder(
   signal: AbortSignal,
 ): (subscription: Subscription) => Promise<{ readonly release: () => void } | null> {
@@ -258,7 +258,7 @@ function createOrder(
   };
 }
 
-/** Waits until the next one may begin; null: at once. False: `signal` aborted. */
+/** Waits for the next start of the rate limit; null: no limit. False: `signal` aborted. */
 export function createPace(perSecond: number | null): (signal: AbortSignal) => Promise<boolean> {
   let nextAt = 0;
   return async (signal) => {

@@ -1,22 +1,22 @@
-// Replays that nobody asks for: each subscription whose entrypoint wants so, once in an interval.
+// Scheduled replays: one per interval for each subscription whose entrypoint has `replay.strategy: SCHEDULED`.
 
 import { isEnded, newReplay, NO_FILTER, REPLAY_ALL, type ReplayRecord } from "#delivery/replay.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 
 interface Schedule {
-  /** Those whose time has come; the same list stands for the same settings. */
+  /** Subscriptions that are due. Pass the same list for the same settings. */
   due: (subscriptions: readonly RunningSubscription[]) => readonly ReplayRecord[];
-  /** It was looked at, whether there was anything to replay or not. */
+  /** Starts the next interval, whether there was anything to replay or not. */
   lookedAt: (recordId: string) => void;
 }
 
 const PREFIX = "scheduled-";
 
 export function createSchedule(find: (id: string) => ReplayRecord | null): Schedule {
-  /** The first time counts from the start of this relay. */
+  /** The first interval begins at the start of this relay. */
   const looked = new Map<string, number>();
-  /** They are looked at each second, and most relays have none that is replayed by schedule. */
+  /** Cached, since it is read each second, and most relays have no scheduled replay. */
   let known: readonly RunningSubscription[] = [];
   let scheduled: readonly RunningSubscription[] = [];
 
@@ -35,7 +35,7 @@ export function createSchedule(find: (id: string) => ReplayRecord | null): Sched
     looked.set(recordId, lastLook);
     const record = find(recordId);
     if (record !== null && !isEnded(record)) return false;
-    // One that began in the future was begun by a clock that was set since, and says nothing.
+    // Ignore a replay that began in the future: a clock was set back since.
     const sinceStartMs = record === null ? Infinity : Date.now() - Date.parse(record.startedAt);
     const isRecent = sinceStartMs >= 0 && sinceStartMs < replay.intervalMs;
     const isTime = performance.now() - lastLook >= replay.intervalMs && !isRecent;

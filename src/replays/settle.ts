@@ -1,4 +1,4 @@
-// What a replay does to a letter in its stream: claims it before it is sent, removes it, or keeps it with its newest error.
+// Settles a replayed letter in its stream: claim it before it is sent, remove it, or store it with its newest error.
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Failure } from "#delivery/outcome.ts";
@@ -19,12 +19,12 @@ export interface FailedLetter {
 }
 
 interface ClaimOptions {
-  /** Leaves a mark, which only one can leave: who finds it does not know whether the letter was sent. */
+  /** Writes a mark that only one relay can write. A relay that finds it cannot know whether the letter was sent. */
   readonly isMarking: boolean;
-  /** False: another relay may be at it. */
+  /** False: another relay may hold the lease. */
   readonly isCurrent: () => boolean;
   readonly waiting: AbortSignal;
-  /** Ends the marking: one that was cut short leaves a letter that looks as if it was sent. */
+  /** Ends the marking. A mark that was cut short makes the letter look as if it was sent. */
   readonly ending: AbortSignal;
 }
 
@@ -33,10 +33,10 @@ const BACKOFF = { initialMs: 250, maxMs: 5000 };
 type Claimed =
   | Exclude<Claim, "claimed">
   | { readonly kind: "claimed"; readonly letter: ReplayLetter }
-  /** Nor will it be before something changes. */
+  /** Not possible before something changes. */
   | { readonly kind: "unmarkable"; readonly reason: string };
 
-/** The letter as it lies there then, if it may be sent. Never rejects. */
+/** Claims a letter. Returns it as stored after the claim, if it may be sent. Never rejects. */
 export async function claimLetter(
   letters: ReplayLetters,
   letter: ReplayLetter,
@@ -50,7 +50,7 @@ export async function claimLetter(
     const isThere = read.kind === "found" && read.letter.sequence === stored.sequence;
     return isThere ? { kind: "claimed", letter } : "gone";
   }
-  // Where it is not known whether the mark was stored, the next try finds it: `gone`, and it is not sent.
+  // If the mark may have been stored without an answer, the retry finds it: `gone`, and the letter is not sent.
   const marked = await letters.replace(stored, headersWithMark(letter, new Date()), ending);
   switch (marked.kind) {
     case "gone":
@@ -64,7 +64,7 @@ export async function claimLetter(
   }
 }
 
-/** Null: it is not there, or `signal` aborted. Never rejects. */
+/** Null: no such letter, or `signal` aborted. Never rejects. */
 export async function readLetter(
   letters: ReplayLetters,
   sequence: number,
@@ -89,7 +89,7 @@ export async function removeLetter(
   );
 }
 
-/** With one more replay; what cannot take the newest error stays as it is. False: `signal` aborted. Never rejects. */
+/** Stores the letter with one more replay and its newest error, if that fits. False: `signal` aborted. Never rejects. */
 export async function keepFailed(
   letters: ReplayLetters,
   { letter, ...how }: FailedLetter,
@@ -103,7 +103,7 @@ export async function keepFailed(
   return replaced !== null;
 }
 
-/** Until it gives something else than null. Null: `signal` aborted. */
+/** Repeats `run` until it returns no null. Null: `signal` aborted. */
 export async function repeatUntilKnown<T>(
   ask: () => Promise<T | null>,
   signal: AbortSignal,

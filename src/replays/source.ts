@@ -1,4 +1,4 @@
-// The letters that a replay takes, oldest first, one stream after the other, each once: what is stored meanwhile comes after its end.
+// The letters of a replay: oldest first, stream by stream, each once. Letters stored after its start are not part of it.
 
 import { type LetterId, parseLetterId } from "#delivery/letter-id.ts";
 import type { ReplayPlace, ReplayRecord } from "#delivery/replay.ts";
@@ -11,22 +11,22 @@ export interface Found {
   readonly place: ReplayPlace;
   readonly letters: ReplayLetters;
   readonly stored: WholeLetter;
-  /** Somebody asked for this very entry, by the id that one has of which Relay does not know that it wrote it. */
+  /** An operator named this foreign entry by its id (`@…`). */
   readonly isNamed: boolean;
-  /** It is done with: a replay that is taken up again need not look at it. */
+  /** The letter is done: a resumed replay skips it. */
   readonly pass: () => void;
 }
 
-/** The same for the same letter of the same stream. */
+/** Identifies a letter of a stream. */
 export function letterKey({ place, stored }: Found): string {
   return `${place.domain ?? ""}/${place.stream}/${stored.sequence}`;
 }
 
 export interface ReplaySource {
   readonly places: readonly ReplayPlace[];
-  /** One call after the other. Null: there is no more, or `signal` aborted. */
+  /** Call it one at a time. Null: no more letters, or `signal` aborted. */
   next: (signal: AbortSignal) => Promise<Found | null>;
-  /** As a record keeps them: before the oldest that is not done with. */
+  /** Cursors for the record: before the oldest letter that is not done. */
   cursors: () => readonly number[];
 }
 
@@ -35,7 +35,7 @@ interface Position {
   readonly at: number;
 }
 
-/** Waits until all streams are known. Null: `signal` aborted before. */
+/** Waits until all streams have answered. Null: `signal` aborted first. */
 export async function openReplaySource(
   { request, places: known, cursors: kept }: ReplayRecord,
   {
@@ -46,7 +46,7 @@ export async function openReplaySource(
   }: {
     endpoints: readonly DeadLetterEndpoint[];
     openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
-    /** Told of each id that names no letter. */
+    /** Called for each id without a letter. */
     onMissing: () => void;
     signal: AbortSignal;
   },
@@ -59,7 +59,7 @@ export async function openReplaySource(
   const first = ids === null ? 1 : 0;
   const cursors = Array.from({ length: lanes }, (_, lane) => kept[lane] ?? first);
   const open = new Set<Position>();
-  /** Of the id at the cursor, the places that were looked at. */
+  /** Number of locations already searched for the id at the cursor. */
   let placesTried = 0;
   let isMissing = true;
   let lane = 0;
@@ -127,7 +127,7 @@ export async function openReplaySource(
   };
 }
 
-/** An entry that is no letter, or does not prove it, has an id of its place. */
+/** A foreign entry's id consists of its stream and sequence. */
 function isAt(id: LetterId, { domain, stream }: ReplayPlace): boolean {
   return id.kind === "letter" || (id.domain === domain && id.stream === stream);
 }
@@ -143,7 +143,7 @@ function readNamed(
     : letters.at(id.sequence, signal);
 }
 
-/** Not another one that has its sequence in a stream made anew, or lies at another place of the stream. */
+/** Excludes another entry with the same sequence, in a re-created stream or under another subject. */
 function isMeant(stored: WholeLetter, id: LetterId, { subject }: ReplayPlace): boolean {
   if (id.kind === "letter") return true;
   return stored.storedAtNanos === id.storedAtNanos && stored.subject.startsWith(`${subject}.`);
@@ -167,7 +167,7 @@ async function lookAt(
   return places;
 }
 
-/** Null: `signal` aborted before it was known. */
+/** Null: `signal` aborted first. */
 function untilKnown(
   read: () => ReturnType<ReplayLetters["newest"]>,
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-// The readiness as it is told: of thousands of subscriptions in the same trouble some are named.
+// Shortens a readiness report: names at most 20 reasons, or only counts them.
 
 import { NOT_CONNECTED, type Readiness } from "./runtime.ts";
 
@@ -8,7 +8,7 @@ export function toBriefReadiness({ isReady, reasons, idle }: Readiness): Readine
   return { isReady, reasons: shorten(reasons), idle: shorten(idle) };
 }
 
-/** To those who may not know what there is: how many reasons there are, and no name. */
+/** For callers without a sign-in: the number of reasons, no names. */
 export function toCountedReadiness({ isReady, reasons, idle }: Readiness): Readiness {
   const named = reasons.filter((reason) => reason !== NOT_CONNECTED).length;
   return {

@@ -1,7 +1,7 @@
-// One stretch of consuming: a pipeline, and the pump that feeds it, replaced whenever its consumer is lost.
+// Consumes until stopped or interrupted: one pipeline, fed by a pump that is replaced whenever its consumer is lost.
 //
 //   aligning --consumer aligned--> pulling --unusable--> waiting --usable--> pulling
-//      ^                              '--consumer lost--> its pump is stopped, then a pause that doubles from loss to loss
+//      ^                              '--consumer lost--> its pump stops, then a backoff that doubles with each loss
 //      '----------------------------------------------------------------------------'
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
@@ -21,29 +21,29 @@ import type { Observer } from "#pipeline/observer.ts";
 import type { PipelineOptions, PumpHandlers, Pipeline } from "#pipeline/pipeline.ts";
 import type { TermsHolder } from "#pipeline/terms.ts";
 import type { Turns } from "#pipeline/turns.ts";
-import { type Floor, keepFloor } from "./keep-floor.ts";
-import type { SharedPause } from "./shared-pause.ts";
+import { type AckFloor, watchAckFloor } from "./ack-floor.ts";
+import type { SharedBackoff } from "./shared-backoff.ts";
 import { createWholeMessages, type WholeMessages } from "./whole-messages.ts";
 
-/** What consuming is made of; the composition root knows how to make it. */
+/** Dependencies, made by the composition root. */
 export interface ConsumeParts {
   /** Resolves with false when `signal` aborts before NATS is connected. */
   readonly connected: (signal: AbortSignal) => Promise<boolean>;
-  readonly lastContactAt: () => number;
+  readonly lastPongAt: () => number;
   readonly alignConsumer: (settings: ConsumerSettings, options: AlignOptions) => Promise<Aligned>;
   /** null: there is no such consumer. */
   readonly readConsumer: (
     settings: ConsumerSettings,
   ) => Promise<Pick<ConsumerReading, "ackFloor" | "config" | "waiting"> | null>;
-  /** `take` is told what a list of all consumers says of it, now and then; never where they may not be listed. */
-  readonly followConsumer: (settings: ConsumerSettings, take: (reading: Floor) => void) => () => void;
+  /** Calls `take` for each periodic consumer list that contains this consumer; never if listing is forbidden. */
+  readonly followConsumer: (settings: ConsumerSettings, take: (reading: AckFloor) => void) => () => void;
   readonly startPump: (
     settings: ConsumerSettings,
     handlers: PumpHandlers & Pick<PumpOptions, "consumerCreated" | "position" | "onUsable" | "onLost">,
   ) => Pump;
   readonly createPipeline: (options: PipelineOptions) => Pipeline;
-  /** Of all subscriptions that wait for their consumers. */
-  readonly pause: SharedPause;
+  /** Shared by all subscriptions that wait for their consumers. */
+  readonly backoff: SharedBackoff;
   /** Null: the subscription has no dead letters. */
   readonly deadLetters: DeadLetters | null;
   readonly observer: Observer;
@@ -56,36 +56,36 @@ interface ConsumeOptions {
   readonly guard: Guard;
   readonly isSkipped: (message: Message) => boolean;
   readonly isProbe: boolean;
-  /** Ends the stretch; what is in flight has `graceMs` from then on, null: as long as it takes. */
+  /** Stops consuming. Messages in flight then have `graceMs`; null: no limit. */
   readonly stopping: AbortSignal;
   readonly graceMs: () => number | null;
   readonly onPipeline: (pipeline: Pipeline) => void;
-  /** Told at once; what is in flight may take its time to end. */
+  /** Called at once, while other messages may still be in flight. */
   readonly onInterrupted: (cause: FailureCause) => void;
   readonly onWaiting: (reason: string) => void;
   readonly onConsuming: () => void;
   readonly onRecovered: () => void;
 }
 
-/** Why it ended; `expired`: NATS was silent for so long that another relay may have taken over. */
+/** Why consuming ended. `expired`: NATS was silent for so long that another relay may have taken over. */
 export type ConsumeEnd =
   | { readonly kind: "interrupted" }
   | { readonly kind: "expired" }
   | { readonly kind: "stopped" };
 
 const ALIGN_BACKOFF = { initialMs: 500, maxMs: 30_000 };
-/** A consumer that could be used for so long was of use, though no message came. */
+/** A consumer that stayed usable this long counts as useful, even if no message came. */
 const OF_USE_MS = 10_000;
-/** A consumer that is lost is found or made again within this time, or the subscription waits for it. */
+/** If aligning the consumer takes longer, the subscription shows as waiting. */
 const FIND_AGAIN_MS = 2000;
 const MAX_REASONS = 16;
-/** Between two times that the consumer is taken from another relay, which wants it with other acks. */
+/** Shortest time between two takeovers of a consumer that another relay wants with other acks. */
 const CONTEST_MS = 30_000;
 
-/** Resolves when nothing is held any more. Never rejects. */
+/** Resolves when no message is held any more. Never rejects. */
 export async function consume(options: ConsumeOptions, parts: ConsumeParts): Promise<ConsumeEnd> {
   const { terms, turns, guard, isSkipped, isProbe, stopping, onRecovered } = options;
-  const { deadLetters, lastContactAt, observer, logger } = parts;
+  const { deadLetters, lastPongAt, observer, logger } = parts;
   const ended = Promise.withResolvers<ConsumeEnd>();
   const ending = new AbortController();
   const finish = (end: ConsumeEnd) => {
@@ -100,7 +100,7 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
     guard,
     isSkipped,
     deadLetters,
-    lastContactAt,
+    lastPongAt,
     isProbe,
     observer,
     logger,
@@ -115,7 +115,7 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   if (stopping.aborted) onStop();
   const supervision = superviseConsumer(pipeline, { ...options, signal: ending.signal }, parts).catch(
     (error: unknown) => {
-      // A bug interrupts the subscription and loses nothing that can be given back.
+      // On a bug, interrupt: messages that can be given back are not lost.
       logger.error("The consumer could not be supervised", { error: messageOf(error) });
       finish({ kind: "interrupted" });
       options.onInterrupted({
@@ -138,7 +138,7 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
       await pipeline.close({ graceMs: null });
       break;
     case "expired":
-      logger.warn("NATS was silent for too long: what was held is left to other relays");
+      logger.warn("NATS was silent for too long: dropped the held messages, other relays may deliver them");
       await pipeline.close({ graceMs: null, isExpired: true });
       break;
   }
@@ -161,7 +161,7 @@ async function superviseConsumer(
     if (!isContest) takenAt = performance.now();
     return !isContest;
   };
-  /** In a row, each but the first of a consumer that was of no use. */
+  /** In a row; starts again at 1 when the lost consumer had been useful. */
   let losses = 0;
   let hasSkipped = false;
   const readConsumer = () => parts.readConsumer(settings);
@@ -189,11 +189,11 @@ async function superviseConsumer(
 
 interface Loss {
   readonly reason: string;
-  /** A message came, or it could be used for some time. */
+  /** A message came, or the consumer was usable for some time. */
   readonly wasOfUse: boolean;
 }
 
-/** One pump, from its start until its consumer is lost, when it may still run. Null: `signal` aborted. */
+/** Runs one pump until its consumer is lost; the pump may still run then. Null: `signal` aborted. */
 async function pullUntilLost(
   pipeline: Pipeline,
   {
@@ -210,7 +210,7 @@ async function pullUntilLost(
   signal.addEventListener("abort", onAbort);
   let received = 0;
   let usableAt = Number.POSITIVE_INFINITY;
-  const floor = keepFloor(settings, {
+  const floor = watchAckFloor(settings, {
     ...parts,
     guard,
     isHolding: () => pipeline.stats().held > 0,
@@ -245,11 +245,11 @@ async function pullUntilLost(
 
 interface Waiting {
   because: (reason: string) => void;
-  /** It consumes: the same reasons are news again. */
+  /** It consumes again: each reason may be logged again. */
   end: () => void;
 }
 
-/** Tells each reason, and logs it once until the wait has ended. */
+/** Reports each reason, and logs it once per wait. */
 function createWaiting({
   onWaiting,
   onConsuming,
@@ -276,15 +276,15 @@ interface Aligning extends Pick<ConsumeOptions, "guard">, Omit<AlignOptions, "po
   readonly losses: number;
 }
 
-/** Tries for ever. Null: `signal` aborted. */
+/** Retries until the consumer is aligned. Null: `signal` aborted. */
 async function alignConsumer(
   settings: ConsumerSettings,
   { guard, waiting, losses, ...options }: Aligning,
-  { connected, alignConsumer: align, pause, logger }: ConsumeParts,
+  { connected, alignConsumer: align, backoff, logger }: ConsumeParts,
 ): Promise<Aligned | null> {
   const { durable, source } = settings;
   const { signal } = options;
-  /** Without its own name: others may wait for the same. */
+  /** The reason without the consumer's name, so that subscriptions with the same trouble share a backoff. */
   let obstacle = "";
   for (let tryNumber = 1; ; tryNumber += 1) {
     if (!(await connected(signal))) return null;
@@ -295,7 +295,7 @@ async function alignConsumer(
     try {
       const aligned = await align(settings, { position: guard.position(), ...options });
       await guard.align(aligned);
-      pause.passed(obstacle);
+      backoff.passed(obstacle);
       if (losses <= 1 || aligned.change !== "kept") {
         logger.info("Consuming", { stream: source.stream, consumer: durable, change: aligned.change });
         for (const note of aligned.notes) logger.warn(note, { consumer: durable });
@@ -310,6 +310,6 @@ async function alignConsumer(
       clearTimeout(overdue);
     }
     const delayMs = repeatDelayMs(tryNumber, { ...ALIGN_BACKOFF, random: Math.random() });
-    if (!(await pause.wait(obstacle, { delayMs, signal }))) return null;
+    if (!(await backoff.wait(obstacle, { delayMs, signal }))) return null;
   }
 }

@@ -1,6 +1,6 @@
-// What operators hold back beside single subscriptions: whole applications, and the ids of deleted subscriptions that were paused.
+// Pauses that outlive a subscription: paused applications, and ids of subscriptions that were deleted while paused.
 //
-// It is kept in the bucket and outlives the subscriptions: who deletes a paused one and makes it again has it paused again.
+// Stored in the bucket: a subscription that is deleted while paused and created again is paused again.
 
 import { createHash } from "node:crypto";
 import { parseStored, toFields } from "#delivery/status.ts";
@@ -15,21 +15,21 @@ interface HeldApplication {
 }
 
 export interface Holds {
-  /** Of the key that a resume of this subscription removes. */
+  /** The bucket key that a resume of this subscription removes. */
   keyOf: (id: string) => string;
   isIdHeld: (id: string) => boolean;
   isApplicationHeld: (application: string | null) => boolean;
   applications: () => readonly HeldApplication[];
-  /** It was paused, and is deleted. Of more than 1,000 the oldest is forgotten. */
+  /** A paused subscription was deleted. Keeps the newest 1,000. */
   remember: (id: string) => void;
-  /** Its operator makes it anew. */
+  /** The subscription is no longer held. */
   release: (id: string) => void;
-  /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
+  /** Resolves when the command is stored or queued (see `notStored`). Rejects with a RelayError if it has no effect. */
   pause: (application: string) => Promise<void>;
   resume: (application: string) => Promise<void>;
-  /** Why a command to this application is not stored yet; null: none waits. */
+  /** Why a command for this application is not stored yet; null: none waits. */
   notStored: (application: string) => string | null;
-  /** Told of each change, made here or elsewhere, with whether it is about a subscription. Returns how to end that. */
+  /** Calls `listener` on each change by any relay; `isAbout` tells which subscriptions it affects. Returns the unsubscribe. */
   onChange: (listener: (isAbout: (id: string, application: string | null) => boolean) => void) => () => void;
 }
 
@@ -89,12 +89,12 @@ export function createHolds(bucket: HoldsBucket): Holds {
   };
 }
 
-/** A name may hold what a key may not. */
+/** Hashed: an application's name may contain characters that a key may not. */
 function keyOfApplication(application: string): string {
   return APPLICATION_PREFIX + createHash("sha256").update(application).digest("base64url");
 }
 
-/** What cannot be read holds nothing that could be named. */
+/** Skips an entry that cannot be read: its application is unknown. */
 function parseHeld(value: string): readonly HeldApplication[] {
   const { application, since } = toFields(parseStored(value));
   if (typeof application !== "string") return [];

@@ -1,4 +1,4 @@
-// The durable consumer of a subscription that rests is made before it runs: what is published meanwhile waits for it.
+// Creates the durable consumer of an idle subscription, so that messages published before it runs wait for it.
 
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
@@ -13,7 +13,7 @@ const BACKOFF = { initialMs: 500, maxMs: 30_000 };
 export interface MakeDurableParts {
   /** Resolves with false when `signal` aborts before NATS is connected. */
   readonly connected: (signal: AbortSignal) => Promise<boolean>;
-  /** Null: there is nothing to be made. Rejects with a RelayError. */
+  /** Null: nothing to create. Rejects with a RelayError. */
   readonly makeConsumer: (
     settings: ConsumerSettings,
     options: Partial<AlignOptions>,
@@ -22,29 +22,29 @@ export interface MakeDurableParts {
 }
 
 interface Durable {
-  /** Resolves with `rest`, and nothing is under way then. Never rejects. */
+  /** Resolves after `idle`, when no request is under way. Never rejects. */
   makeDuring: (
-    rest: Promise<unknown>,
+    idle: Promise<unknown>,
     options: { readonly guard: Guard; readonly signal: AbortSignal },
   ) => Promise<void>;
 }
 
-/** Looked for once while the subscription rests: somebody who deletes it later means to. */
+/** Creates it once: somebody who deletes it later means to. */
 export function createDurable(parts: MakeDurableParts, settings: () => ConsumerSettings): Durable {
   let isMade = false;
   return {
-    async makeDuring(rest, { guard, signal }) {
+    async makeDuring(idle, { guard, signal }) {
       const ending = new AbortController();
       const own = AbortSignal.any([signal, ending.signal]);
       const making = isMade ? true : makeForEver(settings(), parts, { guard, signal: own });
-      await rest;
+      await idle;
       ending.abort();
       isMade = await making;
     },
   };
 }
 
-/** Tries until it is there; false: `signal` aborted before. Never rejects. */
+/** Retries until it exists; false: `signal` aborted first. Never rejects. */
 async function makeForEver(
   settings: ConsumerSettings,
   { connected, makeConsumer, logger }: MakeDurableParts,
@@ -59,7 +59,7 @@ async function makeForEver(
     } catch (error) {
       if (error instanceof RelayError && error.code === "stream-missing") await guard.expectStream();
       const reason = messageOf(error);
-      if (reason !== lastReason && !signal.aborted) logger.warn("Consumer not made yet", { reason });
+      if (reason !== lastReason && !signal.aborted) logger.warn("Cannot create the consumer yet", { reason });
       lastReason = reason;
       const delayMs = repeatDelayMs(tryNumber, { ...BACKOFF, random: Math.random() });
       if (!(await sleep(delayMs, signal))) return false;

@@ -1,24 +1,24 @@
-// Whether the relay gets on. Waiting is progress; a call of a callback that is far past its own deadline is none.
+// Detects a stuck relay for the watchdog: callback calls that are far past their own deadline. Waiting counts as progress.
 
 import type { Callback } from "#callback/client.ts";
 import { createSlab } from "#lib/slab.ts";
 
 export interface Progress {
-  /** The same callback, each call of it expected to end within `limitMs`. */
+  /** Wraps a callback: each call should end within `limitMs`. */
   readonly watch: (callback: Callback, limitMs: number) => Callback;
-  /** Since when, in milliseconds, the call that is latest should have ended; 0: none is late. */
+  /** By how many milliseconds the latest call is overdue; 0: none is. */
   readonly lateMs: () => number;
 }
 
-/** `now`: milliseconds that never go back. */
+/** `now`: a monotonic clock in milliseconds. */
 export function createProgress({ now }: { readonly now: () => number }): Progress {
-  /** When each is due. */
+  /** Due time of each call. */
   const calls = createSlab<number>();
 
-  /** Its own promise: nobody waits longer for being watched. */
+  /** Returns the call's own promise: watching delays nobody. */
   function watched<T>(limitMs: number, run: () => Promise<T>): Promise<T> {
-    const place = calls.add(now() + limitMs);
-    const end = () => calls.remove(place);
+    const index = calls.add(now() + limitMs);
+    const end = () => calls.remove(index);
     const result = run();
     result.then(end, end);
     return result;

@@ -1,4 +1,4 @@
-// What is to be done so that the subscriptions that run become those that are wanted. Pure.
+// Plans which subscriptions to start, stop, update and replace, from the running and the wanted ones. PURE.
 
 import { isDeepStrictEqual } from "node:util";
 import type { Subscription } from "#delivery/subscription.ts";
@@ -6,9 +6,9 @@ import type { Subscription } from "#delivery/subscription.ts";
 export interface Plan {
   readonly stop: readonly string[];
   readonly start: readonly Subscription[];
-  /** Under new terms, without an end to their consuming. */
+  /** Gets new terms while it keeps consuming. */
   readonly update: readonly Subscription[];
-  /** Drained, then started anew. */
+  /** Drained, then started again. */
   readonly replace: readonly Subscription[];
   readonly keep: readonly string[];
 }
@@ -37,7 +37,7 @@ function changeOf(former: Subscription | undefined, next: Subscription): Change 
   return isDeepStrictEqual(consumingOf(former), consumingOf(next)) ? "terms" : "consuming";
 }
 
-/** Everything but the terms of delivery; where dead letters go is one of them, whether there are any is not. */
+/** Everything but the delivery terms. The dead-letter endpoints are terms; whether there are any is not. */
 function consumingOf(subscription: Subscription): unknown {
   const {
     callback: _callback,

@@ -1,4 +1,4 @@
-// The dead letters that a subscription is given again: sent while it runs, held back while it does not, finished before it closes.
+// Replays dead letters into a subscription: sends while it runs, waits while it does not, finishes before it closes.
 
 import type { Message } from "#delivery/message.ts";
 import type { Subscription } from "#delivery/subscription.ts";
@@ -11,7 +11,7 @@ import type { StatusCell } from "./states.ts";
 
 export interface Replaying {
   replay: (message: Message, order: ReplayOrder) => Promise<ReplayResult>;
-  /** What waits ends at once, what is in flight within `graceMs`. */
+  /** Ends waiting replays at once, and those in flight within `graceMs`. */
   close: (graceMs: number) => Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export function createReplaying(
   };
 }
 
-/** One signal for each other one, not for each letter: while it is listened to, it lives as long as `own`. */
+/** One joined signal per signal, not per letter: a signal with listeners lives as long as `own`. */
 function createJoin(own: AbortSignal): (other: AbortSignal) => AbortSignal {
   const joined = new WeakMap<AbortSignal, AbortSignal>();
   return (other) => {

@@ -1,28 +1,29 @@
-// Sees that somebody reset the consumer on the server (`nats consumer reset`, since 2.14): what was done is wanted again.
+// Detects a reset of the consumer on the server (`nats consumer reset`, since 2.14): the operator wants its messages again.
 //
-// The server counts the deliveries of a consumer. A reset has it count from 1; a server that was killed, or a new leader, goes
-// back by what it had not written yet, mostly with the connection lost, and what it delivers again is not wanted again. So a
-// count that falls to half or less on one connection is a reset. One that falls otherwise is not, and is told.
+// The server counts a consumer's deliveries, and a reset starts the count at 1. A killed server or a new leader also goes
+// back, by what it had not written yet, mostly with the connection lost; those messages are not wanted again. So a count that
+// falls to half or less on one connection is a reset. A smaller fall is not.
 //
-// Of a consumer that has only begun a killed server may forget all, and a relay connected to another server of the cluster sees
-// no connection lost. Where nothing may be repeated, only counts that are old enough to be written tell a reset.
+// A killed server may forget everything about a consumer that is only seconds old, and a relay that is connected to another
+// server of the cluster loses no connection then. Where nothing may be repeated, only a count below one that must be on the
+// server's disk is a reset.
 
 interface ResetWatch {
-  /** Of each message that came, the count of its delivery. True: it was reset before this one. */
+  /** Call it for each message with its delivery count. True: the consumer was reset before this message. */
   isReset: (consumerSequence: number) => boolean;
-  /** When the consumer was created, as the server says: another one counts anew. */
+  /** Creation time of the aligned consumer: another one starts its own count. */
   aligned: (consumerCreated: string) => void;
 }
 
 interface ResetWatchOptions {
-  /** How often NATS was connected again. */
+  /** Number of reconnects to NATS. */
   readonly reconnects: () => number;
-  /** A count that is older than this is known to be written on the server. */
+  /** A count that is older than this is on the server's disk. */
   readonly writtenAfterMs: number;
   readonly now: () => number;
 }
 
-/** Counts are told apart by so much of `writtenAfterMs`. */
+/** Counts are grouped into steps of `writtenAfterMs` / 3. */
 const STEPS = 3;
 
 interface Seen {
@@ -35,9 +36,9 @@ export function createResetWatch({ reconnects, writtenAfterMs, now }: ResetWatch
   let created: string | null = null;
   let connection = -1;
   let highest = 0;
-  /** The highest that is written. */
+  /** The highest count on the server's disk. */
   let written = 0;
-  /** The highest of each step since, the oldest first. */
+  /** The highest count of each later step, oldest first. */
   let recent: Seen[] = [];
 
   function beginAt(count: number): void {
@@ -55,7 +56,7 @@ export function createResetWatch({ reconnects, writtenAfterMs, now }: ResetWatch
     else recent[recent.length - 1] = { count, at: last.at };
   }
 
-  /** A step is over when the next one has begun, or could have. */
+  /** Moves steps that are old enough into `written`. A step is over once the next one could have begun. */
   function settle(): void {
     const limit = now() - writtenAfterMs - writtenAfterMs / STEPS;
     for (let [oldest] = recent; oldest !== undefined && oldest.at <= limit; [oldest] = recent) {

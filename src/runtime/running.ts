@@ -1,4 +1,4 @@
-// A subscription of this relay, as others see it and command it.
+// The interface of a running subscription: its state, its stats and its commands.
 
 import type { Exchange } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
@@ -9,7 +9,7 @@ import type { Replaying } from "./replaying.ts";
 
 export type SubscriptionState =
   | { readonly kind: "asleep"; readonly reason: string }
-  /** It would run, but something outside is not there. */
+  /** It cannot run until something outside is there: NATS, its stream, its consumer. */
   | { readonly kind: "waiting"; readonly reason: string }
   | { readonly kind: "consuming" }
   | { readonly kind: "failed"; readonly cause: FailureCause | null }
@@ -21,30 +21,30 @@ export interface RunningSubscription {
   state: () => SubscriptionState;
   status: () => SubscriptionStatus;
   stats: () => PipelineStats;
-  /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
+  /** Resolves when the command is stored or queued (see `notStored`). Rejects with a RelayError if it has no effect. */
   command: (command: Command) => Promise<void>;
-  /** Why a command that was given here is not stored yet; null: all are. */
+  /** Why a command given to this relay is not stored yet; null: all are stored. */
   notStored: () => string | null;
   /**
-   * Goes on elsewhere in the stream, in every relay; what is in flight has some seconds to end. Neither a pause nor a FAILURE
-   * ends by it. Takes no longer than 30 s; rejects with a RelayError.
+   * Moves the subscription in its stream, for every relay. Messages in flight get some seconds to end. A pause or a FAILURE
+   * stays. Takes at most 30 s. Rejects with a RelayError.
    */
   seek: (start: DeliverPolicy) => Promise<void>;
-  /** Sends it once, with everything that is configured; it is in no stream, and nothing follows from what comes of it. */
+  /** Sends a test message once, with the configured headers, auth and signature. Its outcome changes nothing. */
   test: (message: Message) => Promise<Exchange>;
-  /** Sends a dead letter in turn with the live messages; waits while it does not run, and changes nothing of its state. */
+  /** Sends a dead letter in turn with the live messages. Waits while the subscription does not run; leaves its state alone. */
   replay: Replaying["replay"];
-  /** New terms of delivery, from the next attempt on; they end a FAILURE. */
+  /** Sets new delivery terms, used from the next attempt on. Ends a FAILURE. */
   update: (subscription: Subscription) => void;
-  /** What its definition says now of its status. */
+  /** Tells the status that its definition now asks for. */
   declare: (status: OperatorStatus) => void;
-  /** Ends a FAILURE, for its configuration has changed. */
+  /** Ends a FAILURE because the configuration has changed. */
   recover: () => void;
-  /** It was deleted: the state that the cluster keeps of it goes with it. */
+  /** The subscription was deleted: removes the state that the cluster stores for it. */
   forget: () => void;
   /**
-   * Gives back what waits, waits up to `graceMs` for what is in flight. Resolves when all of it is closed. Called again, it can
-   * only shorten the grace.
+   * Gives waiting messages back, and waits up to `graceMs` for those in flight. Resolves when all is closed. A second call
+   * can only shorten the grace.
    */
   stop: (graceMs: number) => Promise<void>;
 }

@@ -1,6 +1,6 @@
-// All subscriptions of this relay: starts them, brings them to what is wanted, tells how they are, drains them.
+// Runs all subscriptions of this relay: starts, updates, replaces and drains them to match the config, and reports readiness.
 //
-// Each has a place of its own. While one drains, the others change at once; what is wanted of it meanwhile begins when it has.
+// Each subscription has a slot. While one drains, the others change at once; its own changes start when the drain ends.
 
 import type { Subscription } from "#delivery/subscription.ts";
 import { startTicks } from "#lib/ticks.ts";
@@ -10,12 +10,12 @@ import { startSubscription, type SubscriptionParts } from "./subscription.ts";
 
 interface RuntimeOptions {
   readonly partsFor: (subscription: Subscription) => SubscriptionParts;
-  /** Whatever follows it waits for this. Never rejects. */
+  /** Awaited before a successor starts or the slot is freed. Never rejects. */
   readonly onDrained: (running: RunningSubscription) => Promise<void>;
   readonly isConnected: () => boolean;
-  /** Checks each distinct list of dead-letter endpoints, and more: null when it is usable, else why not. Never rejects. */
+  /** Checks each distinct list of dead-letter endpoints, and more. null: usable; else the reason. Never rejects. */
   readonly checks: (subscriptions: readonly Subscription[]) => readonly Promise<string | null>[];
-  /** Of the servers of replicated streams. */
+  /** Replicated streams without a majority of their servers. */
   readonly clusterFaults: () => readonly string[];
 }
 
@@ -23,40 +23,39 @@ interface RuntimeOptions {
 export interface Readiness {
   readonly isReady: boolean;
   readonly reasons: readonly string[];
-  /** Interrupted or paused subscriptions: somebody's decision to take, not the relay's failure. */
+  /** Interrupted or paused subscriptions: an operator decides about them; they do not make the relay unready. */
   readonly idle: readonly string[];
 }
 
 export interface Applied {
   readonly plan: Plan;
-  /** All that had to be drained has been: it takes the grace period at most. Never rejects. */
+  /** Resolves when everything that had to drain has drained, within the grace period. Never rejects. */
   readonly settled: Promise<void>;
 }
 
 export interface Runtime {
-  /** The same list until one of them is started, updated or gone. */
+  /** The same array until a subscription starts, changes or ends. */
   readonly subscriptions: readonly RunningSubscription[];
-  /** How many there are. */
   readonly size: number;
   find: (id: string) => RunningSubscription | null;
-  /** What is to run, though something else may still drain; null: nothing. */
+  /** The subscription that should run, even while its predecessor still drains; null: none. */
   wanted: (id: string) => Subscription | null;
-  /** Brings the subscriptions to what is wanted: those that go or change are drained, those that only have new terms go on. */
+  /** Makes the running subscriptions match `wanted`: removed and changed ones drain; those with new terms only keep running. */
   apply: (wanted: readonly Subscription[], options: { readonly graceMs: number }) => Applied;
   readiness: () => Readiness;
   /** Drains all subscriptions at once. */
   stop: (graceMs: number) => Promise<void>;
 }
 
-interface Place {
+interface Slot {
   running: RunningSubscription;
-  /** Null: nothing, as soon as it is drained. */
+  /** Null: it ends once it is drained. */
   wanted: Subscription | null;
-  /** Null: what runs is what is wanted. */
+  /** Null: `running` is what is wanted. */
   draining: Promise<void> | null;
 }
 
-/** As they are; made anew only when that changes, for much of what runs each second looks at all of them. */
+/** Cached until a subscription changes: much of what runs each second iterates over all of them. */
 interface Listed {
   readonly running: readonly RunningSubscription[];
   readonly subscriptions: readonly Subscription[];
@@ -67,11 +66,11 @@ export const NOT_CONNECTED = "NATS is not connected";
 const CHECK_INTERVAL_MS = 2000;
 
 export function startRuntime(wanted: readonly Subscription[], options: RuntimeOptions): Runtime {
-  const places = new Map<string, Place>();
+  const slots = new Map<string, Slot>();
   let faults: readonly string[] = [];
   let isChecking = false;
   let isStopped = false;
-  /** Null: it is to be made anew. */
+  /** Null: rebuild it on the next read. */
   let listed: Listed | null = null;
   for (const subscription of wanted) start(subscription);
 
@@ -80,50 +79,50 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   }
 
   function start(wanted: Subscription): void {
-    const place = places.get(wanted.id);
-    if (place === undefined) places.set(wanted.id, { running: open(wanted), wanted, draining: null });
-    else if (place.draining === null) throw new Error(`Subscription ${wanted.id} is running already`);
-    else place.wanted = wanted;
+    const slot = slots.get(wanted.id);
+    if (slot === undefined) slots.set(wanted.id, { running: open(wanted), wanted, draining: null });
+    else if (slot.draining === null) throw new Error(`Subscription ${wanted.id} is running already`);
+    else slot.wanted = wanted;
     listed = null;
   }
 
-  function placeOf(id: string): Place {
-    const place = places.get(id);
-    if (place === undefined) throw new Error(`Subscription ${id} is not running`);
-    return place;
+  function slotOf(id: string): Slot {
+    const slot = slots.get(id);
+    if (slot === undefined) throw new Error(`Subscription ${id} is not running`);
+    return slot;
   }
 
   function update(wanted: Subscription): void {
-    const place = placeOf(wanted.id);
-    place.wanted = wanted;
-    place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
-    if (place.draining === null) place.running.update(wanted);
+    const slot = slotOf(wanted.id);
+    slot.wanted = wanted;
+    slot.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
+    if (slot.draining === null) slot.running.update(wanted);
     listed = null;
   }
 
   function replace(id: string, wanted: Subscription | null, graceMs: number): void {
-    const place = placeOf(id);
-    place.wanted = wanted;
-    if (wanted !== null) place.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
-    place.draining ??= drain(id, place, graceMs);
+    const slot = slotOf(id);
+    slot.wanted = wanted;
+    if (wanted !== null) slot.running.declare(wanted.isPaused ? "PAUSED" : "ACCEPTED");
+    slot.draining ??= drain(id, slot, graceMs);
   }
 
-  async function drain(id: string, place: Place, graceMs: number): Promise<void> {
-    await place.running.stop(graceMs);
-    await options.onDrained(place.running);
-    place.draining = null;
-    if (place.wanted === null) {
-      places.delete(id);
+  async function drain(id: string, slot: Slot, graceMs: number): Promise<void> {
+    await slot.running.stop(graceMs);
+    await options.onDrained(slot.running);
+    slot.draining = null;
+    if (slot.wanted === null) {
+      slots.delete(id);
     } else if (!isStopped) {
-      place.running = open(place.wanted);
-      place.running.recover();
+      slot.running = open(slot.wanted);
+      slot.running.recover();
     }
     listed = null;
   }
 
   function apply(next: readonly Subscription[], graceMs: number): Applied {
     const plan = reconcile(
-      [...places.values()].flatMap((place) => place.wanted ?? []),
+      [...slots.values()].flatMap((slot) => slot.wanted ?? []),
       next,
     );
     if (isStopped) return { plan, settled: Promise.resolve() };
@@ -135,12 +134,12 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
   }
 
   async function settled(): Promise<void> {
-    await Promise.all([...places.values()].map(async ({ draining }) => draining));
+    await Promise.all([...slots.values()].map(async ({ draining }) => draining));
   }
 
   function list(): Listed {
     if (listed !== null) return listed;
-    const running = [...places.values()].map((place) => place.running);
+    const running = [...slots.values()].map((slot) => slot.running);
     listed = { running, subscriptions: running.map(({ subscription }) => subscription) };
     return listed;
   }
@@ -164,10 +163,10 @@ export function startRuntime(wanted: readonly Subscription[], options: RuntimeOp
       return runningNow();
     },
     get size() {
-      return places.size;
+      return slots.size;
     },
-    find: (id) => places.get(id)?.running ?? null,
-    wanted: (id) => places.get(id)?.wanted ?? null,
+    find: (id) => slots.get(id)?.running ?? null,
+    wanted: (id) => slots.get(id)?.wanted ?? null,
     apply: (next, { graceMs }) => apply(next, graceMs),
     readiness() {
       const subscriptions = runningNow();

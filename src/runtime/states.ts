@@ -1,5 +1,4 @@
-// The states of all subscriptions, shared with the other relays of the cluster: what is changed here is kept and told, what is
-// changed elsewhere is followed.
+// Subscription states in the bucket, shared by the relays of the cluster: stores local changes, and follows those of others.
 
 import {
   applyCommand,
@@ -24,13 +23,13 @@ import {
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#bucket/bucket.ts";
 import type { Holds } from "./holds.ts";
-import { createMoveMarks, type MoveMarks } from "./move-marks.ts";
+import { createSeekMarks, type SeekMarks } from "./seek-marks.ts";
 
-/** Where the cluster keeps them; what is put is there at once, and reaches the others as soon as it can. */
+/** The part of the bucket that states use. A put is visible here at once, and reaches the others as soon as possible. */
 interface StatusBucket {
   /**
-   * False: `signal` aborted before. It may give up waiting for the content; `onKnown` is called when that is known, at the
-   * latest before it resolves or else later.
+   * False: `signal` aborted first. It may stop waiting for the content; `onKnown` is called once the content is known, before
+   * it resolves or later.
    */
   ready: (signal: AbortSignal, onKnown: () => void) => Promise<boolean>;
   get: Bucket["get"];
@@ -38,14 +37,14 @@ interface StatusBucket {
   remove: (key: string) => void;
   write: Bucket["write"];
   read: Bucket["read"];
-  /** A command: decided on what is stored. */
+  /** Runs a command: decides on the stored values. */
   update: Bucket["update"];
-  /** Why a command to one of these keys is not stored yet; null: none waits. */
+  /** Why a command for one of these keys is not stored yet; null: none waits. */
   waiting: Bucket["waiting"];
   onChange: (listener: (key: string) => void) => () => void;
 }
 
-/** Why a state changed; `end`: its time is over. */
+/** Why a state changed. `end`: its `endingAt` has passed. */
 export type ChangeReason =
   | Command["kind"]
   | "failure"
@@ -62,41 +61,41 @@ export interface StateChange {
   readonly reason: ChangeReason;
 }
 
-/** One subscription's share. */
+/** The state of one subscription. */
 export interface StatusCell {
-  /** False: `signal` aborted before it was known. A FAILURE from before this relay started is cleared. */
+  /** Waits for the stored state. False: `signal` aborted first. Clears a FAILURE from before this relay started. */
   ready: (signal: AbortSignal) => Promise<boolean>;
-  /** PAUSED also where its operator holds its application, or the id since one of it was deleted. */
+  /** PAUSED also if its application is paused, or a paused subscription of this id was deleted. */
   readonly current: SubscriptionStatus;
   readonly isApplicationPaused: boolean;
-  /** Somebody resumed the subscription without it. */
+  /** An operator resumed the subscription with `--skip` of this message. */
   isSkipped: (message: MessageRef) => boolean;
-  /** Resolves when it is stored, or waits for that: `notStored` says so. Rejects with a RelayError: it has no effect. */
+  /** Resolves when the command is stored or queued (see `notStored`). Rejects with a RelayError if it has no effect. */
   command: (command: Command) => Promise<void>;
-  /** Why a command that was given here is not stored yet; null: all are. */
+  /** Why a command given to this relay is not stored yet; null: all are stored. */
   readonly notStored: string | null;
   fail: (cause: FailureCause) => void;
   recover: (reason: "recovery" | "configuration") => void;
-  /** What its definition says; a new value counts over what was commanded before. */
+  /** Sets the status that its definition asks for. A new value overrides earlier commands. */
   declare: (status: OperatorStatus) => void;
-  /** Of its place in the stream: seeks, by whichever relay. */
-  readonly moves: MoveMarks;
-  /** Its time was over at `endingAt`: told by one relay, once. */
+  /** Marks of seeks, by any relay. */
+  readonly seekMarks: SeekMarks;
+  /** Reports that `endingAt` has passed: once, by one relay. */
   end: (endingAt: Date) => Promise<void>;
-  /** Told after each change, made here or elsewhere. Returns how to end that. */
+  /** Calls `listener` after each change by any relay. Returns the unsubscribe. */
   onChange: (listener: () => void) => () => void;
-  /** The subscription was deleted. */
+  /** Removes the state of a deleted subscription. */
   forget: () => void;
 }
 
 export interface States {
-  /** `declared`: what its definition says; `application`: what it belongs to now. */
+  /** `declared`: the status in its definition; `application`: the one it belongs to now. */
   of: (
     subscription: string,
     declared: OperatorStatus,
     owner?: { readonly application: () => string | null },
   ) => StatusCell;
-  /** Nothing is followed any more. */
+  /** Stops following the bucket. */
   close: () => void;
 }
 
@@ -112,7 +111,7 @@ interface Listening {
 const KEY_PREFIX = "state.";
 const END_MS = 30_000;
 
-/** `onChanged` is told of the changes that are made here: each is told by one relay of the cluster. */
+/** `onChanged` gets the changes made by this relay, so each change is reported by one relay of the cluster. */
 export function createStates(
   bucket: StatusBucket,
   { holds, onChanged }: { readonly holds: Holds; readonly onChanged: (change: StateChange) => void },
@@ -143,7 +142,7 @@ export function createStates(
     let declared = initiallyDeclared;
     let isSettled = false;
     let hasFailed = false;
-    /** Why a restart would forget the command that waits. */
+    /** Why a restart would lose the queued command. */
     let diskFault: string | null = null;
     const skipKey = keyOf("skip");
     let skipText: string | null = null;
@@ -166,7 +165,7 @@ export function createStates(
       return holds.isApplicationHeld(application());
     }
 
-    /** As others see it: an operator may hold it beside its own status. */
+    /** The effective status: its application or its id may be paused on top of its own status. */
     function show(own: SubscriptionStatus): SubscriptionStatus {
       const isHeld = own.status !== "PAUSED" && (holds.isIdHeld(id) || isApplicationPaused());
       return isHeld ? { ...own, status: "PAUSED" } : own;
@@ -176,14 +175,14 @@ export function createStates(
       onChanged({ subscription: id, from: show(from), to: show(to), reason });
     }
 
-    /** What is to be kept otherwise, by key, and `anyway`. */
+    /** The values to write, by key: those that change, and the parts in `anyway`. */
     function listChanges(
       kept: KeptStatus,
       to: SubscriptionStatus,
       anyway: readonly StatusPart[] = [],
     ): ReadonlyMap<string, string> {
       const unkept = formatStatus(initialStatus(declared), declared);
-      // Another relay may have read a newer file: what that says is not undone by a command given here.
+      // Another relay may have read a newer config file: a command given here must not undo it.
       const texts = formatStatus(to, parseDeclared(kept) ?? declared);
       const parts = STATUS_PARTS.filter(
         (part) => anyway.includes(part) || texts[part] !== (kept[part] ?? unkept[part]),
@@ -232,7 +231,7 @@ export function createStates(
       return to;
     }
 
-    /** Where the definition says something new, it counts over what was commanded under the one before. */
+    /** A new status in the definition overrides commands given under the former one. */
     function declare(status: OperatorStatus): void {
       const from = read();
       const isNew = status !== declared || (parseDeclared(keep()) ?? status) !== status;
@@ -243,7 +242,7 @@ export function createStates(
       if (from.status !== status) tell(from, to, "configuration");
     }
 
-    /** What there was when this relay started. */
+    /** Handles the state from before this relay started, once. */
     function settle(): void {
       if (isSettled) return;
       isSettled = true;
@@ -287,7 +286,7 @@ export function createStates(
       },
       recover: (reason) => void change(recover, reason),
       declare,
-      moves: createMoveMarks(bucket, {
+      seekMarks: createSeekMarks(bucket, {
         key: keyOf("place"),
         onMoved: () => write({ ...read(), skip: null }),
       }),
@@ -304,7 +303,7 @@ export function createStates(
       },
       forget() {
         const status = read();
-        // Nobody ends a pause by deleting what is paused.
+        // Deleting a paused subscription must not end its pause.
         if (status.status === "PAUSED") holds.remember(id);
         for (const part of [...STATUS_PARTS, "place", "ended"]) bucket.remove(keyOf(part));
         tell(status, status, "deletion");

@@ -1,4 +1,4 @@
-// One subscription, from its first wait to its drain.
+// Runs one subscription: waits for its consumer, consumes, is paused, fails, probes, seeks, and drains in the end.
 //
 //   asleep: PAUSED, STOPPED, before startingAt            failed: FAILURE, here or in another relay
 //     |  ^                                                   |  ^
@@ -10,13 +10,15 @@
 //
 //   any ---endingAt---> closed        any ---stop---> stopped
 //
-// A loop takes one turn after the other; each looks at the status anew, and what changes meanwhile ends it. Only a turn
+// A loop takes one turn after the other. Each turn reads the status again, and a change of status ends the turn. Only a turn
 // touches the consumer and the guard.
 
 import type { Callback } from "#callback/client.ts";
+import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { FailureCause } from "#delivery/status.ts";
 import { concurrencyOf, type DeliverPolicy, type Subscription } from "#delivery/subscription.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
 import { sleep, sleepUntil } from "#lib/sleep.ts";
 import type { AlignedConsumer } from "#consumer/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#consumer/config.ts";
@@ -26,13 +28,11 @@ import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
 import { createDurable, type MakeDurableParts } from "./make-durable.ts";
-import { carryOut, createMoves } from "./moves.ts";
-import { openGuardForEver } from "./open-guard.ts";
-import { createPlace } from "./place.ts";
-import { createProbePace } from "./probe-pace.ts";
+import { createSeekRequests, fulfil } from "./seek-requests.ts";
+import { createClusterSeek } from "./cluster-seek.ts";
 import { createReplaying } from "./replaying.ts";
 import { createResetWatch } from "./reset-watch.ts";
-import { restEnd, onTakenUp, restOf } from "./rest.ts";
+import { createProbePace, findIdleReason, onIdleEnd, untilIdleEnd } from "./idle.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -40,37 +40,38 @@ export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
   readonly openGuard: (subscription: Subscription) => Promise<Guard>;
   readonly openCallback: (subscription: Subscription) => Callback;
   readonly status: StatusCell;
-  /** To NATS. */
+  /** Whether NATS is connected. */
   readonly isConnected: () => boolean;
-  /** How often NATS was connected again. */
+  /** Number of reconnects to NATS. */
   readonly reconnects: () => number;
-  /** Until when somebody holds its consumer on the server; null: nobody is known to. */
+  /** End of a pause of its consumer on the server (`nats consumer pause`); null: none is known. */
   readonly pausedUntil: () => Date | null;
-  /** Makes the consumer anew at another place. Rejects with a RelayError. */
+  /** Re-creates the consumer at another position. Rejects with a RelayError. */
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<AlignedConsumer>;
 }
 
-const IDLE: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
+const NO_MESSAGES: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
 const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started" };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
-const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay moves it" } as const;
-const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "What is in flight ends first" };
-/** What is in flight when a seek comes. */
+const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay is seeking" } as const;
+const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "Waiting for messages in flight to end" };
+/** Grace for messages in flight when a seek comes. */
 const SEEK_GRACE_MS = 5000;
-/** Until it is looked again what another relay has left. */
+/** Delay before another try to adopt another relay's seek. */
 const FOLLOW_AGAIN_MS = 1000;
-/** A server writes what it counts every 100 ms, or later under load. */
+/** nats-server writes delivery counts every 100 ms, later under load. */
 const WRITTEN_AFTER_MS = 3000;
-/** Between two lines about pauses that the callback asks for. */
+/** Between two log lines about `Retry-After` pauses. */
 const HOLD_LOG_INTERVAL_MS = 60_000;
-/** The longest that a timer can wait at once. */
+const JOURNAL_BACKOFF = { initialMs: 500, maxMs: 5000 };
+/** The longest timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export function startSubscription(wanted: Subscription, parts: SubscriptionParts): RunningSubscription {
   const { logger, status } = parts;
   const { startingAt, endingAt } = wanted;
   const stopping = new AbortController();
-  const moves = createMoves();
+  const seeks = createSeekRequests();
   const pace = createProbePace();
   const terms = createTerms(wanted, {
     openCallback: parts.openCallback,
@@ -81,13 +82,15 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     onHold(holdMs) {
       if (performance.now() - holdLoggedAt < HOLD_LOG_INTERVAL_MS) return;
       holdLoggedAt = performance.now();
-      logger.info("Nothing is sent: Retry-After asks for a pause", { until: toTime(holdMs) });
+      logger.info("Sends nothing: the callback asked for a pause with Retry-After", {
+        until: toTime(holdMs),
+      });
     },
   });
   const replaying = createReplaying(wanted, { terms, turns, status, observer: parts.observer });
   const settings = () => toConsumerSettings(terms.current.subscription);
-  const place = createPlace({
-    marks: status.moves,
+  const clusterSeek = createClusterSeek({
+    marks: status.seekMarks,
     moveConsumer: (start) => parts.moveConsumer(settings(), start),
     readConsumer: () => parts.readConsumer(settings()),
     signal: stopping.signal,
@@ -100,15 +103,15 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   });
   let pipeline: Pipeline | null = null;
   let state = STARTING;
-  /** Of what is in flight when the consuming ends; null: each ends by its own time limit. */
+  /** Grace for messages in flight when consuming ends; null: each ends by its own time limit. */
   let graceMs: number | null = null;
-  /** Ends what the turn waits for. */
+  /** Ends the wait of the current turn. */
   let turn = new AbortController();
-  /** Ends the consuming of the turn. */
+  /** Ends the consuming of the current turn. */
   let halting = new AbortController();
   const unfollow = status.onChange(() => turn.abort());
-  // Whoever takes it up again is not held back by what the callback asked for before.
-  const unwatchRest = onTakenUp(status, () => restNow() !== null, turns.wake);
+  // A resume ends the pause that the callback asked for.
+  const unwatchIdle = onIdleEnd(status, () => idleNow() !== null, turns.wake);
   const finished = run();
 
   /** Never rejects. */
@@ -119,53 +122,53 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       ? await openGuardForEver(() => parts.openGuard(wanted), { onWaiting, logger, signal: stopping.signal })
       : null;
     if (guard !== null) {
-      place.adopt();
+      clusterSeek.adopt();
       while (!stopping.signal.aborted) await takeTurn(guard);
       await guard.close();
     }
-    moves.close("the subscription was stopped");
+    seeks.close("the subscription was stopped");
     ending.abort();
   }
 
-  /** Another relay that moves the consumer deletes it first. */
+  /** Not while another relay seeks: that one deletes the consumer first. */
   async function makeUnlessMoved(...asked: Parameters<SubscriptionParts["makeConsumer"]>) {
-    if (await place.isTakenElsewhere()) throw new RelayError("unavailable", MOVED_BY_ANOTHER.reason);
+    if (await clusterSeek.isTakenElsewhere()) throw new RelayError("unavailable", MOVED_BY_ANOTHER.reason);
     return parts.makeConsumer(...asked);
   }
 
-  function restNow() {
+  function idleNow() {
     const { current, isApplicationPaused } = status;
-    return restOf(current, { isApplicationPaused, startingAt, now: new Date() });
+    return findIdleReason(current, { isApplicationPaused, startingAt, now: new Date() });
   }
 
   async function takeTurn(guard: Guard): Promise<void> {
     turn = new AbortController();
     const signal = AbortSignal.any([turn.signal, stopping.signal]);
-    if (place.isBeingMoved) {
+    if (clusterSeek.isBeingMoved) {
       state = MOVED_BY_ANOTHER;
-      return place.waitForMove(signal);
+      return clusterSeek.waitForMove(signal);
     }
-    if (place.isMovedElsewhere) return follow(guard, signal);
-    const move = moves.take();
-    if (move !== null) turns.wake();
-    if (move !== null) return carryOut(move, (start) => place.move(start, guard));
-    const rest = restNow();
-    if (rest === null) {
+    if (clusterSeek.isMovedElsewhere) return follow(guard, signal);
+    const seek = seeks.take();
+    if (seek !== null) turns.wake();
+    if (seek !== null) return fulfil(seek, (start) => clusterSeek.move(start, guard));
+    const idle = idleNow();
+    if (idle === null) {
       pace.reset();
       state = STARTING;
       return consumeOnce(guard, false);
     }
-    state = rest.state;
+    state = idle.state;
     if (state.kind === "failed") {
       const { resume } = terms.current.subscription;
       if (await pace.wait(state.cause, { resume, signal })) return consumeOnce(guard, true);
-    } else await durable.makeDuring(restEnd(rest, signal), { guard, signal });
+    } else await durable.makeDuring(untilIdleEnd(idle, signal), { guard, signal });
   }
 
-  /** What was done before may come again, and is to be sent again. */
+  /** Adopts another relay's seek: messages that were done may come again, and are sent again. */
   async function follow(guard: Guard, signal: AbortSignal): Promise<void> {
     try {
-      await place.follow(guard);
+      await clusterSeek.follow(guard);
     } catch (error) {
       state = { kind: "waiting", reason: messageOf(error) };
       await sleep(FOLLOW_AGAIN_MS, signal);
@@ -178,22 +181,23 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     let isRecovering = isProbe;
     if (!stopping.signal.aborted) graceMs = null;
 
-    /** A failure in another relay ends the consuming here too, save that of a probe. */
+    /** A failure in another relay ends consuming here too, except while this is a probe. */
     function watch(): void {
-      const rest = restNow();
-      if (rest === null) isRecovering = false;
-      const isInTheWay = rest !== null && !(isRecovering && rest.state.kind === "failed");
-      if (isInTheWay || moves.isAsked || place.isBeingMoved || place.isMovedElsewhere) own.abort();
-      if (rest !== null) state = rest.state;
+      const idle = idleNow();
+      if (idle === null) isRecovering = false;
+      const isInTheWay = idle !== null && !(isRecovering && idle.state.kind === "failed");
+      if (isInTheWay || seeks.isAsked || clusterSeek.isBeingMoved || clusterSeek.isMovedElsewhere)
+        own.abort();
+      if (idle !== null) state = idle.state;
       else if (own.signal.aborted) state = LAST_ENDING;
       else if (state.kind === "failed") state = { kind: "consuming" };
     }
 
     let isFirst = true;
 
-    /** A consumer that was lost may have been moved by another relay, of which this one has not heard yet. */
+    /** Another relay may have moved a lost consumer, and its mark may not have arrived here yet. */
     async function align(...[wanted, options]: Parameters<ConsumeParts["alignConsumer"]>) {
-      if (!isFirst && (await place.isTakenElsewhere())) {
+      if (!isFirst && (await clusterSeek.isTakenElsewhere())) {
         own.abort();
         throw new RelayError("unavailable", MOVED_BY_ANOTHER.reason);
       }
@@ -205,13 +209,13 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       return aligned;
     }
 
-    /** Of what an operator wants to have again nothing is suppressed. */
+    /** After a reset by an operator, the guard must suppress nothing. */
     const startPump: ConsumeParts["startPump"] = (wanted, handlers) =>
       parts.startPump(wanted, {
         ...handlers,
         onMessage(received) {
           if (resets.isReset(received.consumerSequence)) {
-            logger.warn("Somebody reset the consumer on the server: its messages are sent again", {
+            logger.warn("Somebody reset the consumer on the server: Relay sends its messages again", {
               consumer: wanted.durable,
               from: received.message.sequence,
             });
@@ -244,14 +248,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     pipeline = null;
   }
 
-  /** While this relay was not there a server that forgot cannot be told from an operator who reset it. */
+  /** After a restart of this relay, a server that forgot looks the same as an operator's reset. */
   function tellStepBack(
     consumer: string,
     { before, now }: { before: number | null; now: number | null },
   ): void {
     if (before === null || now === null || now >= before) return;
     logger.warn(
-      "The consumer went back: the server forgot, or somebody reset it; what is done is not sent again",
+      "The consumer went back: the server forgot its position, or somebody reset it; messages that are done are not sent again",
       {
         consumer,
         before,
@@ -264,9 +268,9 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     become({ kind: "waiting", reason });
   }
 
-  /** A probe stays failed, whatever it does, until it is delivered. */
+  /** A subscription that probes stays failed until the probe is delivered. */
   function become(next: SubscriptionState): void {
-    if (restNow() === null && !halting.signal.aborted) state = next;
+    if (idleNow() === null && !halting.signal.aborted) state = next;
   }
 
   function fail(cause: FailureCause): void {
@@ -288,7 +292,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       return { kind: "asleep", reason: `Paused on the server until ${until.toISOString()}` };
     const { holdMs } = turns;
     if (holdMs === 0) return state;
-    return { kind: "asleep", reason: `Retry-After asks for a pause until ${toTime(holdMs)}` };
+    return { kind: "asleep", reason: `Retry-After: paused until ${toTime(holdMs)}` };
   }
 
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
@@ -305,7 +309,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     if (grace !== null) void pipeline?.close({ graceMs: grace });
     await Promise.all([finished, replaying.close(grace ?? MAX_TIMER_MS)]);
     unfollow();
-    unwatchRest();
+    unwatchIdle();
     await terms.close(0);
   }
 
@@ -315,16 +319,16 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     },
     state: show,
     status: () => status.current,
-    stats: () => pipeline?.stats() ?? IDLE,
+    stats: () => pipeline?.stats() ?? NO_MESSAGES,
     async command(command) {
       await status.command(command);
-      // Also where it changes no status: nothing but such a pause is in the way then.
+      // Also if the status does not change: it may only wait for a Retry-After pause to end.
       if (command.kind === "resume" || command.kind === "start") turns.wake();
     },
     notStored: () => status.notStored,
     async seek(start) {
-      const moved = moves.ask(start);
-      if (moves.isAsked && !stopping.signal.aborted) {
+      const moved = seeks.ask(start);
+      if (seeks.isAsked && !stopping.signal.aborted) {
         graceMs = SEEK_GRACE_MS;
         halting.abort();
         void pipeline?.close({ graceMs }); // It may be closing already, without a limit.
@@ -339,13 +343,13 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       pipeline?.resize();
       status.recover("configuration");
       turn.abort();
-      // It may belong to another application now.
+      // It may belong to another application now, and that may be paused.
       if (status.isApplicationPaused) halting.abort();
     },
     declare: status.declare,
     forget: status.forget,
     replay: replaying.replay,
-    // What an operator asks for is sent at once, in no turn, and asks for no pause.
+    // A test is sent at once, outside of the turns, and its Retry-After pauses nothing.
     async test(message) {
       const own = terms.begin();
       const exchange = await own.callback.send(message, { mayResend: false, signal: stopping.signal });
@@ -362,4 +366,22 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
 
 function toTime(delayMs: number): string {
   return new Date(Date.now() + delayMs).toISOString();
+}
+
+/** Retries until the state directory can be used; null: `signal` aborted first. Never rejects. */
+async function openGuardForEver(
+  open: () => Promise<Guard>,
+  { onWaiting, logger, signal }: { onWaiting: (reason: string) => void; logger: Logger; signal: AbortSignal },
+): Promise<Guard | null> {
+  for (let tryNumber = 1; ; tryNumber += 1) {
+    try {
+      return await open();
+    } catch (error) {
+      const reason = `Cannot open the journal: ${messageOf(error)}`;
+      if (tryNumber === 1) logger.error("Subscription waits", { reason });
+      onWaiting(reason);
+      const delayMs = repeatDelayMs(tryNumber, { ...JOURNAL_BACKOFF, random: Math.random() });
+      if (!(await sleep(delayMs, signal))) return null;
+    }
+  }
 }

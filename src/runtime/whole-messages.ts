@@ -1,8 +1,8 @@
-// Lets only whole messages through. Somebody may set `headers_only` on a consumer while it is pulled from: what comes then has
-// no body, and a header with its size, which a publisher may have written too.
+// Keeps messages without a body from the callbacks if somebody set `headers_only` on the consumer. Such a message has an empty
+// body and a `Nats-Msg-Size` header, which a publisher may have written too.
 //
-//   may be cut --> held, the consumer is asked --cut--> given back when the consumer has been put right
-//                                              --whole--> given back at once: as it comes again, so it is
+//   may be cut --> held, consumer config read --headers_only--> given back when the consumer is repaired
+//                                             --whole--> given back at once, and delivered when it comes again
 
 import type { Message } from "#delivery/message.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -11,31 +11,31 @@ import type { ConsumerReading } from "#consumer/info.ts";
 import type { Received } from "#consumer/received.ts";
 
 export interface WholeMessages {
-  /** For each pump: what it is to hand its messages to. */
+  /** Returns the message handler of one pump. */
   watch: (handlers: WatchHandlers) => (received: Received) => void;
-  /** To be called when the consumer is as it should be: until then a `max_deliver` of somebody could count. */
+  /** Call it once the consumer is repaired. Before that, a foreign `max_deliver` could count the redelivery. */
   giveBack: () => void;
 }
 
 interface WatchHandlers {
   readonly onMessage: (received: Received) => void;
-  /** One that was given back is no longer held. */
+  /** A message was given back and is no longer held. */
   readonly release: () => void;
   readonly onLost: (reason: string) => void;
 }
 
 interface WholeMessagesOptions {
-  /** False: nothing comes again. */
+  /** False: the server redelivers nothing. */
   readonly acks: boolean;
   /** null: there is no such consumer. */
   readonly readConsumer: () => Promise<Pick<ConsumerReading, "config"> | null>;
   readonly logger: Logger;
 }
 
-/** As many as may be held wait. */
+/** Waiting messages are bounded by the pump's capacity. */
 export function createWholeMessages({ acks, readConsumer, logger }: WholeMessagesOptions): WholeMessages {
   let cut: (() => void)[] = [];
-  /** Sequences of those that come again. */
+  /** Sequences of whole messages that were given back and will come again. */
   const whole = new Set<number>();
 
   /** null: not known. */
@@ -44,7 +44,7 @@ export function createWholeMessages({ acks, readConsumer, logger }: WholeMessage
       const consumer = await readConsumer();
       return consumer === null ? null : consumer.config.headers_only === true;
     } catch (error) {
-      logger.debug("Cannot tell whether messages come whole", { error: messageOf(error) });
+      logger.debug("Cannot read whether the consumer has headers_only set", { error: messageOf(error) });
       return null;
     }
   }

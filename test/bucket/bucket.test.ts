@@ -277,7 +277,7 @@ describe("close()", () => {
     expect(await waiting).toBe(false);
     expect(performance.now() - before).toBeLessThan(1000);
     expect(absent.logger.lines.at(-1)).toMatchObject({
-      message: "Changes of the bucket were not written",
+      message: "Did not write all changes to the bucket",
       fields: { changes: 1 },
     });
   });

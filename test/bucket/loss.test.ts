@@ -164,7 +164,7 @@ describe("after a loss", () => {
     heartbeat.set("Nats-Last-Consumer", "3");
     client.publish(consumer?.config.deliver_subject ?? "", "", { headers: heartbeat });
     await eventually(() =>
-      connection.logger.lines.some(({ message }) => message === "The bucket is read anew"),
+      connection.logger.lines.some(({ message }) => message === "Reading the bucket again"),
     );
     expect(bucket.list("")).toHaveLength(1);
     await eventually(async () => (await consumerCount(client)) === 1);

@@ -60,8 +60,8 @@ test("runCheck() tells what would become of a sound config, and ends with 0", as
   expect(stdout.split("\n")).toEqual([
     "FILE is valid: 2 endpoints, 1 entrypoint, 1 subscription",
     expect.stringMatching(/^Connected to nats:\/\/127\.0\.0\.1:\d+, nats-server 2\.\d+\.\d+$/),
-    "  note: subscription sub: Consumer relay-sub of ORDERS will be made, with deliver policy all, or after what this host has done of it before",
-    "  note: endpoint letters: Dead-letter stream DLQ is not there: it will be made for dlq.>",
+    "  note: subscription sub: Consumer relay-sub of ORDERS will be created, with deliver policy all, or after what this host has done of it before",
+    "  note: endpoint letters: Dead-letter stream DLQ does not exist: it will be created for dlq.>",
     "",
   ]);
   expect(exitCode).toBe(0);
@@ -96,7 +96,7 @@ test("runCheck() ends with 1 where a stream is not there, and names the one that
   const config = JSON.stringify(sound).replace('"ORDERS"', '"ORDRES"');
   const { exitCode, stderr } = await check(config, { connect: true });
   expect(stderr).toBe(
-    '  error: subscription sub: Stream ORDRES is not there, and a relay would wait for it; did you mean "ORDERS"?\n',
+    '  error: subscription sub: Stream ORDRES does not exist, and a relay would wait for it; did you mean "ORDERS"?\n',
   );
   expect(exitCode).toBe(1);
   expect((await check(config)).exitCode).toBe(0);

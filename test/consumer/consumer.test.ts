@@ -200,7 +200,7 @@ describe("alignConsumer()", () => {
     await alignConsumer(connection, wanted({ stream: "A5" }));
     const changed = await alignConsumer(connection, wanted({ stream: "A5", deliverPolicy: { kind: "new" } }));
     expect(changed.change).toBe("kept");
-    expect(changed.notes.join()).toContain("made with all");
+    expect(changed.notes.join()).toContain("created with all");
   });
 
   test.each([

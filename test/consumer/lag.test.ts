@@ -193,7 +193,7 @@ describe("watchLag()", () => {
     await eventually(() => requests.length >= 5);
     expect(new Set(requests)).toEqual(new Set(["$JS.API.CONSUMER.LIST.BILLS"]));
     expect(lag.orphans()).toEqual([]);
-    const said = connection.logger.lines.filter(({ message }) => message === "The lag is not known");
+    const said = connection.logger.lines.filter(({ message }) => message === "Cannot read the consumer lag");
     expect(said).toHaveLength(1);
     expect(said[0]?.fields["reason"]).toStartWith(
       "Cannot list the consumers of ORDERS: Permissions Violation",

@@ -212,7 +212,7 @@ describe("startPump()", () => {
     await closing;
     await eventually(() => connection.isConnected && connection.client() !== cut);
     await eventually(() => pump.lost.length === 1);
-    expect(pump.lost).toEqual(["it was made anew"]);
+    expect(pump.lost).toEqual(["it was re-created"]);
     expect(pump.received.length).toBe(3);
   });
 

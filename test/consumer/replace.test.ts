@@ -280,6 +280,6 @@ describe("alignConsumer()", () => {
     const ending = new AbortController();
     const aligning = failure(alignConsumer(connection, settings, { signal: ending.signal }));
     ending.abort();
-    expect(String(await aligning)).toContain("another relay is making it anew");
+    expect(String(await aligning)).toContain("another relay is re-creating it");
   });
 });

@@ -173,8 +173,8 @@ test.concurrent("what is dead-lettered, dropped or interrupts holds the next req
     const { body } = await api("GET", "/api/subscriptions/AUTO-drop");
     return body.state === "asleep" && (body.reason as string);
   });
-  expect(shown).toStartWith("Retry-After asks for a pause until ");
-  await relay.logged("Nothing is sent: Retry-After asks for a pause");
+  expect(shown).toStartWith("Retry-After: paused until ");
+  await relay.logged("Sends nothing: the callback asked for a pause with Retry-After");
   for (const { id } of ways) {
     const own = () => times.get(`/${id}`) ?? [];
     await eventually(() => own().length >= 2, { withinMs: 15_000, what: `${id} to go on` });

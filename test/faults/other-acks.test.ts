@@ -11,8 +11,7 @@ import { startReceiver, type Respond } from "../support/receiver.ts";
 import { type RelayProcess, startRelay } from "../support/relay.ts";
 
 const DURABLE = { stream: "ORDERS", durable: "relay-sub" };
-const CONTESTED =
-  "Cannot consume ORDERS as relay-sub: another relay wants it with another quality of service";
+const CONTESTED = "Cannot consume ORDERS as relay-sub: another relay uses it with another quality of service";
 
 async function setUp(respond: Respond) {
   await using stack = new AsyncDisposableStack();
@@ -62,7 +61,7 @@ test("made anew without acks while nothing is asked for: noticed, and given its 
     return setup.receiver.requests.length === 3 && info.num_waiting === 0;
   });
   await setup.takeAcks();
-  expect(await relay.logged("Consumer lost")).toMatchObject({ reason: "it was made anew without acks" });
+  expect(await relay.logged("Consumer lost")).toMatchObject({ reason: "it was re-created without acks" });
   await eventually(async () => (await setup.ackPolicy()) === "explicit");
 }, 20_000);
 

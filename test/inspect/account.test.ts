@@ -51,7 +51,7 @@ test("no stream more, or none without a limit of bytes: said of dead letters and
   const reason = "cannot be created: the account takes only streams with a limit of bytes";
   expect(await about(strict.settings)).toEqual([
     `error state.bucket: Bucket relay: ${reason}`,
-    "error subscription billing: Stream ORDERS is not there, and a relay would wait for it",
+    "error subscription billing: Stream ORDERS does not exist, and a relay would wait for it",
     `error endpoint to-DLQ: Dead-letter stream DLQ: ${reason}`,
   ]);
 });

@@ -56,13 +56,13 @@ describe("inspectNats() about subscriptions", () => {
     ]);
     expect(await foundHere([subscription({ stream: "S1", deliverPolicy: { kind: "new" } })])).toEqual([
       "note subscription billing: Consumer relay-billing of S1 is kept, 3 messages to come",
-      "warning subscription billing: deliverPolicy affects new consumers only: relay-billing was made with all",
+      "warning subscription billing: deliverPolicy affects new consumers only: relay-billing was created with all",
     ]);
     expect(await foundHere([subscription({ stream: "S1", qos: "NONE" })])).toEqual([
-      "warning subscription billing: Consumer relay-billing of S1 will be made anew after sequence 0: acks cannot be changed in place",
+      "warning subscription billing: Consumer relay-billing of S1 will be re-created after sequence 0: acks cannot be changed in place",
     ]);
     expect(await foundHere([subscription({ id: "fresh", stream: "S1" })])).toEqual([
-      "note subscription fresh: Consumer relay-fresh of S1 will be made, with deliver policy all, or after what this host has done of it before",
+      "note subscription fresh: Consumer relay-fresh of S1 will be created, with deliver policy all, or after what this host has done of it before",
     ]);
   });
 
@@ -73,7 +73,7 @@ describe("inspectNats() about subscriptions", () => {
       subscription({ id: "lost", stream: "S2", filterSubjects: ["invoices.>"] }),
     ];
     expect(await foundHere(all)).toEqual([
-      "error subscription early: Stream LATER is not there, and a relay would wait for it",
+      "error subscription early: Stream LATER does not exist, and a relay would wait for it",
       "error subscription lost: Cannot consume S2 as relay-lost: the stream has no subject invoices.> (it has s2.>)",
     ]);
   });
@@ -89,7 +89,7 @@ describe("inspectNats() about subscriptions", () => {
     };
     expect(await suggestionsOf("s-2")).toEqual(['did you mean "S2"?']);
     expect(await suggestionsOf("PAYMENTS")).toEqual([
-      expect.stringMatching(/^make it, or name another one \(there are .*\bS2\b.*\)$/u),
+      expect.stringMatching(/^create it, or name another one \(existing: .*\bS2\b.*\)$/u),
     ]);
   });
 

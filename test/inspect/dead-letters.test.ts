@@ -53,10 +53,10 @@ describe("inspectNats() about dead-letter endpoints", () => {
       ),
     ).toEqual([
       "error endpoint to-D2-A: Dead-letter stream D2-A: not found",
-      "note endpoint to-D2-B: Dead-letter stream D2-B is not there: it will be made for d2-b.>",
+      "note endpoint to-D2-B: Dead-letter stream D2-B does not exist: it will be created for d2-b.>",
       "error endpoint to-D2-C: Dead-letter stream D2-C: cannot be created: stream D2 has subjects in common with taken.>",
-      "note endpoint to-D2-D: Dead-letter stream D2-D is not there: it will be made for d2-d.>",
-      "warning endpoint to-D2-D: Dead-letter stream D2-D: 3 replicas need a cluster, and this server is in none",
+      "note endpoint to-D2-D: Dead-letter stream D2-D does not exist: it will be created for d2-d.>",
+      "warning endpoint to-D2-D: Dead-letter stream D2-D: 3 replicas need a cluster, and this server is not in one",
     ]);
   });
 

@@ -264,7 +264,7 @@ describe("an endpoint that does not answer", () => {
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
     const connection = stack.use(await connected(server.url));
     const far: DeadLetterEndpoint = { ...endpoint("FAR"), domain: "far" };
-    await eventually(() => connection.lastContactAt() > 0);
+    await eventually(() => connection.lastPongAt() > 0);
     const owned = stack.move();
     return { client, connection, far, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   }

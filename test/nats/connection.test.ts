@@ -64,15 +64,15 @@ describe("openConnection()", () => {
     expect(JSON.stringify(connection.logger.lines)).not.toContain("hunter22");
   });
 
-  test("lastContactAt() follows answered pings, and stops when the server does not answer", async () => {
+  test("lastPongAt() follows answered pings, and stops when the server does not answer", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
-    await eventually(() => connection.lastContactAt() > 0);
-    const first = connection.lastContactAt();
-    await eventually(() => connection.lastContactAt() > first);
+    await eventually(() => connection.lastPongAt() > 0);
+    const first = connection.lastPongAt();
+    await eventually(() => connection.lastPongAt() > first);
     server.signal("SIGSTOP");
     await eventually(() => !connection.isConnected, { withinMs: 8000 });
-    expect(performance.now() - connection.lastContactAt()).toBeGreaterThan(4000);
+    expect(performance.now() - connection.lastPongAt()).toBeGreaterThan(4000);
     server.signal("SIGCONT");
     await eventually(() => connection.isConnected);
   }, 20_000);

@@ -23,7 +23,7 @@ function start(
   const heartbeat = createHeartbeat({
     ackWaitMs,
     renew: () => state.renewals.push(since()),
-    lastContactAt: () => (isInContact ? performance.now() : state.contactAt),
+    lastPongAt: () => (isInContact ? performance.now() : state.contactAt),
     isHolding: () => state.isHolding,
     onExpired: () => state.expiries.push(since()),
   });

@@ -70,7 +70,7 @@ function setUp({ qos = "AUTO", places = 5, hasLetters = false, isProbe = false, 
     guard,
     isSkipped: wanted.isSkipped ?? (() => false),
     deadLetters: hasLetters ? letters : null,
-    lastContactAt: () => contact.at,
+    lastPongAt: () => contact.at,
     isProbe,
     observer: {
       attempted: () => {},

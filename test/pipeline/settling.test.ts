@@ -78,7 +78,7 @@ async function setUp(qos: Qos) {
       deadLetters: hasLetters
         ? openDeadLetters(connection, [endpoint], { seal: TRUSTING_SEAL, logger })
         : null,
-      lastContactAt: connection.lastContactAt,
+      lastPongAt: connection.lastPongAt,
       isProbe: false,
       observer: {
         attempted: () => {},

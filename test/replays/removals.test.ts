@@ -69,7 +69,7 @@ test("createRemovals() removes again what is there after a reconnect, and says h
   await setup.reconnect();
   expect(await setup.left()).toEqual(["dlq.sub.b"]);
   await setup.reconnect();
-  const message = "NATS had forgotten removals of delivered dead letters";
+  const message = "NATS forgot removals of delivered dead letters: removed them again";
   expect(setup.logs.filter(({ level }) => level === "warn")).toEqual([
     { level: "warn", message, fields: { letters: 2 } },
   ]);

@@ -13,7 +13,7 @@ import type { Guard } from "#pipeline/guard.ts";
 import { type PumpHandlers, createPipeline } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 import { consume, type ConsumeEnd } from "#runtime/consume.ts";
 
 import { eventually } from "../support/eventually.ts";
@@ -126,8 +126,8 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
     },
     {
       connected: () => Promise.resolve(true),
-      pause: createSharedPause(),
-      lastContactAt: () => performance.now(),
+      backoff: createSharedBackoff(),
+      lastPongAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
       readConsumer: () => Promise.resolve({ ackFloor: null, config: toConfig(hasAcks()), waiting: 0 }),
       followConsumer: () => () => {},
@@ -185,7 +185,7 @@ function toReceived(sequence: number, naks: number[]): Received {
   };
 }
 
-test("consume() stops the pump whose consumer others have made anew before it starts the next", async () => {
+test("consume() stops the pump of a re-created consumer before it starts the next", async () => {
   let reads = 0;
   await using lab = openLab({ hasAcks: () => (reads += 1) > 1 });
   const first = await lab.pump(1);
@@ -200,7 +200,7 @@ test("consume() stops the pump whose consumer others have made anew before it st
   expect(lab.states).toEqual(["consuming"]);
 });
 
-test("consume() tries a consumer that is lost at once less and less often, until it was of use", async () => {
+test("consume() backs off from a consumer that is lost at once, until it was useful", async () => {
   await using lab = openLab();
   for (let number = 1; number <= 4; number += 1) (await lab.pump(number)).options.onLost("no");
   const [first, second, third, fourth] = lab.pumps;
@@ -222,7 +222,7 @@ test("consume() tries a consumer that is lost at once less and less often, until
   expect((await lab.pump(6)).startedAt - lostAt).toBeLessThan(3000);
 }, 20_000);
 
-test("consume() waits while its pump cannot use the consumer, and says each reason once", async () => {
+test("consume() waits while the consumer is unusable, and logs each reason once", async () => {
   await using lab = openLab();
   const { options } = await lab.pump(1);
   for (const obstacle of ["one", "two", "one", "two"]) options.onUsable(obstacle);
@@ -234,7 +234,7 @@ test("consume() waits while its pump cannot use the consumer, and says each reas
   expect(lab.waits).toEqual(["one", "two", "one"]);
 });
 
-test("consume() is interrupted by a bug of its own, and gives back what is held", async () => {
+test("consume() is interrupted by its own bug, and gives held messages back", async () => {
   const lab = openLab({
     onStart(number) {
       if (number === 2) throw new Error("no pump");

@@ -8,8 +8,8 @@ import { applyCommand, fail, initialStatus, recover, type SubscriptionStatus } f
 import type { OperatorStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { createPipeline, type PumpHandlers } from "#pipeline/pipeline.ts";
-import type { MoveMark, MoveMarks } from "#runtime/move-marks.ts";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import type { SeekMark, SeekMarks } from "#runtime/seek-marks.ts";
+import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 import type { StatusCell } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
 import { createRecordingLogger, type RecordingLogger } from "../support/nats.ts";
@@ -85,7 +85,7 @@ export function scriptParts(changes: Partial<SubscriptionParts> = {}): ScriptedP
       isConnected: () => true,
       reconnects: () => 0,
       pausedUntil: () => null,
-      lastContactAt: () => performance.now(),
+      lastPongAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),
       makeConsumer: () => Promise.resolve(ALIGNED),
       moveConsumer: () => Promise.resolve(ALIGNED),
@@ -103,7 +103,7 @@ export function scriptParts(changes: Partial<SubscriptionParts> = {}): ScriptedP
         return callback;
       },
       createPipeline,
-      pause: createSharedPause(() => 0),
+      backoff: createSharedBackoff(() => 0),
       status: cell,
       deadLetters: null,
       observer: {
@@ -141,7 +141,7 @@ function createMemoryCell(): StatusCell {
     fail: (cause) => change(fail(current, cause)),
     recover: () => change(recover(current)),
     declare: (status: OperatorStatus) => change({ ...current, status }),
-    moves: createMemoryMarks(tell),
+    seekMarks: createMemoryMarks(tell),
     end: () => Promise.resolve(),
     onChange(listener) {
       listeners.add(listener);
@@ -151,9 +151,9 @@ function createMemoryCell(): StatusCell {
   };
 }
 
-function createMemoryMarks(tell: () => void): MoveMarks {
-  let current: MoveMark | null = null;
-  function set(mark: MoveMark): void {
+function createMemoryMarks(tell: () => void): SeekMarks {
+  let current: SeekMark | null = null;
+  function set(mark: SeekMark): void {
     current = mark;
     tell();
   }

@@ -77,7 +77,7 @@ function newBucket(): string {
 
 const reasons = ({ changes }: Relay) => changes.map(({ reason }) => reason);
 
-test("what one relay changes the other one follows, and only the first tells of it", async () => {
+test("createStates() follows changes of another relay, and only the relay that made one reports it", async () => {
   const name = newBucket();
   await using one = await start(name);
   await using other = await start(name);
@@ -100,7 +100,7 @@ test("what one relay changes the other one follows, and only the first tells of 
   expect([reasons(one), reasons(other)]).toEqual([["pause", "resume"], ["failure"]]);
 });
 
-test("two relays that change different parts at the same time undo nothing of each other", async () => {
+test("command() and fail() of two relays at once undo nothing of each other", async () => {
   const name = newBucket();
   await using one = await start(name);
   await using other = await start(name);
@@ -111,7 +111,7 @@ test("two relays that change different parts at the same time undo nothing of ea
   }
 });
 
-test("a start clears FAILURE, and neither PAUSED nor STOPPED", async () => {
+test("ready() clears FAILURE, and neither PAUSED nor STOPPED", async () => {
   const name = newBucket();
   {
     await using one = await start(name);
@@ -129,7 +129,7 @@ test("a start clears FAILURE, and neither PAUSED nor STOPPED", async () => {
   expect(reasons(last)).toEqual([]);
 });
 
-test("a failure from before NATS was there is no failure from before the start, and a command counts until then", async () => {
+test("ready() keeps a failure of this run, and a command counts before the bucket is read", async () => {
   const port = await freePort();
   await using late = await startOn(openTestConnection(`nats://127.0.0.1:${port}`), "relay");
   late.cell.fail(CAUSE);
@@ -157,7 +157,7 @@ test("declare() changes the status when the definition does, once for all relays
   expect([reasons(one), reasons(other)]).toEqual([["configuration"], ["resume"]]);
 });
 
-test("end() is told by one relay, once for each time", async () => {
+test("end() is reported by one relay, once per endingAt", async () => {
   const name = newBucket();
   await using one = await start(name);
   await using other = await start(name);
@@ -168,22 +168,24 @@ test("end() is told by one relay, once for each time", async () => {
   expect([...reasons(one), ...reasons(other)]).toEqual(["end"]);
 });
 
-test("a move that has ended is known everywhere, and nothing is skipped there; forget() leaves nothing", async () => {
+test("seekMarks.end() reaches every relay and clears the skip; forget() leaves no key", async () => {
   const name = newBucket();
   await using one = await start(name);
   await using other = await start(name);
   one.cell.fail(CAUSE);
   await one.cell.command({ kind: "resume", skip: true });
-  one.cell.moves.end({ id: "move-1", phase: "moved", by: "one", beat: 0 });
-  await eventually(() => other.cell.moves.current?.id === "move-1", WITHIN_A_SECOND);
+  one.cell.seekMarks.end({ id: "move-1", phase: "moved", by: "one", beat: 0 });
+  await eventually(() => other.cell.seekMarks.current?.id === "move-1", WITHIN_A_SECOND);
   await eventually(() => !other.cell.isSkipped(MESSAGE), WITHIN_A_SECOND);
   await other.cell.command({ kind: "stop" });
   other.cell.forget();
-  await eventually(() => one.cell.moves.current === null && one.cell.current.consumerStatus === "STARTED");
+  await eventually(
+    () => one.cell.seekMarks.current === null && one.cell.current.consumerStatus === "STARTED",
+  );
   expect(reasons(other)).toEqual(["stop", "deletion"]);
 });
 
-test("a deletion does not end a pause: one of the same id is paused again, until it is resumed", async () => {
+test("forget() keeps a pause: a new subscription of that id is paused until it is resumed", async () => {
   await using relay = await start(newBucket());
   await relay.cell.command({ kind: "pause" });
   relay.cell.forget();
@@ -201,7 +203,7 @@ test("a deletion does not end a pause: one of the same id is paused again, until
   expect(relay.open("ACCEPTED").current.status).toBe("ACCEPTED");
 });
 
-test("a paused application holds its subscriptions in every relay, and what was paused by itself stays paused", async () => {
+test("pause() of an application pauses its subscriptions in every relay, and resume() leaves single pauses alone", async () => {
   const name = newBucket();
   await using first = await start(name);
   await using second = await start(name);
@@ -223,7 +225,7 @@ test("a paused application holds its subscriptions in every relay, and what was 
   expect(first.cell.current.status).toBe("PAUSED");
 });
 
-test("a thousand ids are remembered, the newest; a thousand applications are held, and one more is refused", async () => {
+test("remember() keeps the newest 1,000 ids; pause() refuses application 1,001", async () => {
   await using relay = await start(newBucket());
   for (let index = 0; index <= 1000; index += 1) relay.holds.remember(`id-${index}`);
   const held = Array.from({ length: 1001 }, (_, index) => relay.holds.isIdHeld(`id-${index}`));

@@ -192,11 +192,11 @@ test("a seek in another relay: it lets go of the consumer, and consumes again on
   own.callback.answer(OK);
   await runReady();
   const mark = { id: "seek", phase: "moving", by: "another relay", beat: 0 } as const;
-  own.cell.moves.end(mark);
+  own.cell.seekMarks.end(mark);
   await turnClock(5000, 500);
   expect([own.kind(), own.pump.isStopped, own.pumps.length]).toEqual(["waiting", true, 1]);
   expect(own.guard.done).toEqual([1]);
-  own.cell.moves.end({ ...mark, phase: "moved" });
+  own.cell.seekMarks.end({ ...mark, phase: "moved" });
   await runReady();
   expect([own.kind(), own.pumps.length, own.guard.done]).toEqual(["consuming", 2, []]);
 });
@@ -325,7 +325,7 @@ test("seek() of a subscription that has stopped is refused", async () => {
 
 test("a consumer that is gone while NATS was silent: nothing is given back, and it consumes anew", async () => {
   let contactAt = performance.now();
-  const own = start({}, { lastContactAt: () => contactAt });
+  const own = start({}, { lastPongAt: () => contactAt });
   await runReady();
   own.pump.deliver(1);
   await turnClock(21_000, 500);

@@ -1,23 +1,23 @@
-// How long a subscription that cannot run waits until it tries again: where very many wait for one reason, such as a stream that
-// takes no more consumers, a few try at any time, and the first that gets on wakes others.
+// Backoff shared by subscriptions that wait for the same reason, such as a stream that takes no more consumers: a few retry at
+// any time, and each success wakes some others.
 
 import { sleep } from "#lib/sleep.ts";
 
-export interface SharedPause {
-  /** Waits `delayMs`, or longer where many wait for that reason. False: `signal` aborted. Never rejects. */
+export interface SharedBackoff {
+  /** Waits `delayMs`, or longer if many wait for that reason. False: `signal` aborted. Never rejects. */
   readonly wait: (
     reason: string,
     options: { readonly delayMs: number; readonly signal: AbortSignal },
   ) => Promise<boolean>;
-  /** One that waited for it got on: some of the others try at once, and each that gets on too wakes as many. */
+  /** A subscription that waited for that reason runs: up to 16 others retry at once. */
   readonly passed: (reason: string) => void;
 }
 
-/** So many wait for one reason as if they were alone. */
+/** Up to this many waiters per reason, the delay stays as it is. */
 const UNHINDERED = 60;
 const WOKEN = 16;
 
-export function createSharedPause(random: () => number = Math.random): SharedPause {
+export function createSharedBackoff(random: () => number = Math.random): SharedBackoff {
   const waiting = new Map<string, Set<() => void>>();
 
   return {
@@ -27,7 +27,7 @@ export function createSharedPause(random: () => number = Math.random): SharedPau
       const waking = new AbortController();
       const wake = () => waking.abort();
       others.add(wake);
-      // Spread from the usual delay on: all of them began at once, and somebody is to try soon.
+      // Spread from the usual delay upwards: they all began at once, and some should retry soon.
       const stretch = Math.max(0, others.size / UNHINDERED - 1) * random();
       await sleep(delayMs * (1 + stretch), AbortSignal.any([signal, waking.signal]));
       others.delete(wake);

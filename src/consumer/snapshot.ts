@@ -1,4 +1,4 @@
-// What the server shows of a durable consumer and its stream.
+// Reads a durable consumer, its placeholder and its stream in one snapshot, and finishes replacements that died half done.
 
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
@@ -8,19 +8,19 @@ import { API_ERRORS, isForbidden } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type ConsumerSettings, fitToStream, refOf, toMovedConfig } from "./config.ts";
 import { requestConsumerInfo, wasOvertaken } from "./info.ts";
-import { PLACEHOLDER_ENDS_MS, placeholderOf, placeOfPlaceholder, removePlaceholder } from "./placeholder.ts";
-import type { Sight } from "./plan.ts";
+import { PLACEHOLDER_ENDS_MS, placeholderOf, startOfPlaceholder, removePlaceholder } from "./placeholder.ts";
+import type { Snapshot } from "./plan.ts";
 import { cannot, refusal, requestPut, toError } from "./put.ts";
 import { readStream } from "#nats/stream.ts";
 
-/** Between two looks at a placeholder. */
+/** Delay between two snapshots while a placeholder exists. */
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 300;
-/** For relays that make it anew one after the other. */
-const LONGEST_REST_MS = 15_000;
+/** Several relays may replace it one after the other. */
+const LONGEST_WAIT_FOR_REPLACEMENT_MS = 15_000;
 
 /** Changes nothing. Throws RelayError `stream-missing`, `nats-unavailable` or `consumer-refused`. */
-export async function lookAtConsumer(connection: Connection, settings: ConsumerSettings): Promise<Sight> {
+export async function takeSnapshot(connection: Connection, settings: ConsumerSettings): Promise<Snapshot> {
   const { source, durable } = settings;
   const stream = await readSource(connection, settings);
   const ref = { domain: source.domain, stream: source.stream };
@@ -48,42 +48,42 @@ async function readSource(connection: Connection, settings: ConsumerSettings): P
   return stream;
 }
 
-/** What is seen when no other relay makes it anew; what one left half done that did not come to its end is done. */
-export async function lookAtRest(
+/** A snapshot while no relay replaces the consumer. Finishes a replacement whose relay died. */
+export async function takeSettledSnapshot(
   connection: Connection,
   settings: ConsumerSettings,
   signal: AbortSignal,
-): Promise<Sight> {
+): Promise<Snapshot> {
   let seenCreated = "";
   let seenAt = 0;
   const startedAt = performance.now();
-  for (let looks = 1; performance.now() - startedAt < LONGEST_REST_MS; looks += 1) {
-    const sight = await lookAtConsumer(connection, settings);
-    const { placeholder } = sight;
-    if (placeholder === null) return sight;
+  for (let looks = 1; performance.now() - startedAt < LONGEST_WAIT_FOR_REPLACEMENT_MS; looks += 1) {
+    const snapshot = await takeSnapshot(connection, settings);
+    const { placeholder } = snapshot;
+    if (placeholder === null) return snapshot;
     const { created } = placeholder;
     if (seenCreated !== created) [seenCreated, seenAt] = [created, performance.now()];
     if (performance.now() - seenAt >= PLACEHOLDER_ENDS_MS) {
-      if (!(await finish(connection, settings, sight))) return { ...sight, placeholder: null };
+      if (!(await finish(connection, settings, snapshot))) return { ...snapshot, placeholder: null };
     } else if (!(await sleep(Math.min(looks * FIRST_WAIT_MS, LONGEST_WAIT_MS), signal))) {
-      throw refusal(settings, "another relay is making it anew");
+      throw refusal(settings, "another relay is re-creating it");
     }
   }
-  throw refusal(settings, "other relays keep making it anew");
+  throw refusal(settings, "other relays keep re-creating it");
 }
 
 /**
- * Whether the consumer that is there is the former one or its successor: what waits, waits for it. False: this relay may not
- * delete the placeholder, which is left to somebody who may.
+ * Creates the durable if it is missing, and deletes the placeholder. An existing durable may be the former one or its
+ * successor: messages wait for either. False: this relay may not delete the placeholder, and leaves it to another.
  */
 async function finish(
   connection: Connection,
   settings: ConsumerSettings,
-  { stream, consumer, placeholder }: Sight,
+  { stream, consumer, placeholder }: Snapshot,
 ): Promise<boolean> {
   if (consumer === null && placeholder !== null) {
-    const place = placeOfPlaceholder(placeholder) ?? settings.source.deliverPolicy;
-    const config = toMovedConfig(fitToStream(settings, stream), place);
+    const fallback = startOfPlaceholder(placeholder) ?? settings.source.deliverPolicy;
+    const config = toMovedConfig(fitToStream(settings, stream), fallback);
     const answer = await requestPut(connection, { settings, config, action: "create" });
     if (answer.kind !== "ok" && !wasOvertaken(answer)) throw toError(settings, answer);
   }
@@ -93,7 +93,7 @@ async function finish(
   throw toError(settings, removed);
 }
 
-/** False also if that cannot be known. */
+/** False also if the server does not answer. */
 export async function isPresent(
   connection: Connection,
   { source, durable }: ConsumerSettings,

@@ -1,29 +1,29 @@
-// Seeks that wait until the subscription can be moved: one at a time, the newest one, and not for ever.
+// Queue of one seek: the newest request waits, for 8 s at most, until the subscription can be moved.
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 
-interface Move {
+interface SeekRequest {
   readonly start: DeliverPolicy;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
 
-interface Moves {
-  /** Resolves when it was done. Rejects with a RelayError. */
+interface SeekRequests {
+  /** Resolves when the seek is done. Rejects with a RelayError. */
   ask: (start: DeliverPolicy) => Promise<void>;
   readonly isAsked: boolean;
-  /** What is to be done now; null: nothing. */
-  take: () => Move | null;
-  /** Nothing will be moved any more. */
+  /** Takes the waiting request; null: none waits. */
+  take: () => SeekRequest | null;
+  /** Refuses the waiting request and all later ones. */
   close: (reason: string) => void;
 }
 
-/** From being asked to being begun; shorter than an HTTP client's patience. */
+/** From request to start; below the time-out of common HTTP clients. */
 const WAIT_MS = 8000;
 
-export function createMoves(): Moves {
-  let waiting: Move | null = null;
+export function createSeekRequests(): SeekRequests {
+  let waiting: SeekRequest | null = null;
   let closedFor: string | null = null;
 
   function refuse(reason: string): void {
@@ -33,12 +33,12 @@ export function createMoves(): Moves {
 
   async function ask(start: DeliverPolicy): Promise<void> {
     if (closedFor !== null) throw new RelayError("unavailable", `Cannot seek: ${closedFor}`);
-    refuse("another seek took its place");
+    refuse("a newer seek replaced it");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const move = { start, done: resolve, failed: reject };
-    waiting = move;
+    const request = { start, done: resolve, failed: reject };
+    waiting = request;
     const timer = setTimeout(() => {
-      if (waiting === move) refuse("the subscription is not ready for it");
+      if (waiting === request) refuse("the subscription is not ready");
     }, WAIT_MS);
     await promise.finally(() => clearTimeout(timer));
   }
@@ -49,9 +49,9 @@ export function createMoves(): Moves {
       return waiting !== null;
     },
     take() {
-      const move = waiting;
+      const request = waiting;
       waiting = null;
-      return move;
+      return request;
     },
     close(reason) {
       closedFor ??= reason;
@@ -60,13 +60,13 @@ export function createMoves(): Moves {
   };
 }
 
-/** Whoever asked hears how it ended. Never rejects. */
-export async function carryOut(
-  { start, done, failed }: Move,
-  move: (start: DeliverPolicy) => Promise<void>,
+/** Runs `move` and settles the request with its result. Never rejects. */
+export async function fulfil(
+  { start, done, failed }: SeekRequest,
+  request: (start: DeliverPolicy) => Promise<void>,
 ): Promise<void> {
   try {
-    await move(start);
+    await request(start);
     done();
   } catch (error) {
     failed(error);

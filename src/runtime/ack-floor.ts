@@ -1,4 +1,4 @@
-// The acknowledgement floor of a consumer, and whether it is still as it was aligned: looked at now and then, for nobody tells.
+// Watches a consumer: tells the guard its ack floor, and notices when somebody changed its config. The server does not push either.
 
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -8,52 +8,52 @@ import { findDisturbance } from "#consumer/fields.ts";
 import type { ConsumerReading } from "#consumer/info.ts";
 import type { Guard } from "#pipeline/guard.ts";
 
-export type Floor = Pick<ConsumerReading, "ackFloor" | "config">;
+export type AckFloor = Pick<ConsumerReading, "ackFloor" | "config">;
 
-interface KeepFloorOptions {
+interface AckFloorOptions {
   readonly guard: Guard;
   /** null: there is no such consumer. */
-  readonly readConsumer: (settings: ConsumerSettings) => Promise<Floor | null>;
-  /** `take` is told what a list of all consumers says of it, now and then; never where they may not be listed. */
-  readonly followConsumer: (settings: ConsumerSettings, take: (reading: Floor) => void) => () => void;
+  readonly readConsumer: (settings: ConsumerSettings) => Promise<AckFloor | null>;
+  /** Calls `take` for each periodic consumer list that contains this consumer; never if listing is forbidden. */
+  readonly followConsumer: (settings: ConsumerSettings, take: (reading: AckFloor) => void) => () => void;
   readonly isHolding: () => boolean;
   readonly onLost: (reason: string) => void;
   readonly logger: Logger;
 }
 
 const FLOOR_CHECK_INTERVAL_MS = 1000;
-/** The list comes each 15 s. */
+/** Longer than the 15 s between two consumer lists. */
 const FLOOR_REFRESH_MS = 20_000;
-/** The floor is read earlier when the guard has this many entries. */
+/** With this many entries in the guard, the floor is read earlier. */
 const FLOOR_REFRESH_ENTRIES = 4096;
 
 /**
- * Tells the guard the server's floor, now and then, so that it stays small and knows where to go on. Looks whether the consumer
- * is still as it was aligned too: nobody tells that its config was changed, or, while no message is asked for, that it was made anew.
- * One list of all consumers tells as a rule; it is asked about by itself where that is too late.
+ * Tells the guard the server's ack floor, so that the guard stays small and knows its position. Also checks that the consumer
+ * is still as aligned: the server reports no change of its config, and no re-creation while nothing is pulled. The shared
+ * consumer list usually answers both; where that is too late, this consumer is read by itself.
  */
-export function keepFloor(
+export function watchAckFloor(
   settings: ConsumerSettings,
-  { guard, readConsumer, followConsumer, isHolding, onLost, logger }: KeepFloorOptions,
+  { guard, readConsumer, followConsumer, isHolding, onLost, logger }: AckFloorOptions,
 ): { readonly wake: () => void; readonly stop: () => void } {
-  // The first time soon: who else has just started may want other acks.
+  // Read soon after the start: another relay that just started may want other acks.
   let readAt = Number.NEGATIVE_INFINITY;
   let isReading = false;
   let isStopped = false;
-  /** Null: nothing is to be looked for. */
+  /** Null: no ticks while nothing is held. */
   let endTicks: (() => void) | null = null;
 
-  async function take(consumer: Floor): Promise<void> {
+  async function take(consumer: AckFloor): Promise<void> {
     readAt = performance.now();
     const disturbance = findDisturbance(consumer.config, settings);
     if (disturbance !== null) onLost(disturbance);
-    // Once stopped, the guard may be about another stream.
+    // Once stopped, the guard may belong to another stream.
     else if (!isStopped) await guard.advance(consumer.ackFloor);
   }
 
   function isDue(): boolean {
     if (isReading) return false;
-    // Until the first floor is known, a lost consumer could not be made again at its place.
+    // Until the first floor is known, a lost consumer could not be re-created at its position.
     const isFirst = guard.size > 0 && (guard.position()?.sequence ?? 0) === 0;
     return isFirst || guard.size >= FLOOR_REFRESH_ENTRIES || performance.now() - readAt > FLOOR_REFRESH_MS;
   }
@@ -72,15 +72,15 @@ export function keepFloor(
 
   function tick(): void {
     if (isDue()) void read(); // Never rejects.
-    else if (guard.size === 0 && !isHolding()) rest();
+    else if (guard.size === 0 && !isHolding()) pause();
   }
 
-  /** While messages come and are done with. */
+  /** Ticks while messages are held. */
   function wake(): void {
     if (!isStopped) endTicks ??= startTicks(FLOOR_CHECK_INTERVAL_MS, tick);
   }
 
-  function rest(): void {
+  function pause(): void {
     endTicks?.();
     endTicks = null;
   }
@@ -94,7 +94,7 @@ export function keepFloor(
       isStopped = true;
       unfollow();
       endWakes();
-      rest();
+      pause();
     },
   };
 }

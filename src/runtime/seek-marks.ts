@@ -1,53 +1,53 @@
-// The mark of a seek in the bucket, which the relays of the cluster agree by: one of them moves the consumer at a time.
+// The seek mark in the bucket: a lock for the cluster, so that one relay at a time moves the consumer.
 //
-//   (none) --claimed, compared and set--> moving --> moved       the consumer is at its new place
-//                                            '-----> abandoned   by its relay, or by another one that waited for too long
+//   (none) --claim (compare and set)--> moving --> moved       the consumer is at its new position
+//                                          '-----> abandoned   by its relay, or by another one that waited for too long
 
 import { toFields, parseStored } from "#delivery/status.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { Bucket } from "#bucket/bucket.ts";
 
-export interface MoveMark {
+export interface SeekMark {
   readonly id: string;
   readonly phase: "moving" | "moved" | "abandoned";
-  /** The process that moves it. */
+  /** The process that seeks. */
   readonly by: string;
-  /** Counts up while it moves it: a sign of life. */
+  /** Counts up while that process seeks: its heartbeat. */
   readonly beat: number;
 }
 
-/** `revision` 0: there is no mark. */
+/** `revision` 0: no mark is stored. */
 interface StoredMark {
-  readonly mark: MoveMark | null;
+  readonly mark: SeekMark | null;
   readonly revision: number;
 }
 
-export interface MoveMarks {
-  /** As this relay has heard of it, or read it. */
-  readonly current: MoveMark | null;
-  /** As it is stored now: what other relays have done counts here from then on. Rejects with a RelayError. */
+export interface SeekMarks {
+  /** The newest mark that this relay has received or read. */
+  readonly current: SeekMark | null;
+  /** Reads the stored mark and makes it `current`. Rejects with a RelayError. */
   read: () => Promise<StoredMark>;
-  /** False: somebody was quicker. Rejects with a RelayError. */
+  /** False: another relay was quicker. Rejects with a RelayError. */
   claim: (
-    mark: MoveMark,
+    mark: SeekMark,
     options: { readonly expectedRevision: number; readonly signal: AbortSignal },
   ) => Promise<boolean>;
-  /** A sign of life of this relay's own move; nothing if another mark has taken the place of it. */
-  renew: (mark: MoveMark) => void;
-  /** How this relay's own move has ended: known here at once, stored as soon as it can be. */
-  end: (mark: MoveMark) => void;
+  /** Heartbeat of this relay's own seek. Does nothing if another mark replaced it. */
+  renew: (mark: SeekMark) => void;
+  /** Records how this relay's own seek ended: visible here at once, stored as soon as possible. */
+  end: (mark: SeekMark) => void;
 }
 
-export function createMoveMarks(
+export function createSeekMarks(
   bucket: Pick<Bucket, "get" | "put" | "read" | "write">,
   { key, onMoved }: { readonly key: string; readonly onMoved: () => void },
-): MoveMarks {
+): SeekMarks {
   let stored: StoredMark = { mark: null, revision: 0 };
 
-  const marks: MoveMarks = {
+  const marks: SeekMarks = {
     get current() {
       const seen = bucket.get(key);
-      // What was put here is newer than all that was read; it has the revision of what it replaces.
+      // A local put is newer than anything read; it has the revision of the value that it replaces.
       const isSeenNewer = (seen?.revision ?? 0) >= stored.revision;
       return isSeenNewer ? parseMark(seen?.value ?? null) : stored.mark;
     },
@@ -55,7 +55,7 @@ export function createMoveMarks(
       const answer = await bucket.read(key);
       switch (answer.kind) {
         case "unavailable":
-          throw new RelayError("unavailable", `The states of the cluster cannot be read: ${answer.reason}`);
+          throw new RelayError("unavailable", `Cannot read the cluster's state: ${answer.reason}`);
         case "missing":
           stored = { mark: null, revision: 0 };
           break;
@@ -70,7 +70,7 @@ export function createMoveMarks(
       const result = await bucket.write(key, JSON.stringify(mark), condition);
       if (result.kind === "conflict") return false;
       if (result.kind === "written") return true;
-      throw new RelayError("unavailable", `The states of the cluster cannot be changed: ${result.reason}`);
+      throw new RelayError("unavailable", `Cannot change the cluster's state: ${result.reason}`);
     },
     renew(mark) {
       const { current } = marks;
@@ -84,8 +84,8 @@ export function createMoveMarks(
   return marks;
 }
 
-/** What cannot be read counts as none. */
-function parseMark(text: string | null): MoveMark | null {
+/** Null: no mark, or an unreadable one. */
+function parseMark(text: string | null): SeekMark | null {
   const { id, phase, by, beat } = toFields(parseStored(text));
   if (typeof id !== "string" || typeof by !== "string" || typeof beat !== "number") return null;
   return phase === "moving" || phase === "moved" || phase === "abandoned" ? { id, phase, by, beat } : null;

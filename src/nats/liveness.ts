@@ -1,4 +1,4 @@
-// Contact with the server: a ping each second, whose answer confirms every ack sent before it; without answers, its end.
+// Liveness of the connection: pings the server each second, confirms acks by the pong, and reports a dead connection.
 
 import type { NatsConnection } from "@nats-io/transport-node";
 
@@ -7,31 +7,31 @@ import { startTicks } from "#lib/ticks.ts";
 
 import type { AckSender } from "./ack-sender.ts";
 
-interface Contact {
+interface ConnectionLiveness {
   start: (client: NatsConnection) => void;
   stop: () => void;
   /** Sends a ping unless one is outstanding. */
   pingNow: () => void;
-  /** `performance.now()` of the sending of the last ping that was answered; -Infinity: never. */
+  /** `performance.now()` when the last answered ping was sent; -Infinity: none was. */
   lastAt: () => number;
-  /** True while a ping has waited too long for its answer, and nothing else came either. */
+  /** True while a ping is overdue and no other byte has come either. */
   isSilent: () => boolean;
 }
 
-interface ContactOptions {
+interface ConnectionLivenessOptions {
   readonly acks: AckSender;
   readonly logger: Logger;
-  /** The connection is worth nothing any more. Told once for each. */
+  /** The connection is dead. Called once per connection. */
   readonly onDead: () => void;
 }
 
 const INTERVAL_MS = 1000;
 const SILENCE_MS = 4000;
-/** Ticks and not time, so that a relay that was stopped for a while does not blame the server. */
+/** In ticks, not in time, so that a relay that was suspended does not blame the server. */
 const FIRST_PATIENCE = 5;
-/** A server that is only slow gets more time with each connection that it loses. */
+/** A slow server gets more time with each connection that it loses. */
 const MAX_PATIENCE = 40;
-/** A connection that has held so long makes the next one start with the first patience. */
+/** A connection that lasted this long resets the patience. */
 const CALM_MS = 60_000;
 
 interface Ping {
@@ -39,11 +39,15 @@ interface Ping {
   isLate: boolean;
 }
 
-export function createContact({ acks, logger, onDead }: ContactOptions): Contact {
+export function createConnectionLiveness({
+  acks,
+  logger,
+  onDead,
+}: ConnectionLivenessOptions): ConnectionLiveness {
   let client: NatsConnection | null = null;
   let startedAt = 0;
   let patience = FIRST_PATIENCE;
-  /** In a row, without a byte from the server while a ping was out. */
+  /** Ticks in a row with an open ping and no byte from the server. */
   let silentTicks = 0;
   let bytes = 0;
   let heardAt = Number.NEGATIVE_INFINITY;
@@ -77,7 +81,7 @@ export function createContact({ acks, logger, onDead }: ContactOptions): Contact
     pingNow();
   }
 
-  /** The answer to a ping may stand behind much else on a slow line. */
+  /** Counts any byte as life: on a slow line, a pong may queue behind much else. */
   function listen(): void {
     const now = client === null ? bytes : receivedBytes(client);
     silentTicks = outstanding === null || now !== bytes ? 0 : silentTicks + 1;
@@ -121,7 +125,7 @@ export function createContact({ acks, logger, onDead }: ContactOptions): Contact
   return { start, stop, pingNow, lastAt: () => lastAt, isSilent };
 }
 
-/** What the library keeps to itself: its socket, which counts also what has come of a message that is not whole yet. */
+/** Internals of the library: its socket also counts the bytes of an incomplete message. */
 interface ClientInternals {
   readonly protocol?: { readonly transport?: { readonly socket?: { readonly bytesRead?: number } } };
 }

@@ -1,8 +1,8 @@
-// The place of a subscription in its stream: a seek moves it, here or in another relay, and what was done before may come again.
+// Coordinates a seek across the relays of the cluster: moves the subscription's consumer to another position in its stream.
 //
-// The relay that moves it says so in the bucket before it touches the consumer. The others let go of it, and take it up again
-// when that relay has said that it ended; if it never does, for it died, one of them says it in its place. A relay whose
-// consumer is gone looks at what is stored before it makes one again: it may not have heard of a move yet.
+// The relay that seeks writes a mark to the bucket before it touches the consumer. The others stop pulling, and start again
+// when the mark says that the seek ended. If that relay died, another one marks the seek as abandoned. A relay whose consumer
+// is gone reads the mark before it re-creates the consumer: it may not have received the newest mark yet.
 
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
@@ -11,65 +11,65 @@ import { startTicks } from "#lib/ticks.ts";
 import type { AlignedConsumer } from "#consumer/consumer.ts";
 import type { ConsumerReading } from "#consumer/info.ts";
 import type { Guard } from "#pipeline/guard.ts";
-import type { MoveMark, MoveMarks } from "./move-marks.ts";
+import type { SeekMark, SeekMarks } from "./seek-marks.ts";
 
-export interface Place {
-  /** Another relay moves it: the consumer is not to be touched. */
+export interface ClusterSeek {
+  /** Another relay is seeking: do not touch the consumer. */
   readonly isBeingMoved: boolean;
-  /** Another relay has moved it, or has tried to. */
+  /** Another relay has moved the consumer, or has tried to. */
   readonly isMovedElsewhere: boolean;
-  /** From now on it is known here where it was moved last. */
+  /** Takes the current mark as known: the guard matches it. */
   adopt: () => void;
-  /** Reads what is stored: is it being moved, or was it? False also where that cannot be read. */
+  /** Reads the stored mark: is another relay seeking, or has it? False also if the mark cannot be read. */
   isTakenElsewhere: () => Promise<boolean>;
-  /** While it is being moved: until something changes, which aborts `signal`, or the relay that moves it counts as dead. */
+  /** Waits while another relay seeks: until `signal` aborts, or that relay counts as dead. */
   waitForMove: (signal: AbortSignal) => Promise<void>;
-  /** After it was moved elsewhere. Rejects with a RelayError: not yet. */
+  /** Adopts a seek of another relay: clears the guard. Rejects with a RelayError if it has to be tried again. */
   follow: (guard: Guard) => Promise<void>;
-  /** To be called while nothing is held. Rejects with a RelayError. */
+  /** Seeks. Call it while no message is held. Rejects with a RelayError. */
   move: (start: DeliverPolicy, guard: Guard) => Promise<void>;
 }
 
-interface PlaceOptions {
-  readonly marks: MoveMarks;
-  /** Makes the consumer anew at another place. Rejects with a RelayError. */
+interface ClusterSeekOptions {
+  readonly marks: SeekMarks;
+  /** Re-creates the consumer at another position. Rejects with a RelayError. */
   readonly moveConsumer: (start: DeliverPolicy) => Promise<AlignedConsumer>;
-  /** null: there is none. Rejects with a RelayError. */
+  /** null: it does not exist. Rejects with a RelayError. */
   readonly readConsumer: () => Promise<Pick<ConsumerReading, "waiting"> | null>;
   readonly signal: AbortSignal;
-  /** Of this process. */
+  /** Id of this process. */
   readonly owner?: string;
   readonly beatMs?: number;
-  /** After which without a sign of life a relay that moves it counts as dead. */
+  /** A relay that seeks without a heartbeat for this long counts as dead. */
   readonly deadMs?: number;
 }
 
-/** A relay that moves it says so often that it lives. */
+/** Heartbeat interval of the relay that seeks. */
 const BEAT_MS = 2000;
-/** A relay that gives no sign of life for so long has died, or has lost NATS. On this relay's own clock. */
+/** Without a heartbeat for this long, by this relay's own clock, the other relay has died or lost NATS. */
 const DEAD_MS = 10_000;
 /** How long a seek waits for another one to end. */
 const CLAIM_MS = 8000;
 const CLAIM_AGAIN_MS = 200;
-/** How long the other relays have to let go of the consumer; then it is moved all the same. */
+/** How long to wait for the other relays to stop pulling; then the consumer is moved anyway. */
 const LET_GO_MS = 3000;
 const LOOK_AGAIN_MS = 50;
 const READ_AGAIN_MS = 1000;
 const OWN = crypto.randomUUID();
 
-export function createPlace(options: PlaceOptions): Place {
+export function createClusterSeek(options: ClusterSeekOptions): ClusterSeek {
   const { marks, moveConsumer, readConsumer, signal, owner = OWN } = options;
   const { beatMs = BEAT_MS, deadMs = DEAD_MS } = options;
-  /** The last move that the guard knows of. */
+  /** Id of the last seek that the guard knows of. */
   let known: string | null = null;
-  /** Since when this relay sees the last sign of life of another one that moves it. */
+  /** The last heartbeat of another relay's seek, and when this relay first saw it. */
   let seen: { readonly id: string; readonly beat: number; readonly at: number } | null = null;
 
-  function isForeign(mark: MoveMark | null): mark is MoveMark {
+  function isForeign(mark: SeekMark | null): mark is SeekMark {
     return mark !== null && mark.phase === "moving" && mark.by !== owner;
   }
 
-  const place: Place = {
+  const clusterSeek: ClusterSeek = {
     get isBeingMoved() {
       return isForeign(marks.current);
     },
@@ -83,7 +83,7 @@ export function createPlace(options: PlaceOptions): Place {
     },
     async isTakenElsewhere() {
       await marks.read().catch(() => undefined);
-      return place.isBeingMoved || place.isMovedElsewhere;
+      return clusterSeek.isBeingMoved || clusterSeek.isMovedElsewhere;
     },
     async waitForMove(changed) {
       const mark = marks.current;
@@ -91,12 +91,12 @@ export function createPlace(options: PlaceOptions): Place {
       const { id, beat } = mark;
       if (seen?.id !== id || seen.beat !== beat) seen = { id, beat, at: performance.now() };
       if (!(await sleep(Math.max(0, seen.at + deadMs - performance.now()), changed))) return;
-      await bury(mark).catch(() => sleep(READ_AGAIN_MS, changed));
+      await abandon(mark).catch(() => sleep(READ_AGAIN_MS, changed));
     },
     async follow(guard) {
       const mark = marks.current;
       if (mark === null) return;
-      // Where none was made, it is made again at the place that is known here.
+      // If the other relay made no consumer, this one re-creates it at the known position.
       if (mark.phase === "moved" || (await readConsumer()) !== null) await guard.forget();
       known = mark.id;
     },
@@ -120,14 +120,14 @@ export function createPlace(options: PlaceOptions): Place {
     },
   };
 
-  /** Says that a move has ended whose relay does not say it. */
-  async function bury(mark: MoveMark): Promise<void> {
+  /** Marks the seek of a dead relay as abandoned. */
+  async function abandon(mark: SeekMark): Promise<void> {
     const { mark: current, revision } = await marks.read();
     if (current?.id !== mark.id || current.phase !== "moving" || current.beat !== mark.beat) return;
     await marks.claim({ ...mark, phase: "abandoned" }, { expectedRevision: revision, signal });
   }
 
-  async function claim(): Promise<MoveMark> {
+  async function claim(): Promise<SeekMark> {
     const mark = { id: crypto.randomUUID(), phase: "moving", by: owner, beat: 0 } as const;
     const deadline = performance.now() + CLAIM_MS;
     for (;;) {
@@ -136,22 +136,23 @@ export function createPlace(options: PlaceOptions): Place {
       if (isFree && (await marks.claim(mark, { expectedRevision: revision, signal }).catch(refuse)))
         return mark;
       const isElapsed = performance.now() > deadline || !(await sleep(CLAIM_AGAIN_MS, signal));
-      if (isElapsed) throw new RelayError("unavailable", "Cannot seek: another relay moves the subscription");
+      if (isElapsed)
+        throw new RelayError("unavailable", "Cannot seek: another relay is seeking this subscription");
     }
   }
 
-  /** A relay that lets go asks for no message any more, which the server knows. */
+  /** Waits until no relay has a pull request open on the server. */
   async function othersLetGo(): Promise<void> {
     const deadline = performance.now() + LET_GO_MS;
     for (;;) {
       const consumer = await readConsumer();
       if (consumer === null || consumer.waiting === 0 || performance.now() > deadline) return;
       if (!(await sleep(LOOK_AGAIN_MS, signal)))
-        throw new RelayError("unavailable", "Cannot seek: it is stopped");
+        throw new RelayError("unavailable", "Cannot seek: the subscription was stopped");
     }
   }
 
-  return place;
+  return clusterSeek;
 }
 
 function refuse(error: unknown): never {

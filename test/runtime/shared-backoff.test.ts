@@ -1,7 +1,7 @@
 // Many that wait for one reason try seldom, each; together as often as a few do. Whoever gets on wakes others.
 
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import { createSharedPause } from "#runtime/shared-pause.ts";
+import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -11,7 +11,7 @@ const FULL = "no room for another consumer";
 /** Of `count` that wait `delayMs` for one reason, how many are over after each second. */
 function startWaits(count: number, { delayMs }: { delayMs: number }) {
   const leaving = new AbortController();
-  const pause = createSharedPause();
+  const pause = createSharedBackoff();
   let over = 0;
   const waits = Array.from({ length: count }, async () => {
     const isElapsed = await pause.wait(FULL, { delayMs, signal: leaving.signal });
@@ -26,13 +26,13 @@ function startWaits(count: number, { delayMs }: { delayMs: number }) {
   return { pause, waits, leaving, pass };
 }
 
-test("wait() of a few takes the delay", async () => {
+test("wait() of a few lasts the delay", async () => {
   const { pass } = startWaits(60, { delayMs: 1000 });
   expect(await pass(999)).toBe(0);
   expect(await pass(1)).toBe(60);
 });
 
-test("wait() of very many ends for a few at any time, from the delay on", async () => {
+test("wait() of very many is spread, from the delay upwards", async () => {
   const { pass } = startWaits(1900, { delayMs: 30_000 });
   expect(await pass(29_999)).toBe(0);
   const after = await pass(30_000);
@@ -41,7 +41,7 @@ test("wait() of very many ends for a few at any time, from the delay on", async 
   expect(await pass(1_000_000)).toBe(1900);
 });
 
-test("passed() wakes some that wait for that reason, and nobody else", async () => {
+test("passed() wakes some waiters of that reason, and no others", async () => {
   const { pause, pass, leaving } = startWaits(100, { delayMs: 30_000 });
   const elsewhere = pause.wait("another reason", { delayMs: 1000, signal: leaving.signal });
   pause.passed("another reason still");

@@ -1,26 +1,26 @@
-// Whether a consumer can be used: told by signs of life, and by their absence where one is due.
+// Health of a consumer: usable while signs of life come, unusable if an expected one is overdue.
 //
-//   usable --a sign is due--> doubtful --none in time--> unusable, told once for each reason
+//   usable --sign expected--> uncertain --none in time--> unusable, reported once per reason
 //   any --sign of life--> usable
 
-interface Liveness {
-  /** A sign of life is due within `withinMs`; `reason` says what was wrong if none comes. A later reason counts. */
+interface ConsumerHealth {
+  /** Expects a sign of life within `withinMs`; `reason` is reported if none comes. A later reason replaces it. */
   expect: (withinMs: number, reason: string) => void;
   heard: () => void;
   stop: () => void;
   readonly isUsable: boolean;
 }
 
-interface LivenessOptions {
-  /** Why it cannot be used; null: it can. Must not throw. */
+interface ConsumerHealthOptions {
+  /** Gets why the consumer is unusable; null: usable. Must not throw. */
   readonly tell: (reason: string | null) => void;
-  /** False: nothing can be heard, for a reason that others tell. */
+  /** False: the whole connection is silent, which is reported elsewhere. */
   readonly canHear: () => boolean;
 }
 
 const DEAF_MS = 1000;
 
-export function createLiveness({ tell, canHear }: LivenessOptions): Liveness {
+export function createConsumerHealth({ tell, canHear }: ConsumerHealthOptions): ConsumerHealth {
   let timer: ReturnType<typeof setTimeout> | null = null;
   let dueAt = Number.POSITIVE_INFINITY;
   let reason: string | null = null;
