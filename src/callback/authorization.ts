@@ -1,10 +1,12 @@
 // Credentials in request headers: how an access token is added, and how what was sent is shown without any.
 
 import { MASK } from "#lib/mask.ts";
+import { toHeaderLines } from "./request-writer.ts";
 import type { AccessToken } from "./token-endpoint.ts";
 
-export function withAuthorization(headers: readonly string[], token: AccessToken): string[] {
-  return [...headers, "Authorization", token.authorization];
+/** `lines`: by `toHeaderLines`. */
+export function withAuthorization(lines: string, token: AccessToken): string {
+  return lines + toHeaderLines(["Authorization", token.authorization]);
 }
 
 /**

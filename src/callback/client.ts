@@ -15,7 +15,7 @@ import { toException } from "./exception.ts";
 import type { ExchangeEnd } from "./exchange.ts";
 import { preconnect, expireSending, type Line, type Sending, startSending, stopSending } from "./sending.ts";
 import { createRequestBuilder } from "./request.ts";
-import { toLead } from "./request-writer.ts";
+import { readHeaderLines, toLead } from "./request-writer.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
 import { createTokenSource } from "./token-source.ts";
@@ -157,12 +157,12 @@ export function openCallback(
   ): Promise<Exchange> {
     const startedAt = new Date();
     const startMs = performance.now();
-    const { headers, droppedHeaders } = builder.build(message, startedAt);
+    const { lines, droppedHeaders } = builder.build(message, startedAt);
     const attempt: Attempt = {
       startedAt,
       startMs,
       droppedHeaders,
-      headers,
+      lines,
       hiddenNames,
       method,
       displayUrl,
@@ -180,7 +180,7 @@ export function openCallback(
     return new Promise((resolve) => {
       const sending = startSending({
         line,
-        headers,
+        lines,
         body: message.body,
         mayResend,
         signal,
@@ -257,7 +257,7 @@ interface Attempt {
   readonly startMs: number;
   readonly method: string;
   readonly displayUrl: string;
-  readonly headers: readonly string[];
+  readonly lines: string;
   readonly hiddenNames: ReadonlySet<string>;
   readonly droppedHeaders: number;
   readonly maskOf: AnswerMask;
@@ -286,8 +286,8 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
       url: attempt.displayUrl,
       // Few are looked at, of many that are sent.
       get headers() {
-        const sent = token === null ? attempt.headers : withAuthorization(attempt.headers, token);
-        return hideCredentials(sent, attempt.hiddenNames);
+        const sent = token === null ? attempt.lines : withAuthorization(attempt.lines, token);
+        return hideCredentials(readHeaderLines(sent), attempt.hiddenNames);
       },
     },
     response: isAnswered

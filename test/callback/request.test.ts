@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { createRequestBuilder } from "#callback/request.ts";
+import { readHeaderLines } from "#callback/request-writer.ts";
 import { createSigner } from "#callback/signature.ts";
 import type { CallbackAuth, SignatureKey } from "#delivery/callback.ts";
 import type { Header, Message } from "#delivery/message.ts";
@@ -50,7 +51,8 @@ function builderOf({ own = [], auth = { kind: "none" }, keys = [] }: Given) {
 }
 
 function build(given: Given) {
-  const { headers, droppedHeaders } = builderOf(given).build(toMessage(given.message), given.now ?? NOW);
+  const { lines, droppedHeaders } = builderOf(given).build(toMessage(given.message), given.now ?? NOW);
+  const headers = readHeaderLines(lines);
   const pairs = Array.from({ length: headers.length / 2 }, (_, index) =>
     headers.slice(index * 2, index * 2 + 2),
   );
