@@ -12,8 +12,8 @@ export interface AckLedger {
   /** Everything sent so far; to be given to `confirm` when a ping sent after it is answered. */
   mark: () => number;
   confirm: (mark: number) => void;
-  /** Calls `publish` for each ack that is not confirmed, oldest first. */
-  repeat: (publish: (ackSubject: string) => void) => void;
+  /** Each ack that is not confirmed, oldest first. */
+  unconfirmed: () => readonly string[];
   readonly size: number;
 }
 
@@ -39,7 +39,7 @@ export function createAckLedger(limit: number = LIMIT): AckLedger {
     },
     mark: () => sent,
     confirm: (mark) => drop(mark - gone),
-    repeat: (publish) => unconfirmed.forEach(publish),
+    unconfirmed: () => unconfirmed,
     get size() {
       return unconfirmed.length;
     },
