@@ -389,10 +389,10 @@ describe("createRequestBuilder() and auth", () => {
       const error = `Cannot call ${receiver.url.host}: its Authorization cannot stand in a header`;
       const exception = { kind: "exception", error };
       expect(await callback.prepare(NEVER)).toMatchObject(exception);
-      expect(await callback.send(toMessage(), { mayResend: true, signal: NEVER })).toMatchObject({
-        outcome: exception,
-        sent: false,
-      });
+      const exchange = await callback.send(toMessage(), { mayResend: true, signal: NEVER });
+      expect(exchange).toMatchObject({ outcome: exception, sent: false });
+      // A part of the token must not be shown as if it were another header.
+      expect(exchange.request.headers).not.toContain("X-Evil");
       expect(receiver.requests).toEqual([]);
     },
   );
