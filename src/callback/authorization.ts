@@ -1,10 +1,12 @@
 // Adds an access token to request headers, and hides credentials in headers that are shown.
 
 import { MASK } from "#lib/mask.ts";
+import { toHeaderLines } from "./request-writer.ts";
 import type { AccessToken } from "./token-endpoint.ts";
 
-export function withAuthorization(headers: readonly string[], token: AccessToken): string[] {
-  return [...headers, "Authorization", token.authorization];
+/** `lines`: by `toHeaderLines`. */
+export function withAuthorization(lines: string, token: AccessToken): string {
+  return lines + toHeaderLines(["Authorization", token.authorization]);
 }
 
 /**

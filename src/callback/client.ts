@@ -22,7 +22,7 @@ import {
   stopSending,
 } from "./sending.ts";
 import { createRequestBuilder } from "./request.ts";
-import { toRequestPrefix } from "./request-writer.ts";
+import { readHeaderLines, toRequestPrefix } from "./request-writer.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
 import { createTokenSource } from "./token-source.ts";
@@ -167,12 +167,12 @@ export function openCallback(
   ): Promise<Exchange> {
     const startedAt = new Date();
     const startMs = performance.now();
-    const { headers, droppedHeaders } = builder.build(message, startedAt);
+    const { lines, droppedHeaders } = builder.build(message, startedAt);
     const attempt: Attempt = {
       startedAt,
       startMs,
       droppedHeaders,
-      headers,
+      lines,
       hiddenNames,
       method,
       displayUrl,
@@ -190,7 +190,7 @@ export function openCallback(
     return new Promise((resolve) => {
       const sending = startSending({
         context,
-        headers,
+        lines,
         body: message.body,
         mayResend,
         signal,
@@ -267,7 +267,7 @@ interface Attempt {
   readonly startMs: number;
   readonly method: string;
   readonly displayUrl: string;
-  readonly headers: readonly string[];
+  readonly lines: string;
   readonly hiddenNames: ReadonlySet<string>;
   readonly droppedHeaders: number;
   readonly maskOf: AnswerMask;
@@ -296,8 +296,8 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
       url: attempt.displayUrl,
       // Computed on demand: few requests are looked at.
       get headers() {
-        const sent = token === null ? attempt.headers : withAuthorization(attempt.headers, token);
-        return hideCredentials(sent, attempt.hiddenNames);
+        const sent = token === null ? attempt.lines : withAuthorization(attempt.lines, token);
+        return hideCredentials(readHeaderLines(sent), attempt.hiddenNames);
       },
     },
     response: isAnswered

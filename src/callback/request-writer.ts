@@ -7,8 +7,8 @@ import type { Target } from "./target.ts";
 export interface HttpRequest {
   /** By `toRequestPrefix`. */
   readonly prefix: string;
-  /** Name and value alternating, of characters that a header can hold. */
-  readonly headers: readonly string[];
+  /** By `toHeaderLines`: one text, since most are the same from request to request. */
+  readonly lines: string;
   readonly body: Uint8Array;
 }
 
@@ -27,15 +27,32 @@ const MAX_COPIED_BYTES = 65_536;
 /** The request line and first headers, which all requests to a target share. */
 export function toRequestPrefix({ method, target, host, isKept }: PrefixSettings): string {
   const hostLine = host === null ? "" : `host: ${host}\r\n`;
-  return `${method} ${target.path} HTTP/1.1\r\n${hostLine}connection: ${isKept ? "keep-alive" : "close"}\r\n`;
+  const connectionLine = `connection: ${isKept ? "keep-alive" : "close"}\r\n`;
+  return `${method} ${target.path} HTTP/1.1\r\n${hostLine}${connectionLine}${toHeaderLines(target.headers)}`;
 }
 
-export function writeRequest(socket: Socket, { prefix, headers, body }: HttpRequest): void {
-  let head = prefix;
+/** `headers`: name and value in turn, of characters that may stand in a header. */
+export function toHeaderLines(headers: readonly string[]): string {
+  let lines = "";
   for (let index = 1; index < headers.length; index += 2) {
-    head += `${headers[index - 1]}: ${headers[index]}\r\n`;
+    lines += `${headers[index - 1]}: ${headers[index]}\r\n`;
   }
-  head += `content-length: ${body.byteLength}\r\n\r\n`;
+  return lines;
+}
+
+/** What `toHeaderLines` was given. */
+export function readHeaderLines(lines: string): readonly string[] {
+  return lines
+    .split("\r\n")
+    .slice(0, -1)
+    .flatMap((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 2)];
+    });
+}
+
+export function writeRequest(socket: Socket, { prefix, lines, body }: HttpRequest): void {
+  const head = `${prefix}${lines}content-length: ${body.byteLength}\r\n\r\n`;
   if (body.byteLength > MAX_COPIED_BYTES) {
     socket.write(head, "latin1");
     socket.write(body);

@@ -5,12 +5,13 @@ import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delive
 import { isSample } from "#delivery/sample.ts";
 import { memoizeLast } from "#lib/memoize.ts";
 import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.ts";
+import { toHeaderLines } from "./request-writer.ts";
 import { createSigner } from "./signature.ts";
 
 interface RequestHeaders {
-  /** Name and value alternating, in the order in which they are sent. */
-  readonly headers: string[];
-  /** Number of message headers that could not be sent. */
+  /** Of each a line, in the order in which they are sent. */
+  readonly lines: string;
+  /** Headers of the message that could not be sent. */
   readonly droppedHeaders: number;
 }
 
@@ -78,37 +79,38 @@ export function createRequestBuilder(
   const fixed = toFixedFields(settings);
   const fixedHeaders = [...fixed.values()].flat();
   const fixedNames = new Set([...fixed.keys()].map(headerKey));
-  const ownFields = [...OWN_FIELDS, ...signatureFields(settings, fixed)].filter(
-    ({ name }) => !fixed.has(name.toLowerCase()),
-  );
-  const userAgent = fixed.has("user-agent") ? [] : ["User-Agent", `relay/${version}`];
-  const contentType = fixed.has("content-type") ? [] : ["Content-Type", "application/json"];
-  const defaults = [...userAgent, ...contentType];
+  const ownFields = [...OWN_FIELDS, ...signatureFields(settings, fixed)]
+    .filter(({ name }) => !fixed.has(name.toLowerCase()))
+    .map(({ name, value }) => ({ prefix: `${name}: `, value }));
+  const isSendable = [...fixed.values()].every(([name, value]) => isValidHeader(name, value));
+  const fixedLines = isSendable ? toHeaderLines(fixedHeaders) : "";
+  const userAgent = fixed.has("user-agent") ? "" : toHeaderLines(["User-Agent", `relay/${version}`]);
+  const contentType = fixed.has("content-type") ? "" : toHeaderLines(["Content-Type", "application/json"]);
+  const sampleMark = fixedNames.has(SAMPLE_MARK) ? "" : toHeaderLines(["X-Relay-Test", "true"]);
 
   function build(message: Message, now: Date): RequestHeaders {
+    const { unreadableHeaders } = message;
     if (message.headers.length === 0) {
-      const headers = defaults.slice();
-      addLast(headers, message, now);
-      return { headers, droppedHeaders: message.unreadableHeaders };
+      const lines = withLast(userAgent + contentType, message, now);
+      return { lines, droppedHeaders: unreadableHeaders };
     }
     const { fields, dropped } = pickMessageHeaders(message.headers, fixedNames);
-    const headers = fields.has("content-type") ? userAgent.slice() : defaults.slice();
-    for (const [name, value] of fields.values()) headers.push(name, value);
-    addLast(headers, message, now);
-    return { headers, droppedHeaders: message.unreadableHeaders + dropped };
+    const defaults = fields.has("content-type") ? userAgent : userAgent + contentType;
+    const first = defaults + toHeaderLines([...fields.values()].flat());
+    return { lines: withLast(first, message, now), droppedHeaders: unreadableHeaders + dropped };
   }
 
-  function addLast(headers: string[], message: Message, now: Date): void {
-    for (const field of ownFields) headers.push(field.name, field.value(message, now));
-    if (isSample(message) && !fixedNames.has(SAMPLE_MARK)) headers.push("X-Relay-Test", "true");
-    for (const text of fixedHeaders) headers.push(text);
+  function withLast(first: string, message: Message, now: Date): string {
+    let lines = first;
+    for (const { prefix, value } of ownFields) lines += `${prefix}${value(message, now)}\r\n`;
+    return lines + (isSample(message) ? sampleMark : "") + fixedLines;
   }
 
   return {
     build,
     fixedHeaders,
     hasHost: fixed.has("host"),
-    isSendable: [...fixed.values()].every(([name, value]) => isValidHeader(name, value)),
+    isSendable,
   };
 }
 
@@ -123,7 +125,7 @@ function toFixedFields({
   const own =
     auth.kind === "none" ? headers : headers.filter(([name]) => name.toLowerCase() !== "authorization");
   return new Map(
-    [...own.filter(isSendable), ...fixedAuthorization(auth)].map(
+    [...own.filter(mayBeSent), ...fixedAuthorization(auth)].map(
       (header) => [header[0].toLowerCase(), header] as const,
     ),
   );
@@ -163,7 +165,7 @@ function signatureFields(
 
 const SURROUNDING_SPACE = /^[\t ]+|[\t ]+$/g;
 
-function isSendable([name, value]: Header): boolean {
+function mayBeSent([name, value]: Header): boolean {
   return isValidHeader(name, value) && !FRAMING.has(name.toLowerCase());
 }
 

@@ -38,8 +38,8 @@ export interface SendContext {
 
 interface SendingSettings {
   readonly context: SendContext;
-  /** Name and value alternating, without an access token. */
-  readonly headers: string[];
+  /** Those of its headers, without an access token. */
+  readonly lines: string;
   readonly body: Uint8Array;
   /** May repeat the request on a new connection or with a new token. False: the send has a connection of its own. */
   readonly mayResend: boolean;
@@ -80,7 +80,7 @@ export function startSending(settings: SendingSettings): Sending {
     hasEnded: false,
   };
   const { tokens } = settings.context;
-  if (tokens === null) exchange(sending, settings.headers);
+  if (tokens === null) exchange(sending, settings.lines);
   else authorize(sending, tokens);
   return sending;
 }
@@ -123,19 +123,15 @@ function awaitToken(sending: Sending, source: TokenSource): void {
 
 function exchangeWith(sending: Sending, token: AccessToken): void {
   sending.token = token;
-  exchange(sending, withAuthorization(sending.settings.headers, token));
+  exchange(sending, withAuthorization(sending.settings.lines, token));
 }
 
-function exchange(sending: Sending, headers: string[]): void {
+function exchange(sending: Sending, lines: string): void {
   const { context, body, mayResend } = sending.settings;
   const { target, prefixes, address, slots } = context;
   sending.exchange = startExchange({
     connection: mayResend ? slots.take() : slots.takeOwn(),
-    request: {
-      prefix: mayResend ? prefixes.kept : prefixes.own,
-      headers: target.isForwarded ? [...headers, ...target.headers] : headers,
-      body,
-    },
+    request: { prefix: mayResend ? prefixes.kept : prefixes.own, lines, body },
     address,
     mayResend,
     isForwarded: target.isForwarded,

@@ -9,7 +9,7 @@ import { createCallbackConnection } from "./connection.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
 import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
-import { toRequestPrefix } from "./request-writer.ts";
+import { toHeaderLines, toRequestPrefix } from "./request-writer.ts";
 import { toTarget } from "./target.ts";
 import { readTokenAnswer } from "./token-answer.ts";
 import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
@@ -113,7 +113,7 @@ export function createTokenEndpoint({
       connection,
       request: {
         prefix,
-        headers: [...COMMON_HEADERS, ...headers, ...target.headers],
+        lines: toHeaderLines([...COMMON_HEADERS, ...headers]),
         body: Buffer.from(body),
       },
       address: addressOf(url),

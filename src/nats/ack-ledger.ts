@@ -12,8 +12,8 @@ export interface AckLedger {
   /** A mark of everything sent so far. Pass it to `confirm` when a later ping is answered. */
   mark: () => number;
   confirm: (mark: number) => void;
-  /** Calls `publish` for each unconfirmed ack, oldest first. */
-  repeat: (publish: (ackSubject: string) => void) => void;
+  /** Each ack that is not confirmed, oldest first. */
+  unconfirmed: () => readonly string[];
   readonly size: number;
 }
 
@@ -39,7 +39,7 @@ export function createAckLedger(limit: number = LIMIT): AckLedger {
     },
     mark: () => sent,
     confirm: (mark) => drop(mark - gone),
-    repeat: (publish) => unconfirmed.forEach(publish),
+    unconfirmed: () => unconfirmed,
     get size() {
       return unconfirmed.length;
     },

@@ -23,7 +23,7 @@ const QUIET_MS = 5;
 
 /** `publish` must not throw. It is not called while `isUp` is false. */
 export function createAckSender(options: {
-  readonly publish: (ackSubject: string) => void;
+  readonly publish: (ackSubjects: readonly string[]) => void;
   readonly isUp: () => boolean;
 }): AckSender {
   const ledger = createAckLedger();
@@ -37,8 +37,10 @@ export function createAckSender(options: {
     const acks = waiting;
     waiting = [];
     if (!options.isUp()) return;
-    if (acks.length > 0) flushedAt = performance.now();
-    for (const ackSubject of acks) options.publish(ackSubject);
+    if (acks.length > 0) {
+      flushedAt = performance.now();
+      options.publish(acks);
+    }
     ledger.markSent();
   }
 
@@ -53,7 +55,7 @@ export function createAckSender(options: {
     flush,
     repeat() {
       waiting = [];
-      ledger.repeat(options.publish);
+      options.publish(ledger.unconfirmed());
       ledger.markSent();
     },
     mark: ledger.mark,

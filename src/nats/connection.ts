@@ -72,6 +72,11 @@ export interface Connection {
 
 type AckRefused = (ackSubject: string, reason: string) => void;
 
+/** What the library keeps to itself: what it sends, whole commands of its protocol. */
+interface ClientInternals {
+  readonly protocol?: { readonly sendCommand?: (commands: string) => void };
+}
+
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;
 const CLOSE_MS = 2000;
@@ -89,7 +94,7 @@ export function openConnection(
 ): Connection {
   const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
   const mask = createAuthMask(settings.auth);
-  const acks = createAckSender({ publish: (ackSubject) => send(ackSubject, "+ACK"), isUp: () => isUp });
+  const acks = createAckSender({ publish: sendAcks, isUp: () => isUp });
   const liveness = createConnectionLiveness({ acks, logger, onDead: () => client !== null && leave(client) });
   const newInbox = () => createInbox(settings.inboxPrefix);
   const requests = createRequests({
@@ -249,6 +254,18 @@ export function openConnection(
       client?.publish(subject, payload, options);
     } catch (error) {
       lastError = mask(messageOf(error));
+    }
+  }
+
+  /** In one piece where the library lets them through: by its `publish` each would be encoded and copied by itself. */
+  function sendAcks(ackSubjects: readonly string[]): void {
+    const { protocol } = (client ?? {}) as ClientInternals;
+    if (protocol?.sendCommand === undefined) {
+      for (const ackSubject of ackSubjects) send(ackSubject, "+ACK");
+    } else if (client?.isClosed() === false) {
+      let commands = "";
+      for (const ackSubject of ackSubjects) commands += `PUB ${ackSubject} 4\r\n+ACK\r\n`;
+      if (commands !== "") protocol.sendCommand(commands);
     }
   }
 

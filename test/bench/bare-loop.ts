@@ -7,7 +7,7 @@ import { connect } from "@nats-io/transport-node";
 import { connect as connectTcp } from "node:net";
 
 import { type CallbackConnection, createCallbackConnection } from "#callback/connection.ts";
-import { toRequestPrefix } from "#callback/request-writer.ts";
+import { toHeaderLines, toRequestPrefix } from "#callback/request-writer.ts";
 
 const [natsUrl = "", receiverUrl = "", acksWord = "acks", connectionsWord = "1"] = process.argv.slice(2);
 const acks = acksWord === "acks";
@@ -16,7 +16,7 @@ const isOrdered = connections === 1;
 const { hostname, port, host, pathname } = new URL(receiverUrl);
 const target = { path: pathname, headers: [], isForwarded: false };
 const prefix = toRequestPrefix({ method: "POST", target, host, isKept: true });
-const headers = ["content-type", "application/json"];
+const lines = toHeaderLines(["content-type", "application/json"]);
 const connection = await connect({ servers: natsUrl });
 const manager = await jetstreamManager(connection);
 await manager.consumers.add("BENCH", {
@@ -49,7 +49,7 @@ function next(): void {
 function post(message: JsMsg, client: CallbackConnection): void {
   if (!client.isOpen) return client.open(() => post(message, client));
   client.send(
-    { prefix, headers, body: message.data },
+    { prefix, lines, body: message.data },
     {
       onAnswer: () => {
         if (acks) message.ack();

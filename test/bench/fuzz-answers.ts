@@ -165,7 +165,7 @@ function createSocket() {
   return socket;
 }
 
-const REQUEST = { prefix: "POST / HTTP/1.1\r\n", headers: [], body: new Uint8Array(0) };
+const REQUEST = { prefix: "POST / HTTP/1.1\r\n", lines: "", body: new Uint8Array(0) };
 const peer = createPeer();
 let answers = 0;
 let ownAnswers = 0;

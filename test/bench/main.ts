@@ -204,24 +204,32 @@ const bareLoopFor = (shape: Shape): Contender => ({
   start: (nats, url) => startBareLoop(nats, url, shape),
 });
 
-/** Both in turn, again and again. Returns the ratios of their rates. */
+interface Ratios {
+  readonly rate: number[];
+  readonly cpu: number[];
+}
+
+/** Both in turn, again and again. Returns how the contender compares with the base in each turn. */
 async function race(
-  limit: Contender,
+  base: Contender,
   contender: Contender,
   { turn, turns }: { turn: number; turns: number },
-): Promise<number[]> {
+): Promise<Ratios> {
   const maxMessages = turn * WARM_UP_TURNS;
-  await using base = await openLane(limit, maxMessages);
+  await using baseLane = await openLane(base, maxMessages);
   await using lane = await openLane(contender, maxMessages);
-  await base.turn(maxMessages);
+  await baseLane.turn(maxMessages);
   await lane.turn(maxMessages);
   const rates: (readonly [Rate, Rate])[] = [];
   for (let index = 0; index < turns; index += 1) {
-    rates.push([await base.turn(turn), await lane.turn(turn)]);
+    rates.push([await baseLane.turn(turn), await lane.turn(turn)]);
   }
-  console.log(await measureRow(limit, base, { rates: rates.map(([rate]) => rate) }));
+  console.log(await measureRow(base, baseLane, { rates: rates.map(([rate]) => rate) }));
   console.log(await measureRow(contender, lane, { rates: rates.map(([, rate]) => rate) }));
-  return rates.map(([first, second]) => second.perSecond / first.perSecond);
+  return {
+    rate: rates.map(([first, second]) => second.perSecond / first.perSecond),
+    cpu: rates.map(([first, second]) => second.cpuMicros / first.cpuMicros),
+  };
 }
 
 /** Its row, once its messages have come slowly too. */
@@ -275,7 +283,8 @@ async function compare(): Promise<void> {
         turn: turn[bytes],
         turns: values.quick ? 3 : turns,
       });
-      console.log(`${qos}, ${bytes} B: ${describeRatios(ratios)} of the bare loop\n`);
+      console.log(`${qos}, ${bytes} B, against the bare loop: rate ${describeRatios(ratios.rate)},`);
+      console.log(`  CPU per message ${describeRatios(ratios.cpu)}\n`);
     }
   }
 }
@@ -313,7 +322,7 @@ async function compareLog(): Promise<void> {
     turn: 15_000,
     turns: values.quick ? 3 : 15,
   });
-  console.log(`AUTO with log ALL: ${describeRatios(ratios)} of its rate without`);
+  console.log(`AUTO with log ALL: ${describeRatios(ratios.rate)} of its rate without`);
 }
 
 async function soak(messages: number): Promise<void> {

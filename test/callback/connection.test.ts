@@ -39,7 +39,7 @@ async function open(connection: CallbackConnection): Promise<void> {
 function send(connection: CallbackConnection, body: Uint8Array = new Uint8Array(2)): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   connection.send(
-    { prefix: PREFIX, headers: [], body },
+    { prefix: PREFIX, lines: "", body },
     {
       onAnswer: () => resolve(Buffer.from(connection.answer.takeBody()).toString()),
       onBreak: () => resolve(null),

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { createRequestBuilder } from "#callback/request.ts";
+import { readHeaderLines } from "#callback/request-writer.ts";
 import { createSigner } from "#callback/signature.ts";
 import type { CallbackAuth, SignatureKey } from "#delivery/callback.ts";
 import type { Header, Message } from "#delivery/message.ts";
@@ -50,7 +51,8 @@ function builderOf({ own = [], auth = { kind: "none" }, keys = [] }: Given) {
 }
 
 function build(given: Given) {
-  const { headers, droppedHeaders } = builderOf(given).build(toMessage(given.message), given.now ?? NOW);
+  const { lines, droppedHeaders } = builderOf(given).build(toMessage(given.message), given.now ?? NOW);
+  const headers = readHeaderLines(lines);
   const pairs = Array.from({ length: headers.length / 2 }, (_, index) =>
     headers.slice(index * 2, index * 2 + 2),
   );
@@ -387,10 +389,10 @@ describe("createRequestBuilder() and auth", () => {
       const error = `Cannot call ${receiver.url.host}: its Authorization has characters that no header can hold`;
       const exception = { kind: "exception", error };
       expect(await callback.prepare(NEVER)).toMatchObject(exception);
-      expect(await callback.send(toMessage(), { mayResend: true, signal: NEVER })).toMatchObject({
-        outcome: exception,
-        sent: false,
-      });
+      const exchange = await callback.send(toMessage(), { mayResend: true, signal: NEVER });
+      expect(exchange).toMatchObject({ outcome: exception, sent: false });
+      // A part of the token must not be shown as if it were another header.
+      expect(exchange.request.headers).not.toContain("X-Evil");
       expect(receiver.requests).toEqual([]);
     },
   );

@@ -5,9 +5,7 @@ import { expect, test } from "bun:test";
 import { type AckLedger, createAckLedger } from "#nats/ack-ledger.ts";
 
 function repeated(ledger: AckLedger): readonly string[] {
-  const acks: string[] = [];
-  ledger.repeat((ack) => acks.push(ack));
-  return acks;
+  return [...ledger.unconfirmed()];
 }
 
 function add(ledger: AckLedger, ...acks: readonly string[]): void {

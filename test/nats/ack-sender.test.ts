@@ -9,7 +9,7 @@ afterEach(() => void jest.useRealTimers());
 function createWatched() {
   const sent: string[] = [];
   let isUp = true;
-  const acks = createAckSender({ publish: (ack) => sent.push(ack), isUp: () => isUp });
+  const acks = createAckSender({ publish: (batch) => sent.push(...batch), isUp: () => isUp });
   return { acks, sent, setUp: (next: boolean) => (isUp = next) };
 }
 
