@@ -1,7 +1,7 @@
 // Extracts the part of an exchange that the delivery log is configured to keep, without the secrets of the request. PURE.
 
-import type { Exchange } from "#callback/client.ts";
-import type { ResponseHeaders } from "#callback/answer-head.ts";
+import type { Exchange } from "#delivery/exchange.ts";
+import type { ResponseHeaders } from "#delivery/exchange.ts";
 import type { Header, Message } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, Logging } from "#delivery/record.ts";
 import { maskHeader, maskMessageHeader, SEARCHED_BODY_BYTES, toKeptBody } from "#delivery/record-mask.ts";

@@ -2,8 +2,7 @@
 //
 // As tolerant as curl and Go. Where another reader might see the body end elsewhere, Relay reads it and closes the connection.
 
-/** By lower-case name; a list if a header came more than once. */
-export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+import type { ResponseHeaders } from "#delivery/exchange.ts";
 
 type AnswerHead =
   /** An interim answer (1xx): the final one follows. */

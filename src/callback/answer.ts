@@ -1,7 +1,7 @@
 // Turns a callback's answer into an outcome, with the delay that `Retry-After` asks for.
 
 import { type Outcome, toOutcome } from "#delivery/outcome.ts";
-import type { ResponseHeaders } from "./answer-head.ts";
+import type { ResponseHeaders } from "#delivery/exchange.ts";
 
 interface AnswerHead {
   readonly status: number;

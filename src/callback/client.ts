@@ -1,13 +1,13 @@
 // The HTTP client of a subscription: sends messages within the read timeout, until it is closed.
 
 import type { CallbackSettings } from "#delivery/callback.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
-import type { Exception, Outcome } from "#delivery/outcome.ts";
+import type { Exception } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { createMask, type Mask } from "#lib/mask.ts";
 import { VERSION } from "#lib/version.ts";
 import { toAnswerOutcome } from "./answer.ts";
-import type { ResponseHeaders } from "./answer-head.ts";
 import { hideCredentials, withAuthorization } from "./authorization.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
@@ -26,36 +26,6 @@ import { readHeaderLines, toRequestPrefix } from "./request-writer.ts";
 import { createSlots } from "./slots.ts";
 import { toTarget } from "./target.ts";
 import { createTokenSource } from "./token-source.ts";
-
-export interface Exchange {
-  readonly outcome: Outcome;
-  readonly startedAt: Date;
-  readonly durationMs: number;
-  /** A byte of the request may have been sent. */
-  readonly sent: boolean;
-  /** The signal or `close` aborted it: the outcome is an exception that says nothing about the callback. */
-  readonly aborted: boolean;
-  readonly resends: number;
-  /** Number of message headers that could not be sent. */
-  readonly droppedHeaders: number;
-  readonly request: {
-    readonly method: string;
-    /** The URL without secrets. */
-    readonly url: string;
-    /** Name and value alternating; credentials and other secrets of the config are hidden. */
-    readonly headers: readonly string[];
-  };
-  /** Null: no status arrived. */
-  readonly response: {
-    /** By lower-case name. */
-    readonly headers: ResponseHeaders;
-    /** At most 64 KiB. */
-    readonly body: Uint8Array;
-    readonly truncated: boolean;
-  } | null;
-  /** Masks the secrets that this request carried, and no others, in text that the callback controls. */
-  readonly mask: Mask;
-}
 
 export interface Callback {
   /**

@@ -1,7 +1,8 @@
 // Runs one HTTP exchange: write the request, read the answer, resend once on a new connection, or stop.
 
 import type { Exception } from "#delivery/outcome.ts";
-import { parseHeaders, type ResponseHeaders } from "./answer-head.ts";
+import type { ResponseHeaders } from "#delivery/exchange.ts";
+import { parseHeaders } from "./answer-head.ts";
 import type { CallbackConnection, Requester } from "./connection.ts";
 import { CLOSED, isBreak, toException, toExchangeException } from "./exception.ts";
 import type { HttpRequest } from "./request-writer.ts";

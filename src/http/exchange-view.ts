@@ -1,6 +1,6 @@
 // Converts the exchange of a test to its view: secrets masked, bodies as text.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Mask } from "#lib/mask.ts";
 import { statusOf } from "#delivery/outcome.ts";
 import type { ExchangeView } from "#wire/subscription.ts";

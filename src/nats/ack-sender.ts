@@ -2,7 +2,10 @@
 //
 // With many acks, one write each costs more than the rest of a message's work; with few acks, one timer each does.
 
+import type { NatsConnection } from "@nats-io/transport-node";
+
 import { createAckLedger } from "./ack-ledger.ts";
+import { ackOwnerOf } from "./ack-subject.ts";
 
 export interface AckSender {
   /** Sends now, or after the next connect. An ack that is not urgent may wait 1 ms for others if one was sent just before. */
@@ -63,5 +66,56 @@ export function createAckSender(options: {
     get unconfirmed() {
       return ledger.size;
     },
+  };
+}
+
+/** What the library keeps to itself: what it sends, whole commands of its protocol. */
+interface ClientInternals {
+  readonly protocol?: { readonly sendCommand?: (commands: string) => void };
+}
+
+/**
+ * Writes acks as one command where the library lets it through: by its `publish` each would be encoded and copied by itself.
+ * `send` is the way else.
+ */
+export function writeAcks(
+  client: NatsConnection | null,
+  ackSubjects: readonly string[],
+  send: (subject: string, payload: string) => void,
+): void {
+  const { protocol } = (client ?? {}) as ClientInternals;
+  if (protocol?.sendCommand === undefined) {
+    for (const ackSubject of ackSubjects) send(ackSubject, "+ACK");
+  } else if (client?.isClosed() === false) {
+    let commands = "";
+    for (const ackSubject of ackSubjects) commands += `PUB ${ackSubject} 4\r\n+ACK\r\n`;
+    if (commands !== "") protocol.sendCommand(commands);
+  }
+}
+
+type AckRefused = (ackSubject: string, reason: string) => void;
+
+/** Who wants to know that the server forbids an ack. */
+export interface AckRefusals {
+  /** Calls `listener` for acks to that consumer. Returns the unsubscribe. */
+  readonly on: (
+    consumer: { readonly stream: string; readonly durable: string },
+    listener: AckRefused,
+  ) => () => void;
+  readonly tell: AckRefused;
+}
+
+export function createAckRefusals(): AckRefusals {
+  /** By stream and durable. */
+  const listeners = new Map<string, AckRefused>();
+  return {
+    on({ stream, durable }, listener) {
+      const owner = `${stream} ${durable}`;
+      listeners.set(owner, listener);
+      return () => {
+        if (listeners.get(owner) === listener) listeners.delete(owner);
+      };
+    },
+    tell: (ackSubject, reason) => listeners.get(ackOwnerOf(ackSubject))?.(ackSubject, reason),
   };
 }

@@ -16,8 +16,13 @@ import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { createAuthMask } from "./auth-mask.ts";
-import { type AckSender, createAckSender } from "./ack-sender.ts";
-import { ackOwnerOf } from "./ack-subject.ts";
+import {
+  type AckRefusals,
+  type AckSender,
+  createAckRefusals,
+  createAckSender,
+  writeAcks,
+} from "./ack-sender.ts";
 import { createConnectionLiveness } from "./liveness.ts";
 import { createRequests, type Requests } from "./requests.ts";
 import { connect, type NatsSettings, toConnectionOptions } from "./settings.ts";
@@ -58,23 +63,13 @@ export interface Connection {
   /**
    * For this room only. Calls `listener` when the server forbids an ack for that consumer. Returns the unsubscribe.
    */
-  onAckRefused: (
-    consumer: { readonly stream: string; readonly durable: string },
-    listener: AckRefused,
-  ) => () => void;
+  onAckRefused: AckRefusals["on"];
   /** For this room only. Largest message with its headers, in bytes. */
   readonly maxPayload: number;
   /** For this room only. Never rejects. Fails at once while NATS does not answer. */
   request: Requests["send"];
   /** For this room only. Sends now, or drops it if not connected. */
   publish: (subject: string, payload: string, options?: { reply: string }) => void;
-}
-
-type AckRefused = (ackSubject: string, reason: string) => void;
-
-/** What the library keeps to itself: what it sends, whole commands of its protocol. */
-interface ClientInternals {
-  readonly protocol?: { readonly sendCommand?: (commands: string) => void };
 }
 
 const FIRST_RETRY_MS = 250;
@@ -94,7 +89,10 @@ export function openConnection(
 ): Connection {
   const options = { ...toConnectionOptions(settings), reconnectToServer: choose };
   const mask = createAuthMask(settings.auth);
-  const acks = createAckSender({ publish: sendAcks, isUp: () => isUp });
+  const acks = createAckSender({
+    publish: (subjects) => writeAcks(client, subjects, send),
+    isUp: () => isUp,
+  });
   const liveness = createConnectionLiveness({ acks, logger, onDead: () => client !== null && leave(client) });
   const newInbox = () => createInbox(settings.inboxPrefix);
   const requests = createRequests({
@@ -102,8 +100,7 @@ export function openConnection(
     newInbox,
   });
   const listeners = new Set<() => void>();
-  /** By stream and durable. */
-  const ackListeners = new Map<string, AckRefused>();
+  const ackRefusals = createAckRefusals();
   const ended = new AbortController();
   let client: NatsConnection | null = null;
   let isUp = false;
@@ -192,8 +189,7 @@ export function openConnection(
     const reason = mask(error.message);
     if (error instanceof PermissionViolationError && error.operation === "publish") {
       requests.refuse(error.subject, reason);
-      const listener = ackListeners.get(ackOwnerOf(error.subject));
-      if (listener !== undefined) tell(() => listener(error.subject, reason));
+      tell(() => ackRefusals.tell(error.subject, reason));
     }
     tellRefused(reason);
   }
@@ -257,29 +253,9 @@ export function openConnection(
     }
   }
 
-  /** In one piece where the library lets them through: by its `publish` each would be encoded and copied by itself. */
-  function sendAcks(ackSubjects: readonly string[]): void {
-    const { protocol } = (client ?? {}) as ClientInternals;
-    if (protocol?.sendCommand === undefined) {
-      for (const ackSubject of ackSubjects) send(ackSubject, "+ACK");
-    } else if (client?.isClosed() === false) {
-      let commands = "";
-      for (const ackSubject of ackSubjects) commands += `PUB ${ackSubject} 4\r\n+ACK\r\n`;
-      if (commands !== "") protocol.sendCommand(commands);
-    }
-  }
-
   function onReconnect(listener: () => void): () => void {
     listeners.add(listener);
     return () => listeners.delete(listener);
-  }
-
-  function onAckRefused({ stream, durable }: { stream: string; durable: string }, listener: AckRefused) {
-    const owner = `${stream} ${durable}`;
-    ackListeners.set(owner, listener);
-    return () => {
-      if (ackListeners.get(owner) === listener) ackListeners.delete(owner);
-    };
   }
 
   function ready(waiting: AbortSignal): Promise<boolean> {
@@ -335,7 +311,7 @@ export function openConnection(
     },
     client: () => client,
     newInbox,
-    onAckRefused,
+    onAckRefused: ackRefusals.on,
     get maxPayload() {
       return client?.info?.max_payload ?? Number.POSITIVE_INFINITY;
     },

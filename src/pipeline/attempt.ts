@@ -1,6 +1,6 @@
 // Makes one attempt at one message: checks that it may be sent, sends it, returns the outcome.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
 import type { Subscription } from "#delivery/subscription.ts";

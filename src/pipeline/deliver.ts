@@ -1,6 +1,6 @@
 // Delivers one message: waits for a slot, attempts, decides, and carries out the decision.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
 import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type RetryPause } from "#delivery/policy.ts";

@@ -1,6 +1,6 @@
 // The events that a pipeline reports to its observers: metrics, the process log, the demo.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Exception, Failure } from "#delivery/outcome.ts";
 import type { Action } from "#delivery/policy.ts";

@@ -4,7 +4,7 @@
 //                  ^                                                                |
 //                  '--------------------------- waiting for its retry --------------'
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Exception, Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type Qos, type RetryPause } from "#delivery/policy.ts";

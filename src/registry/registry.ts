@@ -1,6 +1,6 @@
 // The subscriptions of this relay for the API: those of the config file, and those made by API.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import type { Command } from "#delivery/status.ts";
 import { maskConfig } from "#config/mask-config.ts";

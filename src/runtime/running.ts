@@ -1,6 +1,6 @@
 // The interface of a running subscription: its state, its stats and its commands.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Command, FailureCause, OperatorStatus, SubscriptionStatus } from "#delivery/status.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { toCaptures } from "#app/captures.ts";
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import { toExchangeView } from "#http/exchange-view.ts";
 import { createMask } from "#lib/mask.ts";

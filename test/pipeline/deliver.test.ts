@@ -1,7 +1,8 @@
 // One message on its way through scripted attempts: whom a pause holds, and what waits for file descriptors.
 
 import { expect, test } from "bun:test";
-import type { Callback, Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
+import type { Callback } from "#callback/client.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
 import type { Qos } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";

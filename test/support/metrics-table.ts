@@ -1,6 +1,6 @@
 // Metrics that have counted one of everything, and the table of all there are, as the README has it.
 
-import type { Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
 import type { Outcome } from "#delivery/outcome.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
 import { initialStatus } from "#delivery/status.ts";

@@ -2,7 +2,8 @@
 // to, or never; pumps that deliver what they are given; a guard in memory; a clock that the test turns.
 
 import { jest } from "bun:test";
-import type { Callback, Exchange } from "#callback/client.ts";
+import type { Exchange } from "#delivery/exchange.ts";
+import type { Callback } from "#callback/client.ts";
 import type { Pump } from "#consumer/pump.ts";
 import type { Received } from "#consumer/received.ts";
 import type { DeadLetter } from "#delivery/dead-letter.ts";
