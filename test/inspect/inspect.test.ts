@@ -98,7 +98,7 @@ describe("inspectNats() about NATS", () => {
       natsSettings([narrow.url], { auth }),
     );
     expect(lines).toHaveLength(3);
-    expect(lines[0]).toStartWith("note subscription billing: Consumer relay-billing of Q will be made");
+    expect(lines[0]).toStartWith("note subscription billing: Consumer relay-billing of Q will be created");
     expect(lines[1]).toMatch(
       /^warning subscription billing: Cannot list the consumers of Q: Permissions Violation/,
     );
