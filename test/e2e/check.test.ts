@@ -26,7 +26,7 @@ test.each(["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"] as const)(
 
     const before = await runRelay(["check", "--connect", "--config", path]);
     expect(before).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(before.stdout).toContain("Consumer relay-sub of ORDERS will be made");
+    expect(before.stdout).toContain("Consumer relay-sub of ORDERS will be created");
     expect(before.stdout).toContain("Dead-letter stream DLQ does not exist: it will be created");
     expect(await manager.streams.names().next()).toEqual(["ORDERS"]);
     expect(await manager.consumers.list("ORDERS").next()).toEqual([]);

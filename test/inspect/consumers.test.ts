@@ -97,7 +97,7 @@ describe("inspectNats() about subscriptions", () => {
     await freshStream("S3");
     const lines = await foundHere([subscription({ stream: "S3", filterSubjects: ["s3.a", "s3.b"] })]);
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain(isOld ? "several filter subjects need nats-server 2.10" : "will be made");
+    expect(lines[0]).toContain(isOld ? "several filter subjects need nats-server 2.10" : "will be created");
   });
 
   test("inspectNats() refuses a name that a push consumer has", async () => {
