@@ -65,7 +65,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
   const order = createLimiter(1);
   let retrying = 0;
 
-  async function runInOrder(held: Held): Promise<Ending> {
+  async function run(held: Held): Promise<Ending> {
+    if (!isOnce) return runNow(held);
     if (!order.tryAcquire()) {
       void terms.current.callback.prepare(closing); // Never rejects; the attempt waits for it or reports its failure.
       if (!(await order.acquire(closing))) return abandon(held, null);
@@ -77,21 +78,14 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
   }
 
-  /** On the hot path: no promise of its own where nothing is to be waited for. */
-  function runNow(held: Held): Promise<Ending> {
-    return mayHaveLetter(held) ? runUnlessStored(held) : runInTurn(held);
-  }
-
-  async function runUnlessStored(held: Held): Promise<Ending> {
-    if (!(await isLetterStored(held))) return runInTurn(held);
-    await settler.complete(held);
-    return { kind: "suppressed" };
-  }
-
-  function runInTurn(held: Held): Promise<Ending> {
-    const begun = turns.begin(held.isRedeliverable ? closing : final);
-    if (begun === true) return deliver(held);
-    return begun.then((isBegun) => (isBegun ? deliver(held) : abandon(held, null)));
+  async function runNow(held: Held): Promise<Ending> {
+    if (mayHaveLetter(held) && (await isLetterStored(held))) {
+      await settler.complete(held);
+      return { kind: "suppressed" };
+    }
+    const waiting = held.isRedeliverable ? closing : final;
+    const begun = turns.begin(waiting);
+    return begun === true || (await begun) ? deliver(held) : abandon(held, null);
   }
 
   /**
@@ -229,7 +223,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   return {
-    run: isOnce ? runInOrder : runNow,
+    run,
     get retrying() {
       return retrying;
     },
