@@ -119,9 +119,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     resize();
   }
 
-  /** The current pump counts all held messages, whichever pump delivered them. */
+  /** The current pump counts all held messages, whichever pump delivered them. One that closes asks for no more. */
   function release(): void {
-    pump?.release();
+    if (!closing.aborted) pump?.release();
   }
 
   function accept(received: Received): void {

@@ -267,14 +267,14 @@ test("a probe holds one message until one is delivered", async () => {
   expect(own.pump.capacities.at(-1)).toBeGreaterThan(1);
 });
 
-test("a probe that fails interrupts, and recovers nothing", async () => {
+test("a probe that fails interrupts, recovers nothing, and asks for no message more", async () => {
   const own = setUp({ isProbe: true });
   own.pump.deliver(1);
   await runReady();
   own.callback.answer(NO_ANSWER);
   await runReady();
   expect(own.told).toEqual([expect.stringMatching(/^interrupted by 1/)]);
-  expect(own.pump.capacities).toEqual([1]);
+  expect([own.pump.capacities, own.pump.released]).toEqual([[1], 0]);
 });
 
 test("under AT_MOST_ONCE a dead letter that waits for its endpoint holds back the next message", async () => {
