@@ -35,7 +35,7 @@ import { type RelayProcess, temporaryDirectory } from "../support/relay.ts";
 const SECRET = "s3cret+with blanks/&=%?:;~!*'()\"";
 const PASSWORD = "pass:w\u00f6rd";
 const TOKEN = "fixed-token-of-the-test";
-const IMPATIENT_MS = 400;
+const IMPATIENT_MS = 1500;
 
 const stack = new AsyncDisposableStack();
 let server: LabServer;
@@ -96,7 +96,7 @@ interface BrokenEndpoint {
 
 const BROKEN: readonly BrokenEndpoint[] = [
   { id: "endpoint-down", answer: "nobody", error: /: cannot reach 127\.0\.0\.1:\d+: connection refused$/ },
-  { id: "endpoint-hangs", answer: "nothing", error: /: it did not answer within 400 ms$/ },
+  { id: "endpoint-hangs", answer: "nothing", error: /: it did not answer within 1500 ms$/ },
   {
     id: "endpoint-is-a-page",
     answer: () => ({ status: 200, body: "<html>Sign in</html>" }),
