@@ -6,6 +6,8 @@
 //   (failure)      consumerStatus FAILURE, with its cause, unless it is STOPPED or the cause is to be skipped
 //   (recovery)     consumerStatus STARTED, from FAILURE
 
+import { parseJson } from "#lib/json.ts";
+
 /** The permanent identity of a message. */
 export interface MessageRef {
   readonly stream: string;
@@ -177,11 +179,7 @@ function isOperatorStatus(value: unknown): value is OperatorStatus {
 }
 
 export function parseStored(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? "null") as unknown;
-  } catch {
-    return null;
-  }
+  return text === null ? null : parseJson(text);
 }
 
 export function toFields(value: unknown): Readonly<Record<string, unknown>> {

@@ -2,7 +2,8 @@
 
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { ConsumerLag } from "#consumer/lag.ts";
-import type { RunningSubscription, SubscriptionState } from "#runtime/running.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
+import { SUBSCRIPTION_STATES } from "#wire/subscription.ts";
 
 export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats">;
 
@@ -29,15 +30,6 @@ export interface GaugeSources {
     readonly fault: string | null;
   };
 }
-
-const STATES: readonly SubscriptionState["kind"][] = [
-  "asleep",
-  "waiting",
-  "consuming",
-  "failed",
-  "closed",
-  "stopped",
-];
 
 export function exposeGauges(registers: Registry[], sources: GaugeSources): void {
   exposeSubscriptions(registers, sources);
@@ -131,7 +123,7 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
     collect(own) {
       for (const { subscription, state } of subscriptions()) {
         const current = state().kind;
-        for (const kind of STATES)
+        for (const kind of SUBSCRIPTION_STATES)
           own.set({ subscription: subscription.id, state: kind }, toBit(kind === current));
       }
     },

@@ -17,6 +17,8 @@ import {
   namedPage,
 } from "./view.ts";
 
+export const SUBSCRIPTION_STATES = ["asleep", "waiting", "consuming", "failed", "closed", "stopped"] as const;
+
 export const subscriptionViewSchema = component(
   "Subscription",
   v.strictObject({
@@ -35,14 +37,7 @@ export const subscriptionViewSchema = component(
     ]),
     failureCause: textOrNull("Why it was interrupted"),
     failedAt: dateOrNull("When it was interrupted"),
-    state: word("What this relay does with it now", [
-      "asleep",
-      "waiting",
-      "consuming",
-      "failed",
-      "closed",
-      "stopped",
-    ]),
+    state: word("What this relay does with it now", SUBSCRIPTION_STATES),
     reason: textOrNull("Why it waits or is asleep"),
     notStored: textOrNull(
       "Why a command is not stored yet: it is in effect on this relay, which stores it as soon as it can; null: all are stored",

@@ -6,9 +6,7 @@ import { expect, test } from "bun:test";
 import type { Callback } from "#callback/client.ts";
 import { toConsumerConfig, toConsumerSettings } from "#consumer/config.ts";
 import type { ConsumerReading } from "#consumer/info.ts";
-import type { Aligned } from "#consumer/consumer.ts";
 import type { Pump, PumpOptions } from "#consumer/pump.ts";
-import type { Received } from "#consumer/received.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import { type PumpHandlers, createPipeline } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
@@ -17,21 +15,12 @@ import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 import { consume, type ConsumeEnd } from "#runtime/consume.ts";
 
 import { eventually } from "../support/eventually.ts";
+import { toReceived } from "../support/scripted-parts.ts";
 import { createRecordingLogger } from "../support/nats.ts";
 import { toSubscription } from "../support/subscription.ts";
+import { ALIGNED } from "./parts.ts";
 
 const SETTINGS = toConsumerSettings(toSubscription());
-const ALIGNED: Aligned = {
-  consumerCreated: "2026-01-01T00:00:00Z",
-  streamCreated: "2026-01-01T00:00:00Z",
-  lastSequence: 0,
-  lastTimestampNanos: null,
-  continuity: { kind: "unknown" },
-  ackFloor: 0,
-  change: "kept",
-  notes: [],
-  settings: SETTINGS,
-};
 
 /** With its acks, or as another relay made it. */
 function toConfig(hasAcks: boolean): ConsumerReading["config"] {
@@ -153,35 +142,14 @@ function openLab({ hasAcks = (): boolean => true, onStart = (_number: number): v
     },
     ended,
     pump: (number) => eventually(() => pumps[number - 1], { what: `pump ${number}` }),
-    deliver: ({ options }, sequence) => options.onMessage(toReceived(sequence, naks)),
+    deliver: ({ options }, sequence) =>
+      options.onMessage({ ...toReceived(sequence, { answers: [] }), nak: () => naks.push(sequence) }),
     async [Symbol.asyncDispose]() {
       stopping.abort();
       for (const answer of answers) answer();
       await ended;
       expect(pumps.every(({ isStopped }) => isStopped)).toBe(true);
     },
-  };
-}
-
-function toReceived(sequence: number, naks: number[]): Received {
-  return {
-    message: {
-      stream: "ORDERS",
-      sequence,
-      subject: "orders.new",
-      timestampNanos: BigInt(sequence),
-      deliveryCount: 1,
-      headers: [],
-      unreadableHeaders: 0,
-      body: new Uint8Array(),
-    },
-    ack: () => {},
-    confirmAck: () => Promise.resolve(true),
-    nak: () => naks.push(sequence),
-    working: () => {},
-    pending: 0,
-    bytes: 0,
-    consumerSequence: sequence,
   };
 }
 
