@@ -164,7 +164,7 @@ and ${SAME_SUBSCRIPTION} relay_subscription_state{state="${CONSUMING}"} == 1`,
     severity: "warning",
     summary: `${RELAY} refused its config file`,
     description:
-      "The config before goes on; after a restart, the relay would not start. relay check on the host lists the faults of the file.",
+      "The previous config stays active, but the relay would not start again with this file. relay check on the host lists the faults of the file.",
   },
   {
     name: "RelayBucketUnusable",

@@ -131,7 +131,9 @@ export const entrypointSchema = v.pipe(
     ),
     qos: v.optional(qos, "AUTO"),
     shareHeaders: v.optional(
-      flag("Subscriptions made by API get `configuration.headers` too: whoever makes one then reads them"),
+      flag(
+        "Subscriptions made by API get `configuration.headers` too: anyone who makes one can then read them",
+      ),
       false,
     ),
     dlq: v.optional(absentAsNull(dlq)),

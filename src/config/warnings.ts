@@ -28,7 +28,7 @@ export function listWarnings(
             {
               path: ["entrypoints", index, "shareHeaders"],
               message:
-                "configuration.headers holds secrets, and whoever makes a subscription by API reads them at a callback " +
+                "configuration.headers holds secrets, and anyone who makes a subscription by API can read them at a callback " +
                 "of their own",
             },
           ]
