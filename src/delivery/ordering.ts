@@ -1,0 +1,44 @@
+// What keeps its order: all messages of a subscription, or those that have a key in common.
+
+import type { Message } from "./message.ts";
+
+export type OrderKey =
+  /** Of the whole subscription. */
+  | { readonly kind: "none" }
+  | { readonly kind: "subject" }
+  /** `name` in lower case. */
+  | { readonly kind: "header"; readonly name: string }
+  /** `index` from 1. */
+  | { readonly kind: "token"; readonly index: number };
+
+export interface Ordering {
+  readonly key: OrderKey;
+  /** What a failure interrupts that would interrupt the subscription. */
+  readonly onFailure: "subscription" | "key";
+  /** So many messages are held at most. */
+  readonly window: number;
+}
+
+/** The key of messages that have none; no message has it as its own. */
+export const SHARED_KEY = "";
+/** Of one window. */
+export const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
+
+export function orderKeyOf(message: Pick<Message, "subject" | "headers">, key: OrderKey): string {
+  switch (key.kind) {
+    case "none":
+      return SHARED_KEY;
+    case "subject":
+      return message.subject;
+    case "header":
+      return headerOf(message, key.name);
+    case "token":
+      return message.subject.split(".", key.index)[key.index - 1] ?? SHARED_KEY;
+  }
+}
+
+function headerOf({ headers }: Pick<Message, "headers">, wanted: string): string {
+  for (const [name, value] of headers)
+    if (name.length === wanted.length && name.toLowerCase() === wanted) return value;
+  return SHARED_KEY;
+}
