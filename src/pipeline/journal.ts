@@ -80,6 +80,8 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
   let isTorn = isDamaged;
   let isClosed = false;
   let chain: Promise<void> = Promise.resolve();
+  /** A write that is to be synced and has not begun: what is queued meanwhile goes with it. Null: none waits. */
+  let nextSync: { text: string; readonly done: Promise<void> } | null = null;
 
   /** One write at a time, in order; after a failure the next ones fail too until the file is replaced. */
   function inOrder(write: () => Promise<void>): Promise<void> {
@@ -116,16 +118,32 @@ export async function openJournal(path: string): Promise<OpenedJournal> {
   function flush({ isDurable }: { isDurable: boolean }): Promise<void> {
     if (queued === "" && !isDurable) return Promise.resolve();
     const text = takeQueued();
-    return inOrder(async () => {
-      await write(text);
-      if (isDurable) await file?.datasync();
+    if (isDurable) return sync(text);
+    nextSync = null;
+    return inOrder(() => write(text));
+  }
+
+  /** One sync for all that wait for it. */
+  function sync(text: string): Promise<void> {
+    if (nextSync !== null && !isClosed) {
+      nextSync.text += text;
+      return nextSync.done;
+    }
+    const done = inOrder(async () => {
+      if (nextSync === own) nextSync = null;
+      await write(own.text);
+      await file?.datasync();
     });
+    const own = { text, done };
+    nextSync = isClosed ? null : own;
+    return done;
   }
 
   function rewrite(newHeads: readonly JournalHead[], newEntries: Iterable<JournalEntry>): Promise<void> {
     const newLines = [...newHeads.map(formatHead), ...[...newEntries].map(formatEntry)];
     lines = newLines.length;
     queued = "";
+    nextSync = null;
     isDamaged = false;
     return inOrder(async () => {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,9 +1,19 @@
 // What a journal gives back: what was written, in order, and when it is in the file.
 
-import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, spyOn, test } from "bun:test";
 
 import { openJournal } from "#pipeline/journal.ts";
 
@@ -190,4 +200,43 @@ test("nothing is written after close()", async () => {
   expect(journal.rewrite([HEAD], [])).rejects.toThrow("The journal is closed");
   expect(journal.close()).rejects.toThrow("The journal is closed");
   expect(await readFile(path, "latin1")).toBe(before);
+});
+
+test("flush() syncs once for all that wait for it, and each is in the file when its own resolves", async () => {
+  const path = paths.next();
+  const { journal } = await openJournal(path);
+  await journal.rewrite([HEAD], []);
+  const probe = await open(path, "r");
+  const prototype = Object.getPrototypeOf(probe) as FileHandle;
+  const datasync = spyOn(prototype, "datasync");
+  await probe.close();
+  const flushes = Array.from({ length: 20 }, async (_, index) => {
+    journal.append(entry(8 + index));
+    await journal.flush({ isDurable: true });
+    expect(await readFile(path, "utf8")).toContain(`\n${8 + index} `);
+  });
+  await Promise.all(flushes);
+  expect(datasync.mock.calls.length).toBeLessThanOrEqual(2);
+  datasync.mockRestore();
+  await journal.close();
+  expect((await readJournal(path)).entries).toEqual(entries(8, 27));
+});
+
+test("flush() that fails fails for all that wait for it, and a rewrite puts it right", async () => {
+  const path = paths.next();
+  const { journal } = await openJournal(path);
+  await journal.rewrite([HEAD], []);
+  const probe = await open(path, "r");
+  const datasync = spyOn(Object.getPrototypeOf(probe) as FileHandle, "datasync");
+  await probe.close();
+  datasync.mockImplementationOnce(() => Promise.reject(new Error("no space")));
+  const flushes = [8, 9].map((sequence) => {
+    journal.append(entry(sequence));
+    return journal.flush({ isDurable: true }).catch(String);
+  });
+  expect(await Promise.all(flushes)).toEqual(["Error: no space", "Error: no space"]);
+  datasync.mockRestore();
+  await journal.rewrite([HEAD], entries(8, 9));
+  await journal.close();
+  expect((await readJournal(path)).entries).toEqual(entries(8, 9));
 });
