@@ -91,7 +91,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   const everyTick = options.everyTick ?? ((act) => startTicks(TICK_MS, act));
   /** Of this process: who else renews the key of this relay runs on a copy of its state directory. */
   const run = randomUUID();
-  const limiter = createLimiter(WRITES_AT_ONCE, { lines: 1 });
+  const limiter = createLimiter(WRITES_AT_ONCE);
   const waiting = new Set<Waiting>();
   const held = new Map<string, Held>();
   /** When the key of a relay was seen to change last. */
@@ -169,16 +169,23 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   }
 
   /** Null: not now. Never rejects. */
-  async function tryToTake({ name, leaseMs }: Waiting): Promise<SeatResult | null> {
-    if (!(await isAlive(leaseMs)) || closing.signal.aborted) return null;
+  async function tryToTake(one: Waiting): Promise<SeatResult | null> {
+    if (!(await isAlive(one.leaseMs)) || !(await limiter.acquire(closing.signal))) return null;
+    const result = await write(one);
+    limiter.release();
+    return result;
+  }
+
+  /** Decides on what is known now: somebody may have taken it meanwhile. */
+  async function write(one: Waiting): Promise<SeatResult | null> {
+    const { name, leaseMs } = one;
     const key = SEAT_PREFIX + name;
     const entry = bucket.get(key);
     if (toOwner(entry)?.relay === relay) return { kind: "taken", tenure: hold(name, leaseMs) };
+    if (!isFree(one)) return null;
     const value = JSON.stringify({ relay, host, since: new Date().toISOString() });
-    if (!(await limiter.acquire(closing.signal, 0))) return null;
     const condition = { expectedRevision: entry?.revision ?? 0, signal: AbortSignal.timeout(WRITE_MS) };
     const result = await bucket.write(key, value, condition);
-    limiter.release();
     if (result.kind === "written") return { kind: "taken", tenure: hold(name, leaseMs) };
     return result.kind === "refused" ? { kind: "unusable", reason: result.reason } : null;
   }
@@ -196,7 +203,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
         const entry = bucket.get(SEAT_PREFIX + name);
         if (toOwner(entry)?.relay !== relay) return;
         const signal = AbortSignal.timeout(RELEASE_MS);
-        if (!(await limiter.acquire(signal, 0))) return;
+        if (!(await limiter.acquire(signal))) return;
         await bucket.erase(SEAT_PREFIX + name, { expectedRevision: entry?.revision ?? 0, signal });
         limiter.release();
       },
@@ -250,11 +257,10 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
 
   function tick(): void {
     if (held.size > 0 && now() - confirmedAt >= renewMs()) void renew(); // Never rejects.
+    const reason = bucket.fault() ?? (isReady ? null : "it was not read yet");
     for (const one of waiting) {
-      attempt(one);
-      const reason = bucket.fault() ?? (isReady ? null : "it was not read yet");
-      if (reason !== null && !one.isTrying && now() - one.since >= PATIENCE_MS)
-        settle(one, { kind: "unusable", reason });
+      if (reason === null || now() - one.since < PATIENCE_MS) attempt(one);
+      else settle(one, { kind: "unusable", reason });
     }
     rest();
   }
