@@ -3,6 +3,7 @@
 import { isOverlapping } from "#delivery/subject.ts";
 import { endpointNames } from "./check-endpoints.ts";
 import { type CallbackScope, checkCallback, checkDelays } from "./check-callback.ts";
+import { checkOrdering } from "./check-ordering.ts";
 import type { Fault, Path } from "./issue.ts";
 import { unknownName } from "./nearest.ts";
 import {
@@ -43,6 +44,7 @@ export function checkEntrypoints(file: SoundFile, scope: EntrypointScope): Fault
       ...checkProxy(configuration.proxy, { path: pathOf("proxy"), scope }),
       ...(configuration.resume === undefined ? [] : checkDelays(configuration.resume, pathOf("resume"))),
       ...checkCallback(configuration, { pathOf, scope }),
+      ...checkOrdering(configuration.ordering, { qos: entrypoint.qos, path: pathOf("ordering") }),
     ];
   };
   return entrypoints.flatMap(checkOne);

@@ -4,6 +4,7 @@ import { isWithin } from "#delivery/subject.ts";
 import { type CallbackScope, checkCallback } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
 import { checkCallbackSecurity } from "./check-security.ts";
+import { checkOrdering } from "./check-ordering.ts";
 import type { Fault, Path } from "./issue.ts";
 import { toSubject } from "./lookalikes.ts";
 import { unknownName } from "./nearest.ts";
@@ -137,6 +138,10 @@ function checkEntrypoint(
     case "found":
       return [
         ...checkHasUrl({ configuration, entrypoint: found.value, path }),
+        ...checkOrdering(deliverySettings(configuration).ordering, {
+          qos: found.value.qos,
+          path: [...path, "configuration", ...deliveryPath(configuration, "ordering")],
+        }),
         ...checkChannel(file, { configuration, entrypoint: found.value, path }),
       ];
   }

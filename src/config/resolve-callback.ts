@@ -83,7 +83,10 @@ export function resolveCallback(
     readTimeoutMs: http.readTimeout,
     idleTimeoutMs: http.idleTimeout,
     maxPauseMs,
-    maxConcurrentConnections: isOrdered(qos) ? 1 : http.maxConcurrentConnections,
+    maxConcurrentConnections:
+      isOrdered(qos) && (settings.ordering ?? configuration.ordering)?.key === undefined
+        ? 1
+        : http.maxConcurrentConnections,
   };
 }
 

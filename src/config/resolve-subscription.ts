@@ -1,9 +1,11 @@
 // Resolves a subscription of the file, with its entrypoint and endpoints, to delivery's `Subscription`.
 
 import { maxPauseMsOf, type Retry } from "#delivery/backoff.ts";
+import type { OrderKey, Ordering } from "#delivery/ordering.ts";
 import {
   type DeadLetterEndpoint,
   type DeliverPolicy,
+  isOrdered,
   type ReplaySchedule,
   type Resume,
   type Source,
@@ -29,6 +31,7 @@ export function resolveSubscription(
     application: entry.application ?? null,
     entrypoint: entrypointId(entrypoint) ?? entrypoint.type,
     qos: entrypoint.qos,
+    ordering: isOrdered(entrypoint.qos) ? toOrdering(settings.ordering ?? defaults.ordering) : null,
     source: resolveSource(file, { entrypoint, settings, channel: configuration.channel }),
     deadLetters: resolveDeadLetters(file, entrypoint.dlq?.endpoint),
     callback: resolveCallback(settings, { file, entrypoint, scope, origin, maxPauseMs }),
@@ -118,6 +121,25 @@ function toRetry(retry: Settings["retry"]): Retry {
     initialDelayMs: retry.initialDelaySeconds * 1000,
     maxDelayMs: retry.maxDelaySeconds * 1000,
   };
+}
+
+const WINDOW = 64;
+const WINDOW_BY_KEY = 256;
+
+function toOrdering(ordering: Settings["ordering"]): Ordering {
+  const {
+    key,
+    onFailure = "subscription",
+    window = key === undefined ? WINDOW : WINDOW_BY_KEY,
+  } = ordering ?? {};
+  return { key: toOrderKey(key), onFailure, window };
+}
+
+function toOrderKey(key: string | undefined): OrderKey {
+  if (key === undefined) return { kind: "none" };
+  const [kind, value = ""] = key.split(":");
+  if (kind === "token") return { kind, index: Number(value) };
+  return kind === "header" ? { kind, name: value.toLowerCase() } : { kind: "subject" };
 }
 
 function toResume(resume: Entrypoint["configuration"]["resume"]): Resume {

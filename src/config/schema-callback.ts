@@ -53,6 +53,38 @@ const retry = v.pipe(
   v.metadata({ fallback: '`{ "retryOption": "No Retry" }`' }),
 );
 
+const ordering = v.pipe(
+  object({
+    key: v.optional(
+      v.pipe(
+        text(
+          "What messages that keep their order have in common: `subject`, `header:NAME`, or `token:N`, the Nth token of the subject",
+          {
+            pattern: /^(?:subject|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}|token:[1-9][0-9]?)$/u,
+            allowed: '"subject", "header:NAME" or "token:N", N from 1 to 99',
+          },
+        ),
+        v.metadata({ fallback: "all keep it" }),
+      ),
+    ),
+    onFailure: v.optional(
+      choice("What a failure interrupts: the subscription, or only the messages of its key", [
+        "subscription",
+        "key",
+      ]),
+      "subscription",
+    ),
+    window: v.optional(
+      v.pipe(
+        integer("How many messages are held", { min: 1, max: 1000 }),
+        v.metadata({ fallback: "64, with a `key` 256" }),
+      ),
+    ),
+  }),
+  v.description("Which messages keep their order, under `AT_LEAST_ONCE` and `AT_MOST_ONCE` (planned)"),
+  v.metadata({ fallback: "all keep it" }),
+);
+
 export const callbackEntries = {
   callbackUrl: v.optional(referable("`http://` or `https://`")),
   method: v.optional(
@@ -65,6 +97,7 @@ export const callbackEntries = {
     ),
   ),
   retry: v.optional(retry),
+  ordering: v.optional(ordering),
 };
 
 export const resumeSchema = v.pipe(

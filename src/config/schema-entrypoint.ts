@@ -39,10 +39,13 @@ const http = v.pipe(
     ),
     idleTimeout: v.optional(timeout("How long an unused connection is kept, in milliseconds"), 60_000),
     maxConcurrentConnections: v.optional(
-      integer("Requests at once, for each subscription; 1 under `AT_LEAST_ONCE` and `AT_MOST_ONCE`", {
-        min: 1,
-        max: 20,
-      }),
+      integer(
+        "Requests at once, for each subscription; 1 under `AT_LEAST_ONCE` and `AT_MOST_ONCE` without `ordering.key`",
+        {
+          min: 1,
+          max: 20,
+        },
+      ),
       5,
     ),
   }),
@@ -75,16 +78,6 @@ const dlq = v.pipe(
   v.description("Where rejected messages go"),
 );
 
-const ordering = v.pipe(
-  object({
-    key: text("What messages that keep their order have in common: `subject` or `header:NAME`", {
-      pattern: /^(?:subject|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})$/u,
-      allowed: '"subject" or "header:NAME"',
-    }),
-  }),
-  v.description("Order per key, keys in parallel (planned)"),
-);
-
 const configuration = v.pipe(
   object({
     http: v.optional(http, {}),
@@ -98,13 +91,12 @@ const configuration = v.pipe(
       true,
     ),
     resume: v.optional(resumeSchema, { strategy: "MANUAL" }),
-    ordering: v.optional(ordering),
     ...callbackEntries,
     logging: v.optional(loggingSchema, {}),
     sampling: v.optional(samplingSchema, { type: "COUNT", value: "100" }),
   }),
   v.description(
-    "How callbacks are called; `callbackUrl`, `method`, `headers` and `retry` are defaults for subscriptions",
+    "How callbacks are called; `callbackUrl`, `method`, `headers`, `retry` and `ordering` are defaults for subscriptions",
   ),
 );
 

@@ -53,12 +53,13 @@ export function listWarnings(
           ]
         : [],
     ),
-    ...file.entrypoints.flatMap(({ qos }, index) => {
+    ...file.entrypoints.flatMap(({ qos, configuration }, index) => {
       const limit = ["entrypoints", index, "configuration", "http", "maxConcurrentConnections"];
       const written = at(value, limit);
+      const hasKey = configuration.ordering?.key !== undefined;
       return [
-        ...(isOrdered(qos) && typeof written === "number" && written > 1
-          ? [{ path: limit, message: `it counts as 1 under ${qos}` }]
+          ...(isOrdered(qos) && !hasKey && typeof written === "number" && written > 1
+            ? [{ path: limit, message: `it counts as 1 under ${qos}` }]
           : []),
         ...(qos === "AT_MOST_ONCE"
           ? [

@@ -2,6 +2,7 @@
 
 import type { Retry } from "./backoff.ts";
 import type { CallbackSettings } from "./callback.ts";
+import type { Ordering } from "./ordering.ts";
 import type { Qos } from "./policy.ts";
 import type { RecordSettings } from "./record.ts";
 
@@ -56,6 +57,8 @@ export interface Subscription {
   readonly application: string | null;
   readonly entrypoint: string;
   readonly qos: Qos;
+  /** Null: none is kept. */
+  readonly ordering: Ordering | null;
   readonly source: Source;
   /** Tried in order; empty: no dead letters. */
   readonly deadLetters: readonly DeadLetterEndpoint[];
@@ -79,7 +82,7 @@ export function durableName(subscriptionId: string): string {
   return `relay-${subscriptionId}`;
 }
 
-/** Ordered subscriptions have one message in flight. */
+/** Ordered subscriptions have one message in flight, of each key. */
 export function isOrdered(qos: Qos): boolean {
   return qos === "AT_LEAST_ONCE" || qos === "AT_MOST_ONCE";
 }

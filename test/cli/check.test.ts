@@ -72,6 +72,7 @@ test("runCheck() ends with 1, and says on standard error what would be refused",
     natsUrl: server.url,
     callbackUrl: CALLBACK,
     consumer: { subjects: ["invoices.>"] },
+    qos: "AT_LEAST_ONCE",
     entrypoint: { ordering: { key: "subject" } },
   });
   const { exitCode, stdout, stderr } = await check(config, { connect: true });

@@ -101,7 +101,7 @@ test("runCheck() prints warnings and notes", async () => {
       {
         type: "webhook",
         qos: "AT_LEAST_ONCE",
-        configuration: { http: { maxConcurrentConnections: 2 }, ordering: { key: "subject" } },
+        configuration: { http: { maxConcurrentConnections: 2 }, ordering: { window: 10 } },
       },
     ],
     subscriptions: [{ configuration: { entrypointId: "webhook", callbackUrl: { env: "NOT_THERE" } } }],

@@ -6,7 +6,7 @@ import { configOf, withDelivery, withEntrypoint, withSettings } from "./parse-fo
 test.each([
   [
     "ordering",
-    withSettings({ ordering: { key: "subject" } }),
+    withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { ordering: { key: "subject" } } }),
     "entrypoints[0].configuration.ordering does nothing yet",
   ],
 ])("listUnused() names %s", async (_, file, line) => {

@@ -83,7 +83,6 @@ function countLeadingTo(ends: readonly number[], before: readonly number[][]): n
 }
 
 const CASES: readonly (readonly [string, Partial<ModelOptions>])[] = [
-  ["six of two keys, and a take-over", { keys: "aabaab", places: 2 }],
   ["six of two keys, and one is retried", { keys: "aabaab", places: 2, failures: 1 }],
   ["six in strict order, and a relay is killed", { kills: 1 }],
   ["six in strict order, and the server counts late", { lateCounts: 1 }],

@@ -38,6 +38,7 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     application: null,
     entrypoint: "webhook",
     qos: "AUTO",
+    ordering: null,
     source: {
       domain: null,
       stream: "ORDERS",

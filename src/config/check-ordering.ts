@@ -1,0 +1,24 @@
+// Faults of `ordering` that its schema cannot see: it needs a quality of service that keeps an order.
+
+import type { Qos } from "#delivery/policy.ts";
+import { isOrdered } from "#delivery/subscription.ts";
+import type { Fault, Path } from "./issue.ts";
+
+export interface OrderingPart {
+  readonly key?: string | undefined;
+  readonly onFailure?: string | undefined;
+}
+
+/** Undefined: it is not there, or at fault itself. */
+export function checkOrdering(
+  ordering: OrderingPart | undefined,
+  { qos, path }: { qos: Qos | undefined; path: Path },
+): Fault[] {
+  if (ordering === undefined) return [];
+  const allowed = "allowed under AT_LEAST_ONCE and AT_MOST_ONCE only";
+  if (qos !== undefined && !isOrdered(qos)) return [{ path, message: `${allowed}, found qos ${qos}` }];
+  if (ordering.onFailure !== "key" || "key" in ordering) return [];
+  return [
+    { path: [...path, "onFailure"], message: 'found "key" without ordering.key, allowed: subscription' },
+  ];
+}
