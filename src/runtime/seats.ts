@@ -252,7 +252,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
       before,
       relay,
     });
-    for (const name of [...held.keys()]) lose(name);
+    for (const name of held.keys()) lose(name);
   }
 
   function tick(): void {
@@ -298,7 +298,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     async close() {
       closing.abort();
       forget();
-      for (const name of [...held.keys()]) lose(name);
+      for (const name of held.keys()) lose(name);
       endTicks?.();
       endTicks = null;
       await renewal;

@@ -540,8 +540,12 @@ export function createModel(options: ModelOptions): Model {
   };
 }
 
+function ascending(left: number, right: number): number {
+  return left - right;
+}
+
 function withNumber(numbers: readonly number[], added: number): readonly number[] {
-  return numbers.includes(added) ? numbers : [...numbers, added].sort();
+  return numbers.includes(added) ? numbers : [...numbers, added].sort(ascending);
 }
 
 /** Of two relays it does not matter which is which. */
@@ -609,7 +613,7 @@ function lookOfWindow(window: Window<null>): string {
     window.state,
     lastDelivery === null ? "-" : "",
     held.sort().join(),
-    counted.toSorted().join(),
-    missing === null ? "" : `${missing.toSorted().join()}${isWhole ? "=" : "<"}`,
+    counted.toSorted(ascending).join(),
+    missing === null ? "" : `${missing.toSorted(ascending).join()}${isWhole ? "=" : "<"}`,
   ].join(" ");
 }
