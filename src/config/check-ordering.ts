@@ -4,7 +4,7 @@ import type { Qos } from "#delivery/policy.ts";
 import { isOrdered } from "#delivery/subscription.ts";
 import type { Fault, Path } from "./issue.ts";
 
-export interface OrderingPart {
+interface OrderingPart {
   readonly key?: string | undefined;
   readonly onFailure?: string | undefined;
 }

@@ -58,8 +58,8 @@ export function listWarnings(
       const written = at(value, limit);
       const hasKey = configuration.ordering?.key !== undefined;
       return [
-          ...(isOrdered(qos) && !hasKey && typeof written === "number" && written > 1
-            ? [{ path: limit, message: `it counts as 1 under ${qos}` }]
+        ...(isOrdered(qos) && !hasKey && typeof written === "number" && written > 1
+          ? [{ path: limit, message: `it counts as 1 under ${qos}` }]
           : []),
         ...(qos === "AT_MOST_ONCE"
           ? [

@@ -20,9 +20,7 @@ export interface Ordering {
 }
 
 /** The key of messages that have none; no message has it as its own. */
-export const SHARED_KEY = "";
-/** Of one window. */
-export const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
+const SHARED_KEY = "";
 
 export function orderKeyOf(message: Pick<Message, "subject" | "headers">, key: OrderKey): string {
   switch (key.kind) {

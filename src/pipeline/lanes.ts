@@ -9,7 +9,7 @@
 
 import { createHeap, type Heap } from "#lib/heap.ts";
 
-export type LaneState = "queued" | "preparing" | "prepared" | "in-flight" | "retrying" | "gone";
+type LaneState = "queued" | "preparing" | "prepared" | "in-flight" | "retrying" | "gone";
 
 /** A message that is held. */
 export interface LaneMessage {
@@ -31,7 +31,7 @@ export interface ParkedKey {
   readonly failures: number;
 }
 
-export interface Lanes<T extends LaneMessage> {
+interface Lanes<T extends LaneMessage> {
   /** It is queued. */
   add: (message: T) => void;
   /** The next message to send, which is in flight from now on; null: none may be sent. */

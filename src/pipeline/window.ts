@@ -19,7 +19,7 @@ export interface WindowMessage<T> extends LaneMessage {
   value: T;
 }
 
-export interface Delivery<T> {
+interface Delivery<T> {
   readonly consumerSequence: number;
   readonly sequence: number;
   readonly timestampNanos: bigint;
@@ -37,7 +37,7 @@ export interface ConsumerCount {
   readonly ackPending: number;
 }
 
-export interface WindowSize {
+interface WindowSize {
   readonly messages: number;
   readonly bytes: number;
   /** Requests at once. */
@@ -54,7 +54,7 @@ export interface WindowOptions extends WindowSize {
 }
 
 /** Messages by their sequences. */
-export interface WindowDescription {
+interface WindowDescription {
   readonly lastDelivery: number | null;
   /** What the server said last, if nothing has come since. */
   readonly counts: ConsumerCount | null;

@@ -8,16 +8,16 @@
 // that is started again on its own state directory is who it was, and has its seats at once.
 
 import { randomUUID } from "node:crypto";
-import { parseJson, toFields } from "#delivery/status.ts";
+import { parseStored, toFields } from "#delivery/status.ts";
 import { createLimiter } from "#lib/limiter.ts";
 import type { Logger } from "#lib/logger.ts";
 import { startTicks } from "#lib/ticks.ts";
-import type { Bucket } from "#nats/bucket.ts";
-import type { BucketEntry } from "#nats/bucket-mirror.ts";
+import type { Bucket } from "#bucket/bucket.ts";
+import type { BucketEntry } from "#bucket/mirror.ts";
 
 export type SeatsBucket = Pick<Bucket, "ready" | "fault" | "get" | "write" | "erase" | "onChange">;
 
-export interface SeatHolder {
+interface SeatHolder {
   readonly host: string;
   readonly since: Date;
 }
@@ -36,7 +36,7 @@ export type SeatResult =
   /** Nobody can say who has it. */
   | { readonly kind: "unusable"; readonly reason: string };
 
-export interface Seat {
+interface Seat {
   /** Waits until this relay has it. Null: `signal` aborted. Never rejects. */
   take: (signal: AbortSignal) => Promise<SeatResult | null>;
   /** As last heard; null: nobody has it. */
@@ -50,7 +50,7 @@ export interface Seats {
   close: () => Promise<void>;
 }
 
-export interface SeatsOptions {
+interface SeatsOptions {
   /** Of this relay, the same after a restart; token of a key. */
   readonly relay: string;
   readonly host: string;
@@ -241,7 +241,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   }
 
   function isOwnBeat({ value }: BucketEntry): boolean {
-    return toFields(parseJson(value))["run"] === run;
+    return toFields(parseStored(value))["run"] === run;
   }
 
   /** Both would take the seats of one for their own. */
@@ -313,7 +313,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
 /** What cannot be read has no owner. */
 function toOwner(entry: BucketEntry | null): Owner | null {
   if (entry === null) return null;
-  const { relay, host, since } = toFields(parseJson(entry.value));
+  const { relay, host, since } = toFields(parseStored(entry.value));
   if (typeof relay !== "string" || typeof host !== "string" || typeof since !== "string") return null;
   const time = new Date(since);
   return Number.isNaN(time.getTime()) ? null : { relay, host, since: time };

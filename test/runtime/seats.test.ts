@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 
-import { type Bucket, openBucket } from "#nats/bucket.ts";
-import type { BucketEntry, BucketListener } from "#nats/bucket-mirror.ts";
+import { type Bucket, openBucket } from "#bucket/bucket.ts";
+import type { BucketEntry, BucketListener } from "#bucket/mirror.ts";
 import { createSeats, type SeatResult, type Seats, type SeatsBucket, type Tenure } from "#runtime/seats.ts";
 
 import { eventually } from "../support/eventually.ts";
