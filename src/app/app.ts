@@ -82,6 +82,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     logger,
   });
   const metrics = createMetrics({
+    host: initial.host.name,
     subscriptions: () => core?.runtime.subscriptions ?? [],
     lagOf,
     callbackConnections: (id) => core?.openCallbacks.connectionsOf(id) ?? 0,
@@ -133,6 +134,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       auth,
       sessions,
       slots,
+      host: config.host.name,
       listen: initial.server.listen,
       entrypoints: config.entrypoints,
       readiness: () =>
@@ -148,6 +150,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       lastSequenceOf: ({ source }) => readLastSequence(running().connection, source),
       status: () =>
         toStatus(running(), {
+          host: config.host.name,
           startedAt,
           loadedAt,
           configPath: reload.configPath,

@@ -95,7 +95,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   });
   const tellChange = createStateChanges({
     logger,
-    source: `/${nats.name.replaceAll(" ", "/")}`,
+    host: initial.host.name,
     publish: connection.publish,
   });
   const holds = createHolds(bucket);

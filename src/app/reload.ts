@@ -1,8 +1,8 @@
 // Reloads the config, whole or not at all, one reload after the other.
 //
-//   file at fault                        -> nothing changes
-//   another `server`, `nats` or `state`  -> nothing changes: restart the relay to use it
-//   anything else                        -> only what changed
+//   file at fault                                -> nothing changes
+//   another `host`, `server`, `nats` or `state`  -> nothing changes: restart the relay to use it
+//   anything else                                -> only what changed
 
 import { isDeepStrictEqual } from "node:util";
 
@@ -90,7 +90,12 @@ export function listFixedChanges(left: Config, right: Config): readonly string[]
 }
 
 function fixedOf(config: Config): Readonly<Record<string, unknown>> {
-  const parts = { server: config.server, nats: comparableNats(config), state: config.state };
+  const parts = {
+    host: config.host,
+    server: config.server,
+    nats: comparableNats(config),
+    state: config.state,
+  };
   const pairs = Object.entries(parts).flatMap(([part, settings]) =>
     Object.entries(settings).map(([key, value]: [string, unknown]) => [`${part}.${key}`, value] as const),
   );

@@ -6,8 +6,8 @@ import type { ChangeReason, StateChange } from "#runtime/states.ts";
 
 interface StateChangesOptions {
   readonly logger: Logger;
-  /** Source of the events: this relay. */
-  readonly source: string;
+  /** `host.name`: the source of the events. */
+  readonly host: string;
   /** Publishes without retry. */
   readonly publish: (subject: string, payload: string) => void;
 }
@@ -44,16 +44,17 @@ function textOf({ reason, to }: StateChange): string {
 }
 
 /** CloudEvents 1.0 in JSON. */
-function toCloudEvent({ subscription, to, reason }: StateChange, { source }: StateChangesOptions): string {
+function toCloudEvent({ subscription, to, reason }: StateChange, { host }: StateChangesOptions): string {
   return JSON.stringify({
     specversion: "1.0",
     id: crypto.randomUUID(),
-    source,
+    source: `/relay/${host}`,
     type: "relay.subscription.changed",
     subject: subscription,
     time: new Date().toISOString(),
     datacontenttype: "application/json",
     data: {
+      host,
       subscription,
       reason,
       status: reason === "end" || reason === "deletion" ? "CLOSED" : to.status,

@@ -9,6 +9,7 @@ import type { Orphan, Status } from "#wire/status.ts";
 import type { Core } from "./core.ts";
 
 interface StatusFacts {
+  readonly host: string;
   readonly startedAt: Date;
   readonly loadedAt: Date;
   readonly configPath: string;
@@ -28,6 +29,7 @@ export function toStatus(core: Core, facts: StatusFacts): Status {
     subscriptions[kind] = (subscriptions[kind] ?? 0) + 1;
   }
   return {
+    host: facts.host,
     version: VERSION,
     commit: COMMIT,
     startedAt: facts.startedAt.toISOString(),

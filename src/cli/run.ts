@@ -48,7 +48,8 @@ export async function run(options: RunOptions): Promise<number> {
     watch.close();
     throw new RelayError("config-invalid", `Cannot use state.directory: ${stateFault}`);
   }
-  const logger = createLogger({ ...config.logs, write, now: () => new Date() });
+  const constant = { host: config.host.name };
+  const logger = createLogger({ ...config.logs, write, now: () => new Date(), constant });
   logStart(logger, config, options);
   const started = Promise.withResolvers<App>();
   let running: App | null = null;
@@ -96,9 +97,9 @@ export async function run(options: RunOptions): Promise<number> {
   return 0;
 }
 
-function logStart(logger: Logger, { warnings, unused }: Config, options: RunOptions): void {
+function logStart(logger: Logger, { host, warnings, unused }: Config, options: RunOptions): void {
   const { configPath, engineFault, notify } = options;
-  logger.info("Relay starts", { version: VERSION, commit: COMMIT, config: configPath });
+  logger.info("Relay starts", { version: VERSION, commit: COMMIT, host: host.name, config: configPath });
   if (engineFault !== null) {
     logger.debug("Relay runs with a larger heap: it could not start itself again", { reason: engineFault });
   }

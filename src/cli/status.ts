@@ -57,10 +57,10 @@ function describeReadiness({ readiness }: Status, screen: Screen): readonly stri
   return [paint(screen, "red", "not ready"), ...readiness.reasons.map((reason) => `  ${clean(reason)}`)];
 }
 
-function describeProcess({ version, commit, startedAt }: Status, nowMs: number): string {
+function describeProcess({ host, version, commit, startedAt }: Status, nowMs: number): string {
   const startedMs = Date.parse(startedAt);
   const since = Number.isNaN(startedMs) ? "" : `, up for ${toSpan(Math.max(0, nowMs - startedMs))}`;
-  return clean(`${version} (${commit})${since}`);
+  return clean(`${version} (${commit}) on ${host}${since}`);
 }
 
 function describeConfig({ config }: Status, { screen, nowMs }: View): readonly string[] {

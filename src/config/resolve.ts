@@ -12,11 +12,13 @@ import type { ResolveScope } from "./resolve-callback.ts";
 import { resolveServer, type ServerConfig } from "./resolve-server.ts";
 import { resolveSubscription } from "./resolve-subscription.ts";
 import type { ConfigFile } from "./schema.ts";
+import { toHostName } from "./schema-host.ts";
 import type { Secret } from "./schema-secret.ts";
 import { readSecret, type Secrets } from "./secrets.ts";
 import { stateDirectoryOf } from "./state-paths.ts";
 
 export interface Config {
+  readonly host: { readonly name: string };
   readonly nats: NatsConfig;
   readonly server: ServerConfig;
   readonly state: {
@@ -85,8 +87,10 @@ export function resolveConfig(
 ): Config {
   const scope = { context, secrets, stores };
   const directory = stateDirectoryOf(file.state.directory, context);
+  const host = { name: file.host.name ?? toHostName(context.hostName) };
   return {
-    nats: resolveNats(file, scope),
+    host,
+    nats: resolveNats(file, { ...scope, host: host.name }),
     server: resolveServer(file, { ...scope, stateDirectory: directory }),
     state: { directory, bucket: file.state.bucket, key: resolveStateKey(file, secrets) },
     deliveryLog: toLogBounds(file.deliveryLog),
@@ -115,7 +119,7 @@ function resolveStateKey({ state }: ConfigFile, secrets: Secrets): Uint8Array | 
   return text === undefined ? null : Buffer.from(text, "base64");
 }
 
-function resolveNats({ nats }: ConfigFile, scope: ResolveScope): NatsConfig {
+function resolveNats({ nats }: ConfigFile, scope: ResolveScope & { readonly host: string }): NatsConfig {
   const toPath = (path: string | undefined) =>
     path === undefined ? null : resolve(scope.context.directory, path);
   return {
@@ -131,7 +135,7 @@ function resolveNats({ nats }: ConfigFile, scope: ResolveScope): NatsConfig {
             handshakeFirst: nats.tls.handshakeFirst,
           },
     inboxPrefix: nats.inboxPrefix,
-    name: `relay ${scope.context.hostName}`,
+    name: `relay ${scope.host}`,
   };
 }
 

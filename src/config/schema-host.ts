@@ -1,9 +1,26 @@
-// The small top-level keys about this relay: `state`, `deliveryLog`, `shutdown`, `logs` and `callbacks`.
+// The small top-level keys about this relay: `host`, `state`, `deliveryLog`, `shutdown`, `logs` and `callbacks`.
 
 import * as v from "valibot";
 import { LOG_LEVELS } from "#lib/logger.ts";
 import { choice, id, integer, list, object, path, text } from "./schema-parts.ts";
 import { secret } from "./schema-secret.ts";
+
+const HOST_NAME = /^[A-Za-z0-9._-]{1,128}$/u;
+
+export const hostSchema = v.pipe(
+  object({
+    name: v.optional(
+      v.pipe(
+        text("Tells this relay from others: in logs, status, metrics, events, records and NATS", {
+          pattern: HOST_NAME,
+          allowed: '1 to 128 letters, digits, "-", "_" and "."',
+        }),
+        v.metadata({ fallback: "the name of the host" }),
+      ),
+    ),
+  }),
+  v.description("This host"),
+);
 
 export const stateSchema = v.pipe(
   object({
@@ -53,6 +70,12 @@ export const logsSchema = v.pipe(
   }),
   v.description("The process log, on standard output"),
 );
+
+/** Of a name that the system gives: what no `host.name` may contain becomes "-". */
+export function toHostName(systemName: string): string {
+  const name = systemName.replaceAll(/[^A-Za-z0-9._-]/gu, "-").slice(0, 128);
+  return name === "" ? "localhost" : name;
+}
 
 const range = text("An address or a range", {
   pattern: /^[0-9A-Fa-f:.]{2,45}(?:\/\d{1,3})?$/u,

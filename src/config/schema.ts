@@ -6,6 +6,7 @@ import { entrypointSchema } from "./schema-entrypoint.ts";
 import {
   callbacksSchema,
   deliveryLogSchema,
+  hostSchema,
   logsSchema,
   shutdownSchema,
   stateSchema,
@@ -24,6 +25,7 @@ export const configSchema = v.pipe(
         v.description("JSON Schema of this file, for editors"),
       ),
     ),
+    host: v.optional(hostSchema, {}),
     nats: v.optional(natsSchema, {}),
     server: v.optional(serverSchema, {}),
     system: v.optional(systemSchema, {}),

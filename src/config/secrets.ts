@@ -17,7 +17,7 @@ export interface ConfigContext {
   /** Throws if the file cannot be read. */
   readonly readBytes: (path: string) => Uint8Array;
   readonly now: Date;
-  /** What NATS shows as the name of this host. */
+  /** The name of this host, as the system has it. */
   readonly hostName: string;
   /** True: references are not looked up, and stand for values that would do. */
   readonly withoutSecrets: boolean;

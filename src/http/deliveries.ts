@@ -23,6 +23,8 @@ import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 
 export interface DeliveryRoutesOptions {
+  /** `host.name`. */
+  readonly host: string;
   readonly slots: Pick<ServerSlots, "streams">;
   readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "newestId" | "newerThan">;
 }
@@ -80,7 +82,7 @@ const SHOW: Operation = {
   problems: [404, 503],
 };
 
-export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptions): Hono<ServerEnv> {
+export function createDeliveryRoutes({ host, deliveryLog, slots }: DeliveryRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
   const refuseFault = (reason: string) =>
@@ -101,7 +103,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     });
     if (page.kind === "unavailable") return refuseFault(page.reason);
     const { records, next } = page.value;
-    const items = records.map(toDeliveryView);
+    const items = records.map((record) => toDeliveryView(record, host));
     return context.json({ items, next: next === null ? null : String(next) });
   });
 
@@ -112,7 +114,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
     if (!mayLast(context)) return refuse(TOO_MANY);
-    return context.body(streamExport(deliveryLog, { filter: toRecordFilter(filter), format }), 200, {
+    return context.body(streamExport(deliveryLog, { host, filter: toRecordFilter(filter), format }), 200, {
       "content-type": EXPORT_TYPES[format],
       "content-disposition": `attachment; filename="deliveries.${format}"`,
     });
@@ -127,6 +129,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
     if (!mayLast(context)) return refuse(TOO_MANY);
     const stream = streamDeliveries(deliveryLog, {
+      host,
       filter: toRecordFilter(query.output),
       after: lastId === "" ? newest.value : Number(lastId),
       isStillAdmitted: context.get("isStillAdmitted"),
@@ -139,7 +142,7 @@ export function createDeliveryRoutes({ deliveryLog, slots }: DeliveryRoutesOptio
     if (!ID.test(id)) return refuse(NOT_FOUND);
     const found = deliveryLog.find(Number(id));
     if (found.kind === "unavailable") return refuseFault(found.reason);
-    return found.value === null ? refuse(NOT_FOUND) : context.json(toDeliveryDetail(found.value));
+    return found.value === null ? refuse(NOT_FOUND) : context.json(toDeliveryDetail(found.value, host));
   });
 
   return routes;

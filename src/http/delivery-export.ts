@@ -20,6 +20,7 @@ const SLICE = 50;
 const COLUMNS: readonly (keyof DeliveryView)[] = [
   "id",
   "date",
+  "host",
   "entrypoint",
   "subscription",
   "application",
@@ -37,9 +38,11 @@ const COLUMNS: readonly (keyof DeliveryView)[] = [
 export function streamExport(
   log: Pick<DeliveryLog, "readSlice">,
   {
+    host,
     filter,
     format,
   }: {
+    readonly host: string;
     readonly filter: RecordFilter;
     readonly format: ExportFormat;
   },
@@ -47,7 +50,7 @@ export function streamExport(
   const encoder = new TextEncoder();
   const isCsv = format === "csv";
   const toLine = (record: StoredRecord) =>
-    isCsv ? toCsvLine(toDeliveryView(record)) : `${JSON.stringify(toDeliveryDetail(record))}\n`;
+    isCsv ? toCsvLine(toDeliveryView(record, host)) : `${JSON.stringify(toDeliveryDetail(record, host))}\n`;
   let from: number | null = Number.MAX_SAFE_INTEGER;
   let lines = isCsv ? `${COLUMNS.join(",")}\r\n` : "";
   const leaving = new AbortController();

@@ -12,6 +12,8 @@ import { sleep } from "#lib/sleep.ts";
 import { toDeliveryView } from "./delivery-view.ts";
 
 interface StreamOptions {
+  /** `host.name`. */
+  readonly host: string;
   readonly filter: RecordFilter;
   /** Id of the record before the first one. */
   readonly after: number;
@@ -29,7 +31,7 @@ const LIFE_MS = 900_000;
 /** Begins when it is first read. */
 export function streamDeliveries(
   log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
-  { filter, after, isStillAdmitted }: StreamOptions,
+  { host, filter, after, isStillAdmitted }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const leaving = new AbortController();
@@ -53,7 +55,7 @@ export function streamDeliveries(
       last = end ?? Math.max(last, newest.value);
       if (records.length > 0) {
         const events = records.map(
-          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(record))}\n\n`,
+          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(record, host))}\n\n`,
         );
         return events.join("");
       }

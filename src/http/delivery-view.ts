@@ -5,19 +5,20 @@ import { toReadableText } from "#delivery/record-mask.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
 import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
 
-export function toDeliveryView(record: StoredRecord): DeliveryView {
+export function toDeliveryView(record: StoredRecord, host: string): DeliveryView {
   const {
     request: _request,
     response: _response,
     ...view
-  } = toDeliveryDetail({ ...record, request: null, response: null });
+  } = toDeliveryDetail({ ...record, request: null, response: null }, host);
   return view;
 }
 
-export function toDeliveryDetail(record: StoredRecord): DeliveryDetail {
+export function toDeliveryDetail(record: StoredRecord, host: string): DeliveryDetail {
   return {
     id: String(record.id),
     date: record.date.toISOString(),
+    host,
     entrypoint: record.entrypoint,
     subscription: record.subscription,
     application: record.application,

@@ -8,6 +8,8 @@ import { SUBSCRIPTION_STATES } from "#wire/subscription.ts";
 export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats">;
 
 export interface GaugeSources {
+  /** `host.name`. */
+  readonly host: string;
   readonly subscriptions: () => readonly MeasuredSubscription[];
   /** null: not known, or not any more. */
   readonly lagOf: (subscription: string) => ConsumerLag | null;

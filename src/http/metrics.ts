@@ -48,7 +48,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
   });
   const kept = [attempts, messages, deadLetters, exceptions, changes, resent, postponed, dropped, durations];
   exposeGauges(registers, sources);
-  exposeProcess(registers);
+  exposeProcess(registers, sources.host);
 
   return {
     observer: {

@@ -7,7 +7,7 @@ import { exposeGauge } from "./gauges.ts";
 
 const MICROSECONDS = 1_000_000;
 
-export function exposeProcess(registers: Registry[]): void {
+export function exposeProcess(registers: Registry[], host: string): void {
   const startedAt = Date.now() / 1000 - process.uptime();
   void new Counter({
     name: "process_cpu_seconds_total",
@@ -34,9 +34,9 @@ export function exposeProcess(registers: Registry[]): void {
   gauge("process_open_fds", "Open files and sockets", countOpenFiles);
   exposeGauge(registers, {
     name: "relay_build_info",
-    help: "1, with the version and the commit",
-    labels: ["version", "commit"],
-    collect: (own) => own.set({ version: VERSION, commit: COMMIT }, 1),
+    help: "1, with the version, the commit and `host.name`",
+    labels: ["version", "commit", "host"],
+    collect: (own) => own.set({ version: VERSION, commit: COMMIT, host }, 1),
   });
 }
 

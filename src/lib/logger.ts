@@ -30,18 +30,24 @@ interface LoggerOptions extends LogSettings {
   /** Takes one line, without its line break. */
   readonly write: (line: string, level: LogLevel) => void;
   readonly now: () => Date;
+  /** In every JSON line; text, which a terminal shows, leaves them out. */
+  readonly constant?: LogFields;
 }
 
 /** Masks nothing: callers must not log foreign text that may hold a secret. */
-export function createLogger({ write, now, ...initial }: LoggerOptions): AdjustableLogger {
+export function createLogger({ write, now, constant = {}, ...initial }: LoggerOptions): AdjustableLogger {
   let settings: LogSettings = initial;
   const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(settings.level);
   const log =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
       if (!isEnabled(level)) return;
-      const toLine = settings.format === "json" ? toJsonLine : toTextLine;
-      write(toLine({ time: now(), level, message, fields }), level);
+      const entry = { time: now(), level, message };
+      const line =
+        settings.format === "json"
+          ? toJsonLine({ ...entry, fields: { ...constant, ...fields } })
+          : toTextLine({ ...entry, fields });
+      write(line, level);
     };
   return {
     debug: log("debug"),

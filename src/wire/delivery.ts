@@ -38,6 +38,7 @@ export const deliverySchema = component(
   v.strictObject({
     id: stringView("Id of the record; newer records have higher ids"),
     date: date("When the first attempt began"),
+    host: stringView("Name of the host whose relay sent it"),
     entrypoint: stringView("Entrypoint of the subscription"),
     subscription: stringView("Id of the subscription"),
     application: textOrNull("Application of the subscription"),
@@ -53,6 +54,7 @@ export const deliverySchema = component(
   {
     id: "4711",
     date: "2026-01-31T12:00:00.000Z",
+    host: "edge-7",
     entrypoint: "webhook",
     subscription: "billing",
     application: "shop",

@@ -10,6 +10,7 @@ export const MINUTES = 60;
 export const statusSchema = component(
   "Status",
   v.strictObject({
+    host: stringView("Name of the host: `host.name`"),
     version: stringView("Version of the relay"),
     commit: stringView("Commit that it was built from"),
     startedAt: date("When this process started"),
@@ -55,6 +56,7 @@ export const statusSchema = component(
     ),
   }),
   {
+    host: "edge-7",
     version: "0.1.0",
     commit: "3f2a91c0d4b7",
     startedAt: "2026-01-31T12:00:00.000Z",

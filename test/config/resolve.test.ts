@@ -54,6 +54,18 @@ test("resolveConfig() fills in every default", async () => {
   ]);
 });
 
+test.each<[file: Json, systemName: string, name: string]>([
+  [FILE, "edge", "edge"],
+  [FILE, "the edge > of:it", "the-edge---of-it"],
+  [FILE, "", "localhost"],
+  [{ ...FILE, host: { name: "edge-7.berlin" } }, "edge", "edge-7.berlin"],
+])("resolveConfig(%p) on the host %p: it is called %p, in NATS too", async (file, hostName, name) => {
+  expect(await configOf(file, { hostName })).toMatchObject({
+    host: { name },
+    nats: { name: `relay ${name}` },
+  });
+});
+
 test("resolveConfig() takes directories from systemd, and relative ones from the file", async () => {
   const env = { STATE_DIRECTORY: "/var/lib/relay:/var/lib/other", RUNTIME_DIRECTORY: "/run/relay" };
   expect(await configOf(FILE, { env })).toMatchObject({

@@ -175,7 +175,7 @@ describe("what is listed", () => {
     const saved = await run("export", "--format", "csv", "--output", "deliveries.csv");
     expect(saved).toEqual({ exitCode: 0, stdout: "", stderr: "" });
     const lines = (await Bun.file(`${home}/deliveries.csv`).text()).split("\r\n");
-    expect(lines[0]).toStartWith("id,date,entrypoint,");
+    expect(lines[0]).toStartWith("id,date,host,entrypoint,");
     expect(lines).toHaveLength(4);
     const { exitCode, screen } = await runOnTerminal(["logs", "export"], { cwd: home });
     expect(exitCode).toBe(2);

@@ -48,7 +48,7 @@ describe("with a nats-server", () => {
     const text = await metrics.text();
     expect(text).toContain('relay_subscription_state{subscription="sub",state="consuming"} 1');
     expect(text).toContain("relay_nats_connected 1");
-    expect(text).toMatch(/relay_build_info\{version="\d+\.\d+\.\d+",commit="[\w-]+"\} 1/);
+    expect(text).toMatch(/relay_build_info\{version="\d+\.\d+\.\d+",commit="[\w-]+",host="[\w.-]+"\} 1/);
     const missing = await fetch(`${url}/nothing`);
     expect(missing.status).toBe(404);
     expect(missing.headers.get("content-type")).toBe("application/problem+json");

@@ -16,7 +16,10 @@ async function serve(records: readonly DeliveryRecord[]) {
   for (const record of records) own.log.append(record);
   await eventually(() => own.log.stats().written === records.length);
   const server = new Hono<ServerEnv>();
-  server.route("/api/deliveries", createDeliveryRoutes({ deliveryLog: own.log, slots: createServerSlots() }));
+  server.route(
+    "/api/deliveries",
+    createDeliveryRoutes({ host: "edge-7", deliveryLog: own.log, slots: createServerSlots() }),
+  );
   const get = async (query: string) => server.request(`http://localhost/api/deliveries${query}`, {}, ENV);
   const idsOf = async (query: string) => {
     const { items } = (await (await get(query)).json()) as { items: { id: string; webhookId: string }[] };
@@ -128,7 +131,7 @@ test("GET /api/deliveries/export gives CSV that no spreadsheet takes for formula
   expect(response.headers.get("content-type")).toBe("text/csv; charset=utf-8");
   expect(response.headers.get("content-disposition")).toBe('attachment; filename="deliveries.csv"');
   const [head = "", ...rest] = (await response.text()).split("\r\n");
-  expect(head).toStartWith("id,date,entrypoint,subscription,application,");
+  expect(head).toStartWith("id,date,host,entrypoint,subscription,application,");
   const line = rest.join("\r\n");
   expect(line).toContain(',"a ""b"", c",\'=1+1,\'@SUM(A1),POST,');
   expect(line).toEndWith(',1,"\'-1\r\nx",false\r\n');

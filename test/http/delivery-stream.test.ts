@@ -9,6 +9,7 @@ test("streamDeliveries() sends what is recorded until its caller is admitted no 
   await using own = await openTestLog();
   let isAdmitted = true;
   const stream = streamDeliveries(own.log, {
+    host: "edge-7",
     filter: EVERY_RECORD,
     after: 0,
     isStillAdmitted: () => isAdmitted,

@@ -31,6 +31,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     auth,
     sessions: createSessions(),
     slots: createServerSlots(),
+    host: "edge-7",
     listen: { host: "127.0.0.1", isLoopback: true },
     entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({
       id: `entrypoint-${index}`,

@@ -46,6 +46,19 @@ describe("createLogger()", () => {
     );
   });
 
+  test("writes the constant fields in JSON, and leaves them out of text", () => {
+    const lines: string[] = [];
+    const options = { level: "debug", write: (line: string) => lines.push(line), now: () => NOW } as const;
+    const logger = createLogger({ ...options, format: "json", constant: { host: "edge-7" } });
+    logger.info("Connected", { server: "a" });
+    logger.adjust({ level: "debug", format: "text" });
+    logger.info("Connected", { server: "a" });
+    expect(lines).toEqual([
+      '{"time":"2024-05-06T07:08:09.010Z","level":"info","message":"Connected","host":"edge-7","server":"a"}',
+      "07:08:09.010 INFO  Connected server=a",
+    ]);
+  });
+
   test("writes text for a terminal", () => {
     const fields = { stream: "ORDERS", reason: "not found", list: [1], text: 'a"b', empty: "" };
     expect(lineOf("text", "Consumer lost", fields)).toBe(

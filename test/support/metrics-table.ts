@@ -23,6 +23,7 @@ export function metricsOf(
   changes: Partial<GaugeSources> = {},
 ): Metrics {
   return createMetrics({
+    host: "edge-7",
     subscriptions: () => subscriptions,
     lagOf: () => ({ pending: 10, ackPending: 3, redelivered: 1 }),
     callbackConnections: () => 2,
