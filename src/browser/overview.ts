@@ -107,18 +107,18 @@ function troubleOf({ state, retrying }: SubscriptionView): number {
   if (state === "waiting") return 3;
   if (retrying > 0) return 2;
   // What somebody paused or stopped is easily forgotten among many that run.
-  if (state === "asleep" || state === "stopped") return 1;
-  return state === "consuming" ? 0 : -1;
+  if (["paused", "stopped", "scheduled"].includes(state)) return 1;
+  return state === "running" ? 0 : -1;
 }
 
 const TILES = [
-  { label: "running", tone: "good", has: ({ state }: SubscriptionView) => state === "consuming" },
+  { label: "running", tone: "good", has: ({ state }: SubscriptionView) => state === "running" },
   { label: "in failure", tone: "bad", has: ({ state }: SubscriptionView) => state === "failed" },
   { label: "waiting", tone: "warn", has: ({ state }: SubscriptionView) => state === "waiting" },
   {
-    label: "paused, stopped or closed",
+    label: "paused, stopped, scheduled or closed",
     tone: "calm",
-    has: ({ state }: SubscriptionView) => ["asleep", "closed", "stopped"].includes(state),
+    has: ({ state }: SubscriptionView) => ["paused", "stopped", "scheduled", "closed"].includes(state),
   },
 ] as const;
 

@@ -69,7 +69,7 @@ function stateOf({ status, consumerStatus, state }: SubscriptionView): State {
   if (consumerStatus === "FAILURE") return { label: "Failure", tone: "bad" };
   if (status === "PAUSED") return { label: "Paused", tone: "calm" };
   if (consumerStatus === "STOPPED") return { label: "Stopped", tone: "calm" };
-  if (state === "consuming") return { label: "Running", tone: "good" };
+  if (state === "running") return { label: "Running", tone: "good" };
   return state === "waiting" ? { label: "Waiting", tone: "warn" } : { label: "Not running", tone: "calm" };
 }
 

@@ -19,7 +19,7 @@ export interface Alert {
 }
 
 const FAILED: SubscriptionState["kind"] = "failed";
-const CONSUMING: SubscriptionState["kind"] = "consuming";
+const RUNNING: SubscriptionState["kind"] = "running";
 const DELIVERED: Outcome["kind"] = "delivered";
 const GONE: readonly Ending["kind"][] = ["lost", "dropped"];
 
@@ -123,7 +123,7 @@ and ${SAME_SUBSCRIPTION} ${attempts("", "5m")} >= 10`,
     name: "RelayLagGrowing",
     expr: `deriv(relay_pending_messages[15m]) > 0
 and min_over_time(relay_pending_messages[15m]) > 100
-and ${SAME_SUBSCRIPTION} relay_subscription_state{state="${CONSUMING}"} == 1`,
+and ${SAME_SUBSCRIPTION} relay_subscription_state{state="${RUNNING}"} == 1`,
     for: "15m",
     severity: "warning",
     summary: `${SUBSCRIPTION} falls behind its stream`,

@@ -62,7 +62,7 @@ export const PANELS: readonly Panel[] = [
     `count(relay_nats_connected{${RELAY}} == 0) or vector(0)`,
   ),
   stat(
-    "In failure",
+    "Failed",
     "Subscriptions that deliver nothing until they are resumed",
     `sum(relay_subscription_state{${OWN},state="${FAILED}"}) or vector(0)`,
   ),
@@ -78,7 +78,7 @@ export const PANELS: readonly Panel[] = [
   ),
   {
     title: "Subscriptions in trouble",
-    description: "In failure, or waiting for NATS, a stream or a consumer",
+    description: "Failed, or waiting for NATS, a stream or a consumer",
     kind: "table",
     width: 24,
     unit: "short",

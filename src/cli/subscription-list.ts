@@ -49,7 +49,7 @@ export function formatOrphans(orphans: readonly Orphan[], screen: Screen): strin
 }
 
 export function styleOfState({ state }: SubscriptionView): Style {
-  if (state === "consuming") return "green";
+  if (state === "running") return "green";
   if (state === "failed") return "red";
   return state === "waiting" ? "yellow" : "dim";
 }

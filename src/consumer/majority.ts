@@ -80,7 +80,7 @@ function firstOfEach(
     const { domain, stream } = subscription.source;
     if (!isWanted(subscription.source)) continue;
     const key = `${domain ?? ""} ${stream}`;
-    if (first.has(key) || state().kind !== "consuming") continue;
+    if (first.has(key) || state().kind !== "running") continue;
     first.set(key, { domain, stream, durable: durableName(subscription.id) });
   }
   return first;

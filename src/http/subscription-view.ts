@@ -25,7 +25,7 @@ export function toSubscriptionView(
     consumerStatus: status.consumerStatus,
     ...describeFailure(status),
     state: state.kind,
-    reason: state.kind === "asleep" || state.kind === "waiting" ? state.reason : null,
+    reason: "reason" in state ? state.reason : null,
     notStored: running.notStored(),
     held: stats.held,
     inFlight: stats.inFlight,

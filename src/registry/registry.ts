@@ -99,7 +99,7 @@ export function createRegistry(options: RegistryOptions): Registry {
 /** The state of a wanted subscription that does not run yet. */
 function toStarting({ isPaused }: Subscription): Registered["running"] {
   return {
-    state: () => ({ kind: "waiting", reason: "It is being started" }),
+    state: () => ({ kind: "waiting", isFault: true, reason: "It is being started" }),
     status: () => initialStatus(isPaused ? "PAUSED" : "ACCEPTED"),
     notStored: () => null,
     stats: () => ({ held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null }),

@@ -17,7 +17,8 @@ export function toCountedReadiness({ isReady, reasons, idle }: Readiness): Readi
       ...(named === reasons.length ? [] : [NOT_CONNECTED]),
       ...(named === 0 ? [] : [`${count(named, "reason")}: sign in to read them`]),
     ],
-    idle: idle.length === 0 ? [] : [`${count(idle.length, "subscription")} paused, stopped or interrupted`],
+    idle:
+      idle.length === 0 ? [] : [`${count(idle.length, "subscription")} failed, paused, stopped or scheduled`],
   };
 }
 

@@ -8,7 +8,7 @@ import type { SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
 interface Idleness {
-  readonly state: Extract<SubscriptionState, { kind: "asleep" | "failed" }>;
+  readonly state: Extract<SubscriptionState, { kind: "paused" | "stopped" | "scheduled" | "failed" }>;
   /** Null: until somebody changes its status. */
   readonly until: Date | null;
 }
@@ -27,13 +27,16 @@ export function findIdleReason(
 ): Idleness | null {
   if (status === "PAUSED") {
     const reason = isApplicationPaused ? "Its application is paused" : "Paused";
-    return { state: { kind: "asleep", reason }, until: null };
+    return { state: { kind: "paused", reason }, until: null };
   }
   if (consumerStatus === "STOPPED") {
-    return { state: { kind: "asleep", reason: "Stopped by its consumer" }, until: null };
+    return { state: { kind: "stopped", reason: "Stopped by its consumer" }, until: null };
   }
   if (startingAt !== null && startingAt > now) {
-    return { state: { kind: "asleep", reason: `Starts at ${startingAt.toISOString()}` }, until: startingAt };
+    return {
+      state: { kind: "scheduled", reason: `Starts at ${startingAt.toISOString()}` },
+      until: startingAt,
+    };
   }
   return consumerStatus === "FAILURE" ? { state: { kind: "failed", cause: failure }, until: null } : null;
 }

@@ -7,14 +7,20 @@ import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { PipelineStats } from "#pipeline/pipeline.ts";
 import type { Replaying } from "./replaying.ts";
 
+/** The words that API, command line, page and metrics show. */
 export type SubscriptionState =
-  | { readonly kind: "asleep"; readonly reason: string }
-  /** It cannot run until something outside is there: NATS, its stream, its consumer. */
-  | { readonly kind: "waiting"; readonly reason: string }
-  | { readonly kind: "consuming" }
+  | { readonly kind: "running" }
+  /** `isFault`: something outside is missing, such as NATS or its stream. False: it waits its turn, as after a Retry-After. */
+  | { readonly kind: "waiting"; readonly reason: string; readonly isFault: boolean }
   | { readonly kind: "failed"; readonly cause: FailureCause | null }
-  | { readonly kind: "closed" }
-  | { readonly kind: "stopped" };
+  /** By an operator. */
+  | { readonly kind: "paused"; readonly reason: string }
+  /** By its consumer, or by this relay, which ends it. */
+  | { readonly kind: "stopped"; readonly reason: string }
+  /** Its `startingAt` is to come. */
+  | { readonly kind: "scheduled"; readonly reason: string }
+  /** Its `endingAt` is over. */
+  | { readonly kind: "closed" };
 
 export interface RunningSubscription {
   readonly subscription: Subscription;

@@ -191,7 +191,9 @@ function faultsOf({ subscription, state, stats }: RunningSubscription): string[]
   const current = state();
   const { blocked } = stats();
   return [
-    ...(current.kind === "waiting" ? [`Subscription ${subscription.id}: ${current.reason}`] : []),
+    ...(current.kind === "waiting" && current.isFault
+      ? [`Subscription ${subscription.id}: ${current.reason}`]
+      : []),
     ...(blocked === null ? [] : [blocked]),
   ];
 }
@@ -200,13 +202,15 @@ function idleOf({ subscription, state }: RunningSubscription): string[] {
   const current = state();
   switch (current.kind) {
     case "failed":
-      return [`Subscription ${subscription.id} is interrupted`];
-    case "asleep":
+      return [`Subscription ${subscription.id} failed`];
+    case "paused":
+    case "stopped":
+    case "scheduled":
       return [`Subscription ${subscription.id}: ${current.reason}`];
     case "waiting":
-    case "consuming":
+      return current.isFault ? [] : [`Subscription ${subscription.id}: ${current.reason}`];
+    case "running":
     case "closed":
-    case "stopped":
       return [];
   }
 }

@@ -1,10 +1,10 @@
 // Runs one subscription: waits for its consumer, consumes, is paused, fails, probes, seeks, and drains in the end.
 //
-//   asleep: PAUSED, STOPPED, before startingAt            failed: FAILURE, here or in another relay
+//   paused, stopped, scheduled (before startingAt)        failed: FAILURE, here or in another relay
 //     |  ^                                                   |  ^
 //     |  '-- pause, stop --.                  resume, start, |  | interrupted; a probe under AUTO stays
 //     v                    |                  or by itself   v  | failed until it is delivered
-//   waiting ---consumer aligned---> consuming <--------------'--'
+//   waiting ---consumer aligned---> running <----------------'--'
 //      ^                              |
 //      '--consumer lost, NATS silent, seek'
 //
@@ -51,10 +51,14 @@ export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
 }
 
 const NO_MESSAGES: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
-const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started" };
-const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected" };
-const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay is seeking" } as const;
-const LAST_ENDING: SubscriptionState = { kind: "asleep", reason: "Waiting for messages in flight to end" };
+const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started", isFault: true };
+const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected", isFault: true };
+const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay is seeking", isFault: true } as const;
+const LAST_ENDING: SubscriptionState = {
+  kind: "waiting",
+  reason: "Messages in flight end first",
+  isFault: false,
+};
 /** Grace for messages in flight when a seek comes. */
 const SEEK_GRACE_MS = 5000;
 /** Delay before another try to adopt another relay's seek. */
@@ -170,7 +174,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     try {
       await clusterSeek.follow(guard);
     } catch (error) {
-      state = { kind: "waiting", reason: messageOf(error) };
+      state = { kind: "waiting", reason: messageOf(error), isFault: true };
       await sleep(FOLLOW_AGAIN_MS, signal);
     }
   }
@@ -190,7 +194,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
         own.abort();
       if (idle !== null) state = idle.state;
       else if (own.signal.aborted) state = LAST_ENDING;
-      else if (state.kind === "failed") state = { kind: "consuming" };
+      else if (state.kind === "failed") state = { kind: "running" };
     }
 
     let isFirst = true;
@@ -238,7 +242,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
         graceMs: () => graceMs,
         onPipeline: (current) => (pipeline = current),
         onWaiting,
-        onConsuming: () => become({ kind: "consuming" }),
+        onConsuming: () => become({ kind: "running" }),
         onInterrupted: fail,
         onRecovered,
       },
@@ -265,7 +269,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   }
 
   function onWaiting(reason: string): void {
-    become({ kind: "waiting", reason });
+    become({ kind: "waiting", reason, isFault: true });
   }
 
   /** A subscription that probes stays failed until the probe is delivered. */
@@ -281,18 +285,18 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   function onRecovered(): void {
     pace.reset();
     status.recover("recovery");
-    become({ kind: "consuming" });
+    become({ kind: "running" });
   }
 
   function show(): SubscriptionState {
     if (state === STARTING && !parts.isConnected()) return NOT_CONNECTED;
-    if (state.kind !== "consuming") return state;
+    if (state.kind !== "running") return state;
     const until = parts.pausedUntil();
     if (until !== null)
-      return { kind: "asleep", reason: `Paused on the server until ${until.toISOString()}` };
+      return { kind: "paused", reason: `Paused on the server until ${until.toISOString()}` };
     const { holdMs } = turns;
     if (holdMs === 0) return state;
-    return { kind: "asleep", reason: `Retry-After: paused until ${toTime(holdMs)}` };
+    return { kind: "waiting", reason: `Retry-After: sends nothing until ${toTime(holdMs)}`, isFault: false };
   }
 
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
@@ -359,7 +363,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     recover: () => status.recover("configuration"),
     async stop(grace) {
       await end(grace);
-      if (state.kind !== "closed") state = { kind: "stopped" };
+      if (state.kind !== "closed") state = { kind: "stopped", reason: "The relay ended it" };
     },
   };
 }

@@ -37,7 +37,7 @@ export const statusSchema = component(
     readiness: v.strictObject({
       isReady: v.boolean(),
       reasons: texts("Why it is not ready"),
-      idle: texts("Interrupted or paused subscriptions"),
+      idle: texts("Subscriptions that failed or are paused, stopped or scheduled"),
     }),
     subscriptions: v.pipe(
       v.record(v.string(), count("Subscriptions")),
@@ -75,8 +75,8 @@ export const statusSchema = component(
       bucket: null,
     },
     deliveryLog: { written: 4711, dropped: 0, faults: 0, fault: null },
-    readiness: { isReady: true, reasons: [], idle: ["Subscription billing is paused"] },
-    subscriptions: { consuming: 4, asleep: 1 },
+    readiness: { isReady: true, reasons: [], idle: ["Subscription billing: Paused"] },
+    subscriptions: { running: 4, paused: 1 },
     unusable: [],
   },
 );
@@ -90,7 +90,7 @@ export const readinessSchema = component(
     ready: v.boolean(),
     reasons: texts("Why it is not ready; without credentials, only how many reasons there are"),
     idle: texts(
-      "Interrupted or paused subscriptions, which do not affect readiness; without credentials, only how many",
+      "Subscriptions that failed or are paused, stopped or scheduled, which do not affect readiness; without credentials, only how many",
     ),
   }),
   {

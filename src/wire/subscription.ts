@@ -17,7 +17,15 @@ import {
   namedPage,
 } from "./view.ts";
 
-export const SUBSCRIPTION_STATES = ["asleep", "waiting", "consuming", "failed", "closed", "stopped"] as const;
+export const SUBSCRIPTION_STATES = [
+  "running",
+  "waiting",
+  "failed",
+  "paused",
+  "stopped",
+  "scheduled",
+  "closed",
+] as const;
 
 export const subscriptionViewSchema = component(
   "Subscription",
@@ -38,7 +46,7 @@ export const subscriptionViewSchema = component(
     failureCause: textOrNull("Why it was interrupted"),
     failedAt: dateOrNull("When it was interrupted"),
     state: word("What this relay does with it now", SUBSCRIPTION_STATES),
-    reason: textOrNull("Why it waits or is asleep"),
+    reason: textOrNull("Why it is waiting, paused, stopped or scheduled"),
     notStored: textOrNull(
       "Why a command is not stored yet: it is in effect on this relay, which stores it as soon as it can; null: all are stored",
     ),
@@ -73,7 +81,7 @@ export const subscriptionViewSchema = component(
     consumerStatus: "STARTED",
     failureCause: null,
     failedAt: null,
-    state: "consuming",
+    state: "running",
     reason: null,
     notStored: null,
     startingAt: null,

@@ -26,7 +26,7 @@ const HEALTHY: Series = {
   relay_delivery_log_dropped_total: "3x60",
   "relay_oldest_held_seconds{billing}": "2x60",
   "relay_pending_messages{billing}": "500-5x60",
-  'relay_subscription_state{billing,state="consuming"}': "1x60",
+  'relay_subscription_state{billing,state="running"}': "1x60",
   'relay_subscription_state{billing,state="failed"}': "0x60",
   'relay_attempts_total{billing,outcome="delivered"}': "0+100x60",
   'relay_attempts_total{billing,outcome="rejected"}': "0+5x60",
@@ -91,7 +91,7 @@ const CASES: readonly Case[] = [
     alert: "RelaySubscriptionFailed",
     when: "a subscription is in failure",
     series: {
-      'relay_subscription_state{billing,state="consuming"}': "1x9 0x50",
+      'relay_subscription_state{billing,state="running"}': "1x9 0x50",
       'relay_subscription_state{billing,state="failed"}': "0x9 1x50",
     },
     minutes: [10, 11],

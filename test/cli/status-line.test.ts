@@ -8,8 +8,8 @@ const READY = { isReady: true, reasons: [], idle: [] };
 test.each([
   [{ readiness: READY, states: [], refused: null }, "Ready; no subscriptions"],
   [
-    { readiness: READY, states: ["failed", "consuming", "consuming"], refused: null },
-    "Ready; 2 consuming, 1 failed",
+    { readiness: READY, states: ["failed", "running", "running"], refused: null },
+    "Ready; 1 failed, 2 running",
   ],
   [
     {

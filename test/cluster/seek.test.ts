@@ -135,7 +135,7 @@ test.each(["AT_LEAST_ONCE", "AUTO"] as const)(
       // It goes on there, which was sent before.
       await eventually(() => received.slice(before).includes(sequence));
       for (const { api } of hosts)
-        await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "consuming");
+        await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "running");
     }
     expect(statuses).toEqual(statuses.map(() => 200));
     expect(Math.max(...tookMs)).toBeLessThan(ANSWERED_MS);
@@ -166,5 +166,5 @@ test("two seeks at once through different relays end at one of the two places, i
   await stopPublishing();
   await eventually(() => new Set(received).size === published());
   for (const { api } of hosts)
-    await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "consuming");
+    await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "running");
 }, 60_000);

@@ -130,7 +130,7 @@ test.concurrent("/readyz names a subscription only to who may read everything", 
   expect(await textFor(await withScope("relay:read"))).toContain("Subscription of-the-shop: Paused");
   for (const headers of [{}, bearer("wrong"), bearer(await signToken(RSA, { scope: "relay:subscribe" }))]) {
     const text = await textFor(await guarded.as(headers));
-    expect(text).toMatch(/"idle":\["\d subscriptions? paused, stopped or interrupted"\]/u);
+    expect(text).toMatch(/"idle":\["\d subscriptions? failed, paused, stopped or scheduled"\]/u);
     expect(text).not.toContain("of-the-shop");
   }
 });

@@ -47,7 +47,7 @@ async function setUp() {
   const first = await start();
   type Api = (typeof first)["api"];
   const isConsuming = ({ api }: { api: Api }) =>
-    eventually(async () => (await api("GET", "/api/subscriptions/x")).body.state === "consuming");
+    eventually(async () => (await api("GET", "/api/subscriptions/x")).body.state === "running");
   const publish = async (...texts: readonly string[]) => {
     for (const text of texts) await jetstream(client).publish("orders.x", text);
   };

@@ -79,7 +79,7 @@ const sentTo = (id: string) => receiver.requests.filter(({ path }) => path === `
 const publish = (id: string, text: string) => jetstream(client).publish(`orders.${id}`, text);
 const stateOf = async (api: Api, id: string) => (await api("GET", `/api/subscriptions/${id}`)).body?.state;
 const isConsuming = (api: Api, id: string) =>
-  eventually(async () => (await stateOf(api, id)) === "consuming", { what: `${id} consuming` });
+  eventually(async () => (await stateOf(api, id)) === "running", { what: `${id} consuming` });
 const errorsOf = ({ body: problem }: { body: { errors?: readonly { path: string; message: string }[] } }) =>
   problem.errors ?? [];
 

@@ -99,7 +99,7 @@ test("one is shown with its definition, and without a secret", async () => {
       entrypoint: "webhook",
       status: "ACCEPTED",
       consumerStatus: "STARTED",
-      state: "consuming",
+      state: "running",
       source: { stream: "ORDERS", consumer: "relay-sub", subjects: ["orders.sub"] },
       definition: { id: "sub", configuration: { auth: { type: "token", token: { value: "***" } } } },
     });
@@ -163,7 +163,7 @@ test("pause, resume, stop and start change the state that is asked for, and hold
   const isInState = async (state: string) =>
     (await api("GET", "/api/subscriptions/sub")).body.state === state;
   expect(await command("pause")).toMatchObject({ status: "PAUSED", consumerStatus: "STARTED" });
-  await eventually(() => isInState("asleep"));
+  await eventually(() => isInState("paused"));
   const before = delivered().length;
   await js.publish("orders.sub", "held back");
   expect(await command("stop")).toMatchObject({ status: "PAUSED", consumerStatus: "STOPPED" });

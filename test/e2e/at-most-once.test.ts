@@ -79,7 +79,7 @@ test("a callback that is down costs no message: it is not acknowledged, tried ag
   const down = await setup.consumer();
   expect(down.ack_floor.stream_seq).toBe(0);
   expect(down.num_ack_pending).toBe(1);
-  expect(await isInState(relay, "sub", "consuming")).toBe(true);
+  expect(await isInState(relay, "sub", "running")).toBe(true);
   await using receiver = await startReceiver(() => 200, { port });
   await eventually(() => hasEnded(relay, "delivered", 2));
   const bodies = receiver.requests.map(({ body }) => (JSON.parse(body.toString()) as { name: string }).name);

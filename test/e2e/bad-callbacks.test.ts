@@ -223,14 +223,14 @@ describe.each(CASES.map((row) => [row.id, row] as const))("%s", (id, row) => {
       expect(header.get("Relay-Attempts")).toBe("1");
       expect(new TextDecoder().decode(data)).toMatch(/^\{"n":[1-4]\}$/);
     }
-    expect(await isInState(relay, id, "consuming")).toBe(true);
+    expect(await isInState(relay, id, "running")).toBe(true);
   });
 
   test("without dead letters a failure interrupts, and every message stays in the stream", async () => {
     const strict = `${id}-strict`;
     if (row.outcome === "delivered") {
       await eventually(() => isThrough(strict));
-      expect(await isInState(relay, strict, "consuming")).toBe(true);
+      expect(await isInState(relay, strict, "running")).toBe(true);
       return;
     }
     await eventually(() => isInState(relay, strict, "failed"), { withinMs: 15_000 });

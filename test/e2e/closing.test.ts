@@ -63,7 +63,7 @@ test("an interruption is told at once, while another request is still under way"
   await relay.logged("Subscription interrupted");
   expect(receiver.inFlight).toBe(1);
   const ready = (await (await fetch(`${await relay.url()}/readyz`)).json()) as { idle: string[] };
-  expect(ready.idle).toEqual(["Subscription sub is interrupted"]);
+  expect(ready.idle).toEqual(["Subscription sub failed"]);
 });
 
 test("a relay that is stopped in its tracks still keeps a second one from its state", async () => {

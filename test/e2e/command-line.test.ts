@@ -214,7 +214,7 @@ describe("what is commanded", () => {
     const { stdout } = await run("subscriptions", "pause", "billing", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ id: "billing", status: "PAUSED" });
     await run("subscriptions", "resume", "billing");
-    await eventually(async () => (await shown("billing")).state === "consuming");
+    await eventually(async () => (await shown("billing")).state === "running");
   });
 
   test("resume --skip: the message that failed is not sent again, the next one is", async () => {
@@ -358,7 +358,7 @@ describe("a reload", () => {
 describe("on a terminal", () => {
   test("colours, and lines that fit; no colours where NO_COLOR says so", async () => {
     await create("longer-than-the-others");
-    await eventually(async () => (await shown("longer-than-the-others")).state === "consuming");
+    await eventually(async () => (await shown("longer-than-the-others")).state === "running");
     const { screen } = await runOnTerminal(["subscriptions", "list"]);
     expect(screen).toContain("\u001b[32mconsuming\u001b[39m");
     const plain = await runOnTerminal(["subscriptions", "list"], { env: { NO_COLOR: "1" } });

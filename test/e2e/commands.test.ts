@@ -66,14 +66,14 @@ test.each([
   async (first, second, held, free) => {
     await using setup = await setUp();
     const [one, other] = [await setup.start(), await setup.start()];
-    for (const host of [one, other]) await isShown(host, { state: "consuming" });
+    for (const host of [one, other]) await isShown(host, { state: "running" });
     for (let round = 0; round < 20; round += 1) {
       const [here, there] = round % 2 === 0 ? [one, other] : [other, one];
       const begun = await command(here, first);
       expect([begun.status, begun.body]).toMatchObject([200, { ...held, notStored: null }]);
       const ended = await command(there, second);
       expect([ended.status, ended.body]).toMatchObject([200, { ...free, notStored: null }]);
-      for (const host of [one, other]) await isShown(host, { ...free, state: "consuming" });
+      for (const host of [one, other]) await isShown(host, { ...free, state: "running" });
     }
   },
   30_000,
@@ -82,7 +82,7 @@ test.each([
 test("a command is answered with all that is stored, also what the other relay has just been told", async () => {
   await using setup = await setUp();
   const [one, other] = [await setup.start(), await setup.start()];
-  for (const host of [one, other]) await isShown(host, { state: "consuming" });
+  for (const host of [one, other]) await isShown(host, { state: "running" });
   for (let round = 0; round < 20; round += 1) {
     await command(one, "stop");
     const paused = await command(other, "pause");
@@ -96,7 +96,7 @@ test("a command is answered with all that is stored, also what the other relay h
 test("with a server 3 s away a command is answered within 10 s, with what is stored, and the next one elsewhere counts", async () => {
   await using setup = await setUp({ delayMs: 1500 });
   const [one, other] = await Promise.all([setup.start(), setup.start()]);
-  for (const host of [one, other]) await isShown(host, { state: "consuming" }, 60_000);
+  for (const host of [one, other]) await isShown(host, { state: "running" }, 60_000);
   const startedAt = performance.now();
   const paused = await command(one, "pause");
   expect([paused.status, paused.body.status]).toEqual([200, "PAUSED"]);
@@ -110,7 +110,7 @@ test("a command without NATS says that it is not stored, survives a kill on disk
   await using setup = await setUp();
   const { nats, start } = setup;
   const first = await start();
-  await isShown(first, { state: "consuming" });
+  await isShown(first, { state: "running" });
   await nats.kill();
   await eventually(async () => (await first.api("GET", "/readyz")).status === 503);
   const paused = await command(first, "pause");
@@ -124,15 +124,15 @@ test("a command without NATS says that it is not stored, survives a kill on disk
   const second = await start(first.directory);
   await isShown(second, { status: "PAUSED", notStored: "not connected to NATS" });
   await nats.restart();
-  await isShown(second, { status: "PAUSED", state: "asleep", notStored: null });
+  await isShown(second, { status: "PAUSED", state: "paused", notStored: null });
   const third = await start();
-  await isShown(third, { status: "PAUSED", state: "asleep" });
+  await isShown(third, { status: "PAUSED", state: "paused" });
   const resumed = await command(third, "resume");
   expect(resumed.status).toBe(200);
   second.relay.signal("SIGTERM");
   await second.relay.exited;
   const again = await start(first.directory);
-  await isShown(again, { status: "ACCEPTED", state: "consuming" });
+  await isShown(again, { status: "ACCEPTED", state: "running" });
 }, 60_000);
 
 test.each([
@@ -144,7 +144,7 @@ test.each([
     await using setup = await setUp();
     const { nats, start } = setup;
     const before = await start();
-    await isShown(before, { state: "consuming" });
+    await isShown(before, { state: "running" });
     expect((await command(before, first)).body).toMatchObject(held);
     before.relay.signal("SIGKILL");
     await before.relay.exited;
@@ -153,9 +153,9 @@ test.each([
     const ended = await command(after, second);
     expect([ended.status, ended.body]).toMatchObject([202, free]);
     await nats.restart();
-    await isShown(after, { ...free, state: "consuming", notStored: null });
+    await isShown(after, { ...free, state: "running", notStored: null });
     const other = await start();
-    await isShown(other, { ...free, state: "consuming" });
+    await isShown(other, { ...free, state: "running" });
   },
   60_000,
 );
@@ -163,7 +163,7 @@ test.each([
 test("a command that seems to be obeyed already, to a relay that has lost NATS, counts over what is stored meanwhile", async () => {
   await using setup = await setUp();
   const [cut, whole] = [await setup.start(), await setup.start()];
-  for (const host of [cut, whole]) await isShown(host, { state: "consuming" });
+  for (const host of [cut, whole]) await isShown(host, { state: "running" });
   cut.link.cut();
   await eventually(async () => (await cut.api("GET", "/readyz")).status === 503, { withinMs: 15_000 });
   expect((await command(whole, "pause")).status).toBe(200);
@@ -173,13 +173,13 @@ test("a command that seems to be obeyed already, to a relay that has lost NATS, 
   const resumed = await command(cut, "resume");
   expect([resumed.status, resumed.body.status]).toEqual([202, "ACCEPTED"]);
   cut.link.mend();
-  for (const host of [cut, whole]) await isShown(host, { status: "ACCEPTED", state: "consuming" });
+  for (const host of [cut, whole]) await isShown(host, { status: "ACCEPTED", state: "running" });
 }, 60_000);
 
 test("of a command that waits and one that was stored meanwhile the later one counts, in both relays", async () => {
   await using setup = await setUp();
   const [cut, whole] = [await setup.start(), await setup.start()];
-  for (const host of [cut, whole]) await isShown(host, { state: "consuming" });
+  for (const host of [cut, whole]) await isShown(host, { state: "running" });
   const cutOff = async () => {
     cut.link.cut();
     await eventually(async () => (await cut.api("GET", "/readyz")).status === 503);
@@ -191,7 +191,7 @@ test("of a command that waits and one that was stored meanwhile the later one co
   expect((await command(whole, "resume")).status).toBe(200);
   cut.link.mend();
   for (const host of [cut, whole])
-    await isShown(host, { status: "ACCEPTED", state: "consuming", notStored: null });
+    await isShown(host, { status: "ACCEPTED", state: "running", notStored: null });
   await cut.relay.logged("A command that waited for NATS was dropped");
   await cutOff();
   expect((await command(whole, "pause")).status).toBe(200);
@@ -201,13 +201,13 @@ test("of a command that waits and one that was stored meanwhile the later one co
   expect((await command(cut, "resume")).status).toBe(202);
   cut.link.mend();
   for (const host of [cut, whole])
-    await isShown(host, { status: "ACCEPTED", consumerStatus: "STOPPED", state: "asleep", notStored: null });
+    await isShown(host, { status: "ACCEPTED", consumerStatus: "STOPPED", state: "stopped", notStored: null });
 }, 60_000);
 
 test("where the state directory cannot be written, a command without NATS says that a restart forgets it", async () => {
   await using setup = await setUp();
   const host = await setup.start();
-  await isShown(host, { state: "consuming" });
+  await isShown(host, { state: "running" });
   await mkdir(join(host.directory, ".relay", "commands.json.new"), { recursive: true });
   await setup.nats.kill();
   await eventually(async () => (await host.api("GET", "/readyz")).status === 503);
@@ -219,10 +219,10 @@ test("where the state directory cannot be written, a command without NATS says t
 test("a bucket that takes nothing any more: a command is refused, and changes nothing; nothing is repeated for ever", async () => {
   await using setup = await setUp();
   const host = await setup.start();
-  await isShown(host, { state: "consuming" });
+  await isShown(host, { state: "running" });
   const { streams } = await jetstreamManager(await setup.nats.connect());
   await streams.update("KV_relay", { sealed: true } as Partial<StreamConfig>);
   const { status, body } = await command(host, "pause");
   expect([status, body.detail]).toEqual([409, "Cannot pause sub: invalid operation on sealed stream"]);
-  await isShown(host, { status: "ACCEPTED", state: "consuming", notStored: null });
+  await isShown(host, { status: "ACCEPTED", state: "running", notStored: null });
 }, 30_000);

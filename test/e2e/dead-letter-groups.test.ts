@@ -103,7 +103,7 @@ test.each([["NONE"], ["AT_MOST_ONCE"]] as const)(
     });
     const entrypoint = { http: { maxConcurrentConnections: 1 } };
     await using relay = await setup.start({ ...GROUP, qos, entrypoint });
-    await eventually(() => isInState(relay, "sub", "consuming"));
+    await eventually(() => isInState(relay, "sub", "running"));
     await setup.publish("bad");
     await relay.logged("Cannot store dead letters");
     for (let n = 0; n < 3; n += 1) await setup.publish("good");

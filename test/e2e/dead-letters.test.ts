@@ -121,7 +121,7 @@ test.each([
     expect(bodies()).toEqual(qos === "AT_LEAST_ONCE" ? ["bad"] : ["bad", "good", "good"]);
     expect(await setup.ackFloor()).toBe(0);
     expect(relay.logs.filter(({ message }) => message === "Cannot store dead letters")).toHaveLength(1);
-    expect(await isInState(relay, "sub", "consuming")).toBe(true);
+    expect(await isInState(relay, "sub", "running")).toBe(true);
     await addLetterStream(setup, "TWO");
     await eventually(() => setup.isThrough(), { withinMs: 15_000 });
     expect(await countLetters(setup, "TWO")).toBe(1);

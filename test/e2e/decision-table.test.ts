@@ -135,7 +135,7 @@ describe.each(CASES.filter(({ action }) => action !== "interrupt").map((row) => 
       const ending = row.action === "drop" ? "dropped" : "dead-lettered";
       const name = `relay_messages_total{subscription="${row.id}",ending="${ending}"}`;
       await eventually(async () => (await metric(name)).endsWith("} 1"));
-      expect(await metric(`relay_subscription_state{subscription="${row.id}",state="consuming"}`)).toEndWith(
+      expect(await metric(`relay_subscription_state{subscription="${row.id}",state="running"}`)).toEndWith(
         " 1",
       );
     });

@@ -85,7 +85,7 @@ test.concurrent.each(["all", "new"])(
     await publish(["1", "2", "3", "4", "5"]);
     await eventually(() => names().length === 5);
     await command("pause");
-    await eventually(() => isInState(relay, "sub", "asleep"));
+    await eventually(() => isInState(relay, "sub", "paused"));
     await command("seek", { sequence: 4 });
     await setup.deleteConsumer();
     await command("resume");

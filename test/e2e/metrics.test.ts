@@ -87,7 +87,7 @@ test("the metrics of a subscription come and go with it", async () => {
       more: { callbacks: { allow: ["127.0.0.0/8"] } },
     }),
   });
-  await eventually(() => isInState(relay, "sub", "consuming"));
+  await eventually(() => isInState(relay, "sub", "running"));
   const url = `${await relay.url()}/api/subscriptions`;
   const made = await fetch(url, {
     method: "POST",
@@ -98,7 +98,7 @@ test("the metrics of a subscription come and go with it", async () => {
     }),
   });
   expect(made.status).toBe(201);
-  await eventually(() => isInState(relay, "made", "consuming"));
+  await eventually(() => isInState(relay, "made", "running"));
   await jetstream(client).publish("orders.a", JSON.stringify({ name: "one" }));
   await eventually(
     async () => (await readMetric(relay, "relay_messages_total", { subscription: "made" })) === 1,

@@ -49,7 +49,7 @@ test("a pause on the server is shown as a state with its reason, in the API, the
   });
   expect((await api("GET", "/api/subscriptions/sub")).body).toMatchObject({
     status: "ACCEPTED",
-    state: "asleep",
+    state: "paused",
   });
   const { status, body } = await api("GET", "/readyz");
   expect([status, body.idle]).toEqual([200, [`Subscription sub: ${reason}`]]);
@@ -58,7 +58,7 @@ test("a pause on the server is shown as a state with its reason, in the API, the
   await publishMany(client, "orders.a", 3);
   await consumers.resume("ORDERS", "relay-sub");
   await eventually(() => bodies().length === 3);
-  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "consuming", {
+  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "running", {
     withinMs: 40_000,
   });
 }, 100_000);

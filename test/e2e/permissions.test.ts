@@ -100,7 +100,7 @@ test("a relay runs with the permissions in the README", async () => {
   expect(checked.stdout).not.toContain("ermission");
 
   await using relay = await startRelay({ config, directory: directory.path });
-  await eventually(() => isInState(relay, "sub", "consuming"));
+  await eventually(() => isInState(relay, "sub", "running"));
   const publish = (name: string, answers: readonly unknown[]) =>
     jetstream(admin).publish("orders.a", JSON.stringify({ name, answers }));
   // Where there is no stream to answer, `admin` hears the letters, and they wait for an answer in vain.

@@ -71,7 +71,7 @@ async function setUp(subscriptions: readonly Json[] = []): Promise<Setup> {
   const toText = (config: Json) => JSON.stringify(config, null, 2).replaceAll(PREFIX, prefix);
   const first = JSON.parse(toText(toConfig("a"))) as Json;
   const relay = owned.use(await startRelay({ config: first, directory }));
-  await eventually(() => isInState(relay, "sub", "consuming"));
+  await eventually(() => isInState(relay, "sub", "running"));
   const api = await openApi(await relay.url());
   const path = join(directory, "relay.config.json");
   const moved = owned.move();
@@ -167,7 +167,7 @@ test("a file with one fault changes nothing of what it also says, and the status
   expect(await readMetric(relay, "relay_config_last_reload_successful")).toBe(0);
   await publish("goes on");
   await eventually(() => receiver.names(`/${prefix}/a`).length === 1);
-  expect(await isInState(relay, "second", "consuming")).toBe(true);
+  expect(await isInState(relay, "second", "running")).toBe(true);
 
   await write(toConfig("b"));
   await eventually(async () => (await api("GET", "/api/status")).body.config.refused === null);
@@ -215,7 +215,7 @@ test("only what changed begins anew; what is gone leaves nothing in the metrics"
   const started = ["kept", "moved", "narrowed", "removed"].map((id) => subscription(id));
   await using setup = await setUp(started);
   const { relay, api, toConfig, write, reload, publish } = setup;
-  for (const { id } of started) await eventually(() => isInState(relay, String(id), "consuming"));
+  for (const { id } of started) await eventually(() => isInState(relay, String(id), "running"));
   await publish("one", { token: "removed" });
   await eventually(
     async () => (await readMetric(relay, "relay_messages_total", { subscription: "removed" })) === 1,
@@ -234,8 +234,8 @@ test("only what changed begins anew; what is gone leaves nothing in the metrics"
     "Subscription narrowed changed and restarted",
     "Subscription removed stopped",
   ]);
-  await eventually(() => isInState(relay, "added", "consuming"));
-  await eventually(() => isInState(relay, "narrowed", "consuming"));
+  await eventually(() => isInState(relay, "added", "running"));
+  await eventually(() => isInState(relay, "narrowed", "running"));
   const consuming = (id: string) =>
     relay.logs.filter(({ message, subscription: own }) => message === "Consuming" && own === id).length;
   expect(["sub", "kept", "moved", "narrowed", "removed", "added"].map(consuming)).toEqual([1, 1, 1, 2, 1, 1]);
@@ -320,7 +320,7 @@ test.each(["AUTO", "NONE"] as const)(
       return reload();
     };
     await limitTo(2);
-    await eventually(() => isInState(relay, "sub", "consuming"));
+    await eventually(() => isInState(relay, "sub", "running"));
     const consuming = () => relay.logs.filter(({ message }) => message === "Consuming").length;
     const consumed = consuming();
     const names = ["retried", ...Array.from({ length: 99 }, (_, index) => `m${index}`)];
@@ -359,7 +359,7 @@ test("a removed subscription that comes back goes on where it was", async () => 
   expect(await reload()).toEqual(["Subscription leaving started"]);
   await eventually(() => receiver.names("/leaving").length === 2);
   expect(receiver.names("/leaving")).toEqual(["before", "meanwhile"]);
-  expect(await isInState(relay, "leaving", "consuming")).toBe(true);
+  expect(await isInState(relay, "leaving", "running")).toBe(true);
 });
 
 test("an interrupted subscription is resumed by a change of its own configuration, and by nothing else", async () => {
@@ -375,7 +375,7 @@ test("an interrupted subscription is resumed by a change of its own configuratio
   const configuration = { ...sub?.configuration, headers: [{ name: "X-Version", value: "2" }] };
   await write({ ...basis, subscriptions: [{ ...sub, configuration }] });
   await reload();
-  await eventually(() => isInState(relay, "sub", "consuming"));
+  await eventually(() => isInState(relay, "sub", "running"));
   await eventually(() => receiver.names(`/${prefix}/a`).length === 2);
   const resumed = relay.logs.filter(({ message }) => message === "Subscription resumed");
   expect(resumed).toMatchObject([{ subscription: "sub", by: "configuration" }]);
@@ -400,7 +400,7 @@ test("SIGTERM while a reload drains: what is in flight ends, nothing is started 
   const config = { callbackUrl: `${slow.url}/slow` };
   await using setup = await setUp([subscription("slow", config)]);
   const { relay, api, toConfig, write, publish } = setup;
-  await eventually(() => isInState(relay, "slow", "consuming"));
+  await eventually(() => isInState(relay, "slow", "running"));
   await publish("one", { token: "slow" });
   await eventually(() => slow.inFlight === 1);
   const basis = toConfig("a");

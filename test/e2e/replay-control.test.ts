@@ -32,7 +32,7 @@ test("it waits while its subscription is paused, and changes nothing of its stat
   await replays.call("POST", "/api/subscriptions/sub/resume");
   expect(await replays.ended(id)).toMatchObject({ state: "done", failed: 1 });
   expect(await readMetric(relay, "relay_state_changes_total", { reason: "failure" })).toBe(0);
-  await eventually(() => isInState(relay, "sub", "consuming"));
+  await eventually(() => isInState(relay, "sub", "running"));
 });
 
 test("it waits while its subscription is in FAILURE, until that is resumed", async () => {

@@ -74,7 +74,7 @@ async function start(qos: "AUTO" | "AT_LEAST_ONCE" | "NONE"): Promise<Started> {
     ],
   };
   const relay = owned.use(await startRelay({ config }));
-  for (const id of ["auto", "manual", "other"]) await eventually(() => isInState(relay, id, "consuming"));
+  for (const id of ["auto", "manual", "other"]) await eventually(() => isInState(relay, id, "running"));
   const moved = owned.move();
   return {
     relay,
@@ -104,7 +104,7 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
     let others = 0;
     while (names("auto").length < 3) {
       expect(await isInState(relay, "auto", "failed")).toBe(true);
-      expect((await readReadiness(relay)).idle).toContain("Subscription auto is interrupted");
+      expect((await readReadiness(relay)).idle).toContain("Subscription auto failed");
       others += 1;
       await publish("other", String(others));
       await eventually(() => names("other").length === others, { withinMs: 1500 });
@@ -118,8 +118,8 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
     expect(names("auto").slice(0, 4)).toEqual(["cause", "cause", "cause", "cause"]);
     expect(names("auto").slice(4).toSorted()).toEqual(GOOD);
     if (qos === "AT_LEAST_ONCE") expect(names("auto").slice(4)).toEqual(GOOD);
-    await eventually(() => isInState(relay, "auto", "consuming"));
-    expect((await readReadiness(relay)).idle).toEqual(["Subscription manual is interrupted"]);
+    await eventually(() => isInState(relay, "auto", "running"));
+    expect((await readReadiness(relay)).idle).toEqual(["Subscription manual failed"]);
     expect(
       await readMetric(relay, "relay_state_changes_total", { subscription: "auto", reason: "failure" }),
     ).toBe(3);
@@ -152,7 +152,7 @@ test("a second interruption after a delivery starts again with the shortest dela
   await publish("auto", "second", [500, 200]);
   await eventually(() => names("auto").length === 5);
   expect(names("auto")).toEqual(["first", "first", "first", "second", "second"]);
-  await eventually(() => isInState(relay, "auto", "consuming"));
+  await eventually(() => isInState(relay, "auto", "running"));
   const sentAt = receiver.requests.map(({ at }) => at);
   const gap = (sentAt[4] ?? 0) - (sentAt[3] ?? 0);
   expect(gap).toBeGreaterThanOrEqual(1000);
@@ -164,7 +164,7 @@ test("whoever recovered by a probe stops like all others where another relay fai
   const { relay, publish, names } = started;
   await publish("auto", "cause", [500, 200]);
   await eventually(() => names("auto").length === 2);
-  await eventually(() => isInState(relay, "auto", "consuming"));
+  await eventually(() => isInState(relay, "auto", "running"));
   const bucket = await new Kvm(await nats.connect()).open("relay");
   const failure = { text: "Message 7 of another relay", at: new Date().toISOString(), message: null };
   const failedAt = performance.now();
@@ -186,5 +186,5 @@ test("NONE: the cause is lost and named, a probe takes the next message, and the
   await eventually(() => names("auto").length === 1 + GOOD.length);
   expect(names("auto").slice(0, 2)).toEqual(["cause", "a"]);
   expect(names("auto").slice(1).toSorted()).toEqual(GOOD);
-  await eventually(() => isInState(relay, "auto", "consuming"));
+  await eventually(() => isInState(relay, "auto", "running"));
 });

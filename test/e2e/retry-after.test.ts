@@ -19,8 +19,8 @@ type Act = (api: Api, rewrite: (from: string, to: string) => Promise<void>) => P
 const command = (api: Api, name: string, body?: object) =>
   api("POST", `/api/subscriptions/sub/${name}`, body === undefined ? {} : { body });
 
-const asleep = (api: Api) =>
-  eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "asleep");
+const isStopped = (api: Api) =>
+  eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "stopped");
 
 test.concurrent.each<[string, "AUTO" | "AT_LEAST_ONCE", Act]>([
   [
@@ -52,7 +52,7 @@ test.concurrent.each<[string, "AUTO" | "AT_LEAST_ONCE", Act]>([
     "AT_LEAST_ONCE",
     async (api) => {
       await command(api, "stop");
-      await asleep(api);
+      await isStopped(api);
       await command(api, "start");
     },
   ],
@@ -171,9 +171,11 @@ test.concurrent("what is dead-lettered, dropped or interrupts holds the next req
   const api = await openApi(await relay.url(), { contextPaths: ways.map(({ id }) => `/${id}`) });
   const shown = await eventually(async () => {
     const { body } = await api("GET", "/api/subscriptions/AUTO-drop");
-    return body.state === "asleep" && (body.reason as string);
+    return (
+      body.state === "waiting" && String(body.reason).startsWith("Retry-After") && (body.reason as string)
+    );
   });
-  expect(shown).toStartWith("Retry-After: paused until ");
+  expect(shown).toStartWith("Retry-After: sends nothing until ");
   await relay.logged("Sends nothing: the callback asked for a pause with Retry-After");
   for (const { id } of ways) {
     const own = () => times.get(`/${id}`) ?? [];

@@ -46,7 +46,7 @@ describe("with a nats-server", () => {
     const metrics = await fetch(`${url}/metrics`);
     expect(metrics.headers.get("content-type")).toStartWith("text/plain");
     const text = await metrics.text();
-    expect(text).toContain('relay_subscription_state{subscription="sub",state="consuming"} 1');
+    expect(text).toContain('relay_subscription_state{subscription="sub",state="running"} 1');
     expect(text).toContain("relay_nats_connected 1");
     expect(text).toMatch(/relay_build_info\{version="\d+\.\d+\.\d+",commit="[\w-]+",host="[\w.-]+"\} 1/);
     const missing = await fetch(`${url}/nothing`);

@@ -143,7 +143,7 @@ function inOrder(names: readonly string[], qos: Qos): readonly string[] {
 }
 
 async function areConsuming({ hosts }: Setup): Promise<void> {
-  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "consuming"));
+  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "running"));
 }
 
 test("each command is followed by both relays within a second, logged once, counted once, and published once", async () => {
@@ -151,16 +151,16 @@ test("each command is followed by both relays within a second, logged once, coun
   const { hosts, events, command, areAll } = setup;
   await areConsuming(setup);
   const steps = [
-    ["pause", { status: "PAUSED", consumerStatus: "STARTED", state: "asleep" }, "Subscription paused"],
-    ["resume", { status: "ACCEPTED", consumerStatus: "STARTED", state: "consuming" }, "Subscription resumed"],
+    ["pause", { status: "PAUSED", consumerStatus: "STARTED", state: "paused" }, "Subscription paused"],
+    ["resume", { status: "ACCEPTED", consumerStatus: "STARTED", state: "running" }, "Subscription resumed"],
     [
       "stop",
-      { status: "ACCEPTED", consumerStatus: "STOPPED", state: "asleep" },
+      { status: "ACCEPTED", consumerStatus: "STOPPED", state: "stopped" },
       "Subscription stopped by its consumer",
     ],
     [
       "start",
-      { status: "ACCEPTED", consumerStatus: "STARTED", state: "consuming" },
+      { status: "ACCEPTED", consumerStatus: "STARTED", state: "running" },
       "Subscription started by its consumer",
     ],
   ] as const;
@@ -203,7 +203,7 @@ test.each([...EVERY_QOS.map((qos) => [qos, 1] as const), ["AT_LEAST_ONCE", 2] as
       const enough = names().length + 10;
       await eventually(() => names().length >= Math.min(enough, count), { withinMs: 15_000 });
       await command(cycle % 2 === 0 ? "pause" : "stop");
-      await areAll({ state: "asleep" });
+      await areAll({ state: cycle % 2 === 0 ? "paused" : "stopped" });
       await command(cycle % 2 === 0 ? "resume" : "start");
     }
     await publishing;
@@ -236,7 +236,7 @@ test.each(EVERY_QOS)(
     );
     expect(logged).toHaveLength(sent);
     await command("resume", { skip: true });
-    await areAll({ consumerStatus: "STARTED", state: "consuming" });
+    await areAll({ consumerStatus: "STARTED", state: "running" });
     await eventually(() => names().length >= sent + 5);
     expect(inOrder(names().slice(sent), qos)).toEqual(range(1, 5));
     if (qos === "NONE") return;
@@ -264,9 +264,9 @@ test.concurrent.each(EVERY_QOS)(
     expect(inOrder(names().slice(6, 9), qos)).toEqual(range(4, 6));
 
     await command("pause");
-    await areAll({ state: "asleep" });
+    await areAll({ state: "paused" });
     await command("seek", { sequence: sequences[4] });
-    await areAll({ status: "PAUSED", state: "asleep" });
+    await areAll({ status: "PAUSED", state: "paused" });
     const paused = names().length;
     await command("resume");
     await eventually(() => names().length >= paused + 2, AFTER_ACK_WAITS);
@@ -300,12 +300,12 @@ test.concurrent("without NATS a command is applied here at once, and reaches the
   await eventually(async () => (await readMetric(first.relay, "relay_nats_connected")) === 0);
   const { status, body } = await first.api("POST", "/api/subscriptions/sub/pause");
   expect([status, body.status]).toEqual([202, "PAUSED"]);
-  await eventually(() => isInState(first.relay, "sub", "asleep"));
+  await eventually(() => isInState(first.relay, "sub", "paused"));
   expect((await second.api("GET", "/api/subscriptions/sub")).body.status).toBe("ACCEPTED");
   await own.restart();
-  await eventually(() => isInState(second.relay, "sub", "asleep"));
+  await eventually(() => isInState(second.relay, "sub", "paused"));
   await publish("1");
-  await areAll({ status: "PAUSED", state: "asleep" });
+  await areAll({ status: "PAUSED", state: "paused" });
   expect(names()).toEqual([]);
   await second.api("POST", "/api/subscriptions/sub/resume");
   await eventually(() => names().length === 1);
@@ -322,9 +322,9 @@ test.concurrent("a pause while a probe is under way: the probe ends, its deliver
   await eventually(() => names().length === 2, { withinMs: 5000 });
   await areAll({ consumerStatus: "FAILURE", state: "failed" });
   await command("pause");
-  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "asleep"));
+  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "paused"));
   await eventually(async () => {
-    await areAll({ status: "PAUSED", consumerStatus: "STARTED", state: "asleep" });
+    await areAll({ status: "PAUSED", consumerStatus: "STARTED", state: "paused" });
     return true;
   });
   expect(names()).toEqual(["1", "1"]);
@@ -341,11 +341,11 @@ test.concurrent("a stop while a probe is under way that fails: it stays STOPPED,
   await publish("2");
   await eventually(() => names().length === 2, { withinMs: 5000 });
   await command("stop");
-  await areAll({ status: "ACCEPTED", consumerStatus: "STOPPED", state: "asleep" });
+  await areAll({ status: "ACCEPTED", consumerStatus: "STOPPED", state: "stopped" });
   await command("start");
   await eventually(() => names().length === 4);
   expect(names()).toEqual(["1", "1", "1", "2"]);
-  await areAll({ consumerStatus: "STARTED", state: "consuming" });
+  await areAll({ consumerStatus: "STARTED", state: "running" });
 }, 40_000);
 
 test("startingAt and endingAt: what came before waits for the start, what comes after the end stays, CLOSED is told once", async () => {
@@ -356,7 +356,7 @@ test("startingAt and endingAt: what came before waits for the start, what comes 
   await using setup = await setUp({ subscription: times });
   const { hosts, events, publish, names } = setup;
   await publish("early");
-  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "asleep"));
+  for (const { relay } of hosts) await eventually(() => isInState(relay, "sub", "scheduled"));
   expect(names()).toEqual([]);
   await eventually(() => names().length === 1);
   expect(Date.now()).toBeGreaterThanOrEqual(startingAt.getTime());
@@ -433,9 +433,9 @@ test("a restart clears FAILURE, and neither PAUSED nor STOPPED", async () => {
   await publish("stopped");
   const second = await run(ids);
   await eventually(() => receiver.names("/failed").length === 2);
-  await eventually(() => isInState(second.relay, "failed", "consuming"));
+  await eventually(() => isInState(second.relay, "failed", "running"));
   for (const id of ["paused", "stopped"]) {
-    await eventually(() => isInState(second.relay, id, "asleep"));
+    await eventually(() => isInState(second.relay, id, id));
     expect(receiver.names(`/${id}`)).toEqual([]);
   }
   expect(second.relay.logs.filter(({ by }) => by === "restart")).toMatchObject([{ subscription: "failed" }]);
@@ -448,12 +448,12 @@ test("a status in the file holds until a command, through restarts, and again wh
   await using setup = await setUpRestarts();
   const { run } = setup;
   const steps = [
-    { file: "PAUSED", state: "asleep", command: "resume", after: "consuming" },
-    { file: "PAUSED", state: "consuming", command: null, after: "consuming" },
-    { file: "ACCEPTED", state: "consuming", command: null, after: "consuming" },
-    { file: "PAUSED", state: "asleep", command: null, after: "asleep" },
-    { file: null, state: "consuming", command: "pause", after: "asleep" },
-    { file: "ACCEPTED", state: "asleep", command: null, after: "asleep" },
+    { file: "PAUSED", state: "paused", command: "resume", after: "running" },
+    { file: "PAUSED", state: "running", command: null, after: "running" },
+    { file: "ACCEPTED", state: "running", command: null, after: "running" },
+    { file: "PAUSED", state: "paused", command: null, after: "paused" },
+    { file: null, state: "running", command: "pause", after: "paused" },
+    { file: "ACCEPTED", state: "paused", command: null, after: "paused" },
   ] as const;
   for (const [index, { file, state, command, after }] of steps.entries()) {
     const host = await run({ sub: file });

@@ -124,7 +124,7 @@ test.each([
     const accepted = await shop("PUT", path, { body: { ...body, status: "ACCEPTED" } });
     expect(accepted.status).toBe(403);
     expect((await operator("POST", `${api}/resume`)).body.status).toBe("ACCEPTED");
-    await eventually(async () => (await operator("GET", api)).body.state === "consuming");
+    await eventually(async () => (await operator("GET", api)).body.state === "running");
     expect((await shop("DELETE", path)).status).toBe(204);
     const { status: _status, ...fresh } = body as { status?: string };
     expect((await shop("POST", BELOW, { body: fresh })).body.status).toBe("ACCEPTED");
@@ -157,7 +157,7 @@ test("an application is paused as a whole, with those that it makes meanwhile, a
   expect([paused.status, paused.body]).toMatchObject([200, { application: "shop", status: "PAUSED" }]);
   for (const action of ["pause", "resume"])
     expect((await shop("POST", `/api/applications/shop/${action}`)).status).toBe(403);
-  await eventually(async () => (await operator("GET", before.api)).body.state === "asleep");
+  await eventually(async () => (await operator("GET", before.api)).body.state === "paused");
   const meanwhile = await made(shop);
   const shown = (await shop("GET", meanwhile.path)).body;
   expect([shown.status, shown.reason]).toEqual(["PAUSED", "Its application is paused"]);
@@ -175,7 +175,7 @@ test("an application is paused as a whole, with those that it makes meanwhile, a
   expect([statusOf("shop"), statusOf("bank")]).toEqual(["PAUSED", "ACCEPTED"]);
   expect((await operator("POST", "/api/applications/shop/resume")).body.status).toBe("ACCEPTED");
   for (const { api } of [before, meanwhile])
-    await eventually(async () => (await operator("GET", api)).body.state === "consuming");
+    await eventually(async () => (await operator("GET", api)).body.state === "running");
   expect(await statusAt(alone.api)).toBe("PAUSED");
 });
 
@@ -230,7 +230,7 @@ test("headers of an entrypoint go to no callback of a tenant, unless the entrypo
   const tell = async (path: string, id: string, url: string) => {
     const configuration = { channel: `orders.${id}`, callbackUrl: url };
     expect((await shop("POST", path, { body: { id, configuration } })).status).toBe(201);
-    await eventually(async () => (await shop("GET", `${path}/${id}`)).body.state === "consuming");
+    await eventually(async () => (await shop("GET", `${path}/${id}`)).body.state === "running");
     expect((await shop("POST", `${path}/${id}/test`, { body: "{}" })).body.outcome).toBe("delivered");
     const request = callback.requests.findLast(({ path: called }) => called.endsWith(`/${id}`));
     return request === undefined ? "not called" : headerOf(request, "x-key");

@@ -72,7 +72,7 @@ test("paused, published to, moved, resumed: what waits from the new place on arr
   const { api } = await setup.start(setup.configFor("AUTO"));
   await isReady(api);
   await api("POST", "/api/subscriptions/sub/pause");
-  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "asleep");
+  await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "paused");
   await setup.publish(1, 10);
   expect((await api("POST", "/api/subscriptions/sub/seek", { body: { sequence: 5 } })).status).toBe(200);
   await api("POST", "/api/subscriptions/sub/resume");

@@ -98,7 +98,7 @@ describe("createMetrics()", () => {
   test("createMetrics() shows one state, what is held, and how far behind it is", async () => {
     const metrics = metricsOf([measured("one")]);
     const states = await valuesOf(metrics, "relay_subscription_state");
-    expect(states).toMatchObject({ "one consuming": 1, "one failed": 0, "one waiting": 0 });
+    expect(states).toMatchObject({ "one running": 1, "one failed": 0, "one waiting": 0 });
     expect(Object.values(states).reduce((sum, value) => sum + value)).toBe(1);
     expect(await valuesOf(metrics, "relay_held_messages")).toEqual({ one: 3 });
     expect(await valuesOf(metrics, "relay_in_flight_requests")).toEqual({ one: 2 });

@@ -37,7 +37,7 @@ test.each<[Qos, readonly number[]]>([
     };
     const running: Pick<RunningSubscription, "subscription" | "state" | "replay"> = {
       subscription: toSubscription({ id: "sub", qos }),
-      state: () => ({ kind: "consuming" }),
+      state: () => ({ kind: "running" }),
       async replay(_message, { claim }) {
         await see();
         expect(await claim(qos)).toBe("claimed");

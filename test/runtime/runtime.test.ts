@@ -139,11 +139,7 @@ test("one that is removed, and wanted again while it drains, is started once it 
   expect(own.starts("a")).toBe(1);
   own.newest("a").callback.answer(OK);
   await runReady();
-  expect([own.starts("a"), own.runtime.size, own.runtime.find("a")?.state().kind]).toEqual([
-    2,
-    1,
-    "consuming",
-  ]);
+  expect([own.starts("a"), own.runtime.size, own.runtime.find("a")?.state().kind]).toEqual([2, 1, "running"]);
 });
 
 test("one that is wanted anew, and removed while it drains, is not started", async () => {

@@ -51,13 +51,13 @@ test("waiting, until NATS is connected and its consumer aligned; then it consume
   expect([own.subscription.state().kind, own.pumps.length]).toEqual(["waiting", 0]);
   connect(true);
   await runReady();
-  expect([own.kind(), own.pumps.length]).toEqual(["consuming", 1]);
+  expect([own.kind(), own.pumps.length]).toEqual(["running", 1]);
 });
 
-test("asleep while it is paused or stopped: what is in flight ends, nothing begins; resumed, it consumes again", async () => {
-  for (const [rest, end] of [
-    ["pause", "resume"],
-    ["stop", "start"],
+test("paused or stopped: what is in flight ends, nothing begins; resumed, it consumes again", async () => {
+  for (const [rest, end, ended] of [
+    ["pause", "resume", "paused"],
+    ["stop", "start", "stopped"],
   ] as const) {
     const own = start({ callback: { ...toSubscription().callback, maxConcurrentConnections: 1 } });
     await runReady();
@@ -66,7 +66,7 @@ test("asleep while it is paused or stopped: what is in flight ends, nothing begi
     await runReady();
     await own.subscription.command({ kind: rest });
     await runReady();
-    expect([own.kind(), own.answers, own.pump.isStopped]).toEqual(["asleep", ["nak 2"], true]);
+    expect([own.kind(), own.answers, own.pump.isStopped]).toEqual([ended, ["nak 2"], true]);
     await turnClock(60_000, 5000);
     own.callback.answer(OK);
     await runReady();
@@ -76,7 +76,7 @@ test("asleep while it is paused or stopped: what is in flight ends, nothing begi
     ]);
     await own.subscription.command(end === "resume" ? { kind: end, skip: false } : { kind: end });
     await runReady();
-    expect([own.kind(), own.pumps.length]).toEqual(["consuming", 2]);
+    expect([own.kind(), own.pumps.length]).toEqual(["running", 2]);
   }
 });
 
@@ -89,22 +89,22 @@ test("resumed while what was in flight still hangs: no second pipeline before th
   await runReady();
   await own.subscription.command({ kind: "resume", skip: false });
   await turnClock(60_000, 5000);
-  expect([own.pumps.length, own.kind()]).toEqual([1, "asleep"]);
+  expect([own.pumps.length, own.kind()]).toEqual([1, "waiting"]);
   own.callback.answer(OK);
   await runReady();
-  expect([own.pumps.length, own.kind()]).toEqual([2, "consuming"]);
+  expect([own.pumps.length, own.kind()]).toEqual([2, "running"]);
 });
 
-test("asleep before startingAt, closed from endingAt on; what is in flight then ends by its own limit", async () => {
+test("scheduled before startingAt, closed from endingAt on; what is in flight then ends by its own limit", async () => {
   const now = Date.now();
   const own = start({ startingAt: new Date(now + 5000), endingAt: new Date(now + 20_000) });
   await turnClock(4000, 500);
-  expect([own.kind(), own.pumps.length]).toEqual(["asleep", 0]);
+  expect([own.kind(), own.pumps.length]).toEqual(["scheduled", 0]);
   await turnClock(2000, 500);
-  expect(own.kind()).toBe("consuming");
+  expect(own.kind()).toBe("running");
   own.pump.deliver(1);
   await turnClock(60_000, 5000);
-  expect([own.kind(), own.pump.isStopped, own.endings]).toEqual(["consuming", true, []]);
+  expect([own.kind(), own.pump.isStopped, own.endings]).toEqual(["running", true, []]);
   own.callback.answer(OK);
   await runReady();
   expect([own.kind(), own.answers]).toEqual(["closed", ["ack 1"]]);
@@ -119,7 +119,7 @@ test("failed, until a start; by itself never where it is resumed by hand", async
   expect(own.pumps.length).toBe(1);
   await own.subscription.command({ kind: "start" });
   await runReady();
-  expect([own.kind(), own.pumps.length]).toEqual(["consuming", 2]);
+  expect([own.kind(), own.pumps.length]).toEqual(["running", 2]);
 });
 
 test("failed, a probe takes one message after the delay, and stays failed until it is delivered", async () => {
@@ -133,7 +133,7 @@ test("failed, a probe takes one message after the delay, and stays failed until 
   expect(own.kind()).toBe("failed");
   own.callback.answer(OK);
   await runReady();
-  expect([own.kind(), own.cell.current.consumerStatus]).toEqual(["consuming", "STARTED"]);
+  expect([own.kind(), own.cell.current.consumerStatus]).toEqual(["running", "STARTED"]);
   expect(own.pump.capacities.length).toBe(2);
 });
 
@@ -163,7 +163,7 @@ test("a consumer that is lost while a probe is out: the next pump is the probe's
   own.callback.answer(OK);
   await runReady();
   expect(own.callback.sequences()).toEqual([1, 1]);
-  expect([own.kind(), own.answers, own.pump.released]).toEqual(["consuming", ["nak 1", "ack 1"], 2]);
+  expect([own.kind(), own.answers, own.pump.released]).toEqual(["running", ["nak 1", "ack 1"], 2]);
 });
 
 test("a failure in another relay ends the consuming here too, also where a probe has recovered it before", async () => {
@@ -198,7 +198,7 @@ test("a seek in another relay: it lets go of the consumer, and consumes again on
   expect(own.guard.done).toEqual([1]);
   own.cell.seekMarks.end({ ...mark, phase: "moved" });
   await runReady();
-  expect([own.kind(), own.pumps.length, own.guard.done]).toEqual(["consuming", 2, []]);
+  expect([own.kind(), own.pumps.length, own.guard.done]).toEqual(["running", 2, []]);
 });
 
 test("a pause while a probe is out ends it, and it is paused, not failed", async () => {
@@ -208,10 +208,10 @@ test("a pause while a probe is out ends it, and it is paused, not failed", async
   await runReady();
   await own.subscription.command({ kind: "pause" });
   await runReady();
-  expect(own.kind()).toBe("asleep");
+  expect(own.kind()).toBe("paused");
   own.callback.answer(OK);
   await turnClock(60_000, 5000);
-  expect([own.kind(), own.pumps.length]).toEqual(["asleep", 2]);
+  expect([own.kind(), own.pumps.length]).toEqual(["paused", 2]);
 });
 
 test("update() while a message waits for its retry: the retry goes to the new callback, without a break", async () => {
@@ -230,7 +230,7 @@ test("update() while a message waits for its retry: the retry goes to the new ca
   expect([before?.sequences(), after?.sequences()]).toEqual([[1], [1]]);
   after?.answer(OK);
   await runReady();
-  expect([own.answers, own.pumps.length, own.kind()]).toEqual([["ack 1"], 1, "consuming"]);
+  expect([own.answers, own.pumps.length, own.kind()]).toEqual([["ack 1"], 1, "running"]);
 });
 
 test("update() while a request hangs: it ends on the old callback, which is closed then", async () => {
@@ -252,7 +252,7 @@ test("update() ends a FAILURE", async () => {
   const own = await startInterrupted();
   own.subscription.update(withPath(toSubscription(), "/mended"));
   await runReady();
-  expect([own.kind(), own.cell.current.consumerStatus]).toEqual(["consuming", "STARTED"]);
+  expect([own.kind(), own.cell.current.consumerStatus]).toEqual(["running", "STARTED"]);
 });
 
 test("seek() ends what hangs after its grace, moves the consumer, and consumes from there", async () => {
@@ -266,7 +266,7 @@ test("seek() ends what hangs after its grace, moves the consumer, and consumes f
   expect([moved, seeking.isSettled, own.pump.isStopped]).toEqual([[], false, true]);
   await turnClock(1000, 500);
   expect([moved, seeking.isSettled, own.answers]).toEqual([[{ kind: "all" }], true, ["nak 1"]]);
-  expect([own.pumps.length, own.kind()]).toEqual([2, "consuming"]);
+  expect([own.pumps.length, own.kind()]).toEqual([2, "running"]);
 });
 
 test("stop() gives a callback that hangs its grace, gives its message back, and closes guard and callback", async () => {
@@ -346,5 +346,5 @@ test("test() sends at once, though it is paused, and settles nothing", async () 
   await runReady();
   own.callback.answer(BROKEN);
   expect((await tested).outcome).toEqual(BROKEN);
-  expect([own.kind(), own.endings]).toEqual(["asleep", []]);
+  expect([own.kind(), own.endings]).toEqual(["paused", []]);
 });

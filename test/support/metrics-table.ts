@@ -13,7 +13,7 @@ import { toSubscription } from "./subscription.ts";
 export function measured(id: string): MeasuredSubscription {
   return {
     subscription: toSubscription({ id }),
-    state: () => ({ kind: "consuming" }),
+    state: () => ({ kind: "running" }),
     stats: () => ({ held: 3, inFlight: 2, retrying: 1, oldestHeldAt: performance.now(), blocked: null }),
   };
 }
