@@ -9,18 +9,17 @@ import { parseArgs } from "node:util";
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { eventually } from "../support/eventually.ts";
-import { fetchNatsServer, type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
-import { type RelayProcess, startRelay, temporaryDirectory } from "../support/relay.ts";
-import { chaosConfig, createFaults, type Host } from "./faults.ts";
+import { type Host, startHosts } from "../support/hosts.ts";
+import { fetchNatsServer, startNatsCluster } from "../support/nats-server.ts";
+import { type Publisher, startPublisher } from "../support/numbered-messages.ts";
+import { chaosConfig, runFaults } from "./faults.ts";
 import {
   addStreams,
   type Callback,
   isPoison,
   LETTERS,
   type Name,
-  type Publisher,
   startCallback,
-  startPublisher,
   STREAM,
   type Work,
   WORKS,
@@ -58,56 +57,34 @@ export async function runChaos({ seed, seconds }: { seed: number; seconds: numbe
   await addStreams(client);
   let current = "start";
   const callback = stack.use(startCallback(() => current));
-  const hosts = await startHosts(stack, { cluster, callback });
+  const hosts = await startHosts(stack, {
+    count: HOSTS,
+    configOf: (version) => chaosConfig({ servers: cluster.urls, callbackUrl: callback.url, version }),
+  });
   await Promise.all(hosts.map(({ relay }) => relay.logged("Consuming")));
-  const publishers = new Map(WORKS.map((work) => [work.name, startPublisher(client, work)]));
-  const faults = createFaults({
+  const publishers = new Map(
+    WORKS.map(({ name, perSecond }) => [
+      name,
+      startPublisher(client, { subjectOf: () => `work.${name}`, perSecond }),
+    ]),
+  );
+  const faults = await runFaults({
     seed,
+    durationMs: seconds * 1000,
     hosts,
     cluster,
     client,
-    onFault: (name) => {
+    onAct: (name) => {
       current = name;
     },
   });
-  await faults.run(seconds * 1000);
   await Promise.all([...publishers.values()].map((publisher) => publisher.stop()));
   const settled = await settle(client, { callback, publishers });
   const letters = await readLetters(await jetstreamManager(client));
   const results = WORKS.map((work) => judge(work, { callback, publishers, settled, letters }));
   const broken = results.flatMap((result) => result.broken);
   if (broken.length > 0) broken.push(...(await describeState(client, hosts)));
-  return { rows: results.map(({ row }) => row), faults: faults.counts, broken };
-}
-
-async function startHosts(
-  stack: AsyncDisposableStack,
-  { cluster, callback }: { cluster: NatsCluster; callback: Callback },
-): Promise<readonly Host[]> {
-  const starting = Array.from({ length: HOSTS }, async (_, index): Promise<Host> => {
-    const directory = stack.use(await temporaryDirectory()).path;
-    const name = `relay-${index + 1}`;
-    let version = 0;
-    const config = () => chaosConfig({ servers: cluster.urls, callbackUrl: callback.url, version });
-    let relay: RelayProcess = await startRelay({ config: config(), directory });
-    stack.defer(() => relay[Symbol.asyncDispose]());
-    return {
-      name,
-      directory,
-      get relay() {
-        return relay;
-      },
-      nextConfig() {
-        version += 1;
-        return config();
-      },
-      async restart() {
-        await relay.exited;
-        relay = await startRelay({ config: config(), directory });
-      },
-    };
-  });
-  return Promise.all(starting);
+  return { rows: results.map(({ row }) => row), faults, broken };
 }
 
 /** When all of it was through, in ms after the last fault; absent: not within the limit. */

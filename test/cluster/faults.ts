@@ -3,34 +3,20 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { NatsCluster, NatsServer } from "../support/nats-server.ts";
-import type { RelayProcess } from "../support/relay.ts";
+import type { Host } from "../support/hosts.ts";
+import type { NatsCluster } from "../support/nats-server.ts";
+import { type Acts, askJetStream, relayActs, runActs, serverActs } from "../support/random-faults.ts";
 import { BUCKET, LETTERS, STREAM, WORKS } from "./workload.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-export interface Host {
-  readonly name: string;
-  readonly directory: string;
-  readonly relay: RelayProcess;
-  /** One that differs from the one before. */
-  nextConfig: () => Json;
-  /** Once it has ended. */
-  restart: () => Promise<void>;
-}
-
-export interface Faults {
-  /** Ends with everything running again. */
-  run: (durationMs: number) => Promise<void>;
-  readonly counts: Readonly<Record<string, number>>;
-}
-
-export interface FaultOptions {
+interface FaultOptions {
   readonly seed: number;
+  readonly durationMs: number;
   readonly hosts: readonly Host[];
   readonly cluster: NatsCluster;
   readonly client: NatsConnection;
-  readonly onFault: (name: string) => void;
+  readonly onAct: (name: string) => void;
 }
 
 const API_MS = 10_000;
@@ -76,167 +62,66 @@ export function chaosConfig(options: {
   };
 }
 
-/** Numbers from 0 to 1, the same ones for the same seed. */
-function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** Ends with everything running again. Resolves with how often each fault happened. */
+export async function runFaults(options: FaultOptions): Promise<Readonly<Record<string, number>>> {
+  const { hosts, cluster, client } = options;
+  const counts = await runActs(
+    [relayActs(hosts), clusterActs(cluster, client), operatorActs(hosts, client)],
+    options,
+  );
+  await Promise.all(WORKS.map(({ name }) => untilTaken(() => callAny(hosts, `${name}/resume`))));
+  return counts;
 }
 
-export function createFaults({ seed, hosts, cluster, client, onFault }: FaultOptions): Faults {
-  const counts: Record<string, number> = {};
-  const lines = [relayFaults(), serverFaults(), operatorActs()];
-  let endsAt = 0;
-
-  /** Each line has numbers of its own, so that what one waits for does not change the choices of the others. */
-  async function runLine(acts: Acts, index: number): Promise<void> {
-    const random = createRandom(seed * lines.length + index);
-    const between = (from: number, to: number) => from + random() * (to - from);
-    while (performance.now() < endsAt) {
-      await Bun.sleep(between(...acts.pauseMs));
-      if (performance.now() >= endsAt) return;
-      const names = Object.keys(acts.run);
-      const name = names[Math.floor(random() * names.length)] ?? "";
-      counts[name] = (counts[name] ?? 0) + 1;
-      onFault(name);
-      await acts.run[name]?.({ between, pick: (list) => pick(list, random) });
-    }
-  }
-
-  function relayFaults(): Acts {
-    return {
-      pauseMs: [2000, 5000],
-      run: {
-        async "relay killed"({ between, pick: choose }) {
-          const host = choose(hosts);
-          host.relay.signal("SIGKILL");
-          await Bun.sleep(between(0, 3000));
-          await host.restart();
-        },
-        async "relay frozen"({ between, pick: choose }) {
-          const { relay } = choose(hosts);
-          relay.signal("SIGSTOP");
-          await Bun.sleep(between(500, 8000));
-          relay.signal("SIGCONT");
-        },
-        async "relay restarted"({ pick: choose }) {
-          const host = choose(hosts);
-          host.relay.signal("SIGTERM");
-          await host.restart();
-        },
-      },
-    };
-  }
-
-  function serverFaults(): Acts {
-    const freeze = async (server: NatsServer, forMs: number) => {
-      server.signal("SIGSTOP");
-      await Bun.sleep(forMs);
-      server.signal("SIGCONT");
-    };
-    return {
-      pauseMs: [3000, 7000],
-      run: {
-        async "server killed"({ between, pick: choose }) {
-          const server = choose(cluster.servers);
-          await server.kill();
-          await Bun.sleep(between(0, 4000));
-          await server.restart();
-        },
-        async "server frozen"({ between, pick: choose }) {
-          await freeze(choose(cluster.servers), between(500, 6000));
-        },
-        async "rolling restart"({ between }) {
-          for (const server of cluster.servers) {
-            await server.terminate();
-            await server.restart();
-            await Bun.sleep(between(1000, 3000));
-          }
-        },
-        "stream leader steps down": async () => stepDown(`STREAM.LEADER.STEPDOWN.${STREAM}`),
-        "consumer leader steps down": async ({ pick: choose }) =>
-          stepDown(`CONSUMER.LEADER.STEPDOWN.${STREAM}.relay-${choose(WORKS).name}`),
-        "meta leader steps down": async () => stepDown("META.LEADER.STEPDOWN"),
-      },
-    };
-  }
-
-  function operatorActs(): Acts {
-    return {
-      pauseMs: [4000, 9000],
-      run: {
-        async reload({ pick: choose }) {
-          const host = choose(hosts);
-          await writeFile(join(host.directory, "relay.config.json"), JSON.stringify(withDefaults(host)));
-          host.relay.signal("SIGHUP");
-        },
-        async "pause and resume"({ between, pick: choose }) {
-          const { name } = choose(WORKS);
-          await call(choose(hosts), `${name}/pause`);
-          await Bun.sleep(between(0, 3000));
-          await untilTaken(() => call(choose(hosts), `${name}/resume`));
-        },
-        /** Back a little: what comes again is no loss, and first requests stay in order. */
-        async seek({ between, pick: choose }) {
-          const work = choose(WORKS.filter(({ qos }) => qos !== "AT_MOST_ONCE"));
-          const info = await ask<{ ack_floor?: { stream_seq: number } }>(
-            `CONSUMER.INFO.${STREAM}.relay-${work.name}`,
-          );
-          const floor = info?.ack_floor?.stream_seq ?? 0;
-          if (floor === 0) return;
-          const sequence = Math.max(1, Math.floor(floor - between(0, 300)));
-          await call(choose(hosts), `${work.name}/seek`, { sequence });
-        },
-      },
-    };
-  }
-
-  async function stepDown(subject: string): Promise<void> {
-    await ask(subject);
-  }
-
-  /** null: no answer. */
-  async function ask<T>(subject: string): Promise<T | null> {
-    try {
-      return (await client.request(`$JS.API.${subject}`, "", { timeout: 2000 })).json<T>();
-    } catch {
-      return null;
-    }
-  }
-
+function clusterActs({ servers }: NatsCluster, client: NatsConnection): Acts {
+  const stepDown = async (subject: string) => void (await askJetStream(client, subject));
+  const acts = serverActs(servers);
   return {
-    async run(durationMs) {
-      endsAt = performance.now() + durationMs;
-      await Promise.all(lines.map(runLine));
-      await Promise.all(WORKS.map(({ name }) => untilTaken(() => callAny(`${name}/resume`))));
+    ...acts,
+    run: {
+      ...acts.run,
+      "stream leader steps down": () => stepDown(`STREAM.LEADER.STEPDOWN.${STREAM}`),
+      "consumer leader steps down": (chance) =>
+        stepDown(`CONSUMER.LEADER.STEPDOWN.${STREAM}.relay-${chance.pick(WORKS).name}`),
+      "meta leader steps down": () => stepDown("META.LEADER.STEPDOWN"),
     },
-    counts,
   };
-
-  async function callAny(path: string): Promise<boolean> {
-    for (const host of hosts) if (await call(host, path)) return true;
-    return false;
-  }
 }
 
-interface Acts {
-  readonly pauseMs: readonly [from: number, to: number];
-  readonly run: Readonly<Record<string, (chance: Chance) => Promise<void>>>;
+function operatorActs(hosts: readonly Host[], client: NatsConnection): Acts {
+  return {
+    pauseMs: [4000, 9000],
+    run: {
+      async reload(chance) {
+        const host = chance.pick(hosts);
+        await writeFile(join(host.directory, "relay.config.json"), JSON.stringify(withDefaults(host)));
+        host.relay.signal("SIGHUP");
+      },
+      async "pause and resume"(chance) {
+        const { name } = chance.pick(WORKS);
+        await call(chance.pick(hosts), `${name}/pause`);
+        await Bun.sleep(chance.between(0, 3000));
+        await untilTaken(() => call(chance.pick(hosts), `${name}/resume`));
+      },
+      /** Back a little: what comes again is no loss, and first requests stay in order. */
+      async seek(chance) {
+        const work = chance.pick(WORKS.filter(({ qos }) => qos !== "AT_MOST_ONCE"));
+        const info = await askJetStream<{ ack_floor?: { stream_seq: number } }>(
+          client,
+          `CONSUMER.INFO.${STREAM}.relay-${work.name}`,
+        );
+        const floor = info?.ack_floor?.stream_seq ?? 0;
+        if (floor === 0) return;
+        const sequence = Math.max(1, Math.floor(floor - chance.between(0, 300)));
+        await call(chance.pick(hosts), `${work.name}/seek`, { sequence });
+      },
+    },
+  };
 }
 
-interface Chance {
-  readonly between: (from: number, to: number) => number;
-  readonly pick: <T>(list: readonly T[]) => T;
-}
-
-function pick<T>(list: readonly T[], random: () => number): T {
-  const picked = list[Math.floor(random() * list.length)];
-  if (picked === undefined) throw new Error("Nothing to pick from");
-  return picked;
+async function callAny(hosts: readonly Host[], path: string): Promise<boolean> {
+  for (const host of hosts) if (await call(host, path)) return true;
+  return false;
 }
 
 /** What startRelay() adds. */
