@@ -72,7 +72,7 @@ export function isSameConfig(left: Config, right: Config): boolean {
   return isDeepStrictEqual(comparable(left), comparable(right));
 }
 
-function comparable({ origin, nats, ...config }: Config): unknown {
+function comparable({ origin, nats, references: _references, ...config }: Config): unknown {
   return { ...config, nats: comparableNats({ origin, nats }), file: origin.file };
 }
 

@@ -2,6 +2,7 @@
 
 import { describeFault, type Issue, faultParts } from "#config/issue.ts";
 import { ConfigError, loadConfig } from "#config/load.ts";
+import { describeSource } from "#config/plain-references.ts";
 import type { Config } from "#config/resolve.ts";
 import { listUnshared } from "#config/warnings.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -65,7 +66,10 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
   const findings = [...listRemarks(path, config), ...outside];
   if (json) {
     const counts = countParts(config);
-    io.stdout(toSafeJson({ path, valid: true, ...counts, ...(connect ? { server } : {}), findings }));
+    const references = config.references.map(({ path: place, source }) => ({ path: place, ...source }));
+    io.stdout(
+      toSafeJson({ path, valid: true, ...counts, references, ...(connect ? { server } : {}), findings }),
+    );
   } else {
     print({ path, config, server, findings }, io);
   }
@@ -123,9 +127,30 @@ function print(
     count(subscriptions, "subscription"),
   ];
   io.stdout(`${clean(path)} is valid: ${counts.join(", ")}\n`);
+  for (const line of describeReferences(config)) io.stdout(`  ${clean(line)}\n`);
   for (const finding of findings.filter(isAboutFile)) show(finding, io);
   if (server !== null) io.stdout(`Connected to ${clean(`${server.url}, nats-server ${server.version}`)}\n`);
   for (const finding of findings.filter((finding) => !isAboutFile(finding))) show(finding, io);
+}
+
+const MAX_PLACES = 3;
+const MAX_SOURCES = 50;
+
+/** A line for each source, without its value: `from the environment variable HOOK: host.name and 3 more`. */
+function describeReferences({ references }: Config): readonly string[] {
+  const places = new Map<string, string[]>();
+  for (const { path, source } of references) {
+    const name = describeSource(source);
+    const known = places.get(name);
+    if (known === undefined) places.set(name, [path]);
+    else known.push(path);
+  }
+  const lines = [...places].map(([name, paths]) => {
+    const more = paths.length > MAX_PLACES ? ` and ${paths.length - MAX_PLACES} more` : "";
+    return `from ${name}: ${paths.slice(0, MAX_PLACES).join(", ")}${more}`;
+  });
+  const rest = lines.length - MAX_SOURCES;
+  return rest > 0 ? [...lines.slice(0, MAX_SOURCES), `and from ${rest} more sources`] : lines;
 }
 
 function isAboutFile({ about }: Finding): boolean {

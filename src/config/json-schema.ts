@@ -1,9 +1,11 @@
 // Generates the JSON Schema of the file, and the schemas of the OpenAPI document.
 
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import { isDeepStrictEqual } from "node:util";
 import type { GenericSchema } from "valibot";
 import { VERSION } from "#lib/version.ts";
 import { configSchema } from "./schema.ts";
+import { ID } from "./schema-parts.ts";
 import { reference } from "./schema-secret.ts";
 
 const CONVERSION: ConversionConfig = {
@@ -21,8 +23,28 @@ const CONVERSION: ConversionConfig = {
 /** Draft 2020-12. It accepts every file that `check` accepts; rules between keys are left to `check`. */
 export function configJsonSchema(): JsonSchema {
   const schema = toJsonSchema(configSchema, { ...CONVERSION, definitions: { reference } });
-  const { $schema, ...rest } = schema;
-  return { $schema, $id: `urn:relay:config:${VERSION}`, ...rest };
+  const { $schema, $defs, ...rest } = schema;
+  return { $schema, $id: `urn:relay:config:${VERSION}`, ...(withReferences(rest) as JsonSchema), $defs };
+}
+
+const REFERENCE = { $ref: "#/$defs/reference" };
+
+/** Where a string stands that is neither an id nor one of a few words, a reference may stand too. */
+function withReferences(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withReferences);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const { description, default: fallback, ...node }: Readonly<Record<string, unknown>> = { ...schema };
+  if (node["type"] === "string" && node["enum"] === undefined && node["pattern"] !== ID.source) {
+    const annotations = { description, default: fallback };
+    return { anyOf: [node, REFERENCE], ...withoutAbsent(annotations) };
+  }
+  const isSecret = Array.isArray(node["anyOf"]) && isDeepStrictEqual(node["anyOf"].at(-1), REFERENCE);
+  if (isSecret) return schema;
+  return Object.fromEntries(Object.entries(schema).map(([key, inner]) => [key, withReferences(inner)]));
+}
+
+function withoutAbsent(given: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** A pair is a list of two: not all who read the document know `prefixItems`. */

@@ -5,12 +5,14 @@ import { checkEndpoints } from "./check-endpoints.ts";
 import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
-import { formatPath, type Issue, type Path } from "./issue.ts";
+import { type Fault, formatPath, type Issue, type Path } from "./issue.ts";
 import { type JsonText, parseJsonText } from "./json-text.ts";
 import { schemaWords } from "./key-places.ts";
+import { explainFaults, putValues, type ReferenceUse } from "./plain-references.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
 import { type Config, resolveConfig } from "./resolve.ts";
-import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
+import type { ConfigFile } from "./schema.ts";
+import { type ConfigContext, findReferredSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type Stores } from "./stores.ts";
 import { toWrittenPath } from "./schema-subscription.ts";
 import { type SchemaFault, type SoundFile, validate, type Validation } from "./validate.ts";
@@ -37,27 +39,40 @@ export async function parseConfig(
 ): Promise<ParsedConfig> {
   const json = parseJsonText(text, schemaWords);
   if (!json.hasValue) return { kind: "invalid", issues: json.issues, isOfText: true };
-  const validation = validate(json.value);
+  const substitution = putValues(json.value, context);
+  const validation = validate(substitution.value);
   const sound: SoundFile = validation.kind === "valid" ? validation.file : validation.sound;
   const secrets = resolveSecrets(sound, context);
   const budget = createIterationBudget([limitTo(MAX_ITERATIONS, "those of the file")], signal);
   const stores = await loadStores(sound, { context, secrets, budget, former: null });
-  const faults = listFaults({ validation, sound, secrets, stores, context });
+  const faults = [
+    ...substitution.faults.map(toSchemaFault),
+    ...explainFaults(listFaults({ validation, sound, secrets, stores, context }), substitution),
+  ];
   const issues = [...json.issues, ...locate(faults, json)];
   if (validation.kind === "invalid" || issues.length > 0) {
-    const isOfText = validation.kind === "invalid" || json.issues.length > 0;
+    const isOfText =
+      (validation.kind === "invalid" && substitution.uses.length === 0) || json.issues.length > 0;
     return { kind: "invalid", issues: tidy(issues), isOfText };
   }
   const { file } = validation;
   const found = [...listWarnings(file, { value: json.value, secrets, context }), ...stores.warnings];
-  const warnings = tidy(
-    locate(
-      found.map((fault): SchemaFault => Object.assign({ at: "value" as const }, fault)),
-      json,
-    ),
-  );
-  const unused = listUnused(json.value);
-  return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, warnings, unused }) };
+  const warnings = tidy(locate(explainFaults(found, substitution).map(toSchemaFault), json));
+  const notes = { warnings, unused: listUnused(json.value) };
+  const references = listReferences(file, substitution.uses);
+  return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, references, ...notes }) };
+}
+
+function toSchemaFault(fault: Fault): SchemaFault {
+  return { ...fault, at: "value" };
+}
+
+/** Those of secrets, which stand in the file, and those that gave way to their values. */
+function listReferences(file: ConfigFile, uses: readonly ReferenceUse[]): Config["references"] {
+  return [...uses, ...findReferredSecrets(file)].map(({ path, source }) => ({
+    path: formatPath(path),
+    source,
+  }));
 }
 
 function listFaults({
@@ -83,10 +98,7 @@ function listFaults({
     ...checkSubscriptions(sound, { valueOf }),
   ];
   const schemaFaults = validation.kind === "invalid" ? validation.faults : [];
-  return [
-    ...schemaFaults,
-    ...found.map((fault): SchemaFault => Object.assign({ at: "value" as const }, fault)),
-  ];
+  return [...schemaFaults, ...found.map(toSchemaFault)];
 }
 
 /** The environment of the relay is known only when references are looked up. */

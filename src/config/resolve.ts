@@ -6,6 +6,7 @@ import type { RecordSettings } from "#delivery/record.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { LogFormat, LogLevel } from "#lib/logger.ts";
 import type { Issue } from "./issue.ts";
+import type { ReferenceUse } from "./plain-references.ts";
 import { contextPathOf, entrypointId } from "./references.ts";
 import { toLogBounds, toLogging, toSampling } from "./resolve-record.ts";
 import type { ResolveScope } from "./resolve-callback.ts";
@@ -38,6 +39,11 @@ export interface Config {
   readonly origin: ConfigOrigin;
   /** In the order of the file. */
   readonly warnings: readonly Issue[];
+  /** Where the values of the file come from that do not stand in it. */
+  readonly references: readonly {
+    readonly path: string;
+    readonly source: ReferenceUse["source"];
+  }[];
   /** A line for each key that is set, but does nothing yet. */
   readonly unused: readonly string[];
 }
@@ -78,12 +84,7 @@ export interface ConfigOrigin extends ResolveScope {
 
 export function resolveConfig(
   file: ConfigFile,
-  {
-    context,
-    secrets,
-    stores,
-    ...notes
-  }: ResolveScope & { warnings: readonly Issue[]; unused: readonly string[] },
+  { context, secrets, stores, ...notes }: ResolveScope & Pick<Config, "warnings" | "references" | "unused">,
 ): Config {
   const scope = { context, secrets, stores };
   const directory = stateDirectoryOf(file.state.directory, context);

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { LOG_LEVELS } from "#lib/logger.ts";
-import { choice, id, integer, list, object, path, text } from "./schema-parts.ts";
+import { choice, integer, list, object, path, text } from "./schema-parts.ts";
 import { secret } from "./schema-secret.ts";
 
 const HOST_NAME = /^[A-Za-z0-9._-]{1,128}$/u;
@@ -31,7 +31,10 @@ export const stateSchema = v.pipe(
       ),
     ),
     bucket: v.optional(
-      id("JetStream KV bucket of subscription states and of subscriptions made by API"),
+      text("JetStream KV bucket of subscription states and of subscriptions made by API", {
+        pattern: /^[\w-]{1,128}$/u,
+        allowed: '1 to 128 letters, digits, "-" and "_"',
+      }),
       "relay",
     ),
     key: v.optional(

@@ -127,11 +127,12 @@ export function name(description: string) {
   });
 }
 
+export const ID = /^[A-Za-z0-9_-]{1,128}$/u;
+
+/** No reference may stand in its place: it is what others find it by. */
 export function id(description: string) {
-  return text(description, {
-    pattern: /^[A-Za-z0-9_-]{1,128}$/u,
-    allowed: '1 to 128 letters, digits, "-" and "_"',
-  });
+  const schema = text(description, { pattern: ID, allowed: '1 to 128 letters, digits, "-" and "_"' });
+  return v.pipe(schema, v.metadata({ isId: true }));
 }
 
 export function path(description: string) {

@@ -72,11 +72,16 @@ export function secretReference(description: string) {
 }
 
 function toSecret(input: v.InferOutput<typeof value>, isPublic: boolean): Secret {
-  if (typeof input === "string")
-    return { kind: "secret", source: { kind: "inline", value: input }, isPublic };
-  if ("env" in input) return { kind: "secret", source: { kind: "env", name: input.env }, isPublic };
-  if ("file" in input) return { kind: "secret", source: { kind: "file", name: input.file }, isPublic };
-  return { kind: "secret", source: { kind: "credential", name: input.credential }, isPublic };
+  const source = typeof input === "string" ? ({ kind: "inline", value: input } as const) : toSource(input);
+  return { kind: "secret", source, isPublic };
+}
+
+export function toSource(
+  input: v.InferOutput<typeof reference>,
+): Exclude<SecretSource, { readonly kind: "inline" }> {
+  if ("env" in input) return { kind: "env", name: input.env };
+  if ("file" in input) return { kind: "file", name: input.file };
+  return { kind: "credential", name: input.credential };
 }
 
 export function isSecret(input: unknown): input is Secret {

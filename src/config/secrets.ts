@@ -43,6 +43,15 @@ export function resolveSecrets(file: unknown, context: ConfigContext): Secrets {
   return { valueOf: (secret) => values.get(secret), faults };
 }
 
+/** Those whose value stands elsewhere. */
+export function findReferredSecrets(
+  file: unknown,
+): readonly { path: Path; source: Exclude<SecretSource, { kind: "inline" }> }[] {
+  return findSecrets(file, []).flatMap(({ path, secret: { source } }) =>
+    source.kind === "inline" ? [] : [{ path, source }],
+  );
+}
+
 /** All that stand in a part of the file. */
 export function listSecrets(part: unknown): readonly Secret[] {
   return findSecrets(part, []).map(({ secret }) => secret);

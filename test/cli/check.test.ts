@@ -187,6 +187,7 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     endpoints: 1,
     entrypoints: 1,
     subscriptions: 1,
+    references: [],
     findings: [
       {
         ...NOWHERE,

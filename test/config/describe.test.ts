@@ -20,6 +20,7 @@ test.each([
 
 test("describeConfig() has a table for each top-level key, and a meaning for each key", () => {
   expect([...tables.keys()]).toEqual([
+    "host",
     "nats",
     "server",
     "system",
