@@ -1,5 +1,6 @@
 // Pull requests: their state, when to give one up, the pace of the next one, its expiry, heartbeat and batch size.
 
+import { onNextTick } from "#lib/ticks.ts";
 import type { PullVerdict } from "#nats/pull-status.ts";
 
 export interface Pull {
@@ -74,21 +75,29 @@ const TOGETHER_MS = 50;
 
 /** `pull` must not throw; the wait that led to it is over when it is called. */
 export function createPullPace(pull: () => void): PullPace {
-  let timer: ReturnType<typeof setTimeout> | null = null;
+  /** Null: nothing is due. */
+  let cancelWait: (() => void) | null = null;
   let backoffMs = 0;
   let isBackingOff = false;
 
-  function wait(delayMs: number): void {
-    timer = setTimeout(() => {
-      timer = null;
+  function start(schedule: (act: () => void) => () => void): void {
+    cancelWait = schedule(() => {
+      cancelWait = null;
       isBackingOff = false;
       pull();
-    }, delayMs);
+    });
+  }
+
+  function wait(delayMs: number): void {
+    start((act) => {
+      const timer = setTimeout(act, delayMs);
+      return () => clearTimeout(timer);
+    });
   }
 
   function cancel(): void {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
+    cancelWait?.();
+    cancelWait = null;
     isBackingOff = false;
   }
 
@@ -100,10 +109,10 @@ export function createPullPace(pull: () => void): PullPace {
       wait(backoffMs * (0.75 + Math.random() / 2));
     },
     gather: () => {
-      if (timer === null) wait(GATHER_MS);
+      if (cancelWait === null) wait(GATHER_MS);
     },
     together: () => {
-      if (timer === null) wait(Math.ceil(TOGETHER_MS - (performance.now() % TOGETHER_MS)));
+      if (cancelWait === null) start((act) => onNextTick(TOGETHER_MS, act));
     },
     cancel,
     reset: () => {
@@ -129,7 +138,7 @@ const PROBE_SILENCE_MS = 900;
 const LONGEST_PULL_MS = 30_000;
 const HEARTBEAT_MS = 2500;
 /** Of all pumps together: with very many pumps, each one asks for fewer heartbeats. */
-const HEARTBEATS_PER_SECOND = 80;
+const HEARTBEATS_PER_SECOND = 50;
 const COMMON_END_MS = 1000;
 const SHORT_PULL_MS = 1000;
 const LONGEST_SHORT_PULL_MS = 5000;
@@ -213,7 +222,7 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
       batch,
       maxBytes: purpose === "large" ? Number.POSITIVE_INFINITY : maxBytes,
       expiresMs,
-      silenceMs: purpose === "probe" ? PROBE_SILENCE_MS : toSilenceMs(wanted.heartbeatMs),
+      silenceMs: purpose === "probe" ? PROBE_SILENCE_MS : toSilenceMs(isBetweenEnds ? wanted.heartbeatMs : 0),
       body: JSON.stringify({
         batch,
         expires: expiresMs * NANOS_PER_MS,

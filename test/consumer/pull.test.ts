@@ -1,0 +1,35 @@
+import { expect, test } from "bun:test";
+
+import { createPullRequests } from "#consumer/pull.ts";
+
+interface Body {
+  readonly idle_heartbeat?: number;
+  readonly expires: number;
+}
+
+const PUMPS = [1, 100, 300, 700, 800, 1200, 1500, 2000, 5000];
+
+test.each(PUMPS)(
+  "createPullRequests() expects no heartbeat that it did not ask for, among %p pumps",
+  (pumps) => {
+    const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps });
+    for (const purpose of ["usual", "usual", "large"] as const) {
+      const { body, silenceMs, expiresMs } = requests.next(10, purpose);
+      const { idle_heartbeat: heartbeat } = JSON.parse(body) as Body;
+      if (heartbeat === undefined) expect(silenceMs).toBe(Number.POSITIVE_INFINITY);
+      else expect(heartbeat / 1e6).toBeLessThan(Math.min(silenceMs, expiresMs));
+    }
+  },
+);
+
+test("createPullRequests() asks for fewer heartbeats the more pumps there are, and for none where the end tells as much", () => {
+  const heartbeatMs = (pumps: number) => {
+    const { body } = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps }).next(
+      1,
+      "usual",
+    );
+    return ((JSON.parse(body) as Body).idle_heartbeat ?? 0) / 1e6;
+  };
+  expect(heartbeatMs(1)).toBe(2500);
+  expect(heartbeatMs(1000)).toBe(0);
+});
