@@ -45,6 +45,7 @@ function formatStatus(status: Status, { screen, nowMs }: View): string {
     `relay   ${describeProcess(status, nowMs)}`,
     ...describeConfig(status, { screen, nowMs }),
     ...describeNats(status, screen),
+    ...describeDeliveryLog(status, screen),
     ...status.unusable.map(({ id, reason }) =>
       paint(screen, "red", clean(`unusable here: ${id}: ${reason}`)),
     ),
@@ -52,9 +53,16 @@ function formatStatus(status: Status, { screen, nowMs }: View): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function describeReadiness({ readiness }: Status, screen: Screen): readonly string[] {
-  if (readiness.isReady) return [paint(screen, "green", "ready")];
-  return [paint(screen, "red", "not ready"), ...readiness.reasons.map((reason) => `  ${clean(reason)}`)];
+function describeReadiness({ readiness, subscriptions }: Status, screen: Screen): readonly string[] {
+  const total = Object.values(subscriptions).reduce((sum, count) => sum + count, 0);
+  const { failed = 0 } = subscriptions;
+  const of = `${failed} of ${total} subscription${total === 1 ? "" : "s"} in failure`;
+  const failures = failed === 0 ? "" : `, ${paint(screen, "red", of)}`;
+  if (readiness.isReady) return [paint(screen, "green", "ready") + failures];
+  return [
+    paint(screen, "red", "not ready") + failures,
+    ...readiness.reasons.map((reason) => `  ${clean(reason)}`),
+  ];
 }
 
 function describeProcess({ host, version, commit, startedAt }: Status, nowMs: number): string {
@@ -71,6 +79,13 @@ function describeConfig({ config }: Status, { screen, nowMs }: View): readonly s
     ...report.map((line) => `        ${paint(screen, "red", line)}`),
     ...warnings.map((warning) => `        ${paint(screen, "yellow", `warning: ${clean(warning)}`)}`),
   ];
+}
+
+function describeDeliveryLog({ deliveryLog: { fault, dropped } }: Status, screen: Screen): readonly string[] {
+  if (fault === null && dropped === 0) return [];
+  const text =
+    fault ?? `${dropped} records were dropped since the start: they came faster than the disk takes them`;
+  return [`log     ${paint(screen, "yellow", clean(text))}`];
 }
 
 function describeNats({ nats }: Status, screen: Screen): readonly string[] {

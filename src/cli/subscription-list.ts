@@ -1,7 +1,7 @@
 // Lists the subscriptions and the orphans of a relay, and formats them as tables.
 
 import { type Orphan, orphanSchema } from "#wire/status.ts";
-import { type SubscriptionView, subscriptionViewSchema } from "#wire/subscription.ts";
+import { type SubscriptionView, subscriptionViewSchema, TROUBLES } from "#wire/subscription.ts";
 import { listAll } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { toRelative } from "./relative-time.ts";
@@ -22,19 +22,25 @@ export function formatSubscriptions(
   { screen, nowMs }: { screen: Screen; nowMs: number },
 ): string {
   const columns: readonly Column<SubscriptionView>[] = [
-    { title: "ID", textOf: ({ id }) => id },
+    { title: "ID", textOf: ({ id }) => id, isWhole: true },
     { title: "STATE", textOf: ({ state }) => state, styleOf: styleOfState },
-    { title: "QOS", textOf: ({ qos }) => qos },
     { title: "HELD", textOf: ({ held }) => String(held), isNumber: true },
     { title: "IN FLIGHT", textOf: ({ inFlight }) => String(inFlight), isNumber: true },
     { title: "RETRYING", textOf: ({ retrying }) => String(retrying), isNumber: true },
     { title: "PENDING", textOf: ({ pending }) => toCount(pending), isNumber: true },
-    { title: "ORIGIN", textOf: ({ origin }) => origin },
-    { title: "CALLBACK", textOf: ({ callbackUrl }) => callbackUrl },
-    { title: "WHY", textOf: (subscription) => reasonOf(subscription, nowMs) },
+    { title: "CALLBACK", textOf: ({ callbackUrl }) => callbackUrl, isOptional: true },
+    { title: "QOS", textOf: ({ qos }) => qos, isOptional: true },
+    { title: "ORIGIN", textOf: ({ origin }) => origin, isOptional: true },
   ];
   if (subscriptions.length === 0) return "There are no subscriptions.\n";
-  return formatTable(subscriptions, { columns, screen });
+  return formatTable(subscriptions.toSorted(byTrouble), {
+    columns,
+    screen,
+    noteOf(subscription) {
+      const text = reasonOf(subscription, nowMs);
+      return text === "" ? null : { text, style: styleOfState(subscription) };
+    },
+  });
 }
 
 export function formatOrphans(orphans: readonly Orphan[], screen: Screen): string {
@@ -48,17 +54,32 @@ export function formatOrphans(orphans: readonly Orphan[], screen: Screen): strin
   return formatTable(orphans, { columns, screen });
 }
 
-export function styleOfState({ state }: SubscriptionView): Style {
-  if (state === "running") return "green";
-  if (state === "failed") return "red";
-  return state === "waiting" ? "yellow" : "dim";
+/** The worst first; those without trouble stay in the order of their ids. */
+function byTrouble(left: SubscriptionView, right: SubscriptionView): number {
+  return rankOf(left) - rankOf(right);
 }
 
-/** Why it does not consume; empty where there is nothing to say. */
-function reasonOf({ failureCause, failedAt, reason }: SubscriptionView, nowMs: number): string {
-  if (failureCause === null) return reason ?? "";
-  return failedAt === null ? failureCause : `${toRelative(failedAt, nowMs)}: ${failureCause}`;
+function rankOf({ trouble }: SubscriptionView): number {
+  const rank = trouble === null ? -1 : TROUBLES.indexOf(trouble.kind);
+  return rank === -1 ? TROUBLES.length : rank;
 }
+
+export function styleOfState({ state, trouble }: SubscriptionView): Style {
+  if (state === "failed") return "red";
+  if (trouble !== null || state === "waiting") return "yellow";
+  return state === "running" ? "green" : "dim";
+}
+
+/** Why it does not run, or what is wrong with it; empty where the state says it all. */
+function reasonOf({ failureCause, failedAt, reason, trouble }: SubscriptionView, nowMs: number): string {
+  if (failureCause !== null)
+    return failedAt === null ? failureCause : `${toRelative(failedAt, nowMs)}: ${failureCause}`;
+  const text = trouble?.text ?? reason ?? "";
+  return SAID_BY_STATE.has(text) ? "" : text;
+}
+
+/** Reasons that add nothing to `paused` and `stopped`. */
+const SAID_BY_STATE: ReadonlySet<string> = new Set(["Paused", "Stopped by its consumer"]);
 
 function toCount(count: number | null): string {
   return count === null ? "" : String(count);

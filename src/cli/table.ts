@@ -1,4 +1,7 @@
-// Formats rows as aligned columns. The widest columns shrink to fit the terminal, and a longer line is cut.
+// Formats rows as aligned columns that fit the terminal.
+//
+// Where they are too wide, columns of zeros go first, then the widest texts shrink, then optional columns go; what is wider
+// still is cut.
 
 import { clean } from "#lib/printable.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
@@ -10,7 +13,21 @@ export interface Column<T> {
   readonly isNumber?: boolean;
   /** Not cut short either: somebody will copy it. */
   readonly isWhole?: boolean;
+  /** It goes where the terminal is too narrow for all, the last one first. */
+  readonly isOptional?: boolean;
   readonly styleOf?: (row: T) => Style;
+}
+
+interface Note {
+  readonly text: string;
+  readonly style: Style;
+}
+
+interface Filled<T> {
+  readonly column: Column<T>;
+  readonly texts: readonly string[];
+  /** In columns of the terminal. */
+  readonly width: number;
 }
 
 interface Cell {
@@ -19,22 +36,22 @@ interface Cell {
 }
 
 const GAP = "  ";
+const INDENT = "    ";
 /** What a text keeps at least: any state is shown whole. */
 const MIN_TEXT_WIDTH = 12;
 
+interface TableOptions<T> {
+  readonly columns: readonly Column<T>[];
+  readonly screen: Screen;
+  /** Stands below the row, whole; null: nothing does. */
+  readonly noteOf?: (row: T) => Note | null;
+}
+
 /** A line of titles, and one for each row; a column in which nothing stands is left out. */
-export function formatTable<T>(
-  rows: readonly T[],
-  { columns, screen }: { columns: readonly Column<T>[]; screen: Screen },
-): string {
-  const filled = columns
-    .map((column) => ({ column, texts: rows.map((row) => clean(column.textOf(row))) }))
-    .filter(({ texts }) => texts.some((text) => text !== ""));
-  const wanted = filled.map(({ column, texts }) =>
-    texts.reduce((width, text) => Math.max(width, widthOf(text)), widthOf(column.title)),
-  );
-  const canShrink = filled.map(({ column: { isNumber, isWhole } }) => isNumber !== true && isWhole !== true);
-  const widths = shrink(wanted, { canShrink, width: screen.width ?? Infinity });
+export function formatTable<T>(rows: readonly T[], { columns, screen, noteOf }: TableOptions<T>): string {
+  const width = screen.width ?? Infinity;
+  const filled = dropColumns(fill(rows, columns), width);
+  const widths = shrink(filled, width);
   const pad = (text: string, index: number) => {
     const width = widths[index] ?? 0;
     const cut = cutTo(text, width);
@@ -48,23 +65,71 @@ export function formatTable<T>(
       return { text: pad(texts[at] ?? "", index), style: column.styleOf?.(row) ?? null };
     }),
   );
-  return [titles, ...lines].map((cells) => `${toLine(cells, screen)}\n`).join("");
+  const notes = rows.map((row) => noteOf?.(row) ?? null);
+  const written = lines.map((cells, at) => `${toLine(cells, screen)}\n${toNote(notes[at] ?? null, screen)}`);
+  return [`${toLine(titles, screen)}\n`, ...written].join("");
+}
+
+function fill<T>(rows: readonly T[], columns: readonly Column<T>[]): readonly Filled<T>[] {
+  return columns
+    .map((column) => {
+      const texts = rows.map((row) => clean(column.textOf(row)));
+      const width = texts.reduce((widest, text) => Math.max(widest, widthOf(text)), widthOf(column.title));
+      return { column, texts, width };
+    })
+    .filter(({ texts }) => texts.some((text) => text !== ""));
+}
+
+/** Only as far as it must. */
+function dropColumns<T>(filled: readonly Filled<T>[], width: number): readonly Filled<T>[] {
+  if (totalOf(filled.map((own) => own.width)) <= width) return filled;
+  let kept = filled.filter(
+    ({ column, texts }) => column.isNumber !== true || texts.some((text) => text !== "0" && text !== ""),
+  );
+  while (totalOf(shrink(kept, width)) > width) {
+    const last = kept.findLast(({ column }) => column.isOptional === true);
+    if (last === undefined) break;
+    kept = kept.filter((own) => own !== last);
+  }
+  return kept;
 }
 
 /** The widest give way first, and alike. */
-function shrink(
-  wanted: readonly number[],
-  { canShrink, width }: { canShrink: readonly boolean[]; width: number },
-): readonly number[] {
+function shrink<T>(filled: readonly Filled<T>[], width: number): readonly number[] {
   const toWidths = (limit: number) =>
-    wanted.map((own, index) => (canShrink[index] === true ? Math.min(own, limit) : own));
-  const fits = (limit: number) =>
-    toWidths(limit).reduce((sum, own) => sum + own + GAP.length, -GAP.length) <= width;
-  let limit = Math.max(...wanted, MIN_TEXT_WIDTH);
-  if (fits(limit)) return wanted;
+    filled.map(({ column: { isNumber, isWhole }, width: own }) =>
+      isNumber === true || isWhole === true ? own : Math.min(own, limit),
+    );
+  const fits = (limit: number) => totalOf(toWidths(limit)) <= width;
+  let limit = Math.max(...filled.map((own) => own.width), MIN_TEXT_WIDTH);
+  if (fits(limit)) return toWidths(limit);
   limit = Math.min(limit, Math.max(width, MIN_TEXT_WIDTH));
   while (limit > MIN_TEXT_WIDTH && !fits(limit)) limit -= 1;
   return toWidths(limit);
+}
+
+function totalOf(widths: readonly number[]): number {
+  return widths.reduce((sum, own) => sum + own + GAP.length, -GAP.length);
+}
+
+function toNote(note: Note | null, screen: Screen): string {
+  if (note === null) return "";
+  const lines = wrap(clean(note.text), (screen.width ?? Infinity) - INDENT.length);
+  return lines.map((line) => `${INDENT}${paint(screen, note.style, line)}\n`).join("");
+}
+
+/** At spaces where it can be. */
+function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && widthOf(longer) > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
 }
 
 /** What does not fit is cut before it is painted, for a colour that is cut off never ends. */

@@ -18,6 +18,14 @@ export interface ConsumerLag {
   readonly ackPending: number;
   /** Those of `ackPending` that were delivered more than once. */
   readonly redelivered: number;
+  /** How much `pending` grew within the last 5 minutes, in which it was never 0; null: it was, or not known yet. */
+  readonly growth: number | null;
+}
+
+/** Of `pending`. */
+interface Sample {
+  readonly at: number;
+  readonly pending: number;
 }
 
 /** A pause of the consumer on the server (`nats consumer pause`): it delivers nothing. */
@@ -64,6 +72,8 @@ interface Reading {
   readonly at: number;
   /** Consumers of subscriptions, by consumer name. */
   readonly consumers: ReadonlyMap<string, ConsumerLag>;
+  /** About one a minute, oldest first, by consumer name. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
   /** Consumers that any relay pulls from. */
   readonly pulled: ReadonlySet<string>;
   /** Pauses on the server, by consumer name. */
@@ -81,6 +91,8 @@ const BATCH = 8;
 const MAX_ORPHANS = 1000;
 const MAX_DELIVERIES = 20_000;
 const NANOS_PER_MS = 1_000_000;
+const SAMPLE_MS = 60_000;
+const GROWTH_MS = 300_000;
 /** A relay with slow callbacks does not pull while its capacity is used up: allow this long. */
 const HELD_MS = 3_600_000;
 const PREFIX = durableName("");
@@ -130,10 +142,14 @@ export function watchLag(
     try {
       const found = await listConsumers(connection, { domain, stream });
       const own = found.filter(({ name }) => name.startsWith(PREFIX) && !isPlaceholder(name));
+      const at = performance.now();
+      const before = readings.get(key)?.samples;
+      const samples = new Map(own.map((info) => [info.name, addSample(before?.get(info.name), info, at)]));
       readings.set(key, {
         stream: { domain, stream },
-        at: performance.now(),
-        consumers: new Map(own.map((info) => [info.name, toLag(info)])),
+        at,
+        consumers: new Map(own.map((info) => [info.name, toLag(info, samples.get(info.name), at)])),
+        samples,
         pulled: new Set(own.filter((info) => isPulled(info, key)).map(({ name }) => name)),
         paused: new Map(own.flatMap(toPauses)),
       });
@@ -227,12 +243,31 @@ function keyOf({ domain, stream }: StreamRef): string {
   return `${domain ?? ""} ${stream}`;
 }
 
-function toLag(info: ConsumerInfo): ConsumerLag {
+function toLag(info: ConsumerInfo, samples: readonly Sample[] = [], at: number): ConsumerLag {
   return {
     pending: info.num_pending,
     ackPending: info.num_ack_pending,
     redelivered: info.num_redelivered,
+    growth: growthOf(samples, { at, pending: info.num_pending }),
   };
+}
+
+/** The new list, without what is older than 5 minutes. */
+export function addSample(
+  before: readonly Sample[] = [],
+  { num_pending: pending }: Pick<ConsumerInfo, "num_pending">,
+  at: number,
+): readonly Sample[] {
+  const kept = before.filter((sample) => sample.at >= at - GROWTH_MS);
+  const newest = kept.at(-1);
+  return newest === undefined || at - newest.at >= SAMPLE_MS ? [...kept, { at, pending }] : kept;
+}
+
+export function growthOf(samples: readonly Sample[], now: Sample): number | null {
+  const [oldest] = samples;
+  if (oldest === undefined || now.at - oldest.at < SAMPLE_MS) return null;
+  const isCaughtUp = [...samples, now].some(({ pending }) => pending === 0);
+  return isCaughtUp ? null : now.pending - oldest.pending;
 }
 
 /** Since nats-server 2.11. */

@@ -15,8 +15,15 @@ import { toProblemResponse } from "./problem.ts";
 export interface Activity {
   readonly observer: Observer;
   readonly of: (subscription: string) => Minutes;
+  /** The attempts of the last `minutes`, the running one included. */
+  readonly recent: (subscription: string, minutes: number) => Attempts;
   /** Those that tried something; the others are forgotten. */
   readonly list: (subscriptions: ReadonlySet<string>) => readonly (readonly [string, Minutes])[];
+}
+
+export interface Attempts {
+  readonly delivered: number;
+  readonly failed: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -34,6 +41,11 @@ export function createActivity(now: () => number = steadyTime): Activity {
       postponed: () => {},
     },
     of: kept.of,
+    recent(subscription, minutes) {
+      const counts = kept.find(subscription)?.read() ?? { delivered: [], failed: [] };
+      const sum = (own: readonly number[]) => own.slice(-minutes).reduce((total, count) => total + count, 0);
+      return { delivered: sum(counts.delivered), failed: sum(counts.failed) };
+    },
     list(subscriptions) {
       kept.retain(subscriptions);
       return [...kept.entries()];

@@ -4,6 +4,8 @@ import { Counter, type Registry } from "prom-client";
 
 interface BySubscription<T> {
   readonly of: (subscription: string) => T;
+  /** null: nothing is kept for it. */
+  readonly find: (subscription: string) => T | null;
   readonly entries: () => Iterable<readonly [subscription: string, kept: T]>;
   /** Drops what is kept for others. */
   readonly retain: (subscriptions: ReadonlySet<string>) => void;
@@ -25,6 +27,7 @@ export function createBySubscription<T>(create: (subscription: string) => T): By
       kept.set(subscription, added);
       return added;
     },
+    find: (subscription) => kept.get(subscription) ?? null,
     entries: () => kept.entries(),
     retain(subscriptions) {
       for (const subscription of kept.keys()) if (!subscriptions.has(subscription)) kept.delete(subscription);

@@ -4,15 +4,17 @@ import type { Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
+import type { Activity } from "./activity.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 import type { WriteOptions } from "#registry/body.ts";
 import type { Registered, Registry } from "#registry/registry.ts";
-import { type SubscriptionLag, toSubscriptionView } from "./subscription-view.ts";
+import { RECENT_MINUTES, type SubscriptionLag, toSubscriptionView } from "./subscription-view.ts";
 
 export interface SubscriptionsOptions {
   readonly registry: () => Registry;
   readonly lagOf: (id: string) => SubscriptionLag | null;
+  readonly activity: Pick<Activity, "recent">;
   /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   readonly slots: Pick<ServerSlots, "tests">;
@@ -35,7 +37,7 @@ export const NOT_FOUND: Problem = { status: 404, detail: "There is no such subsc
 
 const WRITE_MS = 5000;
 
-export function createReach({ registry, lagOf, entrypoint }: SubscriptionsOptions): Reach {
+export function createReach({ registry, lagOf, activity, entrypoint }: SubscriptionsOptions): Reach {
   function isInReach(context: ServerContext, { subscription }: Registered): boolean {
     const isOfEntrypoint = entrypoint === null || subscription.entrypoint === entrypoint;
     return isOfEntrypoint && isVisible(context.get("access"), subscription.application);
@@ -52,8 +54,9 @@ export function createReach({ registry, lagOf, entrypoint }: SubscriptionsOption
     },
     isEverything: (context) => entrypoint === null && context.get("access").kind === "all",
     view(registered) {
-      const lag = lagOf(registered.subscription.id);
-      return toSubscriptionView(registered, { lag, nowMs: performance.now() });
+      const { id } = registered.subscription;
+      const attempts = activity.recent(id, RECENT_MINUTES);
+      return toSubscriptionView(registered, { lag: lagOf(id), attempts, nowMs: performance.now() });
     },
     refuse: toProblemResponse,
     writeOptions(context) {

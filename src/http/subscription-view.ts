@@ -4,15 +4,32 @@ import type { SubscriptionStatus } from "#delivery/status.ts";
 import { durableName, type Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { Registered } from "#registry/registry.ts";
+import type { SubscriptionState } from "#runtime/running.ts";
+import type { Attempts } from "./activity.ts";
 
 export interface SubscriptionLag {
   readonly pending: number;
   readonly ackPending: number;
+  readonly growth: number | null;
+}
+
+/** How long a low success rate counts as trouble. */
+export const RECENT_MINUTES = 5;
+const MIN_SUCCESS = 0.9;
+/** Less may be a burst. */
+const MIN_GROWTH = 100;
+
+interface Measured {
+  /** Null: not known. */
+  readonly lag: SubscriptionLag | null;
+  /** Of the last minutes. */
+  readonly attempts: Attempts;
+  readonly nowMs: number;
 }
 
 export function toSubscriptionView(
   { subscription, running, origin, revision }: Registered,
-  { lag, nowMs }: { lag: SubscriptionLag | null; nowMs: number },
+  { lag, attempts, nowMs }: Measured,
 ): SubscriptionView {
   const state = running.state();
   const status = running.status();
@@ -26,6 +43,7 @@ export function toSubscriptionView(
     ...describeFailure(status),
     state: state.kind,
     reason: "reason" in state ? state.reason : null,
+    trouble: findTrouble(state, { cause: status.failure?.text ?? null, lag, attempts }),
     notStored: running.notStored(),
     held: stats.held,
     inFlight: stats.inFlight,
@@ -53,6 +71,32 @@ function describe({ id, application, entrypoint, qos, callback, source, ...times
       subjects: source.filterSubjects,
     },
   };
+}
+
+/** Why somebody should look at it; null: there is no reason. */
+export function findTrouble(
+  state: SubscriptionState,
+  {
+    cause,
+    lag,
+    attempts: { delivered, failed },
+  }: Omit<Measured, "nowMs"> & { readonly cause: string | null },
+): SubscriptionView["trouble"] {
+  if (state.kind === "failed") return { kind: "failure", text: cause ?? "A delivery interrupted it" };
+  if (state.kind === "waiting" && state.isFault) return { kind: "waiting", text: state.reason };
+  if (state.kind !== "running" && state.kind !== "waiting") return null;
+  const all = delivered + failed;
+  if (delivered < all * MIN_SUCCESS) {
+    const text = `${toNumber(failed)} of ${toNumber(all)} attempts of the last ${RECENT_MINUTES} minutes failed`;
+    return { kind: "success-rate", text };
+  }
+  const growth = lag?.growth ?? 0;
+  if (growth < MIN_GROWTH) return null;
+  return { kind: "lag", text: `${toNumber(growth)} more messages wait than ${RECENT_MINUTES} minutes ago` };
+}
+
+function toNumber(count: number): string {
+  return count.toLocaleString("en");
 }
 
 function describeFailure({ failure }: SubscriptionStatus) {

@@ -27,6 +27,9 @@ export const SUBSCRIPTION_STATES = [
   "closed",
 ] as const;
 
+/** Why somebody should look at a subscription, the worst first. */
+export const TROUBLES = ["failure", "waiting", "success-rate", "lag"] as const;
+
 export const subscriptionViewSchema = component(
   "Subscription",
   v.strictObject({
@@ -47,6 +50,18 @@ export const subscriptionViewSchema = component(
     failedAt: dateOrNull("When it was interrupted"),
     state: word("What this relay does with it now", SUBSCRIPTION_STATES),
     reason: textOrNull("Why it is waiting, paused, stopped or scheduled"),
+    trouble: v.pipe(
+      v.nullable(
+        v.strictObject({
+          kind: word(
+            "`failure`: it failed; `waiting`: it cannot run; `success-rate`: over 10 % of the attempts of the last 5 minutes failed; `lag`: it falls behind its stream",
+            TROUBLES,
+          ),
+          text: stringView("One line for people"),
+        }),
+      ),
+      v.description("Why somebody should look at it; null: there is no reason"),
+    ),
     notStored: textOrNull(
       "Why a command is not stored yet: it is in effect on this relay, which stores it as soon as it can; null: all are stored",
     ),
@@ -83,6 +98,7 @@ export const subscriptionViewSchema = component(
     failedAt: null,
     state: "running",
     reason: null,
+    trouble: null,
     notStored: null,
     startingAt: null,
     endingAt: null,

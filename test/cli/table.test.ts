@@ -79,3 +79,36 @@ test("formatTable() shows what a hostile cell holds, and does nothing of it", ()
   expect(line).toBe("\\u001b[2Jx\\ny      1  \\u009b31m\\u202e");
   expect(end).toBe("");
 });
+
+test("formatTable() drops columns of zeros first, then optional ones from the right, and texts shrink in between", () => {
+  const columns: readonly Column<Row>[] = [
+    { title: "NAME", textOf: ({ name }) => name, isWhole: true },
+    { title: "ZERO", textOf: () => "0", isNumber: true },
+    { title: "COUNT", textOf: ({ count }) => String(count), isNumber: true },
+    { title: "URL", textOf: () => "u".repeat(20), isOptional: true },
+    { title: "KIND", textOf: () => "kind", isOptional: true },
+  ];
+  const rows = [{ name: "billing", count: 7, note: "" }];
+  const titlesAt = (width: number) => {
+    const [titles = ""] = formatTable(rows, { columns, screen: { width, isColoured: false } }).split("\n");
+    return titles.split(/ +/u).join(" ");
+  };
+  expect(titlesAt(200)).toBe("NAME ZERO COUNT URL KIND");
+  expect(titlesAt(45)).toBe("NAME COUNT URL KIND");
+  expect(titlesAt(34)).toBe("NAME COUNT URL KIND");
+  expect(titlesAt(31)).toBe("NAME COUNT URL");
+  expect(titlesAt(20)).toBe("NAME COUNT");
+});
+
+test("formatTable() writes a note below its row, whole, on as many lines as it needs", () => {
+  const rows = [
+    { name: "a", count: 1, note: "one two three four" },
+    { name: "b", count: 2, note: "" },
+  ];
+  const text = formatTable(rows, {
+    columns: COLUMNS.slice(0, 2),
+    screen: { width: 20, isColoured: false },
+    noteOf: ({ note }) => (note === "" ? null : { text: note, style: "red" }),
+  });
+  expect(text).toBe("NAME  COUNT\na         1\n    one two three\n    four\nb         2\n");
+});

@@ -8,7 +8,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Subscription } from "#delivery/subscription.ts";
 import { alignConsumer } from "#consumer/consumer.ts";
 import { toConsumerSettings } from "#consumer/config.ts";
-import { type Lag, LAG_PACE, type LagPace, watchLag } from "#consumer/lag.ts";
+import { addSample, growthOf, type Lag, LAG_PACE, type LagPace, watchLag } from "#consumer/lag.ts";
 
 import { eventually } from "../support/eventually.ts";
 import { fetchNatsServer, startNatsServer } from "../support/nats-server.ts";
@@ -64,11 +64,11 @@ describe("watchLag()", () => {
     using lag = watch(connection, [own, filtered]);
     expect(lag.of(own)).toBeNull();
     await eventually(() => lag.of(own)?.pending === 10);
-    expect(lag.of(filtered)).toEqual({ pending: 0, ackPending: 0, redelivered: 0 });
+    expect(lag.of(filtered)).toEqual({ pending: 0, ackPending: 0, redelivered: 0, growth: null });
     const consumer = await jetstream(client).consumers.get("ORDERS", "relay-own");
     const held = await consumer.next();
     await eventually(() => lag.of(own)?.ackPending === 1);
-    expect(lag.of(own)).toEqual({ pending: 9, ackPending: 1, redelivered: 0 });
+    expect(lag.of(own)).toEqual({ pending: 9, ackPending: 1, redelivered: 0, growth: null });
     held?.nak();
     await eventually(async () => (await consumer.next())?.redelivered);
     await eventually(() => lag.of(own)?.redelivered === 1);
@@ -224,7 +224,7 @@ describe("orphans()", () => {
       domain: null,
       stream: "ORDERS",
       consumer: "relay-gone",
-      lag: { pending: 3, ackPending: 0, redelivered: 0 },
+      lag: { pending: 3, ackPending: 0, redelivered: 0, growth: null },
     });
     expect(lag.orphans().map(({ consumer }) => consumer)).toContain("relay-moved");
     subscriptions.push(subscription({ id: "gone" }));
@@ -280,4 +280,22 @@ describe("pausedUntil()", () => {
     await consumers.resume("ORDERS", "relay-held");
     await eventually(() => lag.pausedUntil(held) === null);
   });
+});
+
+test("growthOf() compares with 5 minutes ago, and is null where the consumer caught up or is not known for a minute", () => {
+  const follow = (pendings: readonly number[]) => {
+    let samples: ReturnType<typeof addSample> = [];
+    let growth: number | null = null;
+    for (const [index, pending] of pendings.entries()) {
+      samples = addSample(samples, { num_pending: pending }, index * 30_000);
+      growth = growthOf(samples, { at: index * 30_000, pending });
+    }
+    return growth;
+  };
+  expect(follow([10])).toBeNull();
+  expect(follow([10, 20])).toBeNull();
+  expect(follow([10, 20, 30])).toBe(20);
+  expect(follow([10, 5, 4])).toBe(-6);
+  expect(follow([10, 20, 0, 30, 40])).toBeNull();
+  expect(follow([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])).toBe(10);
 });

@@ -111,7 +111,7 @@ describe("createMetrics()", () => {
 
   test("createMetrics() shows no lag that is not known, any more", async () => {
     let isKnown = true;
-    const lag = { pending: 1, ackPending: 0, redelivered: 0 };
+    const lag = { pending: 1, ackPending: 0, redelivered: 0, growth: null };
     const metrics = metricsOf([measured("one")], { lagOf: () => (isKnown ? lag : null) });
     expect(await valuesOf(metrics, "relay_pending_messages")).toEqual({ one: 1 });
     isKnown = false;

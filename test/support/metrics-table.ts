@@ -25,7 +25,7 @@ export function metricsOf(
   return createMetrics({
     host: "edge-7",
     subscriptions: () => subscriptions,
-    lagOf: () => ({ pending: 10, ackPending: 3, redelivered: 1 }),
+    lagOf: () => ({ pending: 10, ackPending: 3, redelivered: 1, growth: null }),
     callbackConnections: () => 2,
     isReady: () => true,
     connection: () => ({ isConnected: true, reconnects: 1, unconfirmedAcks: 0 }),
