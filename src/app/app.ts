@@ -99,7 +99,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   const overrides = createOverrides((entrypoint, override) => {
     logger.info("Recording changed", { entrypoint, until: override?.until ?? null });
   });
-  const records = createRecordObserver({ append: deliveryLog.append, overrides });
+  const records = createRecordObserver({ log: deliveryLog, overrides });
   const activity = createActivity();
   const own = [metrics.observer, activity.observer, records, createLogObserver(logger)];
   const observer = joinObservers([...own, ...observers]);

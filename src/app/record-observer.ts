@@ -1,7 +1,9 @@
 // Writes the delivery log: one record for each message that failed or is sampled, at its end.
 
-import { type Message, toWebhookId } from "#delivery/message.ts";
-import { describeOutcome, type Failure } from "#delivery/outcome.ts";
+import { letterSuffix } from "#delivery/dead-letter.ts";
+import { toLetterId } from "#delivery/letter-id.ts";
+import { type Message, timeToken } from "#delivery/message.ts";
+import { describeOutcome, type Failure, statusOf } from "#delivery/outcome.ts";
 import {
   type DeliveryRecord,
   type Logging,
@@ -10,21 +12,24 @@ import {
   type RecordSettings,
   toRecordedAttempt,
 } from "#delivery/record.ts";
-import { cutRecord } from "#delivery/record-mask.ts";
+import { cutCallbackUrl, cutRecord } from "#delivery/record-mask.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import type { LeftOutOrigin } from "#delivery-log/left-out.ts";
+import type { DeliveryLog } from "#delivery-log/log.ts";
 import type { Overrides } from "#delivery-log/overrides.ts";
 import { createSampler, type Sampler } from "#delivery-log/sampling.ts";
 import type { Attempted, Ending, Observer, Settled } from "#pipeline/observer.ts";
 import { type Captures, NO_CAPTURES, toCaptures } from "./captures.ts";
 
 interface RecordObserverOptions {
-  readonly append: (record: DeliveryRecord) => void;
+  readonly log: Pick<DeliveryLog, "append" | "leaveOut">;
   readonly overrides: Pick<Overrides, "of" | "version">;
 }
 
 interface Watch {
   readonly settings: RecordSettings;
   readonly isSampled: Sampler;
+  readonly origin: LeftOutOrigin;
 }
 
 /** A message that has failed. */
@@ -40,7 +45,7 @@ type Exchange = Attempted["exchange"];
 const UNRECORDED: ReadonlySet<Ending["kind"]> = new Set(["delivered", "marker", "suppressed", "skipped"]);
 const NO_ATTEMPTS: readonly RecordedAttempt[] = [];
 
-export function createRecordObserver({ append, overrides }: RecordObserverOptions): Observer {
+export function createRecordObserver({ log, overrides }: RecordObserverOptions): Observer {
   const trails = new WeakMap<object, Trail>();
   let watches = new WeakMap<Subscription, Watch>();
   let version = overrides.version;
@@ -54,24 +59,28 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
     if (known !== undefined) return known;
     const settings = overrides.of(subscription.entrypoint) ?? subscription.recording;
     const now = () => performance.now();
-    const watch = { settings, isSampled: createSampler(settings.sampling, { now, random: Math.random }) };
+    const isSampled = createSampler(settings.sampling, { now, random: Math.random });
+    const watch = { settings, isSampled, origin: toOrigin(subscription) };
     watches.set(subscription, watch);
     return watch;
   }
 
   function attempted({ key, subscription, message, attempt, exchange, action }: Attempted): void {
-    const { settings, isSampled } = watchOf(subscription);
+    const { settings, isSampled, origin } = watchOf(subscription);
     const isTaken = attempt === 1 && isSampled();
     const trail = attempt === 1 ? undefined : trails.get(key);
     if (action.kind !== "ack") {
       trails.set(key, toTrail(trail, { message, exchange, logging: settings.logging }));
       return;
     }
-    if (!isTaken && trail === undefined) return;
+    if (!isTaken && trail === undefined) {
+      log.leaveOut(origin, statusOf(exchange.outcome));
+      return;
+    }
     trails.delete(key);
     const attempts = withNewest(trail, exchange);
     const captures = toCaptures(exchange, { message, logging: settings.logging });
-    append(toRecord({ subscription, message, attempts, ...captures, error: null, deadLettered: false }));
+    log.append(toRecord({ subscription, message, attempts, ...captures, error: null, deadLetterId: null }));
   }
 
   function settled({ key, subscription, message, ending }: Settled): void {
@@ -81,19 +90,33 @@ export function createRecordObserver({ append, overrides }: RecordObserverOption
     if (trail !== undefined) trails.delete(key);
     const failure = failureOf(ending);
     if (trail === undefined && failure === null) return;
-    append(
+    log.append(
       toRecord({
         subscription,
         message,
         attempts: trail?.attempts ?? NO_ATTEMPTS,
         ...(trail?.captures() ?? NO_CAPTURES),
         error: trail?.error ?? (failure === null ? null : describeOutcome(failure)),
-        deadLettered: ending.kind === "dead-lettered" || ending.kind === "failed-again",
+        deadLetterId: letterIdOf(ending, { subscription, message }),
       }),
     );
   }
 
   return { attempted, settled, postponed: () => {} };
+}
+
+/** null: it is no dead letter. */
+function letterIdOf(
+  ending: Ending,
+  { subscription, message }: { subscription: Subscription; message: Message },
+): string | null {
+  if (ending.kind === "failed-again") return ending.letterId;
+  return ending.kind === "dead-lettered" ? toLetterId(letterSuffix(subscription.id, message)) : null;
+}
+
+/** As a record has it. */
+function toOrigin({ id, entrypoint, application, callback }: Subscription): LeftOutOrigin {
+  return { subscription: id, entrypoint, application, callbackUrl: cutCallbackUrl(callback.displayUrl) };
 }
 
 function failureOf(ending: Ending): Failure | null {
@@ -123,7 +146,7 @@ function withNewest(trail: Trail | undefined, exchange: Exchange): readonly Reco
 
 interface Course extends Pick<
   DeliveryRecord,
-  "attempts" | "request" | "response" | "error" | "deadLettered"
+  "attempts" | "request" | "response" | "error" | "deadLetterId"
 > {
   readonly subscription: Subscription;
   readonly message: Message;
@@ -139,7 +162,12 @@ function toRecord({ subscription, message, ...course }: Course): DeliveryRecord 
     application: subscription.application,
     method: subscription.callback.method,
     callbackUrl: subscription.callback.displayUrl,
-    webhookId: toWebhookId(message),
+    message: {
+      stream: message.stream,
+      sequence: message.sequence,
+      timeToken: timeToken(message),
+      subject: message.subject,
+    },
     status: last?.status ?? 0,
     durationMs: last?.durationMs ?? 0,
     ...course,

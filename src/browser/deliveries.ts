@@ -67,7 +67,7 @@ export function showDeliveries(view: HTMLElement): void {
 
 function toRow(delivery: DeliveryView): HTMLTableRowElement {
   const { id, date, status, method, callbackUrl, subscription, application } = delivery;
-  const { attempts, durationMs, deadLettered, error } = delivery;
+  const { attempts, durationMs, deadLetterId, error } = delivery;
   const when = formatTime(date, new Date());
   const label = `Details of the delivery of ${when} to ${subscription}`;
   const open = h(
@@ -89,6 +89,6 @@ function toRow(delivery: DeliveryView): HTMLTableRowElement {
     h("td", {}, subscription, application === null ? null : h("p", {}, h("small", {}, application))),
     h("td", { class: "number" }, attempts.length === 1 ? "1 try" : `${attempts.length} tries`),
     h("td", { class: "number" }, formatDuration(durationMs)),
-    h("td", {}, ...(deadLettered ? [badge("dead letter", "warn")] : [])),
+    h("td", {}, ...(deadLetterId !== null ? [badge("dead letter", "warn")] : [])),
   );
 }

@@ -18,7 +18,7 @@ export async function showDelivery(id: string): Promise<void> {
 }
 
 function describe(delivery: DeliveryDetail): readonly Node[] {
-  const { date, method, callbackUrl, status, durationMs, error, attempts, deadLettered } = delivery;
+  const { date, method, callbackUrl, status, durationMs, error, attempts, deadLetterId } = delivery;
   const { subscription, application, entrypoint, request, response } = delivery;
   return [
     section(
@@ -43,7 +43,7 @@ function describe(delivery: DeliveryDetail): readonly Node[] {
     section("Attempts", toTable(attempts)),
     section(
       "Dead letter",
-      deadLettered
+      deadLetterId !== null
         ? h("p", {}, badge("sent to the dead letters", "warn"))
         : h("p", { class: "note" }, "Not sent"),
     ),

@@ -3,7 +3,7 @@
 import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
-import type { Exception } from "#delivery/outcome.ts";
+import type { Exception, Outcome } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { createMask, type Mask } from "#lib/mask.ts";
 import { VERSION } from "#lib/version.ts";
@@ -12,6 +12,7 @@ import { hideCredentials, withAuthorization } from "./authorization.ts";
 import { addressOf, createDial, type OnDenied } from "./connector.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { toException } from "./exception.ts";
+import { toErrorExcerpt } from "./excerpt.ts";
 import type { ExchangeEnd } from "./exchange.ts";
 import {
   preconnect,
@@ -147,6 +148,7 @@ export function openCallback(
       method,
       displayUrl,
       maskOf,
+      keepsExcerpt: settings.errorExcerpt,
     };
     const isAborted = isClosed || signal.aborted;
     const exception = isAborted ? interrupted : unsendable;
@@ -241,6 +243,7 @@ interface Attempt {
   readonly hiddenNames: ReadonlySet<string>;
   readonly droppedHeaders: number;
   readonly maskOf: AnswerMask;
+  readonly keepsExcerpt: boolean;
 }
 
 interface Course {
@@ -253,8 +256,10 @@ interface Course {
 function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exchange {
   const isAnswered = end.kind === "answered";
   const token = sending?.token ?? null;
+  const mask = attempt.maskOf(sending?.settings.context.tokens?.recent() ?? NO_TOKENS);
+  const outcome = isAnswered ? toAnswerOutcome(end, new Date()) : end.exception;
   return {
-    outcome: isAnswered ? toAnswerOutcome(end, new Date()) : end.exception,
+    outcome: isAnswered && attempt.keepsExcerpt ? withExcerpt(outcome, end, mask) : outcome,
     startedAt: attempt.startedAt,
     durationMs: performance.now() - attempt.startMs,
     sent: sending?.isSent ?? false,
@@ -279,6 +284,16 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
           truncated: end.isTruncated,
         }
       : null,
-    mask: attempt.maskOf(sending?.settings.context.tokens?.recent() ?? NO_TOKENS),
+    mask,
   };
+}
+
+type Answered = Extract<ExchangeEnd, { kind: "answered" }>;
+
+/** Of a failure only. */
+function withExcerpt(outcome: Outcome, answer: Answered, mask: Mask): Outcome {
+  if (outcome.kind !== "rejected" && outcome.kind !== "server-error") return outcome;
+  const contentType = String(answer.headers["content-type"] ?? "");
+  const excerpt = toErrorExcerpt(answer.body, { contentType, mask });
+  return excerpt === null ? outcome : { ...outcome, excerpt };
 }

@@ -56,17 +56,19 @@ function formatDetail(delivery: DeliveryDetail, { screen, nowMs }: View): string
 }
 
 function listFacts(delivery: DeliveryDetail, nowMs: number): readonly (readonly [string, string])[] {
-  const { date, method, callbackUrl, durationMs, error, deadLettered, application } = delivery;
+  const { date, method, callbackUrl, durationMs, error, deadLetterId, application } = delivery;
   return [
     ["date", `${date} (${toRelative(date, nowMs)})`],
     ["callback", `${method} ${callbackUrl}`],
     ["took", delivery.attempts.length === 0 ? "" : `${durationMs} ms`],
     ["error", error ?? ""],
-    ["dead letter", deadLettered ? "yes" : ""],
+    ["dead letter", deadLetterId ?? ""],
     ["subscription", delivery.subscription],
     ["application", application ?? ""],
     ["entrypoint", delivery.entrypoint],
     ["webhook-id", delivery.webhookId],
+    ["message", `${delivery.stream} ${delivery.sequence}`],
+    ["subject", delivery.subject],
   ];
 }
 

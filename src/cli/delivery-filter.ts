@@ -1,28 +1,75 @@
 // The filter options of `relay logs`.
 
-import { statusFlag } from "./letter-filter.ts";
+import { parseStatusFilter } from "#delivery/letter.ts";
+import { parseWebhookId } from "#delivery/message.ts";
+import { SUBJECT_FILTER } from "#delivery/subject.ts";
+import { RelayError } from "#lib/errors.ts";
+import { clean } from "#lib/printable.ts";
 import { timeArgument } from "./time-argument.ts";
-import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
+import { type Flags, type RemoteOption, textsOf } from "./remote-command.ts";
+
+const repeatable = (flags: string, description: string): RemoteOption => ({
+  flags,
+  description,
+  isRepeatable: true,
+});
 
 export const DELIVERY_FILTER_OPTIONS: readonly RemoteOption[] = [
-  { flags: "--status <status>", description: "status of the last attempt: 404, 4xx, or 0 for no response" },
-  { flags: "--subscription <id>", description: "of this subscription" },
-  { flags: "--application <name>", description: "of this application" },
-  { flags: "--entrypoint <id>", description: "of this entrypoint" },
-  { flags: "--callback-url <url>", description: "with this text in the callback URL" },
+  repeatable("--status <status>", "status of the last attempt: 404, 4xx, or 0 for no response"),
+  repeatable("--subscription <id>", "of this subscription"),
+  repeatable("--application <name>", "of this application"),
+  repeatable("--entrypoint <id>", "of this entrypoint"),
+  repeatable("--callback-url <url>", "with this text in the callback URL"),
+  repeatable("--webhook-id <id>", "of the message with this webhook-id"),
+  repeatable("--sequence <number>", "of the message with this sequence in its stream"),
+  repeatable("--subject <subject>", "of messages with this subject, or that match this NATS filter"),
   { flags: "--from <time>", description: "first attempted at this time or later" },
   { flags: "--to <time>", description: "first attempted before this time" },
 ];
 
+type Members = Readonly<Record<string, string | readonly string[]>>;
+
+const FORMS: Readonly<
+  Record<string, { readonly isRight: (text: string) => boolean; readonly takes: string }>
+> = {
+  status: { isRight: (text) => parseStatusFilter(text) !== null, takes: "--status takes 404, 4xx or 0" },
+  webhookId: {
+    isRight: (text) => parseWebhookId(text) !== null,
+    takes: "--webhook-id takes one such as msg_ORDERS_4711_cwyvpeni7w9h",
+  },
+  sequence: {
+    isRight: (text) => /^[1-9]\d{0,14}$/u.test(text),
+    takes: "--sequence takes a whole number from 1",
+  },
+  subject: {
+    isRight: (text) => SUBJECT_FILTER.test(text),
+    takes: "--subject takes a subject, or a filter such as orders.*.>",
+  },
+};
+const NAMES = [
+  "status",
+  "subscription",
+  "application",
+  "entrypoint",
+  "callbackUrl",
+  "webhookId",
+  "sequence",
+  "subject",
+] as const;
+
 /** The query for the API, without filters that were not given. Throws a RelayError `usage`. */
-export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Readonly<Record<string, string>> {
+export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Members {
   const members = [
-    ...["subscription", "application", "entrypoint", "callbackUrl"].map(
-      (name) => [name, textOf(flags, name)] as const,
-    ),
-    ["status", statusFlag(flags)] as const,
-    ["from", timeArgument(flags, { name: "from", nowMs })] as const,
-    ["to", timeArgument(flags, { name: "to", nowMs })] as const,
+    ...NAMES.map((name) => [name, checked(name, textsOf(flags, name))] as const),
+    ["from", timeArgument(flags, { name: "from", nowMs }) ?? []] as const,
+    ["to", timeArgument(flags, { name: "to", nowMs }) ?? []] as const,
   ];
-  return Object.fromEntries(members.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+  return Object.fromEntries(members.filter(([, value]) => value.length > 0));
+}
+
+function checked(name: string, texts: readonly string[]): readonly string[] {
+  const form = FORMS[name];
+  const wrong = form === undefined ? undefined : texts.find((text) => !form.isRight(text));
+  if (form === undefined || wrong === undefined) return texts;
+  throw new RelayError("usage", `${form.takes}, found "${clean(wrong)}"`);
 }

@@ -19,7 +19,7 @@ const UNAVAILABLE = 503;
 /** Runs until it is stopped; resolves with 0. `after`: id of the newest delivery already shown; null: none is. */
 export async function followDeliveries(
   call: RemoteCall,
-  { members, after }: { members: Readonly<Record<string, string>>; after: string | null },
+  { members, after }: { members: Readonly<Record<string, string | readonly string[]>>; after: string | null },
 ): Promise<number> {
   const { io, stopping } = call;
   let last = after;
@@ -46,7 +46,7 @@ async function followOnce(
     last,
     note,
   }: {
-    members: Readonly<Record<string, string>>;
+    members: Readonly<Record<string, string | readonly string[]>>;
     last: string | null;
     note: (id: string | null) => void;
   },

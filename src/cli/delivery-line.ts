@@ -12,13 +12,13 @@ const MIN_URL_WIDTH = 16;
 const GAP = "  ";
 
 export function formatDelivery(delivery: DeliveryView, screen: Screen): string {
-  const { id, date, status, subscription, callbackUrl, attempts, durationMs, deadLettered, error } = delivery;
+  const { id, date, status, subscription, callbackUrl, attempts, durationMs, deadLetterId, error } = delivery;
   const answered = paint(screen, styleOf(status), String(status).padStart(STATUS_WIDTH));
   const name = clean(subscription);
   const facts = [
     `${Math.round(durationMs)} ms`,
     describeAttempts(attempts.length),
-    deadLettered ? "dead-lettered" : "",
+    deadLetterId !== null ? "dead-lettered" : "",
     clean(error ?? ""),
   ].filter((text) => text !== "");
   const begin = `${clean(date)}${GAP}${paint(screen, "dim", clean(id))}${GAP}`;

@@ -9,7 +9,7 @@ import { toDeliveryFilterMembers } from "./delivery-filter.ts";
 import { followDeliveries } from "./delivery-follow.ts";
 import { formatDelivery } from "./delivery-line.ts";
 import { toQuery } from "./letter-filter.ts";
-import { type Flags, type RemoteCall, textOf, wholeNumberOf } from "./remote-command.ts";
+import { type Flags, type RemoteCall, textOf, textsOf, wholeNumberOf } from "./remote-command.ts";
 import { save } from "./save.ts";
 import { paint } from "./terminal.ts";
 
@@ -35,7 +35,7 @@ export async function listDeliveries(call: RemoteCall): Promise<number> {
   const query = { ...members, limit: String(limitOf(flags)), ...(cursor === null ? {} : { cursor }) };
   const answer = await client.ask("GET", `api/deliveries${toQuery(query)}`);
   const value = expectDone(answer, "list the deliveries");
-  const { items, next } = parseAnswer(deliveryPageSchema, value);
+  const { items, next, leftOut } = parseAnswer(deliveryPageSchema, value);
   const isJson = flags["json"] === true;
   if (flags["follow"] === true) {
     for (const item of items.toReversed()) {
@@ -48,9 +48,17 @@ export async function listDeliveries(call: RemoteCall): Promise<number> {
     return 0;
   }
   if (items.length === 0 && next === null) io.stdout("No deliveries match.\n");
+  if (leftOut > 0) io.stdout(`${paint(screen, "dim", describeLeftOut(leftOut, flags))}\n`);
   if (next !== null) io.stdout(`${paint(screen, "dim", `Older ones with --cursor ${clean(next)}`)}\n`);
   for (const item of items.toReversed()) io.stdout(formatDelivery(item, screen));
   return 0;
+}
+
+/** What sampling leaves out has no message. */
+function describeLeftOut(leftOut: number, flags: Flags): string {
+  const isBound = ["webhookId", "sequence", "subject"].some((name) => textsOf(flags, name).length > 0);
+  const count = new Intl.NumberFormat("en").format(leftOut);
+  return `${isBound ? "Up to " : ""}${count} successful ${leftOut === 1 ? "delivery is" : "deliveries are"} not recorded (sampling)`;
 }
 
 /** Throws a RelayError `usage`. */

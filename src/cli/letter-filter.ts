@@ -40,13 +40,16 @@ export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilter
   return Object.fromEntries(members.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 }
 
-/** `?a=b&c=d`, or nothing. */
-export function toQuery(members: Readonly<Record<string, string>>): string {
-  const query = new URLSearchParams(members).toString();
+/** `?a=b&a=c&d=e`, or nothing. */
+export function toQuery(members: Readonly<Record<string, string | readonly string[]>>): string {
+  const pairs = Object.entries(members).flatMap(([name, value]) =>
+    [value].flat().map((one): [string, string] => [name, one]),
+  );
+  const query = new URLSearchParams(pairs).toString();
   return query === "" ? "" : `?${query}`;
 }
 
-export function statusFlag(flags: Flags): string | null {
+function statusFlag(flags: Flags): string | null {
   const text = textOf(flags, "status");
   if (text === null || parseStatusFilter(text) !== null) return text;
   throw new RelayError("usage", `--status takes 404, 4xx or 0, found "${clean(text)}"`);

@@ -140,6 +140,11 @@ function addRunningCommands(
     });
 }
 
+/** All values of an option that is given several times. */
+function collect(value: string, former: readonly string[] = []): readonly string[] {
+  return [...former, value];
+}
+
 /** Those that ask a relay. */
 function addRemoteCommands(program: Command, { io, env, stopping, finish }: ProgramOptions): void {
   const addRemote = (parent: Command, remote: RemoteCommand) => {
@@ -150,7 +155,10 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
         "ask the relay at this URL, with the token in RELAY_TOKEN, instead of the one on this host",
       )
       .addHelpText("after", toHelp(remote));
-    for (const { flags, description } of remote.options) command.option(flags, description);
+    for (const { flags, description, isRepeatable = false } of remote.options) {
+      if (isRepeatable) command.option(flags, `${description}; may be repeated`, collect);
+      else command.option(flags, description);
+    }
     command.action(async () => {
       const options = { args: command.args, flags: command.opts<Flags>(), env };
       finish(await runRemote(remote, { ...options, stopping: stopping.signal }, io));

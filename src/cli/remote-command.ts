@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import type { Output } from "./output.ts";
 import { type Screen } from "./terminal.ts";
 
-export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 export interface RemoteCall {
   readonly client: Client;
@@ -28,6 +28,8 @@ export interface RemoteOption {
   /** As Commander writes it: `--to <where>`. */
   readonly flags: string;
   readonly description: string;
+  /** It may be given several times: its flag is a list. */
+  readonly isRepeatable?: boolean;
 }
 
 export interface RemoteCommand {
@@ -62,6 +64,13 @@ export function toHelp({ note, examples }: RemoteCommand): string {
 export function textOf(flags: Flags, name: string): string | null {
   const value = flags[name];
   return typeof value === "string" ? value : null;
+}
+
+/** Of an option that may be repeated; empty: it was not given. */
+export function textsOf(flags: Flags, name: string): readonly string[] {
+  const value = flags[name];
+  if (typeof value === "string") return [value];
+  return typeof value === "object" ? value : [];
 }
 
 /** Null: it was not given. Throws a RelayError `usage`. */

@@ -62,6 +62,10 @@ export function resolveCallback(
     ...secretsInForwarding(url, proxy),
   ];
   const secrets = [...new Set([...own, ...shared, ...lent])].filter(isFilled);
+  // Shared headers go where whoever subscribes says: to them they are no secret, unless the URL is shared too.
+  const ownsSecrets =
+    secrets.length === 0 ||
+    (origin === "api" && lent.length === 0 && (shared.length === 0 || settings.callbackUrl !== undefined));
   return {
     url,
     displayUrl,
@@ -70,10 +74,8 @@ export function resolveCallback(
     auth,
     signatureKeys: (settings.signature?.secrets ?? []).map((key) => toSignatureKey(valueOf(key, scope))),
     secrets,
-    // Shared headers go where whoever subscribes says: to them they are no secret, unless the URL is shared too.
-    ownsSecrets:
-      secrets.length === 0 ||
-      (origin === "api" && lent.length === 0 && (shared.length === 0 || settings.callbackUrl !== undefined)),
+    ownsSecrets,
+    errorExcerpt: configuration.logging.errorExcerpt && (origin === "file" || ownsSecrets),
     route: {
       connectTimeoutMs: http.connectTimeout,
       tls: scope.stores.tlsOf(settings.ssl),

@@ -2,12 +2,12 @@
 
 import type * as v from "valibot";
 import type { Logging, Sampling } from "#delivery/record.ts";
-import type { loggingSchema, samplingSchema } from "./schema-record.ts";
+import type { keptSchema, samplingSchema } from "./schema-record.ts";
 
 const DAY_MS = 86_400_000;
 const UNITS_MS = [DAY_MS, 3_600_000, 60_000, 1000] as const;
 
-export function toLogging(logging: v.InferOutput<typeof loggingSchema>): Logging {
+export function toLogging(logging: v.InferOutput<typeof keptSchema>): Logging {
   const { enabled, request, response } = logging;
   return {
     requestHeaders: enabled && request.headers,

@@ -93,7 +93,7 @@ const configuration = v.pipe(
     resume: v.optional(resumeSchema, { strategy: "MANUAL" }),
     ...callbackEntries,
     logging: v.optional(loggingSchema, {}),
-    sampling: v.optional(samplingSchema, { type: "COUNT", value: "100" }),
+    sampling: v.optional(samplingSchema, { type: "WINDOWED_COUNT", value: "10/PT1S" }),
   }),
   v.description(
     "How callbacks are called; `callbackUrl`, `method`, `headers`, `retry` and `ordering` are defaults for subscriptions",

@@ -15,11 +15,24 @@ const part = (what: string) =>
     {},
   );
 
+const kept = {
+  enabled: v.optional(flag("Keep headers and bodies at all"), false),
+  request: part("request"),
+  response: part("response"),
+};
+
+/** What may be changed while Relay runs. */
+export const keptSchema = v.pipe(object(kept), v.description("What a record holds besides the facts"));
+
 export const loggingSchema = v.pipe(
   object({
-    enabled: v.optional(flag("Keep headers and bodies at all"), false),
-    request: part("request"),
-    response: part("response"),
+    ...kept,
+    errorExcerpt: v.optional(
+      flag(
+        "End the error of a failed attempt with the beginning of a textual answer, 200 characters at most, also in logs, events and dead letters",
+      ),
+      true,
+    ),
   }),
   v.description("What a record holds besides the facts"),
 );

@@ -8,32 +8,27 @@
 //
 // Nothing here stops a delivery: no call throws, and only its own queue waits for the disk.
 
-import type { DeliveryRecord } from "#delivery/record.ts";
+import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { type SyncFile, syncFile } from "./checkpoint.ts";
+import { type Bounds, boundToDisk, type ReadDisk, readDisk, roomFor } from "./disk.ts";
+import { createLeftOutCounts, type LeftOutOrigin } from "./left-out.ts";
 import { BATCH_RECORDS, createQueue } from "./queue.ts";
+import type { Slice, SliceQuery } from "./read.ts";
 import type { StoredRecord } from "./row.ts";
-import {
-  boundToDisk,
-  type ReadDisk,
-  readDisk,
-  isBroken,
-  moveAside,
-  type Bounds,
-  openLogStore,
-  roomFor,
-  type Slice,
-  type SliceQuery,
-  type Store,
-} from "./store.ts";
+import { isBroken, moveAside, openLogStore, type Store } from "./store.ts";
 
 export interface DeliveryLog {
   /** On the hot path. Stores the record unchanged: it must hold no secret. */
   append: (record: DeliveryRecord) => void;
+  /** On the hot path: a delivery that sampling does not record. */
+  leaveOut: (origin: LeftOutOrigin, status: number) => void;
   /** null: there is none. */
   readonly find: (id: number) => Result<StoredRecord | null>;
   readonly readSlice: (query: SliceQuery) => Result<Slice>;
+  /** How many deliveries were left out that meet the filter; it knows nothing of their messages. */
+  readonly countLeftOut: (filter: RecordFilter) => Result<number>;
   /** 0: there is no record. */
   readonly newestId: () => Result<number>;
   /** Waits for a record after that one. */
@@ -75,6 +70,7 @@ const NO_ROOM = "The disk has no room for it: the free space is reserved for the
 export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
   const { logger, sync = syncFile, disk = readDisk } = options;
   const queue = createQueue();
+  const leftOut = createLeftOutCounts();
   const waiters = createWaiters();
   let { bounds } = options;
   let store: Store | null = null;
@@ -176,7 +172,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     isFlushDue = false;
     if (flushTimer !== null) clearTimeout(flushTimer);
     flushTimer = null;
-    if (queue.length === 0 || isClosed || !mayWrite()) return;
+    if ((queue.length === 0 && leftOut.isEmpty()) || isClosed || !mayWrite()) return;
     if (!writeBatch()) flushTimer = setTimeout(flush, RETRY_MS);
     else if (queue.length > 0) flushSoon();
   }
@@ -203,14 +199,15 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   }
 
   function writeBatch(): boolean {
-    const batch = queue.batch();
+    const records = queue.batch();
     const current = boundsNow();
     noteRoom(roomFor(current) > 0);
     if (!hasRoom) return false;
-    const result = use((opened) => opened.write(batch, current));
+    const result = use((opened) => opened.write({ records, leftOut: leftOut.list() }, current));
     if (result.kind === "unavailable") return false;
-    queue.remove(batch.length);
-    written += batch.length;
+    leftOut.clear();
+    queue.remove(records.length);
+    written += records.length;
     waiters.wake();
     return true;
   }
@@ -226,8 +223,13 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
 
   return {
     append,
+    leaveOut(origin, status) {
+      leftOut.add(origin, status);
+      flushTimer ??= setTimeout(flush, FLUSH_MS);
+    },
     find: (id) => use((opened) => opened.find(id)),
     readSlice: (query) => use((opened) => opened.readSlice(query)),
+    countLeftOut: (filter) => use((opened) => opened.countLeftOut(filter)),
     newestId,
     async newerThan(id, signal) {
       const newest = newestId();
@@ -239,8 +241,8 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
       bounds = next;
     },
     close() {
-      if (store !== null || queue.length > 0) tryWith((opened) => opened.finish());
-      while (queue.length > 0 && writeBatch());
+      if (store !== null || queue.length > 0 || !leftOut.isEmpty()) tryWith((opened) => opened.finish());
+      while ((queue.length > 0 || !leftOut.isEmpty()) && writeBatch());
       isClosed = true;
       dropped += queue.length;
       if (queue.length > 0)

@@ -7,7 +7,7 @@ import type { StoredRecord } from "./row.ts";
 
 interface RecordPage {
   readonly records: readonly StoredRecord[];
-  /** For the page after it; null: this is the last one. */
+  /** For the page after it, which may be empty where this one took too long; null: this is the last one. */
   readonly next: number | null;
 }
 
@@ -20,13 +20,17 @@ interface PageQuery {
   readonly signal: AbortSignal;
 }
 
+/** How long a page is looked for. */
+const PAGE_MS = 250;
+
 export async function readPage(
   log: Pick<DeliveryLog, "readSlice">,
   { filter, before, limit, signal }: PageQuery,
 ): Promise<Result<RecordPage>> {
   const found: StoredRecord[] = [];
+  const endsAt = performance.now() + PAGE_MS;
   let from: number | null = before ?? Number.MAX_SAFE_INTEGER;
-  while (from !== null && found.length <= limit && !signal.aborted) {
+  while (from !== null && found.length <= limit && !signal.aborted && performance.now() < endsAt) {
     const missing = limit + 1 - found.length;
     const slice = log.readSlice({ filter, from, direction: "down", columns: "brief", limit: missing });
     if (slice.kind === "unavailable") return slice;
@@ -35,6 +39,6 @@ export async function readPage(
     await setImmediate();
   }
   const records = found.slice(0, limit);
-  const next = found.length > limit ? (records.at(-1)?.id ?? null) : null;
+  const next = found.length > limit ? (records.at(-1)?.id ?? null) : from;
   return { kind: "done", value: { records, next } };
 }

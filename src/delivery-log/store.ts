@@ -11,44 +11,32 @@ import {
   existsSync,
   renameSync,
   rmSync,
-  statfsSync,
 } from "node:fs";
 import { dirname } from "node:path";
 
 import { Database, SQLiteError } from "bun:sqlite";
 
-import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
-import { type Checkpoints, openCheckpoints, type SyncFile, writesBytesOf } from "./checkpoint.ts";
+import { type DeliveryRecord, EVERY_RECORD, type RecordFilter } from "#delivery/record.ts";
+import { type Checkpoints, openCheckpoints, type SyncFile } from "./checkpoint.ts";
+import { type Bounds, roomFor } from "./disk.ts";
+import type { LeftOut } from "./left-out.ts";
+import { readSlice, type Slice, type SliceQuery, toCommonParameters } from "./read.ts";
 import { type StoredRecord, toStoredRecord, toValues } from "./row.ts";
-import { LAYOUT, LAYOUT_VERSION, prepare, type Statements, type Value } from "./statements.ts";
+import { LAYOUT, LAYOUT_VERSION, prepare, type Statements } from "./statements.ts";
+import { BLOCK_RECORDS, createOpenBlock, type OpenBlock } from "./summary.ts";
 
-export interface Bounds {
-  readonly maxAgeMs: number;
-  /** Of all files of the log together. */
-  readonly maxBytes: number;
-}
-
-export interface SliceQuery {
-  readonly filter: RecordFilter;
-  /** Exclusive. */
-  readonly from: number;
-  readonly direction: "down" | "up";
-  /** `brief`: without headers and bodies. */
-  readonly columns: "brief" | "whole";
-  readonly limit: number;
-}
-
-/** The records of one part of the file, and where it ends; `end` null: it was the last part. */
-export interface Slice {
-  readonly records: readonly StoredRecord[];
-  readonly end: number | null;
+interface Batch {
+  readonly records: readonly DeliveryRecord[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 export interface Store {
-  /** Stores all or none, and deletes old ones for room. Returns the id of the last one. */
-  write: (records: readonly DeliveryRecord[], bounds: Bounds) => number;
+  /** Stores all or none, and deletes old ones for room. */
+  write: (batch: Batch, bounds: Bounds) => void;
   readonly find: (id: number) => StoredRecord | null;
   readonly readSlice: (query: SliceQuery) => Slice;
+  /** How many deliveries were not recorded that meet the filter; it knows nothing of their messages. */
+  readonly countLeftOut: (filter: RecordFilter) => number;
   /** 0: there is no record. */
   readonly newestId: () => number;
   /** Deletes some records that exceed the limits. True: there are more. */
@@ -70,21 +58,21 @@ class LayoutError extends Error {
 }
 
 const PAGE_BYTES = 4096;
-/** How many records one slice reads. */
-const SLICE_RECORDS = 2000;
 const DELETE_OLD = 500;
 const MAX_TRIM_STEPS = 4;
 /** How many pages a shrinking file returns at once. */
 const MAX_VACUUM_STEPS = 32;
 /** How much one step deletes, unless the limit is small: on a full disk a step has little room for its writes. */
 const MIN_STEP_BYTES = 64 * 1024;
-/** How much one batch may add to the WAL beyond its limit. */
-const BATCH_BYTES = 512 * 1024;
 /** Ids contain the time: this many can be assigned in a millisecond before they run ahead of it. */
 const IDS_PER_MS = 1024;
 /** How far the clock may have been set back. */
 const CLOCK_SKEW_MS = 300_000;
 const BUSY_MS = 50;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** What was left out is counted by minute so long, then by hour. */
+const BY_MINUTE_MS = 2 * HOUR_MS;
 
 export function openLogStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -129,16 +117,52 @@ function createPlaceCheck(path: string): () => boolean {
 
 function createStore(database: Database, { statements, checkpoints, isInPlace }: StoreParts): Store {
   let lastId = statements.newest.get()?.id ?? 0;
+  let tail = readTail(statements);
+  let summedAt = -Infinity;
 
-  const insert = database.transaction((records: readonly DeliveryRecord[], bounds: Bounds): number => {
-    let id = Math.max(lastId, toId(Date.now()));
+  /** Whoever sees it fail opens the file again: what is in memory here is not taken back. */
+  const insert = database.transaction(({ records, leftOut }: Batch, bounds: Bounds): void => {
+    const now = Date.now();
+    lastId = Math.max(lastId, toId(now));
     for (const record of records) {
-      id += 1;
-      statements.insert.run(...toValues(id, record));
+      lastId += 1;
+      statements.insert.run(...toValues(lastId, record));
+      tail.block.add(record);
     }
+    const minute = now - (now % MINUTE_MS);
+    for (const { subscription, entrypoint, application, callbackUrl, status, count } of leftOut) {
+      statements.addLeftOut.run(
+        minute,
+        subscription,
+        entrypoint,
+        application ?? "",
+        callbackUrl,
+        status,
+        count,
+      );
+    }
+    if (tail.block.count >= BLOCK_RECORDS) endBlock();
     trimSize(bounds);
-    return id;
   });
+
+  function endBlock(): void {
+    const { values, oldestMs, newestMs, bloom } = tail.block.summarize();
+    statements.insertBlock.run(tail.firstId, lastId, oldestMs, newestMs, JSON.stringify(values), bloom);
+    tail = { firstId: lastId + 1, block: createOpenBlock() };
+  }
+
+  /** What was left out is known as far back as records are. */
+  function trimLeftOut(): void {
+    const now = Date.now();
+    statements.deleteBlocks.run();
+    const oldest = statements.oldest.get();
+    statements.deleteLeftOut.run((oldest === null ? now : Math.min(toTime(oldest.id), now)) - HOUR_MS);
+    if (now - summedAt < HOUR_MS) return;
+    summedAt = now;
+    const before = now - BY_MINUTE_MS;
+    statements.sumHours.run(before - (before % HOUR_MS));
+    statements.deleteMinutes.run(before - (before % HOUR_MS));
+  }
 
   function excessBytes(bounds: Bounds): number {
     const pages = statements.pages.get()?.page_count ?? 0;
@@ -156,6 +180,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
       const last = statements.lastOfBytes.get(Math.min(excess, stepBytes))?.id ?? null;
       if (last === null) return false;
       statements.deleteUpTo.run(last);
+      statements.deleteBlocks.run();
     }
     return excessBytes(bounds) > 0;
   }
@@ -174,32 +199,26 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
     return true;
   }
 
-  function readSlice({ filter, from, direction, columns, limit }: SliceQuery): Slice {
-    const isDown = direction === "down";
-    const bound = statements[isDown ? "before" : "after"].get(from, SLICE_RECORDS - 1)?.id ?? null;
-    const oldest = oldestId(filter);
-    const low = isDown ? Math.max(bound ?? 0, oldest) : Math.max(from + 1, oldest);
-    const high = isDown ? from - 1 : (bound ?? Number.MAX_SAFE_INTEGER);
-    const rows = statements[columns][direction].all(low, high, ...toParameters(filter), limit);
-    const isPast = isDown && bound !== null && bound < oldest;
-    const end = rows.length === limit ? (rows.at(-1)?.id ?? null) : isPast ? null : bound;
-    return { records: rows.map(toStoredRecord), end };
-  }
-
   return {
-    write(records, bounds) {
+    write(batch, bounds) {
       if (!isInPlace()) throw new Error("its file was removed or replaced");
-      lastId = insert.immediate(records, bounds);
-      return lastId;
+      insert.immediate(batch, bounds);
     },
     find(id) {
       const row = statements.find.get(id);
       return row === null ? null : toStoredRecord(row);
     },
-    readSlice,
+    readSlice: (query) => readSlice(statements, { tail, oldestId: oldestId(query.filter) }, query),
+    countLeftOut(filter) {
+      const { from, to } = filter;
+      const start = from === null ? null : toStart(from.getTime(), Date.now());
+      const common = { ...EVERY_RECORD, ...filter, from: start, to };
+      return statements.sumLeftOut.get(...toCommonParameters(common))?.count ?? 0;
+    },
     newestId: () => lastId,
     trim(bounds) {
       const { changes } = statements.deleteBefore.run(toId(Date.now() - bounds.maxAgeMs), DELETE_OLD);
+      database.transaction(trimLeftOut).immediate();
       const isStillLarge = trimSize(bounds);
       const isFull = checkpoints.isDue(bounds.maxBytes);
       return isFull || shrink(bounds) || isStillLarge || changes >= DELETE_OLD;
@@ -231,7 +250,7 @@ function setUp(database: Database): void {
   if (version === LAYOUT_VERSION) return;
   if (version !== 0) throw new LayoutError(version);
   database.transaction(() => {
-    database.run(LAYOUT);
+    for (const table of LAYOUT) database.run(table);
     database.run(`PRAGMA user_version = ${LAYOUT_VERSION}`);
   })();
 }
@@ -241,34 +260,46 @@ function readVersion(database: Database): number {
   return row?.user_version ?? 0;
 }
 
-/** Room for records, so that file and WAL together stay below the limit; negative: none. */
-export function roomFor({ maxBytes }: Bounds): number {
-  return maxBytes - 2 * writesBytesOf(maxBytes) - BATCH_BYTES;
+interface OpenTail {
+  readonly firstId: number;
+  readonly block: OpenBlock;
+}
+
+/** The records that the last run had not summarized. */
+function readTail(statements: Statements): OpenTail {
+  const block = createOpenBlock();
+  const after = statements.lastBlock.get()?.last_id ?? 0;
+  const limit = 2 * BLOCK_RECORDS;
+  const rows = statements.brief.up.all(
+    ...toCommonParameters(EVERY_RECORD),
+    null,
+    null,
+    null,
+    after + 1,
+    Number.MAX_SAFE_INTEGER,
+    limit,
+  );
+  for (const row of rows) block.add(toStoredRecord(row));
+  return { firstId: after + 1, block };
 }
 
 function toId(timeMs: number): number {
   return Math.max(0, timeMs) * IDS_PER_MS;
 }
 
+function toTime(id: number): number {
+  return Math.floor(id / IDS_PER_MS);
+}
+
+/** Of the time that is counted together with this one. */
+function toStart(timeMs: number, now: number): Date {
+  const stepMs = timeMs < now - BY_MINUTE_MS ? HOUR_MS : MINUTE_MS;
+  return new Date(timeMs - (timeMs % stepMs));
+}
+
 /** A record is written after its date. */
 function oldestId({ from }: RecordFilter): number {
   return from === null ? 0 : toId(from.getTime() - CLOCK_SKEW_MS);
-}
-
-function toParameters(filter: RecordFilter): Value[] {
-  const { status } = filter;
-  const low = status === null ? null : status.kind === "exact" ? status.status : status.hundreds * 100;
-  const high = status === null || low === null ? null : status.kind === "exact" ? low : low + 99;
-  return [
-    low,
-    high,
-    filter.subscription,
-    filter.application,
-    filter.entrypoint,
-    filter.callbackUrl,
-    filter.from?.getTime() ?? null,
-    filter.to?.getTime() ?? null,
-  ];
 }
 
 /** The last one: a table or column is missing. */
@@ -290,38 +321,4 @@ export function moveAside(path: string): void {
     if (existsSync(path + end)) renameSync(path + end, aside);
   }
   rmSync(`${path}-shm`, { force: true });
-}
-
-interface Disk {
-  readonly totalBytes: number;
-  /** For users other than root. */
-  readonly freeBytes: number;
-}
-
-/** Of the file system of a directory. Throws if it cannot be read. */
-export type ReadDisk = (directory: string) => Disk;
-
-/** A small disk keeps a share of itself free instead. */
-const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
-const RESERVE_SHARE = 0.25;
-
-export const readDisk: ReadDisk = (directory) => {
-  const { bsize, blocks, bavail } = statfsSync(directory);
-  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
-};
-
-/** `bounds`, lowered to the size of the log at `path` and the free space. Never throws: a missing disk sets no limit. */
-export function boundToDisk(path: string, bounds: Bounds, read: ReadDisk): Bounds {
-  try {
-    const { totalBytes, freeBytes } = read(dirname(path));
-    const reserve = Math.min(MAX_RESERVE_BYTES, totalBytes * RESERVE_SHARE);
-    const used = sizeOf(path) + sizeOf(`${path}-wal`) + sizeOf(`${path}-shm`);
-    return { ...bounds, maxBytes: Math.max(0, Math.min(bounds.maxBytes, used + freeBytes - reserve)) };
-  } catch {
-    return bounds;
-  }
-}
-
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -18,6 +18,8 @@ export interface CallbackSettings {
    * reveal whether they guessed a secret.
    */
   readonly ownsSecrets: boolean;
+  /** The error of a failed attempt ends with the beginning of the answer. */
+  readonly errorExcerpt: boolean;
   readonly route: Route;
   /** For the whole exchange, connecting included. */
   readonly readTimeoutMs: number;

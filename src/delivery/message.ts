@@ -32,9 +32,29 @@ export function timeToken(message: Message): string {
   return message.timestampNanos.toString(36);
 }
 
+/** A message as its `webhook-id` names it. */
+export interface MessageName {
+  readonly stream: string;
+  readonly sequence: number;
+  /** `timeToken` of the message. */
+  readonly timeToken: string;
+}
+
 /** The `webhook-id` of a message: the same on every attempt, redelivery and replay (Standard Webhooks 1.0). */
 export function toWebhookId(message: Message): string {
   return `msg_${message.stream}_${message.sequence}_${timeToken(message)}`;
+}
+
+export function formatWebhookId({ stream, sequence, timeToken: token }: MessageName): string {
+  return `msg_${stream}_${sequence}_${token}`;
+}
+
+/** null: no message has such an id. */
+export function parseWebhookId(id: string): MessageName | null {
+  const [, stream, sequence, token] =
+    /^msg_([^\s.*>]{1,255})_([1-9]\d{0,15})_([0-9a-z]{1,13})$/u.exec(id) ?? [];
+  if (stream === undefined || token === undefined) return null;
+  return { stream, sequence: Number(sequence), timeToken: token };
 }
 
 /** The time as NATS writes it in `Nats-Time-Stamp`: Go's RFC3339Nano, which cuts trailing zeros. */

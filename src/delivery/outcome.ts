@@ -26,11 +26,15 @@ export interface Exception {
   readonly retryAfterMs?: number;
 }
 
-export type Outcome =
-  | { readonly kind: "delivered"; readonly status: number }
-  | { readonly kind: "rejected"; readonly status: number; readonly retryAfterMs: number | null }
-  | { readonly kind: "server-error"; readonly status: number; readonly retryAfterMs: number | null }
-  | Exception;
+interface Refusal {
+  readonly kind: "rejected" | "server-error";
+  readonly status: number;
+  readonly retryAfterMs: number | null;
+  /** The beginning of the answer, on one line and without secrets. Absent: there is no text in it, or it is not kept. */
+  readonly excerpt?: string;
+}
+
+export type Outcome = { readonly kind: "delivered"; readonly status: number } | Refusal | Exception;
 
 export type Failure = Exclude<Outcome, { kind: "delivered" }>;
 
@@ -48,5 +52,7 @@ export function statusOf(outcome: Outcome): number {
 
 /** One line for logs, failure causes and `Relay-Error`. */
 export function describeOutcome(outcome: Outcome): string {
-  return outcome.kind === "exception" ? outcome.error : `Callback answered ${outcome.status}`;
+  if (outcome.kind === "exception") return outcome.error;
+  const excerpt = "excerpt" in outcome && outcome.excerpt !== undefined ? `: ${outcome.excerpt}` : "";
+  return `Callback answered ${outcome.status}${excerpt}`;
 }

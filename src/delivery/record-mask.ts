@@ -17,14 +17,17 @@ const OWN_HEADER = /^(?:nats-|relay-|webhook-)/i;
 
 /** Texts of Relay's own, cut to what is kept of them. */
 export function cutRecord(record: DeliveryRecord): DeliveryRecord {
-  const { error, callbackUrl, webhookId } = record;
+  const { error, callbackUrl } = record;
   return {
     ...record,
-    callbackUrl: cutText(callbackUrl, MAX_TEXT_LENGTH),
-    webhookId: cutText(webhookId, MAX_TEXT_LENGTH),
+    callbackUrl: cutCallbackUrl(callbackUrl),
     error: error === null ? null : cutText(error, MAX_ERROR_LENGTH),
     attempts: record.attempts.map(cutAttempt),
   };
+}
+
+export function cutCallbackUrl(url: string): string {
+  return cutText(url, MAX_TEXT_LENGTH);
 }
 
 function cutAttempt(attempt: RecordedAttempt): RecordedAttempt {

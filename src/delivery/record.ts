@@ -1,7 +1,7 @@
 // A record of the delivery log: the attempts of a message, their outcomes, and the configured part of the last exchange.
 
 import type { StatusFilter } from "./letter.ts";
-import type { Header } from "./message.ts";
+import type { Header, MessageName } from "./message.ts";
 import { type Outcome, statusOf } from "./outcome.ts";
 
 /** What is kept besides the facts. */
@@ -44,6 +44,10 @@ export interface Capture {
   readonly isCut: boolean;
 }
 
+export interface RecordedMessage extends MessageName {
+  readonly subject: string;
+}
+
 export interface DeliveryRecord {
   /** When the first attempt began. */
   readonly date: Date;
@@ -53,7 +57,7 @@ export interface DeliveryRecord {
   readonly method: string;
   /** As it may be shown. */
   readonly callbackUrl: string;
-  readonly webhookId: string;
+  readonly message: RecordedMessage;
   /** Of the last attempt. */
   readonly status: number;
   /** Of the last attempt. */
@@ -62,35 +66,51 @@ export interface DeliveryRecord {
   readonly attempts: readonly RecordedAttempt[];
   /** Of the last attempt; null: it was delivered. */
   readonly error: string | null;
-  readonly deadLettered: boolean;
+  /** null: it is no dead letter. */
+  readonly deadLetterId: string | null;
   /** null: nothing of it was asked for, or there was none. */
   readonly request: Capture | null;
   readonly response: Capture | null;
 }
 
-/** null: whatever it is. */
+/** A list means any of its values; empty: whatever it is. */
 export interface RecordFilter {
-  readonly status: StatusFilter | null;
-  readonly subscription: string | null;
-  readonly application: string | null;
-  readonly entrypoint: string | null;
+  readonly status: readonly StatusFilter[];
+  readonly subscription: readonly string[];
+  readonly application: readonly string[];
+  readonly entrypoint: readonly string[];
   /** A part of the URL. */
-  readonly callbackUrl: string | null;
-  /** Inclusive. */
+  readonly callbackUrl: readonly string[];
+  readonly sequence: readonly number[];
+  /** NATS filters. */
+  readonly subject: readonly string[];
+  /** The messages themselves, whatever their subject. */
+  readonly message: readonly MessageName[];
+  /** null: whatever it is. Inclusive. */
   readonly from: Date | null;
-  /** Exclusive. */
+  /** null: whatever it is. Exclusive. */
   readonly to: Date | null;
 }
 
 export const EVERY_RECORD: RecordFilter = {
-  status: null,
-  subscription: null,
-  application: null,
-  entrypoint: null,
-  callbackUrl: null,
+  status: [],
+  subscription: [],
+  application: [],
+  entrypoint: [],
+  callbackUrl: [],
+  sequence: [],
+  subject: [],
+  message: [],
   from: null,
   to: null,
 };
+
+/** Whether one of the filters takes that status. */
+export function isStatus(status: number, filters: readonly StatusFilter[]): boolean {
+  return filters.some((one) =>
+    one.kind === "exact" ? status === one.status : Math.floor(status / 100) === one.hundreds,
+  );
+}
 
 export const MAX_ATTEMPTS = 100;
 

@@ -1,7 +1,8 @@
-// Reads the body of a request, within a size and a time, and as JSON.
+// Reads the body of a request, within a size and a time, and as JSON; and its query, by its schema.
 
+import * as v from "valibot";
 import type { ServerContext } from "./caller.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, toFaultsProblem } from "./problem.ts";
 
 export const NOT_JSON: Problem = { status: 400, detail: "The body is not JSON" };
 
@@ -52,4 +53,32 @@ export async function readJson(context: ServerContext): Promise<unknown> {
   } catch {
     return undefined;
   }
+}
+
+type Parsed<T> =
+  | { readonly kind: "read"; readonly query: T }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+/** A parameter that the schema takes once is refused if it is given twice. */
+export function readQuery<const Entries extends v.ObjectEntries>(
+  context: ServerContext,
+  schema: v.GenericSchema<unknown, v.InferOutput<v.ObjectSchema<Entries, undefined>>> & {
+    readonly entries: Entries;
+  },
+): Parsed<v.InferOutput<v.ObjectSchema<Entries, undefined>>> {
+  const given = Object.entries(context.req.queries()).map(([name, values]) => {
+    const entry = Object.hasOwn(schema.entries, name) ? schema.entries[name] : undefined;
+    return [
+      name,
+      entry !== undefined && !takesList(entry) && values.length === 1 ? values[0] : values,
+    ] as const;
+  });
+  const parsed = v.safeParse(schema, Object.fromEntries(given));
+  return parsed.success
+    ? { kind: "read", query: parsed.output }
+    : { kind: "refused", problem: toFaultsProblem(400, parsed.issues) };
+}
+
+function takesList(entry: v.ObjectEntries[string]): boolean {
+  return "wrapped" in entry && v.is(v.object({ type: v.literal("array") }), entry.wrapped);
 }

@@ -1,9 +1,10 @@
 // `/api/deliveries`: lists, shows, exports and streams the records of the delivery log.
 
-import { type Context, Hono } from "hono";
-import * as v from "valibot";
+import { Hono } from "hono";
+import type * as v from "valibot";
 import { parseStatusFilter } from "#delivery/letter.ts";
-import type { RecordFilter } from "#delivery/record.ts";
+import { parseWebhookId } from "#delivery/message.ts";
+import { EVERY_RECORD, type RecordFilter } from "#delivery/record.ts";
 import { readPage } from "#delivery-log/page.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
 import {
@@ -14,19 +15,26 @@ import {
   exportQuerySchema,
 } from "#wire/delivery.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
+import { readQuery } from "./body.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
-import type { ServerEnv } from "./caller.ts";
+import type { Registry } from "#registry/registry.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { EXPORT_TYPES, streamExport } from "./delivery-export.ts";
 import { streamDeliveries } from "./delivery-stream.ts";
 import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
-import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
+import { findUnknownId, isWithinLimit, type Limit, limitOf } from "./limit.ts";
+import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 
 export interface DeliveryRoutesOptions {
   /** `host.name`. */
   readonly host: string;
   readonly slots: Pick<ServerSlots, "streams">;
-  readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "newestId" | "newerThan">;
+  readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "countLeftOut" | "newestId" | "newerThan">;
+  readonly registry: () => Pick<Registry, "list">;
+  readonly entrypoints: readonly { readonly id: string }[];
+  /** Of the address; null: it stands below `/api`. */
+  readonly entrypoint: string | null;
 }
 
 const ID = /^\d{1,16}$/u;
@@ -42,7 +50,8 @@ const LIST: Operation = {
   id: "listDeliveries",
   tag: "Deliveries",
   summary: "Lists records of the delivery log, newest first",
-  description: "Without headers and bodies: `getDelivery` has those of one record.",
+  description:
+    "Without headers and bodies: `getDelivery` has those of one record. A page that took too long ends early and may be empty: `next` goes on from there.",
   access: "read",
   query: { ...deliveryFilterSchema.entries, ...PAGE_PARAMETERS },
   answers: [json(deliveryPageSchema, "A page of records")],
@@ -82,21 +91,43 @@ const SHOW: Operation = {
   problems: [404, 503],
 };
 
-export function createDeliveryRoutes({ host, deliveryLog, slots }: DeliveryRoutesOptions): Hono<ServerEnv> {
+export function createDeliveryRoutes(options: DeliveryRoutesOptions): Hono<ServerEnv> {
+  const { host, deliveryLog, slots } = options;
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
   const refuseFault = (reason: string) =>
     refuse({ status: 503, detail: `The delivery log cannot be read: ${reason}` });
-  const refuseQuery = (issues: readonly v.BaseIssue<unknown>[]) => refuse(toFaultsProblem(400, issues));
   /** Streams and exports take a slot as long as the client reads. */
-  const mayLast = ({ env, get }: Context<ServerEnv>) => slots.streams.take(get("tenant"), env.over);
+  const mayLast = ({ env, get }: ServerContext) => slots.streams.take(get("tenant"), env.over);
+  const limitFor = (context: ServerContext) => limitOf(context, options.entrypoint);
+
+  /** Ids that are not in the limit are ids that nothing has. */
+  async function readFilter(context: ServerContext, given: FilterQuery): Promise<ReadFilter> {
+    const limit = limitFor(context);
+    const { signal } = context.req.raw;
+    const isKept = async (name: "subscription" | "entrypoint" | "application", value: string) => {
+      const filter = toLimited({ ...EVERY_RECORD, [name]: [value] }, limit);
+      const page =
+        filter === null ? null : await readPage(deliveryLog, { filter, before: null, limit: 1, signal });
+      return page === null ? false : page.kind === "unavailable" || page.value.records.length > 0;
+    };
+    const unknown = await findUnknownId(given, "a record", { ...options, limit, isKept });
+    if (unknown !== null) return { kind: "refused", problem: unknown };
+    const filter = toLimited(toRecordFilter(given), limit);
+    return filter === null ? { kind: "refused", problem: NOTHING } : { kind: "read", filter };
+  }
 
   routes.get("/", describe(LIST), async (context) => {
-    const query = v.safeParse(deliveryQuerySchema, context.req.query());
-    if (!query.success) return refuseQuery(query.issues);
-    const { limit, cursor, ...filter } = query.output;
+    const read = readQuery(context, deliveryQuerySchema);
+    if (read.kind === "refused") return refuse(read.problem);
+    const { limit, cursor, ...given } = read.query;
+    const wanted = await readFilter(context, given);
+    if (wanted.kind === "refused") return refuse(wanted.problem);
+    const { filter } = wanted;
+    const leftOut = deliveryLog.countLeftOut(filter);
+    if (leftOut.kind === "unavailable") return refuseFault(leftOut.reason);
     const page = await readPage(deliveryLog, {
-      filter: toRecordFilter(filter),
+      filter,
       before: cursor === undefined ? null : Number(cursor),
       limit,
       signal: context.req.raw.signal,
@@ -104,34 +135,41 @@ export function createDeliveryRoutes({ host, deliveryLog, slots }: DeliveryRoute
     if (page.kind === "unavailable") return refuseFault(page.reason);
     const { records, next } = page.value;
     const items = records.map((record) => toDeliveryView(record, host));
-    return context.json({ items, next: next === null ? null : String(next) });
+    return context.json({ items, next: next === null ? null : String(next), leftOut: leftOut.value });
   });
 
-  routes.get("/export", describe(EXPORT), (context) => {
-    const query = v.safeParse(exportQuerySchema, context.req.query());
-    if (!query.success) return refuseQuery(query.issues);
-    const { format, ...filter } = query.output;
+  routes.get("/export", describe(EXPORT), async (context) => {
+    const read = readQuery(context, exportQuerySchema);
+    if (read.kind === "refused") return refuse(read.problem);
+    const { format, ...given } = read.query;
+    const wanted = await readFilter(context, given);
+    if (wanted.kind === "refused") return refuse(wanted.problem);
+    const { filter } = wanted;
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
     if (!mayLast(context)) return refuse(TOO_MANY);
-    return context.body(streamExport(deliveryLog, { host, filter: toRecordFilter(filter), format }), 200, {
+    return context.body(streamExport(deliveryLog, { host, filter, format }), 200, {
       "content-type": EXPORT_TYPES[format],
       "content-disposition": `attachment; filename="deliveries.${format}"`,
     });
   });
 
-  routes.get("/stream", describe(FOLLOW), (context) => {
-    const query = v.safeParse(deliveryFilterSchema, context.req.query());
-    if (!query.success) return refuseQuery(query.issues);
+  routes.get("/stream", describe(FOLLOW), async (context) => {
+    const read = readQuery(context, deliveryFilterSchema);
+    if (read.kind === "refused") return refuse(read.problem);
     const lastId = context.req.header("last-event-id") ?? "";
     if (lastId !== "" && !ID.test(lastId)) return refuse(BAD_LAST_ID);
+    const wanted = await readFilter(context, read.query);
+    if (wanted.kind === "refused") return refuse(wanted.problem);
+    const { filter } = wanted;
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
     if (!mayLast(context)) return refuse(TOO_MANY);
     const stream = streamDeliveries(deliveryLog, {
       host,
-      filter: toRecordFilter(query.output),
+      filter,
       after: lastId === "" ? newest.value : Number(lastId),
+      tellsPlace: limitFor(context).application === null,
       isStillAdmitted: context.get("isStillAdmitted"),
     });
     return context.body(stream, 200, { "content-type": "text/event-stream" });
@@ -142,20 +180,44 @@ export function createDeliveryRoutes({ host, deliveryLog, slots }: DeliveryRoute
     if (!ID.test(id)) return refuse(NOT_FOUND);
     const found = deliveryLog.find(Number(id));
     if (found.kind === "unavailable") return refuseFault(found.reason);
-    return found.value === null ? refuse(NOT_FOUND) : context.json(toDeliveryDetail(found.value, host));
+    const { value: record } = found;
+    if (record === null || !isWithinLimit(limitFor(context), record)) return refuse(NOT_FOUND);
+    return context.json(toDeliveryDetail(record, host));
   });
 
   return routes;
 }
 
-function toRecordFilter(given: v.InferOutput<typeof deliveryFilterSchema>): RecordFilter {
-  const { status, from, to } = given;
+type FilterQuery = v.InferOutput<typeof deliveryFilterSchema>;
+
+type ReadFilter =
+  | { readonly kind: "read"; readonly filter: RecordFilter }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+/** Of two entrypoints or applications, one of which is out of the limit. */
+const NOTHING: Problem = { status: 400, detail: "Nothing meets these filters" };
+
+/** null: no record is in the limit and meets the filter. */
+function toLimited(filter: RecordFilter, { entrypoint, application }: Limit): RecordFilter | null {
+  const limited = (wanted: readonly string[], only: string | null) =>
+    only === null ? wanted : wanted.length === 0 || wanted.includes(only) ? [only] : null;
+  const entrypoints = limited(filter.entrypoint, entrypoint);
+  const applications = limited(filter.application, application);
+  if (entrypoints === null || applications === null) return null;
+  return { ...filter, entrypoint: entrypoints, application: applications };
+}
+
+function toRecordFilter(given: FilterQuery): RecordFilter {
+  const { status = [], webhookId = [], sequence = [], from, to } = given;
   return {
-    status: status === undefined ? null : parseStatusFilter(status),
-    callbackUrl: given.callbackUrl ?? null,
-    application: given.application ?? null,
-    subscription: given.subscription ?? null,
-    entrypoint: given.entrypoint ?? null,
+    status: status.flatMap((text) => parseStatusFilter(text) ?? []),
+    callbackUrl: given.callbackUrl ?? [],
+    application: given.application ?? [],
+    subscription: given.subscription ?? [],
+    entrypoint: given.entrypoint ?? [],
+    subject: given.subject ?? [],
+    sequence: sequence.map(Number),
+    message: webhookId.flatMap((text) => parseWebhookId(text) ?? []),
     from: from === undefined ? null : new Date(from),
     to: to === undefined ? null : new Date(to),
   };

@@ -27,11 +27,14 @@ const COLUMNS: readonly (keyof DeliveryView)[] = [
   "method",
   "callbackUrl",
   "webhookId",
+  "stream",
+  "sequence",
+  "subject",
   "status",
   "durationMs",
   "attempts",
   "error",
-  "deadLettered",
+  "deadLetterId",
 ];
 
 /** Newest first. Errors if the log cannot be read any more. */

@@ -17,6 +17,8 @@ interface StreamOptions {
   readonly filter: RecordFilter;
   /** Id of the record before the first one. */
   readonly after: number;
+  /** False: it names no id but those of its records. An id tells how many records others have. */
+  readonly tellsPlace: boolean;
   /** It ends soon after this is false. */
   readonly isStillAdmitted: () => boolean;
 }
@@ -31,7 +33,7 @@ const LIFE_MS = 900_000;
 /** Begins when it is first read. */
 export function streamDeliveries(
   log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
-  { host, filter, after, isStillAdmitted }: StreamOptions,
+  { host, filter, after, tellsPlace, isStillAdmitted }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const leaving = new AbortController();
@@ -40,7 +42,7 @@ export function streamDeliveries(
   let isBegun = false;
 
   /** An id without content only says where to go on from. */
-  const place = () => `id: ${last}\n\n`;
+  const place = () => (tellsPlace ? `id: ${last}\n\n` : ":\n\n");
 
   /** What is there after `last`, as events; null: nothing is, or it cannot be read. */
   async function readEvents(): Promise<string | null> {

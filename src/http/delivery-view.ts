@@ -1,6 +1,7 @@
 // Converts a record of the delivery log to its view. The record was masked when it was made.
 
 import type { Capture } from "#delivery/record.ts";
+import { formatWebhookId } from "#delivery/message.ts";
 import { toReadableText } from "#delivery/record-mask.ts";
 import type { StoredRecord } from "#delivery-log/row.ts";
 import type { DeliveryDetail, DeliveryView } from "#wire/delivery.ts";
@@ -24,7 +25,10 @@ export function toDeliveryDetail(record: StoredRecord, host: string): DeliveryDe
     application: record.application,
     method: record.method,
     callbackUrl: record.callbackUrl,
-    webhookId: record.webhookId,
+    webhookId: formatWebhookId(record.message),
+    stream: record.message.stream,
+    sequence: record.message.sequence,
+    subject: record.message.subject,
     status: record.status,
     durationMs: toTenths(record.durationMs),
     attempts: record.attempts.map((tried) => ({
@@ -34,7 +38,7 @@ export function toDeliveryDetail(record: StoredRecord, host: string): DeliveryDe
       error: tried.error,
     })),
     error: record.error,
-    deadLettered: record.deadLettered,
+    deadLetterId: record.deadLetterId,
     request: toCaptureView(record.request),
     response: toCaptureView(record.response),
   };

@@ -28,7 +28,7 @@ interface ServerOptions
   extends
     Omit<GateOptions, "openPaths" | "contextPaths">,
     DeadLetterRoutesOptions,
-    DeliveryRoutesOptions,
+    Omit<DeliveryRoutesOptions, "entrypoint" | "registry">,
     LoggingRoutesOptions,
     ReplayRoutesOptions,
     StatusRoutesOptions,
@@ -72,7 +72,7 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   server.route("/api/reload", createReload({ reload: options.reload, loadedAt }));
   server.route("/api/orphans", createOrphans(options.orphans));
   server.route("/api/applications", createApplicationRoutes(options.applications));
-  server.route("/api/deliveries", createDeliveryRoutes(options));
+  server.route("/api/deliveries", createDeliveryRoutes({ ...options, entrypoint: null }));
   server.route("/api/logging", createLoggingRoutes(options));
   server.route("/api/dead-letters", createDeadLetterRoutes(options));
   server.route("/api/replays", createReplayRoutes(options));

@@ -28,7 +28,12 @@ export type Ending =
   | { readonly kind: "suppressed" }
   | { readonly kind: "skipped" }
   | { readonly kind: "dead-lettered"; readonly failure: Failure; readonly endpoint: string }
-  | { readonly kind: "failed-again"; readonly failure: Failure; readonly endpoint: string }
+  | {
+      readonly kind: "failed-again";
+      readonly failure: Failure;
+      readonly endpoint: string;
+      readonly letterId: string;
+    }
   | { readonly kind: "dropped"; readonly failure: Failure }
   | { readonly kind: "lost"; readonly failure: Failure }
   | { readonly kind: "returned" };

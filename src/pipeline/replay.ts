@@ -28,6 +28,7 @@ export interface ReplayOrder {
   readonly claim: (qos: Qos) => Promise<Claim>;
   /** Position of the letter. */
   readonly endpoint: string;
+  readonly letterId: string;
   /** Ends every wait. */
   readonly waiting: AbortSignal;
   /** Aborts the request. */
@@ -151,7 +152,12 @@ export async function replayMessage(
     }
     if (result.kind === "failed") {
       const { failure } = result;
-      const ending = { kind: "failed-again", failure, endpoint: order.endpoint } as const;
+      const ending = {
+        kind: "failed-again",
+        failure,
+        endpoint: order.endpoint,
+        letterId: order.letterId,
+      } as const;
       parts.observer.settled({ key: order, subscription, message, attempts, ending });
     }
     return result;

@@ -170,6 +170,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
           return claimed.kind === "claimed" ? "claimed" : "unavailable";
         },
         endpoint: found.place.name,
+        letterId: letter.letter.id,
         waiting,
         ending: parts.ending,
       });

@@ -2,9 +2,11 @@
 
 import * as v from "valibot";
 import { choice, calendarTime, object, text as formed } from "#config/schema-parts.ts";
+import { parseWebhookId } from "#delivery/message.ts";
+import { SUBJECT_FILTER } from "#delivery/subject.ts";
 import { component, exampleOf } from "./component.ts";
-import { limitSchema, statusFilterSchema } from "./query.ts";
-import { count, date, headerPairs, stringView, textOrNull, type ViewOf, word, namedPage } from "./view.ts";
+import { anyOf, limitSchema, statusFiltersSchema } from "./query.ts";
+import { count, date, headerPairs, stringView, textOrNull, type ViewOf, word, pageSchema } from "./view.ts";
 
 const duration = (description: string) => v.pipe(v.number(), v.minValue(0), v.description(description));
 
@@ -45,11 +47,14 @@ export const deliverySchema = component(
     method: stringView("Method of the request"),
     callbackUrl: stringView("URL of the callback, without secrets"),
     webhookId: stringView("`webhook-id` of the message"),
+    stream: stringView("Stream of the message"),
+    sequence: count("Sequence of the message in its stream"),
+    subject: stringView("Subject of the message"),
     status,
     durationMs: duration("Duration of the last attempt in milliseconds"),
     attempts: v.pipe(v.array(attempt), v.description("The newest 100 attempts; empty: nothing was sent")),
     error: textOrNull("Error of the last attempt; null: it was delivered"),
-    deadLettered: v.pipe(v.boolean(), v.description("True: it was sent to the dead-letter stream")),
+    deadLetterId: textOrNull("Id of its dead letter; null: it is none"),
   }),
   {
     id: "4711",
@@ -60,16 +65,28 @@ export const deliverySchema = component(
     application: "shop",
     method: "POST",
     callbackUrl: "https://billing.example/orders",
-    webhookId: "msg_ORDERS_4711",
+    webhookId: "msg_ORDERS_4711_cwyvpeni7w9h",
+    stream: "ORDERS",
+    sequence: 4711,
+    subject: "orders.created",
     status: 503,
     durationMs: 12.5,
     attempts: [{ date: "2026-01-31T12:00:00.000Z", status: 503, durationMs: 12.5, error: null }],
     error: "Callback answered 503",
-    deadLettered: true,
+    deadLetterId: "billing.ORDERS.4711-cwyvpeni7w9h",
   },
 );
 
-export const deliveryPageSchema = namedPage("DeliveryPage", deliverySchema);
+export const deliveryPageSchema = component(
+  "DeliveryPage",
+  v.strictObject({
+    ...pageSchema(deliverySchema).entries,
+    leftOut: count(
+      "Deliveries that meet the filters and that sampling did not record; with `webhookId`, `sequence` or `subject`: at most",
+    ),
+  }),
+  { items: [exampleOf(deliverySchema)], next: null, leftOut: 0 },
+);
 
 export const deliveryDetailSchema = component(
   "DeliveryDetail",
@@ -98,12 +115,32 @@ export type DeliveryFilterQuery = v.InferInput<typeof deliveryFilterSchema>;
 
 const some = { pattern: /^[^\p{Cc}]{1,2048}$/u, allowed: "1 to 2048 characters without control characters" };
 
+const webhookId = v.pipe(
+  v.string(),
+  v.check(
+    (text) => parseWebhookId(text) !== null,
+    "allowed: a webhook-id such as msg_ORDERS_4711_cwyvpeni7w9h",
+  ),
+  v.description("`webhook-id` of the message"),
+);
+const sequence = formed("Sequence of the message in its stream", {
+  pattern: /^[1-9]\d{0,14}$/u,
+  allowed: "a sequence of a stream, from 1",
+});
+const subject = formed("Subject of the message, or a NATS filter such as `orders.*.>`", {
+  pattern: SUBJECT_FILTER,
+  allowed: "a NATS subject, or a filter such as orders.*.>",
+});
+
 const FILTERS = {
-  status: statusFilterSchema,
-  callbackUrl: v.optional(formed("Part of the callback URL", some)),
-  application: v.optional(formed("`application` of the subscription", some)),
-  subscription: v.optional(formed("Id of the subscription", some)),
-  entrypoint: v.optional(formed("Id of the entrypoint", some)),
+  status: statusFiltersSchema,
+  callbackUrl: anyOf(formed("Part of the callback URL", some)),
+  application: anyOf(formed("`application` of the subscription", some)),
+  subscription: anyOf(formed("Id of the subscription", some)),
+  entrypoint: anyOf(formed("Id of the entrypoint", some)),
+  webhookId: anyOf(webhookId),
+  sequence: anyOf(sequence),
+  subject: anyOf(subject),
   from: v.optional(calendarTime("First attempted at this time or later, RFC 3339")),
   to: v.optional(calendarTime("First attempted before this time, RFC 3339")),
 };

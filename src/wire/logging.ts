@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { integer, object } from "#config/schema-parts.ts";
-import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
+import { keptSchema, samplingSchema } from "#config/schema-record.ts";
 import { component } from "./component.ts";
 import { date, stringView, type ViewOf, namedPage } from "./view.ts";
 
@@ -10,7 +10,7 @@ import { date, stringView, type ViewOf, namedPage } from "./view.ts";
 export const loggingBodySchema = component(
   "LoggingBody",
   object({
-    logging: v.optional(loggingSchema),
+    logging: v.optional(keptSchema),
     sampling: v.optional(samplingSchema),
     minutes: integer("Duration of the override in minutes", { min: 1, max: 1440 }),
   }),
@@ -25,7 +25,7 @@ export const loggingBodySchema = component(
   },
 );
 
-const settings = { logging: loggingSchema, sampling: samplingSchema };
+const settings = { logging: keptSchema, sampling: samplingSchema };
 
 export const loggingViewSchema = component(
   "Logging",
@@ -47,7 +47,7 @@ export const loggingViewSchema = component(
         request: { headers: false, payload: false },
         response: { headers: false, payload: false },
       },
-      sampling: { type: "COUNT", value: "100" },
+      sampling: { type: "WINDOWED_COUNT", value: "10/PT1S" },
     },
     override: null,
   },

@@ -1,7 +1,7 @@
 // Parts that several queries of the API have: the page that is wanted, and the status of a response.
 
 import * as v from "valibot";
-import { text } from "#config/schema-parts.ts";
+import { list, text } from "#config/schema-parts.ts";
 
 const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;
@@ -35,9 +35,21 @@ export const PAGE_PARAMETERS = {
   cursor: v.optional(v.pipe(v.string(), v.description("The `next` of the page before"))),
 };
 
-export const statusFilterSchema = v.optional(
-  text("Status of the last response: `404`, `4xx`, or `0` for no response", {
-    pattern: /^(?:0|[1-9](?:\d\d|[xX]{2}))$/u,
-    allowed: "a status such as 404, a class such as 4xx, or 0",
-  }),
-);
+const status = text("Status of the last response: `404`, `4xx`, or `0` for no response", {
+  pattern: /^(?:0|[1-9]\d\d|[1-5][xX]{2})$/u,
+  allowed: "a status such as 404, a class such as 4xx (1xx to 5xx), or 0",
+});
+
+export const statusFilterSchema = v.optional(status);
+
+const MAX_VALUES = 100;
+
+/** A filter of a list that may be given several times: any of its values. */
+export function anyOf<const Item extends v.GenericSchema>(item: Item) {
+  const { description = "" } = v.getMetadata(item) as { readonly description?: string };
+  return v.optional(
+    list(item, { description: `${description}; several: any of them`, min: 1, max: MAX_VALUES }),
+  );
+}
+
+export const statusFiltersSchema = anyOf(status);

@@ -17,7 +17,7 @@ test("append() gives back what it took, whole", async () => {
     date,
     status: 503,
     error: "Callback answered 503",
-    deadLettered: true,
+    deadLetterId: "billing.ORDERS.1-a",
     application: "shop",
     attempts: [
       { date, status: 0, durationMs: 3, error: "No answer" },

@@ -1,9 +1,9 @@
 // Records and a log in a directory of its own, for tests.
 
 import { join } from "node:path";
-import { type DeliveryRecord, EVERY_RECORD } from "#delivery/record.ts";
+import { type DeliveryRecord, EVERY_RECORD, type RecordedMessage } from "#delivery/record.ts";
 import { type DeliveryLog, type DeliveryLogOptions, openDeliveryLog } from "#delivery-log/log.ts";
-import type { Slice } from "#delivery-log/store.ts";
+import type { Slice } from "#delivery-log/read.ts";
 import { createLogger } from "#lib/logger.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 
@@ -16,16 +16,20 @@ export function toRecord(changes: Partial<DeliveryRecord> = {}): DeliveryRecord 
     application: null,
     method: "POST",
     callbackUrl: "http://127.0.0.1/billing",
-    webhookId: "msg_ORDERS_1_a",
+    message: toMessage("orders.created"),
     status,
     durationMs,
     attempts: [{ date, status, durationMs, error: null }],
     error: null,
-    deadLettered: false,
+    deadLetterId: null,
     request: null,
     response: null,
     ...changes,
   };
+}
+
+export function toMessage(subject: string, sequence = 1): RecordedMessage {
+  return { stream: "ORDERS", sequence, timeToken: "a", subject };
 }
 
 export interface TestLog extends AsyncDisposable {

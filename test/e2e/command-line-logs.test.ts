@@ -153,7 +153,7 @@ describe("what is listed", () => {
     const { exitCode, stdout } = await run("show", newest?.id ?? "");
     expect(exitCode).toBe(0);
     expect(stdout).toStartWith(`${newest?.id}  404\n  date `);
-    expect(stdout).toMatch(/^ {2}dead letter +yes$/m);
+    expect(stdout).toMatch(/^ {2}dead letter +two\.ORDERS\.\d+-\w+$/m);
     expect(stdout).toMatch(/^ATTEMPT +STATUS +MS/m);
     expect(stdout).toMatch(/^request\n(?:\S+: .*\n)+\n\{\n {2}"name": "bad",$/m);
     expect(stdout).toMatch(/^response\n/m);

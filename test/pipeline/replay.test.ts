@@ -72,6 +72,7 @@ async function setUp(
         {
           claim: () => Promise.resolve(claims[Math.min(claimed++, claims.length - 1)] ?? "gone"),
           endpoint: "letters",
+          letterId: "one.ORDERS.1-a",
           waiting: waiting.signal,
           ending: ending.signal,
         },

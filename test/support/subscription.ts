@@ -23,6 +23,7 @@ export function toCallbackSettings(url: URL, changes: Partial<CallbackSettings> 
     signatureKeys: [],
     secrets: [],
     ownsSecrets: true,
+    errorExcerpt: true,
     route: toRoute(),
     readTimeoutMs: 10_000,
     idleTimeoutMs: 60_000,
@@ -55,7 +56,7 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     replay: { kind: "manual" },
     recording: {
       logging: { requestHeaders: false, requestBody: false, responseHeaders: false, responseBody: false },
-      sampling: { kind: "count", every: 100 },
+      sampling: { kind: "windowed-count", count: 10, windowMs: 1000 },
     },
     startingAt: null,
     endingAt: null,

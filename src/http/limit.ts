@@ -1,0 +1,75 @@
+// Limits a list to what its caller may see: one entrypoint below a context path, and one application for its tenants.
+
+import type { Registry } from "#registry/registry.ts";
+import type { ServerContext } from "./caller.ts";
+import type { Problem } from "./problem.ts";
+
+/** Null: any. */
+export interface Limit {
+  readonly entrypoint: string | null;
+  readonly application: string | null;
+}
+
+interface Owned {
+  readonly entrypoint: string | null;
+  readonly application: string | null;
+}
+
+/** `entrypoint`: that of the address; null: it stands below `/api`. */
+export function limitOf(context: ServerContext, entrypoint: string | null): Limit {
+  const access = context.get("access");
+  return { entrypoint, application: access.kind === "application" ? access.application : null };
+}
+
+export function isWithinLimit({ entrypoint, application }: Limit, owned: Owned): boolean {
+  if (entrypoint !== null && owned.entrypoint !== entrypoint) return false;
+  return application === null || owned.application === application;
+}
+
+/** The filters of a list that name something by its id. */
+type IdFilters = Readonly<
+  Partial<Record<"subscription" | "entrypoint" | "application", readonly string[] | undefined>>
+>;
+
+interface KnownIds {
+  readonly registry: () => Pick<Registry, "list">;
+  readonly entrypoints: readonly { readonly id: string }[];
+  readonly limit: Limit;
+  /** Whether something is kept that has this value. */
+  readonly isKept: (name: keyof IdFilters, value: string) => Promise<boolean>;
+}
+
+const NAMES = {
+  subscription: "the id of a subscription, or one that",
+  entrypoint: "the id of an entrypoint, or one that",
+  application: "the name of an application that has subscriptions, or one that",
+} as const;
+
+/** A filter by an id that nothing has matches nothing, ever. Ids out of the limit are ids that nothing has. */
+export async function findUnknownId(
+  given: IdFilters,
+  what: string,
+  { registry, entrypoints, limit, isKept }: KnownIds,
+): Promise<Problem | null> {
+  const visible = registry()
+    .list()
+    .map(({ subscription }) => subscription)
+    .filter((subscription) => isWithinLimit(limit, subscription));
+  const known = {
+    subscription: new Set(visible.map(({ id }) => id)),
+    application: new Set([limit.application, ...visible.map(({ application }) => application)]),
+    entrypoint: new Set(limit.entrypoint === null ? entrypoints.map(({ id }) => id) : [limit.entrypoint]),
+  };
+  for (const name of ["subscription", "entrypoint", "application"] as const) {
+    for (const [index, value] of (given[name] ?? []).entries()) {
+      if (known[name].has(value) || (await isKept(name, value))) continue;
+      const message = `found ${JSON.stringify(value)}, allowed: ${NAMES[name]} ${what} has`;
+      return {
+        status: 400,
+        detail: "The request has faults",
+        errors: [{ path: `${name}[${index}]`, message }],
+      };
+    }
+  }
+  return null;
+}
