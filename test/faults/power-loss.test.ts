@@ -84,6 +84,15 @@ const TURNS = (["AUTO", "AT_LEAST_ONCE", "AT_MOST_ONCE"] as const).flatMap((qos)
   (["runs on", "is started again"] as const).map((relay) => [qos, relay] as const),
 );
 
+async function restart(setup: Setup, running: RelayProcess): Promise<RelayProcess> {
+  running.signal("SIGTERM");
+  await running.exited;
+  await running[Symbol.asyncDispose]();
+  const next = await setup.start();
+  await next.logged("Consuming");
+  return next;
+}
+
 /** `first` is in the copy, `lost` is not; returns the relay that goes on. */
 async function loseTail(setup: Setup, part: Part, relay: string): Promise<RelayProcess> {
   const { nats, receiver, publish } = setup;
@@ -92,8 +101,10 @@ async function loseTail(setup: Setup, part: Part, relay: string): Promise<RelayP
   await publish("first", 100);
   await eventually(() => setup.count("first") === 100);
   // The floor is read every 15 s, and when the relay starts.
-  const reach = (floor: number) =>
-    eventually(async () => (await setup.place()) === floor, { withinMs: 25_000, what: `floor ${floor}` });
+  const reach = async (floor: number) => {
+    running = await restart(setup, running);
+    await eventually(async () => (await setup.place()) === floor, { what: `floor ${floor}` });
+  };
   if (part === MESSAGES) await reach(100);
   await setup.copyStore();
   await nats.restart();
@@ -182,23 +193,16 @@ test.each([["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"]] as const)(
   async (qos) => {
     await using setup = await setUp(qos);
     const { nats, publish } = setup;
-    const restart = async (relay: RelayProcess) => {
-      relay.signal("SIGTERM");
-      await relay.exited;
-      const next = await setup.start();
-      await next.logged("Consuming");
-      return next;
-    };
     let running = await setup.start();
     await running.logged("Consuming");
     await setup.copyStore();
     await nats.restart();
     await publish("first", 100);
     await eventually(() => setup.count("first") === 100);
-    running = await restart(running);
+    running = await restart(setup, running);
     await publish("second", 1);
     await eventually(() => setup.count("second") === 1);
-    running = await restart(running);
+    running = await restart(setup, running);
     await eventually(async () => (await setup.place()) === 101);
     await nats.terminate();
     await setup.putBack(CONSUMERS);
