@@ -8,6 +8,8 @@ export interface Link extends AsyncDisposable {
   /** What is on its way is gone, and nobody gets through. */
   cut: () => void;
   mend: () => void;
+  /** As `LinkOptions.delayMs`, from now on; not less than before. */
+  lengthen: (delayMs: number) => void;
 }
 
 export interface LinkOptions {
@@ -15,8 +17,9 @@ export interface LinkOptions {
   readonly delayMs?: number;
 }
 
-export async function startLink(port: number, { delayMs = 0 }: LinkOptions = {}): Promise<Link> {
+export async function startLink(port: number, options: LinkOptions = {}): Promise<Link> {
   const sockets = new Set<Socket>();
+  let delayMs = options.delayMs ?? 0;
   let isCut = false;
 
   function track(socket: Socket): void {
@@ -53,6 +56,9 @@ export async function startLink(port: number, { delayMs = 0 }: LinkOptions = {})
     },
     mend() {
       isCut = false;
+    },
+    lengthen(longerMs) {
+      delayMs = longerMs;
     },
     async [Symbol.asyncDispose]() {
       const closed = Promise.withResolvers<void>();
