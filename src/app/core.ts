@@ -15,6 +15,7 @@ import { openLetterSeal } from "#letters/seal.ts";
 import { type Letters, openLetters } from "#letters/letters.ts";
 import { watchMajority } from "#consumer/majority.ts";
 import { openReplayLetters } from "#letters/replay.ts";
+import { openStreamMessages } from "#letters/stream-messages.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 import { createSealer } from "#bucket/encryption.ts";
 import { readMostReplicas } from "#nats/stream.ts";
@@ -160,6 +161,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     endpoints: letterEndpoints,
     bucket,
     openLetters: (endpoint) => openReplayLetters(connection, endpoint, seal),
+    openMessages: ({ source }) => openStreamMessages(connection, source),
     onReconnect: connection.onReconnect,
     owner: nats.name,
     logger,

@@ -40,15 +40,18 @@ export function createLogObserver(logger: Logger, { now = () => performance.now(
           break;
         }
         case "dead-lettered":
+          logger.info("Message dead-lettered", {
+            ...fieldsOf(report),
+            reason: describeOutcome(ending.failure),
+            endpoint: ending.endpoint,
+          });
+          break;
         case "failed-again":
-          logger.info(
-            ending.kind === "dead-lettered" ? "Message dead-lettered" : "Dead letter failed again",
-            {
-              ...fieldsOf(report),
-              reason: describeOutcome(ending.failure),
-              endpoint: ending.endpoint,
-            },
-          );
+          logger.info(ending.letter === null ? "Resent message failed" : "Dead letter failed again", {
+            ...fieldsOf(report),
+            reason: describeOutcome(ending.failure),
+            ...(ending.letter === null ? {} : { endpoint: ending.letter.endpoint }),
+          });
           break;
         case "skipped":
           logger.warn("Message skipped", fieldsOf(report));

@@ -110,7 +110,7 @@ function letterIdOf(
   ending: Ending,
   { subscription, message }: { subscription: Subscription; message: Message },
 ): string | null {
-  if (ending.kind === "failed-again") return ending.letterId;
+  if (ending.kind === "failed-again") return ending.letter?.id ?? null;
   return ending.kind === "dead-lettered" ? toLetterId(letterSuffix(subscription.id, message)) : null;
 }
 

@@ -34,6 +34,7 @@ const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   needsForce: "may have arrived (AT_MOST_ONCE)",
   noSubscription: "without a subscription",
   gone: "not there (any more)",
+  excluded: "of a subject that the subscription does not take",
 };
 
 /** `onEnded`: one has ended since the last look. */

@@ -47,13 +47,22 @@ export async function replayLetters(call: RemoteCall): Promise<number> {
     return 0;
   }
   const max = wholeNumberOf(flags, MAX) ?? total;
-  return await follow(call, { started, total: Math.min(total, max), isWatched });
+  return await followReplay(call, { started, total: Math.min(total, max), isWatched });
 }
 
 /** Shows the progress until the replay ends or the command is stopped. */
-async function follow(
+export async function followReplay(
   call: RemoteCall,
-  { started, total, isWatched }: { started: ReplayView; total: number; isWatched: boolean },
+  {
+    started,
+    total,
+    isWatched,
+  }: {
+    started: ReplayView;
+    /** Null: not known. */
+    total: number | null;
+    isWatched: boolean;
+  },
 ): Promise<number> {
   const { client, io, screen, stopping } = call;
   const startedAt = performance.now();
@@ -89,7 +98,7 @@ function detach({ io }: RemoteCall, replay: ReplayView): number {
   return 0;
 }
 
-function hintOf({ id }: ReplayView): string {
+export function hintOf({ id }: ReplayView): string {
   return `relay dlq replays show ${clean(id)} shows it, relay dlq replays stop ${clean(id)} stops it`;
 }
 

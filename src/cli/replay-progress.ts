@@ -12,12 +12,14 @@ const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   noSubscription: "have no subscription here",
   foreign: "were not written by Relay",
   gone: "were not there (any more)",
+  excluded: "have a subject that the subscription does not take",
 };
 
 /** Whether something was meant and lies there still, or was named and is not there. */
-export function isIncomplete({ state, failed, skipped, ids }: ReplayView): boolean {
+export function isIncomplete({ state, failed, skipped, ids, sequences }: ReplayView): boolean {
   const { gone, ...stay } = skipped;
-  if (ids !== null && gone > 0) return true;
+  const isNamed = ids !== null || (sequences !== null && sequences.from === sequences.to);
+  if (isNamed && gone > 0) return true;
   return state !== "done" || failed > 0 || Object.values(stay).some((count) => count > 0);
 }
 
@@ -28,26 +30,32 @@ export function isOver({ state }: ReplayView): boolean {
 /** One line that fits: `[=====>    ] 25/100  25 delivered, 0 failed, 0 skipped  12/s, 6 s left`. */
 export function formatProgress(
   replay: ReplayView,
-  { total, elapsedMs, screen }: { total: number; elapsedMs: number; screen: Screen },
+  { total, elapsedMs, screen }: { total: number | null; elapsedMs: number; screen: Screen },
 ): string {
   const { delivered, failed } = replay;
   const skipped = sumOf(replay);
-  const done = Math.min(delivered + failed + skipped, total);
+  const all = delivered + failed + skipped;
+  if (total === null) return cutTo(`${replay.state}: ${countsOf(replay)}`, (screen.width ?? Infinity) - 1);
+  const done = Math.min(all, total);
   const filled = total === 0 ? 0 : Math.floor((done / total) * BAR_WIDTH);
   const bar = `${"=".repeat(filled)}${filled < BAR_WIDTH ? ">" : ""}`.padEnd(BAR_WIDTH);
   const perSecond = elapsedMs === 0 ? 0 : (done / elapsedMs) * 1000;
   const left = perSecond === 0 ? "" : `, ${toSpan(((total - done) / perSecond) * 1000)} left`;
   const speed = replay.state === "paused" ? "paused" : `${Math.round(perSecond)}/s${left}`;
-  const counts = `${delivered} delivered, ${failed} failed, ${skipped} skipped`;
-  return cutTo(`[${bar}] ${done}/${total}  ${counts}  ${speed}`, (screen.width ?? Infinity) - 1);
+  return cutTo(`[${bar}] ${done}/${total}  ${countsOf(replay)}  ${speed}`, (screen.width ?? Infinity) - 1);
+}
+
+function countsOf(replay: ReplayView): string {
+  return `${replay.delivered} delivered, ${replay.failed} failed, ${sumOf(replay)} skipped`;
 }
 
 export function formatEnd(replay: ReplayView): string {
-  const { id, state, reason, delivered, failed, skipped, dryRun, matching } = replay;
+  const { id, state, reason, delivered, failed, skipped, dryRun, matching, source } = replay;
   const why = reason === null ? "" : `: ${reason}`;
+  const isResend = source === "stream";
   const counts = dryRun
-    ? `${matching} would be replayed`
-    : `${delivered} delivered, ${failed} failed and stay`;
+    ? `${matching} would be ${isResend ? "sent again" : "replayed"}`
+    : `${delivered} delivered, ${failed} failed${isResend ? "" : " and stay"}`;
   const reasons = Object.entries(SKIPPED).flatMap(([name, text]) => {
     const count = skipped[name as keyof ReplayView["skipped"]];
     return count === 0 ? [] : [`  ${count} skipped: they ${text}`];

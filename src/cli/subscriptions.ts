@@ -2,6 +2,7 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { type Flags, JSON_OPTION, type RemoteCommand, type RemoteOption, textOf } from "./remote-command.ts";
+import { RESEND_COMMAND } from "./resend.ts";
 import { checkSeek, toSeek } from "./seek.ts";
 import {
   commandEither,
@@ -130,6 +131,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     check: checkSeek,
     run: (call) => commandSubscription(call, "seek", toSeek(call.flags)),
   },
+  RESEND_COMMAND,
   {
     usage: "delete <id>",
     description: "delete a subscription that was made by API, with its consumer",

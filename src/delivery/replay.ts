@@ -19,8 +19,30 @@ export interface ReplayFilter {
   readonly error: string | null;
 }
 
+/** Messages of a subscription's stream that it is sent once more, beside its position. */
+export type Resend = { readonly subscription: string } & (
+  | {
+      readonly kind: "sequences";
+      /** Both inclusive; `to` null: the last message. */
+      readonly from: number;
+      readonly to: number | null;
+      /** Of the one message that is meant; null: whichever is there. */
+      readonly timeToken: string | null;
+    }
+  /** RFC 3339: `from` inclusive, `to` exclusive; null: until now. */
+  | { readonly kind: "times"; readonly from: string; readonly to: string | null }
+);
+
+/** Where whoever asked for a replay may see it; null in it: any. */
+export interface ReplayScope {
+  readonly entrypoint: string | null;
+  readonly application: string | null;
+}
+
 export interface ReplayRequest {
   readonly filter: ReplayFilter;
+  /** Null: dead letters. */
+  readonly resend: Resend | null;
   /** Null: all that match. */
   readonly ids: readonly string[] | null;
   /** The subscription that gets them; null: each the one it came from. */
@@ -48,6 +70,8 @@ export interface SkippedCounts {
   readonly noSubscription: number;
   /** Not there: delivered, replaced or purged meanwhile, or an id of none. */
   readonly gone: number;
+  /** A message of the stream that was named, and that the subscription does not take. */
+  readonly excluded: number;
 }
 
 export interface ReplayCounts {
@@ -73,6 +97,8 @@ type ReplayState = "running" | "paused" | "stopped" | "done" | "failed";
 export interface ReplayRecord {
   readonly id: string;
   readonly request: ReplayRequest;
+  /** Null: an operator asked for it, below `/api`. */
+  readonly scope: ReplayScope | null;
   /** Of a schedule; null: it was asked for, and each letter may be replayed as often as one likes. */
   readonly maxReplays: number | null;
   readonly state: ReplayState;
@@ -105,6 +131,7 @@ export const NO_FILTER: ReplayFilter = {
 /** Every letter, into the subscription it came from, as fast as that takes it. */
 export const REPLAY_ALL: ReplayRequest = {
   filter: NO_FILTER,
+  resend: null,
   ids: null,
   to: null,
   rate: null,
@@ -118,18 +145,23 @@ const NO_COUNTS: ReplayCounts = {
   delivered: 0,
   failed: 0,
   matching: 0,
-  skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 },
+  skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0, excluded: 0 },
 };
 
 /** As it begins. */
 export function newReplay(
   id: string,
   request: ReplayRequest,
-  { maxReplays, now }: { readonly maxReplays: number | null; readonly now: Date },
+  {
+    maxReplays,
+    now,
+    scope = null,
+  }: { readonly maxReplays: number | null; readonly now: Date; readonly scope?: ReplayScope | null },
 ): ReplayRecord {
   return {
     id,
     request,
+    scope,
     maxReplays,
     state: "running",
     reason: null,
@@ -159,6 +191,16 @@ export function commandReplay(record: ReplayRecord, command: ReplayCommand, now:
     case "stop":
       return { ...record, state: "stopped", endedAt: now.toISOString() };
   }
+}
+
+/** Whether whoever asked for a replay may send to that subscription. */
+export function isInScope(
+  { entrypoint, application }: { readonly entrypoint: string; readonly application: string | null },
+  scope: ReplayScope | null,
+): boolean {
+  if (scope === null) return true;
+  const isOfEntrypoint = scope.entrypoint === null || scope.entrypoint === entrypoint;
+  return isOfEntrypoint && (scope.application === null || scope.application === application);
 }
 
 export function toLetterFilter(filter: ReplayFilter): LetterFilter {
@@ -192,7 +234,16 @@ export function parseReplayRecord(text: string): ReplayRecord | null {
   } catch {
     return null;
   }
-  return isReplayRecord(value) ? value : null;
+  if (!isReplayRecord(value)) return null;
+  const { request, counts } = value;
+  // What an earlier version wrote knows neither scopes nor resends.
+  const skipped = { ...NO_COUNTS.skipped, ...counts.skipped };
+  return {
+    ...value,
+    scope: value.scope ?? null,
+    request: { ...REPLAY_ALL, ...request },
+    counts: { ...counts, skipped },
+  };
 }
 
 /** Written by relays only: what holds the rest is looked at. */

@@ -2,7 +2,14 @@
 
 import { Hono } from "hono";
 
-import type { ReplayCommand, ReplayRecord, ReplayRequest, ReplayFilter } from "#delivery/replay.ts";
+import {
+  REPLAY_ALL,
+  type ReplayCommand,
+  type ReplayFilter,
+  type ReplayRecord,
+  type ReplayRequest,
+  type ReplayScope,
+} from "#delivery/replay.ts";
 import { isOrdered } from "#delivery/subscription.ts";
 import type { RecordOutcome } from "#replays/records.ts";
 import type { Replays } from "#replays/replays.ts";
@@ -20,6 +27,7 @@ import {
 import { NOT_JSON, readJson } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
+import { isWithinLimit, type Limit, limitOf } from "./limit.ts";
 import { pageOf } from "./page.ts";
 import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 import * as v from "valibot";
@@ -27,6 +35,8 @@ import * as v from "valibot";
 export interface ReplayRoutesOptions {
   readonly replays: () => Replays;
   readonly findSubscription: (id: string) => RunningSubscription | null;
+  /** Of the address; null: it stands below `/api`. */
+  readonly entrypoint: string | null;
 }
 
 const WRITE_MS = 5000;
@@ -72,6 +82,13 @@ const SHOW: Operation = {
   answers: [json(replaySchema, "The replay")],
   problems: [404, 503],
 };
+/** Null: it has not been looked at yet, or it sends dead letters. */
+function toSequences({ request: { resend }, places }: ReplayRecord): ReplayView["sequences"] {
+  if (resend?.kind !== "sequences") return null;
+  const to = resend.to ?? places?.[0]?.last ?? null;
+  return to === null ? null : { from: resend.from, to };
+}
+
 const COMMANDS: Readonly<Record<ReplayCommand, Pick<Operation, "summary" | "description">>> = {
   pause: {
     summary: "Pauses a replay",
@@ -97,20 +114,36 @@ function toCommandOperation(command: ReplayCommand): Operation {
 }
 
 export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv> {
-  const { replays, findSubscription } = options;
+  const { replays } = options;
+  const limitFor = (context: ServerContext) => limitOf(context, options.entrypoint);
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
 
   routes.use(async (_context, next) => (replays().isKnown() ? next() : refuse(NOT_KNOWN)));
 
+  /** Null: to this caller there is none. */
+  function find(context: ServerContext): ReplayRecord | null {
+    const record = replays().find(context.req.param("id") ?? "");
+    return record !== null && isVisible(record, limitFor(context)) ? record : null;
+  }
+
+  function findSubscription(id: string, context: ServerContext): RunningSubscription | null {
+    const found = options.findSubscription(id);
+    return found !== null && isWithinLimit(limitFor(context), found.subscription) ? found : null;
+  }
+
   routes.get("/", describe(LIST), (context) => {
-    const page = pageOf(replays().list(), {
+    const limit = limitFor(context);
+    const visible = replays()
+      .list()
+      .filter((record) => isVisible(record, limit));
+    const page = pageOf(visible, {
       keyOf: newestFirst,
       query: context.req.query(),
     });
     if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
     return context.json({
-      items: page.items.map(toReplayView),
+      items: page.items.map((record) => toReplayView(record, limit)),
       next: page.next,
     });
   });
@@ -120,34 +153,86 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(replayRequestSchema, body);
     if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
-    const request = toReplayRequest(parsed.output);
-    const to = request.to === null ? null : findSubscription(request.to);
+    const limit = limitFor(context);
+    const request = toLimited(toReplayRequest(parsed.output), limit);
+    const to = request.to === null ? null : findSubscription(request.to, context);
     if (request.to !== null && to === null) return refuse({ status: 422, ...NO_TARGET });
-    const outcome = await replays().create(request, signalOf(context));
-    if (outcome.kind === "too-many") return refuse(TOO_MANY);
-    if (outcome.kind !== "written") return refuse(toProblem(outcome));
-    const { record } = outcome;
-    const warnings = warningsOf(request, findSubscription(request.to ?? request.filter.subscription ?? ""));
-    const answer: StartedReplayView = { ...toReplayView(record), warnings };
-    return context.json(answer, 202, { location: `/api/replays/${record.id}` });
+    const target = findSubscription(request.to ?? request.filter.subscription ?? "", context);
+    const path = context.req.path.replace(/\/$/u, "");
+    return startReplay(context, { replays: replays(), request, limit, target, path });
   });
 
   routes.get("/:id", describe(SHOW), (context) => {
-    const record = replays().find(context.req.param("id"));
-    return record === null ? refuse(NOT_FOUND) : context.json(toReplayView(record));
+    const record = find(context);
+    return record === null ? refuse(NOT_FOUND) : context.json(toReplayView(record, limitFor(context)));
   });
 
   for (const command of ["pause", "resume", "stop"] as const) {
     routes.post(`/:id/${command}`, describe(toCommandOperation(command)), async (context) => {
-      const outcome = await replays().command(context.req.param("id"), command, signalOf(context));
+      const record = find(context);
+      if (record === null) return refuse(NOT_FOUND);
+      const outcome = await replays().command(record.id, command, signalOf(context));
       return outcome.kind === "written"
-        ? context.json(toReplayView(outcome.record))
+        ? context.json(toReplayView(outcome.record, limitFor(context)))
         : refuse(toProblem(outcome));
     });
   }
 
   return routes;
 }
+
+interface StartOptions {
+  readonly replays: Replays;
+  readonly request: ReplayRequest;
+  readonly limit: Limit;
+  /** Null: each letter goes to its own subscription. */
+  readonly target: RunningSubscription | null;
+  /** Of the list of replays. */
+  readonly path: string;
+}
+
+/** Answers with the new replay, or with a problem. */
+export async function startReplay(
+  context: ServerContext,
+  { replays, request, limit, target, path }: StartOptions,
+): Promise<Response> {
+  if (!replays.isKnown()) return toProblemResponse(NOT_KNOWN);
+  const outcome = await replays.create(request, { scope: toScope(limit), signal: signalOf(context) });
+  if (outcome.kind === "too-many") return toProblemResponse(TOO_MANY);
+  if (outcome.kind !== "written") return toProblemResponse(toProblem(outcome));
+  const { record } = outcome;
+  const answer: StartedReplayView = { ...toReplayView(record, limit), warnings: warningsOf(request, target) };
+  return context.json(answer, 202, { location: `${path}/${record.id}` });
+}
+
+function toScope({ entrypoint, application }: Limit): ReplayScope | null {
+  return entrypoint === null && application === null ? null : { entrypoint, application };
+}
+
+/** Below a context path: what was asked for there, by that application or for it. */
+function isVisible({ scope }: ReplayRecord, { entrypoint, application }: Limit): boolean {
+  if (entrypoint === null && application === null) return true;
+  if (scope === null || scope.entrypoint !== entrypoint) return false;
+  return application === null || scope.application === application;
+}
+
+/** Only letters within the limit: a filter by another entrypoint or application matches none. */
+function toLimited(request: ReplayRequest, { entrypoint, application }: Limit): ReplayRequest {
+  const { filter } = request;
+  const only = (wanted: string | null, own: string | null) =>
+    own === null || wanted === null || wanted === own ? (own ?? wanted) : NOBODY;
+  return {
+    ...request,
+    filter: {
+      ...filter,
+      entrypoint: only(filter.entrypoint, entrypoint),
+      application: only(filter.application, application),
+    },
+  };
+}
+
+/** No application and no entrypoint has this name. */
+const NOBODY = "\0";
 
 const NO_TARGET = {
   detail: "The request has faults",
@@ -190,7 +275,17 @@ function toProblem(outcome: Exclude<RecordOutcome, { kind: "written" }>): Proble
 function toReplayRequest(given: v.InferOutput<typeof replayRequestSchema>): ReplayRequest {
   const { to = null, rate = null, concurrency = null, max = null, force, dryRun } = given;
   const ids = given.ids === undefined ? null : [...new Set(given.ids)];
-  return { filter: toReplayFilter(given.filter ?? {}), ids, to, rate, concurrency, max, force, dryRun };
+  return {
+    ...REPLAY_ALL,
+    filter: toReplayFilter(given.filter ?? {}),
+    ids,
+    to,
+    rate,
+    concurrency,
+    max,
+    force,
+    dryRun,
+  };
 }
 
 function toReplayFilter(given: v.InferOutput<typeof letterFilterSchema>): ReplayFilter {
@@ -199,7 +294,7 @@ function toReplayFilter(given: v.InferOutput<typeof letterFilterSchema>): Replay
   return { subscription, entrypoint, application, reason, status, from, to, error };
 }
 
-function toReplayView(record: ReplayRecord): ReplayView {
+function toReplayView(record: ReplayRecord, { application }: Limit): ReplayView {
   const { id: replayId, state, reason, maxReplays, request, startedAt, endedAt, owner, counts } = record;
   return {
     id: replayId,
@@ -207,12 +302,15 @@ function toReplayView(record: ReplayRecord): ReplayView {
     reason,
     isScheduled: maxReplays !== null,
     dryRun: request.dryRun,
+    source: request.resend === null ? "dead-letters" : "stream",
+    sequences: toSequences(record),
+    times: request.resend?.kind === "times" ? { from: request.resend.from, to: request.resend.to } : null,
     subscription: request.filter.subscription,
     ids: request.ids?.length ?? null,
     to: request.to,
     startedAt,
     endedAt,
-    relay: owner,
+    relay: application === null ? owner : null,
     ...counts,
   };
 }

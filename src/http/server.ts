@@ -30,7 +30,7 @@ interface ServerOptions
     DeadLetterRoutesOptions,
     Omit<DeliveryRoutesOptions, "entrypoint" | "registry">,
     LoggingRoutesOptions,
-    ReplayRoutesOptions,
+    Omit<ReplayRoutesOptions, "entrypoint">,
     StatusRoutesOptions,
     Pick<SubscriptionsOptions, "registry" | "lagOf" | "lastSequenceOf"> {
   readonly slots: ServerSlots;
@@ -75,7 +75,7 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   server.route("/api/deliveries", createDeliveryRoutes({ ...options, entrypoint: null }));
   server.route("/api/logging", createLoggingRoutes(options));
   server.route("/api/dead-letters", createDeadLetterRoutes(options));
-  server.route("/api/replays", createReplayRoutes(options));
+  server.route("/api/replays", createReplayRoutes({ ...options, entrypoint: null }));
   server.route("/api/subscriptions", createSubscriptions({ ...options, entrypoint: null }));
   // The document is open to all: it names no entrypoint.
   const described = listDescribed(server.routes);

@@ -6,6 +6,8 @@ import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
 import type { Activity } from "./activity.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
+import type { Replays } from "#replays/replays.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
 import type { ServerSlots } from "./slots.ts";
 import type { WriteOptions } from "#registry/body.ts";
 import type { Registered, Registry } from "#registry/registry.ts";
@@ -18,6 +20,8 @@ export interface SubscriptionsOptions {
   /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   readonly slots: Pick<ServerSlots, "tests">;
+  readonly replays: () => Replays;
+  readonly findSubscription: (id: string) => RunningSubscription | null;
   /** Null: those of all entrypoints. */
   readonly entrypoint: string | null;
 }

@@ -14,6 +14,7 @@ import { describe, empty, json, type Operation } from "./operation.ts";
 import { pageOf } from "./page.ts";
 import type { Problem } from "./problem.ts";
 import type { WantedRevisions, WriteOutcome } from "#registry/api-subscriptions.ts";
+import { addResend } from "./resend.ts";
 import { addSubscriptionCommands } from "./subscription-commands.ts";
 import { createReach, NOT_FOUND, type SubscriptionsOptions } from "./subscription-reach.ts";
 
@@ -152,6 +153,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
   });
 
   addSubscriptionCommands(routes, { ...options, reach });
+  addResend(routes, { ...options, reach });
   return routes;
 }
 

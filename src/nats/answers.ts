@@ -132,6 +132,9 @@ export const streamInfo = v.object({
     first_seq: SEQUENCE,
     last_seq: SEQUENCE,
     last_ts: v.optional(v.string(), ""),
+    num_deleted: v.optional(COUNT),
+    /** Only where a request asks for them. */
+    deleted: v.nullish(v.array(SEQUENCE)),
     consumer_count: v.optional(COUNT, 0),
   }),
   mirror: v.optional(v.object({ lag: COUNT, active: COUNT })),

@@ -19,7 +19,7 @@ export interface Attempted {
 
 /**
  * How a message was settled. `marker`: not a message, but a delete marker of the server. `suppressed`: completed before,
- * acknowledged without a request. `skipped`: the same, by command. `failed-again`: a replayed letter stays a dead letter.
+ * acknowledged without a request. `skipped`: the same, by command. `failed-again`: a replayed letter stays a dead letter, a resent message stays where it is.
  * `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
  */
 export type Ending =
@@ -31,8 +31,8 @@ export type Ending =
   | {
       readonly kind: "failed-again";
       readonly failure: Failure;
-      readonly endpoint: string;
-      readonly letterId: string;
+      /** Null: a message of the stream was sent once more. */
+      readonly letter: { readonly id: string; readonly endpoint: string } | null;
     }
   | { readonly kind: "dropped"; readonly failure: Failure }
   | { readonly kind: "lost"; readonly failure: Failure }

@@ -23,12 +23,17 @@ export type ReplayResult =
   /** The replay was stopped; the letter is unchanged. */
   | { readonly kind: "stopped" };
 
+export interface LetterName {
+  readonly id: string;
+  /** Name of the endpoint that it lies in. */
+  readonly endpoint: string;
+}
+
 export interface ReplayOrder {
   /** Called before each attempt, once it has a slot: under AT_MOST_ONCE it marks the letter. */
   readonly claim: (qos: Qos) => Promise<Claim>;
-  /** Position of the letter. */
-  readonly endpoint: string;
-  readonly letterId: string;
+  /** Null: it is a message of the stream. */
+  readonly letter: LetterName | null;
   /** Ends every wait. */
   readonly waiting: AbortSignal;
   /** Aborts the request. */
@@ -152,12 +157,7 @@ export async function replayMessage(
     }
     if (result.kind === "failed") {
       const { failure } = result;
-      const ending = {
-        kind: "failed-again",
-        failure,
-        endpoint: order.endpoint,
-        letterId: order.letterId,
-      } as const;
+      const ending = { kind: "failed-again", failure, letter: order.letter } as const;
       parts.observer.settled({ key: order, subscription, message, attempts, ending });
     }
     return result;

@@ -14,13 +14,15 @@ import {
   type ReplayCommand,
   type ReplayRecord,
   type ReplayRequest,
+  type ReplayScope,
 } from "#delivery/replay.ts";
-import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
+import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { sleepUntilTick } from "#lib/ticks.ts";
 import type { ReplayLetters } from "#letters/replay.ts";
+import type { StreamMessages } from "#letters/stream-messages.ts";
 import { createLeases, type Lease } from "./lease.ts";
 import { createReplayRecords, isRecordKey, type RecordOutcome, type RecordsBucket } from "./records.ts";
 import { createRemovals, type RemovalsOptions } from "./removals.ts";
@@ -36,7 +38,7 @@ export interface Replays {
   find: (id: string) => ReplayRecord | null;
   create: (
     request: ReplayRequest,
-    signal: AbortSignal,
+    options: { readonly scope: ReplayScope | null; readonly signal: AbortSignal },
   ) => Promise<RecordOutcome | { readonly kind: "too-many" }>;
   command: (id: string, command: ReplayCommand, signal: AbortSignal) => Promise<RecordOutcome>;
   /** Starts nothing more; letters in flight have `graceMs`. Another relay, or the next run, continues. */
@@ -49,6 +51,7 @@ interface ReplaysParts {
   readonly endpoints: () => readonly DeadLetterEndpoint[];
   readonly bucket: RecordsBucket;
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
+  readonly openMessages: (subscription: Subscription) => StreamMessages;
   readonly onReconnect: RemovalsOptions["onReconnect"];
   /** Name of this relay in the records. */
   readonly owner: string;
@@ -63,6 +66,9 @@ interface Working {
 
 const LOOK_MS = 1000;
 const MAX_UNFINISHED = 20;
+/** Of one application, by its own token, and of all such: so that operators always have some. */
+const MAX_OF_TENANT = 3;
+const MAX_OF_TENANTS = 12;
 
 export function startReplays(parts: ReplaysParts): Replays {
   const { bucket, logger, owner } = parts;
@@ -147,10 +153,15 @@ export function startReplays(parts: ReplaysParts): Replays {
   function begin(record: ReplayRecord, held: Lease): void {
     const halting = new AbortController();
     const ending = AbortSignal.any([held.lost, expired.signal]);
-    const run = startReplayRun(record, {
+    const run: ReplayRun = startReplayRun(record, {
       find: parts.runtime.find,
       endpoints: endpointsOf(record),
       openLetters: parts.openLetters,
+      openMessages: parts.openMessages,
+      save: async () => {
+        const change = (former: ReplayRecord) => ({ ...former, ...run.progress(), owner });
+        return (await records.change(record.id, change, held.lost)).kind === "written";
+      },
       taken,
       removals,
       isCurrent: held.isCurrent,
@@ -201,11 +212,17 @@ export function startReplays(parts: ReplaysParts): Replays {
     isKnown: () => isKnown,
     list: records.list,
     find: records.find,
-    async create(request, signal) {
-      if (records.list().filter((record) => !isEnded(record)).length >= MAX_UNFINISHED)
-        return { kind: "too-many" };
+    async create(request, { scope, signal }) {
+      const unfinished = records.list().filter((record) => !isEnded(record));
+      const tenants = unfinished.filter((record) => isOfTenant(record.scope));
+      const isOwn = (other: ReplayRecord) => other.scope?.application === scope?.application;
+      const isTooMany =
+        unfinished.length >= MAX_UNFINISHED ||
+        (isOfTenant(scope) &&
+          (tenants.length >= MAX_OF_TENANTS || tenants.filter(isOwn).length >= MAX_OF_TENANT));
+      if (isTooMany) return { kind: "too-many" };
       const id = randomUUID().slice(0, 8);
-      return records.create(newReplay(id, request, { maxReplays: null, now: new Date() }), signal);
+      return records.create(newReplay(id, request, { maxReplays: null, now: new Date(), scope }), signal);
     },
     command: (id, command, signal) =>
       records.change(id, (record) => commandReplay(record, command, new Date()), signal),
@@ -219,6 +236,10 @@ export function startReplays(parts: ReplaysParts): Replays {
       expired.abort();
     },
   };
+}
+
+function isOfTenant(scope: ReplayScope | null): boolean {
+  return scope !== null && scope.application !== null;
 }
 
 function toEnd(record: ReplayRecord, end: ReplayEnd | null): ReplayRecord {

@@ -1,34 +1,31 @@
-// Runs one replay: sends the letters in order, removes delivered ones, and stores failed ones with their newest error.
+// Runs one replay: sends its items in order, as fast as it may, and counts how they end.
 
-import { meetsFilter } from "#delivery/letter.ts";
-import { type ReplayLetter, toReplayLetter } from "#delivery/replay-letter.ts";
-import {
-  mayHaveArrived,
-  type ReplayCounts,
-  type ReplayPlace,
-  type ReplayRecord,
-  type SkippedCounts,
-  toLetterFilter,
-} from "#delivery/replay.ts";
+import type { ReplayCounts, ReplayPlace, ReplayRecord, SkippedCounts } from "#delivery/replay.ts";
 import {
   concurrencyOf,
   type DeadLetterEndpoint,
-  type Subscription,
   isOrdered,
+  type Subscription,
 } from "#delivery/subscription.ts";
+import type { Failure } from "#delivery/outcome.ts";
 import { createLimiter, type Limiter } from "#lib/limiter.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#letters/replay.ts";
+import type { StreamMessages } from "#letters/stream-messages.ts";
+import type { ReplayItem, ReplayItems } from "./items.ts";
+import { openLetterItems } from "./letter-items.ts";
+import { openMessageItems } from "./message-items.ts";
 import type { Removals } from "./removals.ts";
-import { claimLetter, type FailedLetter, keepFailed, readLetter, removeLetter } from "./settle.ts";
-import { type Found, letterKey, openReplaySource, type ReplaySource } from "./source.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 
 interface ReplayRunParts {
   readonly find: (id: string) => RunningSubscription | null;
   readonly endpoints: readonly DeadLetterEndpoint[];
   readonly openLetters: (endpoint: DeadLetterEndpoint) => ReplayLetters;
+  readonly openMessages: (subscription: Subscription) => StreamMessages;
+  /** Stores the progress in the record. False: it could not. */
+  readonly save: () => Promise<boolean>;
   /** Letters in flight and letters delivered before, by stream and sequence: shared by all replays of this relay. */
   readonly taken: Set<string>;
   readonly removals: Pick<Removals, "has" | "add">;
@@ -63,8 +60,8 @@ const DEFAULT_WORKERS = 5;
 const LOOK_AGAIN_MS = 500;
 
 export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): ReplayRun {
-  const { request, maxReplays } = record;
-  const filter = toLetterFilter(request.filter);
+  const { request } = record;
+  const { resend } = request;
   const halting = new AbortController();
   const waiting = AbortSignal.any([parts.waiting, halting.signal]);
   const queueUp = createOrder(waiting);
@@ -72,40 +69,47 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
   const pace = createPace(request.rate);
   let { delivered, failed, matching } = record.counts;
   const skipped: Record<keyof SkippedCounts, number> = { ...record.counts.skipped };
-  const onMissing = () => (skipped.gone += 1);
-  let source: ReplaySource | null = null;
+  const onGone = (count: number) => (skipped.gone += count);
+  let items: ReplayItems | null = null;
   let failuresInARow = 0;
   let failure: string | null = null;
   let started = delivered + failed + matching;
 
   async function run(): Promise<ReplayEnd> {
-    source = await openReplaySource(record, { ...parts, signal: waiting, onMissing });
-    if (source === null) return { kind: "stopped" };
+    items = await openItems();
+    if (items === null) return parts.waiting.aborted ? { kind: "stopped" } : NO_SUBSCRIPTION;
     await Promise.all(Array.from({ length: workers() }, work));
     if (failure !== null) return { kind: "failed", reason: failure };
     return parts.waiting.aborted ? { kind: "stopped" } : { kind: "done" };
   }
 
+  function openItems(): Promise<ReplayItems | null> {
+    const own = { ...parts, waiting };
+    if (resend !== null) return openMessageItems(record, resend, { ...own, onGone });
+    return openLetterItems(record, { ...own, fail, onMissing: () => onGone(1) });
+  }
+
   function workers(): number {
     const only = parts.find(request.to ?? request.filter.subscription ?? "")?.subscription;
-    const most = only === undefined ? DEFAULT_WORKERS : concurrencyOf(only);
+    const most = only === undefined ? DEFAULT_WORKERS : isOrdered(only.qos) ? 1 : concurrencyOf(only);
     return Math.min(request.concurrency ?? most, most);
   }
 
   async function work(): Promise<void> {
     for (;;) {
-      const taken = await take();
-      if (taken === null) return;
-      const order = await queueUp(taken.target);
-      const isDone = order !== null && (await send(taken));
+      const item = await take();
+      if (item === null) return;
+      const target = parts.find(item.target);
+      const order = await queueUp(target?.subscription ?? null);
+      const isDone = order !== null && (await send(item));
       order?.release();
-      parts.taken.delete(letterKey(taken.found));
-      if (isDone) taken.found.pass();
+      parts.taken.delete(item.key);
+      if (isDone) item.pass();
     }
   }
 
-  /** The next letter to send. Null: none is left, or the replay stops. */
-  async function take(): Promise<Taken | null> {
+  /** The next item to send. Null: none is left, or the replay stops. */
+  async function take(): Promise<ReplayItem | null> {
     if (!(await taking.acquire(waiting))) return null;
     try {
       return await takeNext();
@@ -114,71 +118,45 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     }
   }
 
-  async function takeNext(): Promise<Taken | null> {
+  async function takeNext(): Promise<ReplayItem | null> {
     while (!waiting.aborted && (request.max === null || started < request.max)) {
-      const found = (await source?.next(waiting)) ?? null;
-      if (found === null) return null;
-      const judged = await judge(found);
-      if (judged.kind === "skip") {
-        if (judged.reason !== null) skipped[judged.reason] += 1;
-        found.pass();
+      const taken = (await items?.next(waiting)) ?? null;
+      if (taken === null) return null;
+      if (taken.kind === "skip") {
+        if (taken.reason !== null) skipped[taken.reason] += 1;
+        taken.pass();
+        continue;
+      }
+      const { item } = taken;
+      if (parts.taken.has(item.key)) {
+        skipped.gone += 1;
+        item.pass();
         continue;
       }
       started += 1;
       if (!request.dryRun) {
         if (!(await pace(waiting))) return null;
-        parts.taken.add(letterKey(found));
-        return { found, ...judged };
+        parts.taken.add(item.key);
+        return item;
       }
       matching += 1;
-      found.pass();
+      item.pass();
     }
     return null;
   }
 
-  async function judge(found: Found): Promise<Judged> {
-    const letter = toReplayLetter(found.stored, found.place, { takesForeign: found.isNamed });
-    if (letter === null) return skip("foreign");
-    if (!meetsFilter(letter.letter, filter)) return skip(null);
-    if (parts.taken.has(letterKey(found))) return skip("gone");
-    // Its removal was confirmed, and a killed server forgot it.
-    if (parts.removals.has(found.stored)) {
-      await removeLetter(found.letters, found.stored.sequence, parts.ending);
-      return skip("gone");
-    }
-    if (maxReplays !== null && letter.letter.replays >= maxReplays) return skip("exhausted");
-    const target = parts.find(request.to ?? letter.letter.subscription);
-    if (target === null || target.state().kind === "closed") return skip("noSubscription");
-    if (!request.force && mayHaveArrived(letter, target.subscription)) return skip("needsForce");
-    return { kind: "send", letter, target: target.subscription };
-  }
-
-  /** True: the letter is done with. */
-  async function send({ found, letter, target }: Taken): Promise<boolean> {
-    let current = letter;
+  /** True: the item is done with. */
+  async function send(item: ReplayItem): Promise<boolean> {
     for (;;) {
       if (waiting.aborted) return false;
-      const running = parts.find(target.id);
-      const result = await running?.replay(letter.message, {
-        claim: async (qos) => {
-          const isMarking = qos === "AT_MOST_ONCE";
-          const claimed = await claimLetter(found.letters, current, { ...parts, isMarking });
-          if (typeof claimed === "string") return claimed;
-          if (claimed.kind === "unmarkable")
-            fail(`Cannot mark ${current.stored.subject} before it is sent: ${claimed.reason}`);
-          else current = claimed.letter;
-          return claimed.kind === "claimed" ? "claimed" : "unavailable";
-        },
-        endpoint: found.place.name,
-        letterId: letter.letter.id,
-        waiting,
-        ending: parts.ending,
-      });
+      const running = parts.find(item.target);
+      const { claim, letter } = item;
+      const result = await running?.replay(item.message, { claim, letter, waiting, ending: parts.ending });
       switch (result?.kind) {
         case "delivered":
-          return settleDelivered(found, current);
+          return settleDelivered(item);
         case "failed":
-          return settleFailed(found, { letter: current, ...result });
+          return settleFailed(item, result);
         case "gone":
           skipped.gone += 1;
           started -= 1;
@@ -200,23 +178,21 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     halting.abort();
   }
 
-  async function settleDelivered(found: Found, { stored }: ReplayLetter): Promise<boolean> {
+  async function settleDelivered(item: ReplayItem): Promise<boolean> {
     failuresInARow = 0;
-    parts.removals.add(found.stored, found.letters);
-    const isMarked = stored.sequence !== found.stored.sequence;
-    const marked = isMarked ? await readLetter(found.letters, stored.sequence, parts.ending) : null;
-    if (marked !== null) parts.removals.add(marked, found.letters);
-    const isRemoved = await removeLetter(found.letters, stored.sequence, parts.ending);
-    if (isRemoved) delivered += 1;
-    else parts.logger.warn("Delivered dead letter not removed", { subject: stored.subject });
-    return isRemoved;
+    const isSettled = await item.delivered();
+    if (isSettled) delivered += 1;
+    return isSettled;
   }
 
-  async function settleFailed(found: Found, how: FailedLetter): Promise<boolean> {
+  async function settleFailed(
+    item: ReplayItem,
+    how: { readonly failure: Failure; readonly attempts: number },
+  ): Promise<boolean> {
     failuresInARow = how.failure.kind === "rejected" ? 0 : failuresInARow + 1;
     if (failuresInARow >= MAX_FAILURES_IN_A_ROW)
       fail(`Stopped after ${MAX_FAILURES_IN_A_ROW} server errors or exceptions in a row`);
-    const isSettled = await keepFailed(found.letters, how, parts.ending);
+    const isSettled = await item.failed(how);
     if (isSettled) failed += 1;
     return isSettled;
   }
@@ -225,34 +201,22 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     finished: run(),
     progress: () => ({
       counts: { delivered, failed, matching, skipped: { ...skipped } },
-      places: source?.places ?? record.places,
-      cursors: source?.cursors() ?? record.cursors,
+      places: items?.places ?? record.places,
+      cursors: items?.cursors() ?? record.cursors,
     }),
   };
 }
 
-type Judged =
-  | { readonly kind: "send"; readonly letter: ReplayLetter; readonly target: Subscription }
-  /** Null: the replay's filter excludes it. */
-  | { readonly kind: "skip"; readonly reason: keyof SkippedCounts | null };
-
-interface Taken {
-  readonly found: Found;
-  readonly letter: ReplayLetter;
-  readonly target: Subscription;
-}
-
-function skip(reason: keyof SkippedCounts | null): Judged {
-  return { kind: "skip", reason };
-}
+const NO_SUBSCRIPTION: ReplayEnd = { kind: "failed", reason: "There is no such subscription here" };
 
 /** Waits for a slot; the caller releases it. Null: `signal` aborted. */
 function createOrder(
   signal: AbortSignal,
-): (subscription: Subscription) => Promise<{ readonly release: () => void } | null> {
+): (subscription: Subscription | null) => Promise<{ readonly release: () => void } | null> {
   const lines = new Map<string, Limiter>();
-  return async ({ id, qos }) => {
-    if (!isOrdered(qos)) return { release: () => undefined };
+  return async (subscription) => {
+    if (subscription === null || !isOrdered(subscription.qos)) return { release: () => undefined };
+    const { id } = subscription;
     const line = lines.get(id) ?? createLimiter(1);
     lines.set(id, line);
     return (await line.acquire(signal)) ? line : null;

@@ -12,7 +12,7 @@ import { sleep } from "#lib/sleep.ts";
 import type { ReplayLetters } from "#letters/replay.ts";
 import type { Claim } from "#pipeline/replay.ts";
 
-export interface FailedLetter {
+interface FailedLetter {
   readonly letter: ReplayLetter;
   readonly failure: Failure;
   readonly attempts: number;

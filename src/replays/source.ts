@@ -22,7 +22,7 @@ export function letterKey({ place, stored }: Found): string {
   return `${place.domain ?? ""}/${place.stream}/${stored.sequence}`;
 }
 
-export interface ReplaySource {
+interface ReplaySource {
   readonly places: readonly ReplayPlace[];
   /** Call it one at a time. Null: no more letters, or `signal` aborted. */
   next: (signal: AbortSignal) => Promise<Found | null>;

@@ -1,7 +1,8 @@
 // Replays of dead letters as the API takes and shows them.
 
 import * as v from "valibot";
-import { flag, id, integer, list, object, text as formed } from "#config/schema-parts.ts";
+import { calendarTime, flag, id, integer, list, object, text as formed } from "#config/schema-parts.ts";
+import { parseWebhookId } from "#delivery/message.ts";
 import { component, exampleOf } from "./component.ts";
 import { letterFilterSchema } from "./dead-letter.ts";
 import {
@@ -64,6 +65,63 @@ export const replayRequestSchema = component(
   },
 );
 
+const sequence = (description: string) => integer(description, { min: 1, max: Number.MAX_SAFE_INTEGER });
+
+/** Exactly one of the first four says which messages. */
+export const resendRequestSchema = component(
+  "ResendRequest",
+  v.pipe(
+    object({
+      sequence: v.optional(sequence("The message with this sequence in the stream")),
+      webhookId: v.optional(
+        v.pipe(
+          v.string(),
+          v.check(
+            (text) => parseWebhookId(text) !== null,
+            "allowed: a webhook-id such as msg_ORDERS_4711_cwyvpeni7w9h",
+          ),
+          v.description("The message with this `webhook-id`"),
+        ),
+      ),
+      sequences: v.optional(
+        v.pipe(
+          object({
+            from: sequence("First sequence"),
+            to: v.optional(sequence("Last sequence; without it, the last message that the stream has now")),
+          }),
+          v.check(({ from, to = from }) => to >= from, "allowed: a `to` that is not before `from`"),
+          v.description("The messages with these sequences, both included"),
+        ),
+      ),
+      times: v.optional(
+        v.pipe(
+          object({
+            from: calendarTime("Stored at this time or later, RFC 3339"),
+            to: v.optional(calendarTime("Stored before this time; without it, until now")),
+          }),
+          v.check(
+            ({ from, to = from }) => Date.parse(to) >= Date.parse(from),
+            "allowed: a `to` that is not before `from`",
+          ),
+          v.description("The messages that the stream stored in this time"),
+        ),
+      ),
+      rate: v.optional(integer("Messages per second at most", { min: 1, max: 10_000 })),
+      concurrency: v.optional(
+        integer("Messages at once, up to as many as the subscription has connections", { min: 1, max: 20 }),
+      ),
+      dryRun: v.optional(flag("True: count only"), false),
+    }),
+    v.check(
+      ({ sequence: one, webhookId, sequences, times }) =>
+        [one, webhookId, sequences, times].filter((given) => given !== undefined).length === 1,
+      'allowed: exactly one of "sequence", "webhookId", "sequences" and "times"',
+    ),
+  ),
+  { webhookId: "msg_ORDERS_4711_cwyvpeni7w9h" },
+);
+
+export type ResendBody = v.InferInput<typeof resendRequestSchema>;
 export type ReplayBody = v.InferInput<typeof replayRequestSchema>;
 
 export const replaySchema = component(
@@ -80,21 +138,37 @@ export const replaySchema = component(
     reason: textOrNull("Why it failed"),
     isScheduled: v.pipe(v.boolean(), v.description("True: `dlq.replay` started it")),
     dryRun: v.pipe(v.boolean(), v.description("True: it only counts")),
-    subscription: textOrNull("Subscription whose letters it sends; null: of all, or those of `ids`"),
+    source: word("`stream`: messages of the stream of `subscription`, once more", ["dead-letters", "stream"]),
+    sequences: v.pipe(
+      v.nullable(v.strictObject({ from: count("First"), to: count("Last") })),
+      v.description("Of a resend by sequence; null: not known yet, or another replay"),
+    ),
+    times: v.pipe(
+      v.nullable(
+        v.strictObject({ from: stringView("From then on"), to: textOrNull("Before then; null: until now") }),
+      ),
+      v.description("Of a resend by time; null: another replay"),
+    ),
+    subscription: textOrNull(
+      "Subscription whose letters or messages it sends; null: of all, or those of `ids`",
+    ),
     ids: countOrNull("Number of letters that were named; null: it has a filter"),
     to: textOrNull("Subscription that they are sent to; null: each to its own"),
     startedAt: date("When it was asked for"),
     endedAt: dateOrNull("When it ended"),
-    relay: textOrNull("Relay that worked on it last"),
-    delivered: count("Letters that were delivered, and removed"),
-    failed: count("Letters that failed again, and stay"),
-    matching: count("Letters that a dry run counted"),
+    relay: textOrNull("Relay that worked on it last; null: none did, or it is not for this caller"),
+    delivered: count("Letters that were delivered, and removed; messages that were delivered once more"),
+    failed: count("Letters that failed again, and stay; messages that were not delivered"),
+    matching: count("Letters or messages that a dry run counted"),
     skipped: v.strictObject({
       foreign: count("Entries that Relay did not provably write"),
       exhausted: count("Letters that were replayed as often as the schedule allows"),
       needsForce: count("Letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
       noSubscription: count("Letters whose subscription does not exist or is closed"),
-      gone: count("Letters that do not exist, or were delivered, replaced or purged in the meantime"),
+      excluded: count("Messages that were named, and whose subject the subscription does not take"),
+      gone: count(
+        "Letters that do not exist, or were delivered, replaced or purged in the meantime; messages that the stream does not have any more",
+      ),
     }),
   }),
   {
@@ -103,6 +177,9 @@ export const replaySchema = component(
     reason: null,
     isScheduled: false,
     dryRun: false,
+    source: "dead-letters",
+    sequences: null,
+    times: null,
     subscription: "billing",
     ids: null,
     to: null,
@@ -112,7 +189,7 @@ export const replaySchema = component(
     delivered: 25,
     failed: 1,
     matching: 0,
-    skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 },
+    skipped: { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0, excluded: 0 },
   },
 );
 

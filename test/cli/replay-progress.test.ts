@@ -4,13 +4,16 @@ import { describe, expect, test } from "bun:test";
 import { formatEnd, formatProgress, isIncomplete } from "#cli/replay-progress.ts";
 import type { ReplayView } from "#wire/replay.ts";
 
-const NOTHING = { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0 };
+const NOTHING = { foreign: 0, exhausted: 0, needsForce: 0, noSubscription: 0, gone: 0, excluded: 0 };
 const REPLAY: ReplayView = {
   id: "3f2a91c0",
   state: "running",
   reason: null,
   isScheduled: false,
   dryRun: false,
+  source: "dead-letters",
+  sequences: null,
+  times: null,
   subscription: null,
   ids: null,
   to: null,

@@ -48,7 +48,7 @@ describe("createMetrics()", () => {
     // A letter that was replayed is no new one.
     count(metrics, one, {
       outcome: rejected,
-      ending: { kind: "failed-again", failure: rejected, endpoint: "letters", letterId: "one" },
+      ending: { kind: "failed-again", failure: rejected, letter: null },
     });
     expect(await valuesOf(metrics, "relay_attempts_total")).toEqual({
       "one delivered": 2,

@@ -71,8 +71,7 @@ async function setUp(
         LETTER,
         {
           claim: () => Promise.resolve(claims[Math.min(claimed++, claims.length - 1)] ?? "gone"),
-          endpoint: "letters",
-          letterId: "one.ORDERS.1-a",
+          letter: { id: "one.ORDERS.1-a", endpoint: "letters" },
           waiting: waiting.signal,
           ending: ending.signal,
         },
@@ -120,7 +119,9 @@ test.each([
     Array.from({ length: attempts }, (_value, index) => index + 1),
   );
   expect(own.attempts.at(-1)?.action.kind).toBe("dead-letter");
-  expect(own.endings).toMatchObject([{ attempts, ending: { kind: "failed-again", endpoint: "letters" } }]);
+  expect(own.endings).toMatchObject([
+    { attempts, ending: { kind: "failed-again", letter: { endpoint: "letters" } } },
+  ]);
 });
 
 test("replayMessage() claims the letter before each attempt, and leaves what is gone", async () => {

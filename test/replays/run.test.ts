@@ -51,6 +51,8 @@ test.each<[Qos, readonly number[]]>([
         find: () => running as RunningSubscription,
         endpoints: [ENDPOINT],
         openLetters: () => letters,
+        openMessages: () => expect.unreachable(),
+        save: () => Promise.resolve(true),
         taken: new Set(),
         removals: { has: () => false, add: (letter) => void remembered.push(letter) },
         isCurrent: () => true,
