@@ -22,7 +22,7 @@ export function createLogObserver(logger: Logger, { now = () => performance.now(
         sequence: message.sequence,
         attempt,
         status: statusOf(outcome),
-        ...(outcome.kind === "exception" ? { error: outcome.error } : {}),
+        ...("error" in outcome ? { error: outcome.error } : {}),
         durationMs: Math.round(durationMs * 10) / 10,
         action: action.kind,
       });
@@ -59,6 +59,7 @@ export function createLogObserver(logger: Logger, { now = () => performance.now(
         case "delivered":
         case "marker":
         case "suppressed":
+        case "filtered":
         case "returned":
           // Runs for every message: build nothing that is not logged.
           if (logger.isEnabled("debug")) {

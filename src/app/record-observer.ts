@@ -42,7 +42,13 @@ interface Trail {
 
 type Exchange = Attempted["exchange"];
 
-const UNRECORDED: ReadonlySet<Ending["kind"]> = new Set(["delivered", "marker", "suppressed", "skipped"]);
+const UNRECORDED: ReadonlySet<Ending["kind"]> = new Set([
+  "delivered",
+  "marker",
+  "suppressed",
+  "skipped",
+  "filtered",
+]);
 const NO_ATTEMPTS: readonly RecordedAttempt[] = [];
 
 export function createRecordObserver({ log, overrides }: RecordObserverOptions): Observer {

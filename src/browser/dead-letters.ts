@@ -16,6 +16,7 @@ const REASONS = [
   ["rejected", "rejected"],
   ["server-error", "server error"],
   ["exception", "no response"],
+  ["expression", "expression failed"],
 ] as const;
 
 const FIELDS: readonly FilterField<LetterFilterBody>[] = [

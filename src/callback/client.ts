@@ -6,6 +6,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { createMask, type Mask } from "#lib/mask.ts";
+import type { RequestParts } from "#delivery/shape.ts";
 import { VERSION } from "#lib/version.ts";
 import { toAnswerOutcome } from "./answer.ts";
 import { hideCredentials, withAuthorization } from "./authorization.ts";
@@ -17,6 +18,7 @@ import type { ExchangeEnd } from "./exchange.ts";
 import {
   preconnect,
   expireSending,
+  type Prefixes,
   type SendContext,
   type Sending,
   startSending,
@@ -25,7 +27,7 @@ import {
 import { createRequestBuilder } from "./request.ts";
 import { readHeaderLines, toRequestPrefix } from "./request-writer.ts";
 import { createSlots } from "./slots.ts";
-import { toTarget } from "./target.ts";
+import { toShownUrl, toTarget } from "./target.ts";
 import { createTokenSource } from "./token-source.ts";
 
 export interface Callback {
@@ -40,13 +42,17 @@ export interface Callback {
    * connection breaks before the first byte of the answer, the request is sent once more on a new one, and once more with a
    * new token after a 401. Without it no connection is reused: the peer may be closing it.
    */
-  readonly send: (
-    message: Message,
-    options: { readonly mayResend: boolean; readonly signal: AbortSignal },
-  ) => Promise<Exchange>;
+  readonly send: (message: Message, options: SendOptions) => Promise<Exchange>;
   readonly stats: CallbackStats;
   /** Waits up to `graceMs` for the sends in flight, then aborts them and closes all connections. Aborts each later `send` at once. */
   readonly close: (graceMs: number) => Promise<void>;
+}
+
+interface SendOptions {
+  readonly mayResend: boolean;
+  readonly signal: AbortSignal;
+  /** What the request has in place of what its message gives it; null, the default: nothing. */
+  readonly parts?: RequestParts | null;
 }
 
 interface CallbackStats {
@@ -70,13 +76,11 @@ export function openCallback(
     maxFree,
   });
   const builder = createRequestBuilder(settings, VERSION);
-  const target = toTarget(url, proxyFor(url, route.proxy));
+  const proxy = proxyFor(url, route.proxy);
+  const target = toTarget(url, proxy);
   const host = builder.hasHost ? null : url.host;
+  const prefixes = toPrefixes(null);
   const context: SendContext = {
-    prefixes: {
-      kept: toRequestPrefix({ method, target, host, isKept: true }),
-      own: toRequestPrefix({ method, target, host, isKept: false }),
-    },
     target,
     address,
     slots,
@@ -106,6 +110,15 @@ export function openCallback(
   let isClosed = false;
   let onIdle = () => {};
 
+  function toPrefixes(parts: RequestParts | null): Prefixes {
+    const shaped = parts === null ? target : toTarget(url, proxy, parts);
+    const common = { method: parts?.method ?? method, target: shaped, host };
+    return {
+      kept: toRequestPrefix({ ...common, isKept: true }),
+      own: toRequestPrefix({ ...common, isKept: false }),
+    };
+  }
+
   function leave(): void {
     busy -= 1;
     if (busy === 0) onIdle();
@@ -132,21 +145,18 @@ export function openCallback(
     return exception;
   }
 
-  function send(
-    message: Message,
-    { mayResend, signal }: { readonly mayResend: boolean; readonly signal: AbortSignal },
-  ): Promise<Exchange> {
+  function send(message: Message, { mayResend, signal, parts = null }: SendOptions): Promise<Exchange> {
     const startedAt = new Date();
     const startMs = performance.now();
-    const { lines, droppedHeaders } = builder.build(message, startedAt);
+    const { lines, droppedHeaders } = builder.build(message, startedAt, parts);
     const attempt: Attempt = {
       startedAt,
       startMs,
       droppedHeaders,
       lines,
       hiddenNames,
-      method,
-      displayUrl,
+      method: parts?.method ?? method,
+      displayUrl: parts === null ? displayUrl : toShownUrl(displayUrl, parts),
       maskOf,
       keepsExcerpt: settings.errorExcerpt,
     };
@@ -162,8 +172,9 @@ export function openCallback(
     return new Promise((resolve) => {
       const sending = startSending({
         context,
+        prefixes: parts === null ? prefixes : toPrefixes(parts),
         lines,
-        body: message.body,
+        body: parts === null ? message.body : parts.body,
         mayResend,
         signal,
         onEnd: (end, ended) => {

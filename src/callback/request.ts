@@ -3,6 +3,7 @@
 import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
 import { isSample } from "#delivery/sample.ts";
+import { isReservedHeader, type RequestParts } from "#delivery/shape.ts";
 import { memoizeLast } from "#lib/memoize.ts";
 import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.ts";
 import { toHeaderLines } from "./request-writer.ts";
@@ -17,7 +18,7 @@ interface RequestHeaders {
 
 interface RequestBuilder {
   /** The caller adds an `Authorization` that has to be fetched (`oauth2`, `jwt-profile`). */
-  readonly build: (message: Message, now: Date) => RequestHeaders;
+  readonly build: (message: Message, now: Date, parts?: RequestParts | null) => RequestHeaders;
   /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */
   readonly fixedHeaders: readonly string[];
   /** `Host` is one of them. */
@@ -78,6 +79,7 @@ export function createRequestBuilder(
 ): RequestBuilder {
   const fixed = toFixedFields(settings);
   const fixedHeaders = [...fixed.values()].flat();
+  const hasAuth = settings.auth.kind !== "none";
   const fixedNames = new Set([...fixed.keys()].map(headerKey));
   const ownFields = [...OWN_FIELDS, ...signatureFields(settings, fixed)]
     .filter(({ name }) => !fixed.has(name.toLowerCase()))
@@ -88,8 +90,9 @@ export function createRequestBuilder(
   const contentType = fixed.has("content-type") ? "" : toHeaderLines(["Content-Type", "application/json"]);
   const sampleMark = fixedNames.has(SAMPLE_MARK) ? "" : toHeaderLines(["X-Relay-Test", "true"]);
 
-  function build(message: Message, now: Date): RequestHeaders {
+  function build(message: Message, now: Date, parts: RequestParts | null = null): RequestHeaders {
     const { unreadableHeaders } = message;
+    if (parts !== null) return buildShaped(message, now, parts);
     if (message.headers.length === 0) {
       const lines = withLast(userAgent + contentType, message, now);
       return { lines, droppedHeaders: unreadableHeaders };
@@ -98,6 +101,28 @@ export function createRequestBuilder(
     const defaults = fields.has("content-type") ? userAgent : userAgent + contentType;
     const first = defaults + toHeaderLines([...fields.values()].flat());
     return { lines: withLast(first, message, now), droppedHeaders: unreadableHeaders + dropped };
+  }
+
+  /** Headers of the parts stand in place of the message's; the body that is sent is the one that is signed. */
+  function buildShaped(message: Message, now: Date, parts: RequestParts): RequestHeaders {
+    const own = parts.headers.filter(([name]) => isOwnOfMessage(name));
+    const replaced = new Set([...fixedNames, ...own.map(([name]) => headerKey(name))]);
+    const { fields, dropped } = pickMessageHeaders(message.headers, replaced);
+    const sent = new Map(
+      own.flatMap(([name, value]) => (value === null ? [] : [[headerKey(name), [name, value]] as const])),
+    );
+    const hasType = fields.has("content-type") || replaced.has("content-type");
+    const first =
+      (sent.has("user-agent") ? "" : userAgent) +
+      (hasType ? "" : contentType) +
+      toHeaderLines([...fields.values(), ...sent.values()].flat());
+    const lines = withLast(first, { ...message, body: parts.body }, now);
+    return { lines, droppedHeaders: message.unreadableHeaders + dropped };
+  }
+
+  function isOwnOfMessage(name: string): boolean {
+    const key = headerKey(name);
+    return !fixedNames.has(key) && !isReservedHeader(name) && (key !== "authorization" || !hasAuth);
   }
 
   function withLast(first: string, message: Message, now: Date): string {

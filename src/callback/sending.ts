@@ -24,8 +24,6 @@ import type { TokenSource } from "./token-source.ts";
 
 /** The settings that all sends of a callback share. */
 export interface SendContext {
-  /** Request prefixes for a kept connection and for a single-use one. */
-  readonly prefixes: { readonly kept: string; readonly own: string };
   readonly target: Target;
   /** Host and port, for messages. */
   readonly address: string;
@@ -36,8 +34,15 @@ export interface SendContext {
   readonly limitMs: number;
 }
 
+/** Request prefixes for a kept connection and for a single-use one. */
+export interface Prefixes {
+  readonly kept: string;
+  readonly own: string;
+}
+
 interface SendingSettings {
   readonly context: SendContext;
+  readonly prefixes: Prefixes;
   /** Those of its headers, without an access token. */
   readonly lines: string;
   readonly body: Uint8Array;
@@ -127,8 +132,8 @@ function exchangeWith(sending: Sending, token: AccessToken): void {
 }
 
 function exchange(sending: Sending, lines: string): void {
-  const { context, body, mayResend } = sending.settings;
-  const { target, prefixes, address, slots } = context;
+  const { context, prefixes, body, mayResend } = sending.settings;
+  const { target, address, slots } = context;
   sending.exchange = startExchange({
     connection: mayResend ? slots.take() : slots.takeOwn(),
     request: { prefix: mayResend ? prefixes.kept : prefixes.own, lines, body },

@@ -2,6 +2,7 @@
 
 import type { Proxy } from "#delivery/callback.ts";
 import { isForwarded } from "#delivery/proxy.ts";
+import type { RequestParts } from "#delivery/shape.ts";
 
 export interface Target {
   readonly path: string;
@@ -11,9 +12,12 @@ export interface Target {
   readonly isForwarded: boolean;
 }
 
+/** What a message adds to the URL, encoded. */
+type Addition = Pick<RequestParts, "path" | "query">;
+
 /** A request that is not forwarded gets a connection to the callback itself. */
-export function toTarget(url: URL, proxy: Proxy | null): Target {
-  const path = url.pathname + url.search;
+export function toTarget(url: URL, proxy: Proxy | null, { path: more, query }: Addition = NOTHING): Target {
+  const path = joinPath(url.pathname, more) + joinQuery(url.search, query);
   if (!isForwarded(url, proxy)) return { path, headers: [], isForwarded: false };
   const credentials = proxyAuthorization(proxy);
   return {
@@ -21,6 +25,24 @@ export function toTarget(url: URL, proxy: Proxy | null): Target {
     headers: credentials === null ? [] : ["Proxy-Authorization", credentials],
     isForwarded: true,
   };
+}
+
+const NOTHING: Addition = { path: "", query: "" };
+
+function joinPath(path: string, more: string): string {
+  return more === "" ? path : path.replace(/\/$/, "") + more;
+}
+
+function joinQuery(search: string, query: string): string {
+  if (query === "") return search;
+  return search === "" ? `?${query}` : `${search}&${query}`;
+}
+
+/** `displayUrl`: the origin alone if its path is a secret. */
+export function toShownUrl(displayUrl: string, { path, query }: Addition): string {
+  if (path === "" && query === "") return displayUrl;
+  const isOrigin = /^[a-z]+:\/\/[^/]*$/.test(displayUrl);
+  return joinPath(isOrigin ? `${displayUrl}/…` : displayUrl, path) + joinQuery("", query);
 }
 
 /** Null: there are no credentials for the proxy. */

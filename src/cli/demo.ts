@@ -190,6 +190,7 @@ function createShow(io: Io): Show {
       case "marker":
       case "suppressed":
       case "skipped":
+      case "filtered":
       case "failed-again":
       case "returned":
         break;

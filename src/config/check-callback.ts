@@ -58,6 +58,16 @@ export function checkCallback(
   ];
 }
 
+/** Those that the config sets, `auth` included. */
+export function headerNames({
+  headers = [],
+  auth,
+}: Pick<CallbackPart, "headers"> & { auth?: object | undefined }): string[] {
+  const names = headers.flatMap((header) => header?.name ?? []);
+  const isNone = auth === undefined || ("type" in auth && auth.type === "none");
+  return isNone ? names : [...names, "authorization"];
+}
+
 /** Checks a URL that Relay calls; the message holds nothing of it, for it may be a secret. */
 export function checkUrl(url: string, path: Path): Fault[] {
   if (!/^https?:\/\//iu.test(url)) {

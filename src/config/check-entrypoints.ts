@@ -2,8 +2,9 @@
 
 import { isOverlapping } from "#delivery/subject.ts";
 import { endpointNames } from "./check-endpoints.ts";
-import { type CallbackScope, checkCallback, checkDelays } from "./check-callback.ts";
+import { type CallbackScope, checkCallback, checkDelays, headerNames } from "./check-callback.ts";
 import { checkOrdering } from "./check-ordering.ts";
+import { checkShape } from "./check-shape.ts";
 import type { Fault, Path } from "./issue.ts";
 import { unknownName } from "./nearest.ts";
 import {
@@ -44,6 +45,7 @@ export function checkEntrypoints(file: SoundFile, scope: EntrypointScope): Fault
       ...checkProxy(configuration.proxy, { path: pathOf("proxy"), scope }),
       ...(configuration.resume === undefined ? [] : checkDelays(configuration.resume, pathOf("resume"))),
       ...checkCallback(configuration, { pathOf, scope }),
+      ...checkShape(configuration, { pathOf, ownHeaders: headerNames(configuration) }),
       ...checkOrdering(configuration.ordering, { qos: entrypoint.qos, path: pathOf("ordering") }),
     ];
   };

@@ -1,8 +1,9 @@
 // Checks subscriptions beyond their schema.
 
 import { isWithin } from "#delivery/subject.ts";
-import { type CallbackScope, checkCallback } from "./check-callback.ts";
+import { type CallbackScope, checkCallback, headerNames } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
+import { checkShape } from "./check-shape.ts";
 import { checkCallbackSecurity } from "./check-security.ts";
 import { checkOrdering } from "./check-ordering.ts";
 import type { Fault, Path } from "./issue.ts";
@@ -107,6 +108,7 @@ function checkConfiguration(
     ...checkEntrypoint(file, { configuration, path }),
     ...checkStartTime(settings.deliverPolicy, pathOf("deliverPolicy")),
     ...checkCallback(settings, { pathOf, scope }),
+    ...checkShape(settings, { pathOf, ownHeaders: headerNames(settings) }),
     ...checkCallbackSecurity(settings, { pathOf, scope }),
   ];
 }

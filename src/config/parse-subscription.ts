@@ -2,9 +2,10 @@
 
 import type { Subscription } from "#delivery/subscription.ts";
 import type { IterationBudget } from "#keystore/budget.ts";
+import { expressionPaths } from "./check-shape.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { describeFault, describeIssue, type Fault, formatPath } from "./issue.ts";
-import type { SoundSubscription } from "./references.ts";
+import { deliveryPath, deliverySettings, findEntrypoint, type SoundSubscription } from "./references.ts";
 import { holdsInlineSecret } from "./request-secrets.ts";
 import type { ConfigOrigin } from "./resolve.ts";
 import { resolveSubscription } from "./resolve-subscription.ts";
@@ -12,7 +13,7 @@ import type { SubscriptionEntry } from "./schema.ts";
 import { toInlineMessage } from "./schema-secret.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type ReadStores, type Stores } from "./stores.ts";
-import { validate } from "./validate.ts";
+import { type SoundFile, validate } from "./validate.ts";
 
 export interface SubscriptionScope {
   readonly origin: ConfigOrigin;
@@ -86,6 +87,7 @@ export async function parseSubscription(
   const faults: readonly Fault[] = [
     ...(isValid ? [] : validation.faults),
     ...checkId(sound, id),
+    ...checkExpressions(file, sound),
     ...own.faults.map(({ path }) => ({ path, message: INLINE_ONLY })),
     ...stores.faults.map(toRefusal),
     ...checkSubscriptions(file, { valueOf: secrets.valueOf }),
@@ -145,6 +147,18 @@ function checkId(subscription: SoundSubscription | undefined, id: string | null)
   if (!("id" in subscription)) return [{ path, message: "missing" }];
   if (id === null || subscription.id === undefined || subscription.id === id) return [];
   return [{ path, message: "allowed: the id that the address names, or none" }];
+}
+
+/** Expressions cost time of the host: where its operator has not said so, nobody makes them by API. */
+function checkExpressions({ entrypoints }: SoundFile, subscription: SoundSubscription | undefined): Fault[] {
+  const configuration = subscription?.configuration;
+  const found = findEntrypoint(entrypoints ?? [], configuration?.entrypointId ?? "");
+  if (configuration === undefined || found.kind !== "found" || found.value.allowExpressions === true)
+    return [];
+  return expressionPaths(deliverySettings(configuration)).map(([key = "", ...inner]) => ({
+    path: [...PLACE, "configuration", ...deliveryPath(configuration, String(key)), ...inner],
+    message: "expressions are not allowed by API here: the entrypoint has no allowExpressions",
+  }));
 }
 
 function toBodyFaults(faults: readonly Fault[]): readonly BodyFault[] {

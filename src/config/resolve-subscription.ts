@@ -11,6 +11,7 @@ import {
   type Source,
   type Subscription,
 } from "#delivery/subscription.ts";
+import type { ShapeSettings } from "#delivery/shape.ts";
 import { endpointNamesOf, entrypointId, findEntrypoint, findSource } from "./references.ts";
 import { type ResolveScope, resolveCallback } from "./resolve-callback.ts";
 import { toLogging, toSampling } from "./resolve-record.ts";
@@ -35,6 +36,8 @@ export function resolveSubscription(
     source: resolveSource(file, { entrypoint, settings, channel: configuration.channel }),
     deadLetters: resolveDeadLetters(file, entrypoint.dlq?.endpoint),
     callback: resolveCallback(settings, { file, entrypoint, scope, origin, maxPauseMs }),
+    shape: toShape(settings, defaults),
+    metadata: entry.metadata ?? {},
     retry,
     interruptOnServerError: defaults.interruptConsumptionOnServerError,
     interruptOnException: defaults.interruptConsumptionOnException,
@@ -146,6 +149,25 @@ function toResume(resume: Entrypoint["configuration"]["resume"]): Resume {
   if (resume.strategy === "MANUAL") return { kind: "manual" };
   const { initialDelaySeconds, maxDelaySeconds } = resume;
   return { kind: "auto", initialDelayMs: initialDelaySeconds * 1000, maxDelayMs: maxDelaySeconds * 1000 };
+}
+
+/** What a subscription says replaces what its entrypoint says, key by key. */
+function toShape(settings: Settings, defaults: Entrypoint["configuration"]): ShapeSettings {
+  const filter = settings.filter ?? defaults.filter;
+  const transform = settings.transform ?? defaults.transform;
+  const format = settings.format ?? defaults.format;
+  const cloudEvents = settings.cloudEvents ?? defaults.cloudEvents;
+  return {
+    filter: filter ?? null,
+    body: transform?.body ?? null,
+    path: transform?.path ?? null,
+    query: transform?.query ?? null,
+    method: transform?.method ?? null,
+    headers: (transform?.headers ?? []).map(({ name, value }) => [name, value] as const),
+    format: format ?? "raw",
+    source: cloudEvents?.source ?? null,
+    type: cloudEvents?.type ?? null,
+  };
 }
 
 function toReplaySchedule(replay: NonNullable<Entrypoint["dlq"]>["replay"] | undefined): ReplaySchedule {

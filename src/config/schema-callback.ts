@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { choice, integer, list, object, text, variantMessage } from "./schema-parts.ts";
 import { referable, secret, toReferable } from "./schema-secret.ts";
+import { shapeEntries } from "./schema-transform.ts";
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/u;
 
@@ -98,6 +99,7 @@ export const callbackEntries = {
   ),
   retry: v.optional(retry),
   ordering: v.optional(ordering),
+  ...shapeEntries,
 };
 
 export const resumeSchema = v.pipe(

@@ -128,6 +128,12 @@ export const entrypointSchema = v.pipe(
       ),
       false,
     ),
+    allowExpressions: v.optional(
+      flag(
+        "Subscriptions made by API may have expressions (`filter`, `transform`, `cloudEvents`) of their own",
+      ),
+      false,
+    ),
     dlq: v.optional(absentAsNull(dlq)),
     configuration: v.optional(configuration, {}),
   }),

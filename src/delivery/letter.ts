@@ -77,7 +77,12 @@ export type StatusFilter =
   /** `hundreds` 4: 400 to 499. */
   | { readonly kind: "class"; readonly hundreds: number };
 
-export const LETTER_REASONS: readonly LetterReason[] = ["rejected", "server-error", "exception"];
+export const LETTER_REASONS: readonly LetterReason[] = [
+  "rejected",
+  "server-error",
+  "exception",
+  "expression",
+];
 export const EVERY_LETTER: LetterFilter = {
   subscription: null,
   entrypoint: null,

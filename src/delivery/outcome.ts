@@ -34,7 +34,18 @@ interface Refusal {
   readonly excerpt?: string;
 }
 
-export type Outcome = { readonly kind: "delivered"; readonly status: number } | Refusal | Exception;
+/** An expression failed for the message, or what it made cannot be sent: nothing was sent, and nothing will be. */
+export interface ExpressionFault {
+  readonly kind: "expression";
+  /** For people: which expression, and what was wrong. */
+  readonly error: string;
+}
+
+export type Outcome =
+  | { readonly kind: "delivered"; readonly status: number }
+  | Refusal
+  | Exception
+  | ExpressionFault;
 
 export type Failure = Exclude<Outcome, { kind: "delivered" }>;
 
@@ -47,12 +58,12 @@ export function toOutcome(status: number, retryAfterMs: number | null): Outcome 
 
 /** The status for the delivery log and dead letters: 0 without a response. */
 export function statusOf(outcome: Outcome): number {
-  return outcome.kind === "exception" ? 0 : outcome.status;
+  return "status" in outcome ? outcome.status : 0;
 }
 
 /** One line for logs, failure causes and `Relay-Error`. */
 export function describeOutcome(outcome: Outcome): string {
-  if (outcome.kind === "exception") return outcome.error;
+  if ("error" in outcome) return outcome.error;
   const excerpt = "excerpt" in outcome && outcome.excerpt !== undefined ? `: ${outcome.excerpt}` : "";
   return `Callback answered ${outcome.status}${excerpt}`;
 }

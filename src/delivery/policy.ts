@@ -54,6 +54,7 @@ export function decide(outcome: Outcome, policy: Policy, circumstances: Circumst
 }
 
 function isRetried(failure: Failure): boolean {
+  if (failure.kind === "expression") return false;
   return failure.kind !== "rejected" || RETRIED_REJECTIONS.has(failure.status);
 }
 
@@ -63,7 +64,7 @@ function toPause(
   { attempt, heedsRetryAfter, random }: Circumstances,
 ): RetryPause {
   const delayMs = retryDelayMs(retry, attempt, random);
-  const askedMs = failure.kind === "exception" || !heedsRetryAfter ? 0 : askedOf(failure, retry);
+  const askedMs = heedsRetryAfter && "status" in failure ? askedOf(failure, retry) : 0;
   return { delayMs, askedMs };
 }
 
@@ -71,6 +72,7 @@ function toPause(
 export function holdMsOf(outcome: Outcome, retry: Retry): number {
   switch (outcome.kind) {
     case "delivered":
+    case "expression":
       return 0;
     case "exception":
       return outcome.retryAfterMs ?? 0;
@@ -87,6 +89,7 @@ function askedOf({ retryAfterMs }: { readonly retryAfterMs: number | null }, ret
 function isInterrupting(failure: Failure, policy: Policy): boolean {
   switch (failure.kind) {
     case "rejected":
+    case "expression":
       return !policy.hasDeadLetters;
     case "server-error":
       return policy.interruptOnServerError;

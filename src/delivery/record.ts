@@ -123,6 +123,6 @@ export function toRecordedAttempt({
   readonly durationMs: number;
   readonly outcome: Outcome;
 }): RecordedAttempt {
-  const error = outcome.kind === "exception" ? outcome.error : null;
+  const error = "error" in outcome ? outcome.error : null;
   return { date, status: statusOf(outcome), durationMs, error };
 }

@@ -5,6 +5,7 @@ import type { CallbackSettings } from "./callback.ts";
 import type { Ordering } from "./ordering.ts";
 import type { Qos } from "./policy.ts";
 import type { RecordSettings } from "./record.ts";
+import type { ShapeSettings } from "./shape.ts";
 
 export type DeliverPolicy =
   | { readonly kind: "all" }
@@ -63,6 +64,9 @@ export interface Subscription {
   /** Tried in order; empty: no dead letters. */
   readonly deadLetters: readonly DeadLetterEndpoint[];
   readonly callback: CallbackSettings;
+  readonly shape: ShapeSettings;
+  /** Texts of its owner, which expressions see. */
+  readonly metadata: Readonly<Record<string, string>>;
   readonly retry: Retry;
   readonly interruptOnServerError: boolean;
   readonly interruptOnException: boolean;

@@ -13,7 +13,7 @@ export function toExchangeView(
   return {
     outcome: outcome.kind,
     status: statusOf(outcome),
-    error: outcome.kind === "exception" ? outcome.error : null,
+    error: "error" in outcome ? outcome.error : null,
     date: exchange.startedAt.toISOString(),
     durationMs: Math.round(exchange.durationMs * 10) / 10,
     request: { method: request.method, url: request.url, headers: toPairs(request.headers) },

@@ -2,7 +2,9 @@
 
 import type { Exchange } from "#delivery/exchange.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
-import type { Exception, Outcome } from "#delivery/outcome.ts";
+import type { Message } from "#delivery/message.ts";
+import type { Exception, ExpressionFault, Outcome } from "#delivery/outcome.ts";
+import type { RequestParts } from "#delivery/shape.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { isOutOfDescriptors } from "#lib/descriptors.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -28,12 +30,81 @@ interface AttemptOptions {
 
 /** Never rejects. */
 export function attempt(held: Held, terms: Terms, options: AttemptOptions): Promise<AttemptResult> {
-  if (terms.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, terms, options);
-  const signal = held.isRedeliverable ? options.signals.redeliverable : options.signals.final;
-  const sending = terms.callback.send(held.received.message, { mayResend: true, signal });
+  const { shape } = terms.shaper;
+  return shape === null
+    ? attemptWith(null, { held, terms, options })
+    : attemptShaped({ held, terms, options });
+}
+
+interface Attempting {
+  readonly held: Held;
+  readonly terms: Terms;
+  readonly options: AttemptOptions;
+}
+
+function attemptWith(
+  parts: RequestParts | null,
+  { held, terms, options }: Attempting,
+): Promise<AttemptResult> {
+  if (terms.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, terms, { ...options, parts });
+  const signal = signalOf(held, options);
+  const sending = terms.callback.send(held.received.message, { mayResend: true, signal, parts });
   return sending.then((exchange) =>
     exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : toResult(exchange),
   );
+}
+
+function signalOf({ isRedeliverable }: Held, { signals }: AttemptOptions): AbortSignal {
+  return isRedeliverable ? signals.redeliverable : signals.final;
+}
+
+async function attemptShaped(attempting: Attempting): Promise<AttemptResult> {
+  const { held, terms, options } = attempting;
+  const times = { startedAt: new Date(), startMs: performance.now() };
+  const shaping = await shapeMessage(held.received.message, {
+    terms,
+    attempt: held.attempts + 1,
+    signal: signalOf(held, options),
+  });
+  if (shaping.kind === "shaped") return attemptWith(shaping.parts, attempting);
+  if (shaping.fault.kind === "exception" && held.isRedeliverable) return { kind: "not-made" };
+  return { kind: "made", exchange: unsentSince(times, shaping.fault, terms.subscription) };
+}
+
+type Shaped =
+  | { readonly kind: "shaped"; readonly parts: RequestParts | null }
+  /** An exception: the signal aborted. */
+  | { readonly kind: "unshaped"; readonly fault: Exception | ExpressionFault };
+
+export async function shapeMessage(
+  message: Message,
+  { terms: { shaper }, attempt: number, signal }: { terms: Terms; attempt: number; signal: AbortSignal },
+): Promise<Shaped> {
+  if (shaper.shape === null) return { kind: "shaped", parts: null };
+  const shaping = await shaper.shape(message, { attempt: number, signal });
+  switch (shaping.kind) {
+    case "shaped":
+      return shaping;
+    case "failed":
+      return { kind: "unshaped", fault: { kind: "expression", error: shaping.error } };
+    case "aborted":
+      return { kind: "unshaped", fault: NEVER_SENT };
+  }
+}
+
+export const NEVER_SENT: Exception = {
+  kind: "exception",
+  code: "timeout",
+  error: "The relay stopped before the request was sent",
+};
+
+/** The exchange of a request that was not sent. */
+export function unsentSince(
+  { startedAt, startMs }: { readonly startedAt: Date; readonly startMs: number },
+  outcome: Exception | ExpressionFault,
+  subscription: Subscription,
+): Exchange {
+  return unsent(outcome, subscription, { startedAt, durationMs: performance.now() - startMs });
 }
 
 function toResult(exchange: Exchange): AttemptResult {
@@ -59,18 +130,16 @@ export function isPostponing(outcome: Outcome): outcome is Exception {
 async function attemptOnce(
   held: Held,
   { subscription, callback }: Terms,
-  { guard, signals: { redeliverable, final } }: AttemptOptions,
+  { guard, signals: { redeliverable, final }, parts }: AttemptOptions & { parts: RequestParts | null },
 ): Promise<AttemptResult> {
   const { message } = held.received;
-  const startedAt = new Date();
-  const startMs = performance.now();
+  const times = { startedAt: new Date(), startMs: performance.now() };
   const exception = await callback.prepare(held.isRedeliverable ? redeliverable : final);
   if (held.isRedeliverable && redeliverable.aborted) return { kind: "not-made" };
   const fault = exception ?? (await checkJournal(guard));
   if (fault !== null) {
     if (isPostponing(fault)) return { kind: "postponed", exception: fault };
-    const durationMs = performance.now() - startMs;
-    return { kind: "made", exchange: unsent(fault, subscription, { startedAt, durationMs }) };
+    return { kind: "made", exchange: unsentSince(times, fault, subscription) };
   }
   if (held.isRedeliverable && !(await held.received.confirmAck(redeliverable))) return { kind: "not-made" };
   held.isRedeliverable = false;
@@ -80,7 +149,7 @@ async function attemptOnce(
     const unwritten = toJournalException(error);
     return { kind: isPostponing(unwritten) ? "postponed" : "unrecorded", exception: unwritten };
   }
-  const exchange = await callback.send(message, { mayResend: false, signal: final });
+  const exchange = await callback.send(message, { mayResend: false, signal: final, parts });
   return exchange.sent ? { kind: "made", exchange } : toResult(exchange);
 }
 
@@ -99,8 +168,8 @@ function toJournalException(error: unknown): Exception {
   return { kind: "exception", code, error: `Cannot write the journal: ${messageOf(error)}` };
 }
 
-export function unsent(
-  outcome: Exception,
+function unsent(
+  outcome: Exception | ExpressionFault,
   { callback }: Subscription,
   { startedAt, durationMs }: Pick<Exchange, "startedAt" | "durationMs">,
 ): Exchange {

@@ -6,7 +6,7 @@ import { describeOutcome, type Exception, type Failure } from "#delivery/outcome
 import { type Action, decide, holdMsOf, type RetryPause } from "#delivery/policy.ts";
 import { createLimiter } from "#lib/limiter.ts";
 import type { DeadLetters } from "#letters/store.ts";
-import { attempt, postponementMs } from "./attempt.ts";
+import { attempt, NEVER_SENT, postponementMs } from "./attempt.ts";
 import type { ClosingSignals } from "./closing.ts";
 import type { Guard } from "./guard.ts";
 import type { Held, Settler } from "./settle.ts";
@@ -36,12 +36,6 @@ interface Deliver {
   /** How many messages wait for a retry. */
   readonly retrying: number;
 }
-
-const NEVER_SENT: Failure = {
-  kind: "exception",
-  code: "timeout",
-  error: "The relay stopped before the request was sent",
-};
 
 type Turn =
   | {
@@ -84,8 +78,33 @@ export function createDeliver(options: DeliverOptions): Deliver {
       return { kind: "suppressed" };
     }
     const waiting = held.isRedeliverable ? closing : final;
+    const ending = terms.current.shaper.select === null ? null : await select(held, waiting);
+    if (ending !== null) return ending;
     const begun = turns.begin(waiting);
     return begun === true || (await begun) ? deliver(held) : abandon(held, null);
+  }
+
+  /** Before it takes a slot: what nobody wants costs no request. Null: it is wanted. */
+  async function select(held: Held, signal: AbortSignal): Promise<Ending | null> {
+    const selection = await terms.current.shaper.select?.(held.received.message, { attempt: 1, signal });
+    switch (selection?.kind) {
+      case undefined:
+      case "selected":
+        return null;
+      case "filtered":
+        await settler.complete(held);
+        return { kind: "filtered" };
+      case "failed":
+        return endUnselected(held, { kind: "expression", error: selection.error });
+      case "aborted":
+        return abandon(held, null);
+    }
+  }
+
+  async function endUnselected(held: Held, failure: Failure): Promise<Ending> {
+    if (deadLetters !== null) return storeLetter(held, failure);
+    interrupt(held, failure);
+    return held.isRedeliverable ? options.giveBack(held) : endForGood(held, failure);
   }
 
   /**

@@ -19,7 +19,8 @@ export interface Attempted {
 
 /**
  * How a message was settled. `marker`: not a message, but a delete marker of the server. `suppressed`: completed before,
- * acknowledged without a request. `skipped`: the same, by command. `failed-again`: a replayed letter stays a dead letter, a resent message stays where it is.
+ * acknowledged without a request. `skipped`: the same, by command. `filtered`: the same, for its subscription does not
+ * want it. `failed-again`: a replayed letter stays a dead letter, a resent message stays where it is.
  * `returned`: given back to the stream. `lost`: neither delivered nor stored, and nothing will deliver it again.
  */
 export type Ending =
@@ -27,6 +28,7 @@ export type Ending =
   | { readonly kind: "marker" }
   | { readonly kind: "suppressed" }
   | { readonly kind: "skipped" }
+  | { readonly kind: "filtered" }
   | { readonly kind: "dead-lettered"; readonly failure: Failure; readonly endpoint: string }
   | {
       readonly kind: "failed-again";

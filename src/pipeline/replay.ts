@@ -8,7 +8,7 @@ import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Exception, Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type Qos, type RetryPause } from "#delivery/policy.ts";
-import { isPostponing, postponementMs, unsent } from "./attempt.ts";
+import { isPostponing, postponementMs, shapeMessage, unsentSince } from "./attempt.ts";
 import type { Observer } from "./observer.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
@@ -83,21 +83,26 @@ export async function replayMessage(
   async function attemptInTurn(own: Terms): Promise<Step> {
     const { qos } = own.subscription;
     const { waking } = parts.turns;
-    const startedAt = new Date();
-    const startMs = performance.now();
+    const times = { startedAt: new Date(), startMs: performance.now() };
     const isOnce = qos === "AT_MOST_ONCE";
+    const shaping = await shapeMessage(message, { terms: own, attempt: attempts + 1, signal: waiting });
+    if (shaping.kind === "unshaped") {
+      if (waiting.aborted) return { kind: "stopped" };
+      return judge(own, unsentSince(times, shaping.fault, own.subscription));
+    }
     const exception = isOnce ? await own.callback.prepare(waiting) : null;
     if (waiting.aborted) return { kind: "stopped" };
     if (exception !== null && isPostponing(exception)) return postpone(own, exception);
-    if (exception !== null) {
-      const durationMs = performance.now() - startMs;
-      return judge(own, unsent(exception, own.subscription, { startedAt, durationMs }));
-    }
+    if (exception !== null) return judge(own, unsentSince(times, exception, own.subscription));
     const claim = isMarked ? "claimed" : await order.claim(qos);
     if (claim === "gone") return { kind: "gone" };
     if (claim === "unavailable") return { kind: "again", pause: CLAIM_AGAIN };
     isMarked = isOnce;
-    const exchange = await own.callback.send(message, { mayResend: !isOnce, signal: order.ending });
+    const exchange = await own.callback.send(message, {
+      mayResend: !isOnce,
+      signal: order.ending,
+      parts: shaping.parts,
+    });
     if (exchange.aborted && !isOnce) return { kind: "stopped" };
     const { outcome, sent } = exchange;
     if (isPostponing(outcome) && !(isOnce && sent)) return postpone(own, outcome);

@@ -3,11 +3,13 @@
 import type { Callback } from "#callback/client.ts";
 import type { Policy } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import { createShaper, type Shaper } from "#shape/shaper.ts";
 
 export interface Terms {
   readonly subscription: Subscription;
   readonly callback: Callback;
   readonly policy: Policy;
+  readonly shaper: Shaper;
 }
 
 export interface TermsHolder {
@@ -40,6 +42,11 @@ export function createTerms(
       subscription: wanted,
       callback: openCallback(wanted),
       policy: { ...wanted, hasDeadLetters },
+      shaper: createShaper(wanted.shape, {
+        subscription: wanted.id,
+        application: wanted.application,
+        metadata: wanted.metadata,
+      }),
       attempts: 0,
     };
   }

@@ -41,6 +41,8 @@ function changeOf(former: Subscription | undefined, next: Subscription): Change 
 function consumingOf(subscription: Subscription): unknown {
   const {
     callback: _callback,
+    shape: _shape,
+    metadata: _metadata,
     retry: _retry,
     resume: _resume,
     replay: _replay,

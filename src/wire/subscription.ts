@@ -183,7 +183,13 @@ const headers = v.pipe(headerPairs, v.description("Name and value of each, in or
 export const exchangeSchema = component(
   "Exchange",
   v.strictObject({
-    outcome: word("How the attempt counts", ["delivered", "rejected", "server-error", "exception"]),
+    outcome: word("How the attempt counts", [
+      "delivered",
+      "rejected",
+      "server-error",
+      "exception",
+      "expression",
+    ]),
     status: count("Status of the response; 0: there was none"),
     error: textOrNull("What went wrong, if there was no response"),
     date: date("When it began"),

@@ -8,6 +8,7 @@ import { createSigner } from "#callback/signature.ts";
 import type { CallbackAuth, SignatureKey } from "#delivery/callback.ts";
 import type { Header, Message } from "#delivery/message.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
+import type { RequestParts } from "#delivery/shape.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { toCallbackSettings, toSubscription, toTokenEndpoint } from "../support/subscription.ts";
 import { NEVER, openTestCallback } from "./setup.ts";
@@ -457,5 +458,93 @@ describe("createRequestBuilder() and signatures", () => {
 
   test("createRequestBuilder() sends no signature without keys", () => {
     expect(build({ message }).pairs.map(([name]) => name)).not.toContain("webhook-signature");
+  });
+});
+
+describe("build() with parts", () => {
+  const PARTS: RequestParts = {
+    method: null,
+    path: "",
+    query: "",
+    headers: [],
+    body: new TextEncoder().encode("new"),
+  };
+  const parts = (headers: RequestParts["headers"]): RequestParts => ({ ...PARTS, headers });
+  const lines = (given: Given, changed: RequestParts) =>
+    readHeaderLines(builderOf(given).build(toMessage(given.message), NOW, changed).lines);
+  const valueOf = (flat: readonly string[], name: string) =>
+    flat.filter((_value, at) => at % 2 === 1 && flat[at - 1]?.toLowerCase() === name);
+
+  test("puts their headers in place of the message's, in either spelling", () => {
+    const message = {
+      headers: [
+        ["x_tenant", "a"],
+        ["X-Tenant", "b"],
+        ["Keep", "k"],
+        ["Gone", "g"],
+      ] as const,
+    };
+    const flat = lines(
+      { message },
+      parts([
+        ["X-Tenant", "new"],
+        ["gone", null],
+      ]),
+    );
+    expect([
+      valueOf(flat, "x-tenant"),
+      valueOf(flat, "x_tenant"),
+      valueOf(flat, "keep"),
+      valueOf(flat, "gone"),
+    ]).toEqual([["new"], [], ["k"], []]);
+  });
+
+  test.each([
+    "Host",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+    "webhook-id",
+    "Webhook_Signature",
+    "Nats-Subject",
+  ])("lets them set no %s", (name) => {
+    const flat = lines({}, parts([[name, "evil"]]));
+    expect(flat).not.toContain("evil");
+  });
+
+  test("lets them override neither the subscription's headers nor its authorization", () => {
+    const evil = parts([
+      ["X-Key", "evil"],
+      ["authorization", "evil"],
+      ["x_key", "evil"],
+    ]);
+    for (const auth of [{ kind: "token", value: "t" } as const, { kind: "oauth2" } as CallbackAuth]) {
+      expect(lines({ own: [["X-Key", "mine"]], auth }, evil)).not.toContain("evil");
+    }
+    expect(valueOf(lines({}, evil), "authorization")).toEqual(["evil"]);
+  });
+
+  test("signs the body that is sent", () => {
+    const key = { kind: "hmac-sha256", secret: new Uint8Array(32) } as const;
+    const signature = valueOf(lines({ keys: [key] }, PARTS), "webhook-signature");
+    const plain = builderOf({ keys: [key] }).build(toMessage({ body: PARTS.body }), NOW).lines;
+    expect(signature).toEqual(valueOf(readHeaderLines(plain), "webhook-signature"));
+  });
+
+  test("states the type of the body once: theirs, the message's, or the default", () => {
+    const message = { headers: [["content-type", "a/b"]] as const };
+    const typeOf = (given: Given, changed: RequestParts) => valueOf(lines(given, changed), "content-type");
+    expect(typeOf({ message }, PARTS)).toEqual(["a/b"]);
+    expect(typeOf({}, PARTS)).toEqual(["application/json"]);
+    expect(
+      typeOf(
+        { message },
+        parts([
+          ["content-type", null],
+          ["Content-Type", "c/d"],
+        ]),
+      ),
+    ).toEqual(["c/d"]);
+    expect(typeOf({ message }, parts([["content-type", null]]))).toEqual([]);
   });
 });

@@ -11,6 +11,7 @@ import { createServer, type SecureVersion, type TlsOptions } from "node:tls";
 
 import { createDial, type Dial, type Dialled } from "#callback/connector.ts";
 import type { TlsIdentity, TlsSettings } from "#delivery/callback.ts";
+import { statusOf } from "#delivery/outcome.ts";
 import { eventually } from "../support/eventually.ts";
 import { startSocks4aProxy } from "../support/proxies.ts";
 import { startReceiver, startTcpReceiver } from "../support/receiver.ts";
@@ -46,7 +47,7 @@ function toTls(changes: Partial<TlsSettings> = {}): TlsSettings {
 async function call(url: URL, tls: TlsSettings): Promise<number | string> {
   await using callback = openTestCallback(url, { route: toRoute({ tls }) });
   const { outcome } = await callback.send(toMessage(), OPTIONS);
-  if (outcome.kind !== "exception") return outcome.status;
+  if (outcome.kind !== "exception") return statusOf(outcome);
   expect(outcome.code).toBe("tls");
   return outcome.error.replace(url.host, "it");
 }

@@ -349,3 +349,27 @@ test("parseSubscription() opens no store again that is the same as before", asyn
     "configuration.ssl.trustStore.password: it is not the password of the store",
   ]);
 });
+
+test("parseSubscription() takes expressions only where the entrypoint allows them, a format everywhere", async () => {
+  const expressions = {
+    filter: "true",
+    transform: { body: "body", headers: [{ name: "X-A", value: "1" }] },
+    format: "cloudevents-binary",
+    cloudEvents: { source: "/mine", type: "=subject" },
+  };
+  const refused = "expressions are not allowed by API here: the entrypoint has no allowExpressions";
+  const faults = ["filter", "transform.body", "transform.headers[0].value", "cloudEvents.type"];
+  expect(await faultsOf(delivery(expressions))).toEqual(
+    faults.map((path) => `configuration.${path}: ${refused}`),
+  );
+  const { origin } = await configOf(withEntrypoint({ allowExpressions: true }));
+  const { subscription } = await valid(delivery(expressions), { origin });
+  expect(subscription.shape).toMatchObject({
+    filter: "true",
+    body: "body",
+    source: "/mine",
+    type: "=subject",
+  });
+  const plain = await valid(delivery({ format: "cloudevents-binary", cloudEvents: { source: "/mine" } }));
+  expect(plain.subscription.shape).toMatchObject({ format: "cloudevents-binary", source: "/mine" });
+});

@@ -281,3 +281,23 @@ test.each<[string, string, string, readonly string[]]>([
   const auth = { type: "jwt", jwksUri, issuer: "i", audience: "a" };
   expect(await warningsOf({ ...FILE, server: { listen, auth } })).toEqual([...expected]);
 });
+
+test("resolveConfig() takes filter, transform and format from the subscription, else from the entrypoint", async () => {
+  const configuration = { filter: "true", transform: { body: "body" }, format: "cloudevents-binary" };
+  const entrypoint = withSettings(configuration);
+  expect((await first(entrypoint))?.shape).toMatchObject({
+    filter: "true",
+    body: "body",
+    format: configuration.format,
+  });
+  const own = {
+    ...withDelivery({ filter: "false", transform: { path: "[1]" } }),
+    entrypoints: entrypoint["entrypoints"],
+  };
+  expect((await first(own))?.shape).toMatchObject({
+    filter: "false",
+    body: null,
+    path: "[1]",
+    format: configuration.format,
+  });
+});

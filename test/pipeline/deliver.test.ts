@@ -1,10 +1,11 @@
 // One message on its way through scripted attempts: whom a pause holds, and what waits for file descriptors.
 
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { Exchange } from "#delivery/exchange.ts";
 import type { Callback } from "#callback/client.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
 import type { Qos } from "#delivery/policy.ts";
+import { type RequestParts, UNSHAPED } from "#delivery/shape.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { DeadLetters } from "#letters/store.ts";
 import { createClosing } from "#pipeline/closing.ts";
@@ -42,13 +43,15 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
   const preparations = [...(script.preparations ?? [])];
   const journal = [...(script.journal ?? [])];
   let sent = 0;
+  let sentParts: RequestParts | null = null;
   const callback = {
     prepare() {
       events.push("prepare");
       return Promise.resolve(preparations.shift() ?? null);
     },
-    send() {
+    send(_message: unknown, options: { parts: RequestParts | null }) {
       events.push("send");
+      sentParts = options.parts;
       const outcome = outcomes[Math.min(sent++, outcomes.length - 1)];
       return Promise.resolve({ outcome, sent: outcome !== NONE_LEFT, aborted: false } as Exchange);
     },
@@ -103,6 +106,7 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
     closing,
     held,
     postponed: () => postponed,
+    parts: () => sentParts,
     run: () => deliver.run(held),
   };
 }
@@ -162,4 +166,42 @@ test.each(ALL_QOS)("run() under %s that waits for descriptors ends when the pipe
   own.closing.endAfter(0);
   const isLost = qos === "NONE" || qos === "AT_MOST_ONCE";
   expect((await running).kind).toBe(isLost ? "lost" : "returned");
+});
+
+const FAILS = "body.a > {}";
+
+test.each(ALL_QOS)(
+  "run() under %s settles a message that its filter does not want, without slot or request",
+  async (qos) => {
+    const own = setUp({ qos, changes: { shape: { ...UNSHAPED, filter: "body.a > 1" } } });
+    const slot = own.turns.begin(own.closing.signals.closing);
+    expect(await own.run()).toEqual({ kind: "filtered" });
+    expect([slot, own.events, own.actions, own.interrupts]).toEqual([true, [], [], []]);
+  },
+);
+
+test.each(ALL_QOS)("run() under %s sends what its filter wants", async (qos) => {
+  const own = setUp({ qos, changes: { shape: { ...UNSHAPED, filter: "body.a = 1", path: "[body.a]" } } });
+  expect(await own.run()).toEqual({ kind: "delivered" });
+  expect([own.events.at(-1), own.parts()?.path]).toEqual(["send", "/1"]);
+});
+
+describe.each([
+  ["filter", { ...UNSHAPED, filter: FAILS }],
+  ["transform", { ...UNSHAPED, body: FAILS }],
+])("a %s that fails", (_what, shape) => {
+  const failure = { kind: "expression", error: expect.stringContaining(">") };
+
+  test.each(ALL_QOS)("makes a dead letter under %s, without a retry", async (qos) => {
+    const retry = { kind: "linear", maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 } as const;
+    const own = setUp({ qos, hasDeadLetters: true, changes: { shape, retry } });
+    expect(await own.run()).toEqual({ kind: "dead-lettered", failure, endpoint: "letters" } as never);
+    expect([own.events, own.interrupts]).toEqual([[], []]);
+  });
+
+  test.each(ALL_QOS)("interrupts under %s where there is no DLQ, and acknowledges nothing", async (qos) => {
+    const own = setUp({ qos, changes: { shape } });
+    expect((await own.run()).kind).toBe(qos === "NONE" ? "lost" : "returned");
+    expect([own.events, own.interrupts.length]).toEqual([[], 1]);
+  });
 });

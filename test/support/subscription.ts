@@ -1,6 +1,7 @@
 // A subscription, a callback and a route as the config makes them where nothing is said: what a test is about, it changes.
 
 import type { CallbackSettings, Route, TokenParameter } from "#delivery/callback.ts";
+import { UNSHAPED } from "#delivery/shape.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 
 export function toRoute(changes: Partial<Route> = {}): Route {
@@ -54,6 +55,8 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     interruptOnException: true,
     resume: { kind: "manual" },
     replay: { kind: "manual" },
+    shape: UNSHAPED,
+    metadata: {},
     recording: {
       logging: { requestHeaders: false, requestBody: false, responseHeaders: false, responseBody: false },
       sampling: { kind: "windowed-count", count: 10, windowMs: 1000 },
