@@ -67,3 +67,8 @@ export function describeOutcome(outcome: Outcome): string {
   const excerpt = "excerpt" in outcome && outcome.excerpt !== undefined ? `: ${outcome.excerpt}` : "";
   return `Callback answered ${outcome.status}${excerpt}`;
 }
+
+/** The line without what the callback wrote: for those who may not see an answer. */
+export function withoutExcerpt(line: string): string {
+  return line.replace(/^(Callback answered \d{1,3}): .*$/su, "$1");
+}

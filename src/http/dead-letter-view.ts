@@ -1,6 +1,7 @@
 // Converts dead letters and their counts to the views of the API.
 
 import { type LetterEntry } from "#delivery/letter.ts";
+import { withoutExcerpt } from "#delivery/outcome.ts";
 import type { Header } from "#delivery/message.ts";
 import { maskMessageHeader } from "#delivery/record-mask.ts";
 import { createMask } from "#lib/mask.ts";
@@ -18,6 +19,8 @@ import {
 export interface DeadLetterViewOptions {
   /** Secrets in the requests of that subscription; empty if it is not known here. */
   readonly secretsOf: (subscription: string) => readonly string[];
+  /** False: the error of its letters is shown without what the callback answered. */
+  readonly showsExcerpt: (subscription: string) => boolean;
   /** Maximum of scheduled replays of a letter of that subscription; null: there is no schedule. */
   readonly maxReplaysOf: (subscription: string) => number | null;
 }
@@ -31,7 +34,7 @@ export function isPayloadEncoding(word: string): word is PayloadEncoding {
 
 export function toDeadLetterView(
   entry: LetterEntry,
-  { maxReplaysOf }: DeadLetterViewOptions,
+  { maxReplaysOf, showsExcerpt }: DeadLetterViewOptions,
 ): DeadLetterView {
   const { id, endpoint, size } = entry;
   const base = { id, endpoint, size, date: entry.date.toISOString() };
@@ -44,7 +47,8 @@ export function toDeadLetterView(
     application: entry.application,
     reason: entry.reason,
     status: entry.status,
-    error: entry.error,
+    error:
+      entry.error === null || showsExcerpt(entry.subscription) ? entry.error : withoutExcerpt(entry.error),
     attempts: entry.attempts,
     replays: entry.replays,
     isExhausted: entry.replays >= (maxReplaysOf(entry.subscription) ?? Number.POSITIVE_INFINITY),

@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { EVERY_LETTER, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
 import type { PurgeOutcome } from "#letters/purge.ts";
+import type { FoundLetter } from "#letters/find.ts";
 import type { Letters } from "#letters/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { choice } from "#config/schema-parts.ts";
@@ -22,7 +23,8 @@ import {
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
-import type { ServerEnv } from "./caller.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
+import { type CursorSeal, isWithinLimit, type Limit, limitOf, maySeeAnswers } from "./limit.ts";
 import {
   type DeadLetterViewOptions,
   isPayloadEncoding,
@@ -36,6 +38,9 @@ import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 export interface DeadLetterRoutesOptions {
   readonly letters: () => Letters;
   readonly findSubscription: (id: string) => RunningSubscription | null;
+  readonly cursors: CursorSeal;
+  /** Of the address; null: it stands below `/api`. */
+  readonly entrypoint: string | null;
 }
 
 const BAD_CURSOR: Problem = { status: 400, detail: "cursor takes the next of the page before" };
@@ -95,60 +100,88 @@ const PURGE: Operation = {
 };
 
 export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<ServerEnv> {
-  const { letters, findSubscription } = options;
-  const shown = toViewOptions(findSubscription);
+  const { letters, findSubscription, cursors } = options;
+  const limitFor = (context: ServerContext) => limitOf(context, options.entrypoint);
+  const viewOf = (context: ServerContext) => toViewOptions(findSubscription, limitFor(context));
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
+
+  /** What is not within the limit is not there. */
+  async function find(context: ServerContext): Promise<FoundLetter | Problem> {
+    const limit = limitFor(context);
+    const found = await letters().find(context.req.param("id") ?? "", context.req.raw.signal);
+    if (found.kind === "missing") return NOT_FOUND;
+    if (found.kind === "unavailable")
+      return { status: 503, detail: limit.application === null ? found.reason : UNREADABLE };
+    const { entry } = found.letter;
+    const isUnlimited = limit.entrypoint === null && limit.application === null;
+    const isVisible = isUnlimited || (entry.kind === "letter" && isWithinLimit(limit, entry));
+    return isVisible ? found.letter : NOT_FOUND;
+  }
 
   routes.get("/", describe(LIST), async (context) => {
     const query = v.safeParse(letterQuerySchema, context.req.query());
     if (!query.success) return refuse(toFaultsProblem(400, query.issues));
-    const { limit, cursor = null, ...filter } = query.output;
-    const page = await letters().list({
-      filter: toLetterFilter(filter),
-      limit,
-      cursor,
-      signal: context.req.raw.signal,
-    });
+    const { limit, cursor: given = null, ...filter } = query.output;
+    const within = limitFor(context);
+    const { application } = within;
+    const cursor = given === null || application === null ? given : cursors.open(given, application);
+    if (given !== null && cursor === null) return refuse(BAD_CURSOR);
+    const limited = toLimited(toLetterFilter(filter), within);
+    if (limited === null) return context.json(NO_LETTERS);
+    const { signal } = context.req.raw;
+    const page = await letters().list({ filter: limited, limit, cursor, signal });
     if (page.kind === "bad-cursor") return refuse(BAD_CURSOR);
-    if (page.kind === "unavailable") return refuse({ status: 503, detail: page.reason });
+    const isLimited = application !== null;
+    if (page.kind === "unavailable")
+      return refuse({ status: 503, detail: isLimited ? UNREADABLE : page.reason });
+    const shown = viewOf(context);
+    const { next, entries, faults, continuesAt } = page;
     const answer: DeadLetterPage = {
-      items: page.entries.map((entry) => toDeadLetterView(entry, shown)),
-      next: page.next,
-      continuesAt: page.continuesAt?.toISOString() ?? null,
-      faults: toFaultLines(page.faults),
+      items: entries.map((entry) => toDeadLetterView(entry, shown)),
+      next: next === null || application === null ? next : cursors.seal(next, application),
+      // It may be the time of a letter of somebody else, and faults name streams.
+      continuesAt: isLimited ? null : (continuesAt?.toISOString() ?? null),
+      faults: isLimited && faults.length > 0 ? [UNREADABLE] : toFaultLines(faults),
     };
     return context.json(answer);
   });
 
-  routes.get("/counts", describe(COUNT), async (context) => {
-    const counts = await letters().counts();
-    if (counts.kind === "unavailable") return refuse({ status: 503, detail: counts.reason });
-    return context.json(toDeadLetterCounts(counts));
-  });
+  if (options.entrypoint === null) addOperatorRoutes(routes, letters);
 
   routes.get("/:id", describe(SHOW), async (context) => {
     const encoding = context.req.query("payload") ?? "text";
     if (!isPayloadEncoding(encoding)) {
       return refuse({ status: 400, detail: "payload takes text, hex or base64" });
     }
-    const found = await letters().find(context.req.param("id"), context.req.raw.signal);
-    if (found.kind === "missing") return refuse(NOT_FOUND);
-    if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
-    return context.json(toDeadLetterDetail(found.letter, { ...shown, encoding }));
+    const found = await find(context);
+    if ("status" in found) return refuse(found);
+    return context.json(toDeadLetterDetail(found, { ...viewOf(context), encoding }));
   });
 
   /** Sent as an attachment, so that no browser renders it as a page. */
   routes.get("/:id/payload", describe(DOWNLOAD), async (context) => {
     const id = context.req.param("id");
-    const found = await letters().find(id, context.req.raw.signal);
-    if (found.kind === "missing") return refuse(NOT_FOUND);
-    if (found.kind === "unavailable") return refuse({ status: 503, detail: found.reason });
-    return context.body(new Uint8Array(found.letter.body), 200, {
+    const found = await find(context);
+    if ("status" in found) return refuse(found);
+    return context.body(new Uint8Array(found.body), 200, {
       "content-type": "application/octet-stream",
       "content-disposition": `attachment; filename="${id.replaceAll(/[^\w.-]/gu, "_")}.bin"`,
       "x-content-type-options": "nosniff",
     });
+  });
+
+  return routes;
+}
+
+/** Below `/api` only: they are about all letters. */
+function addOperatorRoutes(routes: Hono<ServerEnv>, letters: () => Letters): void {
+  const refuse = (problem: Problem) => toProblemResponse(problem);
+
+  routes.get("/counts", describe(COUNT), async (context) => {
+    const counts = await letters().counts();
+    if (counts.kind === "unavailable") return refuse({ status: 503, detail: counts.reason });
+    return context.json(toDeadLetterCounts(counts));
   });
 
   routes.delete("/", describe(PURGE), async (context) => {
@@ -166,13 +199,32 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
     const answer: PurgeOutcomeView = { matched, purged, start, next };
     return context.json(answer);
   });
-
-  return routes;
 }
 
-function toViewOptions(findSubscription: DeadLetterRoutesOptions["findSubscription"]): DeadLetterViewOptions {
+const UNREADABLE = "Some dead letters cannot be read now";
+const NO_LETTERS: DeadLetterPage = { items: [], next: null, continuesAt: null, faults: [] };
+
+/** Null: no letter is within the limit and meets the filter. */
+function toLimited(filter: LetterFilter, { entrypoint, application }: Limit): LetterFilter | null {
+  const isOut = (wanted: string | null, only: string | null) =>
+    only !== null && wanted !== null && wanted !== only;
+  if (isOut(filter.entrypoint, entrypoint) || isOut(filter.application, application)) return null;
   return {
-    secretsOf: (id) => findSubscription(id)?.subscription.callback.secrets ?? [],
+    ...filter,
+    entrypoint: entrypoint ?? filter.entrypoint,
+    application: application ?? filter.application,
+  };
+}
+
+/** A payload is a tenant's own: what is masked in it would only tell whether a secret was guessed. */
+function toViewOptions(
+  findSubscription: DeadLetterRoutesOptions["findSubscription"],
+  limit: Limit,
+): DeadLetterViewOptions {
+  const find = (id: string) => findSubscription(id)?.subscription ?? null;
+  return {
+    secretsOf: (id) => (limit.application === null ? (find(id)?.callback.secrets ?? []) : []),
+    showsExcerpt: (id) => maySeeAnswers(limit, find(id)),
     maxReplaysOf(id) {
       const replay = findSubscription(id)?.subscription.replay;
       return replay?.kind === "scheduled" ? replay.maxReplays : null;

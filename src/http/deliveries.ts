@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import type * as v from "valibot";
 import { parseStatusFilter } from "#delivery/letter.ts";
 import { parseWebhookId } from "#delivery/message.ts";
+import { withoutExcerpt } from "#delivery/outcome.ts";
 import { EVERY_RECORD, type RecordFilter } from "#delivery/record.ts";
 import { readPage } from "#delivery-log/page.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
@@ -17,12 +18,14 @@ import {
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { readQuery } from "./body.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
+import type { StoredRecord } from "#delivery-log/row.ts";
+import type { RunningSubscription } from "#runtime/running.ts";
 import type { Registry } from "#registry/registry.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { EXPORT_TYPES, streamExport } from "./delivery-export.ts";
 import { streamDeliveries } from "./delivery-stream.ts";
 import { toDeliveryDetail, toDeliveryView } from "./delivery-view.ts";
-import { findUnknownId, isWithinLimit, type Limit, limitOf } from "./limit.ts";
+import { findUnknownId, isWithinLimit, type Limit, limitOf, maySeeAnswers } from "./limit.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { ServerSlots } from "./slots.ts";
 
@@ -32,6 +35,7 @@ export interface DeliveryRoutesOptions {
   readonly slots: Pick<ServerSlots, "streams">;
   readonly deliveryLog: Pick<DeliveryLog, "find" | "readSlice" | "countLeftOut" | "newestId" | "newerThan">;
   readonly registry: () => Pick<Registry, "list">;
+  readonly findSubscription: (id: string) => RunningSubscription | null;
   readonly entrypoints: readonly { readonly id: string }[];
   /** Of the address; null: it stands below `/api`. */
   readonly entrypoint: string | null;
@@ -101,6 +105,17 @@ export function createDeliveryRoutes(options: DeliveryRoutesOptions): Hono<Serve
   const mayLast = ({ env, get }: ServerContext) => slots.streams.take(get("tenant"), env.over);
   const limitFor = (context: ServerContext) => limitOf(context, options.entrypoint);
 
+  /** What this caller may see of a record. */
+  function redactorOf(context: ServerContext): (record: StoredRecord) => StoredRecord {
+    const limit = limitFor(context);
+    return (record) => {
+      const subscription = options.findSubscription(record.subscription)?.subscription ?? null;
+      if (maySeeAnswers(limit, subscription)) return record;
+      const error = record.error === null ? null : withoutExcerpt(record.error);
+      return { ...record, error, request: null, response: null };
+    };
+  }
+
   /** Ids that are not in the limit are ids that nothing has. */
   async function readFilter(context: ServerContext, given: FilterQuery): Promise<ReadFilter> {
     const limit = limitFor(context);
@@ -134,7 +149,8 @@ export function createDeliveryRoutes(options: DeliveryRoutesOptions): Hono<Serve
     });
     if (page.kind === "unavailable") return refuseFault(page.reason);
     const { records, next } = page.value;
-    const items = records.map((record) => toDeliveryView(record, host));
+    const redact = redactorOf(context);
+    const items = records.map((record) => toDeliveryView(redact(record), host));
     return context.json({ items, next: next === null ? null : String(next), leftOut: leftOut.value });
   });
 
@@ -148,10 +164,14 @@ export function createDeliveryRoutes(options: DeliveryRoutesOptions): Hono<Serve
     const newest = deliveryLog.newestId();
     if (newest.kind === "unavailable") return refuseFault(newest.reason);
     if (!mayLast(context)) return refuse(TOO_MANY);
-    return context.body(streamExport(deliveryLog, { host, filter, format }), 200, {
-      "content-type": EXPORT_TYPES[format],
-      "content-disposition": `attachment; filename="deliveries.${format}"`,
-    });
+    return context.body(
+      streamExport(deliveryLog, { host, filter, format, redact: redactorOf(context) }),
+      200,
+      {
+        "content-type": EXPORT_TYPES[format],
+        "content-disposition": `attachment; filename="deliveries.${format}"`,
+      },
+    );
   });
 
   routes.get("/stream", describe(FOLLOW), async (context) => {
@@ -169,6 +189,7 @@ export function createDeliveryRoutes(options: DeliveryRoutesOptions): Hono<Serve
       host,
       filter,
       after: lastId === "" ? newest.value : Number(lastId),
+      redact: redactorOf(context),
       tellsPlace: limitFor(context).application === null,
       isStillAdmitted: context.get("isStillAdmitted"),
     });
@@ -182,7 +203,7 @@ export function createDeliveryRoutes(options: DeliveryRoutesOptions): Hono<Serve
     if (found.kind === "unavailable") return refuseFault(found.reason);
     const { value: record } = found;
     if (record === null || !isWithinLimit(limitFor(context), record)) return refuse(NOT_FOUND);
-    return context.json(toDeliveryDetail(record, host));
+    return context.json(toDeliveryDetail(redactorOf(context)(record), host));
   });
 
   return routes;

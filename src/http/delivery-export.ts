@@ -44,10 +44,12 @@ export function streamExport(
     host,
     filter,
     format,
+    redact,
   }: {
     readonly host: string;
     readonly filter: RecordFilter;
     readonly format: ExportFormat;
+    readonly redact: (record: StoredRecord) => StoredRecord;
   },
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
@@ -64,7 +66,7 @@ export function streamExport(
         const columns = isCsv ? "brief" : "whole";
         const slice = log.readSlice({ filter, from, direction: "down", columns, limit: SLICE });
         if (slice.kind === "unavailable") return controller.error(new Error(slice.reason));
-        lines = slice.value.records.map(toLine).join("");
+        lines = slice.value.records.map((record) => toLine(redact(record))).join("");
         from = slice.value.end;
         await setImmediate();
       }

@@ -7,6 +7,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import type { RecordFilter } from "#delivery/record.ts";
+import type { StoredRecord } from "#delivery-log/row.ts";
 import type { DeliveryLog } from "#delivery-log/log.ts";
 import { sleep } from "#lib/sleep.ts";
 import { toDeliveryView } from "./delivery-view.ts";
@@ -17,6 +18,7 @@ interface StreamOptions {
   readonly filter: RecordFilter;
   /** Id of the record before the first one. */
   readonly after: number;
+  readonly redact: (record: StoredRecord) => StoredRecord;
   /** False: it names no id but those of its records. An id tells how many records others have. */
   readonly tellsPlace: boolean;
   /** It ends soon after this is false. */
@@ -33,7 +35,7 @@ const LIFE_MS = 900_000;
 /** Begins when it is first read. */
 export function streamDeliveries(
   log: Pick<DeliveryLog, "readSlice" | "newestId" | "newerThan">,
-  { host, filter, after, tellsPlace, isStillAdmitted }: StreamOptions,
+  { host, filter, after, redact, tellsPlace, isStillAdmitted }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const leaving = new AbortController();
@@ -57,7 +59,7 @@ export function streamDeliveries(
       last = end ?? Math.max(last, newest.value);
       if (records.length > 0) {
         const events = records.map(
-          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(record, host))}\n\n`,
+          (record) => `id: ${record.id}\ndata: ${JSON.stringify(toDeliveryView(redact(record), host))}\n\n`,
         );
         return events.join("");
       }

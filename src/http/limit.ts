@@ -1,5 +1,7 @@
 // Limits a list to what its caller may see: one entrypoint below a context path, and one application for its tenants.
 
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import type { Subscription } from "#delivery/subscription.ts";
 import type { Registry } from "#registry/registry.ts";
 import type { ServerContext } from "./caller.ts";
 import type { Problem } from "./problem.ts";
@@ -25,6 +27,49 @@ export function isWithinLimit({ entrypoint, application }: Limit, owned: Owned):
   if (entrypoint !== null && owned.entrypoint !== entrypoint) return false;
   return application === null || owned.application === application;
 }
+
+/**
+ * Whether this caller may see an answer of a callback, and so what is masked in it: whoever does not know the secrets that
+ * are masked could guess them. `subscription`: null where it is no more.
+ */
+export function maySeeAnswers({ application }: Limit, subscription: Subscription | null): boolean {
+  return application === null || (subscription?.callback.ownsSecrets ?? false);
+}
+
+export interface CursorSeal {
+  readonly seal: (cursor: string, application: string) => string;
+  /** null: it was sealed for nobody, or for another application, or by another run of a relay. */
+  readonly open: (sealed: string, application: string) => string | null;
+}
+
+/** A cursor that says where others have something is sealed for tenants. The key is new with each run. */
+export function createCursorSeal(): CursorSeal {
+  const key = randomBytes(32);
+  return {
+    seal(cursor, application) {
+      const iv = randomBytes(IV_BYTES);
+      const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(Buffer.from(application));
+      return Buffer.concat([iv, cipher.update(cursor), cipher.final(), cipher.getAuthTag()]).toString(
+        "base64url",
+      );
+    },
+    open(sealed, application) {
+      const bytes = Buffer.from(sealed, "base64url");
+      const end = bytes.length - TAG_BYTES;
+      if (end < IV_BYTES) return null;
+      const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, IV_BYTES));
+      decipher.setAAD(Buffer.from(application)).setAuthTag(bytes.subarray(end));
+      try {
+        return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, end)), decipher.final()]).toString();
+      } catch {
+        return null;
+      }
+    },
+  };
+}
+
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
 
 /** The filters of a list that name something by its id. */
 type IdFilters = Readonly<

@@ -27,14 +27,18 @@ export const DOCUMENT: Operation = {
   answers: [raw(["application/json"], "The document")],
 };
 
-const SUBSCRIPTIONS = "/api/subscriptions";
+/** The routes that are also below a context path. */
+function isAlsoOfEntrypoint({ method, path }: DescribedRoute): boolean {
+  if (/^\/api\/(?:subscriptions|deliveries|replays)\b/u.test(path)) return true;
+  return path.startsWith("/api/dead-letters") && method === "get" && !path.endsWith("/counts");
+}
 
 /**
- * `routes`: those below `/api` and the open ones. The routes of entrypoints are made from those of subscriptions: the
+ * `routes`: those below `/api` and the open ones. The routes of entrypoints are made from those below `/api`: the
  * document is open to all, so it names no entrypoint, and `{contextPath}` stands for the path of any.
  */
 export function createDocument(auth: Auth["kind"], routes: readonly DescribedRoute[]): Document {
-  const all = [...routes, ...routes.filter(({ path }) => path.startsWith(SUBSCRIPTIONS)).map(toContextPath)];
+  const all = [...routes, ...routes.filter(isAlsoOfEntrypoint).map(toContextPath)];
   const paths: Record<string, Record<string, object>> = {};
   for (const route of all) {
     paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route, auth) };

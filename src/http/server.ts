@@ -10,6 +10,7 @@ import { createApplicationRoutes } from "./applications.ts";
 import { createDeadLetterRoutes, type DeadLetterRoutesOptions } from "./dead-letters.ts";
 import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.ts";
 import { createGate, type GateOptions, mayReadAll } from "./gate.ts";
+import { createCursorSeal } from "./limit.ts";
 import { createLoggingRoutes, type LoggingRoutesOptions } from "./logging.ts";
 import { createDocument, DOCUMENT, type Document } from "./openapi.ts";
 import { describe, listDescribed } from "./operation.ts";
@@ -27,7 +28,7 @@ import { createSubscriptions } from "./subscriptions.ts";
 interface ServerOptions
   extends
     Omit<GateOptions, "openPaths" | "contextPaths">,
-    DeadLetterRoutesOptions,
+    Omit<DeadLetterRoutesOptions, "entrypoint" | "cursors">,
     Omit<DeliveryRoutesOptions, "entrypoint" | "registry">,
     LoggingRoutesOptions,
     Omit<ReplayRoutesOptions, "entrypoint">,
@@ -45,6 +46,9 @@ interface ServerOptions
 }
 
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz", "/openapi.json"]);
+
+/** One for all that a process serves: a reload makes new routes. */
+const CURSORS = createCursorSeal();
 
 export function createServer(options: ServerOptions): Hono<ServerEnv> {
   const { auth, sessions, entrypoints, registry, page } = options;
@@ -72,15 +76,19 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   server.route("/api/reload", createReload({ reload: options.reload, loadedAt }));
   server.route("/api/orphans", createOrphans(options.orphans));
   server.route("/api/applications", createApplicationRoutes(options.applications));
-  server.route("/api/deliveries", createDeliveryRoutes({ ...options, entrypoint: null }));
   server.route("/api/logging", createLoggingRoutes(options));
-  server.route("/api/dead-letters", createDeadLetterRoutes(options));
-  server.route("/api/replays", createReplayRoutes({ ...options, entrypoint: null }));
-  server.route("/api/subscriptions", createSubscriptions({ ...options, entrypoint: null }));
+  const addLists = (path: string, entrypoint: string | null) => {
+    const own = { ...options, cursors: CURSORS, entrypoint };
+    server.route(`${path}/deliveries`, createDeliveryRoutes(own));
+    server.route(`${path}/dead-letters`, createDeadLetterRoutes(own));
+    server.route(`${path}/replays`, createReplayRoutes(own));
+    server.route(`${path}/subscriptions`, createSubscriptions(own));
+  };
+  addLists("/api", null);
   // The document is open to all: it names no entrypoint.
   const described = listDescribed(server.routes);
   for (const { id, contextPath } of entrypoints) {
-    server.route(`${contextPath}/subscriptions`, createSubscriptions({ ...options, entrypoint: id }));
+    addLists(contextPath, id);
   }
   server.route("/", page);
   server.notFound(() => toProblemResponse({ status: 404 }));

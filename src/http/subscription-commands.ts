@@ -121,7 +121,7 @@ export function addSubscriptionCommands(
 
   async function command(context: ServerContext, found: Registered, command: Command): Promise<Response> {
     await registry().command(found.subscription.id, command);
-    const shown = view(found);
+    const shown = view(context, found);
     return context.json(shown, shown.notStored === null ? 200 : 202);
   }
 
@@ -164,7 +164,7 @@ export function addSubscriptionCommands(
       const fault = findSeekFault(start, { lastSequence, now: new Date() });
       if (fault !== null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [fault] });
       await endsInTime(registry().seek(found.subscription.id, start));
-      return context.json(view(found));
+      return context.json(view(context, found));
     });
   });
 

@@ -1,9 +1,11 @@
 // Limits a request to the subscriptions that it may see: by the entrypoint of its route and the application of its caller.
 
+import { withoutExcerpt } from "#delivery/outcome.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
+import { limitOf, maySeeAnswers } from "./limit.ts";
 import type { Activity } from "./activity.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Replays } from "#replays/replays.ts";
@@ -32,7 +34,7 @@ export interface Reach {
   readonly find: (context: ServerContext) => Registered | null;
   /** True: the caller sees everything, also subscriptions that cannot run here. */
   readonly isEverything: (context: ServerContext) => boolean;
-  readonly view: (registered: Registered) => SubscriptionView;
+  readonly view: (context: ServerContext, registered: Registered) => SubscriptionView;
   readonly refuse: (problem: Problem) => Response;
   readonly writeOptions: (context: ServerContext) => WriteOptions;
 }
@@ -57,10 +59,15 @@ export function createReach({ registry, lagOf, activity, entrypoint }: Subscript
       return found !== null && isInReach(context, found) ? found : null;
     },
     isEverything: (context) => entrypoint === null && context.get("access").kind === "all",
-    view(registered) {
+    view(context, registered) {
+      const mayShow = maySeeAnswers(limitOf(context, entrypoint), registered.subscription);
       const { id } = registered.subscription;
       const attempts = activity.recent(id, RECENT_MINUTES);
-      return toSubscriptionView(registered, { lag: lagOf(id), attempts, nowMs: performance.now() });
+      return toSubscriptionView(mayShow ? registered : withoutAnswers(registered), {
+        lag: lagOf(id),
+        attempts,
+        nowMs: performance.now(),
+      });
     },
     refuse: toProblemResponse,
     writeOptions(context) {
@@ -72,4 +79,14 @@ export function createReach({ registry, lagOf, activity, entrypoint }: Subscript
       };
     },
   };
+}
+
+/** Without what the callback answered. */
+function withoutAnswers(registered: Registered): Registered {
+  const { running } = registered;
+  const status = () => {
+    const { failure, ...rest } = running.status();
+    return { ...rest, failure: failure === null ? null : { ...failure, text: withoutExcerpt(failure.text) } };
+  };
+  return { ...registered, running: { ...running, status } };
 }

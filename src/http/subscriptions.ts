@@ -100,7 +100,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
     if (isNew) context.header("location", `${context.req.path.replace(/\/$/u, "")}/${id}`);
     // Another relay may have deleted it already.
     if (found === null) return refuse({ status: 409, detail: "It was written, but is no more" });
-    return context.json(view(found), isNew ? 201 : 200);
+    return context.json(view(context, found), isNew ? 201 : 200);
   }
 
   /** Null: there is nothing that this caller may write. */
@@ -119,7 +119,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
       query: context.req.query(),
     });
     if (page.kind === "invalid") return refuse({ status: 400, detail: page.detail });
-    return context.json({ items: page.items.map(view), next: page.next });
+    return context.json({ items: page.items.map((one) => view(context, one)), next: page.next });
   });
 
   routes.post("/", describe(CREATE), async (context) => {
@@ -132,7 +132,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     if (found.revision !== null) context.header("etag", `"${found.revision}"`);
-    return context.json({ ...view(found), definition: found.definition() });
+    return context.json({ ...view(context, found), definition: found.definition() });
   });
 
   routes.put("/:id", describe(REPLACE), async (context) => {

@@ -18,6 +18,7 @@ import {
 } from "#delivery/replay.ts";
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
+import { createLimiter } from "#lib/limiter.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
 import { sleepUntilTick } from "#lib/ticks.ts";
@@ -75,6 +76,8 @@ export function startReplays(parts: ReplaysParts): Replays {
   const records = createReplayRecords(bucket);
   const leases = createLeases(bucket, `${owner} ${randomUUID()}`);
   const schedule = createSchedule(records.find);
+  /** One at a time, so that those asked for at once are counted. */
+  const creating = createLimiter(1);
   const working = new Map<string, Working>();
   const taken = new Set<string>();
   const stopping = new AbortController();
@@ -208,21 +211,29 @@ export function startReplays(parts: ReplaysParts): Replays {
     if (end !== null) logger.info("Replay ended", { replay: id, ...toFields(end), ...progress.counts });
   }
 
+  async function create(
+    request: ReplayRequest,
+    { scope, signal }: { readonly scope: ReplayScope | null; readonly signal: AbortSignal },
+  ): ReturnType<Replays["create"]> {
+    const unfinished = records.list().filter((record) => !isEnded(record));
+    const tenants = unfinished.filter((record) => isOfTenant(record.scope));
+    const isOwn = (other: ReplayRecord) => other.scope?.application === scope?.application;
+    const isTooMany =
+      unfinished.length >= MAX_UNFINISHED ||
+      (isOfTenant(scope) &&
+        (tenants.length >= MAX_OF_TENANTS || tenants.filter(isOwn).length >= MAX_OF_TENANT));
+    if (isTooMany) return { kind: "too-many" };
+    const id = randomUUID().slice(0, 8);
+    return records.create(newReplay(id, request, { maxReplays: null, now: new Date(), scope }), signal);
+  }
+
   return {
     isKnown: () => isKnown,
     list: records.list,
     find: records.find,
-    async create(request, { scope, signal }) {
-      const unfinished = records.list().filter((record) => !isEnded(record));
-      const tenants = unfinished.filter((record) => isOfTenant(record.scope));
-      const isOwn = (other: ReplayRecord) => other.scope?.application === scope?.application;
-      const isTooMany =
-        unfinished.length >= MAX_UNFINISHED ||
-        (isOfTenant(scope) &&
-          (tenants.length >= MAX_OF_TENANTS || tenants.filter(isOwn).length >= MAX_OF_TENANT));
-      if (isTooMany) return { kind: "too-many" };
-      const id = randomUUID().slice(0, 8);
-      return records.create(newReplay(id, request, { maxReplays: null, now: new Date(), scope }), signal);
+    async create(request, options) {
+      if (!(await creating.acquire(options.signal))) return { kind: "unavailable", reason: "stopped" };
+      return create(request, options).finally(creating.release);
     },
     command: (id, command, signal) =>
       records.change(id, (record) => commandReplay(record, command, new Date()), signal),

@@ -3,7 +3,10 @@
 import { expect, test } from "bun:test";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
+import { Hono } from "hono";
+import type { ServerEnv } from "#http/caller.ts";
 import { createDeadLetterRoutes } from "#http/dead-letters.ts";
+import { createCursorSeal } from "#http/limit.ts";
 import { openLetters } from "#letters/letters.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
@@ -16,12 +19,20 @@ function routesOf(connection: TestConnection) {
   const routes = createDeadLetterRoutes({
     letters: () => letters,
     findSubscription: () => null,
+    cursors: createCursorSeal(),
+    entrypoint: null,
   });
+  const server = new Hono<ServerEnv>();
+  server.use(async (context, next) => {
+    context.set("access", { kind: "all" });
+    await next();
+  });
+  server.route("/", routes);
   const env = { caller: { kind: "socket" } };
   return async (path: string, init: { method?: string; body?: unknown } = {}) => {
     const { method = "GET", body } = init;
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const response = await routes.request(
+    const response = await server.request(
       path,
       { method, ...(body === undefined ? {} : { body: text }) },
       env,

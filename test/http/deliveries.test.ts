@@ -32,6 +32,7 @@ async function serve(
       deliveryLog: own.log,
       slots: createServerSlots(),
       registry: () => ({ list: () => [] }),
+      findSubscription: () => null,
       entrypoints: [{ id: "webhook" }],
       entrypoint,
     }),

@@ -12,6 +12,7 @@ test("streamDeliveries() sends what is recorded until its caller is admitted no 
     host: "edge-7",
     filter: EVERY_RECORD,
     after: 0,
+    redact: (record) => record,
     tellsPlace: true,
     isStillAdmitted: () => isAdmitted,
   });
