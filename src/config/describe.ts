@@ -21,13 +21,19 @@ interface Row {
 /** Keys whose parts are described elsewhere already. */
 const NOT_OPENED: ReadonlySet<string> = new Set(["entrypointConfiguration", "consumerConfiguration"]);
 
-/** One table for each top-level key that has keys of its own. */
+/**
+ * One table for each top-level key that has keys of its own. A key of a subscription that its entrypoint has too, as a default,
+ * is described there.
+ */
 export function describeConfig(): readonly Description[] {
   const shape = shapeOf(configSchema);
   if (shape.kind !== "object") return [];
+  const described = new Set<string>();
   return Object.entries(shape.entries).flatMap(([name, schema]) => {
     const inner = shapeOf(schema);
-    const rows = inner.kind === "list" ? rowsOf(inner.item, "") : rowsOf(schema, `${name}.`);
+    const all = inner.kind === "list" ? rowsOf(inner.item, "") : rowsOf(schema, `${name}.`);
+    const rows = all.filter((row) => !row.key.includes(".") || !described.has(JSON.stringify(row)));
+    for (const row of rows) described.add(JSON.stringify(row));
     return rows.length === 0 ? [] : [{ name, rows, markdown: toTable(rows) }];
   });
 }
@@ -50,6 +56,8 @@ function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
     case "object":
       return Object.entries(shape.entries).flatMap(([key, entry]) => {
         const row = toRow(entry, `${prefix}${key}`);
+        const pair = pairOf(entry);
+        if (pair !== null) return { ...row, meaning: `${row.meaning}: a list of ${pair}` };
         return NOT_OPENED.has(key) ? row : [row].concat(rowsOf(entry, `${prefix}${key}.`));
       });
     case "variant":
@@ -59,6 +67,14 @@ function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
     case "value":
       return [];
   }
+}
+
+/** The form of the items, if they are names with values, which need no rows of their own. */
+function pairOf(schema: v.GenericSchema): string | null {
+  const shape = shapeOf(schema);
+  const item = shape.kind === "list" ? shapeOf(shape.item) : shape;
+  if (shape.kind !== "list" || item.kind !== "object") return null;
+  return Object.keys(item.entries).join() === "name,value" ? '`{ "name", "value" }`' : null;
 }
 
 /** The keys of all options; a key that only some have says with which. */

@@ -13,7 +13,10 @@ test.each([
     "entrypoints",
     "| `configuration.http.connectTimeout` | `3000` | Time to connect, in milliseconds (1 to 600000) |",
   ],
-  ["subscriptions", "| `configuration.headers[].name` | required | Name |"],
+  [
+    "entrypoints",
+    '| `configuration.headers` | `[]` | Headers of the request: a list of `{ "name", "value" }` |',
+  ],
 ])("describeConfig() has a line in %s", (name, line) => {
   expect(tables.get(name)).toContain(line);
 });
@@ -36,4 +39,10 @@ test("describeConfig() has a table for each top-level key, and a meaning for eac
   ]);
   const rows = [...tables.values()].flatMap((lines) => lines.slice(2));
   expect(rows.filter((row) => row.endsWith("|  |"))).toEqual([]);
+});
+
+test("describeConfig() describes a key once that an entrypoint and its subscriptions have", () => {
+  const named = (name: string) =>
+    (tables.get(name) ?? []).filter((line) => line.includes("`configuration.retry`"));
+  expect([named("entrypoints").length, named("subscriptions").length]).toEqual([1, 0]);
 });

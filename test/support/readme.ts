@@ -8,8 +8,15 @@ export const README = new URL("../../README.md", import.meta.url).pathname;
 
 /** The text with the tables of the config made anew. */
 export function withConfigTables(text: string): string {
-  const tables = describeConfig().map(({ name, markdown }) => `### \`${name}\`\n\n${markdown.trim()}\n`);
-  return replaceBetween(text, "config", tables.join("\n"));
+  const [single, lists] = [true, false].map((isSingle) =>
+    describeConfig().filter(
+      ({ name, rows }) => rows.every(({ key }) => key.startsWith(`${name}.`)) === isSingle,
+    ),
+  );
+  const head = "| key | default | meaning |\n|---|---|---|\n";
+  const common = (single ?? []).map(({ markdown }) => markdown.trim().replace(head, "")).join("\n");
+  const tables = (lists ?? []).map(({ name, markdown }) => `**\`${name}\`**\n\n${markdown.trim()}\n`);
+  return replaceBetween(text, "config", [`${head}${common}\n`, ...tables].join("\n"));
 }
 
 /** Puts `content` between `<!-- name -->` and `<!-- /name -->`. Throws where they are missing. */
