@@ -1,4 +1,4 @@
-// What to alert on, as rules for Prometheus: `relay reference alerts`, and the table of the README. Pure.
+// What to alert on, as rules for Prometheus: `relay reference alerts`. Pure.
 
 import type { Outcome } from "#delivery/outcome.ts";
 import type { Ending } from "#pipeline/observer.ts";
@@ -214,12 +214,4 @@ groups:
   - name: relay
     rules:
 ${rules.join("\n")}`;
-}
-
-/** For people, in Markdown. */
-export function describeAlerts(alerts: readonly Alert[]): string {
-  const rows = alerts.map(
-    ({ name, severity, description }) => `| \`${name}\` | ${severity} | ${description} |`,
-  );
-  return ["| alert | severity | meaning, and what to do |", "|---|---|---|", ...rows].join("\n");
 }

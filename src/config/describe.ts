@@ -39,10 +39,42 @@ export function describeConfig(): readonly Description[] {
 }
 
 function toTable(rows: readonly Row[]): string {
-  const lines = rows.map(
-    ({ key, fallback, meaning }) => `| \`${key}\` | ${escape(fallback)} | ${escape(meaning)} |`,
-  );
+  const lines = rows
+    .reduce<Row[][]>(gatherAlike, [])
+    .map(
+      (alike) =>
+        `| ${toKeys(alike)} | ${escape(alike[0]?.fallback ?? "")} | ${alike.map(({ meaning }) => escape(meaning)).join(" · ")} |`,
+    );
   return ["| key | default | meaning |", "|---|---|---|", ...lines].join("\n");
+}
+
+/** Longer meanings have a line of their own. */
+const SHORT_MEANING = 60;
+
+/** Neighbours in one object with the same default and short meanings share a line. */
+function gatherAlike(groups: Row[][], row: Row): Row[][] {
+  const group = groups.at(-1);
+  const last = group?.at(-1);
+  const isAlike =
+    last !== undefined &&
+    row.key.includes(".") &&
+    parentOf(row.key) === parentOf(last.key) &&
+    row.fallback === last.fallback &&
+    Math.max(row.meaning.length, last.meaning.length) <= SHORT_MEANING;
+  if (isAlike) group?.push(row);
+  else groups.push([row]);
+  return groups;
+}
+
+function parentOf(key: string): string {
+  return key.slice(0, key.lastIndexOf(".") + 1);
+}
+
+/** The first key whole, the others without what they share with it. */
+function toKeys(alike: readonly Row[]): string {
+  return alike
+    .map(({ key }, index) => `\`${index === 0 ? key : key.slice(parentOf(key).length)}\``)
+    .join(", ");
 }
 
 function escape(text: string): string {
@@ -58,7 +90,10 @@ function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
         const row = toRow(entry, `${prefix}${key}`);
         const pair = pairOf(entry);
         if (pair !== null) return { ...row, meaning: `${row.meaning}: a list of ${pair}` };
-        return NOT_OPENED.has(key) ? row : [row].concat(rowsOf(entry, `${prefix}${key}.`));
+        if (NOT_OPENED.has(key)) return row;
+        const parts = rowsOf(entry, `${prefix}${key}.`);
+        // A group of keys that all have defaults needs no row of its own.
+        return row.fallback === "" && prefix !== "" ? parts : [row, ...parts];
       });
     case "variant":
       return variantRows(shape, prefix);

@@ -2,10 +2,9 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { ALERTS, describeAlerts, toAlertRules } from "#cli/alerts.ts";
+import { ALERTS, toAlertRules } from "#cli/alerts.ts";
 import { listSelectors } from "../support/exposition.ts";
 import { metricLabels } from "../support/metrics-table.ts";
-import { README, textBetween } from "../support/readme.ts";
 import { runRelay, temporaryDirectory } from "../support/relay.ts";
 
 const why = Bun.which("promtool") === null ? " (skipped: not installed: prometheus)" : "";
@@ -256,9 +255,4 @@ test("ALERTS name metrics that Relay has, by labels that they have", async () =>
 test("relay reference alerts prints them", async () => {
   const { exitCode, stdout } = await runRelay(["reference", "alerts"]);
   expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: toAlertRules(ALERTS) });
-});
-
-test("the README has every alert as it is (npm run docs writes the table)", async () => {
-  const table = textBetween(await Bun.file(README).text(), "alerts");
-  expect(table.trim().split("\n")).toEqual(describeAlerts(ALERTS).split("\n"));
 });

@@ -7,7 +7,10 @@ const tables = new Map(describeConfig().map(({ name, markdown }) => [name, markd
 
 test.each([
   ["shutdown", "| `shutdown.graceSeconds` | `20` | How long a drain waits (0 to 600) |"],
-  ["nats", "| `nats.auth.seed` | required | With `nkey`: The seed of a user, `SU…` |"],
+  [
+    "system",
+    "| `system.proxy.host`, `port` | required | Host of the proxy · Port of the proxy (1 to 65535) |",
+  ],
   ["entrypoints", "| `id` | the `type` | What a subscription's `entrypointId` names; unique |"],
   [
     "entrypoints",

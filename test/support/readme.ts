@@ -1,6 +1,5 @@
 // The parts of the README that are made from the code. Run by `npm run docs`, it writes them.
 
-import { ALERTS, describeAlerts } from "#cli/alerts.ts";
 import { describeConfig } from "#config/describe.ts";
 import { describeMetrics } from "./metrics-table.ts";
 
@@ -40,6 +39,5 @@ function findPart(text: string, name: string): [from: number, to: number] {
 
 if (import.meta.main) {
   const text = withConfigTables(await Bun.file(README).text());
-  const withMetrics = replaceBetween(text, "metrics", `${await describeMetrics()}\n`);
-  await Bun.write(README, replaceBetween(withMetrics, "alerts", `${describeAlerts(ALERTS)}\n`));
+  await Bun.write(README, replaceBetween(text, "metrics", `${await describeMetrics()}\n`));
 }
