@@ -39,12 +39,10 @@ export function describeConfig(): readonly Description[] {
 }
 
 function toTable(rows: readonly Row[]): string {
-  const lines = rows
-    .reduce<Row[][]>(gatherAlike, [])
-    .map(
-      (alike) =>
-        `| ${toKeys(alike)} | ${escape(alike[0]?.fallback ?? "")} | ${alike.map(({ meaning }) => escape(meaning)).join(" · ")} |`,
-    );
+  const lines = gatherAlike(rows).map((alike) => {
+    const meanings = alike.map(({ meaning }) => escape(meaning));
+    return `| ${toKeys(alike)} | ${escape(alike[0]?.fallback ?? "")} | ${meanings.join(" · ")} |`;
+  });
   return ["| key | default | meaning |", "|---|---|---|", ...lines].join("\n");
 }
 
@@ -52,18 +50,21 @@ function toTable(rows: readonly Row[]): string {
 const SHORT_MEANING = 60;
 
 /** Neighbours in one object with the same default and short meanings share a line. */
-function gatherAlike(groups: Row[][], row: Row): Row[][] {
-  const group = groups.at(-1);
-  const last = group?.at(-1);
-  const isAlike =
-    last !== undefined &&
-    row.key.includes(".") &&
-    parentOf(row.key) === parentOf(last.key) &&
-    row.fallback === last.fallback &&
-    Math.max(row.meaning.length, last.meaning.length) <= SHORT_MEANING;
-  if (isAlike) group?.push(row);
-  else groups.push([row]);
+function gatherAlike(rows: readonly Row[]): Row[][] {
+  const groups: Row[][] = [];
+  for (const row of rows) {
+    const group = groups.at(-1);
+    const last = group?.at(-1);
+    if (group !== undefined && last !== undefined && isAlike(row, last)) group.push(row);
+    else groups.push([row]);
+  }
   return groups;
+}
+
+function isAlike(row: Row, last: Row): boolean {
+  const isNeighbour = row.key.includes(".") && parentOf(row.key) === parentOf(last.key);
+  const isShort = Math.max(row.meaning.length, last.meaning.length) <= SHORT_MEANING;
+  return isNeighbour && row.fallback === last.fallback && isShort;
 }
 
 function parentOf(key: string): string {
@@ -89,11 +90,11 @@ function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
       return Object.entries(shape.entries).flatMap(([key, entry]) => {
         const row = toRow(entry, `${prefix}${key}`);
         const pair = pairOf(entry);
-        if (pair !== null) return { ...row, meaning: `${row.meaning}: a list of ${pair}` };
+        if (pair !== null) return toRow(entry, `${prefix}${key}`, `: a list of ${pair}`);
         if (NOT_OPENED.has(key)) return row;
         const parts = rowsOf(entry, `${prefix}${key}.`);
         // A group of keys that all have defaults needs no row of its own.
-        return row.fallback === "" && prefix !== "" ? parts : [row, ...parts];
+        return row.fallback === "" && prefix !== "" ? parts : [row].concat(parts);
       });
     case "variant":
       return variantRows(shape, prefix);
@@ -133,9 +134,9 @@ function variantRows(shape: Extract<Shape, { kind: "variant" }>, prefix: string)
   });
 }
 
-function toRow(schema: v.GenericSchema, key: string): Row {
+function toRow(schema: v.GenericSchema, key: string, form = ""): Row {
   const range = rangeOf(schema);
-  const meaning = descriptionOf(schema);
+  const meaning = `${descriptionOf(schema)}${form}`;
   return { key, fallback: fallbackOf(schema), meaning: range === null ? meaning : `${meaning} (${range})` };
 }
 
