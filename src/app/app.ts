@@ -18,7 +18,7 @@ import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ConsumerLag } from "#consumer/lag.ts";
 import { readLastSequence } from "#nats/stream.ts";
-import { createPage } from "#page/page.tsx";
+import { createPage, createUnknownPage } from "#page/page.tsx";
 import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import { createProgress } from "#runtime/progress.ts";
 import type { Runtime } from "#runtime/runtime.ts";
@@ -163,7 +163,8 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       config: () => maskConfig(config.origin.file),
       reload: reload.run,
       activity,
-      page: createPage(),
+      page: createPage(config.entrypoints.map(({ contextPath }) => contextPath)),
+      unknownPage: createUnknownPage,
       onError: (error) => logger.error("Cannot answer a request", { error: messageOf(error) }),
     }).fetch;
   }

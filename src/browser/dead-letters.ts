@@ -1,13 +1,13 @@
 // The view of dead letters: a list with filters, the replays under way, and replay or purge of all that match.
 
 import type { DeadLetterPage, DeadLetterView, LetterFilterBody } from "#wire/dead-letter.ts";
-import type { Page } from "#wire/view.ts";
+import { isConsumersPage, pathTo } from "./address.ts";
 import { badge, statusBadge } from "./badge.ts";
-import { fill, h, setText } from "./dom.ts";
+import { fill, h, link, setText, timeOf } from "./dom.ts";
 import { createFilters, type FilterField } from "./filters.ts";
-import { formatTime } from "./format.ts";
+import { formatMoment, formatSome, zoneOf } from "./format.ts";
 import { purge, replay } from "./letter-commands.ts";
-import { showLetter } from "./letter-details.ts";
+import { openLetter } from "./letter-details.ts";
 import { createPagedTable } from "./paged-table.ts";
 import { writeButton } from "./permission.ts";
 import { createReplays } from "./replays.ts";
@@ -28,42 +28,42 @@ const FIELDS: readonly FilterField<LetterFilterBody>[] = [
   { name: "to", label: "To", input: { kind: "moment" } },
 ];
 
-const COLUMNS = ["Dead-lettered", "Status", "Error", "Subscription", "Attempts", "Message"];
-
 export function showDeadLetters(view: HTMLElement): void {
   const note = h("p", { class: "note" });
   const filters = createFilters(FIELDS, () => void table.reload());
-  const table = createPagedTable<DeadLetterView>({
-    path: "/api/dead-letters",
+  const table = createPagedTable({
+    list: "GET /dead-letters",
     query: filters.values,
     caption: "Dead letters",
-    columns: COLUMNS,
+    columns: [`Time (${zoneOf(new Date())})`, "Status", "Message", "Error", "Subscription", "Attempts"],
     numbers: ["Attempts"],
     keyOf: ({ id }) => id,
     toRow: (letter) => toRow(letter, changed),
     empty: "There is no dead letter that matches.",
     onPage: (page) => setText(note, describePage(page)),
   });
-  const replays = createReplays(() => void table.reload());
+  const replays = createReplays({ onEnded: () => void table.reload(), isRecentOnly: true });
   // Relay checks the values: the address may hold anything.
-  const all = () => ({ filter: filters.values() as LetterFilterBody });
+  const all = () => ({ filter: filters.single() as LetterFilterBody });
   const tools = h(
     "div",
     { class: "bar" },
     note,
     h("button", { class: "button", onClick: () => void table.reload() }, "Refresh"),
     writeButton({ class: "button primary", onClick: replayAll }, "Replay all that match"),
-    writeButton(
-      { class: "button danger", onClick: () => void purge(all(), changed) },
-      "Purge all that match",
-    ),
+    isConsumersPage
+      ? null
+      : writeButton(
+          { class: "button danger", onClick: () => void purge(all(), changed) },
+          "Purge all that match",
+        ),
   );
   fill(view, ...filters.elements, tools, replays.element, table.element);
   view.removeAttribute("aria-busy");
   changed();
 
   function replayAll(): void {
-    const { subscription = null } = filters.values();
+    const { subscription = null } = filters.single();
     void replay(all(), { subscription, onStarted: started });
   }
 
@@ -78,39 +78,36 @@ export function showDeadLetters(view: HTMLElement): void {
   }
 }
 
-function describePage(page: Page<DeadLetterView>): string {
-  const { faults, continuesAt } = page as DeadLetterPage;
-  const looked = continuesAt === null ? [] : [`Looked back to ${formatTime(continuesAt, new Date())} so far`];
+function describePage({ faults, continuesAt }: DeadLetterPage): string {
+  const looked = continuesAt === null ? [] : [`Looked back to ${formatMoment(continuesAt)} so far`];
   return [...faults, ...looked].join(". ");
 }
 
 function toRow(letter: DeadLetterView, changed: () => void): HTMLTableRowElement {
-  const { date, isForeign, status, reason, error, subscription, application } = letter;
+  const { id, date, isForeign, status, reason, error, subscription, application } = letter;
   const { attempts, replays, stream, sequence, subject } = letter;
-  const when = formatTime(date, new Date());
-  const label = `Dead letter of ${when}, ${subscription ?? "not Relay's"}`;
-  const open = h(
-    "button",
-    { class: "open", "aria-label": label, onClick: () => showLetter(letter, changed) },
-    when,
-  );
   const tries = [
-    ...(attempts === null ? [] : [attempts === 1 ? "1 try" : `${attempts} tries`]),
+    ...(attempts === null ? [] : [formatSome(attempts, "attempt")]),
     ...(replays === 0 ? [] : [`${replays} replayed`]),
   ];
   return h(
     "tr",
     {},
-    h("td", { class: "when" }, open),
+    h("td", { class: "when" }, timeOf(date)),
     h("td", {}, isForeign ? badge("not Relay's", "calm") : statusBadge(status)),
+    h(
+      "td",
+      { class: "message" },
+      link(pathTo.deadLetter(id), subject ?? id, () => openLetter(letter, changed)),
+      stream === null ? null : h("p", {}, h("small", {}, `${stream} ${sequence ?? ""}`)),
+    ),
     h("td", { class: "wide" }, error ?? reason ?? ""),
-    h("td", {}, subscription ?? "–", application === null ? null : h("p", {}, h("small", {}, application))),
-    h("td", { class: "number" }, tries.join(", ")),
     h(
       "td",
       {},
-      subject ?? "",
-      stream === null ? null : h("p", {}, h("small", {}, `${stream} ${sequence ?? ""}`)),
+      subscription === null ? "–" : link(pathTo.subscription(subscription), subscription),
+      application === null ? null : h("p", {}, h("small", {}, application)),
     ),
+    h("td", { class: "number" }, tries.join(", ")),
   );
 }

@@ -1,13 +1,13 @@
 // The view of deliveries: a list with filters that can follow new ones, and the details of each.
 
 import type { DeliveryFilterQuery, DeliveryView } from "#wire/delivery.ts";
-import { withQuery } from "./api.ts";
-import { badge, statusBadge } from "./badge.ts";
-import { showDelivery } from "./delivery-details.ts";
-import { fill, h } from "./dom.ts";
+import { pathTo, toApi, withQuery } from "./address.ts";
+import { statusBadge } from "./badge.ts";
+import { openDelivery } from "./delivery-details.ts";
+import { fill, h, link, setText, timeOf } from "./dom.ts";
 import { createFilters, type FilterField } from "./filters.ts";
 import { createFollowing } from "./following.ts";
-import { formatDuration, formatTime } from "./format.ts";
+import { formatDuration, formatSome, zoneOf } from "./format.ts";
 import { createPagedTable } from "./paged-table.ts";
 
 const STATUSES = [
@@ -19,76 +19,92 @@ const STATUSES = [
 ] as const;
 
 const FIELDS: readonly FilterField<DeliveryFilterQuery>[] = [
-  { name: "status", label: "Status", input: { kind: "choice", choices: STATUSES } },
-  { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" } },
-  { name: "application", label: "Application", input: { kind: "text", placeholder: "name" } },
-  { name: "callbackUrl", label: "Callback URL", input: { kind: "text", placeholder: "https://…" } },
+  { name: "status", label: "Status", input: { kind: "choice", choices: STATUSES }, isMany: true },
+  { name: "subject", label: "Subject", input: { kind: "text", placeholder: "orders.*.>" }, isMany: true },
+  { name: "sequence", label: "Sequence", input: { kind: "text", placeholder: "4711" }, isMany: true },
+  { name: "webhookId", label: "webhook-id", input: { kind: "text", placeholder: "msg_…" }, isMany: true },
+  { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" }, isMany: true },
+  { name: "application", label: "Application", input: { kind: "text", placeholder: "name" }, isMany: true },
+  {
+    name: "callbackUrl",
+    label: "Callback URL",
+    input: { kind: "text", placeholder: "https://…" },
+    isMany: true,
+  },
   { name: "from", label: "From", input: { kind: "moment" } },
   { name: "to", label: "To", input: { kind: "moment" } },
 ];
 
-const COLUMNS = ["Date", "Status", "Callback", "Subscription", "Attempts", "Duration", "Dead letter"];
-
 export function showDeliveries(view: HTMLElement): void {
   const filters = createFilters(FIELDS, () => void reload());
-  const table = createPagedTable<DeliveryView>({
-    path: "/api/deliveries",
+  const note = h("p", { class: "note", role: "status" });
+  const table = createPagedTable({
+    list: "GET /deliveries",
     query: filters.values,
     caption: "Deliveries",
-    columns: COLUMNS,
+    columns: deliveryColumns(),
     numbers: ["Attempts", "Duration"],
     keyOf: ({ id }) => id,
-    toRow,
+    toRow: toDeliveryRow,
+    onPage: ({ leftOut }) => setText(note, describeLeftOut(leftOut)),
     empty: "Nothing is recorded that matches. What is recorded is set under Logging; failures always are.",
   });
   const following = createFollowing<DeliveryView>({
-    path: () => withQuery("/api/deliveries/stream", filters.values()),
+    path: () => withQuery(toApi("/deliveries/stream"), filters.values()),
     onBegun: () => void table.reload(),
     onItems: table.prepend,
   });
   const refresh = h("button", { class: "button", onClick: () => void table.reload() }, "Refresh");
   const file = h("a", { class: "button", download: "" }, "Export as CSV");
-  const tools = h("div", { class: "bar" }, following.element, refresh, file);
+  const tools = h("div", { class: "bar" }, note, following.element, refresh, file);
   fill(view, ...filters.elements, tools, table.element);
   view.removeAttribute("aria-busy");
   void reload(); // Never rejects.
-  const opened = new URLSearchParams(location.hash.slice(1)).get("delivery");
-  if (opened !== null) {
-    history.replaceState(null, "", `${location.pathname}${location.search}`); // Where the panel leads back to.
-    void showDelivery(opened);
-  }
 
   async function reload(): Promise<void> {
-    file.href = withQuery("/api/deliveries/export", { ...filters.values(), format: "csv" });
+    file.href = withQuery(toApi("/deliveries/export"), { ...filters.values(), format: "csv" });
     await table.reload();
     following.restart();
   }
 }
 
-function toRow(delivery: DeliveryView): HTMLTableRowElement {
+export function deliveryColumns(): readonly string[] {
+  const time = `Time (${zoneOf(new Date())})`;
+  return [time, "Status", "Message", "Callback", "Subscription", "Attempts", "Duration", "Dead letter"];
+}
+
+export function toDeliveryRow(delivery: DeliveryView): HTMLTableRowElement {
   const { id, date, status, method, callbackUrl, subscription, application } = delivery;
-  const { attempts, durationMs, deadLetterId, error } = delivery;
-  const when = formatTime(date, new Date());
-  const label = `Details of the delivery of ${when} to ${subscription}`;
-  const open = h(
-    "button",
-    { class: "open", "aria-label": label, onClick: () => void showDelivery(id) },
-    when,
-  );
+  const { attempts, durationMs, deadLetterId, stream, sequence, subject, error } = delivery;
   return h(
     "tr",
     {},
-    h("td", { class: "when" }, open),
+    h("td", { class: "when" }, timeOf(date)),
     h("td", {}, statusBadge(status)),
+    h(
+      "td",
+      { class: "message" },
+      link(pathTo.delivery(id), subject, () => void openDelivery(id)),
+      h("p", {}, h("small", {}, `${stream} ${sequence}`)),
+    ),
     h(
       "td",
       { class: "wide" },
       `${method} ${callbackUrl}`,
       error === null ? null : h("p", { class: "cause" }, error),
     ),
-    h("td", {}, subscription, application === null ? null : h("p", {}, h("small", {}, application))),
-    h("td", { class: "number" }, attempts.length === 1 ? "1 try" : `${attempts.length} tries`),
+    h("td", {}, link(pathTo.subscription(subscription), subscription), describeApplication(application)),
+    h("td", { class: "number" }, formatSome(attempts.length, "attempt")),
     h("td", { class: "number" }, formatDuration(durationMs)),
-    h("td", {}, ...(deadLetterId !== null ? [badge("dead letter", "warn")] : [])),
+    h("td", {}, deadLetterId === null ? null : link(pathTo.deadLetter(deadLetterId), "dead letter")),
   );
+}
+
+function describeLeftOut(leftOut: number): string {
+  if (leftOut === 0) return "";
+  return `${formatSome(leftOut, "delivery", "deliveries")} left out by sampling: see Logging`;
+}
+
+function describeApplication(application: string | null): HTMLElement | null {
+  return application === null ? null : h("p", {}, h("small", {}, application));
 }

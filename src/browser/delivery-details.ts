@@ -1,35 +1,53 @@
-// Shows one delivery in a panel: request, response, attempts, and recorded headers and bodies.
+// Shows one delivery, in a panel or as a page: message, request, response, attempts, and recorded headers and bodies.
 
 import type { AttemptView, CaptureView, DeliveryDetail } from "#wire/delivery.ts";
+import { idInAddress, pathTo } from "./address.ts";
 import { call } from "./api.ts";
-import { badge, statusBadge } from "./badge.ts";
+import { statusBadge } from "./badge.ts";
 import { openPanel } from "./dialog.ts";
-import { fill, h } from "./dom.ts";
+import { fill, h, link } from "./dom.ts";
 import { formatDuration, formatMoment } from "./format.ts";
 import { facts, headerTable, notCaptured, payload, section } from "./payload.ts";
 
-/** While it is open the address names it. */
-export async function showDelivery(id: string): Promise<void> {
-  const { body } = openPanel({ title: "Delivery", hash: `delivery=${encodeURIComponent(id)}` });
-  fill(body, h("p", { class: "note" }, "Loading …"));
-  const answer = await call<DeliveryDetail>(`/api/deliveries/${encodeURIComponent(id)}`);
-  if (answer.kind === "refused") fill(body, h("p", { class: "banner bad" }, answer.text));
-  else fill(body, ...describe(answer.body));
+export function showDeliveryPage(view: HTMLElement): void {
+  void load(view, idInAddress()); // Never rejects.
+}
+
+/** While it is open, its address is that of its page. */
+export function openDelivery(id: string): Promise<void> {
+  const { body } = openPanel({ title: "Delivery", href: pathTo.delivery(id) });
+  return load(body, id);
+}
+
+async function load(into: HTMLElement, id: string): Promise<void> {
+  fill(into, h("p", { class: "note" }, "Loading …"));
+  const answer = await call("GET /deliveries/:id", { id });
+  into.removeAttribute("aria-busy");
+  if (answer.kind === "refused") fill(into, h("p", { class: "banner bad", role: "alert" }, answer.text));
+  else fill(into, ...describe(answer.body));
 }
 
 function describe(delivery: DeliveryDetail): readonly Node[] {
   const { date, method, callbackUrl, status, durationMs, error, attempts, deadLetterId } = delivery;
-  const { subscription, application, entrypoint, request, response } = delivery;
+  const { subscription, application, entrypoint, webhookId, request, response } = delivery;
+  const { stream, sequence, subject } = delivery;
   return [
+    section(
+      "Message",
+      facts([
+        ["Subject", subject],
+        ["Message", `${stream}, sequence ${sequence}`],
+        ["webhook-id", webhookId],
+        ["Subscription", link(pathTo.subscription(subscription), subscription)],
+        ["Application", application ?? "–"],
+        ["Entrypoint", entrypoint],
+      ]),
+    ),
     section(
       "Request",
       facts([
-        ["Date", formatMoment(date)],
-        ["Method", method],
-        ["Callback URL", callbackUrl],
-        ["Subscription", subscription],
-        ["Application", application ?? "–"],
-        ["Entrypoint", entrypoint],
+        ["First attempt", formatMoment(date)],
+        ["Callback", `${method} ${callbackUrl}`],
       ]),
     ),
     section(
@@ -43,9 +61,9 @@ function describe(delivery: DeliveryDetail): readonly Node[] {
     section("Attempts", toTable(attempts)),
     section(
       "Dead letter",
-      deadLetterId !== null
-        ? h("p", {}, badge("sent to the dead letters", "warn"))
-        : h("p", { class: "note" }, "Not sent"),
+      deadLetterId === null
+        ? h("p", { class: "note" }, "It is none")
+        : h("p", {}, link(pathTo.deadLetter(deadLetterId), "It became a dead letter")),
     ),
     ...describeCaptured("Request", request),
     ...(status === 0
@@ -55,26 +73,19 @@ function describe(delivery: DeliveryDetail): readonly Node[] {
 }
 
 function toTable(attempts: readonly AttemptView[]): HTMLElement {
-  const columns = ["Date", "Status", "Duration", "Error"];
-  return h(
-    "table",
-    { class: "attempts" },
-    h("thead", {}, h("tr", {}, ...columns.map((column) => h("th", { scope: "col" }, column)))),
+  const columns = ["Time", "Status", "Duration", "Error"];
+  const rows = attempts.map(({ date, status, durationMs, error }) =>
     h(
-      "tbody",
+      "tr",
       {},
-      ...attempts.map(({ date, status, durationMs, error }) =>
-        h(
-          "tr",
-          {},
-          h("td", {}, formatMoment(date)),
-          h("td", {}, statusBadge(status)),
-          h("td", {}, formatDuration(durationMs)),
-          h("td", {}, error ?? ""),
-        ),
-      ),
+      h("td", {}, formatMoment(date)),
+      h("td", {}, statusBadge(status)),
+      h("td", {}, formatDuration(durationMs)),
+      h("td", {}, error ?? ""),
     ),
   );
+  const head = h("tr", {}, ...columns.map((column) => h("th", { scope: "col" }, column)));
+  return h("table", { class: "attempts" }, h("thead", {}, head), h("tbody", {}, ...rows));
 }
 
 function describeCaptured(title: string, captured: CaptureView | null): readonly Node[] {

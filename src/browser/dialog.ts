@@ -10,18 +10,18 @@ interface Panel {
 
 interface PanelOptions {
   readonly title: string;
-  /** In the address while it is open, without `#`; default: nothing. */
-  readonly hash?: string;
+  /** The address of what it shows, while it is open: there, the same stands as a page. Default: it has none. */
+  readonly href?: string;
 }
 
 let titles = 0;
 
 /** At the side; on a small screen all of it. The focus goes in, and back where it was. */
-export function openPanel({ title, hash = "" }: PanelOptions): Panel {
+export function openPanel({ title, href = location.href }: PanelOptions): Panel {
   const body = h("div", { class: "panel-body" });
   const dialog = openDialog({ title, style: "panel", content: body });
   let isLeft = false;
-  history.pushState(null, "", `${location.pathname}${location.search}${hash === "" ? "" : `#${hash}`}`);
+  history.pushState(null, "", href);
   addEventListener("popstate", () => (isLeft = true), { once: true });
   dialog.addEventListener("close", () => {
     if (!isLeft) history.back();
@@ -31,27 +31,37 @@ export function openPanel({ title, hash = "" }: PanelOptions): Panel {
 
 interface Question {
   readonly title: string;
-  readonly text: string;
+  readonly text: string | Node;
   /** What the button says. */
   readonly action: string;
   readonly isDangerous?: boolean;
   /** To be set before the answer. */
   readonly choice?: HTMLElement | null;
+  /** False: the answer is not complete yet, which `choice` says. */
+  readonly isComplete?: () => boolean;
 }
 
 /** False: rather not. */
-export function ask({ title, text, action, isDangerous = false, choice = null }: Question): Promise<boolean> {
+export function ask(question: Question): Promise<boolean> {
+  const { title, text, action, isDangerous = false, choice = null, isComplete = () => true } = question;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const confirm = h("button", {
     class: isDangerous ? "button danger" : "button primary",
     onClick() {
+      if (!isComplete()) return;
       resolve(true);
       dialog.close();
     },
   });
   confirm.textContent = action;
   const cancel = h("button", { class: "button", autofocus: true, onClick: () => dialog.close() }, "Cancel");
-  const content = h("div", {}, h("p", {}, text), choice, h("div", { class: "actions end" }, cancel, confirm));
+  const content = h(
+    "div",
+    {},
+    typeof text === "string" ? h("p", {}, text) : text,
+    choice,
+    h("div", { class: "actions end" }, cancel, confirm),
+  );
   const dialog = openDialog({ title, style: "question", content });
   dialog.addEventListener("close", () => resolve(false));
   return promise;
@@ -84,6 +94,8 @@ function openDialog({
     removeEventListener("popstate", onBack);
     document.body.append(byId("toasts"));
     dialog.remove();
+    // What was focused may have been made anew meanwhile.
+    if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
   });
   document.body.append(dialog);
   dialog.showModal();

@@ -1,5 +1,7 @@
 // Makes DOM elements without markup, so that text of a message or a callback stays text.
 
+import { formatMoment, formatTime } from "./format.ts";
+
 type Child = Node | string | null | readonly Child[];
 
 interface Attributes {
@@ -33,6 +35,23 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   setAttributes(element, attributes);
   element.append(...children.flatMap(toNodes));
   return element;
+}
+
+/** Opens at once on a plain click; as a link it has an address, which a new tab can have too. */
+export function link(href: string, label: Child, open?: () => void): HTMLAnchorElement {
+  const anchor = h("a", { href }, label);
+  if (open === undefined) return anchor;
+  anchor.addEventListener("click", (event) => {
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    open();
+  });
+  return anchor;
+}
+
+/** Seen on a screen it says the time; over it, and read aloud, all of it with its zone. */
+export function timeOf(date: string): HTMLElement {
+  return h("time", { datetime: date, title: formatMoment(date) }, formatTime(date, new Date()));
 }
 
 export function byId(id: string): HTMLElement {

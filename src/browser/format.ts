@@ -52,9 +52,22 @@ export function formatTime(date: string, now: Date): string {
   return `${day} ${clock}`;
 }
 
-/** Whole, to the millisecond, in the reader's time zone. */
+/** Whole, to the millisecond, in the reader's time zone, which it names. */
 export function formatMoment(date: string): string {
   const time = new Date(date);
-  const milliseconds = String(time.getMilliseconds()).padStart(3, "0");
-  return `${time.toLocaleDateString("en-GB")} ${time.toLocaleTimeString("en-GB")}.${milliseconds}`;
+  const two = (part: number) => String(part).padStart(2, "0");
+  const day = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join("-");
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":");
+  return `${day} ${clock}.${String(time.getMilliseconds()).padStart(3, "0")} ${zoneOf(time)}`;
+}
+
+/** The reader's, as it is called at that time. */
+export function zoneOf(time: Date): string {
+  const parts = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(time);
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "local time";
+}
+
+/** `1 message`, `2,000 messages`. */
+export function formatSome(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
 }

@@ -1,49 +1,60 @@
-// Shows one dead letter in a panel: its cause, its origin, the message, and buttons to replay or purge it.
+// Shows one dead letter, in a panel or as a page: its cause, its origin, the message, and buttons to replay or purge it.
 
-import type { DeadLetterDetail, DeadLetterView } from "#wire/dead-letter.ts";
+import type { DeadLetterDetail } from "#wire/dead-letter.ts";
+import { idInAddress, isConsumersPage, pathTo, toApi } from "./address.ts";
 import { call } from "./api.ts";
 import { statusBadge } from "./badge.ts";
 import { openPanel } from "./dialog.ts";
-import { fill, h } from "./dom.ts";
+import { fill, h, link } from "./dom.ts";
 import { formatBytes, formatMoment } from "./format.ts";
 import { purge, replay } from "./letter-commands.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
 import { writeButton } from "./permission.ts";
 
-export function showLetter({ id, isForeign, subscription }: DeadLetterView, onChanged: () => void): void {
-  const { body, close } = openPanel({ title: "Dead letter" });
-  const selection = { ids: [id] };
+/** After its replay has begun the replay is shown, and after its purge the list. */
+export function showLetterPage(view: HTMLElement): void {
+  void load(view, idInAddress(), {
+    onReplay: (replayId) => location.assign(pathTo.replay(replayId)),
+    onPurged: () => location.assign(pathTo.deadLetters()),
+  });
+}
+
+/** While it is open, its address is that of its page. */
+export function openLetter({ id }: { readonly id: string }, onChanged: () => void): void {
+  const { body, close } = openPanel({ title: "Dead letter", href: pathTo.deadLetter(id) });
   const done = () => {
     close();
     onChanged();
   };
-  const actions = h(
-    "div",
-    { class: "actions" },
-    isForeign
-      ? null
-      : writeButton(
-          {
-            class: "button primary",
-            onClick: () => void replay(selection, { subscription, onStarted: done }),
-          },
-          "Replay this one",
-        ),
-    writeButton({ class: "button danger", onClick: () => void purge(selection, done) }, "Purge this one"),
-    h("a", { class: "button", href: `${pathOf(id)}/payload`, download: "" }, "Download its body"),
-  );
-  fill(body, h("p", { class: "note" }, "Loading …"));
-  void load(); // Never rejects.
-
-  async function load(): Promise<void> {
-    const answer = await call<DeadLetterDetail>(pathOf(id));
-    if (answer.kind === "refused") fill(body, h("p", { class: "banner bad" }, answer.text));
-    else fill(body, actions, ...describe(answer.body));
-  }
+  void load(body, id, { onReplay: done, onPurged: done }); // Never rejects.
 }
 
-function pathOf(id: string): string {
-  return `/api/dead-letters/${encodeURIComponent(id)}`;
+interface Reactions {
+  readonly onReplay: (replayId: string) => void;
+  readonly onPurged: () => void;
+}
+
+async function load(into: HTMLElement, id: string, reactions: Reactions): Promise<void> {
+  fill(into, h("p", { class: "note" }, "Loading …"));
+  const answer = await call("GET /dead-letters/:id", { id });
+  into.removeAttribute("aria-busy");
+  if (answer.kind === "refused")
+    return fill(into, h("p", { class: "banner bad", role: "alert" }, answer.text));
+  fill(into, toActions(answer.body, reactions), ...describe(answer.body));
+}
+
+function toActions({ id, isForeign, subscription }: DeadLetterDetail, reactions: Reactions): HTMLElement {
+  const selection = { ids: [id] };
+  const again = () => void replay(selection, { subscription, onStarted: reactions.onReplay });
+  const remove = () => void purge(selection, reactions.onPurged);
+  const file = toApi(`/dead-letters/${encodeURIComponent(id)}/payload`);
+  return h(
+    "div",
+    { class: "actions" },
+    isForeign ? null : writeButton({ class: "button primary", onClick: again }, "Send again"),
+    isConsumersPage ? null : writeButton({ class: "button danger", onClick: remove }, "Purge this one"),
+    h("a", { class: "button", href: file, download: "" }, "Download its body"),
+  );
 }
 
 function describe(letter: DeadLetterDetail): readonly Node[] {
@@ -52,7 +63,7 @@ function describe(letter: DeadLetterDetail): readonly Node[] {
     section("Why", facts([["Dead-lettered", formatMoment(date)], ...describeWhy(letter)])),
     section(
       "Where from",
-      facts([...describeOrigin(letter), ["Lies at", endpoint], ["Size", formatBytes(size)]]),
+      facts([...describeOrigin(letter), ["Stored at", endpoint], ["Size", formatBytes(size)]]),
     ),
     section("Headers", headerTable(headers)),
     section("Body", payload({ text: body.content, isCut: body.isCut })),
@@ -70,16 +81,10 @@ function describeWhy({ isForeign, status, reason, error, attempts, replays }: De
   ] as const;
 }
 
-function describeOrigin({
-  subscription,
-  application,
-  entrypoint,
-  stream,
-  sequence,
-  subject,
-}: DeadLetterDetail) {
+function describeOrigin(letter: DeadLetterDetail) {
+  const { subscription, application, entrypoint, stream, sequence, subject } = letter;
   return [
-    ["Subscription", subscription ?? "–"],
+    ["Subscription", subscription === null ? "–" : link(pathTo.subscription(subscription), subscription)],
     ["Application", application ?? "–"],
     ["Entrypoint", entrypoint ?? "–"],
     ["Message", stream === null ? "–" : `${stream}, sequence ${sequence ?? "?"}`],

@@ -1,11 +1,10 @@
 // The view of logging: what each entrypoint records, and an override for a while.
 
 import type { LoggingBody, LoggingView, SamplingView, SettingsView } from "#wire/logging.ts";
-import type { Page } from "#wire/view.ts";
 import { call } from "./api.ts";
 import { badge } from "./badge.ts";
 import { fill, h } from "./dom.ts";
-import { formatTime } from "./format.ts";
+import { formatTime, zoneOf } from "./format.ts";
 import { notifyOf } from "./notice.ts";
 import { writeButton } from "./permission.ts";
 
@@ -38,7 +37,7 @@ export function showLogging(view: HTMLElement): void {
   void load(); // Never rejects.
 
   async function load(): Promise<void> {
-    const answer = await call<Page<LoggingView>>("/api/logging");
+    const answer = await call("GET /logging");
     view.removeAttribute("aria-busy");
     if (answer.kind === "refused") return fill(view, h("p", { class: "banner bad" }, answer.text));
     const cards = answer.body.items.map((one) => toCard(one, load));
@@ -48,7 +47,6 @@ export function showLogging(view: HTMLElement): void {
 
 function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
   const { entrypoint, file, override } = own;
-  const path = `/api/logging/${encodeURIComponent(entrypoint)}`;
   const current = override ?? file;
   const switches = createSwitches(current.logging);
   const samples = createSampling(current.sampling);
@@ -61,17 +59,20 @@ function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
       sampling: samples.read(),
       minutes: Number(period.value),
     };
-    const answer = await call(path, { method: "PUT", body });
+    const answer = await call("PUT /logging/:id", { id: entrypoint, body });
     if (notifyOf(answer, `${entrypoint}: so for ${period.selectedOptions[0]?.textContent ?? ""}`))
       await reload();
   }
 
   async function end(): Promise<void> {
-    const answer = await call(path, { method: "DELETE" });
+    const answer = await call("DELETE /logging/:id", { id: entrypoint });
     if (notifyOf(answer, `${entrypoint}: as the file says again`)) await reload();
   }
 
-  const until = override === null ? null : badge(`until ${formatTime(override.until, new Date())}`, "warn");
+  const until =
+    override === null
+      ? null
+      : badge(`until ${formatTime(override.until, new Date())} ${zoneOf(new Date())}`, "warn");
   const labelled = (label: string, input: HTMLElement) => {
     input.setAttribute("aria-label", label);
     return h("label", { class: "field" }, label, input);

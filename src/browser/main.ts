@@ -1,31 +1,48 @@
 // Starts the page: signs in if the relay asks for it, then fills the view of the address.
 
-import type { SessionView } from "#wire/session.ts";
-import type { Status } from "#wire/status.ts";
+import { pathTo } from "./address.ts";
 import { call, watchCalls } from "./api.ts";
-import { badge } from "./badge.ts";
 import { showDeadLetters } from "./dead-letters.ts";
 import { showDeliveries } from "./deliveries.ts";
-import { byId, fill, h } from "./dom.ts";
+import { showDeliveryPage } from "./delivery-details.ts";
+import { byId, fill, h, link } from "./dom.ts";
+import { showReached, showStatus } from "./header.ts";
+import { showLetterPage } from "./letter-details.ts";
 import { showLogging } from "./logging.ts";
 import { showOverview } from "./overview.ts";
 import { describePermission, learnPermission } from "./permission.ts";
 import { poll } from "./repeat.ts";
+import { showReplayPage, showReplays } from "./replays.ts";
 import { signIn, signOut } from "./sign-in.ts";
+import { showEditing, showNewSubscription } from "./subscription-form.ts";
+import { showSubscriptionPage } from "./subscription-page.ts";
 
 const VIEWS: Readonly<Record<string, (view: HTMLElement) => void>> = {
   overview: showOverview,
   deliveries: showDeliveries,
+  delivery: showDeliveryPage,
   "dead-letters": showDeadLetters,
+  "dead-letter": showLetterPage,
+  replays: showReplays,
+  replay: showReplayPage,
+  subscription: showSubscriptionPage,
+  "new-subscription": showNewSubscription,
+  "edit-subscription": showEditing,
   logging: showLogging,
 };
 const STATUS_EVERY_MS = 5000;
 const AGAIN_MS = 2000;
 
 async function start(): Promise<void> {
-  const session = await call<SessionView>("/api/session");
+  const view = byId("view");
+  const show = VIEWS[document.documentElement.dataset["view"] ?? ""];
+  if (show === undefined) {
+    view.removeAttribute("aria-busy");
+    return fill(view, h("p", {}, link(pathTo.overview(), "Go to the overview")));
+  }
+  const session = await call("GET /session");
   if (session.kind === "refused") {
-    fill(byId("view"), h("p", { class: "note bad" }, `${session.text}; trying again …`));
+    fill(view, h("p", { class: "note bad" }, `${session.text}; trying again …`));
     setTimeout(() => location.reload(), AGAIN_MS);
     return;
   }
@@ -42,37 +59,9 @@ async function start(): Promise<void> {
     byId("status").after(h("button", { class: "button quiet", onClick: () => void signOut() }, "Sign out"));
   }
   poll(showStatus, () => STATUS_EVERY_MS);
-  const view = byId("view");
   const limits = describePermission();
   if (limits !== null) view.before(h("p", { class: "banner", role: "note" }, limits));
-  VIEWS[document.documentElement.dataset["view"] ?? ""]?.(view);
-}
-
-async function showStatus(): Promise<void> {
-  const answer = await call<Status>("/api/status");
-  if (answer.kind === "refused") return;
-  const { version, config, nats, deliveryLog, readiness } = answer.body;
-  const faults = [
-    ...readiness.reasons,
-    ...(config.refused === null ? [] : [`The config file was refused: ${config.refused}`]),
-    ...(deliveryLog.fault === null ? [] : [`Deliveries are not recorded: ${deliveryLog.fault}`]),
-  ];
-  const label = readiness.isReady ? "Ready" : nats.connected ? "Not ready" : "NATS is not connected";
-  fill(byId("status"), badge(label, readiness.isReady ? "good" : "bad"), h("small", {}, `v${version}`));
-  showFaults(faults);
-}
-
-function showFaults(faults: readonly string[]): void {
-  const shown = document.querySelector("#faults");
-  if (shown?.textContent === faults.join("")) return;
-  shown?.remove();
-  if (faults.length === 0) return;
-  const list = h("ul", {}, ...faults.map((fault) => h("li", {}, fault)));
-  byId("view").before(h("div", { id: "faults", class: "banner bad", role: "alert" }, list));
-}
-
-function showReached(isReached: boolean): void {
-  if (!isReached) fill(byId("status"), badge("No answer", "bad"));
+  show(view);
 }
 
 void start(); // Never rejects.

@@ -1,30 +1,30 @@
 // A table of a long list, loaded page by page, with a limit of rows.
 
-import type { Page } from "#wire/view.ts";
-import { type CallResult, call, withQuery } from "./api.ts";
+import type { Query } from "./address.ts";
+import { type AnswerOf, type CallResult, call, type ItemOf, type ListName } from "./api.ts";
 import { fill, h, setText } from "./dom.ts";
 
-interface PagedTable<T> {
+interface PagedTable<Of extends ListName> {
   readonly element: HTMLElement;
   /** Reads the first page again, by the filters of now. */
   readonly reload: () => Promise<void>;
   /** Puts new ones on top; the rows at the end go. */
-  readonly prepend: (items: readonly T[]) => void;
+  readonly prepend: (items: readonly ItemOf<Of>[]) => void;
 }
 
-interface PagedTableOptions<T> {
-  readonly path: string;
-  readonly query: () => Readonly<Record<string, string>>;
+interface PagedTableOptions<Of extends ListName> {
+  readonly list: Of;
+  readonly query: () => Query;
   readonly caption: string;
   readonly columns: readonly string[];
   /** Those of `columns` that hold numbers. */
   readonly numbers: readonly string[];
-  readonly keyOf: (item: T) => string;
-  readonly toRow: (item: T) => HTMLTableRowElement;
+  readonly keyOf: (item: ItemOf<Of>) => string;
+  readonly toRow: (item: ItemOf<Of>) => HTMLTableRowElement;
   /** Where there is none. */
   readonly empty: string;
   /** Of each page that was read. */
-  readonly onPage?: (page: Page<T>) => void;
+  readonly onPage?: (page: AnswerOf<Of>) => void;
 }
 
 const PAGE_SIZE = "50";
@@ -34,8 +34,8 @@ const MAX_FRESH = 20;
 /** Pages one after the other: then the filters are the better way. */
 const MAX_ROWS = 2000;
 
-export function createPagedTable<T>(options: PagedTableOptions<T>): PagedTable<T> {
-  const { path, query, caption, columns, numbers, keyOf, toRow, empty, onPage } = options;
+export function createPagedTable<Of extends ListName>(options: PagedTableOptions<Of>): PagedTable<Of> {
+  const { list, query, caption, columns, numbers, keyOf, toRow, empty, onPage } = options;
   const body = h("tbody");
   const note = h("p", { class: "note" }, "Loading …");
   const more = h(
@@ -67,16 +67,18 @@ export function createPagedTable<T>(options: PagedTableOptions<T>): PagedTable<T
   let shown = new Set<string>();
 
   /** Null: another read has begun since. */
-  async function read(cursor: string | null): Promise<CallResult<Page<T>> | null> {
+  async function read(cursor: string | null): Promise<CallResult<AnswerOf<Of>> | null> {
     reads += 1;
     const own = reads;
-    const answer = await call<Page<T>>(withQuery(path, { ...query(), limit: PAGE_SIZE, cursor }));
+    const answer = await call(list, { query: { ...query(), limit: PAGE_SIZE, cursor } });
     return own === reads ? answer : null;
   }
 
   async function reload(): Promise<void> {
     const answer = await read(null);
     if (answer === null) return;
+    // Nobody answered: what is there stays, and is greyed.
+    if (answer.kind === "refused" && answer.status === 0 && shown.size > 0) return;
     shown = new Set();
     fill(body);
     next = null;
@@ -94,9 +96,10 @@ export function createPagedTable<T>(options: PagedTableOptions<T>): PagedTable<T
     if (answer.kind === "refused") note.hidden = false;
   }
 
-  function append(page: Page<T>): void {
+  function append(page: AnswerOf<Of>): void {
     next = page.next;
-    const added = page.items.filter((item) => !shown.has(keyOf(item)));
+    const items: readonly ItemOf<Of>[] = page.items;
+    const added = items.filter((item) => !shown.has(keyOf(item)));
     for (const item of added) shown.add(keyOf(item));
     body.append(...added.map(toRow));
     onPage?.(page);

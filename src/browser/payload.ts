@@ -26,7 +26,7 @@ export function facts(
 }
 
 export function section(title: string, ...content: readonly Node[]): HTMLElement {
-  return h("section", { class: "section" }, h("h3", {}, title), ...content);
+  return h("section", { class: "section" }, h("h2", { class: "section-title" }, title), ...content);
 }
 
 export function headerTable(headers: HeaderPairs): HTMLElement {

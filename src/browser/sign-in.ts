@@ -1,6 +1,7 @@
 // Signs in: sends credentials once, for a session cookie. Nothing else is shown before.
 
 import type { CredentialsBody, SessionView } from "#wire/session.ts";
+import { pathTo } from "./address.ts";
 import { call } from "./api.ts";
 import { byId, fill, h } from "./dom.ts";
 
@@ -28,8 +29,9 @@ export function signIn(auth: Asked): Promise<void> {
 
   async function send(): Promise<void> {
     const inputs = [...form.querySelectorAll("input")];
-    const body = Object.fromEntries(inputs.map(({ name, value }) => [name, value]));
-    const answer = await call<SessionView>("/api/session", { method: "POST", body });
+    // The fields are those that `auth` asks for.
+    const body = Object.fromEntries(inputs.map(({ name, value }) => [name, value])) as CredentialsBody;
+    const answer = await call("POST /session", { body });
     submit.disabled = false;
     if (answer.kind === "ok") return resolve();
     error.textContent = answer.text;
@@ -42,8 +44,8 @@ export function signIn(auth: Asked): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
-  await call("/api/session", { method: "DELETE" });
-  location.assign("/");
+  await call("DELETE /session");
+  location.assign(pathTo.overview());
 }
 
 function toFields(auth: Asked): readonly HTMLElement[] {

@@ -1,26 +1,34 @@
-// The row of a subscription in the overview: state, activity of the last hour, and buttons.
+// A subscription in the overview: a card, or one line where there are many. State, activity, and buttons.
 
-import type { ActivityView } from "#wire/status.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
-import { withQuery } from "./api.ts";
-import { createBadge, type Tone } from "./badge.ts";
-import { createChart, sum } from "./chart.ts";
-import { h, setText } from "./dom.ts";
-import { formatCount, formatRate, formatShare, formatSpan } from "./format.ts";
+import { pathTo } from "./address.ts";
+import { createBadge } from "./badge.ts";
+import { createChart } from "./chart.ts";
+import { h, link, setText } from "./dom.ts";
+import { formatCount, formatRate, formatShare } from "./format.ts";
 import { createSubscriptionActions } from "./subscription-actions.ts";
+import { lagOf, type RecentActivity, recentOf, TONES, type Trouble } from "./subscription-state.ts";
 
 export interface SubscriptionRow {
   readonly element: HTMLElement;
-  readonly update: (subscription: SubscriptionView, activity: Omit<ActivityView, "subscription">) => void;
+  readonly update: (subscription: SubscriptionView, seen: RowState) => void;
 }
 
-interface State {
-  readonly label: string;
-  readonly tone: Tone;
+interface RowState {
+  readonly minutes: RecentActivity;
+  readonly trouble: Trouble;
+  readonly isSelected: boolean;
 }
 
-/** `refresh`: asks Relay how it is now. */
-export function createSubscriptionRow(id: string, refresh: () => Promise<void>): SubscriptionRow {
+interface RowOptions {
+  /** Asks Relay how it is now. */
+  readonly refresh: () => Promise<void>;
+  readonly onSelected: (isSelected: boolean) => void;
+}
+
+export function createSubscriptionRow(id: string, { refresh, onSelected }: RowOptions): SubscriptionRow {
+  const pick = h("input", { type: "checkbox", class: "pick", "aria-label": `Select ${id}` });
+  pick.addEventListener("change", () => onSelected(pick.checked));
   const state = createBadge();
   const place = h("p", { class: "place" });
   const why = h("span");
@@ -29,71 +37,59 @@ export function createSubscriptionRow(id: string, refresh: () => Promise<void>):
   const chart = createChart();
   const rate = createFigure("rate", "Attempts a second, over the last minute");
   const lag = createFigure("lag", "Messages in the stream that are not done with");
-  const success = createFigure("success", "Attempts of the last hour that were answered with 2xx");
-  const actions = createSubscriptionActions(id, refresh);
-  const all = h("a", { href: withQuery("/page/deliveries", { subscription: id }) }, "Deliveries");
-  const letters = h("a", { href: withQuery("/page/dead-letters", { subscription: id }) }, "Dead letters");
+  const success = createFigure("success", "Attempts of the last 5 minutes that were delivered");
+  const actions = createSubscriptionActions(id, { refresh, isWhole: false });
+  const all = link(pathTo.deliveries({ subscription: id }), "Deliveries");
+  const letters = link(pathTo.deadLetters({ subscription: id }), "Dead letters");
   const element = h(
     "li",
     { class: "card row", "data-subscription": id },
-    h("div", { class: "row-main" }, h("h2", {}, id, " ", state.element), place, cause),
+    pick,
+    h(
+      "div",
+      { class: "row-main" },
+      h("h2", {}, link(pathTo.subscription(id), id), " ", state.element),
+      place,
+      cause,
+    ),
     h("dl", { class: "figures" }, rate.element, lag.element, success.element),
     h("div", { class: "row-chart" }, chart.element, h("small", {}, "last hour")),
     h("div", { class: "row-actions" }, actions.element, h("span", { class: "links" }, all, letters)),
   );
   return {
     element,
-    update(subscription, activity) {
-      const { label, tone } = stateOf(subscription);
-      state.set(label, tone);
-      element.classList.toggle("failed", tone === "bad");
-      const { application, entrypoint, qos, callbackUrl, pending, ackPending } = subscription;
+    update(subscription, { minutes, trouble, isSelected }) {
+      state.set(subscription.state, TONES[subscription.state]);
+      pick.checked = isSelected;
+      element.classList.toggle("bad", trouble.tone === "bad");
+      element.classList.toggle("warn", trouble.tone === "warn");
+      const { application, entrypoint, qos, callbackUrl } = subscription;
       setText(place, [callbackUrl, entrypoint, qos, application].filter(Boolean).join(" · "));
-      const trouble = describeTrouble(subscription, new Date());
-      cause.hidden = trouble === null;
-      setText(why, trouble ?? "");
-      failed.hidden = subscription.failureCause === null;
+      cause.hidden = trouble.text === null;
+      cause.title = trouble.text ?? "";
+      setText(why, trouble.text ?? "");
+      failed.hidden = trouble.tone !== "bad";
       failed.setAttribute("href", toFailedDeliveries(subscription));
-      lag.set(pending === null ? "–" : formatCount(pending + (ackPending ?? 0)));
+      const present = lagOf(subscription);
+      lag.set(present === null ? "–" : formatCount(present));
       actions.update(subscription);
-      const delivered = sum(activity.delivered);
-      rate.set(formatRate(activity.perSecond));
-      success.set(formatShare(delivered, delivered + sum(activity.failed)));
-      chart.draw(activity.delivered, activity.failed);
+      const recent = recentOf(minutes);
+      rate.set(formatRate(minutes.perSecond));
+      success.set(formatShare(recent.delivered, recent.all));
+      chart.draw(minutes.delivered, minutes.failed);
     },
   };
 }
 
-function stateOf({ status, consumerStatus, state }: SubscriptionView): State {
-  if (status === "CLOSED") return { label: "Closed", tone: "calm" };
-  if (consumerStatus === "FAILURE") return { label: "Failure", tone: "bad" };
-  if (status === "PAUSED") return { label: "Paused", tone: "calm" };
-  if (consumerStatus === "STOPPED") return { label: "Stopped", tone: "calm" };
-  if (state === "running") return { label: "Running", tone: "good" };
-  return state === "waiting" ? { label: "Waiting", tone: "warn" } : { label: "Not running", tone: "calm" };
-}
-
-function describeTrouble(subscription: SubscriptionView, now: Date): string | null {
-  const { failureCause, failedAt, state, reason, retrying } = subscription;
-  if (failureCause !== null) {
-    const since = failedAt === null ? "" : `${formatSpan(now.getTime() - Date.parse(failedAt))} ago: `;
-    return `${since}${failureCause}`;
-  }
-  if (state === "waiting" && reason !== null) return reason;
-  if (retrying === 0) return null;
-  return `${formatCount(retrying)} ${retrying === 1 ? "message waits" : "messages wait"} for a retry`;
-}
-
 /** The cause says what was answered; without an answer there is no status. */
-function toFailedDeliveries({ id, failureCause }: SubscriptionView): string {
+export function toFailedDeliveries({ id, failureCause }: SubscriptionView): string {
   const [, hundreds] = /Callback answered (\d)\d\d/u.exec(failureCause ?? "") ?? [];
-  return withQuery("/page/deliveries", {
-    status: hundreds === undefined ? "0" : `${hundreds}xx`,
-    subscription: id,
-  });
+  const unknown = failureCause === null ? ["3xx", "4xx", "5xx", "0"] : "0";
+  const status = hundreds === undefined ? unknown : `${hundreds}xx`;
+  return pathTo.deliveries({ status, subscription: id });
 }
 
-function createFigure(label: string, title: string) {
+export function createFigure(label: string, title: string) {
   const value = h("dd", {}, "–");
   return {
     element: h("div", { title }, h("dt", {}, label), value),

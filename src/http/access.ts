@@ -20,19 +20,29 @@ export type Access =
 type Area = "open" | "control" | "entrypoint";
 
 export interface Places {
-  /** Read without credentials: `/livez`, `/readyz`, the page with its parts. */
+  /** Read without credentials, such as `/livez` and `/readyz`. */
   readonly openPaths: ReadonlySet<string>;
   readonly contextPaths: readonly string[];
 }
 
-/** The route to sign in and out. It needs no credentials except those in its body. */
-export const SESSION_PATH = "/api/session";
+/** The route to sign in and out, below `/api` and below each context path. It needs no credentials except those in its body. */
+export const SESSION_PATH = "/session";
 
 export function areaOf({ method, path }: { method: string; path: string }, places: Places): Area {
-  if (path === SESSION_PATH) return "open";
-  if (places.openPaths.has(path)) return isReading(method) ? "open" : "control";
-  const isBelow = places.contextPaths.some((contextPath) => `${path}/`.startsWith(`${contextPath}/`));
-  return isBelow ? "entrypoint" : "control";
+  const { contextPaths, openPaths } = places;
+  if (["/api", ...contextPaths].some((prefix) => path === prefix + SESSION_PATH)) return "open";
+  if (openPaths.has(path) || isPage(path, contextPaths)) return isReading(method) ? "open" : "control";
+  return contextPaths.some((contextPath) => isBelow(path, contextPath)) ? "entrypoint" : "control";
+}
+
+/** The pages with their parts, of operators at `/` and of consumers at each context path: they hold nothing of the relay. */
+function isPage(path: string, contextPaths: readonly string[]): boolean {
+  if (path === "/" || isBelow(path, "/page")) return true;
+  return contextPaths.some((contextPath) => path === contextPath || isBelow(path, `${contextPath}/page`));
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  return `${path}/`.startsWith(`${prefix}/`);
 }
 
 type AccessDecision =

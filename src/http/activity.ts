@@ -7,7 +7,7 @@ import type { ViewOf } from "#wire/view.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { createBySubscription } from "./by-subscription.ts";
-import type { ServerEnv } from "./caller.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { createMinutes, type Minutes } from "./minutes.ts";
 import { pageOf } from "./page.ts";
 import { toProblemResponse } from "./problem.ts";
@@ -64,14 +64,17 @@ const LIST: Operation = {
   problems: [400],
 };
 
-/** `subscriptions`: those that there are. */
+/** `subscriptions`: those that there are; `visible`: those of them that the caller may see. */
 export function createActivityRoute(
   activity: Activity,
   subscriptions: () => ReadonlySet<string>,
+  visible: (context: ServerContext) => ReadonlySet<string> = subscriptions,
 ): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.get("/", describe(LIST), (context) => {
-    const page = pageOf(activity.list(subscriptions()), {
+    const inSight = visible(context);
+    const list = activity.list(subscriptions()).filter(([id]) => inSight.has(id));
+    const page = pageOf(list, {
       keyOf: ([subscription]) => subscription,
       query: context.req.query(),
     });

@@ -29,7 +29,7 @@ export const DOCUMENT: Operation = {
 
 /** The routes that are also below a context path. */
 function isAlsoOfEntrypoint({ method, path }: DescribedRoute): boolean {
-  if (/^\/api\/(?:subscriptions|deliveries|replays)\b/u.test(path)) return true;
+  if (/^\/api\/(?:subscriptions|deliveries|replays|activity|session)\b/u.test(path)) return true;
   return path.startsWith("/api/dead-letters") && method === "get" && !path.endsWith("/counts");
 }
 

@@ -4,11 +4,12 @@ import { Hono } from "hono";
 import type { EntrypointConfig } from "#config/resolve.ts";
 import { SESSION_PATH } from "./access.ts";
 import { type Activity, createActivityRoute } from "./activity.ts";
-import type { ServerEnv } from "./caller.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import type { Applications } from "#registry/applications.ts";
 import { createApplicationRoutes } from "./applications.ts";
 import { createDeadLetterRoutes, type DeadLetterRoutesOptions } from "./dead-letters.ts";
 import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.ts";
+import { SECURITY_HEADERS } from "./browser.ts";
 import { createGate, type GateOptions, mayReadAll } from "./gate.ts";
 import { createCursorSeal } from "./limit.ts";
 import { createLoggingRoutes, type LoggingRoutesOptions } from "./logging.ts";
@@ -22,7 +23,7 @@ import { createReplayRoutes, type ReplayRoutesOptions } from "./replays.ts";
 import { createSignIn } from "./sign-in.ts";
 import type { ServerSlots } from "./slots.ts";
 import { createStatusRoutes, type StatusRoutesOptions } from "./status.ts";
-import type { SubscriptionsOptions } from "./subscription-reach.ts";
+import { createReach, type SubscriptionsOptions } from "./subscription-reach.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 
 interface ServerOptions
@@ -42,6 +43,8 @@ interface ServerOptions
   readonly entrypoints: readonly Pick<EntrypointConfig, "id" | "contextPath" | "recording">[];
   /** What people see, mounted at `/`: open to everybody. */
   readonly page: Hono;
+  /** What they see where there is nothing. */
+  readonly unknownPage: () => Promise<Response>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -54,8 +57,17 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   const { auth, sessions, entrypoints, registry, page } = options;
   const server = new Hono<ServerEnv>();
   const contextPaths = entrypoints.map(({ contextPath }) => contextPath);
-  const openPaths = new Set([...OPEN_PATHS, ...page.routes.map(({ path }) => path)]);
-  server.use(createGate({ ...options, openPaths, contextPaths }));
+  server.use(async (context, next) => {
+    await next();
+    if (!isLost(context, contextPaths)) return;
+    const found = await options.unknownPage();
+    const { status } = found;
+    const headers = { ...SECURITY_HEADERS, ...Object.fromEntries(found.headers) };
+    // Else Hono keeps the headers of the answer before.
+    context.res = undefined;
+    context.res = new Response(found.body, { status, headers });
+  });
+  server.use(createGate({ ...options, openPaths: OPEN_PATHS, contextPaths }));
   const ids = () =>
     new Set(
       registry()
@@ -71,7 +83,8 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     "/",
     createStatusRoutes(options, (context) => mayReadAll(context, options)),
   );
-  server.route(SESSION_PATH, createSignIn({ auth, sessions }));
+  const signIn = createSignIn({ auth, sessions });
+  server.route(`/api${SESSION_PATH}`, signIn);
   server.route("/api/activity", createActivityRoute(options.activity, ids));
   server.route("/api/reload", createReload({ reload: options.reload, loadedAt }));
   server.route("/api/orphans", createOrphans(options.orphans));
@@ -89,6 +102,11 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   const described = listDescribed(server.routes);
   for (const { id, contextPath } of entrypoints) {
     addLists(contextPath, id);
+    server.route(contextPath + SESSION_PATH, signIn);
+    const reach = createReach({ ...options, entrypoint: id });
+    const idsInReach = (context: ServerContext) =>
+      new Set(reach.list(context).map(({ subscription }) => subscription.id));
+    server.route(`${contextPath}/activity`, createActivityRoute(options.activity, ids, idsInReach));
   }
   server.route("/", page);
   server.notFound(() => toProblemResponse({ status: 404 }));
@@ -97,4 +115,13 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     return toProblemResponse(problemOf(error));
   });
   return server;
+}
+
+/** A browser that went to an address that is none, signed in or not. Below `/api` a program is meant. */
+function isLost({ req, res }: ServerContext, contextPaths: readonly string[]): boolean {
+  const isBelow = (prefix: string) => `${req.path}/`.startsWith(`${prefix}/`);
+  const isMissing = res.status === 404 && !isBelow("/api");
+  const isHidden = res.status === 401 && !["/api", "/metrics", ...contextPaths].some(isBelow);
+  if (req.method !== "GET" || !(isMissing || isHidden)) return false;
+  return /\btext\/html\b/u.test(req.header("accept") ?? "");
 }

@@ -3,9 +3,14 @@
 import { createHash } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { html } from "hono/html";
+import { toInlineComponent } from "#config/json-schema.ts";
+import { shownSubscriptionSchema } from "#config/schema-subscription.ts";
 import { bundle } from "./bundle.ts" with { type: "macro" };
-import { ICON_PATH, SCRIPT_PATH, Shell, STYLE_PATH } from "./shell.tsx";
-import { VIEWS } from "./views.ts";
+import { viewAddress, ICON_PATH, SCRIPT_PATH, Shell, STYLE_PATH } from "./shell.tsx";
+import { type PageView, UNKNOWN_VIEW, VIEWS } from "./views.ts";
+
+/** The JSON Schema of a subscription, which forms are made from. */
+const SCHEMA_PATH = "/page/subscription.json";
 
 const SCRIPT = bundle("../browser/main.ts");
 const STYLE = bundle("./style.css");
@@ -27,20 +32,40 @@ const POLICY = [
   "base-uri 'none'",
 ].join("; ");
 
-/** To be mounted at `/`: all its routes are for everybody, for they hold nothing of this relay. */
-export function createPage(): Hono {
+// Not kept: who goes back after signing out is not to see what was there.
+const HEADERS = { "content-security-policy": POLICY, "cache-control": "no-store" };
+
+/**
+ * To be mounted at `/`: all its routes are for everybody, for they hold nothing of this relay. Below each of
+ * `contextPaths` it serves the page of consumers, with all that it needs.
+ */
+export function createPage(contextPaths: readonly string[]): Hono {
   const page = new Hono();
-  for (const view of VIEWS) {
-    page.get(view.path, (context) => {
-      // Not kept: who goes back after signing out is not to see what was there.
-      const headers = { "content-security-policy": POLICY, "cache-control": "no-store" };
-      return context.html(html`<!doctype html>${<Shell view={view} />}`, 200, headers);
-    });
+  const schema = JSON.stringify(toInlineComponent(shownSubscriptionSchema));
+  const files = [
+    { path: SCRIPT_PATH, send: createFile(SCRIPT, "text/javascript; charset=utf-8") },
+    { path: STYLE_PATH, send: createFile(STYLE, "text/css; charset=utf-8") },
+    { path: ICON_PATH, send: createFile(ICON, "image/svg+xml") },
+    { path: SCHEMA_PATH, send: createFile(schema, "application/schema+json") },
+  ];
+  for (const base of ["", ...contextPaths]) {
+    for (const view of VIEWS) {
+      if (view.isForOperators && base !== "") continue;
+      page.get(viewAddress(base, view.path), (context) => context.html(toHtml(view, base), 200, HEADERS));
+    }
+    for (const { path, send } of files) page.get(base + path, send);
   }
-  page.get(SCRIPT_PATH, createFile(SCRIPT, "text/javascript; charset=utf-8"));
-  page.get(STYLE_PATH, createFile(STYLE, "text/css; charset=utf-8"));
-  page.get(ICON_PATH, createFile(ICON, "image/svg+xml"));
   return page;
+}
+
+/** For an address that is none, where a person typed or followed it. */
+export async function createUnknownPage(): Promise<Response> {
+  const headers = { ...HEADERS, "content-type": "text/html; charset=UTF-8" };
+  return new Response(await toHtml(UNKNOWN_VIEW, ""), { status: 404, headers });
+}
+
+function toHtml(view: PageView, base: string) {
+  return html`<!doctype html>${<Shell view={view} base={base} />}`;
 }
 
 /** Asked for each time, sent once: another version of Relay may answer next time. */

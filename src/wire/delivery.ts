@@ -108,6 +108,7 @@ export const deliveryDetailSchema = component(
 );
 
 export type DeliveryView = ViewOf<typeof deliverySchema>;
+export type DeliveryPage = ViewOf<typeof deliveryPageSchema>;
 export type DeliveryDetail = ViewOf<typeof deliveryDetailSchema>;
 export type AttemptView = DeliveryView["attempts"][number];
 export type CaptureView = NonNullable<DeliveryDetail["request"]>;

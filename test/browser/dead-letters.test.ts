@@ -28,18 +28,18 @@ test("dead letters are listed, filtered, shown whole, replayed one by one and al
   await eventually(async () => (await rows.count()) === 6);
   expect(new URL(page.url()).search).toBe("");
 
-  await rows.last().getByRole("button").click();
+  await rows.last().getByRole("link").first().click();
   const panel = page.getByRole("dialog", { name: "Dead letter" });
   expect(await panel.locator(".payload").innerText()).toMatch(/^\{\n {2}"order": \d\n\}$/);
   expect(await panel.getByText("webhook-id").count()).toBe(1);
   isRepaired = true;
-  await panel.getByRole("button", { name: "Replay this one" }).click();
+  await panel.getByRole("button", { name: "Send again" }).click();
   await page.getByRole("dialog", { name: "Replay" }).getByText("1 dead letter is sent").waitFor();
   await page.getByRole("dialog", { name: "Replay" }).getByRole("button", { name: "Replay" }).click();
   await page.getByText("1 delivered").first().waitFor();
   await eventually(async () => (await rows.count()) === 5);
 
-  await rows.first().getByRole("button").click();
+  await rows.first().getByRole("link").first().click();
   await panel.getByRole("button", { name: "Purge this one" }).click();
   await page.getByRole("dialog", { name: "Purge" }).getByRole("button", { name: "Purge" }).click();
   await eventually(async () => (await rows.count()) === 4);
@@ -146,7 +146,7 @@ test.each([
     await using lab = await openPageLab({ respond: () => ({ status: 422, body: MARKUP }) });
     await lab.publish("shipping", body);
     const page = await lab.browser.open(`${lab.url}/page/dead-letters`);
-    const open = page.locator("tbody tr").getByRole("button");
+    const open = page.locator("tbody tr .message").getByRole("link");
     await eventually(async () => {
       await page.getByRole("button", { name: "Refresh" }).click();
       return (await open.count()) === 1;

@@ -1,11 +1,71 @@
 // How the page holds up: on a phone, in both colour schemes, by keyboard alone, and while Relay is away.
 
 import { expect, test } from "bun:test";
+import type { Page } from "playwright-core";
 import { DESKTOP, PHONE } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { openPageLab } from "./page-lab.ts";
 
-const VIEWS = ["/", "/page/deliveries", "/page/dead-letters", "/page/logging"];
+const VIEWS = [
+  "/",
+  "/page/deliveries",
+  "/page/dead-letters",
+  "/page/replays",
+  "/page/logging",
+  "/page/subscriptions/shipping",
+  "/page/new-subscription",
+  "/webhook",
+  "/webhook/page/new-subscription",
+];
+const AXE = await Bun.file(import.meta.resolveSync("axe-core/axe.min.js")).text();
+
+/** What axe finds, as `rule: selector`. */
+async function findingsOf(page: Page): Promise<readonly string[]> {
+  await page.evaluate(AXE);
+  return page.evaluate<readonly string[]>(
+    "axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`)))",
+  );
+}
+
+test("axe finds nothing on any view, panel or dialog, light and dark", async () => {
+  await using lab = await openPageLab();
+  lab.flow(["billing"]);
+  await lab.publish("broken", "{}");
+  for (let order = 1; order <= 4; order += 1) await lab.publish("shipping", "{}");
+  await lab.relay.logged("Message dead-lettered");
+  const found: string[] = [];
+  const page = await lab.browser.open(lab.url, { ...DESKTOP, reducedMotion: "reduce" });
+  const look = async (name: string) => {
+    await page.locator("#view:not([aria-busy])").waitFor();
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      for (const finding of await findingsOf(page)) found.push(`${colorScheme} ${name}: ${finding}`);
+    }
+  };
+  for (const path of [...VIEWS, "/nothing"]) {
+    await page.goto(lab.url + path);
+    await page.locator("#view > *").first().waitFor();
+    if (path.endsWith("new-subscription"))
+      await page.evaluate('document.querySelectorAll("details").forEach((box) => (box.open = true))');
+    await look(path);
+  }
+  await page.goto(`${lab.url}/page/deliveries?subscription=shipping`);
+  await page.locator("tbody .message a").first().click();
+  await page.getByRole("dialog").getByText("Request headers").waitFor();
+  await look("delivery in a panel");
+  await page.reload();
+  await page.getByText("Request headers").waitFor();
+  await look("delivery");
+  await page.goto(`${lab.url}/page/dead-letters`);
+  await page.locator("tbody .message a").first().click();
+  await page.getByRole("dialog").getByText("Why").waitFor();
+  await look("dead letter");
+  await page.goto(`${lab.url}/page/subscriptions/billing`);
+  await page.getByRole("button", { name: "Seek billing" }).click();
+  await look("seek");
+  expect(found).toEqual([]);
+  expect(lab.browser.faults).toEqual([]);
+}, 90_000);
 
 test("no view scrolls sideways on a screen of 390 or 320 pixels, with its rows in it", async () => {
   await using lab = await openPageLab({ respond: () => ({ status: 422, body: "x".repeat(500) }) });
@@ -16,16 +76,17 @@ test("no view scrolls sideways on a screen of 390 or 320 pixels, with its rows i
     return ((await answer.json()) as { items: unknown[] }).items.length === 1;
   });
   const seen: unknown[] = [];
-  for (const width of [390, 320]) {
-    for (const path of VIEWS) {
-      const page = await lab.browser.open(lab.url + path, { ...PHONE, viewport: { width, height: 844 } });
-      await page.locator("#view:not([aria-busy])").waitFor();
-      await page.locator(".card").first().waitFor();
-      seen.push([width, path, await page.evaluate("document.documentElement.scrollWidth")]);
-      await page.context().close();
+  const page = await lab.browser.open(lab.url, PHONE);
+  for (const path of VIEWS) {
+    await page.goto(lab.url + path);
+    await page.locator("#view:not([aria-busy])").waitFor();
+    await page.locator("#view > *").first().waitFor();
+    for (const width of [390, 320]) {
+      await page.setViewportSize({ width, height: 844 });
+      seen.push([path, width, await page.evaluate("document.documentElement.scrollWidth")]);
     }
   }
-  expect(seen).toEqual([390, 320].flatMap((width) => VIEWS.map((path) => [width, path, width])));
+  expect(seen).toEqual(VIEWS.flatMap((path) => [390, 320].map((width) => [path, width, width])));
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
 
@@ -65,12 +126,12 @@ test("by keyboard alone: to a dead letter, into its panel, out again to where on
   await lab.publish("shipping", '{"order":1}');
   await lab.relay.logged("Message dead-lettered");
   const page = await lab.browser.open(`${lab.url}/page/dead-letters`);
-  const open = page.getByRole("button", { name: /^Dead letter of/ });
+  const open = page.locator("tbody").getByRole("link", { name: "orders.shipping" });
   await open.waitFor();
   await page.keyboard.press("Tab");
   expect(await page.evaluate("document.activeElement.textContent.trim()")).toBe("Skip to the content");
-  const focused = () => page.evaluate('document.activeElement.getAttribute("aria-label")');
-  for (let tabs = 0; tabs < 40 && !String(await focused()).startsWith("Dead letter of"); tabs += 1) {
+  const focused = () => page.evaluate("document.activeElement.textContent");
+  for (let tabs = 0; tabs < 40 && (await focused()) !== "orders.shipping"; tabs += 1) {
     await page.keyboard.press("Tab");
   }
   await page.keyboard.press("Enter");
@@ -79,15 +140,22 @@ test("by keyboard alone: to a dead letter, into its panel, out again to where on
   expect(await page.evaluate('document.activeElement.closest("dialog") !== null')).toBe(true);
   await page.keyboard.press("Escape");
   await panel.waitFor({ state: "detached" });
-  expect(await focused()).toStartWith("Dead letter of");
+  expect(await focused()).toBe("orders.shipping");
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
 
-test("a relay that goes away is said at once, and what was shown stays", async () => {
+test("a relay that goes away is said at once, and what was shown stays, in grey", async () => {
   await using lab = await openPageLab();
   const page = await lab.browser.open(lab.url);
-  await page.getByText("Ready", { exact: true }).waitFor();
+  await page.getByText("ready", { exact: true }).waitFor();
   lab.relay.signal("SIGKILL");
-  await page.getByText("No answer", { exact: true }).waitFor();
+  await page.getByText("no answer", { exact: true }).waitFor();
+  await page
+    .getByRole("alert")
+    .getByText(/^Relay does not answer since .+ UTC/)
+    .waitFor();
   expect(await page.locator(".row").count()).toBe(3);
+  expect(await page.evaluate('getComputedStyle(document.querySelector("#view")).filter')).toBe(
+    "grayscale(1)",
+  );
 }, 60_000);

@@ -12,7 +12,7 @@ test("the overview shows who fails first, and why; pause, resume, stop, start an
   const row = (id: string) => page.locator(`[data-subscription="${id}"]`);
   const rows = page.locator("[data-subscription]");
 
-  await page.getByText("Failure", { exact: true }).waitFor();
+  await page.getByText("failed", { exact: true }).waitFor();
   await eventually(async () => (await rows.first().getAttribute("data-subscription")) === "broken");
   expect(await row("broken").locator(".cause").textContent()).toContain("Callback answered 500");
   await eventually(async () =>
@@ -24,19 +24,19 @@ test("the overview shows who fails first, and why; pause, resume, stop, start an
   expect(await row("shipping").locator(".bars.bad").getAttribute("d")).toContain("M");
 
   await row("billing").getByRole("button", { name: "Pause" }).click();
-  await row("billing").getByText("Paused", { exact: true }).waitFor();
+  await row("billing").getByText("paused", { exact: true }).waitFor();
   const before = lab.receiver.requests.filter(({ path }) => path.endsWith("/billing")).length;
   await eventually(async () => Number(await row("billing").locator("dd").nth(1).innerText()) >= 0);
   await row("billing").getByRole("button", { name: "Resume" }).click();
-  await row("billing").getByText("Running", { exact: true }).waitFor();
+  await row("billing").getByText("running", { exact: true }).waitFor();
   await eventually(
     () => lab.receiver.requests.filter(({ path }) => path.endsWith("/billing")).length > before + 5,
   );
 
   await row("shipping").getByRole("button", { name: "Stop" }).click();
-  await row("shipping").getByText("Stopped", { exact: true }).waitFor();
+  await row("shipping").getByText("stopped", { exact: true }).waitFor();
   await row("shipping").getByRole("button", { name: "Start" }).click();
-  await row("shipping").getByText("Running", { exact: true }).waitFor();
+  await row("shipping").getByText("running", { exact: true }).waitFor();
 
   await row("billing").getByRole("button", { name: "Test" }).click();
   const panel = page.getByRole("dialog", { name: "Test of billing" });
@@ -59,7 +59,7 @@ test("the overview keeps the focus while it is brought up to date, and finds a s
   await stop.focus();
   // It moves: what waits for a retry comes first.
   await lab.publish("broken", "{}");
-  await page.getByText("Failure", { exact: true }).waitFor();
+  await page.getByText("failed", { exact: true }).waitFor();
   await page.waitForResponse((response) => response.url().includes("/api/activity"));
   expect(await focused()).toBe("Stop shipping");
   await page.keyboard.press("Enter");
@@ -79,7 +79,7 @@ test("the overview moves nothing under the mouse, and puts who fails first when 
   await first.hover();
   expect(await first.getAttribute("data-subscription")).toBe("billing");
   await lab.publish("broken", "{}");
-  await page.getByText("Failure", { exact: true }).waitFor();
+  await page.getByText("failed", { exact: true }).waitFor();
   expect(await first.getAttribute("data-subscription")).toBe("billing");
   await page.mouse.move(0, 0);
   await eventually(async () => (await first.getAttribute("data-subscription")) === "broken");

@@ -19,7 +19,8 @@ export interface PageLab extends AsyncDisposable {
   readonly flow: (names: readonly Name[]) => void;
 }
 
-export type Name = "billing" | "shipping" | "broken";
+/** Of a subscription. */
+type Name = string;
 
 export interface PageLabOptions {
   /** At top level of the config. */
@@ -28,8 +29,11 @@ export interface PageLabOptions {
   /** `configuration` of the entrypoint; else all is logged. */
   readonly entrypoint?: Readonly<Record<string, unknown>>;
   readonly respond?: Respond;
+  /** Of the subscriptions. */
+  readonly names?: readonly Name[];
 }
 
+const NAMES: readonly Name[] = ["billing", "shipping", "broken"];
 const FLOW_EVERY_MS = 25;
 const BOTH = { headers: true, payload: true };
 const LOG_ALL = {
@@ -38,13 +42,13 @@ const LOG_ALL = {
 };
 
 export async function openPageLab(options: PageLabOptions = {}): Promise<PageLab> {
-  const { more = {}, qos = "AUTO", entrypoint = LOG_ALL, respond = answer } = options;
+  const { more = {}, qos = "AUTO", entrypoint = LOG_ALL, respond = answer, names = NAMES } = options;
   await using stack = new AsyncDisposableStack();
   const nats = stack.use(await startNatsServer());
   const client = await nats.connect();
   await addStream(client);
   const receiver = stack.use(await startReceiver(respond));
-  const config = labConfig({ natsUrl: nats.url, receiver, qos, entrypoint });
+  const config = labConfig({ natsUrl: nats.url, receiver, qos, entrypoint, names });
   const relay = stack.use(await startRelay({ config: { ...config, ...more } }));
   const url = await relay.url();
   const browser = stack.use(await startBrowser());
@@ -94,11 +98,13 @@ function labConfig({
   receiver,
   qos,
   entrypoint,
+  names,
 }: {
   natsUrl: string;
   receiver: Receiver;
   qos: string;
   entrypoint: Readonly<Record<string, unknown>>;
+  names: readonly Name[];
 }) {
   const subscription = (id: Name, configuration: Readonly<Record<string, unknown>> = {}) => ({
     id,
@@ -126,10 +132,8 @@ function labConfig({
         configuration: entrypoint,
       },
     ],
-    subscriptions: [
-      subscription("billing"),
-      subscription("shipping"),
-      subscription("broken", { retry: { ...RETRY_ON_FAIL, maxAttempts: 1 } }),
-    ],
+    subscriptions: names.map((name) =>
+      subscription(name, name === "broken" ? { retry: { ...RETRY_ON_FAIL, maxAttempts: 1 } } : {}),
+    ),
   };
 }

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { areaOf, decideAccess, type Identity, isVisible } from "#http/access.ts";
 
-const places = { openPaths: new Set(["/livez", "/"]), contextPaths: ["/webhook", "/hooks/eu"] };
+const places = { openPaths: new Set(["/livez"]), contextPaths: ["/webhook", "/hooks/eu"] };
 
 test.each([
   ["GET", "/livez", "open"],
@@ -14,7 +14,14 @@ test.each([
   ["GET", "/api/subscriptions", "control"],
   ["GET", "/metrics", "control"],
   ["GET", "/nothing", "control"],
-  ["GET", "/webhook", "entrypoint"],
+  ["GET", "/page/deliveries/4711", "open"],
+  ["POST", "/page/deliveries", "control"],
+  ["GET", "/pages", "control"],
+  ["GET", "/webhook", "open"],
+  ["GET", "/webhook/page/relay.js", "open"],
+  ["DELETE", "/webhook/page", "control"],
+  ["POST", "/hooks/eu/session", "open"],
+  ["GET", "/webhook/sessions", "entrypoint"],
   ["POST", "/webhook/subscriptions", "entrypoint"],
   ["GET", "/webhooks/subscriptions", "control"],
   ["GET", "/hooks/eu/subscriptions", "entrypoint"],

@@ -59,6 +59,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     applications: notCalled,
     activity: createActivity(),
     page: new Hono(),
+    unknownPage: async () => new Response(),
     config: notCalled,
     reload: notCalled,
     onError: () => {},
@@ -205,4 +206,14 @@ test("createServer() shows the document to everybody, and no name of an entrypoi
   const text = await response.text();
   expect(text).not.toContain("entrypoint-0");
   expect(text).not.toContain("hooks/eu");
+});
+
+test("the script of the page calls operations of the API only", async () => {
+  const source = await Bun.file(new URL("../../src/browser/api.ts", import.meta.url)).text();
+  const called = [...source.matchAll(/readonly "([A-Z]+ )(\/[^"]+)":/g)].map(
+    ([, method = "", path = ""]) => `${method}/api${path.replace(":id", "{}")}`,
+  );
+  const known = new Set(operationsOf(documentOf("none")).map((one) => one.replace(/\{[^}]*\}/, "{}")));
+  expect(called.length).toBeGreaterThan(25);
+  expect(called.filter((one) => !known.has(one))).toEqual([]);
 });
