@@ -116,6 +116,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     progress,
     check: watchSockets(listeners.sockets, { logger }),
     onStateChanged: metrics.stateChanged,
+    onLoggingKept: overrides.keep,
   });
 
   function lagOf(id: string): ConsumerLag | null {
@@ -146,6 +147,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       findSubscription: (id) => running().runtime.find(id),
       deliveryLog,
       overrides,
+      keptLogging: () => running().keptLogging,
       lagOf,
       lastSequenceOf: ({ source }) => readLastSequence(running().connection, source),
       status: () =>

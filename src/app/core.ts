@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Config } from "#config/resolve.ts";
 import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
+import type { RecordSettings } from "#delivery/record.ts";
 import type { Logger } from "#lib/logger.ts";
 import { openBucket } from "#bucket/bucket.ts";
 import { createBucketSeal } from "#bucket/seal.ts";
@@ -28,6 +29,7 @@ import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import { createApiSubscriptions } from "#registry/api-subscriptions.ts";
 import { type Applications, createApplications } from "#registry/applications.ts";
+import { createKeptLogging, type KeptLogging } from "#registry/kept-logging.ts";
 import { createCleanup } from "#registry/cleanup.ts";
 import { createSubscriptionParts } from "./subscription-parts.ts";
 import { shareDeadLetters } from "./share-dead-letters.ts";
@@ -46,6 +48,7 @@ export interface Core {
   readonly openCallbacks: OpenCallbacks;
   readonly letters: Letters;
   readonly replays: Replays;
+  readonly keptLogging: KeptLogging;
   /** Why states and subscriptions made by API cannot be stored at present; null: they can. */
   readonly bucketFault: () => string | null;
   /** Bucket entries without proof that a relay wrote them. */
@@ -67,6 +70,8 @@ interface CoreOptions {
   /** Called for every attempt and every ending. */
   readonly observer: Observer;
   readonly onStateChanged: (change: StateChange) => void;
+  /** What all relays record of an entrypoint; null: what the file says. */
+  readonly onLoggingKept: (entrypoint: string, settings: RecordSettings | null) => void;
   readonly progress: Progress;
   /** Checks what the relay needs besides NATS: null, or the fault. Never rejects. */
   readonly check: () => Promise<string | null>;
@@ -100,6 +105,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     publish: connection.publish,
   });
   const holds = createHolds(bucket);
+  const keptLogging = createKeptLogging({ bucket, onChanged: options.onLoggingKept });
   const onChanged = (change: StateChange) => {
     tellChange(change);
     onStateChanged(change);
@@ -222,6 +228,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     openCallbacks,
     letters: openLetters(connection, letterEndpoints, seal),
     replays,
+    keptLogging,
     bucketFault: bucket.fault,
     refusedKeys: bucket.refusedKeys,
     async apply(next) {
@@ -241,6 +248,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     },
     async stop(graceMs) {
       api.close();
+      keptLogging.close();
       lag.close();
       majority.close();
       await Promise.all([replays.stop(graceMs), runtime.stop(graceMs)]);

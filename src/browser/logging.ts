@@ -45,6 +45,12 @@ export function showLogging(view: HTMLElement): void {
   }
 }
 
+function describeEnd(until: string | null): string {
+  return until === null
+    ? "kept for all relays"
+    : `until ${formatTime(until, new Date())} ${zoneOf(new Date())}`;
+}
+
 function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
   const { entrypoint, file, override } = own;
   const current = override ?? file;
@@ -69,10 +75,7 @@ function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
     if (notifyOf(answer, `${entrypoint}: as the file says again`)) await reload();
   }
 
-  const until =
-    override === null
-      ? null
-      : badge(`until ${formatTime(override.until, new Date())} ${zoneOf(new Date())}`, "warn");
+  const until = override === null ? null : badge(describeEnd(override.until), "warn");
   const labelled = (label: string, input: HTMLElement) => {
     input.setAttribute("aria-label", label);
     return h("label", { class: "field" }, label, input);

@@ -1,8 +1,8 @@
 // Resolves `logging`, `sampling` and the limits of the delivery log to delivery's types.
 
-import type * as v from "valibot";
-import type { Logging, Sampling } from "#delivery/record.ts";
-import type { keptSchema, samplingSchema } from "./schema-record.ts";
+import * as v from "valibot";
+import type { Logging, RecordSettings, Sampling } from "#delivery/record.ts";
+import { keptSchema, samplingSchema } from "./schema-record.ts";
 
 const DAY_MS = 86_400_000;
 const UNITS_MS = [DAY_MS, 3_600_000, 60_000, 1000] as const;
@@ -32,6 +32,18 @@ export function toSampling(sampling: v.InferOutput<typeof samplingSchema>): Samp
       return { kind: "windowed-count", count: Number(count), windowMs: toMilliseconds(duration) };
     }
   }
+}
+
+const settings = v.object({ logging: keptSchema, sampling: samplingSchema });
+
+/** As the config file would say it. */
+export type RecordSettingsEntry = v.InferInput<typeof settings>;
+
+/** Null: it is none. */
+export function parseRecordSettings(value: unknown): RecordSettings | null {
+  const parsed = v.safeParse(settings, value);
+  if (!parsed.success) return null;
+  return { logging: toLogging(parsed.output.logging), sampling: toSampling(parsed.output.sampling) };
 }
 
 export function toLogBounds({ maxAgeDays, maxBytes }: { maxAgeDays: number; maxBytes: number }) {

@@ -1,17 +1,20 @@
-// Temporary overrides of what is recorded, in memory, by entrypoint, each with an end.
+// Overrides of what is recorded, by entrypoint: for a while on this relay, or kept for all relays until they are removed.
 
 import type { RecordSettings } from "#delivery/record.ts";
 
 interface Override extends RecordSettings {
-  readonly until: Date;
+  /** Null: it is kept. */
+  readonly until: Date | null;
 }
 
 export interface Overrides {
-  /** null: what the file says holds. */
+  /** The one for a while goes before the one that is kept. null: what the file says holds. */
   readonly of: (entrypoint: string) => Override | null;
-  set: (entrypoint: string, override: Override) => void;
-  /** False: there was none. */
-  remove: (entrypoint: string) => boolean;
+  set: (entrypoint: string, override: RecordSettings & { readonly until: Date }) => void;
+  /** The one for a while. */
+  remove: (entrypoint: string) => void;
+  /** As all relays have it; null: none. */
+  keep: (entrypoint: string, settings: RecordSettings | null) => void;
   /** Rises with each change. */
   readonly version: number;
   close: () => void;
@@ -21,39 +24,50 @@ export interface Overrides {
 export function createOverrides(
   onChanged: (entrypoint: string, override: Override | null) => void,
 ): Overrides {
-  const kept = new Map<string, { readonly override: Override; readonly timer: Timer }>();
+  const brief = new Map<string, { readonly override: Override; readonly timer: Timer }>();
+  const kept = new Map<string, RecordSettings>();
   let version = 0;
 
-  function forget(entrypoint: string, timer: Timer): void {
-    clearTimeout(timer);
-    kept.delete(entrypoint);
-    version += 1;
+  function of(entrypoint: string): Override | null {
+    const own = brief.get(entrypoint);
+    if (own !== undefined) return own.override;
+    const settings = kept.get(entrypoint);
+    return settings === undefined ? null : { ...settings, until: null };
   }
 
-  function remove(entrypoint: string): boolean {
-    const found = kept.get(entrypoint);
-    if (found === undefined) return false;
-    forget(entrypoint, found.timer);
-    onChanged(entrypoint, null);
-    return true;
+  function tell(entrypoint: string): void {
+    version += 1;
+    onChanged(entrypoint, of(entrypoint));
+  }
+
+  function forget(entrypoint: string): boolean {
+    clearTimeout(brief.get(entrypoint)?.timer);
+    return brief.delete(entrypoint);
+  }
+
+  function remove(entrypoint: string): void {
+    if (forget(entrypoint)) tell(entrypoint);
   }
 
   return {
-    of: (entrypoint) => kept.get(entrypoint)?.override ?? null,
+    of,
     set(entrypoint, override) {
-      const former = kept.get(entrypoint);
-      if (former !== undefined) forget(entrypoint, former.timer);
+      forget(entrypoint);
       const timer = setTimeout(() => remove(entrypoint), override.until.getTime() - Date.now());
-      kept.set(entrypoint, { override, timer });
-      version += 1;
-      onChanged(entrypoint, override);
+      brief.set(entrypoint, { override, timer });
+      tell(entrypoint);
     },
     remove,
+    keep(entrypoint, settings) {
+      if (settings !== null) kept.set(entrypoint, settings);
+      else if (!kept.delete(entrypoint)) return;
+      tell(entrypoint);
+    },
     get version() {
       return version;
     },
     close() {
-      for (const [entrypoint, { timer }] of kept) forget(entrypoint, timer);
+      for (const entrypoint of brief.keys()) forget(entrypoint);
     },
   };
 }

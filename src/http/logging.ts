@@ -12,6 +12,8 @@ import {
   loggingViewSchema,
   type SettingsView,
 } from "#wire/logging.ts";
+import { RelayError } from "#lib/errors.ts";
+import type { KeptLogging } from "#registry/kept-logging.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import { describe, empty, json, type Operation } from "./operation.ts";
@@ -22,6 +24,7 @@ import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 export interface LoggingRoutesOptions {
   readonly entrypoints: readonly { readonly id: string; readonly recording: RecordSettings }[];
   readonly overrides: Pick<Overrides, "of" | "set" | "remove">;
+  readonly keptLogging: () => Pick<KeptLogging, "set" | "remove">;
 }
 
 const MINUTE_MS = 60_000;
@@ -40,29 +43,48 @@ const LIST: Operation = {
 const OVERRIDE: Operation = {
   id: "overrideLogging",
   tag: "Deliveries",
-  summary: "Records more or less of an entrypoint for a while",
-  description: "It holds in this relay only, and ends by itself or with a restart.",
+  summary: "Records more or less of an entrypoint",
+  description:
+    "With `minutes` it holds in this relay only, and ends by itself or with a restart. Without, it is kept in the bucket for all relays, until it is removed.",
   access: "write",
   params: { entrypoint: "Id of the entrypoint" },
   body: { schema: loggingBodySchema, isRequired: true, description: "Left out: as the file says" },
-  answers: [json(loggingViewSchema, "The entrypoint, with its override")],
-  problems: [400, 404, 422],
+  answers: [
+    json(loggingViewSchema, "The entrypoint, with its override"),
+    json(loggingViewSchema, "NATS is not available: it holds on this relay, which stores it later", {
+      status: 202,
+    }),
+  ],
+  problems: [400, 404, 409, 422],
 };
 const RESTORE: Operation = {
   id: "restoreLogging",
   tag: "Deliveries",
-  summary: "Ends the override of an entrypoint",
+  summary: "Ends the override of an entrypoint, on all relays if it is kept",
   description: "From then on the setting of the file holds.",
   access: "write",
   params: { entrypoint: "Id of the entrypoint" },
   answers: [empty("The override is gone, or there was none")],
-  problems: [404],
+  problems: [404, 409],
 };
 
-export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOptions): Hono<ServerEnv> {
+export function createLoggingRoutes({
+  entrypoints,
+  overrides,
+  keptLogging,
+}: LoggingRoutesOptions): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const refuse = (problem: Problem) => toProblemResponse(problem);
   const find = (id: string) => entrypoints.find((entrypoint) => entrypoint.id === id);
+
+  async function refuseFault(answer: () => Promise<Response>): Promise<Response> {
+    try {
+      return await answer();
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      return refuse({ status: 409, detail: error.message });
+    }
+  }
 
   function toView({ id, recording }: LoggingRoutesOptions["entrypoints"][number]): LoggingView {
     const override = overrides.of(id);
@@ -70,7 +92,9 @@ export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOpt
       entrypoint: id,
       file: toSettingsView(recording),
       override:
-        override === null ? null : { ...toSettingsView(override), until: override.until.toISOString() },
+        override === null
+          ? null
+          : { ...toSettingsView(override), until: override.until?.toISOString() ?? null },
     };
   }
 
@@ -91,19 +115,29 @@ export function createLoggingRoutes({ entrypoints, overrides }: LoggingRoutesOpt
     const parsed = v.safeParse(loggingBodySchema, body);
     if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues));
     const { logging, sampling, minutes } = parsed.output;
-    overrides.set(entrypoint.id, {
+    const settings = {
       logging: logging === undefined ? entrypoint.recording.logging : toLogging(logging),
       sampling: sampling === undefined ? entrypoint.recording.sampling : toSampling(sampling),
-      until: new Date(Date.now() + minutes * MINUTE_MS),
+    };
+    if (minutes !== undefined) {
+      overrides.set(entrypoint.id, { ...settings, until: new Date(Date.now() + minutes * MINUTE_MS) });
+      return context.json(toView(entrypoint));
+    }
+    return refuseFault(async () => {
+      const isStored = await keptLogging().set(entrypoint.id, toSettingsView(settings));
+      overrides.remove(entrypoint.id);
+      return context.json(toView(entrypoint), isStored ? 200 : 202);
     });
-    return context.json(toView(entrypoint));
   });
 
-  routes.delete("/:entrypoint", describe(RESTORE), (context) => {
+  routes.delete("/:entrypoint", describe(RESTORE), async (context) => {
     const entrypoint = find(context.req.param("entrypoint"));
     if (entrypoint === undefined) return refuse(NOT_FOUND);
-    overrides.remove(entrypoint.id);
-    return context.body(null, 204);
+    return refuseFault(async () => {
+      await keptLogging().remove(entrypoint.id);
+      overrides.remove(entrypoint.id);
+      return context.body(null, 204);
+    });
   });
 
   return routes;

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { integer, object } from "#config/schema-parts.ts";
 import { keptSchema, samplingSchema } from "#config/schema-record.ts";
 import { component } from "./component.ts";
-import { date, stringView, type ViewOf, namedPage } from "./view.ts";
+import { dateOrNull, stringView, type ViewOf, namedPage } from "./view.ts";
 
 /** What is left out stays as the file has it. */
 export const loggingBodySchema = component(
@@ -12,7 +12,12 @@ export const loggingBodySchema = component(
   object({
     logging: v.optional(keptSchema),
     sampling: v.optional(samplingSchema),
-    minutes: integer("Duration of the override in minutes", { min: 1, max: 1440 }),
+    minutes: v.optional(
+      integer("How long it holds, on this relay only; without it, on all relays until it is removed", {
+        min: 1,
+        max: 1440,
+      }),
+    ),
   }),
   {
     logging: {
@@ -33,9 +38,14 @@ export const loggingViewSchema = component(
     entrypoint: stringView("Id of the entrypoint"),
     file: v.pipe(v.strictObject(settings), v.description("The settings of the config file")),
     override: v.pipe(
-      v.nullable(v.strictObject({ ...settings, until: date("When it ends by itself") })),
+      v.nullable(
+        v.strictObject({
+          ...settings,
+          until: dateOrNull("When it ends by itself; null: it is kept for all relays"),
+        }),
+      ),
       v.description(
-        "Settings in effect instead, on this relay, until `until` or a restart; null: there are none",
+        "Settings in effect instead: on this relay until `until` or a restart, or kept for all relays; null: there are none",
       ),
     ),
   }),

@@ -119,6 +119,7 @@ test("startCore() without NATS waits, and stops at once; two configs at once are
     logger: createRecordingLogger(),
     observer: { attempted: () => {}, settled: () => {}, postponed: () => {} },
     onStateChanged: () => {},
+    onLoggingKept: () => {},
     progress: createProgress({ now: () => performance.now() }),
     check: () => Promise.resolve(null),
   });

@@ -50,6 +50,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
       newerThan: notCalled,
     },
     overrides: { of: notCalled, set: notCalled, remove: notCalled },
+    keptLogging: notCalled,
     replays: notCalled,
     findSubscription: notCalled,
     lagOf: notCalled,
