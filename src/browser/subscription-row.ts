@@ -64,7 +64,8 @@ export function createSubscriptionRow(id: string, { refresh, onSelected }: RowOp
       element.classList.toggle("bad", trouble.tone === "bad");
       element.classList.toggle("warn", trouble.tone === "warn");
       const { application, entrypoint, qos, callbackUrl } = subscription;
-      setText(place, [callbackUrl, entrypoint, qos, application].filter(Boolean).join(" · "));
+      const pace = describePace(subscription);
+      setText(place, [callbackUrl, entrypoint, qos, application, pace].filter(Boolean).join(" · "));
       cause.hidden = trouble.text === null;
       cause.title = trouble.text ?? "";
       setText(why, trouble.text ?? "");
@@ -95,4 +96,9 @@ export function createFigure(label: string, title: string) {
     element: h("div", { title }, h("dt", {}, label), value),
     set: (text: string) => setText(value, text),
   };
+}
+
+function describePace({ maxInFlight, maxPerSecond }: SubscriptionView): string {
+  const rate = maxPerSecond === null ? "" : `, ${maxPerSecond} a second`;
+  return maxInFlight === 0 ? "" : `${maxInFlight} at a time${rate}`;
 }

@@ -134,6 +134,14 @@ export const PANELS: readonly Panel[] = [
       { expr: `sum(relay_callback_connections{${OWN}})`, legend: "connections" },
     ],
   }),
+  chart("Pace of the callbacks", {
+    description: "Requests at a time, and a second, that a callback gets at present",
+    unit: "short",
+    queries: [
+      { expr: `relay_max_in_flight_requests{${OWN}}`, legend: "{{subscription}} at a time" },
+      { expr: `relay_max_requests_per_second{${OWN}}`, legend: "{{subscription}} a second" },
+    ],
+  }),
   chart("At the NATS server", {
     description: "Messages that are not acknowledged yet, and those of them delivered more than once",
     unit: "short",

@@ -45,8 +45,14 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
     ["starts", startingAt === null ? "" : `${startingAt} (${toRelative(startingAt, nowMs)})`],
     ["ends", endingAt === null ? "" : `${endingAt} (${toRelative(endingAt, nowMs)})`],
     ["messages", describeMessages(view)],
+    ["pace", describePace(view)],
     ["made by", view.origin === "file" ? "the config file" : `API, revision ${view.revision ?? "unknown"}`],
   ];
+}
+
+function describePace({ maxInFlight, maxPerSecond }: SubscriptionView): string {
+  const rate = maxPerSecond === null ? "" : `, ${maxPerSecond} a second`;
+  return `${maxInFlight} ${maxInFlight === 1 ? "request" : "requests"} at a time${rate}`;
 }
 
 function describeMessages(view: SubscriptionView): string {

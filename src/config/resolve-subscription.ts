@@ -6,6 +6,7 @@ import {
   type DeadLetterEndpoint,
   type DeliverPolicy,
   isOrdered,
+  type RateLimit,
   type ReplaySchedule,
   type Resume,
   type Source,
@@ -39,6 +40,7 @@ export function resolveSubscription(
     shape: toShape(settings, defaults),
     metadata: entry.metadata ?? {},
     retry,
+    rateLimit: toRateLimit(settings.rateLimit ?? defaults.rateLimit),
     interruptOnServerError: defaults.interruptConsumptionOnServerError,
     interruptOnException: defaults.interruptConsumptionOnException,
     resume: toResume(defaults.resume),
@@ -143,6 +145,12 @@ function toOrderKey(key: string | undefined): OrderKey {
   const [kind, value = ""] = key.split(":");
   if (kind === "token") return { kind, index: Number(value) };
   return kind === "header" ? { kind, name: value.toLowerCase() } : { kind: "subject" };
+}
+
+function toRateLimit(rateLimit: Settings["rateLimit"]): RateLimit | null {
+  if (rateLimit === undefined) return null;
+  const { requests, perSeconds, burst = requests } = rateLimit;
+  return { requests, perSeconds, burst };
 }
 
 function toResume(resume: Entrypoint["configuration"]["resume"]): Resume {

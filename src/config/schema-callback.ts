@@ -54,6 +54,21 @@ const retry = v.pipe(
   v.metadata({ fallback: '`{ "retryOption": "No Retry" }`' }),
 );
 
+const rateLimit = v.pipe(
+  object({
+    requests: integer("How many requests may start in that time", { min: 1, max: 100_000 }),
+    perSeconds: v.optional(integer("The time", { min: 1, max: 86_400, unit: "seconds" }), 1),
+    burst: v.optional(
+      v.pipe(
+        integer("How many may start at once, after a time without any", { min: 1, max: 100_000 }),
+        v.metadata({ fallback: "`requests`" }),
+      ),
+    ),
+  }),
+  v.description("How often requests may start, retries, replays and probes included; for each relay"),
+  v.metadata({ fallback: "no limit" }),
+);
+
 const ordering = v.pipe(
   object({
     key: v.optional(
@@ -98,6 +113,7 @@ export const callbackEntries = {
     ),
   ),
   retry: v.optional(retry),
+  rateLimit: v.optional(rateLimit),
   ordering: v.optional(ordering),
   ...shapeEntries,
 };

@@ -96,7 +96,7 @@ const configuration = v.pipe(
     sampling: v.optional(samplingSchema, { type: "WINDOWED_COUNT", value: "10/PT1S" }),
   }),
   v.description(
-    "How callbacks are called; `callbackUrl`, `method`, `headers`, `retry` and `ordering` are defaults for subscriptions",
+    "How callbacks are called; `callbackUrl`, `method`, `headers`, `retry`, `rateLimit` and `ordering` are defaults for subscriptions",
   ),
 );
 

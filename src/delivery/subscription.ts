@@ -53,6 +53,13 @@ export type ReplaySchedule =
   | { readonly kind: "manual" }
   | { readonly kind: "scheduled"; readonly intervalMs: number; readonly maxReplays: number };
 
+/** A token bucket, which starts full. */
+export interface RateLimit {
+  readonly requests: number;
+  readonly perSeconds: number;
+  readonly burst: number;
+}
+
 export interface Subscription {
   readonly id: string;
   readonly application: string | null;
@@ -68,6 +75,8 @@ export interface Subscription {
   /** Texts of its owner, which expressions see. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly retry: Retry;
+  /** Null: no limit. */
+  readonly rateLimit: RateLimit | null;
   readonly interruptOnServerError: boolean;
   readonly interruptOnException: boolean;
   readonly resume: Resume;

@@ -5,7 +5,7 @@ import type { ConsumerLag } from "#consumer/lag.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { SUBSCRIPTION_STATES } from "#wire/subscription.ts";
 
-export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats">;
+export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats" | "pace">;
 
 export interface GaugeSources {
   /** `host.name`. */
@@ -97,6 +97,16 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
     });
   gauge("relay_held_messages", "Messages received and not settled", ({ stats }) => stats().held);
   gauge("relay_in_flight_requests", "Requests in flight", ({ stats }) => stats().inFlight);
+  gauge(
+    "relay_max_in_flight_requests",
+    "Requests at a time that the callback gets at present; fewer than its limit after an interruption or a refusal",
+    ({ pace }) => pace().places,
+  );
+  gauge(
+    "relay_max_requests_per_second",
+    "Requests a second that the callback gets at present, by its rate limit or because it refused more; absent: no limit",
+    ({ pace }) => pace().perSecond,
+  );
   gauge("relay_retrying_messages", "Messages that wait for a retry", ({ stats }) => stats().retrying);
   gauge(
     "relay_oldest_held_seconds",

@@ -34,6 +34,7 @@ export function toSubscriptionView(
   const state = running.state();
   const status = running.status();
   const stats = running.stats();
+  const pace = running.pace();
   return {
     ...describe(subscription),
     origin,
@@ -47,6 +48,8 @@ export function toSubscriptionView(
     notStored: running.notStored(),
     held: stats.held,
     inFlight: stats.inFlight,
+    maxInFlight: pace.places,
+    maxPerSecond: pace.perSecond === null ? null : Number(pace.perSecond.toPrecision(3)),
     retrying: stats.retrying,
     oldestHeldSeconds:
       stats.oldestHeldAt === null ? 0 : Math.max(0, Math.round(nowMs - stats.oldestHeldAt) / 1000),

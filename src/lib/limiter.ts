@@ -9,6 +9,8 @@ export interface Limiter {
   /** The same without waiting: false where none is free. */
   tryAcquire: (line?: number) => boolean;
   release: () => void;
+  /** `admit` may say otherwise now: gives what can be given. */
+  retry: () => void;
   /** So many from now on; of more that are taken none is given again until there are fewer. */
   resize: (places: number) => void;
   readonly taken: number;
@@ -20,7 +22,16 @@ interface Waiting {
   readonly resolve: (isTaken: boolean) => void;
 }
 
-export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: number } = {}): Limiter {
+interface LimiterOptions {
+  readonly lines?: number;
+  /** Asked last, for each place that is free and wanted. False: it is not given before `retry`, or the next release. */
+  readonly admit?: () => boolean;
+}
+
+export function createLimiter(
+  initialPlaces: number,
+  { lines = 1, admit = () => true }: LimiterOptions = {},
+): Limiter {
   let places = initialPlaces;
   let taken = 0;
   const queues: Waiting[][] = Array.from({ length: lines }, () => []);
@@ -37,7 +48,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
   }
 
   function tryAcquire(line = 0): boolean {
-    if (taken >= places) return false;
+    if (taken >= places || isAnyoneWaiting() || !admit()) return false;
     taken += 1;
     lastServed = line;
     return true;
@@ -58,12 +69,16 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
 
   /** Hands the slot over directly, so that a newcomer cannot take it in between. */
   function passOn(): void {
-    while (taken < places) {
+    while (taken < places && isAnyoneWaiting() && admit()) {
       const next = takeNext();
       if (next === null) return;
       taken += 1;
       next.resolve(true);
     }
+  }
+
+  function isAnyoneWaiting(): boolean {
+    return queues.some((queue) => queue.length > 0);
   }
 
   /** Of the queue whose turn it is; null: nobody waits. */
@@ -86,6 +101,7 @@ export function createLimiter(initialPlaces: number, { lines = 1 }: { lines?: nu
       taken -= 1;
       passOn();
     },
+    retry: passOn,
     resize(next) {
       places = next;
       passOn();

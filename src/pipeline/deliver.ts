@@ -37,6 +37,9 @@ interface Deliver {
   readonly retrying: number;
 }
 
+/** When a pipeline closes, what cannot be given back waits for its turn if that comes within this time. */
+const PATIENCE_MS = 10_000;
+
 type Turn =
   | {
       readonly kind: "decided";
@@ -57,6 +60,12 @@ export function createDeliver(options: DeliverOptions): Deliver {
    */
   const isOnce = terms.current.subscription.qos === "AT_MOST_ONCE";
   const order = createLimiter(1);
+  /** Of messages that nothing will deliver again. They need not wait a day for their turn. */
+  const patience = new AbortController();
+  const lastWait = AbortSignal.any([final, patience.signal]);
+  closing.addEventListener("abort", () => {
+    if (turns.pace.waitMs > PATIENCE_MS) patience.abort();
+  });
   let retrying = 0;
 
   async function run(held: Held): Promise<Ending> {
@@ -77,7 +86,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       await settler.complete(held);
       return { kind: "suppressed" };
     }
-    const waiting = held.isRedeliverable ? closing : final;
+    const waiting = held.isRedeliverable ? closing : lastWait;
     const ending = terms.current.shaper.select === null ? null : await select(held, waiting);
     if (ending !== null) return ending;
     const begun = turns.begin(waiting);
@@ -156,10 +165,12 @@ export function createDeliver(options: DeliverOptions): Deliver {
   async function attemptInSlot(held: Held): Promise<Turn> {
     const own = terms.begin();
     const { waking } = turns;
+    let made: Exchange | null = null;
     try {
       if (held.isRedeliverable && !options.isCurrent()) return { kind: "not-made" };
       const result = await attempt(held, own, options);
       if (result.kind === "not-made" || result.kind === "postponed") return result;
+      if (result.kind === "made") made = result.exchange;
       const turn: Turn & { kind: "decided" } =
         result.kind === "unrecorded"
           ? { kind: "decided", action: { kind: "interrupt", failure: result.exception }, report: null }
@@ -169,7 +180,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       return turn;
     } finally {
       terms.end(own);
-      turns.end();
+      turns.end(made);
     }
   }
 
@@ -198,7 +209,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     { exception, postponements }: { exception: Exception; postponements: number },
   ): Promise<boolean> {
     observer.postponed({ subscription: terms.current.subscription, exception });
-    const waiting = held.isRedeliverable ? closing : final;
+    const waiting = held.isRedeliverable ? closing : lastWait;
     await turns.wait(postponementMs(postponements), waiting);
     return turns.begin(waiting);
   }

@@ -65,16 +65,18 @@ export async function replayMessage(
   let postponements = 0;
   /** Under AT_MOST_ONCE it is marked once: a relay that finds the mark does not send it. */
   let isMarked = false;
+  let made: Exchange | null = null;
   for (;;) {
     if (!(await parts.running(waiting))) return { kind: "stopped" };
     if (!(await parts.turns.begin(waiting, "replay"))) return { kind: "stopped" };
     const own = parts.terms.begin();
+    made = null;
     let step: Step = { kind: "again", pause: AT_ONCE };
     try {
       if (parts.isRunning()) step = await attemptInTurn(own);
     } finally {
       parts.terms.end(own);
-      parts.turns.end();
+      parts.turns.end(made);
     }
     if (step.kind !== "again") return settle(own, step);
     if (!(await parts.turns.waitForRetry(step.pause, waiting))) return { kind: "stopped" };
@@ -117,6 +119,7 @@ export async function replayMessage(
 
   function judge(own: Terms, exchange: Exchange, { mayRetry = true, heedsRetryAfter = true } = {}): Step {
     if (heedsRetryAfter) parts.turns.hold(holdMsOf(exchange.outcome, own.policy.retry));
+    made = exchange;
     attempts += 1;
     postponements = 0;
     // It already is a dead letter: a failure leaves it one.

@@ -1,8 +1,23 @@
-// The slots of a subscription, which live messages and replays take in turns, and the pauses that its callback asks for.
+// The slots of a subscription, which live messages and replays take in turns, at its pace: pauses that its callback asks for, its
+// rate limit, and the ramp after an outage.
 
+import type { Exchange } from "#delivery/exchange.ts";
 import type { RetryPause } from "#delivery/policy.ts";
+import type { RateLimit } from "#delivery/subscription.ts";
 import { createLimiter } from "#lib/limiter.ts";
 import { sleep } from "#lib/sleep.ts";
+import { createTokenBucket, type Rate, type TokenBucket } from "#lib/token-bucket.ts";
+import { createRamp } from "./ramp.ts";
+
+/** How fast a subscription may send at present. */
+export interface Pace {
+  /** Requests at a time. */
+  readonly places: number;
+  /** Requests a second; null: no limit. */
+  readonly perSecond: number | null;
+  /** How long nothing may start, for a pause or the rate limit; 0: something may. */
+  readonly waitMs: number;
+}
 
 export interface Turns {
   /**
@@ -10,7 +25,8 @@ export interface Turns {
    * `signal` aborted first. Never rejects.
    */
   begin: (signal: AbortSignal, line?: "live" | "replay") => true | Promise<boolean>;
-  end: () => void;
+  /** `exchange`: what was sent; null: nothing was, and the turn does not count for the rate limit. */
+  end: (exchange: Pick<Exchange, "outcome" | "durationMs"> | null) => void;
   /** The callback asked for a pause: start nothing during the next `holdMs`. */
   hold: (holdMs: number) => void;
   /** How long the pause still lasts; 0: none. */
@@ -23,25 +39,64 @@ export interface Turns {
   wake: () => void;
   /** Aborts at the next `wake`: an attempt that is answered later asks for no pause. */
   readonly waking: AbortSignal;
-  /** Changes the number of slots; attempts in progress continue. */
-  resize: (places: number) => void;
+  /** Changes the number of slots and the rate limit; attempts in progress continue, and so does what is left of the rate. */
+  resize: (places: number, rateLimit: RateLimit | null) => void;
+  /** The subscription was interrupted: begins with one request at a time. */
+  restart: () => void;
+  readonly pace: Pace;
   readonly taken: number;
 }
 
-const LINES = { live: 0, replay: 1 };
+interface TurnsOptions {
+  readonly rateLimit?: RateLimit | null;
+  /** Called when a pause begins. */
+  readonly onHold?: (holdMs: number) => void;
+}
 
-/** `onHold` is called when a pause begins. */
+const LINES = { live: 0, replay: 1 };
+/** A long wait is looked at again: whoever waited may be gone. */
+const LOOK_AGAIN_MS = 60_000;
+
 export function createTurns(
-  places: number,
-  { onHold = () => undefined }: { readonly onHold?: (holdMs: number) => void } = {},
+  initialPlaces: number,
+  { rateLimit = null, onHold = () => undefined }: TurnsOptions = {},
 ): Turns {
-  const slots = createLimiter(places, { lines: 2 });
+  const ramp = createRamp(initialPlaces);
+  const slots = createLimiter(initialPlaces, { lines: 2, admit });
+  let bucket: TokenBucket | null = rateLimit === null ? null : createTokenBucket(toRate(rateLimit));
+  let perSecond = rateLimit === null ? null : toRate(rateLimit).perSecond;
+  let places = initialPlaces;
   let holdUntil = 0;
   let waking = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | null = null;
 
   /** On the hot path: usually there is no pause. */
   function holdMsNow(): number {
     return holdUntil === 0 ? 0 : Math.max(0, holdUntil - performance.now());
+  }
+
+  /** Takes what the next request needs, or looks again when it will be there. */
+  function admit(): boolean {
+    const now = performance.now();
+    const delayMs = Math.max(holdMsNow(), bucket?.delayMs(now) ?? 0, ramp.delayMs(now));
+    if (delayMs > 0) {
+      lookAgainIn(delayMs);
+      return false;
+    }
+    bucket?.take(now);
+    ramp.started(now);
+    return true;
+  }
+
+  function lookAgainIn(delayMs: number): void {
+    if (timer !== null) clearTimeout(timer);
+    timer = setTimeout(lookAgain, Math.min(LOOK_AGAIN_MS, Math.ceil(delayMs)));
+  }
+
+  function lookAgain(): void {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    slots.retry();
   }
 
   function hold(holdMs: number): void {
@@ -57,24 +112,48 @@ export function createTurns(
   }
 
   function begin(signal: AbortSignal, line: "live" | "replay" = "live"): true | Promise<boolean> {
-    const isFree = !signal.aborted && holdMsNow() === 0 && slots.tryAcquire(LINES[line]);
-    return isFree || waitForSlot(signal, line);
+    const isFree = !signal.aborted && slots.tryAcquire(LINES[line]);
+    return isFree || slots.acquire(signal, LINES[line]);
   }
 
-  async function waitForSlot(signal: AbortSignal, line: "live" | "replay"): Promise<boolean> {
-    for (;;) {
-      if (!(await slots.acquire(signal, LINES[line]))) return false;
-      const holdMs = holdMsNow();
-      if (holdMs === 0) return true;
-      slots.release();
-      if (!(await wait(holdMs, signal))) return false;
+  function end(exchange: Pick<Exchange, "outcome" | "durationMs"> | null): void {
+    if (exchange === null) bucket?.giveBack();
+    else {
+      const now = performance.now();
+      const startedAt = now - exchange.durationMs;
+      ramp.ended(exchange.outcome, { startedAt, now, inFlight: slots.taken });
+      followRamp();
     }
+    slots.release();
+  }
+
+  function followRamp(): void {
+    if (ramp.places === places) return;
+    places = ramp.places;
+    slots.resize(places);
+  }
+
+  function setRateLimit(next: RateLimit | null): void {
+    const rate = next === null ? null : toRate(next);
+    perSecond = rate?.perSecond ?? null;
+    if (rate === null) bucket = null;
+    else if (bucket === null) bucket = createTokenBucket(rate);
+    else bucket.change(rate, performance.now());
   }
 
   return {
     begin,
-    end: slots.release,
-    resize: slots.resize,
+    end,
+    resize(next, nextRateLimit) {
+      setRateLimit(nextRateLimit);
+      ramp.resize(next);
+      followRamp();
+      lookAgain();
+    },
+    restart() {
+      ramp.restart();
+      followRamp();
+    },
     hold,
     get holdMs() {
       return holdMsNow();
@@ -86,14 +165,28 @@ export function createTurns(
     },
     wake() {
       holdUntil = 0;
+      ramp.forget();
       waking.abort();
       waking = new AbortController();
+      lookAgain();
     },
     get waking() {
       return waking.signal;
+    },
+    get pace() {
+      const rates = [perSecond, ramp.perSecond].filter((rate) => rate !== null);
+      return {
+        places: ramp.places,
+        perSecond: rates.length === 0 ? null : Math.min(...rates),
+        waitMs: Math.max(holdMsNow(), bucket?.delayMs(performance.now()) ?? 0),
+      };
     },
     get taken() {
       return slots.taken;
     },
   };
+}
+
+function toRate({ requests, perSeconds, burst }: RateLimit): Rate {
+  return { perSecond: requests / perSeconds, burst };
 }

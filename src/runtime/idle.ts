@@ -14,7 +14,7 @@ interface Idleness {
 }
 
 /** The longest timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Null: it may consume. An operator's command counts before the start time, and that before a failure. */
 export function findIdleReason(

@@ -44,6 +44,7 @@ function consumingOf(subscription: Subscription): unknown {
     shape: _shape,
     metadata: _metadata,
     retry: _retry,
+    rateLimit: _rateLimit,
     resume: _resume,
     replay: _replay,
     recording: _recording,

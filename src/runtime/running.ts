@@ -5,6 +5,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Command, FailureCause, OperatorStatus, SubscriptionStatus } from "#delivery/status.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { PipelineStats } from "#pipeline/pipeline.ts";
+import type { Pace } from "#pipeline/turns.ts";
 import type { Replaying } from "./replaying.ts";
 
 /** The words that API, command line, page and metrics show. */
@@ -27,6 +28,7 @@ export interface RunningSubscription {
   state: () => SubscriptionState;
   status: () => SubscriptionStatus;
   stats: () => PipelineStats;
+  pace: () => Pace;
   /** Resolves when the command is stored or queued (see `notStored`). Rejects with a RelayError if it has no effect. */
   command: (command: Command) => Promise<void>;
   /** Why a command given to this relay is not stored yet; null: all are stored. */

@@ -32,7 +32,7 @@ import { createSeekRequests, fulfil } from "./seek-requests.ts";
 import { createClusterSeek } from "./cluster-seek.ts";
 import { createReplaying } from "./replaying.ts";
 import { createResetWatch } from "./reset-watch.ts";
-import { createProbePace, findIdleReason, onIdleEnd, untilIdleEnd } from "./idle.ts";
+import { createProbePace, findIdleReason, MAX_TIMER_MS, onIdleEnd, untilIdleEnd } from "./idle.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { StatusCell } from "./states.ts";
 
@@ -67,9 +67,8 @@ const FOLLOW_AGAIN_MS = 1000;
 const WRITTEN_AFTER_MS = 3000;
 /** Between two log lines about `Retry-After` pauses. */
 const HOLD_LOG_INTERVAL_MS = 60_000;
+const SHOWN_WAIT_MS = 10_000;
 const JOURNAL_BACKOFF = { initialMs: 500, maxMs: 5000 };
-/** The longest timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export function startSubscription(wanted: Subscription, parts: SubscriptionParts): RunningSubscription {
   const { logger, status } = parts;
@@ -83,6 +82,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   });
   let holdLoggedAt = Number.NEGATIVE_INFINITY;
   const turns = createTurns(concurrencyOf(wanted), {
+    rateLimit: wanted.rateLimit,
     onHold(holdMs) {
       if (performance.now() - holdLoggedAt < HOLD_LOG_INTERVAL_MS) return;
       holdLoggedAt = performance.now();
@@ -113,7 +113,10 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   let turn = new AbortController();
   /** Ends the consuming of the current turn. */
   let halting = new AbortController();
-  const unfollow = status.onChange(() => turn.abort());
+  const unfollow = status.onChange(() => {
+    if (status.current.consumerStatus === "FAILURE") turns.restart();
+    turn.abort();
+  });
   // A resume ends the pause that the callback asked for.
   const unwatchIdle = onIdleEnd(status, () => idleNow() !== null, turns.wake);
   const finished = run();
@@ -294,9 +297,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     const until = parts.pausedUntil();
     if (until !== null)
       return { kind: "paused", reason: `Paused on the server until ${until.toISOString()}` };
-    const { holdMs } = turns;
-    if (holdMs === 0) return state;
-    return { kind: "waiting", reason: `Retry-After: sends nothing until ${toTime(holdMs)}`, isFault: false };
+    const { holdMs, pace: own } = turns;
+    if (holdMs === 0 && (own.waitMs < SHOWN_WAIT_MS || pipeline?.stats().held === 0)) return state;
+    const cause = holdMs > 0 ? "Retry-After" : "rateLimit";
+    return {
+      kind: "waiting",
+      reason: `${cause}: sends nothing until ${toTime(own.waitMs)}`,
+      isFault: false,
+    };
   }
 
   async function closeAt(time: Date, signal: AbortSignal): Promise<void> {
@@ -324,6 +332,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     state: show,
     status: () => status.current,
     stats: () => pipeline?.stats() ?? NO_MESSAGES,
+    pace: () => turns.pace,
     async command(command) {
       await status.command(command);
       // Also if the status does not change: it may only wait for a Retry-After pause to end.
@@ -342,7 +351,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     },
     update(next) {
       terms.replace(next);
-      turns.resize(concurrencyOf(next));
+      turns.resize(concurrencyOf(next), next.rateLimit);
       turns.wake();
       pipeline?.resize();
       status.recover("configuration");

@@ -75,6 +75,15 @@ export const subscriptionViewSchema = component(
     }),
     held: count("Messages that this relay has received and not settled"),
     inFlight: count("Requests in flight"),
+    maxInFlight: count(
+      "Requests at a time that the callback gets at present; fewer than its limit after an interruption or a refusal",
+    ),
+    maxPerSecond: v.pipe(
+      v.nullable(v.number()),
+      v.description(
+        "Requests a second that the callback gets at present, by its rate limit or because it refused more; null: no limit",
+      ),
+    ),
     retrying: count("Messages that wait for a retry"),
     oldestHeldSeconds: v.pipe(
       v.number(),
@@ -105,6 +114,8 @@ export const subscriptionViewSchema = component(
     source: { domain: null, stream: "ORDERS", consumer: "relay-billing", subjects: ["orders.>"] },
     held: 3,
     inFlight: 2,
+    maxInFlight: 5,
+    maxPerSecond: null,
     retrying: 1,
     oldestHeldSeconds: 4.2,
     pending: 17,

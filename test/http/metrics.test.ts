@@ -102,6 +102,8 @@ describe("createMetrics()", () => {
     expect(Object.values(states).reduce((sum, value) => sum + value)).toBe(1);
     expect(await valuesOf(metrics, "relay_held_messages")).toEqual({ one: 3 });
     expect(await valuesOf(metrics, "relay_in_flight_requests")).toEqual({ one: 2 });
+    expect(await valuesOf(metrics, "relay_max_in_flight_requests")).toEqual({ one: 1 });
+    expect(await valuesOf(metrics, "relay_max_requests_per_second")).toEqual({ one: 12.5 });
     expect(await valuesOf(metrics, "relay_retrying_messages")).toEqual({ one: 1 });
     expect(await valuesOf(metrics, "relay_pending_messages")).toEqual({ one: 10 });
     expect(await valuesOf(metrics, "relay_ack_pending_messages")).toEqual({ one: 3 });

@@ -238,7 +238,11 @@ test("close() of a pipeline that has expired gives nothing back, and aborts at o
   await runReady();
   const closed = own.close({ graceMs: null, isExpired: true });
   await runReady();
-  expect([closed.returned, own.answers, own.endings]).toEqual([0, [], ["1 returned", "2 returned"]]);
+  expect([closed.returned, own.answers, own.endings.toSorted()]).toEqual([
+    0,
+    [],
+    ["1 returned", "2 returned"],
+  ]);
 });
 
 test("a pipeline expires once NATS was silent for two thirds of the ack wait, and begins no attempt then", async () => {

@@ -148,7 +148,7 @@ test("replayMessage() gives its turn back when the subscription was paused meanw
   const { result, claimed } = own.replay();
   await eventually(() => own.waits() === 1);
   own.setRunning(false);
-  own.turns.end();
+  own.turns.end(null);
   await eventually(() => own.turns.taken === 0);
   expect([claimed(), own.receiver.requests.length]).toEqual([0, 0]);
   own.setRunning(true);
@@ -220,9 +220,9 @@ test("createTurns() gives live and replayed messages one turn each", async () =>
   const waits = (["live", "live", "live", "replay", "replay"] as const).map(async (line) => {
     await turns.begin(signal, line);
     order.push(line);
-    turns.end();
+    turns.end(null);
   });
-  turns.end();
+  turns.end(null);
   await Promise.all(waits);
   expect(order).toEqual(["replay", "live", "replay", "live", "live"]);
 });
@@ -248,7 +248,7 @@ test("createTurns() begins nothing during a hold, in neither line", async () => 
   turns.hold(100);
   await Promise.all([turns.begin(signal), turns.begin(signal, "replay")]);
   expect(performance.now() - since).toBeGreaterThanOrEqual(99);
-  turns.end();
+  turns.end(null);
   turns.hold(60_000);
   expect(await turns.begin(AbortSignal.timeout(20))).toBe(false);
 });

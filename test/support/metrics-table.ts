@@ -15,6 +15,7 @@ export function measured(id: string): MeasuredSubscription {
     subscription: toSubscription({ id }),
     state: () => ({ kind: "running" }),
     stats: () => ({ held: 3, inFlight: 2, retrying: 1, oldestHeldAt: performance.now(), blocked: null }),
+    pace: () => ({ places: 1, perSecond: 12.5, waitMs: 0 }),
   };
 }
 

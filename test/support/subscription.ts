@@ -51,6 +51,7 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     deadLetters: [],
     callback: toCallbackSettings(new URL("http://127.0.0.1/")),
     retry: { kind: "none" },
+    rateLimit: null,
     interruptOnServerError: true,
     interruptOnException: true,
     resume: { kind: "manual" },
