@@ -203,6 +203,7 @@ const TOO_BUSY: ReadonlySet<number> = new Set([429, 503]);
 const OWN: ReadonlySet<string> = new Set(["descriptors", "journal", "address-denied"]);
 
 function signOf(outcome: Outcome): Sign {
+  if (outcome.kind === "expression") return "none";
   if (outcome.kind === "exception") return OWN.has(outcome.code) ? "none" : "silent";
   if (TOO_BUSY.has(outcome.status)) return "refused";
   return outcome.kind === "delivered" ? "taken" : "answered";

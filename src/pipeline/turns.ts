@@ -25,7 +25,7 @@ export interface Turns {
    * `signal` aborted first. Never rejects.
    */
   begin: (signal: AbortSignal, line?: "live" | "replay") => true | Promise<boolean>;
-  /** `exchange`: what was sent; null: nothing was, and the turn does not count for the rate limit. */
+  /** `exchange`: what was sent; null: nothing was (as where an expression failed), and the turn does not count for the rate limit. */
   end: (exchange: Pick<Exchange, "outcome" | "durationMs"> | null) => void;
   /** The callback asked for a pause: start nothing during the next `holdMs`. */
   hold: (holdMs: number) => void;
@@ -117,7 +117,7 @@ export function createTurns(
   }
 
   function end(exchange: Pick<Exchange, "outcome" | "durationMs"> | null): void {
-    if (exchange === null) bucket?.giveBack();
+    if (exchange === null || exchange.outcome.kind === "expression") bucket?.giveBack();
     else {
       const now = performance.now();
       const startedAt = now - exchange.durationMs;
