@@ -16,7 +16,9 @@ import { openDeliveryLog } from "#delivery-log/log.ts";
 import { createOverrides } from "#delivery-log/overrides.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
+import { toConsumerSettings } from "#consumer/config.ts";
 import type { ConsumerLag } from "#consumer/lag.ts";
+import { previewSeek } from "#consumer/seek-preview.ts";
 import { readLastSequence } from "#nats/stream.ts";
 import { createPage, createUnknownPage } from "#page/page.tsx";
 import { joinObservers, type Observer } from "#pipeline/observer.ts";
@@ -150,6 +152,8 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       keptLogging: () => running().keptLogging,
       lagOf,
       lastSequenceOf: ({ source }) => readLastSequence(running().connection, source),
+      previewSeek: (subscription, start) =>
+        previewSeek(running().connection, toConsumerSettings(subscription), start),
       status: () =>
         toStatus(running(), {
           host: config.host.name,

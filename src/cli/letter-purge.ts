@@ -5,6 +5,7 @@ import { toSafeJson } from "#lib/printable.ts";
 import { type PurgeBody, purgeOutcomeSchema, type PurgeOutcomeView } from "#wire/dead-letter.ts";
 import { parseAnswer } from "./answers.ts";
 import { type Client, expectDone } from "./client.ts";
+import { confirmed } from "./confirm.ts";
 import { checkLetterIds } from "./letter-details.ts";
 import { type LetterFilterMembers, toLetterFilterMembers } from "./letter-filter.ts";
 import type { Flags, RemoteCall } from "./remote-command.ts";
@@ -41,7 +42,8 @@ export function toLetterChoice(
   return { kind: "ids", ids: [...new Set(args)] };
 }
 
-export async function runPurge({ client, args, flags, io, nowMs, confirm }: RemoteCall): Promise<number> {
+export async function runPurge(call: RemoteCall): Promise<number> {
+  const { client, args, flags, io, nowMs } = call;
   const choice = toLetterChoice(flags, { args, nowMs });
   const found = await findLetters(client, choice);
   const isJson = flags["json"] === true;
@@ -55,14 +57,10 @@ export async function runPurge({ client, args, flags, io, nowMs, confirm }: Remo
     );
     return hasAll ? 0 : 1;
   }
-  if (flags["yes"] !== true) {
-    const what = nameOf(found.matched);
-    if (confirm === null)
-      throw new RelayError("usage", `No terminal to ask for confirmation; use --yes to purge ${what}`);
-    if (!(await confirm(`Purge ${what} for good? [y/N] `))) {
-      io.stdout("Nothing was purged\n");
-      return 1;
-    }
+  const what = `purge ${nameOf(found.matched)}`;
+  if (!(await confirmed(call, { what, question: `P${what.slice(1)} for good?` }))) {
+    io.stdout("Nothing was purged\n");
+    return 1;
   }
   const purged =
     choice.kind === "ids" ? await purgeIds(client, choice.ids) : await purgeFilter(client, choice, found);

@@ -2,19 +2,14 @@
 
 import { RelayError } from "#lib/errors.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
-import {
-  applicationSchema,
-  exchangeSchema,
-  type ResumeBody,
-  type SeekBody,
-  subscriptionViewSchema,
-} from "#wire/subscription.ts";
+import { exchangeSchema, subscriptionViewSchema } from "#wire/subscription.ts";
 import { parseAnswer } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
+import { confirmed } from "./confirm.ts";
 import { formatExchange } from "./exchange.ts";
 import { type RemoteCall, textOf } from "./remote-command.ts";
-import { describeSeek } from "./seek.ts";
 import { formatSubscription } from "./subscription-details.ts";
+import { subscriptionPath } from "./subscription-path.ts";
 import { formatOrphans, formatSubscriptions, listOrphans, listSubscriptions } from "./subscription-list.ts";
 
 export async function showList({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
@@ -39,52 +34,6 @@ export async function showSubscription(call: RemoteCall): Promise<number> {
   return 0;
 }
 
-export async function commandEither(
-  call: RemoteCall,
-  verb: "pause" | "resume",
-  body?: ResumeBody,
-): Promise<number> {
-  const { client, flags, io } = call;
-  const name = textOf(flags, "application");
-  if (name === null) return commandSubscription(call, verb, body);
-  const answer = await client.ask("POST", `api/applications/${encodeURIComponent(name)}/${verb}`);
-  const value = expectDone(answer, `${verb} the application ${clean(name)}`);
-  const { application, status, subscriptions, notStored } = parseAnswer(applicationSchema, value);
-  if (flags["json"] === true) {
-    io.stdout(toSafeJson(value));
-    return 0;
-  }
-  const plural = subscriptions === 1 ? "" : "s";
-  io.stdout(`${clean(`Application ${application}: ${status}, ${subscriptions} subscription${plural}`)}\n`);
-  showNotStored(notStored, io);
-  return 0;
-}
-
-function showNotStored(notStored: string | null, io: RemoteCall["io"]): void {
-  if (notStored !== null)
-    io.stdout(`${clean(`Not stored yet, in effect on this relay only: ${notStored}`)}\n`);
-}
-
-export async function commandSubscription(
-  call: RemoteCall,
-  verb: string,
-  body?: ResumeBody | SeekBody,
-): Promise<number> {
-  const { client, flags, io } = call;
-  const asking: Asking = body === undefined ? {} : { body };
-  const answer = await client.ask("POST", pathOf(call, verb), asking);
-  const value = expectDone(answer, `${verb} ${idOf(call)}`);
-  const { id, status, consumerStatus, notStored } = parseAnswer(subscriptionViewSchema, value);
-  if (flags["json"] === true) {
-    io.stdout(toSafeJson(value));
-    return 0;
-  }
-  const moved = verb === "seek" ? `, goes on ${describeSeek(flags)}` : "";
-  io.stdout(`${clean(`${id}: ${status}, consumer ${consumerStatus}${moved}`)}\n`);
-  showNotStored(notStored, io);
-  return 0;
-}
-
 export async function testSubscription(call: RemoteCall): Promise<number> {
   const { client, flags, io, screen, readInput } = call;
   const file = textOf(flags, "body");
@@ -100,7 +49,7 @@ export async function testSubscription(call: RemoteCall): Promise<number> {
 }
 
 export async function deleteSubscription(call: RemoteCall): Promise<number> {
-  const { client, flags, io, confirm } = call;
+  const { client, io } = call;
   const value = expectDone(await client.ask("GET", pathOf(call)), `delete ${idOf(call)}`);
   const { id, source, origin } = parseAnswer(subscriptionViewSchema, value);
   if (origin === "file") {
@@ -109,14 +58,10 @@ export async function deleteSubscription(call: RemoteCall): Promise<number> {
       `Cannot delete ${clean(id)}: it is defined in the config file: delete it there`,
     );
   }
-  if (flags["yes"] !== true) {
-    if (confirm === null)
-      throw new RelayError("usage", `No terminal to ask for confirmation; use --yes to delete ${idOf(call)}`);
-    const question = `Delete ${clean(id)} and its consumer ${clean(source.consumer)}? [y/N] `;
-    if (!(await confirm(question))) {
-      io.stdout("Nothing was deleted\n");
-      return 1;
-    }
+  const question = `Delete ${id} and its consumer ${source.consumer}?`;
+  if (!(await confirmed(call, { what: `delete ${id}`, question }))) {
+    io.stdout("Nothing was deleted\n");
+    return 1;
   }
   const answer = await client.ask("DELETE", pathOf(call), { limitMs: PATIENT_MS });
   expectDone(answer, `delete ${idOf(call)}`);
@@ -124,11 +69,8 @@ export async function deleteSubscription(call: RemoteCall): Promise<number> {
   return 0;
 }
 
-function pathOf(call: RemoteCall, verb?: string): string {
-  const id = call.args[0] ?? "";
-  if (!/^[\w-]{1,128}$/u.test(id)) throw new RelayError("usage", "An id has letters, digits, - and _ only");
-  const path = `api/subscriptions/${id}`;
-  return verb === undefined ? path : `${path}/${verb}`;
+function pathOf({ args }: RemoteCall, verb?: string): string {
+  return subscriptionPath(args[0], verb);
 }
 
 function idOf({ args }: RemoteCall): string {

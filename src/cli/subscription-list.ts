@@ -23,7 +23,7 @@ export function formatSubscriptions(
 ): string {
   const columns: readonly Column<SubscriptionView>[] = [
     { title: "ID", textOf: ({ id }) => id, isWhole: true },
-    { title: "STATE", textOf: ({ state }) => state, styleOf: styleOfState },
+    { title: "STATE", textOf: ({ state }) => state, styleOf: styleOfState, isWhole: true },
     { title: "HELD", textOf: ({ held }) => String(held), isNumber: true },
     { title: "IN FLIGHT", textOf: ({ inFlight }) => String(inFlight), isNumber: true },
     { title: "RETRYING", textOf: ({ retrying }) => String(retrying), isNumber: true },

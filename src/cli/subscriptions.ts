@@ -1,22 +1,23 @@
 // `relay subscriptions`: its commands with their options and their help.
 
-import { RelayError } from "#lib/errors.ts";
-import { type Flags, JSON_OPTION, type RemoteCommand, type RemoteOption, textOf } from "./remote-command.ts";
+import { YES_OPTION } from "./confirm.ts";
+import { JSON_OPTION, type RemoteCommand, type RemoteOption } from "./remote-command.ts";
 import { RESEND_COMMAND } from "./resend.ts";
-import { checkSeek, toSeek } from "./seek.ts";
-import {
-  commandEither,
-  commandSubscription,
-  deleteSubscription,
-  showList,
-  showSubscription,
-  testSubscription,
-} from "./subscription-actions.ts";
+import { SEEK_OPTIONS, seekSubscription, toSeek } from "./seek.ts";
+import { checkTarget, commandSubscriptions, TARGET_OPTIONS, type Verb } from "./subscription-commands.ts";
+import { deleteSubscription, showList, showSubscription, testSubscription } from "./subscription-actions.ts";
+import { TIME_ARGUMENT_NOTE } from "./time-argument.ts";
 
 const NOTHING = (): void => undefined;
-const APPLICATION: RemoteOption = {
-  flags: "--application <name>",
-  description: "all subscriptions of this application, future ones included, instead of one",
+const SKIP_OPTION: RemoteOption = {
+  flags: "--skip",
+  description: "acknowledge the message that caused the failure, do not send it again",
+};
+const VERBS: Readonly<Record<Verb, string>> = {
+  pause: "pause subscriptions, as their operator; no message is lost",
+  resume: "resume after a pause or a failure",
+  stop: "stop subscriptions, as their consumer; no message is lost",
+  start: "start again after a stop or a failure",
 };
 
 export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
@@ -41,53 +42,24 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     check: NOTHING,
     run: showSubscription,
   },
-  {
-    usage: "pause [id]",
-    description: "pause a subscription, as its operator; no message is lost",
-    options: [APPLICATION, JSON_OPTION],
-    examples: ["relay subscriptions pause billing", "relay subscriptions pause --application shop"],
-    note: null,
-    check: checkTarget,
-    run: (call) => commandEither(call, "pause"),
-  },
-  {
-    usage: "resume [id]",
-    description: "resume after a pause or a failure",
-    options: [
-      {
-        flags: "--skip",
-        description: "acknowledge the message that caused the failure, do not send it again",
-      },
-      APPLICATION,
-      JSON_OPTION,
-    ],
+  ...(["pause", "resume", "stop", "start"] as const).map((verb): RemoteCommand => ({
+    usage: `${verb} [ids...]`,
+    description: VERBS[verb],
+    options: [...(verb === "resume" ? [SKIP_OPTION] : []), ...TARGET_OPTIONS, YES_OPTION, JSON_OPTION],
     examples: [
-      "relay subscriptions resume billing",
-      "relay subscriptions resume billing --skip",
-      "relay subscriptions resume --application shop",
+      `relay subscriptions ${verb} billing shipping`,
+      ...(verb === "resume" ? ["relay subscriptions resume billing --skip"] : []),
+      `relay subscriptions ${verb} --entrypoint webhook --dry-run`,
+      `relay subscriptions ${verb} --all --yes`,
     ],
-    note: "With --application, what was paused by itself stays paused.",
+    note: [
+      "With --entrypoint, --application or --all it counts them and asks; without a terminal it needs --yes.",
+      ...(verb === "resume" ? ["With --application, what was paused by itself stays paused."] : []),
+      "Exit code: 0 if all were done, 1 if one was refused.",
+    ].join("\n"),
     check: checkTarget,
-    run: (call) => commandEither(call, "resume", { skip: call.flags["skip"] === true }),
-  },
-  {
-    usage: "stop <id>",
-    description: "stop a subscription, as its consumer",
-    options: [JSON_OPTION],
-    examples: ["relay subscriptions stop billing"],
-    note: null,
-    check: NOTHING,
-    run: (call) => commandSubscription(call, "stop"),
-  },
-  {
-    usage: "start <id>",
-    description: "start again after a stop or a failure",
-    options: [JSON_OPTION],
-    examples: ["relay subscriptions start billing"],
-    note: null,
-    check: NOTHING,
-    run: (call) => commandSubscription(call, "start"),
-  },
+    run: (call) => commandSubscriptions(call, verb),
+  })),
   {
     usage: "test <id>",
     description: "send a test message to the callback, and show request and response",
@@ -110,42 +82,33 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     usage: "seek <id>",
     description: "move to another position in the stream",
     options: [
-      {
-        flags: "--to <where>",
-        description:
-          "all (from the first message), new (messages from now on) or last (from the last message)",
-      },
-      { flags: "--sequence <number>", description: "from this message of the stream" },
-      {
-        flags: "--time <time>",
-        description: "from the first message stored at this time or later, such as 2026-11-21T08:00:00Z",
-      },
+      ...SEEK_OPTIONS,
+      { flags: "--dry-run", description: "print position and effect, and move nothing" },
+      YES_OPTION,
       JSON_OPTION,
     ],
     examples: [
-      "relay subscriptions seek billing --to new",
+      "relay subscriptions seek billing --to all --dry-run",
+      "relay subscriptions seek billing --to new --yes",
       "relay subscriptions seek billing --sequence 4711",
-      "relay subscriptions seek billing --time 2026-11-21T08:00:00Z",
+      "relay subscriptions seek billing --time 2h",
     ],
-    note: "Going back sends messages again; going forward leaves some out.",
-    check: checkSeek,
-    run: (call) => commandSubscription(call, "seek", toSeek(call.flags)),
+    note: [
+      TIME_ARGUMENT_NOTE,
+      "Going back sends messages again; going forward leaves some out. It shows position and effect, and asks;",
+      "without a terminal it needs --yes.",
+    ].join("\n"),
+    check: (flags) => void toSeek(flags, Date.now()),
+    run: seekSubscription,
   },
   RESEND_COMMAND,
   {
     usage: "delete <id>",
     description: "delete a subscription that was made by API, with its consumer",
-    options: [{ flags: "--yes", description: "do not ask for confirmation" }],
+    options: [YES_OPTION],
     examples: ["relay subscriptions delete billing", "relay subscriptions delete billing --yes"],
     note: "Delete subscriptions of the config file in the file. Without a terminal it needs --yes.",
     check: NOTHING,
     run: deleteSubscription,
   },
 ];
-
-function checkTarget(flags: Flags, [id]: readonly string[]): void {
-  const isOne = id !== undefined;
-  if (isOne === (textOf(flags, "application") !== null))
-    throw new RelayError("usage", "Give either an id or --application");
-  if (!isOne && flags["skip"] === true) throw new RelayError("usage", "--skip is for one subscription");
-}

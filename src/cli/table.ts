@@ -1,7 +1,7 @@
 // Formats rows as aligned columns that fit the terminal.
 //
 // Where they are too wide, columns of zeros go first, then the widest texts shrink, then optional columns go; what is wider
-// still is cut.
+// still is cut, but not what stands up to the last whole column: the terminal wraps that.
 
 import { clean } from "#lib/printable.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
@@ -52,6 +52,8 @@ export function formatTable<T>(rows: readonly T[], { columns, screen, noteOf }: 
   const width = screen.width ?? Infinity;
   const filled = dropColumns(fill(rows, columns), width);
   const widths = shrink(filled, width);
+  const wholeEnd = filled.findLastIndex(({ column }) => column.isWhole === true) + 1;
+  const cutAt = Math.max(width, totalOf(widths.slice(0, wholeEnd)));
   const pad = (text: string, index: number) => {
     const width = widths[index] ?? 0;
     const cut = cutTo(text, width);
@@ -66,8 +68,9 @@ export function formatTable<T>(rows: readonly T[], { columns, screen, noteOf }: 
     }),
   );
   const notes = rows.map((row) => noteOf?.(row) ?? null);
-  const written = lines.map((cells, at) => `${toLine(cells, screen)}\n${toNote(notes[at] ?? null, screen)}`);
-  return [`${toLine(titles, screen)}\n`, ...written].join("");
+  const toRow = (cells: readonly Cell[]) => `${toLine(cells, { screen, cutAt })}\n`;
+  const written = lines.map((cells, at) => `${toRow(cells)}${toNote(notes[at] ?? null, screen)}`);
+  return [toRow(titles), ...written].join("");
 }
 
 function fill<T>(rows: readonly T[], columns: readonly Column<T>[]): readonly Filled<T>[] {
@@ -133,9 +136,12 @@ function wrap(text: string, width: number): readonly string[] {
 }
 
 /** What does not fit is cut before it is painted, for a colour that is cut off never ends. */
-function toLine(cells: readonly Cell[], screen: Screen): string {
+function toLine(
+  cells: readonly Cell[],
+  { screen, cutAt }: { readonly screen: Screen; readonly cutAt: number },
+): string {
   let line = "";
-  let left = screen.width ?? Infinity;
+  let left = cutAt;
   for (const [index, { text, style }] of cells.entries()) {
     const gap = index === 0 ? "" : GAP;
     if (left <= gap.length) break;

@@ -4,11 +4,18 @@ import type { Hono } from "hono";
 
 import type { BodyFault } from "#config/parse-subscription.ts";
 import type { Command } from "#delivery/status.ts";
+import type { SeekPreview } from "#consumer/seek-preview.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { Registered } from "#registry/registry.ts";
-import { exchangeSchema, resumeBodySchema, seekSchema, subscriptionViewSchema } from "#wire/subscription.ts";
+import {
+  exchangeSchema,
+  resumeBodySchema,
+  seekPreviewSchema,
+  seekSchema,
+  subscriptionViewSchema,
+} from "#wire/subscription.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { toExchangeView } from "./exchange-view.ts";
@@ -17,7 +24,10 @@ import { type Problem, toFaultsProblem } from "./problem.ts";
 import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
 import * as v from "valibot";
 
-interface CommandsOptions extends Pick<SubscriptionsOptions, "registry" | "lastSequenceOf" | "slots"> {
+interface CommandsOptions extends Pick<
+  SubscriptionsOptions,
+  "registry" | "lastSequenceOf" | "previewSeek" | "slots"
+> {
   readonly reach: Reach;
 }
 
@@ -87,6 +97,17 @@ const SEEK: Operation = {
   answers: [NOW],
   problems: [400, 404, 409, 422, 503],
 };
+const PREVIEW: Operation = {
+  id: "previewSeek",
+  tag: "Subscriptions",
+  summary: "Tells what a seek would do",
+  description: "Nothing is changed. The counts are those of now, and messages may come meanwhile.",
+  access: "write",
+  params: ONE,
+  body: { schema: seekSchema, isRequired: true, description: "Where it would go on" },
+  answers: [json(seekPreviewSchema, "Where it stands, and the effect of the seek")],
+  problems: [400, 404, 409, 422, 503],
+};
 const TEST: Operation = {
   id: "testSubscription",
   tag: "Subscriptions",
@@ -106,7 +127,7 @@ const TEST: Operation = {
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, view, refuse }, lastSequenceOf, slots }: CommandsOptions,
+  { registry, reach: { find, view, refuse }, lastSequenceOf, previewSeek, slots }: CommandsOptions,
 ): void {
   /** A RelayError becomes a problem; any other error is a bug. */
   async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
@@ -151,7 +172,11 @@ export function addSubscriptionCommands(
     return refuseFault(() => command(context, found, { kind: "resume", skip }));
   });
 
-  routes.post("/:id/seek", describe(SEEK), async (context) => {
+  /** Checks what a seek and its preview have in common. */
+  async function withSeek(
+    context: ServerContext,
+    answer: (found: Registered, start: DeliverPolicy) => Promise<Response>,
+  ): Promise<Response> {
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const found = find(context);
@@ -163,10 +188,23 @@ export function addSubscriptionCommands(
       const lastSequence = await lastSequenceOf(found.subscription);
       const fault = findSeekFault(start, { lastSequence, now: new Date() });
       if (fault !== null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [fault] });
+      return answer(found, start);
+    });
+  }
+
+  routes.post("/:id/seek", describe(SEEK), (context) =>
+    withSeek(context, async (found, start) => {
       await endsInTime(registry().seek(found.subscription.id, start));
       return context.json(view(context, found));
-    });
-  });
+    }),
+  );
+
+  routes.post("/:id/seek/preview", describe(PREVIEW), (context) =>
+    withSeek(context, async (found, start) => {
+      const preview = await previewSeek(found.subscription, start);
+      return context.json({ ...preview, effect: describeEffect(preview) });
+    }),
+  );
 
   routes.post("/:id/test", describe(TEST), async (context) => {
     const body = new Uint8Array(await context.req.arrayBuffer());
@@ -215,6 +253,19 @@ function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): DeliverPolic
   if ("to" in target) return { kind: target.to };
   if ("sequence" in target) return { kind: "start-sequence", sequence: target.sequence };
   return { kind: "start-time", time: new Date(target.time) };
+}
+
+/** `about`: messages come and go meanwhile. */
+export function describeEffect({ waiting, afterwards }: Pick<SeekPreview, "waiting" | "afterwards">): string {
+  if (afterwards === null) return "how many messages that repeats or leaves out is not known";
+  if (waiting === null) return `about ${countMessages(afterwards)} sent`;
+  if (afterwards === waiting) return "no message is sent again, and none is left out";
+  const isBack = afterwards > waiting;
+  return `about ${countMessages(Math.abs(afterwards - waiting))} ${isBack ? "sent again" : "left out"}`;
+}
+
+function countMessages(number: number): string {
+  return number === 1 ? "1 message is" : `${number.toLocaleString("en")} messages are`;
 }
 
 /** Refuses a position after the end of the stream: nats-server would start at the next message instead. Null: no fault. */

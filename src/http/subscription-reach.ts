@@ -1,7 +1,8 @@
 // Limits a request to the subscriptions that it may see: by the entrypoint of its route and the application of its caller.
 
 import { withoutExcerpt } from "#delivery/outcome.ts";
-import type { Subscription } from "#delivery/subscription.ts";
+import type { SeekPreview } from "#consumer/seek-preview.ts";
+import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
@@ -21,6 +22,8 @@ export interface SubscriptionsOptions {
   readonly activity: Pick<Activity, "recent">;
   /** Where its stream ends; 0: it never had a message. Rejects with a RelayError. */
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
+  /** Rejects with a RelayError. */
+  readonly previewSeek: (subscription: Subscription, start: DeliverPolicy) => Promise<SeekPreview>;
   readonly slots: Pick<ServerSlots, "tests">;
   readonly replays: () => Replays;
   readonly findSubscription: (id: string) => RunningSubscription | null;

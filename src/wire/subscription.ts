@@ -189,6 +189,28 @@ export const seekSchema = component(
 
 export type SeekBody = v.InferInput<typeof seekSchema>;
 
+export const seekPreviewSchema = component(
+  "SeekPreview",
+  v.strictObject({
+    position: countOrNull("Sequence of the first message that is not done; null: not known"),
+    sequence: countOrNull("Sequence from which it would go on; null: not known"),
+    lastSequence: count("Sequence of the last message of the stream; 0: it never had one"),
+    waiting: countOrNull("Messages that it delivers without the seek; null: not known"),
+    afterwards: countOrNull("Messages that it would deliver after the seek; null: not known"),
+    effect: stringView("What the seek would do, for people"),
+  }),
+  {
+    position: 2701,
+    sequence: 101,
+    lastSequence: 2712,
+    waiting: 12,
+    afterwards: 2612,
+    effect: "about 2,600 messages are sent again",
+  },
+);
+
+export type SeekPreviewView = ViewOf<typeof seekPreviewSchema>;
+
 const headers = v.pipe(headerPairs, v.description("Name and value of each, in order"));
 
 export const exchangeSchema = component(

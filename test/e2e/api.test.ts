@@ -296,7 +296,7 @@ test("other pages, other names, other types and too much are refused", async () 
 test("status, config, metrics and orphans are as the document says, and hold no secret", async () => {
   const status = await eventually(async () => {
     const shown = await api("GET", "/api/status");
-    return shown.body.subscriptions.consuming === 2 && shown;
+    return shown.body.subscriptions.running === 2 && shown;
   });
   expect(status.body).toMatchObject({
     version: expect.stringMatching(/^\d+\.\d+\.\d+/u),

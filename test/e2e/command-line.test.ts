@@ -142,11 +142,11 @@ describe("what is shown", () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     const lines = stdout.split("\n");
     expect(lines[0]).toBe("ready");
-    expect(lines[1]).toMatch(/^relay {3}\d+\.\d+\.\d+ \([\w-]+\), up for \d+ s$/);
+    expect(lines[1]).toMatch(/^relay {3}\d+\.\d+\.\d+ \([\w-]+\) on \S+, up for \d+ s$/);
     expect(lines[2]).toMatch(/^config {2}\S+\/relay\.config\.json, loaded (?:\d+ s ago|just now)$/);
     expect(lines[3]).toMatch(/^nats {4}connected to \S+, nats-server 2\.\d+\.\d+$/);
-    expect(stdout).toMatch(/^ID +STATE +QOS +HELD/m);
-    expect(stdout).toMatch(/^billing +consuming +AUTO +0 /m);
+    expect(stdout).toMatch(/^ID +STATE +.*QOS/m);
+    expect(stdout).toMatch(/^billing +running .* AUTO /m);
     expect(stdout).not.toContain("\u001b");
   });
 
@@ -156,7 +156,7 @@ describe("what is shown", () => {
     expect(JSON.parse(stdout)).toMatchObject({
       readiness: { isReady: true, reasons: [] },
       nats: { connected: true },
-      subscriptions: { consuming: 3 },
+      subscriptions: { running: 3 },
     });
   });
 
@@ -182,7 +182,7 @@ describe("what is shown", () => {
   test("subscriptions show: at length, with the definition, without its secret", async () => {
     const { exitCode, stdout } = await run("subscriptions", "show", "billing");
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/^billing {2}consuming\n/);
+    expect(stdout).toMatch(/^billing {2}running\n/);
     expect(stdout).toMatch(/^ {2}consumer +relay-billing$/m);
     expect(stdout).toMatch(/^ {2}made by +the config file$/m);
     expect(stdout).toContain('"x-word"');
@@ -203,18 +203,38 @@ describe("what is shown", () => {
 describe("what is commanded", () => {
   test("pause and resume, stop and start", async () => {
     const steps = [
-      ["pause", "billing: PAUSED, consumer STARTED\n"],
-      ["resume", "billing: ACCEPTED, consumer STARTED\n"],
-      ["stop", "billing: ACCEPTED, consumer STOPPED\n"],
-      ["start", "billing: ACCEPTED, consumer STARTED\n"],
+      ["pause", "billing paused\n"],
+      ["resume", "billing resumed\n"],
+      ["stop", "billing stopped\n"],
+      ["start", "billing started\n"],
     ] as const;
     for (const [verb, stdout] of steps) {
       expect(await run("subscriptions", verb, "billing")).toEqual({ exitCode: 0, stdout, stderr: "" });
     }
     const { stdout } = await run("subscriptions", "pause", "billing", "--json");
-    expect(JSON.parse(stdout)).toMatchObject({ id: "billing", status: "PAUSED" });
+    expect(JSON.parse(stdout)).toMatchObject({ items: [{ id: "billing", status: "PAUSED" }], faults: [] });
     await run("subscriptions", "resume", "billing");
     await eventually(async () => (await shown("billing")).state === "running");
+  });
+
+  test("pause and resume of several, or of all that an option chooses: counted, and only with a yes", async () => {
+    const all = (await run("subscriptions", "pause", "--all", "--dry-run")).stdout;
+    expect(all).toMatch(/^billing\n[\s\S]*Would pause \d+ subscriptions of this relay/u);
+    const unsure = await run("subscriptions", "pause", "--all");
+    expect([unsure.exitCode, unsure.stdout]).toEqual([2, ""]);
+    expect(unsure.stderr).toMatch(
+      /^No terminal to ask for confirmation; use --yes to pause \d+ subscriptions of this relay/u,
+    );
+    expect((await run("subscriptions", "pause", "billing", "--all")).exitCode).toBe(2);
+    expect((await run("subscriptions", "pause")).exitCode).toBe(2);
+    const paused = await run("subscriptions", "pause", "billing", "nobody", "failing");
+    expect([paused.exitCode, paused.stdout]).toEqual([1, "billing paused\nfailing paused\n"]);
+    expect(paused.stderr).toBe("Cannot pause nobody: There is no such subscription\n");
+    expect((await run("subscriptions", "resume", "--all", "--yes")).stdout).toBe(
+      "billing resumed\nfailing resumed\n",
+    );
+    await eventually(async () => (await shown("billing")).state === "running");
+    await eventually(async () => (await shown("failing")).state === "running");
   });
 
   test("resume --skip: the message that failed is not sent again, the next one is", async () => {
@@ -223,7 +243,7 @@ describe("what is commanded", () => {
     await publish("failing", { name: "good" });
     const status = await run("status");
     expect(status.exitCode).toBe(0);
-    expect(status.stdout).toMatch(/^failing +failed .*404/m);
+    expect(status.stdout).toMatch(/^failing +failed [\s\S]*404/m);
     const calls = receiver.names("/failing").length;
     expect(await run("subscriptions", "resume", "failing", "--skip")).toMatchObject({ exitCode: 0 });
     await eventually(() => receiver.names("/failing").includes("good"));
@@ -233,11 +253,16 @@ describe("what is commanded", () => {
   test("seek: back to a sequence, and what cannot be", async () => {
     await publish("billing", { name: "again" });
     await eventually(() => receiver.names("/billing").includes("again"));
-    const { stdout, exitCode } = await run("subscriptions", "seek", "billing", "--sequence", "1");
-    expect({ stdout, exitCode }).toEqual({
-      stdout: "billing: ACCEPTED, consumer STARTED, goes on at sequence 1\n",
-      exitCode: 0,
-    });
+    const dry = await run("subscriptions", "seek", "billing", "--sequence", "1", "--dry-run");
+    expect(dry.stdout).toMatch(
+      /^billing is at sequence \d+ of \w+, which ends at \d+; 0 messages wait\n--sequence 1: about \d+ messages? (?:is|are) sent again\n$/u,
+    );
+    const unsure = await run("subscriptions", "seek", "billing", "--sequence", "1");
+    expect([unsure.exitCode, unsure.stdout]).toEqual([2, ""]);
+    expect(unsure.stderr).toMatch(/^No terminal to ask for confirmation; use --yes to seek billing: about /u);
+    const { stdout, exitCode } = await run("subscriptions", "seek", "billing", "--sequence", "1", "--yes");
+    expect(stdout).toMatch(/^billing was moved: about \d+ messages? (?:is|are) sent again\n$/u);
+    expect(exitCode).toBe(0);
     await eventually(() => receiver.names("/billing").filter((name) => name === "again").length === 2);
     const tooFar = await run("subscriptions", "seek", "billing", "--sequence", "9999");
     expect([tooFar.exitCode, tooFar.stdout]).toEqual([1, ""]);
@@ -360,7 +385,7 @@ describe("on a terminal", () => {
     await create("longer-than-the-others");
     await eventually(async () => (await shown("longer-than-the-others")).state === "running");
     const { screen } = await runOnTerminal(["subscriptions", "list"]);
-    expect(screen).toContain("\u001b[32mconsuming\u001b[39m");
+    expect(screen).toContain("\u001b[32mrunning\u001b[39m");
     const plain = await runOnTerminal(["subscriptions", "list"], { env: { NO_COLOR: "1" } });
     expect(plain.screen).toBe(Bun.stripANSI(screen));
     const widths = plain.screen.split("\n").map((line) => line.length);
@@ -369,7 +394,7 @@ describe("on a terminal", () => {
     const long = "i".repeat(60);
     await create(long);
     const { screen: shortened } = await runOnTerminal(["subscriptions", "list"], { env: { NO_COLOR: "1" } });
-    expect(shortened).toMatch(/^i+… {2}consuming /m);
+    expect(shortened).toMatch(/^i{60} {2}running$/m);
     await run("subscriptions", "delete", long, "--yes");
   });
 
@@ -391,7 +416,18 @@ describe("on a terminal", () => {
 test("every command has help with examples, in both ways", async () => {
   const { stdout: list } = await run("help", "subscriptions");
   const verbs = [...list.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, verb]) => verb ?? "");
-  expect(verbs).toEqual(["list", "show", "pause", "resume", "stop", "start", "test", "seek", "delete"]);
+  expect(verbs).toEqual([
+    "list",
+    "show",
+    "pause",
+    "resume",
+    "stop",
+    "start",
+    "test",
+    "seek",
+    "resend",
+    "delete",
+  ]);
   const commands = [
     ["status"],
     ["reload"],

@@ -20,7 +20,7 @@ test("it tells ready when connected, each reload, that it gets on, and that it s
   const told = (field: string) => socket.received().filter((fields) => field in fields);
   await eventually(() => told("READY").length === 1);
   await eventually(() => told("WATCHDOG").length >= 3);
-  await eventually(() => told("STATUS").at(-1)?.["STATUS"] === "Ready; 1 consuming");
+  await eventually(() => told("STATUS").at(-1)?.["STATUS"] === "Ready; 1 running");
   relay.signal("SIGHUP");
   await eventually(() => told("RELOADING").length === 1 && told("READY").length === 2);
   relay.signal("SIGTERM");

@@ -55,6 +55,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     findSubscription: notCalled,
     lagOf: notCalled,
     lastSequenceOf: notCalled,
+    previewSeek: notCalled,
     status: notCalled,
     orphans: notCalled,
     applications: notCalled,

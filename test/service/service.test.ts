@@ -113,7 +113,7 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
     await systemd.write(CONFIG, configText());
     await systemd.must("systemctl start relay");
     expect(await systemd.show("ActiveState")).toBe("active");
-    await untilStatus(/^Ready; 1 consuming$/);
+    await untilStatus(/^Ready; 1 running$/);
     await publish(3, "first");
     await untilDelivered(3, "first");
     expect(await systemd.must("stat -c %a /run/relay/relay.sock")).toBe("660");
@@ -131,7 +131,7 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
     const refused = await systemd.run("systemctl reload relay");
     expect(refused.exitCode).toBe(1);
     expect(await systemd.show("ActiveState")).toBe("active");
-    await untilStatus(/^Ready; 1 consuming; config refused: .*nonsense/);
+    await untilStatus(/^Ready; 1 running; config refused: .*nonsense/);
     const priorities = await systemd.must("journalctl -u relay -p err -o cat --no-pager");
     expect(priorities).toContain("Config refused, the running one stays active");
     await publish(3, "refused");
@@ -145,7 +145,7 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
     await systemd.must(
       `chgrp relay-config /etc/relay/.new && chmod 640 /etc/relay/.new && mv /etc/relay/.new ${CONFIG}`,
     );
-    await untilStatus(/^Ready; 1 consuming$/);
+    await untilStatus(/^Ready; 1 running$/);
   });
 
   test("a credential that was replaced counts after a restart, not after a reload", async () => {
@@ -170,7 +170,7 @@ describe.skipIf(why !== null)(`under a systemd of its own${why === null ? "" : `
       "Write the unit, /etc/systemd/system/relay.service\nRestart the service that runs",
     );
     expect(await systemd.show("MainPID")).not.toBe(before);
-    await untilStatus(/^Ready; 1 consuming$/);
+    await untilStatus(/^Ready; 1 running$/);
   });
 
   test("killed, it is there again", async () => {
