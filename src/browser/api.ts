@@ -3,7 +3,7 @@
 import type { DeadLetterDetail, DeadLetterPage, PurgeBody, PurgeOutcomeView } from "#wire/dead-letter.ts";
 import type { DeliveryDetail, DeliveryPage } from "#wire/delivery.ts";
 import type { LoggingBody, LoggingView } from "#wire/logging.ts";
-import type { ReplayBody, ReplayView, StartedReplayView } from "#wire/replay.ts";
+import type { ReplayBody, ReplayView, ResendBody, StartedReplayView } from "#wire/replay.ts";
 import type { CredentialsBody, SessionView } from "#wire/session.ts";
 import type { ActivityView, Status } from "#wire/status.ts";
 import type { ExchangeView, ResumeBody, SeekBody, SubscriptionView } from "#wire/subscription.ts";
@@ -54,6 +54,7 @@ interface Operations {
   readonly "POST /subscriptions/:id/start": Command;
   readonly "POST /subscriptions/:id/seek": Command<SeekBody>;
   readonly "POST /subscriptions/:id/test": Operation<ExchangeView, unknown>;
+  readonly "POST /subscriptions/:id/resend": Operation<StartedReplayView, ResendBody>;
   readonly "GET /deliveries": Operation<DeliveryPage>;
   readonly "GET /deliveries/:id": Operation<DeliveryDetail>;
   readonly "GET /dead-letters": Operation<DeadLetterPage>;

@@ -7,6 +7,8 @@ import { statusBadge } from "./badge.ts";
 import { openPanel } from "./dialog.ts";
 import { fill, h, link } from "./dom.ts";
 import { formatDuration, formatMoment } from "./format.ts";
+import { writeButton } from "./permission.ts";
+import { resendOne } from "./resend.ts";
 import { facts, headerTable, notCaptured, payload, section } from "./payload.ts";
 
 export function showDeliveryPage(view: HTMLElement): void {
@@ -31,7 +33,10 @@ function describe(delivery: DeliveryDetail): readonly Node[] {
   const { date, method, callbackUrl, status, durationMs, error, attempts, deadLetterId } = delivery;
   const { subscription, application, entrypoint, webhookId, request, response } = delivery;
   const { stream, sequence, subject } = delivery;
+  const name = `${subject}, ${stream} ${sequence}`;
+  const again = () => void resendOne({ subscription, webhookId, name });
   return [
+    h("div", { class: "actions" }, writeButton({ class: "button primary", onClick: again }, "Send again")),
     section(
       "Message",
       facts([

@@ -35,7 +35,7 @@ export function createFaultBoard(): FaultBoard {
       for (const { element, note } of places.values()) {
         note.hidden = true;
         element.removeAttribute("aria-invalid");
-        element.removeAttribute("aria-describedby");
+        element.removeAttribute("aria-errormessage");
       }
       let isFirst = true;
       return faults.filter(({ path, message }) => {
@@ -45,7 +45,7 @@ export function createFaultBoard(): FaultBoard {
         note.textContent = note.hidden ? message : `${note.textContent}. ${message}`;
         note.hidden = false;
         element.setAttribute("aria-invalid", "true");
-        element.setAttribute("aria-describedby", note.id);
+        element.setAttribute("aria-errormessage", note.id);
         for (
           let box = element.closest("details");
           box !== null;

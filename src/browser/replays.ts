@@ -125,7 +125,8 @@ function toCard(
   { total, refresh }: { total: number | null; refresh: () => Promise<void> },
 ): HTMLElement {
   const { id, state, reason, subscription, ids, startedAt, delivered, failed, isScheduled } = replay;
-  const name = subscription === null ? "Replay" : `Replay of ${subscription}`;
+  const what = replay.source === "stream" ? "Resend" : "Replay";
+  const name = subscription === null ? what : `${what} of ${subscription}`;
   const passed = skippedOf(replay);
   const counts = [
     `${formatCount(delivered)} delivered`,

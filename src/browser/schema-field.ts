@@ -40,6 +40,8 @@ const MASK = "***";
 const SECRETS = /password|secret|token$|keycontent|^value of token/iu;
 const LONG = /content|body|expression/iu;
 
+let ids = 0;
+
 export function createField(schema: Schema, options: FieldOptions): Field {
   const choices = schema.oneOf ?? schema.anyOf;
   if (choices !== undefined) return createChoice(schema, { ...options, choices: choices.flatMap(toChoices) });
@@ -70,22 +72,26 @@ function toHint({ description = "", minimum, maximum, default: preset }: Schema)
 function createLabelled(
   input: HTMLElement,
   schema: Schema,
-  { path, label, isRequired, faults }: FieldOptions,
-) {
-  const note = faults.add(path, input);
+  { path, label, isRequired = false, faults }: FieldOptions,
+): HTMLElement {
+  ids += 1;
+  input.id = `field-${ids}`;
   const hint = toHint(schema);
+  const hintId = `hint-${ids}`;
+  if (hint !== "") input.setAttribute("aria-describedby", hintId);
+  if (isRequired) input.setAttribute("aria-required", "true");
   return h(
-    "label",
+    "div",
     { class: "field" },
     h(
       "span",
-      { class: "field-name" },
-      label,
-      isRequired === true ? h("span", { class: "needed" }, " needed") : null,
+      { class: "field-head" },
+      h("label", { class: "field-name", for: input.id }, label),
+      isRequired ? h("span", { class: "needed", "aria-hidden": "true" }, " needed") : null,
     ),
     input,
-    hint === "" ? null : h("small", {}, hint),
-    note,
+    hint === "" ? null : h("small", { id: hintId }, hint),
+    faults.add(path, input),
   );
 }
 
@@ -330,13 +336,9 @@ function createList(schema: Schema, options: FieldOptions): Field {
 function createMap(schema: Schema, options: FieldOptions): Field {
   const inner = typeof schema.additionalProperties === "object" ? schema.additionalProperties : {};
   const given = Object.entries((options.value ?? {}) as Readonly<Record<string, unknown>>);
-  const { list, button, note, read } = createLines(options, given, (entry, index) => {
+  const { list, button, note, read } = createLines(options, given, (entry) => {
     const [name, value] = (entry ?? ["", undefined]) as readonly [string, unknown];
-    const key = h("input", {
-      type: "text",
-      spellcheck: "false",
-      "aria-label": `${options.label}: name ${index + 1}`,
-    });
+    const key = h("input", { type: "text", spellcheck: "false" });
     key.value = name;
     const path = `${options.path}.${name}`;
     const field = createField(inner, { path, label: "Value", value, faults: options.faults });

@@ -9,6 +9,7 @@ import { formatSome } from "./format.ts";
 import { replay } from "./letter-commands.ts";
 import { notifyOf } from "./notice.ts";
 import { mayOperate, writeButton, writeLink } from "./permission.ts";
+import { resendRange } from "./resend.ts";
 import { seek } from "./seek.ts";
 import { lagOf } from "./subscription-state.ts";
 import { openTest } from "./subscription-test.ts";
@@ -114,6 +115,7 @@ export function createSubscriptionActions(
   const remove = more("Delete", () => void (present !== null && removeIt(present)), "button danger");
   const whole = [
     more("Seek", () => void (present !== null && seek(present, refresh))),
+    more("Send again", () => void resendRange(id)),
     more("Replay dead letters", () => void replayAll(id)),
     edit,
     remove,

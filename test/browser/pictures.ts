@@ -77,6 +77,8 @@ async function takeFew(): Promise<void> {
   });
   await take(lab, { name: "form", path: "/page/new-subscription" });
   await take(lab, { name: "form-phone-dark", path: "/page/new-subscription", isPhone: true, scheme: "dark" });
+  await take(lab, { name: "consumers", path: "/webhook" });
+  await take(lab, { name: "replay", path: "/page/replays" });
   await take(lab, { name: "unknown", path: "/nothing" });
   await take(lab, { name: "logging", path: "/page/logging" });
 }
