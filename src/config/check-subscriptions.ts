@@ -1,6 +1,6 @@
 // Checks subscriptions beyond their schema.
 
-import { isWithin } from "#delivery/subject.ts";
+import { isOverlapping, isWithin } from "#delivery/subject.ts";
 import { type CallbackScope, checkCallback, headerNames } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
 import { checkShape } from "./check-shape.ts";
@@ -169,16 +169,33 @@ function checkHasUrl({ configuration, entrypoint, path }: Pair): Fault[] {
 
 function checkChannel(file: SoundFile, { configuration, entrypoint, path }: Pair): Fault[] {
   const { channel } = configuration;
+  if (channel === undefined) return [];
+  const at = [...path, "configuration", "channel"];
+  const filters = typeof channel === "string" ? [channel] : channel;
+  return filters.flatMap((filter, index) => {
+    if (filter === undefined) return [];
+    const place = typeof channel === "string" ? at : [...at, index];
+    const other = filters
+      .slice(0, index)
+      .find((earlier) => earlier !== undefined && isOverlapping(earlier, filter));
+    if (other !== undefined) return [{ path: place, message: `"${filter}" overlaps "${other}"` }];
+    return checkWithin(file, { filter, entrypoint, path: place });
+  });
+}
+
+function checkWithin(
+  file: SoundFile,
+  { filter, entrypoint, path }: { filter: string; entrypoint: SoundEntrypoint; path: Path },
+): Fault[] {
   const source = findSource(file.endpoints ?? [], entrypoint.endpoint);
-  if (channel === undefined || source.kind !== "found") return [];
+  if (source.kind !== "found") return [];
   const subjects = source.value.consumer?.subjects;
   if (subjects === undefined) return [];
   // A subject at fault is not known: the channel may well lie within it.
-  if (subjects.some((subject) => subject === undefined || isWithin(channel, subject))) return [];
+  if (subjects.some((subject) => subject === undefined || isWithin(filter, subject))) return [];
   const allowed = subjects.map((subject) => `"${subject}"`).join(", ");
-  const message = `"${channel}" is not within the subjects of the endpoint "${source.value.name}": ${allowed}`;
-  const meant = toSubject(channel);
+  const message = `"${filter}" is not within the subjects of the endpoint "${source.value.name}": ${allowed}`;
+  const meant = toSubject(filter);
   const isMeant = subjects.some((subject) => subject !== undefined && isWithin(meant, subject));
-  const suggestion = isMeant ? `did you mean "${meant}"?` : null;
-  return [{ path: [...path, "configuration", "channel"], message, suggestion }];
+  return [{ path, message, suggestion: isMeant ? `did you mean "${meant}"?` : null }];
 }

@@ -66,7 +66,7 @@ function resolveSource(
     entrypoint,
     settings,
     channel,
-  }: { entrypoint: Entrypoint; settings: Settings; channel: string | undefined },
+  }: { entrypoint: Entrypoint; settings: Settings; channel: string | readonly string[] | undefined },
 ): Source {
   const found = findSource(file.endpoints, entrypoint.endpoint);
   const endpoint = found.kind === "found" ? file.endpoints[found.index] : undefined;
@@ -77,7 +77,7 @@ function resolveSource(
   return {
     domain: endpoint.domain ?? null,
     stream: consumer.stream,
-    filterSubjects: channel === undefined ? (consumer.subjects ?? []) : [channel],
+    filterSubjects: channel === undefined ? (consumer.subjects ?? []) : [channel].flat(),
     deliverPolicy: toDeliverPolicy(policy),
     ackWaitMs: consumer.ackWaitSeconds * 1000,
   };

@@ -6,7 +6,7 @@ import { callbackEntries } from "./schema-callback.ts";
 import { SUBJECT_FILTER } from "#delivery/subject.ts";
 import type { Path } from "./issue.ts";
 import { deliverPolicy, SUBJECT_FILTER_FORM } from "./schema-endpoint.ts";
-import { choice, id, name, object, strings, text, timestamp } from "./schema-parts.ts";
+import { choice, id, list, name, object, strings, text, timestamp } from "./schema-parts.ts";
 import { sslSchema } from "./schema-ssl.ts";
 
 /** What stands under `configuration`, or below it under `entrypointConfiguration`. */
@@ -21,12 +21,34 @@ const deliveryEntries = {
 export const DELIVERY_KEYS: readonly string[] = Object.keys(deliveryEntries);
 
 /** As Gravitee writes it: with a slash before it, which is none of the subject. */
-const channel = v.pipe(
-  text("Subjects to get, within the endpoint's; one leading `/` is dropped", {
+const channelFilter = v.pipe(
+  text("A subject filter", {
     pattern: new RegExp(String.raw`^(?!/$)/?${SUBJECT_FILTER.source.replace(/^\^/u, "")}`, "u"),
     allowed: SUBJECT_FILTER_FORM,
   }),
   v.transform((input) => input.replace(/^\//u, "")),
+);
+const channelFilters = list(channelFilter, { description: "Subject filters", min: 1, max: 256 });
+const oneOrMore = v.union(
+  [channelFilter, channelFilters],
+  `allowed: ${SUBJECT_FILTER_FORM}, or a list of them`,
+);
+
+/** Faults of a list name its entry, those of a union only the whole. */
+const channelInput: typeof oneOrMore = {
+  ...oneOrMore,
+  "~run": (dataset, config) =>
+    Array.isArray(dataset.value)
+      ? channelFilters["~run"](dataset as never, config)
+      : channelFilter["~run"](dataset as never, config),
+};
+
+const channel = v.pipe(
+  channelInput,
+  v.description(
+    "Subjects to get, within the endpoint's: one filter, or a list (nats-server 2.10); one leading `/` is dropped",
+  ),
+  v.examples(["orders.>", ["orders.eu.>", "orders.us.>"]]),
   v.metadata({ fallback: "all" }),
 );
 
