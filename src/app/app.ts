@@ -14,6 +14,7 @@ import { createSessions } from "#http/session.ts";
 import { createServerSlots } from "#http/slots.ts";
 import { openDeliveryLog } from "#delivery-log/log.ts";
 import { createOverrides } from "#delivery-log/overrides.ts";
+import { readStreamMessage } from "#letters/stream-messages.ts";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { toConsumerSettings } from "#consumer/config.ts";
@@ -154,6 +155,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       lastSequenceOf: ({ source }) => readLastSequence(running().connection, source),
       previewSeek: (subscription, start) =>
         previewSeek(running().connection, toConsumerSettings(subscription), start),
+      messageAt: ({ source }, sequence) => readStreamMessage(running().connection, source, sequence),
       status: () =>
         toStatus(running(), {
           host: config.host.name,

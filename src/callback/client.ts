@@ -43,6 +43,8 @@ export interface Callback {
    * new token after a 401. Without it no connection is reused: the peer may be closing it.
    */
   readonly send: (message: Message, options: SendOptions) => Promise<Exchange>;
+  /** The request that `send` would make, without an access token that has to be fetched; credentials are hidden. */
+  readonly preview: (message: Message, parts: RequestParts | null) => Exchange["request"];
   readonly stats: CallbackStats;
   /** Waits up to `graceMs` for the sends in flight, then aborts them and closes all connections. Aborts each later `send` at once. */
   readonly close: (graceMs: number) => Promise<void>;
@@ -189,6 +191,15 @@ export function openCallback(
     });
   }
 
+  function preview(message: Message, parts: RequestParts | null): Exchange["request"] {
+    const { lines } = builder.build(message, new Date(), parts);
+    return {
+      method: parts?.method ?? method,
+      url: parts === null ? displayUrl : toShownUrl(displayUrl, parts),
+      headers: hideCredentials(readHeaderLines(lines), hiddenNames),
+    };
+  }
+
   async function close(graceMs: number): Promise<void> {
     isClosed = true;
     slots.close();
@@ -212,6 +223,7 @@ export function openCallback(
   return {
     prepare,
     send,
+    preview,
     stats: {
       get openConnections() {
         return slots.openConnections;

@@ -32,7 +32,7 @@ function listResponse(
   ];
 }
 
-function listHeaders(direction: string, headers: Headers): readonly string[] {
+export function listHeaders(direction: string, headers: Headers): readonly string[] {
   return [...headers.map(([name, value]) => `${direction} ${clean(`${name}: ${value}`)}`), direction];
 }
 

@@ -6,6 +6,7 @@ import { exchangeSchema, subscriptionViewSchema } from "#wire/subscription.ts";
 import { parseAnswer } from "./answers.ts";
 import { type Asking, expectDone, PATIENT_MS } from "./client.ts";
 import { confirmed } from "./confirm.ts";
+import { runDryRun } from "./dry-run.ts";
 import { formatExchange } from "./exchange.ts";
 import { type RemoteCall, textOf } from "./remote-command.ts";
 import { formatSubscription } from "./subscription-details.ts";
@@ -40,6 +41,9 @@ export async function testSubscription(call: RemoteCall): Promise<number> {
   const body = file === null ? null : await readInput(file);
   // Asks for the subscription first, with the short time limit: a hung relay fails at once, and a callback may take long.
   expectDone(await client.ask("GET", pathOf(call)), `test ${idOf(call)}`);
+  if (flags["dryRun"] === true) {
+    return runDryRun(call, { path: pathOf(call, "test"), what: `test ${idOf(call)}`, body });
+  }
   const sample: Asking = body === null || body.length === 0 ? {} : { body };
   const answer = await client.ask("POST", pathOf(call, "test"), { ...sample, limitMs: PATIENT_MS });
   const value = expectDone(answer, `test ${idOf(call)}`);

@@ -1,6 +1,7 @@
 // `relay subscriptions`: its commands with their options and their help.
 
 import { YES_OPTION } from "./confirm.ts";
+import { checkDryRunFlags, DRY_RUN_OPTIONS } from "./dry-run.ts";
 import { JSON_OPTION, type RemoteCommand, type RemoteOption } from "./remote-command.ts";
 import { RESEND_COMMAND } from "./resend.ts";
 import { SEEK_OPTIONS, seekSubscription, toSeek } from "./seek.ts";
@@ -65,17 +66,20 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     description: "send a test message to the callback, and show request and response",
     options: [
       { flags: "--body <file>", description: "send the content of this file; - for standard input" },
+      ...DRY_RUN_OPTIONS,
       JSON_OPTION,
     ],
     examples: [
       "relay subscriptions test billing",
       "echo '{\"order\":1}' | relay subscriptions test billing --body -",
+      "relay subscriptions test billing --dry-run --sequence 42",
     ],
     note: [
       "The request is that of a delivery, with the header X-Relay-Test added. The stream is not touched.",
-      "Exit code: 0 if the callback accepted it, 1 if it did not.",
+      "With --dry-run nothing is sent: filter, transform and format are applied, and the request is shown.",
+      "Exit code: 0 if the callback accepted it, 1 if it did not, or if an expression failed.",
     ].join("\n"),
-    check: NOTHING,
+    check: checkDryRunFlags,
     run: testSubscription,
   },
   {

@@ -39,8 +39,8 @@ const channelInput: typeof oneOrMore = {
   ...oneOrMore,
   "~run": (dataset, config) =>
     Array.isArray(dataset.value)
-      ? channelFilters["~run"](dataset as never, config)
-      : channelFilter["~run"](dataset as never, config),
+      ? channelFilters["~run"](dataset, config)
+      : channelFilter["~run"](dataset, config),
 };
 
 const channel = v.pipe(

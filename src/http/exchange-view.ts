@@ -16,7 +16,7 @@ export function toExchangeView(
     error: "error" in outcome ? outcome.error : null,
     date: exchange.startedAt.toISOString(),
     durationMs: Math.round(exchange.durationMs * 10) / 10,
-    request: { method: request.method, url: request.url, headers: toPairs(request.headers) },
+    request: { method: request.method, url: request.url, headers: toHeaderPairs(request.headers) },
     response: response === null || !isAnswerShown ? null : toResponseView(response, mask),
   };
 }
@@ -32,7 +32,8 @@ function toResponseView({ headers, body, truncated }: NonNullable<Exchange["resp
   };
 }
 
-function toPairs(flat: readonly string[]): [string, string][] {
+/** `flat`: name and value alternating. */
+export function toHeaderPairs(flat: readonly string[]): [string, string][] {
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < flat.length; index += 2) {
     pairs.push([flat[index] ?? "", flat[index + 1] ?? ""]);

@@ -34,7 +34,7 @@ interface ServerOptions
     LoggingRoutesOptions,
     Omit<ReplayRoutesOptions, "entrypoint">,
     StatusRoutesOptions,
-    Pick<SubscriptionsOptions, "registry" | "lagOf" | "lastSequenceOf" | "previewSeek"> {
+    Pick<SubscriptionsOptions, "registry" | "lagOf" | "lastSequenceOf" | "previewSeek" | "messageAt"> {
   readonly slots: ServerSlots;
   readonly activity: Activity;
   readonly orphans: () => readonly Orphan[];

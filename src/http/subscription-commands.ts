@@ -7,10 +7,11 @@ import type { Command } from "#delivery/status.ts";
 import type { SeekPreview } from "#consumer/seek-preview.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
+import { parseJson } from "#lib/json.ts";
 import { sleep } from "#lib/sleep.ts";
 import type { Registered } from "#registry/registry.ts";
+import { dryRunBodySchema, testAnswerSchema } from "#wire/dry-run.ts";
 import {
-  exchangeSchema,
   resumeBodySchema,
   seekPreviewSchema,
   seekSchema,
@@ -18,6 +19,7 @@ import {
 } from "#wire/subscription.ts";
 import { NOT_JSON, readJson } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
+import { asksForDryRun, toDryRunMessage, toDryRunView } from "./dry-run.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { type Problem, toFaultsProblem } from "./problem.ts";
@@ -26,7 +28,7 @@ import * as v from "valibot";
 
 interface CommandsOptions extends Pick<
   SubscriptionsOptions,
-  "registry" | "lastSequenceOf" | "previewSeek" | "slots"
+  "registry" | "lastSequenceOf" | "previewSeek" | "messageAt" | "slots"
 > {
   readonly reach: Reach;
 }
@@ -113,7 +115,7 @@ const TEST: Operation = {
   tag: "Subscriptions",
   summary: "Sends a test message to the callback, and shows the exchange",
   description:
-    "With everything that is configured, and the header `X-Relay-Test: true`. The stream and the state of the subscription are not touched.",
+    'With everything that is configured except the filter, and the header `X-Relay-Test: true`. The stream and the state of the subscription are not touched. A body with `"dryRun": true` sends nothing and shows what a message would become: `sequence` names one of the stream, or `body`, `subject` and `headers` make one up.',
   access: "write",
   params: ONE,
   body: {
@@ -121,13 +123,13 @@ const TEST: Operation = {
     isRequired: false,
     description: "The test message, 64 KiB at most; empty: Relay makes one up",
   },
-  answers: [json(exchangeSchema, "The request and the response")],
-  problems: [404, 409, 413, 429, 503],
+  answers: [json(testAnswerSchema, "The request and the response, or the dry run")],
+  problems: [404, 409, 413, 422, 429, 503],
 };
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, view, refuse }, lastSequenceOf, previewSeek, slots }: CommandsOptions,
+  { registry, reach: { find, view, refuse }, lastSequenceOf, previewSeek, messageAt, slots }: CommandsOptions,
 ): void {
   /** A RelayError becomes a problem; any other error is a bug. */
   async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
@@ -206,12 +208,26 @@ export function addSubscriptionCommands(
     }),
   );
 
+  async function answerDryRun(context: ServerContext, found: Registered, asked: unknown): Promise<Response> {
+    const parsed = v.safeParse(dryRunBodySchema, asked);
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
+    return refuseFault(async () => {
+      const { subscription } = found;
+      const at = (sequence: number) => messageAt(subscription, sequence);
+      const message = await toDryRunMessage(subscription, parsed.output, at);
+      if (message === null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [NO_MESSAGE] });
+      return context.json(toDryRunView(message, await registry().dryRun(subscription.id, message)));
+    });
+  }
+
   routes.post("/:id/test", describe(TEST), async (context) => {
     const body = new Uint8Array(await context.req.arrayBuffer());
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
     if (body.length > MAX_TEST_BYTES) return refuse({ status: 413, detail: "A sample has 64 KiB at most" });
     if (!slots.tests.take(context.get("tenant"), context.env.over)) return refuse(TOO_MANY_TESTS);
+    const asked = parseJson(new TextDecoder().decode(body));
+    if (asksForDryRun(asked)) return answerDryRun(context, found, asked);
     return refuseFault(async () => {
       const exchange = await registry().test(found.subscription.id, body);
       const isShown = isOperator(context) || found.subscription.callback.ownsSecrets;
@@ -219,6 +235,11 @@ export function addSubscriptionCommands(
     });
   });
 }
+
+const NO_MESSAGE: BodyFault = {
+  path: "sequence",
+  message: "the stream has no such message, or it is none of the subscription's",
+};
 
 const NOT_OPERATOR: Problem = {
   status: 403,

@@ -3,6 +3,7 @@
 import { withoutExcerpt } from "#delivery/outcome.ts";
 import type { SeekPreview } from "#consumer/seek-preview.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
+import type { Message } from "#delivery/message.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { ServerContext } from "./caller.ts";
 import { isVisible } from "./access.ts";
@@ -24,6 +25,8 @@ export interface SubscriptionsOptions {
   readonly lastSequenceOf: (subscription: Subscription) => Promise<number>;
   /** Rejects with a RelayError. */
   readonly previewSeek: (subscription: Subscription, start: DeliverPolicy) => Promise<SeekPreview>;
+  /** A message of its stream; null: there is none. Rejects with a RelayError. */
+  readonly messageAt: (subscription: Subscription, sequence: number) => Promise<Message | null>;
   readonly slots: Pick<ServerSlots, "tests">;
   readonly replays: () => Replays;
   readonly findSubscription: (id: string) => RunningSubscription | null;

@@ -1,6 +1,7 @@
 // Reads messages of a source stream by sequence, for a resend: beside every consumer, and changing nothing.
 
 import type { Message } from "#delivery/message.ts";
+import { RelayError } from "#lib/errors.ts";
 import { type StreamInfo, streamInfo } from "#nats/answers.ts";
 import { API_ERRORS, requestApi } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -26,6 +27,18 @@ export interface StreamMessages {
   readonly next: (filter: string, sequence: number, signal: AbortSignal) => Promise<StreamRead>;
   /** How many of these sequences, both inclusive, the stream does not have any more. Null: unknown now. */
   readonly countMissing: (from: number, to: number, signal: AbortSignal) => Promise<number | null>;
+}
+
+/** Null: the stream has no such message. Rejects with a RelayError. */
+export async function readStreamMessage(
+  connection: Connection,
+  ref: StreamRef,
+  sequence: number,
+): Promise<Message | null> {
+  const { next } = openStreamMessages(connection, ref);
+  const read = await next(">", sequence, AbortSignal.timeout(READ_MS));
+  if (read.kind === "unavailable") throw new RelayError("nats-unavailable", read.reason);
+  return read.kind === "found" && read.sequence === sequence ? read.message : null;
 }
 
 const READ_MS = 10_000;

@@ -71,6 +71,14 @@ async function attemptShaped(attempting: Attempting): Promise<AttemptResult> {
   return { kind: "made", exchange: unsentSince(times, shaping.fault, terms.subscription) };
 }
 
+/** For a test: one request, or none if an expression failed. Never rejects. */
+export async function sendOnce(message: Message, terms: Terms, signal: AbortSignal): Promise<Exchange> {
+  const times = { startedAt: new Date(), startMs: performance.now() };
+  const shaping = await shapeMessage(message, { terms, attempt: 1, signal });
+  if (shaping.kind === "unshaped") return unsentSince(times, shaping.fault, terms.subscription);
+  return terms.callback.send(message, { mayResend: false, signal, parts: shaping.parts });
+}
+
 type Shaped =
   | { readonly kind: "shaped"; readonly parts: RequestParts | null }
   /** An exception: the signal aborted. */

@@ -2,7 +2,9 @@
 
 import type { Exchange } from "#delivery/exchange.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
+import type { Message } from "#delivery/message.ts";
 import type { Command } from "#delivery/status.ts";
+import type { DryRun } from "#pipeline/dry-run.ts";
 import { maskConfig } from "#config/mask-config.ts";
 import type { Config } from "#config/resolve.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
@@ -33,6 +35,8 @@ export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" |
   readonly seek: (id: string, start: DeliverPolicy) => Promise<void>;
   /** Sends a sample, marked as such, with all settings of the subscription. Rejects as `command` does. */
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
+  /** What a message would become. Rejects as `command` does. */
+  readonly dryRun: (id: string, message: Message) => Promise<DryRun>;
 }
 
 interface RegistryOptions {
@@ -89,6 +93,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
     command: async (id, command) => get(id).command(command),
     seek: async (id, start) => get(id).seek(start),
+    dryRun: async (id, message) => get(id).dryRun(message),
     test: async (id, body) => {
       const running = get(id);
       return running.test(toSampleMessage(running.subscription.source, { body, now: new Date() }));

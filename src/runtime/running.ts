@@ -4,6 +4,7 @@ import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Command, FailureCause, OperatorStatus, SubscriptionStatus } from "#delivery/status.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
+import type { DryRun } from "#pipeline/dry-run.ts";
 import type { PipelineStats } from "#pipeline/pipeline.ts";
 import type { Pace } from "#pipeline/turns.ts";
 import type { Replaying } from "./replaying.ts";
@@ -40,6 +41,8 @@ export interface RunningSubscription {
   seek: (start: DeliverPolicy) => Promise<void>;
   /** Sends a test message once, with the configured headers, auth and signature. Its outcome changes nothing. */
   test: (message: Message) => Promise<Exchange>;
+  /** What a message would become. Sends nothing. */
+  dryRun: (message: Message) => Promise<DryRun>;
   /** Sends a dead letter in turn with the live messages. Waits while the subscription does not run; leaves its state alone. */
   replay: Replaying["replay"];
   /** Sets new delivery terms, used from the next attempt on. Ends a FAILURE. */

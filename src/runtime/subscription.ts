@@ -22,9 +22,11 @@ import type { Logger } from "#lib/logger.ts";
 import { sleep, sleepUntil } from "#lib/sleep.ts";
 import type { AlignedConsumer } from "#consumer/consumer.ts";
 import { type ConsumerSettings, toConsumerSettings } from "#consumer/config.ts";
+import { sendOnce } from "#pipeline/attempt.ts";
+import { dryRun } from "#pipeline/dry-run.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
-import { createTerms } from "#pipeline/terms.ts";
+import { createTerms, type Terms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
 import { createDurable, type MakeDurableParts } from "./make-durable.ts";
@@ -325,6 +327,15 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     await terms.close(0);
   }
 
+  async function onOwnTerms<Result>(run: (own: Terms) => Promise<Result>): Promise<Result> {
+    const own = terms.begin();
+    try {
+      return await run(own);
+    } finally {
+      terms.end(own);
+    }
+  }
+
   return {
     get subscription() {
       return terms.current.subscription;
@@ -363,12 +374,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     forget: status.forget,
     replay: replaying.replay,
     // A test is sent at once, outside of the turns, and its Retry-After pauses nothing.
-    async test(message) {
-      const own = terms.begin();
-      const exchange = await own.callback.send(message, { mayResend: false, signal: stopping.signal });
-      terms.end(own);
-      return exchange;
-    },
+    test: (message) => onOwnTerms((own) => sendOnce(message, own, stopping.signal)),
+    dryRun: (message) => onOwnTerms((own) => dryRun(message, own, stopping.signal)),
     recover: () => status.recover("configuration"),
     async stop(grace) {
       await end(grace);

@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { addStream } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { headerOf, type ReceivedRequest, startReceiver } from "../support/receiver.ts";
-import { startRelay } from "../support/relay.ts";
+import { runRelay, startRelay } from "../support/relay.ts";
 
 const ORDERS = [
   { id: "a", amount: 99, customer: "Ann" },
@@ -100,4 +100,48 @@ test("messages become the requests that their subscriptions ask for, or dead let
   const metrics = await (await fetch(new URL("/metrics", url))).text();
   expect(metrics).toContain('relay_messages_total{subscription="large",ending="filtered"} 1');
   expect(of("broken")).toEqual([]);
+  const dryRun = async (id: string, body: object) =>
+    (await api("POST", `/api/subscriptions/${id}/test`, { body: { dryRun: true, ...body } })).body;
+  expect(await dryRun("device", { sequence: 2 })).toMatchObject({
+    result: "request",
+    message: {
+      sequence: 2,
+      subject: "orders.new",
+      webhookId: headerOf(of("large")[0] as ReceivedRequest, "webhook-id"),
+    },
+    request: {
+      method: "PUT",
+      url: new URL("/device/devices/b?n=101", receiver.url).href,
+      body: JSON.stringify(ORDERS[1]),
+    },
+  });
+  expect(await dryRun("large", { body: '{"amount":1}' })).toMatchObject({
+    result: "filtered",
+    request: null,
+  });
+  expect(await dryRun("broken", {})).toMatchObject({
+    result: "failed",
+    error: "header X-Customer: it has a line break",
+  });
+  expect((await dryRun("large", { sequence: 99 })).errors[0].path).toBe("sequence");
+  expect((await dryRun("large", { sequence: 1, body: "x" })).status).toBe(422);
+  const cli = await runRelay(
+    [
+      "subscriptions",
+      "test",
+      "knative",
+      "--dry-run",
+      "--subject",
+      "orders.x",
+      "--header",
+      "X-A: b",
+      "--url",
+      url,
+    ],
+    {},
+  );
+  expect(cli.stdout).toContain("> ce-type: orders.x");
+  expect(cli.stdout).toContain("> X-A: b");
+  expect(cli.exitCode).toBe(0);
+  expect(of("device").length + of("large").length).toBe(4);
 });

@@ -56,6 +56,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     lagOf: notCalled,
     lastSequenceOf: notCalled,
     previewSeek: notCalled,
+    messageAt: notCalled,
     status: notCalled,
     orphans: notCalled,
     applications: notCalled,

@@ -109,6 +109,7 @@ export function scriptCallback({ prepare = (): Promise<Exception | null> => Prom
         if (signal.aborted) abort();
         else signal.addEventListener("abort", abort);
       }),
+    preview: () => ({ method: "POST", url: "http://127.0.0.1/", headers: [] }),
     stats: { openConnections: 0, resends: 0 },
     close(graceMs) {
       closedWithMs = graceMs;
