@@ -17,6 +17,8 @@ export interface TermsHolder {
   /** Takes the current terms for one attempt; `end` gives them back. */
   begin: () => Terms;
   end: (terms: Terms) => void;
+  /** Takes the current terms while `run` goes on. */
+  use: <Result>(run: (terms: Terms) => Promise<Result>) => Promise<Result>;
   /** Used from the next attempt on; the old callback closes after its last attempt. */
   replace: (subscription: Subscription) => void;
   /** Closes the callbacks of the current and former terms; requests in flight have `graceMs`. */
@@ -57,19 +59,31 @@ export function createTerms(
     void generation.callback.close(0); // Nothing is in flight; never rejects.
   }
 
+  function end(terms: Terms): void {
+    const generation = terms as Generation;
+    if (generation.attempts === 0) throw new Error("No attempt is under way on these terms");
+    generation.attempts -= 1;
+    if (generation !== current) closeUnused(generation);
+  }
+
+  function begin(): Terms {
+    current.attempts += 1;
+    return current;
+  }
+
   return {
     get current() {
       return current;
     },
-    begin() {
-      current.attempts += 1;
-      return current;
-    },
-    end(terms) {
-      const generation = terms as Generation;
-      if (generation.attempts === 0) throw new Error("No attempt is under way on these terms");
-      generation.attempts -= 1;
-      if (generation !== current) closeUnused(generation);
+    begin,
+    end,
+    async use(run) {
+      const own = begin();
+      try {
+        return await run(own);
+      } finally {
+        end(own);
+      }
     },
     replace(next) {
       const former = current;

@@ -26,7 +26,7 @@ import { sendOnce } from "#pipeline/attempt.ts";
 import { dryRun } from "#pipeline/dry-run.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
-import { createTerms, type Terms } from "#pipeline/terms.ts";
+import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
 import { createDurable, type MakeDurableParts } from "./make-durable.ts";
@@ -327,15 +327,6 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     await terms.close(0);
   }
 
-  async function onOwnTerms<Result>(run: (own: Terms) => Promise<Result>): Promise<Result> {
-    const own = terms.begin();
-    try {
-      return await run(own);
-    } finally {
-      terms.end(own);
-    }
-  }
-
   return {
     get subscription() {
       return terms.current.subscription;
@@ -374,8 +365,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     forget: status.forget,
     replay: replaying.replay,
     // A test is sent at once, outside of the turns, and its Retry-After pauses nothing.
-    test: (message) => onOwnTerms((own) => sendOnce(message, own, stopping.signal)),
-    dryRun: (message) => onOwnTerms((own) => dryRun(message, own, stopping.signal)),
+    test: (message) => terms.use((own) => sendOnce(message, own, stopping.signal)),
+    dryRun: (message) => terms.use((own) => dryRun(message, own, stopping.signal)),
     recover: () => status.recover("configuration"),
     async stop(grace) {
       await end(grace);
