@@ -53,6 +53,10 @@ export function createLogObserver(logger: Logger, { now = () => performance.now(
             ...(ending.letter === null ? {} : { endpoint: ending.letter.endpoint }),
           });
           break;
+        case "expired":
+          if (!logger.isEnabled("debug")) break;
+          logger.debug("Message expired", { ...fieldsOf(report), reason: describeOutcome(ending.failure) });
+          break;
         case "skipped":
           logger.warn("Message skipped", fieldsOf(report));
           break;

@@ -117,7 +117,8 @@ function letterIdOf(
   { subscription, message }: { subscription: Subscription; message: Message },
 ): string | null {
   if (ending.kind === "failed-again") return ending.letter?.id ?? null;
-  return ending.kind === "dead-lettered" ? toLetterId(letterSuffix(subscription.id, message)) : null;
+  const isStored = ending.kind === "dead-lettered" || (ending.kind === "expired" && ending.endpoint !== null);
+  return isStored ? toLetterId(letterSuffix(subscription.id, message)) : null;
 }
 
 /** As a record has it. */

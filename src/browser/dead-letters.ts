@@ -17,6 +17,7 @@ const REASONS = [
   ["server-error", "server error"],
   ["exception", "no response"],
   ["expression", "expression failed"],
+  ["expired", "expired"],
 ] as const;
 
 const FIELDS: readonly FilterField<LetterFilterBody>[] = [

@@ -40,6 +40,7 @@ export function resolveSubscription(
     shape: toShape(settings, defaults),
     metadata: entry.metadata ?? {},
     retry,
+    maxAgeMs: toMs(settings.maxAgeSeconds ?? defaults.maxAgeSeconds),
     rateLimit: toRateLimit(settings.rateLimit ?? defaults.rateLimit),
     interruptOnServerError: defaults.interruptConsumptionOnServerError,
     interruptOnException: defaults.interruptConsumptionOnException,
@@ -145,6 +146,10 @@ function toOrderKey(key: string | undefined): OrderKey {
   const [kind, value = ""] = key.split(":");
   if (kind === "token") return { kind, index: Number(value) };
   return kind === "header" ? { kind, name: value.toLowerCase() } : { kind: "subject" };
+}
+
+function toMs(seconds: number | undefined): number | null {
+  return seconds === undefined ? null : seconds * 1000;
 }
 
 function toRateLimit(rateLimit: Settings["rateLimit"]): RateLimit | null {

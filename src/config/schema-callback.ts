@@ -114,6 +114,16 @@ export const callbackEntries = {
   ),
   retry: v.optional(retry),
   rateLimit: v.optional(rateLimit),
+  maxAgeSeconds: v.optional(
+    v.pipe(
+      integer("An older message is not sent when its turn comes: it becomes a dead letter, or is dropped", {
+        min: 1,
+        max: 31_536_000,
+        unit: "seconds",
+      }),
+      v.metadata({ fallback: "none" }),
+    ),
+  ),
   ordering: v.optional(ordering),
   ...shapeEntries,
 };

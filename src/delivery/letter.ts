@@ -82,6 +82,7 @@ export const LETTER_REASONS: readonly LetterReason[] = [
   "server-error",
   "exception",
   "expression",
+  "expired",
 ];
 export const EVERY_LETTER: LetterFilter = {
   subscription: null,

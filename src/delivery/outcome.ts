@@ -47,7 +47,17 @@ export type Outcome =
   | Exception
   | ExpressionFault;
 
-export type Failure = Exclude<Outcome, { kind: "delivered" }>;
+/** It was older than `maxAgeSeconds` when its turn came: it was not sent. */
+export interface Expiry {
+  readonly kind: "expired";
+  /** For people. */
+  readonly error: string;
+}
+
+/** Of an attempt. */
+export type FailedOutcome = Exclude<Outcome, { kind: "delivered" }>;
+
+export type Failure = FailedOutcome | Expiry;
 
 /** The outcome that a status means: 2xx delivered, 5xx and above a server error, any other a rejection. */
 export function toOutcome(status: number, retryAfterMs: number | null): Outcome {
@@ -57,12 +67,12 @@ export function toOutcome(status: number, retryAfterMs: number | null): Outcome 
 }
 
 /** The status for the delivery log and dead letters: 0 without a response. */
-export function statusOf(outcome: Outcome): number {
+export function statusOf(outcome: Outcome | Expiry): number {
   return "status" in outcome ? outcome.status : 0;
 }
 
 /** One line for logs, failure causes and `Relay-Error`. */
-export function describeOutcome(outcome: Outcome): string {
+export function describeOutcome(outcome: Outcome | Expiry): string {
   if ("error" in outcome) return outcome.error;
   const excerpt = "excerpt" in outcome && outcome.excerpt !== undefined ? `: ${outcome.excerpt}` : "";
   return `Callback answered ${outcome.status}${excerpt}`;

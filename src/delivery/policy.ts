@@ -1,7 +1,7 @@
 // Decides from an outcome what happens to the message: the decision table, as one pure function.
 
 import { type ActiveRetry, maxPauseMsOf, type Retry, retryDelayMs } from "./backoff.ts";
-import type { Failure, Outcome } from "./outcome.ts";
+import type { FailedOutcome, Failure, Outcome } from "./outcome.ts";
 
 export type Qos = "NONE" | "AUTO" | "AT_MOST_ONCE" | "AT_LEAST_ONCE";
 
@@ -53,13 +53,13 @@ export function decide(outcome: Outcome, policy: Policy, circumstances: Circumst
     : { kind: "drop", failure: outcome };
 }
 
-function isRetried(failure: Failure): boolean {
+function isRetried(failure: FailedOutcome): boolean {
   if (failure.kind === "expression") return false;
   return failure.kind !== "rejected" || RETRIED_REJECTIONS.has(failure.status);
 }
 
 function toPause(
-  failure: Failure,
+  failure: FailedOutcome,
   retry: ActiveRetry,
   { attempt, heedsRetryAfter, random }: Circumstances,
 ): RetryPause {
@@ -86,7 +86,7 @@ function askedOf({ retryAfterMs }: { readonly retryAfterMs: number | null }, ret
   return Math.min(maxPauseMsOf(retry), Math.max(0, retryAfterMs ?? 0));
 }
 
-function isInterrupting(failure: Failure, policy: Policy): boolean {
+function isInterrupting(failure: FailedOutcome, policy: Policy): boolean {
   switch (failure.kind) {
     case "rejected":
     case "expression":

@@ -77,6 +77,8 @@ export interface Subscription {
   readonly retry: Retry;
   /** Null: no limit. */
   readonly rateLimit: RateLimit | null;
+  /** An older message is not sent when its turn comes; null: any is. */
+  readonly maxAgeMs: number | null;
   readonly interruptOnServerError: boolean;
   readonly interruptOnException: boolean;
   readonly resume: Resume;

@@ -62,7 +62,8 @@ export function createMetrics(sources: GaugeSources): Metrics {
       },
       settled({ subscription: { id }, ending }) {
         messages.add(id, ending.kind);
-        if (ending.kind === "dead-lettered") deadLetters.add(id, ending.failure.kind);
+        const isStored = ending.kind === "expired" && ending.endpoint !== null;
+        if (ending.kind === "dead-lettered" || isStored) deadLetters.add(id, ending.failure.kind);
       },
       postponed: ({ subscription: { id } }) => postponed.add(id, ""),
     },

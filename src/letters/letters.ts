@@ -115,7 +115,7 @@ export function openLetters(
   }
 
   async function count(): Promise<LetterCounts> {
-    const byReason = { rejected: 0, "server-error": 0, exception: 0, expression: 0, unknown: 0 };
+    const byReason = { rejected: 0, "server-error": 0, exception: 0, expression: 0, expired: 0, unknown: 0 };
     const bySubscription = new Map<string, number>();
     let foreign = 0;
     let letters = 0;

@@ -2,7 +2,7 @@
 
 import type { Exchange } from "#delivery/exchange.ts";
 import { letterSuffix } from "#delivery/dead-letter.ts";
-import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
+import { describeOutcome, type Exception, type Expiry, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type RetryPause } from "#delivery/policy.ts";
 import { createLimiter } from "#lib/limiter.ts";
 import type { DeadLetters } from "#letters/store.ts";
@@ -86,6 +86,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
       await settler.complete(held);
       return { kind: "suppressed" };
     }
+    const expiry = expiryOf(held);
+    if (expiry !== null) return expire(held, expiry);
     const waiting = held.isRedeliverable ? closing : lastWait;
     const ending = terms.current.shaper.select === null ? null : await select(held, waiting);
     if (ending !== null) return ending;
@@ -123,6 +125,11 @@ export function createDeliver(options: DeliverOptions): Deliver {
   async function deliver(held: Held): Promise<Ending> {
     let postponements = 0;
     for (;;) {
+      const expiry = expiryOf(held);
+      if (expiry !== null) {
+        turns.end(null);
+        return expire(held, expiry);
+      }
       const turn = await attemptInSlot(held);
       if (turn.kind === "not-made") return options.giveBack(held);
       if (turn.kind === "postponed") {
@@ -149,6 +156,25 @@ export function createDeliver(options: DeliverOptions): Deliver {
           if (!(await turns.begin(closing))) return abandon(held, action.failure);
       }
     }
+  }
+
+  /** Null: it may be sent. On the hot path: usually there is no maximum age. */
+  function expiryOf({ received: { message } }: Held): Expiry | null {
+    const { maxAgeMs } = terms.current.subscription;
+    if (maxAgeMs === null) return null;
+    const ageMs = Date.now() - Number(message.timestampNanos / 1_000_000n);
+    if (ageMs <= maxAgeMs) return null;
+    const error = `Message is ${Math.floor(ageMs / 1000)} s old, maxAgeSeconds is ${maxAgeMs / 1000}`;
+    return { kind: "expired", error };
+  }
+
+  async function expire(held: Held, failure: Expiry): Promise<Ending> {
+    if (deadLetters === null) {
+      await settler.complete(held);
+      return { kind: "expired", failure, endpoint: null };
+    }
+    const ending = await storeLetter(held, failure);
+    return ending.kind === "dead-lettered" ? { ...ending, kind: "expired" } : ending;
   }
 
   /** A relay that died between storing a letter and acknowledging left the message for redelivery. */

@@ -36,6 +36,8 @@ export type Ending =
       /** Null: a message of the stream was sent once more. */
       readonly letter: { readonly id: string; readonly endpoint: string } | null;
     }
+  /** Too old when its turn came. `endpoint` null: there is none for its dead letter. */
+  | { readonly kind: "expired"; readonly failure: Failure; readonly endpoint: string | null }
   | { readonly kind: "dropped"; readonly failure: Failure }
   | { readonly kind: "lost"; readonly failure: Failure }
   | { readonly kind: "returned" };

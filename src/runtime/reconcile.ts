@@ -45,6 +45,7 @@ function consumingOf(subscription: Subscription): unknown {
     metadata: _metadata,
     retry: _retry,
     rateLimit: _rateLimit,
+    maxAgeMs: _maxAgeMs,
     resume: _resume,
     replay: _replay,
     recording: _recording,

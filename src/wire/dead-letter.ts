@@ -100,6 +100,7 @@ export const deadLetterCountsSchema = component(
       "server-error": count("Status 500 and above"),
       exception: count("No response"),
       expression: count("An expression failed"),
+      expired: count("Older than `maxAgeSeconds` when its turn came"),
       unknown: count("Not known from the headers"),
     }),
     bySubscription: v.pipe(
@@ -113,7 +114,7 @@ export const deadLetterCountsSchema = component(
     at: "2026-01-31T12:00:00.000Z",
     letters: 211,
     foreign: 0,
-    byReason: { rejected: 200, "server-error": 1, exception: 10, expression: 0, unknown: 0 },
+    byReason: { rejected: 200, "server-error": 1, exception: 10, expression: 0, expired: 0, unknown: 0 },
     bySubscription: { billing: 211 },
     isComplete: true,
     faults: [],

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import type { ActiveRetry, Retry } from "#delivery/backoff.ts";
-import type { Failure, Outcome } from "#delivery/outcome.ts";
+import type { FailedOutcome as Failure, Outcome } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type Policy } from "#delivery/policy.ts";
 
 const RETRY: ActiveRetry = {

@@ -205,3 +205,24 @@ describe.each([
     expect([own.events, own.interrupts.length]).toEqual([[], 1]);
   });
 });
+
+test.each(ALL_QOS)(
+  "run() under %s sends no message that is older than its maximum age, and interrupts nothing",
+  async (qos) => {
+    for (const hasDeadLetters of [true, false]) {
+      const own = setUp({ qos, hasDeadLetters, changes: { maxAgeMs: 1000 } });
+      const ending = await own.run();
+      expect(ending).toMatchObject({ kind: "expired", endpoint: hasDeadLetters ? "letters" : null });
+      expect([own.events, own.interrupts, own.turns.taken]).toEqual([[], [], 0]);
+    }
+  },
+);
+
+test("run() of a message that became too old while it waited for its retry ends as expired", async () => {
+  const ageMs = Date.now() - Number(toMessage().timestampNanos / 1_000_000n);
+  const retry = { kind: "linear", maxAttempts: 9, initialDelayMs: 400, maxDelayMs: 400 } as const;
+  const outcomes: Outcome[] = [{ kind: "server-error", status: 500, retryAfterMs: null }];
+  const own = setUp({ outcomes, changes: { retry, maxAgeMs: ageMs + 300 } });
+  expect(await own.run()).toMatchObject({ kind: "expired" });
+  expect([own.events, own.actions, own.turns.taken]).toEqual([["send"], ["retry"], 0]);
+});

@@ -38,6 +38,7 @@ const TERMS: readonly (readonly [string, Partial<Subscription>])[] = [
     },
   ],
   ["rate limit", { rateLimit: { requests: 1, perSeconds: 1, burst: 1 } }],
+  ["maximum age", { maxAgeMs: 1000 }],
   ["read timeout", { callback: { ...callback, readTimeoutMs: 1 } }],
   ["connection limit", { callback: { ...callback, maxConcurrentConnections: 2 } }],
   ["retry", { retry: { kind: "linear", maxAttempts: 1, initialDelayMs: 1, maxDelayMs: 1 } }],

@@ -52,6 +52,7 @@ export function toSubscription(changes: Partial<Subscription> = {}): Subscriptio
     callback: toCallbackSettings(new URL("http://127.0.0.1/")),
     retry: { kind: "none" },
     rateLimit: null,
+    maxAgeMs: null,
     interruptOnServerError: true,
     interruptOnException: true,
     resume: { kind: "manual" },
