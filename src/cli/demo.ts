@@ -191,6 +191,7 @@ function createShow(io: Io): Show {
       case "suppressed":
       case "skipped":
       case "filtered":
+      case "expired":
       case "failed-again":
       case "returned":
         break;
