@@ -21,7 +21,7 @@ interface PageQuery {
 }
 
 /** How long a page is looked for. */
-const PAGE_MS = 250;
+const PAGE_MS = 200;
 
 export async function readPage(
   log: Pick<DeliveryLog, "readSlice">,

@@ -190,7 +190,7 @@ export function prepare(database: Database): Statements {
       // Blocks lie one after the other.
       up: statement(
         `SELECT * FROM blocks WHERE first_id >= ifnull(
-          (SELECT max(first_id) FROM blocks WHERE first_id <= ?1 AND last_id > ?1), ?1
+          (SELECT max(first_id) FROM blocks WHERE first_id <= ?1 AND last_id >= ?1), ?1
         ) ORDER BY first_id LIMIT ${BLOCKS_AT_ONCE}`,
       ),
     },

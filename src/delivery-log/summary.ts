@@ -35,8 +35,8 @@ type SummarizedRecord = Pick<
 /** A block is complete with so many, and the rest of a batch. */
 export const BLOCK_RECORDS = 2000;
 
-const MAX_LISTED = 64;
-const MAX_LISTED_LENGTH = 4096;
+const MAX_LISTED = 256;
+const MAX_LISTED_LENGTH = 16_384;
 /** For 3 terms of each record: about 1 % of the blocks are read in vain. */
 const BLOOM_BYTES = 8192;
 const BLOOM_HASHES = 4;
@@ -51,7 +51,8 @@ export function createOpenBlock(): OpenBlock {
     callbackUrl: new Set(),
     subject: new Set(),
   };
-  const sequences = new Set<number>();
+  const sequences: number[] = [];
+  let last: SummarizedRecord | null = null;
   let count = 0;
   let oldestMs = Infinity;
   let newestMs = -Infinity;
@@ -64,10 +65,10 @@ export function createOpenBlock(): OpenBlock {
       const values = Array.from(seen[field], String);
       const isShort = values.length <= MAX_LISTED && values.join("").length <= MAX_LISTED_LENGTH;
       if (isShort) return values;
-      for (const value of values) addTo(bloom, toTerm(field, value));
+      for (const value of values) addTo(bloom, hashValue(field, value));
       return null;
     };
-    for (const sequence of sequences) addTo(bloom, toTerm("sequence", String(sequence)));
+    for (const sequence of sequences) addTo(bloom, hashSequence(sequence));
     const values: Values = {
       status: listed("status"),
       entrypoint: listed("entrypoint"),
@@ -83,19 +84,27 @@ export function createOpenBlock(): OpenBlock {
     get count() {
       return count;
     },
-    add({ date, status, entrypoint, subscription, application, callbackUrl, message }) {
+    add(record) {
+      const { date, status, entrypoint, subscription, application, callbackUrl, message } = record;
       known = null;
       count += 1;
       seen.status.add(status);
+      sequences.push(message.sequence);
+      const dateMs = date.getTime();
+      if (dateMs < oldestMs) oldestMs = dateMs;
+      if (dateMs > newestMs) newestMs = dateMs;
+      if (message.subject !== last?.message.subject) seen.subject.add(message.subject);
+      const isAlike =
+        subscription === last?.subscription &&
+        callbackUrl === last.callbackUrl &&
+        entrypoint === last.entrypoint &&
+        application === last.application;
+      last = record;
+      if (isAlike) return;
       seen.entrypoint.add(entrypoint);
       seen.subscription.add(subscription);
       seen.application.add(application ?? NONE);
       seen.callbackUrl.add(callbackUrl);
-      seen.subject.add(message.subject);
-      sequences.add(message.sequence);
-      const dateMs = date.getTime();
-      oldestMs = Math.min(oldestMs, dateMs);
-      newestMs = Math.max(newestMs, dateMs);
     },
     summarize: () => (known ??= summarize()),
   };
@@ -106,12 +115,12 @@ export function mayHold({ values, oldestMs, newestMs, bloom }: Summary, filter: 
   const { from, to, status, callbackUrl, subject, sequence, message } = filter;
   if (from !== null && newestMs < from.getTime()) return false;
   if (to !== null && oldestMs >= to.getTime()) return false;
-  const mayHoldSequence = (wanted: number) => isIn(bloom, toTerm("sequence", String(wanted)));
+  const mayHoldSequence = (wanted: number) => isIn(bloom, hashSequence(wanted));
   if (sequence.length > 0 && !sequence.some(mayHoldSequence)) return false;
   if (message.length > 0 && !message.some((one) => mayHoldSequence(one.sequence))) return false;
   for (const field of ["subscription", "application", "entrypoint"] as const) {
     const listed = values[field];
-    const isThere = (wanted: string) => listed?.includes(wanted) ?? isIn(bloom, toTerm(field, wanted));
+    const isThere = (wanted: string) => listed?.includes(wanted) ?? isIn(bloom, hashValue(field, wanted));
     if (filter[field].length > 0 && !filter[field].some(isThere)) return false;
   }
   const isListed = (field: Field, isMeant: (value: string) => boolean) =>
@@ -127,33 +136,40 @@ export function mayHold({ values, oldestMs, newestMs, bloom }: Summary, filter: 
 
 function mayHoldSubject({ values, bloom }: Pick<Summary, "values" | "bloom">, wanted: string): boolean {
   if (values.subject !== null) return values.subject.some((subject) => isWithin(subject, wanted));
-  return hasWildcard(wanted) || isIn(bloom, toTerm("subject", wanted));
+  return hasWildcard(wanted) || isIn(bloom, hashValue("subject", wanted));
 }
 
-function toTerm(field: Field | "sequence", value: string): string {
-  return `${field} ${value}`;
-}
+const BITS = BLOOM_BYTES * 8;
 
-function addTo(bloom: Uint8Array, term: string): void {
-  for (const bit of bitsOf(term)) bloom[bit >> 3] = (bloom[bit >> 3] ?? 0) | (1 << (bit & 7));
-}
-
-function isIn(bloom: Uint8Array, term: string): boolean {
-  return bitsOf(term).every((bit) => ((bloom[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0);
-}
-
-/** Double hashing over FNV-1a. */
-function bitsOf(term: string): readonly number[] {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < term.length; index += 1) {
-    hash = Math.imul(hash ^ term.charCodeAt(index), 0x01000193);
+/** Double hashing: no list, for a block has thousands of terms. */
+function addTo(bloom: Uint8Array, hash: number): void {
+  const step = mixed(hash) | 1;
+  for (let index = 0, at = hash; index < BLOOM_HASHES; index += 1, at = (at + step) | 0) {
+    const bit = (at >>> 0) % BITS;
+    bloom[bit >> 3] = (bloom[bit >> 3] ?? 0) | (1 << (bit & 7));
   }
-  const first = mixed(hash);
-  const second = mixed(first) | 1;
-  const bits = BLOOM_BYTES * 8;
-  return Array.from({ length: BLOOM_HASHES }, (_, index) => (first + Math.imul(index, second)) >>> 0).map(
-    (value) => value % bits,
-  );
+}
+
+function isIn(bloom: Uint8Array, hash: number): boolean {
+  const step = mixed(hash) | 1;
+  for (let index = 0, at = hash; index < BLOOM_HASHES; index += 1, at = (at + step) | 0) {
+    const bit = (at >>> 0) % BITS;
+    if (((bloom[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0) return false;
+  }
+  return true;
+}
+
+function hashSequence(sequence: number): number {
+  return mixed(mixed(sequence) ^ Math.floor(sequence / 2 ** 32));
+}
+
+/** FNV-1a. */
+function hashValue(field: Field, value: string): number {
+  let hash = 0x811c9dc5 ^ FIELDS.indexOf(field);
+  for (let index = 0; index < value.length; index += 1) {
+    hash = Math.imul(hash ^ value.charCodeAt(index), 0x01000193);
+  }
+  return mixed(hash);
 }
 
 /** The finalizer of MurmurHash3: neighbouring sequences are far apart afterwards. */

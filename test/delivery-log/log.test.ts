@@ -5,10 +5,12 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { EVERY_RECORD } from "#delivery/record.ts";
+import type { Slice } from "#delivery-log/read.ts";
 import { openLogStore } from "#delivery-log/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { temporaryDirectory } from "../support/relay.ts";
-import { newest, openTestLog, toRecord, valueOf } from "./records.ts";
+import { newest, openTestLog, toMessage, toRecord, valueOf } from "./records.ts";
 
 test("append() gives back what it took, whole", async () => {
   await using own = await openTestLog();
@@ -252,4 +254,44 @@ test.each(["", "-wal", "-shm"])("a symbolic link in the place of the log%s is no
   await symlink(target, path + end);
   expect(() => openLogStore(path)).toThrow(end === "" ? "ELOOP" : "is a symbolic link");
   expect(await readFile(target, "utf8")).toBe("precious");
+});
+
+test("filters find records in every block, up and down, also those that were not summarized before a restart", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "log.db");
+  const total = 5300;
+  const rare = new Set([3, 2100, 4999, 5299]);
+  {
+    await using own = await openTestLog({ path });
+    for (let index = 0; index < total; index += 1) {
+      own.log.append(toRecord({ message: toMessage(rare.has(index) ? "rare" : `s.${index}`, index + 1) }));
+      if (index % 400 === 0) await eventually(() => own.log.stats().written === index + 1);
+    }
+    await eventually(() => own.log.stats().written === total);
+  }
+  await using own = await openTestLog({ path });
+  const walk = (direction: "up" | "down", filter: Partial<typeof EVERY_RECORD>) => {
+    const found: number[] = [];
+    let from: number | null = direction === "down" ? Number.MAX_SAFE_INTEGER : 0;
+    while (from !== null) {
+      const slice: Slice = valueOf(
+        own.log.readSlice({
+          filter: { ...EVERY_RECORD, ...filter },
+          from,
+          direction,
+          columns: "brief",
+          limit: 50,
+        }),
+      );
+      found.push(...slice.records.map(({ message }) => message.sequence));
+      from = slice.end;
+    }
+    return found;
+  };
+  expect(walk("down", { subject: ["rare"] })).toEqual([5300, 5000, 2101, 4]);
+  expect(walk("up", { subject: ["rare"] })).toEqual([4, 2101, 5000, 5300]);
+  expect(walk("down", { sequence: [1, 2000, 5299] })).toEqual([5299, 2000, 1]);
+  const all = Array.from({ length: total }, (_, index) => index + 1);
+  expect(walk("up", {})).toEqual(all);
+  expect(walk("down", {})).toEqual(all.toReversed());
 });
