@@ -26,6 +26,7 @@ import { joinObservers, type Observer } from "#pipeline/observer.ts";
 import { createProgress } from "#runtime/progress.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import { type Core, startCore } from "./core.ts";
+import { createFleet } from "./fleet.ts";
 import { createLogObserver } from "./log-observer.ts";
 import { toOrphans, toStatus } from "./status.ts";
 import {
@@ -106,6 +107,12 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
   const activity = createActivity();
   const own = [metrics.observer, activity.observer, records, createLogObserver(logger)];
   const observer = joinObservers([...own, ...observers]);
+  const fleet = createFleet({
+    core: running,
+    startedAt,
+    fetch: (request, { over, ...caller }) => fetch(request, { caller: { kind: "nats", ...caller }, over }),
+    logger,
+  });
   let fetch = createFetch();
   const listening = openListeners(initial, (request, bindings) => fetch(request, bindings), { logger });
   const listeners = await listening.catch((error: unknown) => {
@@ -121,6 +128,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     onStateChanged: metrics.stateChanged,
     onLoggingKept: overrides.keep,
   });
+  fleet.apply(config);
 
   function lagOf(id: string): ConsumerLag | null {
     const found = core?.runtime.find(id) ?? null;
@@ -156,8 +164,10 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       previewSeek: (subscription, start) =>
         previewSeek(running().connection, toConsumerSettings(subscription), start),
       messageAt: ({ source }, sequence) => readStreamMessage(running().connection, source, sequence),
+      fleet: fleet.client,
       status: () =>
         toStatus(running(), {
+          fleet: fleet.status(),
           host: config.host.name,
           startedAt,
           loadedAt,
@@ -187,6 +197,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     config = next;
     loadedAt = new Date();
     fetch = createFetch();
+    fleet.apply(config);
     deliveryLog.setBounds(next.deliveryLog);
     lines.push(...describeSettings(before, next));
     return [...lines, ...describeTaken(await running().apply(next))];
@@ -204,6 +215,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     async stop() {
       if (isStopping) throw new Error("The relay is stopping already");
       isStopping = true;
+      fleet.close();
       await running().stop(config.shutdown.graceMs);
       overrides.close();
       deliveryLog.close();

@@ -11,6 +11,7 @@ import type { Core } from "./core.ts";
 interface StatusFacts {
   readonly host: string;
   readonly startedAt: Date;
+  readonly fleet: Status["fleet"];
   readonly loadedAt: Date;
   readonly configPath: string;
   readonly refused: string | null;
@@ -47,6 +48,7 @@ export function toStatus(core: Core, facts: StatusFacts): Status {
       lastError,
       bucket: bucketFault(),
     },
+    fleet: facts.fleet,
     deliveryLog: facts.deliveryLog,
     readiness: toBriefReadiness(runtime.readiness()),
     subscriptions,

@@ -41,7 +41,7 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** `stopping` aborts every request. */
 export function createClient(place: RelayPlace, stopping: AbortSignal): Client {
-  const address = place.kind === "socket" ? place.path : place.url.href;
+  const address = addressOf(place);
 
   async function ask(method: string, path: string, asking: Asking = {}): Promise<Answer> {
     const { limitMs = ANSWER_MS, body } = asking;
@@ -135,13 +135,14 @@ export function expectDone(answer: Answer, what: string): unknown {
 }
 
 /** Never through a proxy of the environment: it must not see the token. */
-function send(place: RelayPlace, path: string, request: RequestInit): Promise<Response> {
+export function send(place: RelayPlace, path: string, request: RequestInit): Promise<Response> {
+  if (place.kind === "host") return place.send(path, request);
   if (place.kind === "socket") return fetch(`http://localhost/${path}`, { ...request, unix: place.path });
   const direct = { ...request, proxy: false as unknown as string };
   return fetch(new URL(path, place.url), direct);
 }
 
-function headersFor(place: RelayPlace, body: Asking["body"]): Record<string, string> {
+export function headersFor(place: RelayPlace, body: Asking["body"]): Record<string, string> {
   return {
     accept: "application/json",
     connection: "close",
@@ -162,12 +163,13 @@ function toAnswer(
 
 function toRefusal(place: RelayPlace, { status, value }: { status: number; value: unknown }): Refusal {
   const reason = toReason(value) ?? `it answered with status ${status}`;
-  if (status !== 401 || place.kind === "socket") return { kind: "refused", status, reason };
+  if (status !== 401 || place.kind !== "url") return { kind: "refused", status, reason };
   const hint = place.token === null ? "RELAY_TOKEN is not set" : "the token in RELAY_TOKEN is not accepted";
   return { kind: "refused", status, reason: `${reason} (${hint})` };
 }
 
 function addressOf(place: RelayPlace): string {
+  if (place.kind === "host") return place.name;
   return place.kind === "socket" ? place.path : place.url.href;
 }
 

@@ -1,6 +1,6 @@
 // Rearranges the words of a command line for commander, and refuses help for an unknown command.
 
-const BEFORE_COMMAND = ["-c", "--config", "--url"];
+const BEFORE_COMMAND = ["-c", "--config", "--url", "--host", "--hosts"];
 
 /** `relay help a b` is `relay a b --help`, and `relay --config file a b` is `relay a b --config file`. */
 export function toCommandWords(argv: readonly string[]): string[] {

@@ -7,6 +7,12 @@ import { RelayError } from "#lib/errors.ts";
 import { listSockets, type SocketPlaces } from "./control-sockets.ts";
 
 export type RelayPlace =
+  /** Another host, asked over NATS. */
+  | {
+      readonly kind: "host";
+      readonly name: string;
+      readonly send: (path: string, request: RequestInit) => Promise<Response>;
+    }
   | { readonly kind: "socket"; readonly path: string }
   | {
       readonly kind: "url";

@@ -154,7 +154,12 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
         "--url <url>",
         "ask the relay at this URL, with the token in RELAY_TOKEN, instead of the one on this host",
       )
+      .option("--host <name>", "ask the relay on another host, over NATS")
+      .option("--hosts <pattern>", "ask the relays on all hosts that match, such as 'edge-*'")
       .addHelpText("after", toHelp(remote));
+    if (!remote.options.some(({ flags }) => flags.includes("--yes"))) {
+      command.option("--yes", "with --hosts: ask for no confirmation");
+    }
     for (const { flags, description, isRepeatable = false } of remote.options) {
       if (isRepeatable) command.option(flags, `${description}; may be repeated`, collect);
       else command.option(flags, description);
@@ -175,6 +180,27 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
   };
   addRemote(program, STATUS_COMMAND);
   addRemote(program, RELOAD_COMMAND);
+  withConfig(program.command("fleet"))
+    .description("list the relays of the NATS account that have fleet enabled")
+    .option("--url <url>", "ask by way of the relay at this URL, instead of by the config file")
+    .option("--json", "print the JSON of the API")
+    .option("--watch", "show them anew every two seconds")
+    .action(
+      async ({
+        config,
+        url,
+        ...flags
+      }: {
+        config?: string;
+        url?: string;
+        json?: boolean;
+        watch?: boolean;
+      }) => {
+        const { runFleet } = await import("./fleet.ts");
+        const { json = false, watch = false } = flags;
+        finish(await runFleet({ named: config, url, env, stopping: stopping.signal, json, watch }, io));
+      },
+    );
   addGroup(program.command("subscriptions"), {
     about: "list, show and control the subscriptions of the running relay",
     remotes: SUBSCRIPTION_COMMANDS,

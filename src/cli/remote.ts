@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
 import { messageOf, RelayError } from "#lib/errors.ts";
 import { createClient } from "./client.ts";
-import { findRelay } from "./find-relay.ts";
+import { findRelay, type RelayPlace } from "./find-relay.ts";
 import { NOBODY_READS, type Output } from "./output.ts";
 import type { Flags, RemoteCall, RemoteCommand } from "./remote-command.ts";
 import { toScreen } from "./terminal.ts";
@@ -24,20 +24,31 @@ export async function runRemote(command: RemoteCommand, options: RemoteOptions, 
   const { args, flags, env, stopping } = options;
   command.check(flags, args);
   const textOf = (name: string) => (typeof flags[name] === "string" ? flags[name] : undefined);
-  const place = await findRelay({ named: textOf("config"), url: textOf("url"), env });
-  const call: RemoteCall = {
+  const whereabouts = { named: textOf("config"), url: textOf("url"), env, stopping };
+  const toCall = (place: RelayPlace, output = io): RemoteCall => ({
     client: createClient(place, stopping),
     args,
     flags,
-    io,
+    io: output,
     screen: toScreen(process.stdout, env),
     nowMs: Date.now(),
     readInput,
     confirm: process.stdin.isTTY && process.stdout.isTTY ? (question) => ask(question, stopping) : null,
     stopping,
-  };
+  });
+  const [host, hosts] = [textOf("host"), textOf("hosts")];
+  if (host !== undefined && hosts !== undefined) {
+    throw new RelayError("usage", "--host names one host, --hosts several: give one of them");
+  }
   try {
-    return await command.run(call);
+    if (host === undefined && hosts === undefined) {
+      return await command.run(toCall(await findRelay(whereabouts)));
+    }
+    const { openFleet, runOnHosts } = await import("./fleet.ts");
+    using fleet = await openFleet(whereabouts);
+    if (host !== undefined) return await command.run(toCall(fleet.placeOf(host)));
+    const isSure = flags["yes"] === true;
+    return await runOnHosts(command, { fleet, pattern: hosts ?? "", toCall, isSure, io });
   } catch (error) {
     if (stopping.reason === NOBODY_READS && error instanceof RelayError) return 0;
     throw error;

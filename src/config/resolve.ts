@@ -21,6 +21,7 @@ import { stateDirectoryOf } from "./state-paths.ts";
 export interface Config {
   readonly host: { readonly name: string };
   readonly nats: NatsConfig;
+  readonly fleet: { readonly enabled: boolean; readonly prefix: string };
   readonly server: ServerConfig;
   readonly state: {
     /** Absolute. */
@@ -91,6 +92,7 @@ export function resolveConfig(
   const host = { name: file.host.name ?? toHostName(context.hostName) };
   return {
     host,
+    fleet: file.fleet,
     nats: resolveNats(file, { ...scope, host: host.name }),
     server: resolveServer(file, { ...scope, stateDirectory: directory }),
     state: { directory, bucket: file.state.bucket, key: resolveStateKey(file, secrets) },

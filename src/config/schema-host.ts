@@ -2,9 +2,10 @@
 
 import * as v from "valibot";
 import { LOG_LEVELS } from "#lib/logger.ts";
-import { choice, integer, list, object, path, text } from "./schema-parts.ts";
+import { choice, flag, integer, list, object, path, text } from "./schema-parts.ts";
 import { secret } from "./schema-secret.ts";
 
+const FLEET_PREFIX = /^(?=.{1,100}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/u;
 const HOST_NAME = /^[A-Za-z0-9._-]{1,128}$/u;
 
 export const hostSchema = v.pipe(
@@ -20,6 +21,23 @@ export const hostSchema = v.pipe(
     ),
   }),
   v.description("This host"),
+);
+
+export const fleetSchema = v.pipe(
+  object({
+    enabled: v.optional(
+      flag("Serve the API over NATS: whoever may publish to its subject is an operator"),
+      false,
+    ),
+    prefix: v.optional(
+      text("Its subjects begin with this: `<prefix>.<host>.api`", {
+        pattern: FLEET_PREFIX,
+        allowed: 'a NATS subject of letters, digits, "-", "_" and ".", 100 characters at most',
+      }),
+      "relay.fleet",
+    ),
+  }),
+  v.description("The relays of a NATS account, as one fleet"),
 );
 
 export const stateSchema = v.pipe(

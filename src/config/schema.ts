@@ -6,6 +6,7 @@ import { entrypointSchema } from "./schema-entrypoint.ts";
 import {
   callbacksSchema,
   deliveryLogSchema,
+  fleetSchema,
   hostSchema,
   logsSchema,
   shutdownSchema,
@@ -27,6 +28,7 @@ export const configSchema = v.pipe(
     ),
     host: v.optional(hostSchema, {}),
     nats: v.optional(natsSchema, {}),
+    fleet: v.optional(fleetSchema, {}),
     server: v.optional(serverSchema, {}),
     system: v.optional(systemSchema, {}),
     state: v.optional(stateSchema, {}),

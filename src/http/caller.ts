@@ -6,6 +6,8 @@ import type { Access } from "./access.ts";
 export type Caller =
   /** The control socket: anybody who can open the file may do everything. */
   | { readonly kind: "socket" }
+  /** A NATS client: its permissions were decided by NATS. */
+  | { readonly kind: "nats"; readonly tenant: string; readonly mayWrite: boolean }
   | {
       readonly kind: "network";
       /** The other end's IP address. */

@@ -47,6 +47,10 @@ const MAX_BODY_BYTES = 1_048_576;
 /** For open routes: enough for credentials. */
 const MAX_OPEN_BODY_BYTES = 65_536;
 const EVERYTHING = { kind: "admitted", access: { kind: "all" }, isStillAdmitted: () => true } as const;
+const READING_ONLY: Problem = {
+  status: 403,
+  detail: "Over this subject one may read only: send it to the one without .read",
+};
 const TOO_MANY: Problem = {
   status: 429,
   detail: "Too many requests of the same sender are under way already",
@@ -97,6 +101,10 @@ async function admit(context: ServerContext, options: GateOptions): Promise<Admi
   if (caller.kind === "socket") {
     return wrongType === null ? { ...EVERYTHING, tenant: "the control socket" } : refuse(wrongType);
   }
+  if (caller.kind === "nats") {
+    if (!caller.mayWrite && !isReading(raw.method)) return refuse(READING_ONLY);
+    return wrongType === null ? { ...EVERYTHING, tenant: caller.tenant } : refuse(wrongType);
+  }
   const { listen } = options;
   if (listen === null) return refuse({ status: 421, detail: "There is no listener for the network" });
   const foreign = refuseHost(raw, { listen, caller }) ?? refuseForeignWrite(raw, caller) ?? wrongType;
@@ -121,7 +129,7 @@ export async function mayReadAll(
   options: Pick<GateOptions, "auth" | "sessions">,
 ): Promise<boolean> {
   const { caller } = context.env;
-  if (caller.kind === "socket") return true;
+  if (caller.kind !== "network") return true;
   const found = await identify(context, { ...options, address: caller.address });
   if (found.kind === "refused") return false;
   return decideAccess(found.identity, { method: "GET", area: "control" }).kind === "granted";

@@ -16,6 +16,7 @@ export const TAGS = {
   Applications: "All subscriptions of one application, paused and resumed together",
   Deliveries: "The delivery log, and what is recorded in it",
   "Dead letters": "Messages that callbacks did not take",
+  Fleet: "The relays of the NATS account",
   Replays: "Dead letters that are sent to callbacks again",
 } as const;
 

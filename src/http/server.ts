@@ -10,6 +10,7 @@ import { createApplicationRoutes } from "./applications.ts";
 import { createDeadLetterRoutes, type DeadLetterRoutesOptions } from "./dead-letters.ts";
 import { createDeliveryRoutes, type DeliveryRoutesOptions } from "./deliveries.ts";
 import { SECURITY_HEADERS } from "./browser.ts";
+import { createFleetRoutes, type FleetRoutesOptions } from "./fleet.ts";
 import { createGate, type GateOptions, mayReadAll } from "./gate.ts";
 import { createCursorSeal } from "./limit.ts";
 import { createLoggingRoutes, type LoggingRoutesOptions } from "./logging.ts";
@@ -31,6 +32,7 @@ interface ServerOptions
     Omit<GateOptions, "openPaths" | "contextPaths">,
     Omit<DeadLetterRoutesOptions, "entrypoint" | "cursors">,
     Omit<DeliveryRoutesOptions, "entrypoint" | "registry">,
+    FleetRoutesOptions,
     LoggingRoutesOptions,
     Omit<ReplayRoutesOptions, "entrypoint">,
     StatusRoutesOptions,
@@ -89,6 +91,7 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   server.route("/api/reload", createReload({ reload: options.reload, loadedAt }));
   server.route("/api/orphans", createOrphans(options.orphans));
   server.route("/api/applications", createApplicationRoutes(options.applications));
+  server.route("/api/fleet", createFleetRoutes(options));
   server.route("/api/logging", createLoggingRoutes(options));
   const addLists = (path: string, entrypoint: string | null) => {
     const own = { ...options, cursors: CURSORS, entrypoint };

@@ -60,7 +60,7 @@ export function createSignIn({ auth, sessions }: SignInOptions): Hono<ServerEnv>
   routes.post("/", describe(SIGN_IN), async (context) => {
     const { caller } = context.env;
     // Without credentials there is no need for a cookie.
-    if (auth.kind === "none" || caller.kind === "socket")
+    if (auth.kind === "none" || caller.kind !== "network")
       return context.json(toView(auth, { caller, session: null }));
     const credentials = parseCredentials(await context.req.json().catch(() => null));
     if (credentials === null) {
@@ -109,14 +109,14 @@ function toView(
   { kind: auth }: Auth,
   { caller, session }: { caller: Caller; session: Session | null },
 ): SessionView {
-  const isSignedIn = auth === "none" || caller.kind === "socket" || session !== null;
+  const isSignedIn = auth === "none" || caller.kind !== "network" || session !== null;
   const expiresAt = session === null ? null : new Date(session.expiresAt).toISOString();
   return { auth, signedIn: isSignedIn, identity: session?.identity ?? null, expiresAt };
 }
 
 /** The port is part of the name: browsers share cookies between the ports of a host. */
 function cookieName(caller: Caller): string {
-  if (caller.kind === "socket") return "relay-session";
+  if (caller.kind !== "network") return "relay-session";
   return caller.isSecure ? `__Host-relay-session-${caller.port}` : `relay-session-${caller.port}`;
 }
 

@@ -28,6 +28,15 @@ export const statusSchema = component(
       lastError: textOrNull("Why the connection is, or last was, down"),
       bucket: textOrNull("Why states and subscriptions made by API cannot be stored; null: they can"),
     }),
+    fleet: v.pipe(
+      v.nullable(
+        v.strictObject({
+          prefix: stringView("`fleet.prefix`"),
+          fault: textOrNull("Why the API is not served over NATS as it should be; null: it is"),
+        }),
+      ),
+      v.description("null: `fleet` is not enabled"),
+    ),
     deliveryLog: v.strictObject({
       written: count("Records written since the start"),
       dropped: count("Records lost since the start"),
@@ -74,6 +83,7 @@ export const statusSchema = component(
       lastError: null,
       bucket: null,
     },
+    fleet: { prefix: "relay.fleet", fault: null },
     deliveryLog: { written: 4711, dropped: 0, faults: 0, fault: null },
     readiness: { isReady: true, reasons: [], idle: ["Subscription billing: Paused"] },
     subscriptions: { running: 4, paused: 1 },

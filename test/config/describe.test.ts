@@ -28,6 +28,7 @@ test("describeConfig() has a table for each top-level key, and a meaning for eac
   expect([...tables.keys()]).toEqual([
     "host",
     "nats",
+    "fleet",
     "server",
     "system",
     "state",

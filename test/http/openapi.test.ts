@@ -32,6 +32,7 @@ function serverWith(auth: ReturnType<typeof testAuth>) {
     sessions: createSessions(),
     slots: createServerSlots(),
     host: "edge-7",
+    fleet: notCalled,
     listen: { host: "127.0.0.1", isLoopback: true },
     entrypoints: CONTEXT_PATHS.map((contextPath, index) => ({
       id: `entrypoint-${index}`,
