@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { hostname } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { parseConfig } from "#config/parse.ts";
-import { README, withConfigTables } from "./support/readme.ts";
+import { README, withConfigTables, withReference } from "./support/readme.ts";
 import { runRelay } from "./support/relay.ts";
 
 const text = await Bun.file(README).text();
@@ -26,6 +26,10 @@ test("its tables of the config are those of the schema (npm run docs writes them
   expect(withConfigTables(text)).toBe(text);
 });
 
+test("its errors, metrics and permissions are those of relay reference", async () => {
+  expect(await withReference(text)).toBe(text);
+});
+
 test("every config in it is valid", async () => {
   const configs = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
   expect(configs.length).toBeGreaterThan(0);
@@ -40,7 +44,7 @@ test("the sample config is valid, and nothing in it is without effect", async ()
 
 test("every command of the binary is in it, and every command in it is in the binary", async () => {
   const { stdout } = await runRelay(["--help"]);
-  const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[| {2,})/gm)].map(([, name]) => name);
+  const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?:\|[a-z]+)?(?: \[| {2,})/gm)].map(([, name]) => name);
   const documented = [...text.matchAll(/^\| `relay ([a-z]+)/gm)].map(([, name]) => name);
   expect(new Set(commands.filter((name) => name !== "help"))).toEqual(new Set(documented));
 });

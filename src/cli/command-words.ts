@@ -30,7 +30,7 @@ function countOptionsFirst(words: readonly string[]): number {
 interface AskedFor {
   /** As they were typed. */
   readonly args: readonly string[];
-  readonly commands: readonly { readonly name: () => string }[];
+  readonly commands: readonly { readonly name: () => string; readonly aliases: () => readonly string[] }[];
   readonly error: (message: string) => never;
 }
 
@@ -39,6 +39,6 @@ export function refuseUnknownCommand({ command }: { readonly command: AskedFor }
   const [first, second] = command.args;
   const word = first === "help" ? second : first;
   if (word === undefined || word.startsWith("-") || command.commands.length === 0) return "";
-  if (command.commands.some((known) => known.name() === word)) return "";
+  if (command.commands.some((known) => known.name() === word || known.aliases().includes(word))) return "";
   return command.error(`error: unknown command '${word}'`);
 }

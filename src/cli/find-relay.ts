@@ -43,7 +43,8 @@ export async function findRelay(whereabouts: Whereabouts): Promise<RelayPlace> {
     if (found === "no permission") throw new RelayError("unavailable", refusalOf(path));
     tried.push(`${path} (${found})`);
   }
-  throw new RelayError("unavailable", `No relay is running here: tried ${tried.join(", ")}`);
+  const way = "name its config with --config, or ask it over the network with --url";
+  throw new RelayError("unavailable", `No relay is running here: tried ${tried.join(", ")}; ${way}`);
 }
 
 async function findAtUrl(

@@ -1,8 +1,11 @@
-// `relay reference`: manual pages, completions of shells, alert rules and a dashboard, made from the code they are about.
+// `relay reference`: manual pages, tables of config keys, metrics and errors, permissions, alert rules, a dashboard, completions.
 
 import { RelayError } from "#lib/errors.ts";
 import { toBash, toFish, toZsh } from "./completions.ts";
 import { toManual } from "./manual.ts";
+import errors from "./reference-errors.txt" with { type: "file" };
+import metrics from "./reference-metrics.txt" with { type: "file" };
+import permissions from "./reference-permissions.txt" with { type: "file" };
 import type { Output } from "./output.ts";
 import { type Described, type ReferenceEntry, toEntries } from "./reference.ts";
 
@@ -15,6 +18,15 @@ interface ReferenceOptions {
 type Format = (entries: readonly ReferenceEntry[], section: string) => string | Promise<string>;
 
 const FORMATS: Readonly<Record<string, Format>> = {
+  config: async () => {
+    const { describeConfig } = await import("#config/describe.ts");
+    return describeConfig()
+      .map(({ name, markdown }) => `## ${name}\n\n${markdown.trim()}\n`)
+      .join("\n");
+  },
+  metrics: () => Bun.file(metrics).text(),
+  errors: () => Bun.file(errors).text(),
+  permissions: () => Bun.file(permissions).text(),
   alerts: async () => {
     const { ALERTS, toAlertRules } = await import("./alerts.ts");
     return toAlertRules(ALERTS);
@@ -34,6 +46,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
   fish: toFish,
 };
 
+const REFERENCE_FORMATS: readonly string[] = Object.keys(FORMATS);
+
 /** Returns the exit code. Throws a RelayError for a format that is none. */
 export async function runReference(
   program: Described,
@@ -42,8 +56,7 @@ export async function runReference(
 ): Promise<number> {
   const print = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
   if (print === undefined) {
-    const allowed = Object.keys(FORMATS).join(", ");
-    throw new RelayError("usage", `Cannot print ${format}: allowed are ${allowed}`);
+    throw new RelayError("usage", `Cannot print ${format}: allowed are ${REFERENCE_FORMATS.join(", ")}`);
   }
   io.stdout(await print(toEntries(program), section));
   return 0;

@@ -92,6 +92,7 @@ function addRunningCommands(
           engineFault,
           onHangup,
           write: (line, level) => log.write(toLine(line, level)),
+          isTerminal: process.stdout.isTTY,
           notify: openNotify(env),
           watchdogMs: watchdogIntervalMs(env, { pid: process.pid }),
         });
@@ -140,6 +141,11 @@ function addRunningCommands(
     });
 }
 
+/** As it is typed: `relay subscriptions list`. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
 /** All values of an option that is given several times. */
 function collect(value: string, former: readonly string[] = []): readonly string[] {
   return [...former, value];
@@ -160,6 +166,8 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
     if (!remote.options.some(({ flags }) => flags.includes("--yes"))) {
       command.option("--yes", "with --hosts: ask for no confirmation");
     }
+    if (command.name() === "list") command.alias("ls");
+    command.showHelpAfterError(`(${pathOf(command)} --help shows its options)`);
     for (const { flags, description, isRepeatable = false } of remote.options) {
       if (isRepeatable) command.option(flags, `${description}; may be repeated`, collect);
       else command.option(flags, description);
@@ -174,7 +182,10 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
     group: Command,
     { about, remotes }: { about: string; remotes: typeof LETTER_COMMANDS },
   ) => {
-    group.description(about).helpCommand("help [command]", "show the help of a command");
+    group
+      .description(about)
+      .helpCommand("help [command]", "show the help of a command")
+      .showHelpAfterError(`(${pathOf(group)} --help lists its commands)`);
     for (const remote of remotes) addRemote(group, remote);
     return group;
   };
@@ -201,7 +212,7 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
         finish(await runFleet({ named: config, url, env, stopping: stopping.signal, json, watch }, io));
       },
     );
-  addGroup(program.command("subscriptions"), {
+  addGroup(program.command("subscriptions").alias("subs"), {
     about: "list, show and control the subscriptions of the running relay",
     remotes: SUBSCRIPTION_COMMANDS,
   });
@@ -243,10 +254,14 @@ function addPrintingCommands(program: Command, { io, finish }: ProgramOptions): 
     });
   program
     .command("reference")
-    .argument("[format]", "man, alerts, dashboard, bash, zsh or fish", "man")
+    .argument(
+      "[format]",
+      "config, metrics, errors, permissions, alerts, dashboard, man, bash, zsh or fish",
+      "man",
+    )
     .argument("[section]", "of the manual: 1 is the command, 5 the config file", "1")
     .description(
-      "print the manual, Prometheus alert rules, a Grafana dashboard, or the completions of a shell",
+      "print the manual, config keys, metrics, errors, NATS permissions, alert rules, a dashboard, or completions of a shell",
     )
     .action(async (format: string, section: string) => {
       const { runReference } = await import("./print-reference.ts");

@@ -23,6 +23,8 @@ interface RunOptions {
   readonly engineFault: string | null;
   readonly onHangup: (listener: () => void) => void;
   readonly write: (line: string, level: LogLevel) => void;
+  /** Standard output is a terminal: somebody reads the log. */
+  readonly isTerminal: boolean;
   readonly notify: Notify;
   /** Interval of the systemd watchdog; null: there is none. */
   readonly watchdogMs: number | null;
@@ -49,7 +51,8 @@ export async function run(options: RunOptions): Promise<number> {
     throw new RelayError("config-invalid", `Cannot use state.directory: ${stateFault}`);
   }
   const constant = { host: config.host.name };
-  const logger = createLogger({ ...config.logs, write, now: () => new Date(), constant });
+  const defaultFormat = options.isTerminal ? "text" : "json";
+  const logger = createLogger({ ...config.logs, write, now: () => new Date(), defaultFormat, constant });
   logStart(logger, config, options);
   const started = Promise.withResolvers<App>();
   let running: App | null = null;

@@ -32,7 +32,7 @@ export interface Config {
   };
   readonly deliveryLog: { readonly maxAgeMs: number; readonly maxBytes: number };
   readonly shutdown: { readonly graceMs: number };
-  readonly logs: { readonly level: LogLevel; readonly format: LogFormat };
+  readonly logs: { readonly level: LogLevel; readonly format?: LogFormat | undefined };
   readonly entrypoints: readonly EntrypointConfig[];
   readonly subscriptions: readonly Subscription[];
   readonly endpointCount: number;

@@ -87,7 +87,12 @@ export const shutdownSchema = v.pipe(
 export const logsSchema = v.pipe(
   object({
     level: v.optional(choice("The least level that is written", LOG_LEVELS), "info"),
-    format: v.optional(choice("`json`, or `text` for a terminal", ["json", "text"]), "json"),
+    format: v.optional(
+      v.pipe(
+        choice("How a line is written", ["json", "text"]),
+        v.metadata({ fallback: "`text` on a terminal, else `json`" }),
+      ),
+    ),
   }),
   v.description("The process log, on standard output"),
 );

@@ -18,7 +18,8 @@ export interface Logger {
 
 interface LogSettings {
   readonly level: LogLevel;
-  readonly format: LogFormat;
+  /** Absent: `defaultFormat`. */
+  readonly format?: LogFormat | undefined;
 }
 
 interface AdjustableLogger extends Logger {
@@ -30,13 +31,16 @@ interface LoggerOptions extends LogSettings {
   /** Takes one line, without its line break. */
   readonly write: (line: string, level: LogLevel) => void;
   readonly now: () => Date;
+  /** Default: `json`. */
+  readonly defaultFormat?: LogFormat;
   /** In every JSON line; text, which a terminal shows, leaves them out. */
   readonly constant?: LogFields;
 }
 
 /** Masks nothing: callers must not log foreign text that may hold a secret. */
-export function createLogger({ write, now, constant = {}, ...initial }: LoggerOptions): AdjustableLogger {
-  let settings: LogSettings = initial;
+export function createLogger(options: LoggerOptions): AdjustableLogger {
+  const { write, now, defaultFormat = "json", constant = {} } = options;
+  let settings: LogSettings = options;
   const isEnabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(settings.level);
   const log =
     (level: LogLevel) =>
@@ -44,7 +48,7 @@ export function createLogger({ write, now, constant = {}, ...initial }: LoggerOp
       if (!isEnabled(level)) return;
       const entry = { time: now(), level, message };
       const line =
-        settings.format === "json"
+        (settings.format ?? defaultFormat) === "json"
           ? toJsonLine({ ...entry, fields: { ...constant, ...fields } })
           : toTextLine({ ...entry, fields });
       write(line, level);

@@ -161,7 +161,7 @@ test("findRelay() says where nobody is", async () => {
   );
   expect(await failure(findRelay(whereabouts))).toEqual({
     code: "unavailable",
-    message: `No relay is running here: tried ${tried.join(", ")}, /run/relay/relay.sock (not found)`,
+    message: `No relay is running here: tried ${tried.join(", ")}, /run/relay/relay.sock (not found); name its config with --config, or ask it over the network with --url`,
   });
   const url = `http://127.0.0.1:${await freePort()}`;
   expect(await failure(findRelay({ ...whereabouts, url }))).toEqual({

@@ -79,7 +79,7 @@ test("a format that is none is wrong usage", async () => {
   const { exitCode, stderr } = await runRelay(["reference", "tcsh"]);
   expect([exitCode, stderr]).toEqual([
     2,
-    "Cannot print tcsh: allowed are alerts, dashboard, man, bash, zsh, fish\n",
+    "Cannot print tcsh: allowed are config, metrics, errors, permissions, alerts, dashboard, man, bash, zsh, fish\n",
   ]);
 });
 

@@ -27,7 +27,7 @@ test("maskConfig() applies the defaults of the schema, and keeps the shape of th
   expect(maskConfig(fileOf(FILE))).toMatchObject({
     nats: { servers: ["nats://127.0.0.1:4222"], auth: { type: "none" } },
     server: { listen: "127.0.0.1:8080" },
-    logs: { level: "info", format: "json" },
+    logs: { level: "info" },
     entrypoints: [{ type: "webhook", qos: "AUTO", configuration: { http: { readTimeout: 10_000 } } }],
     subscriptions: [
       {

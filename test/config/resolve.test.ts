@@ -34,7 +34,7 @@ test("resolveConfig() fills in every default", async () => {
     },
     state: { directory: "/home/relay/.relay", bucket: "relay" },
     shutdown: { graceMs: 20_000 },
-    logs: { level: "info", format: "json" },
+    logs: { level: "info" },
     entrypoints: [{ id: "webhook", contextPath: "/webhook", qos: "AUTO" }],
     endpointCount: 2,
     warnings: [],

@@ -120,3 +120,19 @@ test("withFields() adds its fields to each entry, those of the entry win", () =>
   expect(parsed[4]).toMatchObject({ subscription: "billing", part: "guard" });
   expect(bound.isEnabled("debug")).toBe(false);
 });
+
+test.each([
+  [undefined, undefined, "{"],
+  [undefined, "text", "0"],
+  ["json", "text", "{"],
+  ["text", "json", "0"],
+] as const)(
+  "createLogger() writes as format %p says, else as defaultFormat %p",
+  (format, defaultFormat, first) => {
+    const lines: string[] = [];
+    const write = (line: string) => lines.push(line);
+    const defaults = defaultFormat === undefined ? {} : { defaultFormat };
+    createLogger({ level: "info", format, ...defaults, write, now: () => NOW }).info("Ready");
+    expect(lines[0]).toStartWith(first);
+  },
+);

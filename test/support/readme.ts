@@ -37,7 +37,18 @@ function findPart(text: string, name: string): [from: number, to: number] {
   return [from, to];
 }
 
+const REFERENCE = new URL("../../src/cli/", import.meta.url).pathname;
+
+/** The text with what `relay reference` prints too: errors, permissions and metrics. */
+export async function withReference(text: string): Promise<string> {
+  const read = (name: string) => Bun.file(`${REFERENCE}reference-${name}.txt`).text();
+  const withErrors = replaceBetween(text, "errors", await read("errors"));
+  const withMetrics = replaceBetween(withErrors, "metrics", await read("metrics"));
+  return replaceBetween(withMetrics, "permissions", `\`\`\`conf\n${await read("permissions")}\`\`\`\n`);
+}
+
 if (import.meta.main) {
+  await Bun.write(`${REFERENCE}reference-metrics.txt`, `${await describeMetrics()}\n`);
   const text = withConfigTables(await Bun.file(README).text());
-  await Bun.write(README, replaceBetween(text, "metrics", `${await describeMetrics()}\n`));
+  await Bun.write(README, await withReference(text));
 }
