@@ -6,7 +6,13 @@ import type { LoggingBody, LoggingView } from "#wire/logging.ts";
 import type { ReplayBody, ReplayView, ResendBody, StartedReplayView } from "#wire/replay.ts";
 import type { CredentialsBody, SessionView } from "#wire/session.ts";
 import type { ActivityView, Status } from "#wire/status.ts";
-import type { ExchangeView, ResumeBody, SeekBody, SubscriptionView } from "#wire/subscription.ts";
+import type {
+  ExchangeView,
+  ResumeBody,
+  SeekBody,
+  SeekPreviewView,
+  SubscriptionView,
+} from "#wire/subscription.ts";
 import type { Page } from "#wire/view.ts";
 import { type Query, toApi, withQuery } from "./address.ts";
 
@@ -53,6 +59,7 @@ interface Operations {
   readonly "POST /subscriptions/:id/stop": Command;
   readonly "POST /subscriptions/:id/start": Command;
   readonly "POST /subscriptions/:id/seek": Command<SeekBody>;
+  readonly "POST /subscriptions/:id/seek/preview": Operation<SeekPreviewView, SeekBody>;
   readonly "POST /subscriptions/:id/test": Operation<ExchangeView, unknown>;
   readonly "POST /subscriptions/:id/resend": Operation<StartedReplayView, ResendBody>;
   readonly "GET /deliveries": Operation<DeliveryPage>;

@@ -15,6 +15,7 @@ const PERIODS = [
   ["15", "15 minutes"],
   ["60", "1 hour"],
   ["480", "8 hours"],
+  ["", "until deleted, on all relays"],
 ] as const;
 const DEFAULT_PERIOD = "15";
 
@@ -63,10 +64,15 @@ function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
     const body: LoggingBody = {
       logging: switches.read(),
       sampling: samples.read(),
-      minutes: Number(period.value),
+      ...(period.value === "" ? {} : { minutes: Number(period.value) }),
     };
     const answer = await call("PUT /logging/:id", { id: entrypoint, body });
-    if (notifyOf(answer, `${entrypoint}: so for ${period.selectedOptions[0]?.textContent ?? ""}`))
+    if (
+      notifyOf(
+        answer,
+        `${entrypoint}: switched, ${period.value === "" ? "" : "for "}${period.selectedOptions[0]?.textContent ?? ""}`,
+      )
+    )
       await reload();
   }
 
@@ -85,7 +91,13 @@ function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
     { class: "card logging", "data-entrypoint": entrypoint },
     h("h2", {}, entrypoint, " ", until),
     h("p", { class: "place" }, `The file says: ${describe(file)}`),
-    override === null ? null : h("p", {}, `For now: ${describe(override)}. On this relay only.`),
+    override === null
+      ? null
+      : h(
+          "p",
+          {},
+          `For now: ${describe(override)}. ${override.until === null ? "On all relays." : "On this relay only."}`,
+        ),
     h("fieldset", { class: "switches" }, h("legend", { class: "place" }, "Record"), ...switches.elements),
     h(
       "div",
@@ -93,7 +105,7 @@ function toCard(own: LoggingView, reload: () => Promise<void>): HTMLElement {
       labelled("Of which messages", samples.type),
       labelled("Value", samples.value),
       labelled("For", period),
-      writeButton({ class: "button primary", onClick: () => void apply() }, "Switch for a while"),
+      writeButton({ class: "button primary", onClick: () => void apply() }, "Switch"),
       override === null ? null : writeButton({ class: "button", onClick: () => void end() }, "End it now"),
     ),
   );

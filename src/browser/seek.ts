@@ -3,8 +3,8 @@
 import type { SeekBody, SubscriptionView } from "#wire/subscription.ts";
 import { call } from "./api.ts";
 import { ask } from "./dialog.ts";
-import { fill, h } from "./dom.ts";
-import { formatSome, zoneOf } from "./format.ts";
+import { fill, h, setText } from "./dom.ts";
+import { formatCount, formatSome, zoneOf } from "./format.ts";
 import { notifyOf } from "./notice.ts";
 import { facts } from "./payload.ts";
 import { lagOf } from "./subscription-state.ts";
@@ -48,6 +48,8 @@ function createSeekForm(subscription: SubscriptionView) {
   const time = h("input", { type: "datetime-local", step: 1, required: true });
   const sequenceField = h("label", { class: "field", hidden: true }, "Sequence", sequence);
   const timeField = h("label", { class: "field", hidden: true }, `Time (${zoneOf(new Date())})`, time);
+  const now = h("span", {}, "…");
+  let looks = 0;
   const effect = h("p", { class: "banner", role: "status" });
   const { stream, subjects } = subscription.source;
   const element = h(
@@ -56,7 +58,8 @@ function createSeekForm(subscription: SubscriptionView) {
     facts([
       ["Stream", stream],
       ["Subjects", subjects.length === 0 ? "all" : subjects.join(", ")],
-      ["Now", lag === null ? "its position is not known" : `${formatSome(lag, "message")} left to deliver`],
+      ["Left to deliver", lag === null ? "not known" : formatSome(lag, "message")],
+      ["Position", now],
     ]),
     h("label", { class: "field" }, "Go on from", target),
     sequenceField,
@@ -64,6 +67,7 @@ function createSeekForm(subscription: SubscriptionView) {
     effect,
   );
   target.addEventListener("change", show);
+  for (const input of [sequence, time]) input.addEventListener("change", () => void preview());
   show();
 
   function chosen(): Target {
@@ -74,10 +78,23 @@ function createSeekForm(subscription: SubscriptionView) {
     sequenceField.hidden = chosen() !== "sequence";
     timeField.hidden = chosen() !== "time";
     const text = TARGETS.find(([value]) => value === chosen())?.[2] ?? "";
-    fill(
-      effect,
-      chosen() === "new" && lag !== null ? `${formatSome(lag, "message")} will be skipped.` : text,
-    );
+    fill(effect, text);
+    void preview(); // Never rejects.
+  }
+
+  /** What the move would do, in numbers. */
+  async function preview(): Promise<void> {
+    looks += 1;
+    const own = looks;
+    const body = read();
+    if (body === null) return;
+    const answer = await call("POST /subscriptions/:id/seek/preview", { id: subscription.id, body });
+    if (own !== looks) return;
+    if (answer.kind === "refused") return fill(effect, answer.text);
+    const { position: at, lastSequence, effect: told } = answer.body;
+    const next = at === null ? "" : `message ${formatCount(at)} is next, `;
+    setText(now, `${next}the stream ends at ${formatCount(lastSequence)}`);
+    fill(effect, `${told.slice(0, 1).toUpperCase()}${told.slice(1)}.`);
   }
 
   /** Null: what it needs is missing. */

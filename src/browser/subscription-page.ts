@@ -15,7 +15,7 @@ import { IDLE, lagOf, type RecentActivity, recentOf, TONES, troubleOf } from "./
 
 const EVERY_MS = 2000;
 const DELIVERIES_EVERY_MS = 5000;
-const LAST_DELIVERIES = "8";
+const LAST_DELIVERIES = "5";
 
 export function showSubscriptionPage(view: HTMLElement): void {
   const id = idInAddress();
@@ -147,7 +147,7 @@ function createLastDeliveries(id: string) {
 }
 
 function describePosition(detail: SubscriptionDetail): Node {
-  const { source, pending, ackPending, held, oldestHeldSeconds } = detail;
+  const { source, pending, ackPending, held, oldestHeldSeconds, maxInFlight, maxPerSecond } = detail;
   const { domain, stream, consumer, subjects } = source;
   const known = (count: number | null) => (count === null ? "not known" : formatSome(count, "message"));
   return section(
@@ -159,6 +159,10 @@ function describePosition(detail: SubscriptionDetail): Node {
         ["Stream", domain === null ? stream : `${stream}, domain ${domain}`],
         ["Subjects", subjects.length === 0 ? "all of the stream" : subjects.join(", ")],
         ["Consumer", consumer],
+        [
+          "Pace",
+          `${formatSome(maxInFlight, "request")} at a time at present${maxPerSecond === null ? "" : `, ${formatRate(maxPerSecond)}`}`,
+        ],
         ["Waiting in the stream", known(pending)],
         ["Sent to a relay, not done with", known(ackPending)],
         [

@@ -34,7 +34,7 @@ test("bodies are not captured, are after they were switched on for 15 minutes, a
   await card.getByLabel("Request body").check();
   await card.getByLabel("Response headers").check();
   expect(await card.getByLabel("For", { exact: true }).inputValue()).toBe("15");
-  await card.getByRole("button", { name: "Switch for a while" }).click();
+  await card.getByRole("button", { name: "Switch" }).click();
   await card.getByText(/^until .*\d\d:\d\d:\d\d UTC$/).waitFor();
   await lab.publish("billing", '{"order":2}');
   const during = await textOfNewest(2);
@@ -43,8 +43,12 @@ test("bodies are not captured, are after they were switched on for 15 minutes, a
   expect(during.split("Not captured")).toHaveLength(3);
 
   await card.getByRole("button", { name: "End it now" }).click();
-  await card.getByText(/^until/).waitFor({ state: "detached" });
+  await card.locator(".badge").waitFor({ state: "detached" });
   await lab.publish("billing", '{"order":3}');
   expect(await textOfNewest(3)).not.toContain('"order"');
+
+  await card.getByLabel("For", { exact: true }).selectOption({ label: "until deleted, on all relays" });
+  await card.getByRole("button", { name: "Switch" }).click();
+  await card.getByText("kept for all relays").waitFor();
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);

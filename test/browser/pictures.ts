@@ -31,6 +31,7 @@ async function take(
   const page = await lab.browser.open(lab.url + path, {
     ...(isPhone ? PHONE : DESKTOP),
     colorScheme: scheme,
+    reducedMotion: "reduce",
   });
   await page.locator("#view:not([aria-busy])").waitFor();
   await page.waitForTimeout(600);
