@@ -36,6 +36,7 @@ import {
   isSameConfig,
   listFixedChanges,
 } from "./reload.ts";
+import { createRecordPublisher } from "./record-publisher.ts";
 import { createRecordObserver } from "./record-observer.ts";
 import type { Fetch } from "#http/fetch-adapter.ts";
 import { watchSockets, openListeners } from "#http/listeners.ts";
@@ -98,12 +99,26 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     }),
     bucketFault: () => (core === null ? "The relay is starting" : core.bucketFault()),
     configRefused: reload.refused,
-    deliveryLog: deliveryLog.stats,
+    deliveryLog: logStats,
   });
   const overrides = createOverrides((entrypoint, override) => {
     logger.info("Recording changed", { entrypoint, until: override?.until ?? null });
   });
-  const records = createRecordObserver({ log: deliveryLog, overrides });
+  const publisher = createRecordPublisher({
+    host: initial.host.name,
+    subject: () => config.deliveryLog.publishSubject,
+    connection: () => running().connection,
+  });
+  const records = createRecordObserver({
+    log: {
+      leaveOut: deliveryLog.leaveOut,
+      append(record) {
+        deliveryLog.append(record);
+        publisher.take(record);
+      },
+    },
+    overrides,
+  });
   const activity = createActivity();
   const own = [metrics.observer, activity.observer, records, createLogObserver(logger)];
   const observer = joinObservers([...own, ...observers]);
@@ -129,6 +144,10 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     onLoggingKept: overrides.keep,
   });
   fleet.apply(config);
+
+  function logStats() {
+    return { ...deliveryLog.stats(), unpublished: publisher.dropped() };
+  }
 
   function lagOf(id: string): ConsumerLag | null {
     const found = core?.runtime.find(id) ?? null;
@@ -174,7 +193,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           configPath: reload.configPath,
           refused: reload.refused(),
           warnings: config.warnings.map(describeIssue),
-          deliveryLog: deliveryLog.stats(),
+          deliveryLog: logStats(),
         }),
       orphans: () => toOrphans(running()),
       applications: () => running().applications,
@@ -217,6 +236,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
       isStopping = true;
       fleet.close();
       await running().stop(config.shutdown.graceMs);
+      publisher.close();
       overrides.close();
       deliveryLog.close();
       await listeners.close();

@@ -16,7 +16,7 @@ interface StatusFacts {
   readonly configPath: string;
   readonly refused: string | null;
   readonly warnings: readonly string[];
-  readonly deliveryLog: DeliveryLogStats;
+  readonly deliveryLog: DeliveryLogStats & { readonly unpublished: number };
 }
 
 const MAX_UNUSABLE = 1000;

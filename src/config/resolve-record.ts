@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { Logging, RecordSettings, Sampling } from "#delivery/record.ts";
+import type { ConfigFile } from "./schema.ts";
 import { keptSchema, samplingSchema } from "./schema-record.ts";
 
 const DAY_MS = 86_400_000;
@@ -46,8 +47,8 @@ export function parseRecordSettings(value: unknown): RecordSettings | null {
   return { logging: toLogging(parsed.output.logging), sampling: toSampling(parsed.output.sampling) };
 }
 
-export function toLogBounds({ maxAgeDays, maxBytes }: { maxAgeDays: number; maxBytes: number }) {
-  return { maxAgeMs: maxAgeDays * DAY_MS, maxBytes };
+export function toLogBounds({ maxAgeDays, maxBytes, publish }: ConfigFile["deliveryLog"]) {
+  return { maxAgeMs: maxAgeDays * DAY_MS, maxBytes, publishSubject: publish?.subject ?? null };
 }
 
 /** An ISO 8601 duration of days, hours, minutes and seconds, which the schema has checked. */

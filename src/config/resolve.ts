@@ -30,7 +30,12 @@ export interface Config {
     /** 32 bytes; null: secrets cannot be kept in the bucket. */
     readonly key: Uint8Array | null;
   };
-  readonly deliveryLog: { readonly maxAgeMs: number; readonly maxBytes: number };
+  readonly deliveryLog: {
+    readonly maxAgeMs: number;
+    readonly maxBytes: number;
+    /** Null: records are not published. */
+    readonly publishSubject: string | null;
+  };
   readonly shutdown: { readonly graceMs: number };
   readonly logs: { readonly level: LogLevel; readonly format?: LogFormat | undefined };
   readonly entrypoints: readonly EntrypointConfig[];

@@ -6,6 +6,7 @@ import { choice, flag, integer, list, object, path, text } from "./schema-parts.
 import { secret } from "./schema-secret.ts";
 
 const FLEET_PREFIX = /^(?=.{1,100}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/u;
+const PREFIX_FORM = 'a NATS subject of letters, digits, "-", "_" and ".", 100 characters at most';
 const HOST_NAME = /^[A-Za-z0-9._-]{1,128}$/u;
 
 export const hostSchema = v.pipe(
@@ -32,7 +33,7 @@ export const fleetSchema = v.pipe(
     prefix: v.optional(
       text("Its subjects begin with this: `<prefix>.<host>.api`", {
         pattern: FLEET_PREFIX,
-        allowed: 'a NATS subject of letters, digits, "-", "_" and ".", 100 characters at most',
+        allowed: PREFIX_FORM,
       }),
       "relay.fleet",
     ),
@@ -73,8 +74,22 @@ export const deliveryLogSchema = v.pipe(
       }),
       268_435_456,
     ),
+    publish: v.optional(
+      v.pipe(
+        object({
+          subject: v.optional(
+            text("Each record goes to `<subject>.<host>.<subscription>`, as a CloudEvent", {
+              pattern: FLEET_PREFIX,
+              allowed: PREFIX_FORM,
+            }),
+            "relay.deliveries",
+          ),
+        }),
+        v.description("Publish the records to NATS too"),
+      ),
+    ),
   }),
-  v.description("Bounds of the delivery log"),
+  v.description("Bounds of the delivery log, and whether its records are published"),
 );
 
 export const shutdownSchema = v.pipe(

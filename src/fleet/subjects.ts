@@ -13,7 +13,7 @@ export interface FleetPlace {
 }
 
 /** One token of a subject: `edge.7` and `edge_7` have the same. */
-function toHostToken(host: string): string {
+export function toSubjectToken(host: string): string {
   return host.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }
 
@@ -27,7 +27,7 @@ interface HostSubjects {
 }
 
 export function hostSubjects({ prefix, host }: FleetPlace): HostSubjects {
-  const own = `${prefix}.${toHostToken(host)}`;
+  const own = `${prefix}.${toSubjectToken(host)}`;
   return { api: `${own}.api`, read: `${own}.api.read`, presence: `${own}.presence` };
 }
 

@@ -28,6 +28,7 @@ export interface GaugeSources {
   readonly deliveryLog: () => {
     readonly written: number;
     readonly dropped: number;
+    readonly unpublished: number;
     readonly faults: number;
     readonly fault: string | null;
   };
@@ -74,6 +75,11 @@ export function exposeGauges(registers: Registry[], sources: GaugeSources): void
     "relay_delivery_log_faults_total",
     "Times that the log could not be written or read",
     () => deliveryLog().faults,
+  );
+  counter(
+    "relay_delivery_log_unpublished_total",
+    "Records not published to NATS, though `deliveryLog.publish` is set",
+    () => deliveryLog().unpublished,
   );
   gauge("relay_delivery_log_usable", "1 while the delivery log can be written and read", () =>
     toBit(deliveryLog().fault === null),

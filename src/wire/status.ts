@@ -40,6 +40,7 @@ export const statusSchema = component(
     deliveryLog: v.strictObject({
       written: count("Records written since the start"),
       dropped: count("Records lost since the start"),
+      unpublished: count("Records not published to NATS, though `deliveryLog.publish` is set"),
       faults: count("Failed reads and writes since the start"),
       fault: textOrNull("Why it cannot be read or written now; null: it can"),
     }),
@@ -84,7 +85,7 @@ export const statusSchema = component(
       bucket: null,
     },
     fleet: { prefix: "relay.fleet", fault: null },
-    deliveryLog: { written: 4711, dropped: 0, faults: 0, fault: null },
+    deliveryLog: { written: 4711, dropped: 0, unpublished: 0, faults: 0, fault: null },
     readiness: { isReady: true, reasons: [], idle: ["Subscription billing: Paused"] },
     subscriptions: { running: 4, paused: 1 },
     unusable: [],

@@ -32,7 +32,7 @@ export function metricsOf(
     connection: () => ({ isConnected: true, reconnects: 1, unconfirmedAcks: 0 }),
     bucketFault: () => null,
     configRefused: () => null,
-    deliveryLog: () => ({ written: 5, dropped: 1, faults: 1, fault: null }),
+    deliveryLog: () => ({ written: 5, dropped: 1, unpublished: 1, faults: 1, fault: null }),
     ...changes,
   });
 }
