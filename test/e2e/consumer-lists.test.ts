@@ -1,7 +1,8 @@
 // Below a contextPath a consumer sees its own deliveries, dead letters and replays, and sends them again; of others it hears nothing.
 
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
+import { SUBSCRIPTIONS } from "../config/seed-blocks.ts";
 import { createKey, signToken, startAuthority } from "../http/authority.ts";
 import { bearer } from "../http/gated.ts";
 import { openApi } from "../support/api.ts";
@@ -56,7 +57,7 @@ async function setUp() {
   await eventually(async () => (await apis.operator("GET", "/readyz")).status === 200);
   const owned = stack.move();
   const publish = (subject: string, body: string) => jetstream(client).publish(subject, body);
-  return { ...apis, callback, publish, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...apis, callback, client, publish, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 test("a consumer has its own lists, and sends again; others are nobody", async () => {
@@ -147,4 +148,25 @@ test("a consumer has its own lists, and sends again; others are nobody", async (
   );
   expect(tooMany.some(({ status }) => status === 409)).toBe(true);
   expect((await operator("POST", "/api/replays", { body: { filter: {}, dryRun: true } })).status).toBe(202);
+});
+
+test("POST takes the snippets of the seeds as written, and makes the durable, also of a paused one", async () => {
+  await using own = await setUp();
+  const manager = await jetstreamManager(own.client);
+  for (const snippet of Object.values(SUBSCRIPTIONS)) {
+    const answer = await own.shop("POST", "/webhook/subscriptions", { body: snippet });
+    expect(answer.status).toBe(201);
+    expect(answer.body).toMatchObject({ application: "shop", entrypoint: "webhook" });
+    expect(await manager.consumers.info("ORDERS", `relay-${String(answer.body.id)}`)).toBeDefined();
+  }
+  const { configuration } = JSON.parse(SUBSCRIPTIONS["a callback URL"]) as { configuration: object };
+  const { entrypointId: _entrypointId, ...rest } = configuration as { entrypointId: string };
+  const body = { id: "paused", status: "PAUSED", configuration: rest };
+  expect((await own.shop("POST", "/webhook/subscriptions", { body })).status).toBe(403);
+  expect((await own.operator("POST", "/webhook/subscriptions", { body })).status).toBe(201);
+  const made = await manager.consumers.info("ORDERS", "relay-paused");
+  await own.publish("orders.new", "published meanwhile");
+  await eventually(
+    async () => (await manager.consumers.info("ORDERS", "relay-paused")).num_pending === made.num_pending + 1,
+  );
 });

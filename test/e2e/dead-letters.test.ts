@@ -45,7 +45,7 @@ test("the letter: the bytes untouched, the headers less the server's, what Relay
     Authorization: ["Bearer of-the-publisher"],
     "Relay-Reason": ["rejected"],
     "Relay-Status": ["422"],
-    "Relay-Error": ["Callback answered 422"],
+    "Relay-Error": ["Callback answered 422: no such customer"],
     "Relay-Attempts": ["1"],
     "Relay-Subscription": ["sub"],
     "Relay-Application": ["billing & co"],

@@ -182,15 +182,17 @@ test("an application is paused as a whole, with those that it makes meanwhile, a
 test("relay subscriptions pauses and resumes an application", async () => {
   const one = await made(bank);
   const run = (...args: readonly string[]) => runRelay(["subscriptions", ...args], { cwd: home });
-  const paused = await run("pause", "--application", "bank");
+  const paused = await run("pause", "--application", "bank", "--yes");
   expect([paused.exitCode, paused.stdout]).toEqual([
     0,
-    expect.stringMatching(/^Application bank: PAUSED, \d+ subscriptions?\n$/u),
+    expect.stringMatching(/^Application bank paused: \d+ subscriptions?\n$/u),
   ]);
   expect(await statusAt(one.api)).toBe("PAUSED");
   const single = await run("resume", one.body.id);
   expect([single.exitCode, single.stderr]).toEqual([1, expect.stringContaining("its application is paused")]);
-  expect((await run("resume", "--application", "bank")).stdout).toStartWith("Application bank: ACCEPTED");
+  expect((await run("resume", "--application", "bank", "--yes")).stdout).toStartWith(
+    "Application bank resumed",
+  );
   for (const wrong of [
     ["pause"],
     ["pause", "a", "--application", "b"],
