@@ -43,7 +43,7 @@ const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   needsForce: "may have arrived (AT_MOST_ONCE)",
   noSubscription: "without a subscription",
   gone: "not there (any more)",
-  excluded: "of a subject that the subscription does not take",
+  excluded: "that the subscription does not take",
 };
 
 export function showReplays(view: HTMLElement): void {

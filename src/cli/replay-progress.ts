@@ -12,7 +12,7 @@ const SKIPPED: Readonly<Record<keyof ReplayView["skipped"], string>> = {
   noSubscription: "have no subscription here",
   foreign: "were not written by Relay",
   gone: "were not there (any more)",
-  excluded: "have a subject that the subscription does not take",
+  excluded: "are not taken by the subscription",
 };
 
 /** Whether something was meant and lies there still, or was named and is not there. */

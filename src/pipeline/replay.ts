@@ -20,6 +20,8 @@ export type ReplayResult =
   | { readonly kind: "delivered" }
   | { readonly kind: "failed"; readonly failure: Failure; readonly attempts: number }
   | { readonly kind: "gone" }
+  /** The filter of the subscription does not want it: nothing was sent, the letter is unchanged. */
+  | { readonly kind: "filtered" }
   /** The replay was stopped; the letter is unchanged. */
   | { readonly kind: "stopped" };
 
@@ -87,6 +89,11 @@ export async function replayMessage(
     const { waking } = parts.turns;
     const times = { startedAt: new Date(), startMs: performance.now() };
     const isOnce = qos === "AT_MOST_ONCE";
+    const selection = await own.shaper.select?.(message, { attempt: 1, signal: waiting });
+    if (selection?.kind === "filtered") return selection;
+    if (selection?.kind === "failed") {
+      return judge(own, unsentSince(times, { kind: "expression", error: selection.error }, own.subscription));
+    }
     const shaping = await shapeMessage(message, { terms: own, attempt: attempts + 1, signal: waiting });
     if (shaping.kind === "unshaped") {
       if (waiting.aborted) return { kind: "stopped" };
@@ -160,8 +167,8 @@ export async function replayMessage(
   }
 
   function settle({ subscription }: Terms, result: ReplayResult): ReplayResult {
-    if (result.kind === "delivered") {
-      parts.observer.settled({ key: order, subscription, message, attempts, ending: { kind: "delivered" } });
+    if (result.kind === "delivered" || result.kind === "filtered") {
+      parts.observer.settled({ key: order, subscription, message, attempts, ending: { kind: result.kind } });
     }
     if (result.kind === "failed") {
       const { failure } = result;

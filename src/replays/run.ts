@@ -157,6 +157,10 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
           return settleDelivered(item);
         case "failed":
           return settleFailed(item, result);
+        case "filtered":
+          skipped.excluded += 1;
+          started -= 1;
+          return true;
         case "gone":
           skipped.gone += 1;
           started -= 1;

@@ -165,7 +165,9 @@ export const replaySchema = component(
       exhausted: count("Letters that were replayed as often as the schedule allows"),
       needsForce: count("Letters that may have reached the callback of an `AT_MOST_ONCE` subscription"),
       noSubscription: count("Letters whose subscription does not exist or is closed"),
-      excluded: count("Messages that were named, and whose subject the subscription does not take"),
+      excluded: count(
+        "Messages that the subscription does not take: by its filter, or named and of another subject",
+      ),
       gone: count(
         "Letters that do not exist, or were delivered, replaced or purged in the meantime; messages that the stream does not have any more",
       ),

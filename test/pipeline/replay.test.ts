@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { type Callback, openCallback } from "#callback/client.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Exception } from "#delivery/outcome.ts";
+import { UNSHAPED } from "#delivery/shape.ts";
 import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
 import type { Attempted, Postponed, Settled } from "#pipeline/observer.ts";
 import { type Claim, replayMessage, type ReplayResult } from "#pipeline/replay.ts";
@@ -251,4 +252,31 @@ test("createTurns() begins nothing during a hold, in neither line", async () => 
   turns.end(null);
   turns.hold(60_000);
   expect(await turns.begin(AbortSignal.timeout(20))).toBe(false);
+});
+
+test("replayMessage() shapes the stored message anew", async () => {
+  await using setup = await setUp(() => 200, {
+    shape: { ...UNSHAPED, path: '["again", attempt]', method: '"PUT"' },
+  });
+  expect(await setup.replay().result).toEqual({ kind: "delivered" });
+  expect(setup.receiver.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(["PUT /callback/again/1"]);
+});
+
+test.each<[string, Partial<Subscription>, ReplayResult]>([
+  ["does not want it", { shape: { ...UNSHAPED, filter: "false" } }, { kind: "filtered" }],
+  [
+    "fails in its filter",
+    { shape: { ...UNSHAPED, filter: "$error('no')" } },
+    { kind: "failed", attempts: 1, failure: { kind: "expression", error: "filter: no (at character 7)" } },
+  ],
+  [
+    "fails in its transform",
+    { shape: { ...UNSHAPED, body: "$error('no')" } },
+    { kind: "failed", attempts: 1, failure: { kind: "expression", error: "body: no (at character 7)" } },
+  ],
+])("replayMessage() of a subscription that %s claims and sends nothing", async (_what, changes, expected) => {
+  await using setup = await setUp(() => 200, { ...changes, retry: RETRY });
+  const { result, claimed } = setup.replay();
+  expect(await result).toEqual(expected);
+  expect([claimed(), setup.receiver.requests.length, setup.turns.taken]).toEqual([0, 0, 0]);
 });
