@@ -259,7 +259,9 @@ test("replayMessage() shapes the stored message anew", async () => {
     shape: { ...UNSHAPED, path: '["again", attempt]', method: '"PUT"' },
   });
   expect(await setup.replay().result).toEqual({ kind: "delivered" });
-  expect(setup.receiver.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(["PUT /callback/again/1"]);
+  expect(setup.receiver.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    "PUT /callback/again/1",
+  ]);
 });
 
 test.each<[string, Partial<Subscription>, ReplayResult]>([
