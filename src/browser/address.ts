@@ -1,9 +1,12 @@
 // The addresses of the page's views and of the API: those of operators, or below the context path of a consumers' page.
 
-/** Empty: it is the page of operators. */
+/** Empty: it is the page of operators of this relay. */
 const BASE = document.documentElement.dataset["base"] ?? "";
 
-export const isConsumersPage = BASE !== "";
+/** The other relay that it shows, over NATS; empty: none. */
+export const shownHost = document.documentElement.dataset["host"] ?? "";
+
+export const isConsumersPage = BASE !== "" && shownHost === "";
 
 export type Query = Readonly<Record<string, string | readonly string[] | null | undefined>>;
 
@@ -17,14 +20,14 @@ export function withQuery(path: string, query: Query): string {
 
 /** Where the API has it. */
 export function toApi(path: string): string {
+  // Who signs in does so here, and the list of hosts is here too.
+  if (shownHost !== "" && path !== "/session" && path !== "/fleet")
+    return `/api/fleet/${shownHost}/api${path}`;
   return `${isConsumersPage ? BASE : "/api"}${path}`;
 }
 
 function toPage(path: string, query: Query = {}): string {
-  return withQuery(
-    path === "" && !isConsumersPage ? "/" : `${BASE}${path === "" ? "" : "/page"}${path}`,
-    query,
-  );
+  return withQuery(path === "" && BASE === "" ? "/" : `${BASE}${path === "" ? "" : "/page"}${path}`, query);
 }
 
 export const pathTo = {
@@ -38,7 +41,9 @@ export const pathTo = {
   deadLetter: (id: string) => toPage(`/dead-letters/${encodeURIComponent(id)}`),
   replays: () => toPage("/replays"),
   replay: (id: string) => toPage(`/replays/${encodeURIComponent(id)}`),
-  schema: () => `${BASE}/page/subscription.json`,
+  hosts: () => "/page/hosts",
+  host: (name: string) => `/page/hosts/${encodeURIComponent(name)}`,
+  schema: () => `${isConsumersPage ? BASE : ""}/page/subscription.json`,
 } as const;
 
 /** The id in the address of a view such as `/page/deliveries/4711`. */

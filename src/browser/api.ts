@@ -2,6 +2,8 @@
 
 import type { DeadLetterDetail, DeadLetterPage, PurgeBody, PurgeOutcomeView } from "#wire/dead-letter.ts";
 import type { DeliveryDetail, DeliveryPage } from "#wire/delivery.ts";
+import type { DryRunView } from "#wire/dry-run.ts";
+import type { FleetView } from "#wire/fleet.ts";
 import type { LoggingBody, LoggingView } from "#wire/logging.ts";
 import type { ReplayBody, ReplayView, ResendBody, StartedReplayView } from "#wire/replay.ts";
 import type { CredentialsBody, SessionView } from "#wire/session.ts";
@@ -47,6 +49,7 @@ interface Operations {
   readonly "POST /session": Operation<SessionView, CredentialsBody>;
   readonly "DELETE /session": Operation<null>;
   readonly "GET /status": Operation<Status>;
+  readonly "GET /fleet": Operation<FleetView>;
   readonly "GET /activity": Operation<Page<ActivityView>>;
   readonly "GET /config": Operation<unknown>;
   readonly "GET /subscriptions": Operation<Page<SubscriptionView>>;
@@ -60,7 +63,7 @@ interface Operations {
   readonly "POST /subscriptions/:id/start": Command;
   readonly "POST /subscriptions/:id/seek": Command<SeekBody>;
   readonly "POST /subscriptions/:id/seek/preview": Operation<SeekPreviewView, SeekBody>;
-  readonly "POST /subscriptions/:id/test": Operation<ExchangeView, unknown>;
+  readonly "POST /subscriptions/:id/test": Operation<ExchangeView | DryRunView, unknown>;
   readonly "POST /subscriptions/:id/resend": Operation<StartedReplayView, ResendBody>;
   readonly "GET /deliveries": Operation<DeliveryPage>;
   readonly "GET /deliveries/:id": Operation<DeliveryDetail>;

@@ -14,6 +14,8 @@ export async function showStatus(): Promise<void> {
   if (isConsumersPage) return void (await call("GET /session"));
   const answer = await call("GET /status");
   if (answer.kind === "refused") return;
+  const link = document.querySelector<HTMLElement>("#hosts");
+  if (link !== null) link.hidden = answer.body.fleet === null;
   const { host, version, config, nats, deliveryLog, readiness, subscriptions } = answer.body;
   const { failed = 0 } = subscriptions;
   const total = Object.values(subscriptions).reduce((sum, count) => sum + count, 0);

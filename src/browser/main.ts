@@ -1,12 +1,13 @@
 // Starts the page: signs in if the relay asks for it, then fills the view of the address.
 
-import { pathTo } from "./address.ts";
+import { pathTo, shownHost } from "./address.ts";
 import { call, watchCalls } from "./api.ts";
 import { showDeadLetters } from "./dead-letters.ts";
 import { showDeliveries } from "./deliveries.ts";
 import { showDeliveryPage } from "./delivery-details.ts";
 import { byId, fill, h, link } from "./dom.ts";
 import { showReached, showStatus } from "./header.ts";
+import { showHosts } from "./hosts.ts";
 import { showLetterPage } from "./letter-details.ts";
 import { showLogging } from "./logging.ts";
 import { showOverview } from "./overview.ts";
@@ -29,6 +30,7 @@ const VIEWS: Readonly<Record<string, (view: HTMLElement) => void>> = {
   "new-subscription": showNewSubscription,
   "edit-subscription": showEditing,
   logging: showLogging,
+  hosts: showHosts,
 };
 const STATUS_EVERY_MS = 5000;
 const AGAIN_MS = 2000;
@@ -61,6 +63,10 @@ async function start(): Promise<void> {
   poll(showStatus, () => STATUS_EVERY_MS);
   const limits = describePermission();
   if (limits !== null) view.before(h("p", { class: "banner", role: "note" }, limits));
+  if (shownHost !== "") {
+    const text = `You see ${shownHost}, through the relay of this address. `;
+    view.before(h("p", { class: "banner calm", role: "note" }, text, link(pathTo.hosts(), "All hosts")));
+  }
   show(view);
 }
 

@@ -32,6 +32,9 @@ const POLICY = [
   "base-uri 'none'",
 ].join("; ");
 
+/** Below it the page shows another relay of the fleet. */
+const HOST_BASE = "/page/hosts/:host";
+
 // Not kept: who goes back after signing out is not to see what was there.
 const HEADERS = { "content-security-policy": POLICY, "cache-control": "no-store" };
 
@@ -55,6 +58,14 @@ export function createPage(contextPaths: readonly string[]): Hono {
     }
     for (const { path, send } of files) page.get(base + path, send);
   }
+  for (const view of VIEWS) {
+    if (view.name === "hosts") continue;
+    page.get(viewAddress(HOST_BASE, view.path), (context) => {
+      const host = context.req.param("host") ?? "";
+      if (!/^[A-Za-z0-9._-]{1,128}$/u.test(host)) return context.html(toHtml(UNKNOWN_VIEW, ""), 404, HEADERS);
+      return context.html(toHtml(view, `/page/hosts/${host}`, host), 200, HEADERS);
+    });
+  }
   return page;
 }
 
@@ -64,8 +75,8 @@ export async function createUnknownPage(): Promise<Response> {
   return new Response(await toHtml(UNKNOWN_VIEW, ""), { status: 404, headers });
 }
 
-function toHtml(view: PageView, base: string) {
-  return html`<!doctype html>${<Shell view={view} base={base} />}`;
+function toHtml(view: PageView, base: string, host = "") {
+  return html`<!doctype html>${<Shell view={view} base={base} host={host} />}`;
 }
 
 /** Asked for each time, sent once: another version of Relay may answer next time. */

@@ -54,6 +54,14 @@ export const VIEWS = [
   },
   {
     ...INNER,
+    isForOperators: true,
+    name: "hosts",
+    path: "/hosts",
+    title: "Hosts",
+    lead: "The relays of the NATS account, trouble first.",
+  },
+  {
+    ...INNER,
     name: "new-subscription",
     path: "/new-subscription",
     title: "New subscription",

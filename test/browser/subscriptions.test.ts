@@ -87,6 +87,24 @@ test("an operator makes a subscription with a signing key, edits it, seeks, send
   expect(lab.browser.faults).toEqual([]);
 }, 90_000);
 
+test("a relay of a fleet lists the hosts, and shows each; a dry run shows the request and sends nothing", async () => {
+  await using lab = await openPageLab({ more: { fleet: { enabled: true }, host: { name: "edge-7" } } });
+  const page = await lab.browser.open(lab.url);
+  await page.getByRole("link", { name: "Hosts" }).click();
+  await page.getByRole("link", { name: "edge-7" }).click();
+  await page.getByText("You see edge-7, through the relay of this address.").waitFor();
+  await page.getByRole("link", { name: "billing", exact: true }).click();
+  expect(new URL(page.url()).pathname).toBe("/page/hosts/edge-7/page/subscriptions/billing");
+  await page.getByRole("button", { name: "Test billing" }).click();
+  const panel = page.getByRole("dialog");
+  await panel.getByText("200", { exact: true }).waitFor();
+  await panel.getByLabel("Message, JSON").fill('{"amount":101}');
+  await panel.getByRole("button", { name: "Show what it would become" }).click();
+  await panel.getByText("This request would be sent").waitFor();
+  expect(lab.receiver.requests).toHaveLength(1);
+  expect(lab.browser.faults).toEqual([]);
+}, 60_000);
+
 test("many subscriptions have one line each, are found by address, and paused and resumed together", async () => {
   const names = Array.from({ length: 12 }, (_, index) => `number-${index}`);
   await using lab = await openPageLab({ names });

@@ -37,7 +37,7 @@ test.each([...LISTED, ...INNER])(
     const html = await response.text();
     expect(html).toStartWith("<!doctype html><html");
     expect(html).not.toMatch(/<style|style=|\son\w+=|<script(?![^>]*\ssrc=)|4711|billing|3f2a/);
-    expect(referred(html)).toEqual(new Set([...LISTED, ...FILES]));
+    expect(referred(html)).toEqual(new Set([...LISTED, "/page/hosts", ...FILES]));
   },
 );
 
@@ -50,6 +50,14 @@ test("createPage() serves the consumers' page below a context path, with all its
   for (const path of own) expect([path, (await get(path)).status]).toEqual([path, 200]);
   expect((await get("/hooks/eu/page/logging")).status).toBe(404);
   expect((await get(`/hooks/eu${SCHEMA}`)).status).toBe(200);
+});
+
+test("createPage() serves the page of another host below its name, and no name that is none", async () => {
+  const html = await (await get("/page/hosts/edge-7/page/deliveries")).text();
+  expect(html).toContain('data-base="/page/hosts/edge-7" data-host="edge-7"');
+  expect(referred(html)).toContain("/page/hosts/edge-7/page/dead-letters");
+  expect(referred(html)).toContain("/page/relay.js");
+  expect((await get("/page/hosts/%22%3E%3Cscript%3E")).status).toBe(404);
 });
 
 test("createUnknownPage() is a page of status 404, under the same policy", async () => {
