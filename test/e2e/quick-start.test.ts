@@ -8,7 +8,7 @@ import { temporaryDirectory } from "../support/relay.ts";
 
 const HOME = new URL("../..", import.meta.url).pathname;
 
-/** The commands, each printed before it runs; everything that they started ends with them. */
+/** The commands; everything that they start ends with them. */
 async function toScript(): Promise<string> {
   const [nats, receiver] = [await freePort(), await freePort()];
   const text = textBetween(await Bun.file(README).text(), "quick-start");
@@ -17,6 +17,7 @@ async function toScript(): Promise<string> {
     .replace("nats-server -js", `nats-server -p ${nats} -js`)
     .replace("connect({", `connect({ port: ${nats},`)
     .replaceAll("9000", String(receiver))
+    .replace("sleep 1\n", "until relay logs | grep -q ' 422 '; do sleep 0.2; done\n")
     .replace(
       '"endpoints": [',
       `"nats": { "servers": ["nats://127.0.0.1:${nats}"] }, "server": { "listen": "127.0.0.1:0" }, "endpoints": [`,
