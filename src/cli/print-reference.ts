@@ -5,6 +5,7 @@ import { toBash, toFish, toZsh } from "./completions.ts";
 import { toManual } from "./manual.ts";
 import errors from "./reference-errors.txt" with { type: "file" };
 import metrics from "./reference-metrics.txt" with { type: "file" };
+import symptoms from "./reference-symptoms.txt" with { type: "file" };
 import permissions from "./reference-permissions.txt" with { type: "file" };
 import type { Output } from "./output.ts";
 import { type Described, type ReferenceEntry, toEntries } from "./reference.ts";
@@ -25,7 +26,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
       .join("\n");
   },
   metrics: () => Bun.file(metrics).text(),
-  errors: () => Bun.file(errors).text(),
+  errors: async () => `${await Bun.file(errors).text()}\n${await Bun.file(symptoms).text()}`,
   permissions: () => Bun.file(permissions).text(),
   alerts: async () => {
     const { ALERTS, toAlertRules } = await import("./alerts.ts");
