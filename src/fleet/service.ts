@@ -44,6 +44,9 @@ export interface FleetService {
 
 type FleetRequest = v.InferOutput<typeof fleetRequestSchema>;
 
+/** A body of 1 MiB in base64, and what stands around it. */
+const MAX_BYTES = 1_500_000;
+const SMALL_BYTES = 256;
 const SILENCE_MS = 30_000;
 const PART_BYTES = 65_536;
 const MAX_HEADER_BYTES = 8192;
@@ -76,10 +79,13 @@ export function serveFleet(options: ServiceOptions): FleetService {
   }
 
   function onRequest(message: PlainMessage, endpoint: ServiceEndpoint): void {
+    // What a reader of an answer says is small, and costs little.
+    const isSmall = message.data.length <= SMALL_BYTES;
+    if (message.data.length > MAX_BYTES || (!isSmall && !limits.mayLook())) return;
     const given = parseJson(message.data.length === 0 ? '{"path":"/api/status"}' : toText(message.data));
     if (isObject(given) && "flow" in given) return onFlow(given);
     const reply = replyOf(message);
-    if (reply === null || !limits.mayLook()) return;
+    if (reply === null || (isSmall && !limits.mayLook())) return;
     const parsed = v.safeParse(fleetRequestSchema, given);
     if (parsed.success && (parsed.output.instance ?? id) !== id) return;
     const caller = callerOf(reply, inboxPrefix);
