@@ -1,6 +1,7 @@
 // Turns a callback's answer into an outcome, with the delay that `Retry-After` asks for.
 
 import { type Outcome, toOutcome } from "#delivery/outcome.ts";
+import type { Responses } from "#delivery/responses.ts";
 import type { ResponseHeaders } from "#delivery/exchange.ts";
 
 interface AnswerHead {
@@ -8,10 +9,10 @@ interface AnswerHead {
   readonly headers: ResponseHeaders;
 }
 
-export function toAnswerOutcome(head: AnswerHead, now: Date): Outcome {
+export function toAnswerOutcome(head: AnswerHead, now: Date, responses: Responses = []): Outcome {
   const { status } = head;
   const isDelivered = status >= 200 && status < 300;
-  return toOutcome(status, isDelivered ? null : retryAfterMs(head.headers["retry-after"], now));
+  return toOutcome(status, isDelivered ? null : retryAfterMs(head.headers["retry-after"], now), responses);
 }
 
 /** The longest delay that a config can set. */

@@ -4,6 +4,7 @@ import type { CallbackSettings } from "#delivery/callback.ts";
 import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Exception, Outcome } from "#delivery/outcome.ts";
+import type { Responses } from "#delivery/responses.ts";
 import { proxyFor } from "#delivery/proxy.ts";
 import { createMask, type Mask } from "#lib/mask.ts";
 import type { RequestParts } from "#delivery/shape.ts";
@@ -161,6 +162,7 @@ export function openCallback(
       displayUrl: parts === null ? displayUrl : toShownUrl(displayUrl, parts),
       maskOf,
       keepsExcerpt: settings.errorExcerpt,
+      responses: settings.responses,
     };
     const isAborted = isClosed || signal.aborted;
     const exception = isAborted ? interrupted : unsendable;
@@ -267,6 +269,7 @@ interface Attempt {
   readonly droppedHeaders: number;
   readonly maskOf: AnswerMask;
   readonly keepsExcerpt: boolean;
+  readonly responses: Responses;
 }
 
 interface Course {
@@ -280,7 +283,7 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
   const isAnswered = end.kind === "answered";
   const token = sending?.token ?? null;
   const mask = attempt.maskOf(sending?.settings.context.tokens?.recent() ?? NO_TOKENS);
-  const outcome = isAnswered ? toAnswerOutcome(end, new Date()) : end.exception;
+  const outcome = isAnswered ? toAnswerOutcome(end, new Date(), attempt.responses) : end.exception;
   return {
     outcome: isAnswered && attempt.keepsExcerpt ? withExcerpt(outcome, end, mask) : outcome,
     startedAt: attempt.startedAt,

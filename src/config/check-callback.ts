@@ -1,5 +1,6 @@
 // Checks the settings that entrypoints and subscriptions share: URL, headers, retry delays.
 
+import { isAmbiguous, parseResponseKey, RESPONSE_KEY } from "#delivery/responses.ts";
 import type { Fault, Path } from "./issue.ts";
 import type { Secret } from "./schema-secret.ts";
 import type { Sound } from "./validate.ts";
@@ -21,6 +22,8 @@ interface CallbackPart {
   readonly headers?: readonly (Sound<{ name: string; value: Secret }> | undefined)[] | undefined;
   readonly retry?: Delays | undefined;
 }
+
+type ResponsesPart = Readonly<Record<string, unknown>>;
 
 /** Headers that belong to the connection or to the framing of the request. */
 const REFUSED_HEADERS: ReadonlySet<string> = new Set([
@@ -56,6 +59,29 @@ export function checkCallback(
     ...checkHeaders(part.headers ?? [], { path: pathOf("headers"), scope }),
     ...(part.retry === undefined ? [] : checkDelays(part.retry, pathOf("retry"))),
   ];
+}
+
+/** Faults of one map of `responses`. `shared`: the entrypoint's, with which it is merged. */
+export function checkResponses(
+  own: ResponsesPart | undefined,
+  { shared = {}, path }: { shared?: ResponsesPart | undefined; path: Path },
+): Fault[] {
+  const keys = Object.keys(own ?? {});
+  const others = Object.keys(shared).filter((key) => !keys.includes(key));
+  return keys.flatMap((key, index) => {
+    const span = parseResponseKey(key);
+    if (span === null)
+      return RESPONSE_KEY.test(key)
+        ? [{ path: [...path, key], message: "allowed: a range that begins before it ends" }]
+        : [];
+    const other = [...others, ...keys.slice(0, index)].find((candidate) => {
+      const known = parseResponseKey(candidate);
+      return known !== null && isAmbiguous(span, known);
+    });
+    if (other === undefined) return [];
+    const message = `overlaps "${other}"${others.includes(other) ? " of the entrypoint" : ""}: allowed are ranges apart, or one within the other`;
+    return [{ path: [...path, key], message }];
+  });
 }
 
 /** Those that the config sets, `auth` included. */

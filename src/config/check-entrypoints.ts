@@ -2,7 +2,13 @@
 
 import { isOverlapping } from "#delivery/subject.ts";
 import { endpointNames } from "./check-endpoints.ts";
-import { type CallbackScope, checkCallback, checkDelays, headerNames } from "./check-callback.ts";
+import {
+  type CallbackScope,
+  checkCallback,
+  checkResponses,
+  checkDelays,
+  headerNames,
+} from "./check-callback.ts";
 import { checkOrdering } from "./check-ordering.ts";
 import { checkShape } from "./check-shape.ts";
 import type { Fault, Path } from "./issue.ts";
@@ -45,6 +51,7 @@ export function checkEntrypoints(file: SoundFile, scope: EntrypointScope): Fault
       ...checkProxy(configuration.proxy, { path: pathOf("proxy"), scope }),
       ...(configuration.resume === undefined ? [] : checkDelays(configuration.resume, pathOf("resume"))),
       ...checkCallback(configuration, { pathOf, scope }),
+      ...checkResponses(configuration.responses, { path: pathOf("responses") }),
       ...checkShape(configuration, { pathOf, ownHeaders: headerNames(configuration) }),
       ...checkOrdering(configuration.ordering, { qos: entrypoint.qos, path: pathOf("ordering") }),
     ];

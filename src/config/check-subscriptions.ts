@@ -1,7 +1,7 @@
 // Checks subscriptions beyond their schema.
 
 import { isOverlapping, isWithin } from "#delivery/subject.ts";
-import { type CallbackScope, checkCallback, headerNames } from "./check-callback.ts";
+import { type CallbackScope, checkCallback, checkResponses, headerNames } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
 import { checkShape } from "./check-shape.ts";
 import { checkCallbackSecurity } from "./check-security.ts";
@@ -143,6 +143,10 @@ function checkEntrypoint(
         ...checkOrdering(deliverySettings(configuration).ordering, {
           qos: found.value.qos,
           path: [...path, "configuration", ...deliveryPath(configuration, "ordering")],
+        }),
+        ...checkResponses(deliverySettings(configuration).responses, {
+          shared: found.value.configuration?.responses,
+          path: [...path, "configuration", ...deliveryPath(configuration, "responses")],
         }),
         ...checkChannel(file, { configuration, entrypoint: found.value, path }),
       ];

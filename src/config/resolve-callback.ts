@@ -10,6 +10,7 @@ import type {
   SignatureKey,
 } from "#delivery/callback.ts";
 import type { Header } from "#delivery/message.ts";
+import { toResponses } from "#delivery/responses.ts";
 import { isForwarded, proxyFor } from "#delivery/proxy.ts";
 import { isOrdered } from "#delivery/subscription.ts";
 import { secretsIn, secretsInAuth, secretsInProxy, secretsInUrl } from "./request-secrets.ts";
@@ -82,6 +83,7 @@ export function resolveCallback(
       proxy,
       addresses: { ...toAddressRules(file.callbacks), deniesPrivate: origin === "api" },
     },
+    responses: toResponses({ ...configuration.responses, ...settings.responses }),
     readTimeoutMs: http.readTimeout,
     idleTimeoutMs: http.idleTimeout,
     maxPauseMs,

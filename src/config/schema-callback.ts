@@ -1,7 +1,8 @@
 // The schema of settings that entrypoints and subscriptions share: how a callback is called, and how often.
 
 import * as v from "valibot";
-import { choice, integer, list, object, text, variantMessage } from "./schema-parts.ts";
+import { MEANINGS, RESPONSE_KEY } from "#delivery/responses.ts";
+import { choice, describeFound, integer, list, object, text, variantMessage } from "./schema-parts.ts";
 import { referable, secret, toReferable } from "./schema-secret.ts";
 import { shapeEntries } from "./schema-transform.ts";
 
@@ -69,6 +70,21 @@ const rateLimit = v.pipe(
   v.metadata({ fallback: "no limit" }),
 );
 
+const responses = v.pipe(
+  v.record(
+    text("Status", {
+      pattern: RESPONSE_KEY,
+      allowed: 'a status, a range or a class: "409", "500-503", "4xx"',
+    }),
+    choice("Its meaning", MEANINGS),
+    (issue) => `found ${describeFound(issue.input)}, allowed: an object`,
+  ),
+  v.description(
+    "What answers mean, by status (`409`), range (`500-503`) or class (`4xx`): `delivered`, `rejected`, `retry`, `server-error` or `stop`",
+  ),
+  v.metadata({ fallback: "`{}`" }),
+);
+
 const ordering = v.pipe(
   object({
     key: v.optional(
@@ -124,6 +140,7 @@ export const callbackEntries = {
       v.metadata({ fallback: "none" }),
     ),
   ),
+  responses: v.optional(responses),
   ordering: v.optional(ordering),
   ...shapeEntries,
 };

@@ -1,6 +1,7 @@
 // The settings of a callback, with defaults applied and secrets resolved.
 
 import type { Header } from "./message.ts";
+import type { Responses } from "./responses.ts";
 
 export interface CallbackSettings {
   readonly url: URL;
@@ -20,6 +21,8 @@ export interface CallbackSettings {
   readonly ownsSecrets: boolean;
   /** The error of a failed attempt ends with the beginning of the answer. */
   readonly errorExcerpt: boolean;
+  /** What its statuses mean; empty: the usual. */
+  readonly responses: Responses;
   readonly route: Route;
   /** For the whole exchange, connecting included. */
   readonly readTimeoutMs: number;

@@ -1,5 +1,7 @@
 // The outcome of one attempt: the callback's answer, or an exception.
 
+import { meaningOf, type Responses } from "./responses.ts";
+
 /** Where an exception arose. */
 export type ExceptionCode =
   | "dns"
@@ -30,6 +32,10 @@ interface Refusal {
   readonly kind: "rejected" | "server-error";
   readonly status: number;
   readonly retryAfterMs: number | null;
+  /** Of a rejection that `responses` names: whether it is retried. Absent: its status decides. */
+  readonly isRetried?: boolean;
+  /** The callback does not want the subscription any more. */
+  readonly isStop?: boolean;
   /** The beginning of the answer, on one line and without secrets. Absent: there is no text in it, or it is not kept. */
   readonly excerpt?: string;
 }
@@ -41,11 +47,14 @@ export interface ExpressionFault {
   readonly error: string;
 }
 
-export type Outcome =
-  | { readonly kind: "delivered"; readonly status: number }
-  | Refusal
-  | Exception
-  | ExpressionFault;
+interface Delivered {
+  readonly kind: "delivered";
+  readonly status: number;
+  /** Of a 429 or a 503 that counts as delivered. Absent: none. */
+  readonly retryAfterMs?: number;
+}
+
+export type Outcome = Delivered | Refusal | Exception | ExpressionFault;
 
 /** It was older than `maxAgeSeconds` when its turn came: it was not sent. */
 export interface Expiry {
@@ -59,8 +68,26 @@ export type FailedOutcome = Exclude<Outcome, { kind: "delivered" }>;
 
 export type Failure = FailedOutcome | Expiry;
 
-/** The outcome that a status means: 2xx delivered, 5xx and above a server error, any other a rejection. */
-export function toOutcome(status: number, retryAfterMs: number | null): Outcome {
+/** The outcome that a status means: 2xx delivered, 5xx and above a server error, any other a rejection, unless `responses` differ. */
+export function toOutcome(status: number, retryAfterMs: number | null, responses: Responses = []): Outcome {
+  const meaning = responses.length === 0 ? null : meaningOf(status, responses);
+  switch (meaning) {
+    case null:
+      return toUsualOutcome(status, retryAfterMs);
+    case "delivered":
+      return { kind: "delivered", status, ...(retryAfterMs === null ? {} : { retryAfterMs }) };
+    case "server-error":
+      return { kind: "server-error", status, retryAfterMs };
+    case "rejected":
+    case "retry":
+    case "stop": {
+      const isStop = meaning === "stop" ? { isStop: true } : {};
+      return { kind: "rejected", status, retryAfterMs, isRetried: meaning === "retry", ...isStop };
+    }
+  }
+}
+
+function toUsualOutcome(status: number, retryAfterMs: number | null): Outcome {
   if (status >= 200 && status < 300) return { kind: "delivered", status };
   if (status >= 500) return { kind: "server-error", status, retryAfterMs };
   return { kind: "rejected", status, retryAfterMs };

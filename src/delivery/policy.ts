@@ -44,6 +44,7 @@ export function decide(outcome: Outcome, policy: Policy, circumstances: Circumst
   if (outcome.kind === "delivered") return { kind: "ack" };
   const { retry } = policy;
   const { attempt, mayRetry } = circumstances;
+  if ("isStop" in outcome && outcome.isStop === true) return { kind: "interrupt", failure: outcome };
   if (mayRetry && retry.kind !== "none" && attempt <= retry.maxAttempts && isRetried(outcome)) {
     return { kind: "retry", failure: outcome, ...toPause(outcome, retry, circumstances) };
   }
@@ -55,7 +56,8 @@ export function decide(outcome: Outcome, policy: Policy, circumstances: Circumst
 
 function isRetried(failure: FailedOutcome): boolean {
   if (failure.kind === "expression") return false;
-  return failure.kind !== "rejected" || RETRIED_REJECTIONS.has(failure.status);
+  if (failure.kind !== "rejected") return true;
+  return failure.isRetried ?? RETRIED_REJECTIONS.has(failure.status);
 }
 
 function toPause(
@@ -71,18 +73,18 @@ function toPause(
 /** How long the whole subscription pauses, whatever happens to this message. */
 export function holdMsOf(outcome: Outcome, retry: Retry): number {
   switch (outcome.kind) {
-    case "delivered":
     case "expression":
       return 0;
     case "exception":
       return outcome.retryAfterMs ?? 0;
+    case "delivered":
     case "rejected":
     case "server-error":
       return HOLDING_STATUSES.has(outcome.status) ? askedOf(outcome, retry) : 0;
   }
 }
 
-function askedOf({ retryAfterMs }: { readonly retryAfterMs: number | null }, retry: Retry): number {
+function askedOf({ retryAfterMs }: { readonly retryAfterMs?: number | null }, retry: Retry): number {
   return Math.min(maxPauseMsOf(retry), Math.max(0, retryAfterMs ?? 0));
 }
 

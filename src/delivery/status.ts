@@ -4,6 +4,7 @@
 //   pause, resume  status PAUSED, ACCEPTED; resume also clears FAILURE
 //   stop, start    consumerStatus STOPPED, STARTED; start also clears FAILURE
 //   (failure)      consumerStatus FAILURE, with its cause, unless it is STOPPED or the cause is to be skipped
+//   (stop)         consumerStatus STOPPED, with the answer by which its callback asked for that
 //   (recovery)     consumerStatus STARTED, from FAILURE
 
 import { parseJson } from "#lib/json.ts";
@@ -21,6 +22,8 @@ export interface FailureCause {
   readonly at: Date;
   /** Null: no single message. */
   readonly message: MessageRef | null;
+  /** True: the callback does not want the subscription any more, which is STOPPED by that. */
+  readonly stops?: boolean;
 }
 
 /** The operator's wish; `CLOSED`, of a subscription after its end date, follows from its dates. */
@@ -29,7 +32,7 @@ export type OperatorStatus = "ACCEPTED" | "PAUSED";
 export interface SubscriptionStatus {
   readonly status: OperatorStatus;
   readonly consumerStatus: "STARTED" | "STOPPED" | "FAILURE";
-  /** Null unless `consumerStatus` is FAILURE. */
+  /** Null unless `consumerStatus` is FAILURE, or its callback stopped it. */
   readonly failure: FailureCause | null;
   /** The message to acknowledge without a request when it is redelivered; null: none. */
   readonly skip: MessageRef | null;
@@ -87,7 +90,7 @@ export function fail(current: SubscriptionStatus, failure: FailureCause): Subscr
   const { consumerStatus, skip } = current;
   const isSkipped = skip !== null && failure.message !== null && isSameMessage(skip, failure.message);
   if (consumerStatus === "STOPPED" || isSkipped) return current;
-  return { ...current, consumerStatus: "FAILURE", failure };
+  return { ...current, consumerStatus: failure.stops === true ? "STOPPED" : "FAILURE", failure };
 }
 
 export function recover(current: SubscriptionStatus): SubscriptionStatus {
@@ -134,11 +137,13 @@ export type KeptStatus = Readonly<Record<StatusPart, string | null>>;
 export function parseStatus(kept: KeptStatus, declared: OperatorStatus): SubscriptionStatus {
   const initial = initialStatus(parseOperator(kept)?.status ?? declared);
   const skip = parseSkip(kept.skip);
-  if (toFields(parseStored(kept.consumer))["status"] === "STOPPED") {
-    return { ...initial, consumerStatus: "STOPPED", skip };
-  }
   const failure = parseFailure(parseStored(kept.failure));
-  return failure === null ? { ...initial, skip } : { ...initial, consumerStatus: "FAILURE", failure, skip };
+  if (toFields(parseStored(kept.consumer))["status"] === "STOPPED") {
+    return { ...initial, consumerStatus: "STOPPED", failure: failure?.stops === true ? failure : null, skip };
+  }
+  return failure === null || failure.stops === true
+    ? { ...initial, skip }
+    : { ...initial, consumerStatus: "FAILURE", failure, skip };
 }
 
 /** The stored part that is read alone, for each message. */
@@ -157,13 +162,14 @@ function parseOperator(kept: KeptStatus): { status: OperatorStatus; declared: Op
 }
 
 function parseFailure(value: unknown): FailureCause | null {
-  const { text, at, message } = toFields(value);
+  const { text, at, message, stops } = toFields(value);
   if (typeof text !== "string" || typeof at !== "string") return null;
   const time = new Date(at);
   return {
     text,
     at: Number.isNaN(time.getTime()) ? new Date(0) : time,
     message: parseRef(message),
+    ...(stops === true ? { stops } : {}),
   };
 }
 

@@ -26,7 +26,7 @@ interface DeliverOptions {
   /** False: another relay may hold the redeliverable messages. */
   readonly isCurrent: () => boolean;
   /** Closes the pipeline because of this message. */
-  readonly interrupt: (held: Held, reason: string) => void;
+  readonly interrupt: (held: Held, reason: string, options?: { readonly stops: boolean }) => void;
   readonly giveBack: (held: Held) => Ending;
 }
 
@@ -254,7 +254,9 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   function interrupt(held: Held, failure: Failure): void {
     const isLost = !held.isRedeliverable && deadLetters === null;
-    options.interrupt(held, `${describeOutcome(failure)}${isLost ? "; the message is lost" : ""}`);
+    options.interrupt(held, `${describeOutcome(failure)}${isLost ? "; the message is lost" : ""}`, {
+      stops: "isStop" in failure && failure.isStop === true,
+    });
   }
 
   /** Nothing will deliver the message again: store its dead letter. */

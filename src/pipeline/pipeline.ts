@@ -188,7 +188,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     options.onRecovered();
   }
 
-  function interrupt(entry: Held, reason: string): void {
+  function interrupt(entry: Held, reason: string, { stops = false } = {}): void {
     if (cause !== null || closing.aborted) return;
     cause = entry;
     // At once: a message that waits for the slot of the cause must not get it.
@@ -198,6 +198,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       text: `Message ${sequence} of ${stream} (${subject}): ${reason}`,
       at: new Date(),
       message: { stream, sequence, timestampNanos },
+      ...(stops ? { stops } : {}),
     });
   }
 

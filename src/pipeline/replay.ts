@@ -6,7 +6,7 @@
 
 import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
-import type { Exception, Failure } from "#delivery/outcome.ts";
+import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type Qos, type RetryPause } from "#delivery/policy.ts";
 import { isPostponing, postponementMs, shapeMessage, unsentSince } from "./attempt.ts";
 import type { Observer } from "./observer.ts";
@@ -47,6 +47,8 @@ interface ReplayParts {
   readonly turns: Turns;
   readonly observer: Observer;
   readonly isRunning: () => boolean;
+  /** The callback does not want the subscription any more. */
+  readonly stop: (reason: string) => void;
   /** Waits until the subscription runs. False: `signal` aborted. */
   readonly running: (signal: AbortSignal) => Promise<boolean>;
 }
@@ -56,7 +58,7 @@ type Step = ReplayResult | { readonly kind: "again"; readonly pause: RetryPause 
 const AT_ONCE: RetryPause = { delayMs: 0, askedMs: 0 };
 const CLAIM_AGAIN: RetryPause = { ...AT_ONCE, delayMs: 500 };
 
-/** Never changes the state of the subscription. Never rejects. */
+/** Changes the state of the subscription only if its callback asks for a stop. Never rejects. */
 export async function replayMessage(
   message: Message,
   order: ReplayOrder,
@@ -150,6 +152,8 @@ export async function replayMessage(
       exchange,
       action,
     });
+    const { outcome } = exchange;
+    if ("isStop" in outcome && outcome.isStop === true) parts.stop(`Replay: ${describeOutcome(outcome)}`);
     return toStep(action);
   }
 

@@ -30,7 +30,7 @@ export function findIdleReason(
     return { state: { kind: "paused", reason }, until: null };
   }
   if (consumerStatus === "STOPPED") {
-    return { state: { kind: "stopped", reason: "Stopped by its consumer" }, until: null };
+    return { state: { kind: "stopped", reason: failure?.text ?? "Stopped by its consumer" }, until: null };
   }
   if (startingAt !== null && startingAt > now) {
     return {

@@ -62,7 +62,8 @@ export function createReplaying(
     async replay(message, order) {
       const waiting = waitingWith(order.waiting);
       const ending = endingWith(order.ending);
-      const parts = { terms, turns, observer, isRunning, running };
+      const stop = (text: string) => status.fail({ text, at: new Date(), message: null, stops: true });
+      const parts = { terms, turns, observer, isRunning, running, stop };
       const result = replayMessage(message, { ...order, waiting, ending }, parts);
       underWay.add(result);
       return result.finally(() => underWay.delete(result));

@@ -282,7 +282,7 @@ export function createStates(
       },
       fail(cause) {
         hasFailed = true;
-        change((from) => fail(from, cause), "failure");
+        change((from) => fail(from, cause), cause.stops === true ? "stop" : "failure");
       },
       recover: (reason) => void change(recover, reason),
       declare,

@@ -283,7 +283,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
   }
 
   function fail(cause: FailureCause): void {
-    state = { kind: "failed", cause };
+    if (cause.stops !== true) state = { kind: "failed", cause };
     status.fail(cause);
   }
 

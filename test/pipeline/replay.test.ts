@@ -46,6 +46,7 @@ async function setUp(
   });
   stack.defer(() => terms.close(0));
   const turns = createTurns(concurrencyOf(subscription));
+  const stops: string[] = [];
   const attempts: Attempted[] = [];
   const postponed: Postponed[] = [];
   const endings: Settled[] = [];
@@ -84,6 +85,7 @@ async function setUp(
             settled: (report) => void endings.push(report),
             postponed: (report) => void postponed.push(report),
           },
+          stop: (reason: string) => void stops.push(reason),
           isRunning: () => isRunning,
           async running(signal) {
             await eventually(() => isRunning || signal.aborted);

@@ -25,6 +25,7 @@ export function toCallbackSettings(url: URL, changes: Partial<CallbackSettings> 
     secrets: [],
     ownsSecrets: true,
     errorExcerpt: true,
+    responses: [],
     route: toRoute(),
     readTimeoutMs: 10_000,
     idleTimeoutMs: 60_000,
