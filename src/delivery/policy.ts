@@ -44,7 +44,7 @@ export function decide(outcome: Outcome, policy: Policy, circumstances: Circumst
   if (outcome.kind === "delivered") return { kind: "ack" };
   const { retry } = policy;
   const { attempt, mayRetry } = circumstances;
-  if ("isStop" in outcome && outcome.isStop === true) return { kind: "interrupt", failure: outcome };
+  if ("isStop" in outcome && outcome.isStop) return { kind: "interrupt", failure: outcome };
   if (mayRetry && retry.kind !== "none" && attempt <= retry.maxAttempts && isRetried(outcome)) {
     return { kind: "retry", failure: outcome, ...toPause(outcome, retry, circumstances) };
   }

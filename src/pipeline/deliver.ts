@@ -255,7 +255,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   function interrupt(held: Held, failure: Failure): void {
     const isLost = !held.isRedeliverable && deadLetters === null;
     options.interrupt(held, `${describeOutcome(failure)}${isLost ? "; the message is lost" : ""}`, {
-      stops: "isStop" in failure && failure.isStop === true,
+      stops: "isStop" in failure && failure.isStop,
     });
   }
 

@@ -153,7 +153,7 @@ export async function replayMessage(
       action,
     });
     const { outcome } = exchange;
-    if ("isStop" in outcome && outcome.isStop === true) parts.stop(`Replay: ${describeOutcome(outcome)}`);
+    if ("isStop" in outcome && outcome.isStop) parts.stop(`Replay: ${describeOutcome(outcome)}`);
     return toStep(action);
   }
 
