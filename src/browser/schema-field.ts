@@ -44,6 +44,7 @@ let ids = 0;
 
 export function createField(schema: Schema, options: FieldOptions): Field {
   const choices = schema.oneOf ?? schema.anyOf;
+  if (choices !== undefined && choices.every(isTextOrTexts)) return createTexts(schema, options);
   if (choices !== undefined) return createChoice(schema, { ...options, choices: choices.flatMap(toChoices) });
   if (schema.enum !== undefined) return createSelect(schema, schema.enum, options);
   if (schema.type === "boolean") return createSelect(schema, ["true", "false"], options);
@@ -124,6 +125,25 @@ function createText(schema: Schema, options: FieldOptions): Field {
     read() {
       if (input.value === "") return undefined;
       return isNumber ? Number(input.value) : input.value;
+    },
+  };
+}
+
+function isTextOrTexts({ type, items, enum: words }: Schema): boolean {
+  return words === undefined && (type === "string" || (type === "array" && items?.type === "string"));
+}
+
+/** One text or several: each has its line. */
+function createTexts(schema: Schema, options: FieldOptions): Field {
+  const { value } = options;
+  const input = h("textarea", { rows: 2, spellcheck: "false", placeholder: "one, or one a line" });
+  input.value = Array.isArray(value) ? value.join("\n") : value === undefined ? "" : toText(value);
+  return {
+    element: createLabelled(input, schema, options),
+    read() {
+      const lines = input.value.split("\n").map((line) => line.trim());
+      const given = lines.filter((line) => line !== "");
+      return given.length > 1 ? given : given[0];
     },
   };
 }
