@@ -79,7 +79,7 @@ test("resend sends what is named, once more, and changes neither position nor st
   receiver.respond(() => ({ status: 422, body: "out of stock" }));
   expect((await sentBy({ sequence: 10 })).replay).toMatchObject({ failed: 1, state: "done" });
   const failed = await eventually(
-    async () => (await replays.call("GET", "/api/deliveries?status=422")).body.items[0] ?? null,
+    async () => (await replays.call("GET", "/api/deliveries?status=422")).body.items[0] ?? false,
   );
   expect(failed).toMatchObject({
     sequence: 10,
