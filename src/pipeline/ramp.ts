@@ -185,6 +185,8 @@ export function createRamp(initialLimit: number): Ramp {
     },
     restart() {
       places = 1;
+      // What was answered before the interruption doubles nothing.
+      second = newSecond(Number.NEGATIVE_INFINITY);
     },
     forget() {
       [rate, pace, tooMuch, ceiling, taken] = [Infinity, null, Infinity, Infinity, 0];

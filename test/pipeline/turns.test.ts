@@ -86,6 +86,17 @@ test("restart() begins with one at a time; the number doubles with each second i
   expect(numbers).toEqual([1, 2, 4, 8, 16, 20, 20]);
 });
 
+test("restart() counts no second in which something was answered before the interruption", async () => {
+  const turns = createTurns(20);
+  takeTurns(turns, 3);
+  await turnClock(500);
+  turns.restart();
+  await turnClock(5000);
+  takeTurns(turns, 1);
+  await runReady();
+  expect(turns.pace.places).toBe(1);
+});
+
 test.each<[string, Outcome, number]>([
   ["a 503", BUSY, 10],
   ["a 429", { kind: "rejected", status: 429, retryAfterMs: null }, 10],
