@@ -323,7 +323,7 @@ test("status, config, metrics and orphans are as the document says, and hold no 
 });
 
 test("what is not there is a problem, as all that goes wrong", async () => {
-  for (const path of ["/api", "/api/nothing", "/webhook", "/webhook/config", "/hooks", "/favicon.ico"]) {
+  for (const path of ["/api", "/api/nothing", "/webhook/config", "/hooks", "/favicon.ico"]) {
     const { status, body } = await api("GET", path);
     expect([path, status, body.title]).toEqual([path, 404, "Not Found"]);
   }
