@@ -1,6 +1,7 @@
 // The schema of settings that entrypoints and subscriptions share: how a callback is called, and how often.
 
 import * as v from "valibot";
+import { _addIssue as addIssue } from "valibot";
 import { MEANINGS, RESPONSE_KEY } from "#delivery/responses.ts";
 import { choice, describeFound, integer, list, object, text, variantMessage } from "./schema-parts.ts";
 import { referable, secret, toReferable } from "./schema-secret.ts";
@@ -68,21 +69,42 @@ const rateLimit = v.pipe(
   }),
   v.description("How often requests may start, retries, replays and probes included; for each relay"),
   v.metadata({ fallback: "no limit" }),
+  v.examples([
+    { requests: 10, perSeconds: 1 },
+    { requests: 100, perSeconds: 60, burst: 10 },
+  ]),
 );
 
+const statuses = v.record(
+  text("Status", {
+    pattern: RESPONSE_KEY,
+    allowed: 'a status, a range or a class: "409", "500-503", "4xx"',
+  }),
+  choice("Its meaning", MEANINGS),
+  (issue) =>
+    `found ${describeFound(issue.input)}, allowed: an object such as { "410": "stop", "409": "delivered" }`,
+);
+
+/** To valibot's record, a list is an object. */
+const statusesInObject: typeof statuses = {
+  ...statuses,
+  "~run": (dataset, config) => {
+    if (!Array.isArray(dataset.value)) return statuses["~run"](dataset, config);
+    addIssue(statuses, "type", dataset, config);
+    return dataset as unknown as ReturnType<(typeof statuses)["~run"]>;
+  },
+};
+
 const responses = v.pipe(
-  v.record(
-    text("Status", {
-      pattern: RESPONSE_KEY,
-      allowed: 'a status, a range or a class: "409", "500-503", "4xx"',
-    }),
-    choice("Its meaning", MEANINGS),
-    (issue) => `found ${describeFound(issue.input)}, allowed: an object`,
-  ),
+  statusesInObject,
   v.description(
     "What answers mean, by status (`409`), range (`500-503`) or class (`4xx`): `delivered`, `rejected`, `retry`, `server-error` or `stop`",
   ),
   v.metadata({ fallback: "`{}`" }),
+  v.examples([
+    { "410": "stop", "409": "delivered" },
+    { "4xx": "rejected", "500-503": "retry" },
+  ]),
 );
 
 const ordering = v.pipe(
