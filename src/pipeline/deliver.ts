@@ -30,25 +30,12 @@ interface DeliverOptions {
   readonly giveBack: (held: Held) => Ending;
 }
 
-export interface Deliver {
-  /** Delivers and settles a message that keeps no order: waits for its slots and its retries. */
+interface Deliver {
+  /** Delivers and settles a message. */
   run: (held: Held) => Promise<Ending>;
-  /** One attempt at a message whose slot is taken, and what follows from it. Ends the slot. */
-  attempt: (held: Held) => Promise<Step>;
-  /** Waits without a slot until the message may be attempted again. False: the pipeline closed first. */
-  waitForStep: (held: Held, step: Exclude<Step, { kind: "ended" }>) => Promise<boolean>;
-  /** It waited for a slot or a retry when the pipeline closed. */
-  abandon: (held: Held, failure: Failure | null) => Promise<Ending>;
   /** How many messages wait for a retry. */
   readonly retrying: number;
 }
-
-/** What follows from an attempt. */
-type Step =
-  | { readonly kind: "ended"; readonly ending: Ending }
-  | { readonly kind: "retry"; readonly pause: RetryPause; readonly failure: Failure }
-  /** There was no file descriptor: it was not an attempt. */
-  | { readonly kind: "postponed"; readonly failure: Exception };
 
 /** When a pipeline closes, what cannot be given back waits for its turn if that comes within this time. */
 const PATIENCE_MS = 10_000;
@@ -95,29 +82,20 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   async function runNow(held: Held): Promise<Ending> {
-    const ending = await endUnsent(held);
-    if (ending !== null) return ending;
-    const begun = turns.begin(waitingOf(held));
-    return begun === true || (await begun) ? deliver(held) : abandon(held, null);
-  }
-
-  /** Ends what a request would not wait for. */
-  function waitingOf({ isRedeliverable }: Held): AbortSignal {
-    return isRedeliverable ? closing : lastWait;
-  }
-
-  /** Before its first attempt: what is too old, or nobody wants, costs no request. Null: it is to be sent. */
-  async function endUnsent(held: Held): Promise<Ending | null> {
-    if (held.mayHaveLetter && (await isLetterStored(held))) {
+    if (mayHaveLetter(held) && (await isLetterStored(held))) {
       await settler.complete(held);
       return { kind: "suppressed" };
     }
     const expiry = expiryOf(held);
     if (expiry !== null) return expire(held, expiry);
-    return terms.current.shaper.select === null ? null : select(held, waitingOf(held));
+    const waiting = held.isRedeliverable ? closing : lastWait;
+    const ending = terms.current.shaper.select === null ? null : await select(held, waiting);
+    if (ending !== null) return ending;
+    const begun = turns.begin(waiting);
+    return begun === true || (await begun) ? deliver(held) : abandon(held, null);
   }
 
-  /** Null: it is wanted. */
+  /** Before it takes a slot: what nobody wants costs no request. Null: it is wanted. */
   async function select(held: Held, signal: AbortSignal): Promise<Ending | null> {
     const selection = await terms.current.shaper.select?.(held.received.message, { attempt: 1, signal });
     switch (selection?.kind) {
@@ -145,62 +123,38 @@ export function createDeliver(options: DeliverOptions): Deliver {
    * it references is kept until the next full collection.
    */
   async function deliver(held: Held): Promise<Ending> {
+    let postponements = 0;
     for (;;) {
-      const step = await attemptOnce(held);
-      if (step.kind === "ended") return step.ending;
-      const waiting = step.kind === "postponed" ? waitingOf(held) : closing;
-      if (!(await waitForStep(held, step)) || !(await turns.begin(waiting)))
-        return abandon(held, step.failure);
-    }
-  }
-
-  async function attemptOnce(held: Held): Promise<Step> {
-    const expiry = expiryOf(held);
-    if (expiry !== null) {
-      turns.end(null);
-      return { kind: "ended", ending: await expire(held, expiry) };
-    }
-    const turn = await attemptInSlot(held);
-    if (turn.kind === "not-made") return { kind: "ended", ending: options.giveBack(held) };
-    if (turn.kind === "postponed") {
-      held.postponements += 1;
-      return { kind: "postponed", failure: turn.exception };
-    }
-    held.postponements = 0;
-    const { action, report } = turn;
-    if (action.kind === "ack") await settler.complete(held);
-    if (report !== null) observer.attempted(report);
-    if (action.kind === "retry") return { kind: "retry", pause: action, failure: action.failure };
-    return { kind: "ended", ending: await settle(held, action) };
-  }
-
-  /** As `runNow`, for a message whose slot is taken: ends the slot, which costs no request if nothing is sent. */
-  async function attemptOrdered(held: Held): Promise<Step> {
-    const isFirst = held.attempts === 0 && held.postponements === 0;
-    const needsLook = isFirst && (held.mayHaveLetter || terms.current.shaper.select !== null);
-    if (!needsLook) return attemptOnce(held);
-    let ending: Ending | null = null;
-    let isToBeSent = false;
-    try {
-      ending = await endUnsent(held);
-      isToBeSent = ending === null;
-    } finally {
-      if (!isToBeSent) turns.end(null);
-    }
-    return ending === null ? attemptOnce(held) : { kind: "ended", ending };
-  }
-
-  async function settle(held: Held, action: Exclude<Action, { kind: "retry" }>): Promise<Ending> {
-    switch (action.kind) {
-      case "ack":
-        return { kind: "delivered" };
-      case "dead-letter":
-        return storeLetter(held, action.failure);
-      case "drop":
-        await settler.complete(held);
-        return { kind: "dropped", failure: action.failure };
-      case "interrupt":
-        return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
+      const expiry = expiryOf(held);
+      if (expiry !== null) {
+        turns.end(null);
+        return expire(held, expiry);
+      }
+      const turn = await attemptInSlot(held);
+      if (turn.kind === "not-made") return options.giveBack(held);
+      if (turn.kind === "postponed") {
+        postponements += 1;
+        if (await postpone(held, { ...turn, postponements })) continue;
+        return abandon(held, turn.exception);
+      }
+      postponements = 0;
+      const { action, report } = turn;
+      if (action.kind === "ack") await settler.complete(held);
+      if (report !== null) observer.attempted(report);
+      switch (action.kind) {
+        case "ack":
+          return { kind: "delivered" };
+        case "dead-letter":
+          return storeLetter(held, action.failure);
+        case "drop":
+          await settler.complete(held);
+          return { kind: "dropped", failure: action.failure };
+        case "interrupt":
+          return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
+        case "retry":
+          await waitForRetry(action);
+          if (!(await turns.begin(closing))) return abandon(held, action.failure);
+      }
     }
   }
 
@@ -224,12 +178,13 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   /** A relay that died between storing a letter and acknowledging left the message for redelivery. */
-  async function isLetterStored(held: Held): Promise<boolean> {
-    const { message } = held.received;
-    held.mayHaveLetter = false;
-    if (deadLetters === null || !hasAcks || closing.aborted) return false;
+  function mayHaveLetter({ received: { message } }: Held): boolean {
+    return deadLetters !== null && hasAcks && message.deliveryCount > 1 && !closing.aborted;
+  }
+
+  async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
     const subjectSuffix = letterSuffix(terms.current.subscription.id, message);
-    return deadLetters.has({ subjectSuffix, body: message.body }, closing);
+    return (await deadLetters?.has({ subjectSuffix, body: message.body }, closing)) ?? false;
   }
 
   /** Release the slot only after the decision: it may stop the next message. */
@@ -274,17 +229,24 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return { kind: "decided", action, report };
   }
 
-  async function waitForStep(held: Held, step: Exclude<Step, { kind: "ended" }>): Promise<boolean> {
-    if (step.kind === "postponed") {
-      observer.postponed({ subscription: terms.current.subscription, exception: step.failure });
-      return turns.wait(postponementMs(held.postponements), waitingOf(held));
-    }
-    retrying += 1;
-    const isDue = await turns.waitForRetry(step.pause, closing);
-    retrying -= 1;
-    return isDue;
+  /** Waits, without a slot, for a file descriptor. False: the wait was ended. */
+  async function postpone(
+    held: Held,
+    { exception, postponements }: { exception: Exception; postponements: number },
+  ): Promise<boolean> {
+    observer.postponed({ subscription: terms.current.subscription, exception });
+    const waiting = held.isRedeliverable ? closing : lastWait;
+    await turns.wait(postponementMs(postponements), waiting);
+    return turns.begin(waiting);
   }
 
+  async function waitForRetry(pause: RetryPause): Promise<void> {
+    retrying += 1;
+    await turns.waitForRetry(pause, closing);
+    retrying -= 1;
+  }
+
+  /** It waited for a slot or a retry when the pipeline closed. */
   async function abandon(held: Held, failure: Failure | null): Promise<Ending> {
     if (held.isRedeliverable) return options.giveBack(held);
     return endForGood(held, failure ?? NEVER_SENT);
@@ -320,9 +282,6 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   return {
     run,
-    attempt: attemptOrdered,
-    waitForStep,
-    abandon,
     get retrying() {
       return retrying;
     },

@@ -39,18 +39,12 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   /** Null: idle. */
   let rest: (() => void) | null = null;
 
-  /** A host that was frozen for too long hears the server again before its next check: that gap counts as well. */
   function isCurrent(): boolean {
-    if (isExpired) return false;
-    const heardAt = Math.max(lastPongAt(), pongAt);
-    const gapMs = rest !== null && heardAt > pongAt ? heardAt - pongAt : 0;
-    if (Math.max(performance.now() - heardAt, gapMs) < ackWaitMs - intervalMs) return true;
-    isExpired = rest !== null;
-    return false;
+    return !isExpired && performance.now() - Math.max(lastPongAt(), pongAt) < ackWaitMs - intervalMs;
   }
 
   function check(): void {
-    if (!isExpired && !isHolding()) return stop();
+    if (!isHolding()) return stop();
     if (!isCurrent()) {
       isExpired = true;
       stop();

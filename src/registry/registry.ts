@@ -18,10 +18,7 @@ import type { ApiSubscriptions } from "./api-subscriptions.ts";
 export interface Registered {
   /** The wanted settings; the running subscription may not have them yet. */
   readonly subscription: Subscription;
-  readonly running: Pick<
-    RunningSubscription,
-    "state" | "status" | "notStored" | "stats" | "pace" | "active" | "oneByOne"
-  >;
+  readonly running: Pick<RunningSubscription, "state" | "status" | "notStored" | "stats" | "pace">;
   readonly origin: "file" | "api";
   /** Revision of a subscription made by API; null: it is from the file. */
   readonly revision: number | null;
@@ -110,16 +107,7 @@ function toStarting({ isPaused }: Subscription): Registered["running"] {
     state: () => ({ kind: "waiting", isFault: true, reason: "It is being started" }),
     status: () => initialStatus(isPaused ? "PAUSED" : "ACCEPTED"),
     notStored: () => null,
-    active: () => null,
-    oneByOne: () => null,
-    stats: () => ({
-      held: 0,
-      inFlight: 0,
-      retrying: 0,
-      oldestHeldAt: null,
-      blocked: null,
-      gathering: null,
-    }),
+    stats: () => ({ held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null }),
     pace: () => ({ places: 0, perSecond: null, waitMs: 0 }),
   };
 }

@@ -17,10 +17,9 @@ import type { BucketEntry } from "#bucket/mirror.ts";
 
 export type SeatsBucket = Pick<Bucket, "ready" | "fault" | "get" | "write" | "erase" | "onChange">;
 
-export interface SeatHolder {
+interface SeatHolder {
   readonly host: string;
   readonly since: Date;
-  readonly isHere: boolean;
 }
 
 export interface Tenure {
@@ -37,13 +36,11 @@ export type SeatResult =
   /** Nobody can say who has it. */
   | { readonly kind: "unusable"; readonly reason: string };
 
-export interface Seat {
+interface Seat {
   /** Waits until this relay has it. Null: `signal` aborted. Never rejects. */
   take: (signal: AbortSignal) => Promise<SeatResult | null>;
   /** As last heard; null: nobody has it. */
   holder: () => SeatHolder | null;
-  /** Whether the bucket can say who has it. Never rejects. */
-  isUsable: () => Promise<boolean>;
 }
 
 export interface Seats {
@@ -58,8 +55,6 @@ interface SeatsOptions {
   readonly relay: string;
   readonly host: string;
   readonly logger: Logger;
-  /** Without NATS nothing is wrong with the bucket. */
-  readonly isConnected: () => boolean;
   readonly now: () => number;
   /** Calls back now and then; returns how to end that. */
   readonly everyTick?: (act: () => void) => () => void;
@@ -74,14 +69,14 @@ const WRITE_MS = 2000;
 const RELEASE_MS = 1000;
 const WRITES_AT_ONCE = 32;
 
-interface Owner extends Omit<SeatHolder, "isHere"> {
+interface Owner extends SeatHolder {
   readonly relay: string;
 }
 
 interface Waiting {
   readonly name: string;
   readonly leaseMs: number;
-  since: number;
+  readonly since: number;
   readonly resolve: (result: SeatResult) => void;
   isTrying: boolean;
 }
@@ -191,19 +186,8 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     const value = JSON.stringify({ relay, host, since: new Date().toISOString() });
     const condition = { expectedRevision: entry?.revision ?? 0, signal: AbortSignal.timeout(WRITE_MS) };
     const result = await bucket.write(key, value, condition);
-    if (result.kind === "written") {
-      forgetDead(toOwner(entry)?.relay ?? relay);
-      return { kind: "taken", tenure: hold(name, leaseMs) };
-    }
+    if (result.kind === "written") return { kind: "taken", tenure: hold(name, leaseMs) };
     return result.kind === "refused" ? { kind: "unusable", reason: result.reason } : null;
-  }
-
-  /** Each relay that never comes back would leave a key. One that lives renews its own. */
-  function forgetDead(id: string): void {
-    const entry = bucket.get(RELAY_PREFIX + id);
-    if (id === relay || entry === null) return;
-    const signal = AbortSignal.timeout(WRITE_MS);
-    void bucket.erase(RELAY_PREFIX + id, { expectedRevision: entry.revision, signal }); // Never rejects.
   }
 
   function hold(name: string, leaseMs: number): Tenure {
@@ -275,7 +259,6 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     if (held.size > 0 && now() - confirmedAt >= renewMs()) void renew(); // Never rejects.
     const reason = bucket.fault() ?? (isReady ? null : "it was not read yet");
     for (const one of waiting) {
-      if (!options.isConnected()) one.since = now();
       if (reason === null || now() - one.since < PATIENCE_MS) attempt(one);
       else settle(one, { kind: "unusable", reason });
     }
@@ -310,13 +293,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   return {
     of: (name, leaseMs) => ({
       take: (signal) => take(name, leaseMs, signal),
-      holder() {
-        const owner = ownerOf(name);
-        if (owner === null) return null;
-        const { host: of, since } = owner;
-        return { host: of, since, isHere: owner.relay === relay };
-      },
-      isUsable: async () => isReady && bucket.fault() === null && isAlive(leaseMs),
+      holder: () => ownerOf(name),
     }),
     async close() {
       closing.abort();

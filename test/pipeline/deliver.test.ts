@@ -97,13 +97,7 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
       return Promise.resolve(true);
     },
   } as unknown as Held["received"];
-  const held: Held = {
-    received,
-    attempts: 0,
-    isRedeliverable: qos !== "NONE",
-    mayHaveLetter: false,
-    postponements: 0,
-  };
+  const held: Held = { received, attempts: 0, isRedeliverable: qos !== "NONE" };
   return {
     events,
     actions,

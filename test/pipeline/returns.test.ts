@@ -32,8 +32,6 @@ function held(sequence: number, naks: number[], isRedeliverable = true): Held {
     },
     attempts: 0,
     isRedeliverable,
-    mayHaveLetter: false,
-    postponements: 0,
   };
 }
 
