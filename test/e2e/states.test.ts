@@ -237,8 +237,10 @@ test.each(EVERY_QOS)(
     expect(logged).toHaveLength(sent);
     await command("resume", { skip: true });
     await areAll({ consumerStatus: "STARTED", state: "running" });
-    await eventually(() => names().length >= sent + 5);
-    expect(inOrder(names().slice(sent), qos)).toEqual(range(1, 5));
+    // What one of two relays gives back, nats-server 2.9 may give to the other twice.
+    const following = () => [...new Set(names().slice(sent))];
+    await eventually(() => following().length >= 5);
+    expect(inOrder(following(), qos)).toEqual(range(1, 5));
     if (qos === "NONE") return;
     const manager = await jetstreamManager(await nats.connect());
     await eventually(
