@@ -154,5 +154,7 @@ test("createPace() begins so many in a second, and stops when it is told to", as
   const elapsedMs = performance.now() - since;
   expect(elapsedMs).toBeGreaterThanOrEqual(99);
   expect(await createPace(null)(AbortSignal.abort())).toBe(true);
-  expect(await pace(AbortSignal.abort())).toBe(false);
+  const slow = createPace(1);
+  await slow(signal);
+  expect(await slow(AbortSignal.abort())).toBe(false);
 });
