@@ -47,6 +47,7 @@ test("a record tells of a message: attempts, errors, the dead letter, and nothin
     dropped: 0,
     faults: 0,
     fault: null,
+    unpublished: 0,
   });
 });
 
