@@ -16,7 +16,7 @@ export const DRY_RUN_OPTIONS = [
   { flags: "--subject <subject>", description: "with --dry-run: the subject of the message" },
   {
     flags: "--header <header>",
-    description: "with --dry-run: a header of the message, as 'Name: value'; may be repeated",
+    description: "with --dry-run: a header of the message, as 'Name: value'",
     isRepeatable: true,
   },
 ];

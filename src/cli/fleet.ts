@@ -168,7 +168,7 @@ export async function runOnHosts(command: RemoteCommand, options: HostsOptions):
     const confirmAll = () =>
       (sure ??= confirmHosts(
         call,
-        `relay ${command.usage.split(" ")[0]} on ${hosts.length} hosts: ${hosts.join(", ")}`,
+        `${command.usage.split(" ")[0]} on ${hosts.length} hosts: ${hosts.join(", ")}`,
       ));
     const client: RemoteCall["client"] = {
       ...call.client,

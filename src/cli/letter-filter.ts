@@ -14,7 +14,7 @@ export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [
   { flags: "--subscription <id>", description: "of this subscription" },
   { flags: "--entrypoint <id>", description: "of this entrypoint" },
   { flags: "--application <name>", description: "of this application" },
-  { flags: "--reason <reason>", description: "rejected, server-error, exception or expression" },
+  { flags: "--reason <reason>", description: "rejected, server-error, exception, expression or expired" },
   { flags: "--status <status>", description: "status of the last response: 404, 4xx, or 0 for no response" },
   { flags: "--from <time>", description: "dead-lettered at this time or later" },
   { flags: "--to <time>", description: "dead-lettered before this time" },

@@ -18,10 +18,13 @@ const SUBSCRIPTION_ID = /^[\w-]{1,128}$/u;
 export const REPLAY_OPTIONS: readonly RemoteOption[] = [
   { flags: "--target <id>", description: "send all of them to this subscription, instead of their own" },
   { flags: "--rate <number>", description: "letters per second at most" },
-  { flags: "--concurrency <number>", description: "letters at once, at most as many as it has connections" },
+  {
+    flags: "--concurrency <number>",
+    description: "letters at once, up to the connections of the subscription",
+  },
   { flags: "--max <number>", description: "letters in all at most" },
   { flags: "--force", description: "also letters that an AT_MOST_ONCE callback may have received already" },
-  { flags: "--dry-run", description: "count only" },
+  { flags: "--dry-run", description: "count the letters, send nothing" },
   { flags: "--detach", description: "do not wait for the end" },
 ];
 

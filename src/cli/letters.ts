@@ -90,8 +90,8 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
     ],
     note: [
       TIME_ARGUMENT_NOTE,
-      "The relay runs it. The command shows its progress: a bar on a terminal, otherwise and with --json a",
-      "line of JSON for each step. Ctrl-C leaves it running. Replayed messages arrive out of order with live ones.",
+      "The relay runs the replay; Ctrl-C leaves it running. The command shows the progress: a bar on a terminal,",
+      "else, or with --json, a line of JSON for each step. Replayed messages arrive out of order with live ones.",
       "Exit code: 0 if all were delivered, 1 if some were not.",
     ].join("\n"),
     check: checkReplay,

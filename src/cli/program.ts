@@ -192,10 +192,10 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
   addRemote(program, STATUS_COMMAND);
   addRemote(program, RELOAD_COMMAND);
   withConfig(program.command("fleet"))
-    .description("list the relays of the NATS account that have fleet enabled")
-    .option("--url <url>", "ask by way of the relay at this URL, instead of by the config file")
+    .description("list the relays of the NATS account (those with fleet enabled)")
+    .option("--url <url>", "ask the relay at this URL for the list, instead of NATS as the config file says")
     .option("--json", "print the JSON of the API")
-    .option("--watch", "show them anew every two seconds")
+    .option("--watch", "repeat the list every two seconds")
     .action(
       async ({
         config,

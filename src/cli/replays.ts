@@ -20,7 +20,7 @@ const VERBS = {
 export const REPLAY_COMMANDS: readonly RemoteCommand[] = [
   {
     usage: "list",
-    description: "list the replays that run or ended lately",
+    description: "list the replays that run or ended recently",
     options: [JSON_OPTION],
     examples: ["relay dlq replays list"],
     note: null,

@@ -21,7 +21,7 @@ const SEQUENCE = { min: 1, max: Number.MAX_SAFE_INTEGER };
 
 export const RESEND_COMMAND: RemoteCommand = {
   usage: "resend <id>",
-  description: "send messages of the stream once more; the position of the subscription stays",
+  description: "send messages of the stream once more; the subscription keeps its position",
   options: [
     { flags: "--sequence <number>", description: "the message with this sequence in the stream" },
     { flags: "--webhook-id <id>", description: "the message with this webhook-id" },
@@ -30,9 +30,9 @@ export const RESEND_COMMAND: RemoteCommand = {
     { flags: "--rate <number>", description: "messages per second at most" },
     {
       flags: "--concurrency <number>",
-      description: "messages at once, at most as many as it has connections",
+      description: "messages at once, up to the connections of the subscription",
     },
-    { flags: "--dry-run", description: "count only" },
+    { flags: "--dry-run", description: "count the messages, send nothing" },
     { flags: "--detach", description: "do not wait for the end" },
     JSON_OPTION,
   ],
@@ -42,7 +42,7 @@ export const RESEND_COMMAND: RemoteCommand = {
     "relay subscriptions resend billing --from 4711 --to 4720 --dry-run",
     "relay subscriptions resend billing --from 2h --rate 50",
   ],
-  note: `${TIME_ARGUMENT_NOTE}\nIt is a replay: relay dlq replays lists, pauses, resumes and stops it.`,
+  note: `${TIME_ARGUMENT_NOTE}\nIt is a replay: relay dlq replays list shows it; relay dlq replays pause, resume and stop control it.`,
   check: (flags) => void toBody(flags, Date.now()),
   run: resend,
 };

@@ -16,10 +16,10 @@ export const TARGET_OPTIONS: readonly RemoteOption[] = [
   { flags: "--entrypoint <id>", description: "all subscriptions of this entrypoint" },
   {
     flags: "--application <name>",
-    description: "all subscriptions of this application; a pause holds future ones too",
+    description: "all subscriptions of this application; pause and resume include future ones",
   },
   { flags: "--all", description: "all subscriptions" },
-  { flags: "--dry-run", description: "print which ones, and do nothing" },
+  { flags: "--dry-run", description: "list the subscriptions, change nothing" },
 ];
 
 const MAX_IDS = 1000;

@@ -12,12 +12,12 @@ import { TIME_ARGUMENT_NOTE } from "./time-argument.ts";
 const NOTHING = (): void => undefined;
 const SKIP_OPTION: RemoteOption = {
   flags: "--skip",
-  description: "acknowledge the message that caused the failure, do not send it again",
+  description: "acknowledge the message that caused the failure instead of sending it again",
 };
 const VERBS: Readonly<Record<Verb, string>> = {
-  pause: "pause subscriptions, as their operator; no message is lost",
+  pause: "pause subscriptions, as their operator; their messages wait in the stream",
   resume: "resume after a pause or a failure",
-  stop: "stop subscriptions, as their consumer; no message is lost",
+  stop: "stop subscriptions, as their consumer; their messages wait in the stream",
   start: "start again after a stop or a failure",
 };
 
@@ -54,9 +54,11 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
       `relay subscriptions ${verb} --all --yes`,
     ],
     note: [
-      "With --entrypoint, --application or --all it counts them and asks; without a terminal it needs --yes.",
-      ...(verb === "resume" ? ["With --application, what was paused by itself stays paused."] : []),
-      "Exit code: 0 if all were done, 1 if one was refused.",
+      "With --entrypoint, --application or --all, Relay counts the subscriptions and asks for confirmation;\nwithout a terminal it needs --yes.",
+      ...(verb === "resume"
+        ? ["With --application, subscriptions that were paused one by one stay paused."]
+        : []),
+      "Exit code: 0 if Relay changed all, 1 if it refused one.",
     ].join("\n"),
     check: checkTarget,
     run: (call) => commandSubscriptions(call, verb),
@@ -75,8 +77,8 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
       "relay subscriptions test billing --dry-run --sequence 42",
     ],
     note: [
-      "The request is that of a delivery, with the header X-Relay-Test added. The stream is not touched.",
-      "With --dry-run nothing is sent: filter, transform and format are applied, and the request is shown.",
+      "The request is that of a delivery, with the header X-Relay-Test added. The subscription keeps its position.",
+      "With --dry-run Relay applies filter, transform and format, shows the request, and sends nothing.",
       "Exit code: 0 if the callback accepted it, 1 if it did not, or if an expression failed.",
     ].join("\n"),
     check: checkDryRunFlags,
@@ -84,10 +86,10 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   },
   {
     usage: "seek <id>",
-    description: "move to another position in the stream",
+    description: "move a subscription to another position in the stream",
     options: [
       ...SEEK_OPTIONS,
-      { flags: "--dry-run", description: "print position and effect, and move nothing" },
+      { flags: "--dry-run", description: "print the position and the effect, move nothing" },
       YES_OPTION,
       JSON_OPTION,
     ],
@@ -99,8 +101,8 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     ],
     note: [
       TIME_ARGUMENT_NOTE,
-      "Going back sends messages again; going forward leaves some out. It shows position and effect, and asks;",
-      "without a terminal it needs --yes.",
+      "Going back sends messages again; going forward leaves some out. Relay shows the position and the effect,",
+      "and asks for confirmation; without a terminal it needs --yes.",
     ].join("\n"),
     check: (flags) => void toSeek(flags, Date.now()),
     run: seekSubscription,
@@ -111,7 +113,7 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     description: "delete a subscription that was made by API, with its consumer",
     options: [YES_OPTION],
     examples: ["relay subscriptions delete billing", "relay subscriptions delete billing --yes"],
-    note: "Delete subscriptions of the config file in the file. Without a terminal it needs --yes.",
+    note: "To delete a subscription of the config file, edit the file. Without a terminal it needs --yes.",
     check: NOTHING,
     run: deleteSubscription,
   },
