@@ -1,5 +1,6 @@
 // Selects the headers of a message that are sent to the callback.
 
+import { headerKey, isReservedHeader, isValidHeader } from "#delivery/header.ts";
 import type { Header } from "#delivery/message.ts";
 
 interface PickedHeaders {
@@ -14,39 +15,8 @@ const MAX_BYTES = 16 * 1024;
 const FIELD_OVERHEAD = 4;
 const JOINER = ", ";
 
-/** Headers that frame or route the request, carry credentials, or are set by Relay. */
-const WITHHELD: ReadonlySet<string> = new Set([
-  "authorization",
-  "connection",
-  "content-length",
-  "cookie",
-  "expect",
-  "host",
-  "keep-alive",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "user-agent",
-  "x-relay-test",
-]);
-const WITHHELD_PREFIXES = ["nats-", "proxy-", "relay-", "webhook-"] as const;
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** RFC 9110, 5.5: visible characters, spaces, tabs and the upper half of Latin-1. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-export function isValidHeader(name: string, value: string): boolean {
-  return TOKEN.test(name) && FIELD_VALUE.test(value);
-}
-
-/**
- * The key that two equivalent names share. Receivers that pass headers on as variables (CGI, WSGI, PHP) read `X_Api_Key`
- * and `X-Api-Key` as one, so a name is withheld in both spellings.
- */
-export function headerKey(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
-}
+/** Beside the reserved ones: headers that carry credentials, and Relay's own name. */
+const WITHHELD: ReadonlySet<string> = new Set(["authorization", "cookie", "user-agent"]);
 
 /** Drops, without counting, headers that are withheld, hop-by-hop (RFC 9110, 7.6.1), or `overridden` (by `headerKey`). */
 export function pickMessageHeaders(
@@ -78,7 +48,7 @@ export function pickMessageHeaders(
 const SAID_ONCE = "content-type";
 
 function isWithheld(key: string): boolean {
-  return WITHHELD.has(key) || WITHHELD_PREFIXES.some((prefix) => key.startsWith(prefix));
+  return WITHHELD.has(key) || isReservedHeader(key);
 }
 
 const NONE: ReadonlySet<string> = new Set();

@@ -1,11 +1,12 @@
 // Builds the request for a message: headers in layers, the later one wins. PURE.
 
 import type { CallbackAuth, CallbackSettings } from "#delivery/callback.ts";
+import { headerKey, isReservedHeader, isValidHeader } from "#delivery/header.ts";
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
 import { isSample } from "#delivery/sample.ts";
-import { isReservedHeader, type RequestParts } from "#delivery/shape.ts";
+import type { RequestParts } from "#delivery/shape.ts";
 import { memoizeLast } from "#lib/memoize.ts";
-import { headerKey, isValidHeader, pickMessageHeaders } from "./message-headers.ts";
+import { pickMessageHeaders } from "./message-headers.ts";
 import { toHeaderLines } from "./request-writer.ts";
 import { createSigner } from "./signature.ts";
 
@@ -122,7 +123,7 @@ export function createRequestBuilder(
 
   function isOwnOfMessage(name: string): boolean {
     const key = headerKey(name);
-    return !fixedNames.has(key) && !isReservedHeader(name) && (key !== "authorization" || !hasAuth);
+    return !fixedNames.has(key) && !isReservedHeader(key) && (key !== "authorization" || !hasAuth);
   }
 
   function withLast(first: string, message: Message, now: Date): string {

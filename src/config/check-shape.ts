@@ -1,6 +1,6 @@
 // Checks expressions and what stands around them: each is compiled, and the headers it makes must be its own.
 
-import { isReservedHeader } from "#delivery/shape.ts";
+import { headerKey, isReservedHeader } from "#delivery/header.ts";
 import { compile } from "#shape/expression.ts";
 import type { Fault, Path } from "./issue.ts";
 import type { Sound } from "./validate.ts";
@@ -72,20 +72,17 @@ function checkHeaders(
   headers: NonNullable<NonNullable<ShapePart["transform"]>["headers"]>,
   { path, ownHeaders }: { path: Path; ownHeaders: readonly string[] },
 ): Fault[] {
-  const own = new Set(ownHeaders.map(toKey));
+  const own = new Set(ownHeaders.map(headerKey));
   const seen = new Set<string>();
   return headers.flatMap((header, index) => {
     const name = header?.name;
     if (name === undefined) return [];
+    const key = headerKey(name);
     const fault = (message: string): Fault[] => [{ path: [...path, index, "name"], message }];
-    if (isReservedHeader(name)) return fault(`${name} is set by Relay itself`);
-    if (own.has(toKey(name))) return fault(`${name} is set by \`headers\` or \`auth\` already`);
-    if (seen.has(toKey(name))) return fault(`${name} is listed twice`);
-    seen.add(toKey(name));
+    if (isReservedHeader(key)) return fault(`${name} is set by Relay itself`);
+    if (own.has(key)) return fault(`${name} is set by \`headers\` or \`auth\` already`);
+    if (seen.has(key)) return fault(`${name} is listed twice`);
+    seen.add(key);
     return [];
   });
-}
-
-function toKey(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
 }

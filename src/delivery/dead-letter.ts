@@ -1,5 +1,6 @@
 // Builds the dead letter of a failed message: subject, headers, and smaller forms if it is too large. PURE.
 
+import { headerOf } from "./header.ts";
 import { type Header, type Message, timeToken, toNatsTimestamp, toWebhookId } from "./message.ts";
 import { describeOutcome, type Failure, statusOf } from "./outcome.ts";
 
@@ -25,7 +26,7 @@ export function toDeadLetter(
     now: Date;
   },
 ): DeadLetter {
-  const messageId = message.headers.find(([name]) => name.toLowerCase() === "nats-msg-id")?.[1];
+  const messageId = headerOf(message.headers, "nats-msg-id");
   const relayHeaders: Header[] = [
     ["Relay-Reason", failure.kind],
     ["Relay-Status", String(statusOf(failure))],
@@ -39,7 +40,7 @@ export function toDeadLetter(
     ["Relay-Subject", toHeaderText(message.subject)],
     ["Relay-Time-Stamp", toNatsTimestamp(message.timestampNanos)],
     ["Relay-Dead-Lettered-At", about.now.toISOString()],
-    ...(messageId === undefined ? [] : [["Relay-Message-Id", toHeaderText(messageId)] as const]),
+    ...(messageId === null ? [] : [["Relay-Message-Id", toHeaderText(messageId)] as const]),
     ["webhook-id", toWebhookId(message)],
   ];
   return {

@@ -43,23 +43,3 @@ export interface RequestParts {
   readonly headers: readonly (readonly [name: string, value: string | null])[];
   readonly body: Uint8Array;
 }
-
-/** Headers that no expression sets: they frame or route the request, or are Relay's own. In lower case, `-` for `_`. */
-const RESERVED: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "x-relay-test",
-]);
-const RESERVED_PREFIXES = ["nats-", "proxy-", "relay-", "webhook-"] as const;
-
-export function isReservedHeader(name: string): boolean {
-  const key = name.toLowerCase().replaceAll("_", "-");
-  return RESERVED.has(key) || RESERVED_PREFIXES.some((prefix) => key.startsWith(prefix));
-}

@@ -1,5 +1,6 @@
 // Makes CloudEvents 1.0.2 of messages, in the binary and the structured mode of the HTTP binding. PURE.
 
+import { headerOf } from "#delivery/header.ts";
 import type { Header, Message } from "#delivery/message.ts";
 
 /** The attributes of an event, `specversion` included, and its data. */
@@ -121,10 +122,6 @@ function withoutOwn(headers: readonly Header[]): (readonly [string, null])[] {
   return headers
     .filter(([name]) => /^(?:ce-|content-encoding$)/iu.test(name))
     .map(([name]) => [name, null] as const);
-}
-
-function headerOf(headers: readonly Header[], wanted: string): string | null {
-  return headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? null;
 }
 
 function mediaType(contentType: string): string {

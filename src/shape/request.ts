@@ -1,5 +1,6 @@
 // Turns what expressions yield into the parts of a request, or says what is invalid about it. PURE.
 
+import { isFieldValue } from "#delivery/header.ts";
 import type { RequestParts } from "#delivery/shape.ts";
 import { toErrorText } from "./error-text.ts";
 import { isFunction, MAX_NESTING, MAX_TEXT } from "./meter.ts";
@@ -12,9 +13,6 @@ export class InvalidPart extends Error {
 const MAX_URL = 8192;
 const MAX_HEADER = 8192;
 const METHODS = ["POST", "PUT", "PATCH"] as const;
-
-/** RFC 9110, 5.5. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export interface ShapedBody {
   readonly bytes: Uint8Array;
@@ -126,7 +124,7 @@ export function toHeaderValue(value: unknown, name: string): string | null {
   const part = `header ${name}`;
   const text = toScalar(value, part);
   if (/[\r\n]/u.test(text)) throw new InvalidPart(`${part}: it has a line break`);
-  if (!FIELD_VALUE.test(text)) throw new InvalidPart(`${part}: it has characters that no header can hold`);
+  if (!isFieldValue(text)) throw new InvalidPart(`${part}: it has characters that no header can hold`);
   if (text.length > MAX_HEADER) throw new InvalidPart(`${part}: it is longer than ${MAX_HEADER} characters`);
   return text.replaceAll(/^[\t ]+|[\t ]+$/gu, "");
 }

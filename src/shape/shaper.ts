@@ -1,5 +1,6 @@
 // Selects and shapes the messages of one subscription: the filter, the transform, the format.
 
+import { headerOf } from "#delivery/header.ts";
 import { type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
 import type { RequestParts, ShapeSettings } from "#delivery/shape.ts";
 import { createLimiter } from "#lib/limiter.ts";
@@ -234,5 +235,5 @@ function toContentHeaders({ headers }: Message, contentType: string | null): Req
 
 /** As it is sent without a format. */
 function contentTypeOf({ headers }: Message): string {
-  return headers.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "application/json";
+  return headerOf(headers, "content-type") ?? "application/json";
 }
