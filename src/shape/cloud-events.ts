@@ -2,6 +2,7 @@
 
 import { headerOf } from "#delivery/header.ts";
 import type { Header, Message } from "#delivery/message.ts";
+import { isObject, parseJson } from "#lib/json.ts";
 
 /** The attributes of an event, `specversion` included, and its data. */
 export interface CloudEvent {
@@ -42,8 +43,8 @@ function readBinary(message: Message, contentType: string | null): CloudEvent | 
 }
 
 function readStructured({ body }: Message): CloudEvent | null {
-  const event = parseObject(body);
-  if (event === null || event["specversion"] !== "1.0") return null;
+  const event = parseJson(decode(body) ?? "");
+  if (!isObject(event) || event["specversion"] !== "1.0") return null;
   const attributes = new Map<string, string>();
   for (const [name, value] of Object.entries(event)) {
     if (name === "data" || name === "data_base64" || !ATTRIBUTE_NAME.test(name)) continue;
@@ -109,7 +110,7 @@ export function toStructured(
 function toDataMember(data: Uint8Array, contentType: string | null): string[] {
   if (data.byteLength === 0) return [];
   const text = decode(data);
-  if (text !== null && (contentType === null || isJson(contentType)) && isJsonText(text))
+  if (text !== null && (contentType === null || isJson(contentType)) && parseJson(text) !== undefined)
     return [`"data":${text}`];
   if (text !== null && contentType !== null && !isJson(contentType) && isTextual(contentType)) {
     return [`"data":${quote(text)}`];
@@ -139,26 +140,6 @@ function isTextual(contentType: string): boolean {
 function decode(bytes: Uint8Array): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
-function isJsonText(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
-  try {
-    const value = JSON.parse(decode(bytes) ?? "") as unknown;
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Readonly<Record<string, unknown>>)
-      : null;
   } catch {
     return null;
   }

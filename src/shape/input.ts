@@ -1,6 +1,7 @@
 // What an expression sees of a message. PURE.
 
 import { type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
+import { parseJson } from "#lib/json.ts";
 import { MAX_TEXT } from "./meter.ts";
 
 /** Of the subscription. */
@@ -29,7 +30,7 @@ export function toInput(
     return text ?? undefined;
   };
   const readBody = (): unknown => {
-    body ??= { value: parse(readText()) };
+    body ??= { value: parseJson(readText() ?? "") };
     return body.value;
   };
   const { subject, stream, sequence, timestampNanos } = message;
@@ -68,15 +69,6 @@ function decode(bytes: Uint8Array): string | undefined {
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function parse(text: string | undefined): unknown {
-  if (text === undefined || text === "") return undefined;
-  try {
-    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }
