@@ -9,6 +9,7 @@ import { COMMIT, VERSION } from "#lib/version.ts";
 import { openConnection } from "#nats/connection.ts";
 import type { Status } from "#wire/status.ts";
 import type { Core } from "./core.ts";
+import { countStates } from "./status.ts";
 
 const CONNECT_MS = 5000;
 const SILENT: Logger = {
@@ -94,13 +95,6 @@ export function createFleet({ core, startedAt, fetch, logger }: FleetOptions): F
 
 function toSummary({ runtime, lag }: Core, { host, startedAt }: { host: string; startedAt: Date }) {
   const { isReady, reasons } = runtime.readiness();
-  const subscriptions: Record<string, number> = {};
-  let pending = 0;
-  for (const { subscription, state } of runtime.subscriptions) {
-    const { kind } = state();
-    subscriptions[kind] = (subscriptions[kind] ?? 0) + 1;
-    pending += lag.of(subscription)?.pending ?? 0;
-  }
   return {
     host,
     version: VERSION,
@@ -108,7 +102,10 @@ function toSummary({ runtime, lag }: Core, { host, startedAt }: { host: string; 
     startedAt: startedAt.toISOString(),
     ready: isReady,
     reasons: reasons.slice(0, MAX_REASONS).map((reason) => reason.slice(0, 300)),
-    subscriptions,
-    pending,
+    subscriptions: countStates(runtime),
+    pending: runtime.subscriptions.reduce(
+      (sum, { subscription }) => sum + (lag.of(subscription)?.pending ?? 0),
+      0,
+    ),
   };
 }

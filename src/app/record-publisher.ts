@@ -9,6 +9,7 @@ import type { DeliveryRecord } from "#delivery/record.ts";
 import { toDeliveryView } from "#http/delivery-view.ts";
 import type { Connection } from "#nats/connection.ts";
 import { publishPlain } from "#nats/plain-messages.ts";
+import { toEventText } from "./event.ts";
 
 interface PublisherOptions {
   readonly host: string;
@@ -38,7 +39,7 @@ export function createRecordPublisher({ host, subject, connection }: PublisherOp
     if (prefix === null) return;
     for (const record of records) {
       const own = `${prefix}.${toSubjectToken(host)}.${toSubjectToken(record.subscription)}`;
-      const isSent = publishPlain(connection(), own, { payload: toCloudEvent(record, host) });
+      const isSent = publishPlain(connection(), own, { payload: toEvent(record, host) });
       if (!isSent) dropped += 1;
     }
   }
@@ -69,17 +70,8 @@ export function createRecordPublisher({ host, subject, connection }: PublisherOp
   };
 }
 
-/** CloudEvents 1.0 in JSON. Without headers and bodies: those stay on the host. */
-function toCloudEvent(record: DeliveryRecord, host: string): string {
+/** Without headers and bodies: those stay on the host. */
+function toEvent(record: DeliveryRecord, host: string): string {
   const { id: _id, ...data } = toDeliveryView({ ...record, id: 0 }, host);
-  return JSON.stringify({
-    specversion: "1.0",
-    id: crypto.randomUUID(),
-    source: `/relay/${host}`,
-    type: "relay.delivery",
-    subject: record.subscription,
-    time: data.date,
-    datacontenttype: "application/json",
-    data,
-  });
+  return toEventText({ host, type: "relay.delivery", subject: record.subscription, time: data.date, data });
 }

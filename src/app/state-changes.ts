@@ -3,6 +3,7 @@
 import type { FailureCause } from "#delivery/status.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { ChangeReason, StateChange } from "#runtime/states.ts";
+import { toEventText } from "./event.ts";
 
 interface StateChangesOptions {
   readonly logger: Logger;
@@ -34,7 +35,7 @@ export function createStateChanges(options: StateChangesOptions): (change: State
     const text = textOf(change);
     if (reason === "failure") logger.error(text, { subscription, cause: causeOf(to.failure) });
     else logger.info(text, { subscription, by: reason });
-    publish(SUBJECT_PREFIX + subscription, toCloudEvent(change, options));
+    publish(SUBJECT_PREFIX + subscription, toEvent(change, options));
   };
 }
 
@@ -43,16 +44,12 @@ function textOf({ reason, to }: StateChange): string {
   return LOG_TEXTS[to.status === "PAUSED" ? "pause" : "resume"];
 }
 
-/** CloudEvents 1.0 in JSON. */
-function toCloudEvent({ subscription, to, reason }: StateChange, { host }: StateChangesOptions): string {
-  return JSON.stringify({
-    specversion: "1.0",
-    id: crypto.randomUUID(),
-    source: `/relay/${host}`,
+function toEvent({ subscription, to, reason }: StateChange, { host }: StateChangesOptions): string {
+  return toEventText({
+    host,
     type: "relay.subscription.changed",
     subject: subscription,
     time: new Date().toISOString(),
-    datacontenttype: "application/json",
     data: {
       host,
       subscription,

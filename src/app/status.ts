@@ -24,11 +24,6 @@ const MAX_UNUSABLE = 1000;
 export function toStatus(core: Core, facts: StatusFacts): Status {
   const { connection, runtime, bucketFault } = core;
   const { connected, server, serverVersion, reconnects, lastError } = connection.status();
-  const subscriptions: Record<string, number> = {};
-  for (const { state } of runtime.subscriptions) {
-    const { kind } = state();
-    subscriptions[kind] = (subscriptions[kind] ?? 0) + 1;
-  }
   return {
     host: facts.host,
     version: VERSION,
@@ -51,9 +46,19 @@ export function toStatus(core: Core, facts: StatusFacts): Status {
     fleet: facts.fleet,
     deliveryLog: facts.deliveryLog,
     readiness: toBriefReadiness(runtime.readiness()),
-    subscriptions,
+    subscriptions: countStates(runtime),
     unusable: toUnusable(core),
   };
+}
+
+/** How many subscriptions are in each state; a state of none is left out. */
+export function countStates({ subscriptions }: Core["runtime"]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { state } of subscriptions) {
+    const { kind } = state();
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
 }
 
 /** Bucket entries about one subscription get its id, others their key. */
