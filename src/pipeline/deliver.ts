@@ -68,8 +68,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   });
   let retrying = 0;
 
-  async function run(held: Held): Promise<Ending> {
-    if (!isOnce) return runNow(held);
+  async function runInOrder(held: Held): Promise<Ending> {
     if (!order.tryAcquire()) {
       void terms.current.callback.prepare(closing); // Never rejects; the attempt waits for it or reports its failure.
       if (!(await order.acquire(closing))) return abandon(held, null);
@@ -81,27 +80,40 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
   }
 
-  async function runNow(held: Held): Promise<Ending> {
-    if (mayHaveLetter(held) && (await isLetterStored(held))) {
-      await settler.complete(held);
-      return { kind: "suppressed" };
-    }
+  /** On the hot path: no promise of its own where nothing is to be waited for. */
+  function runNow(held: Held): Promise<Ending> {
+    return mayHaveLetter(held) ? runUnlessStored(held) : runUnlessExpired(held);
+  }
+
+  async function runUnlessStored(held: Held): Promise<Ending> {
+    if (!(await isLetterStored(held))) return runUnlessExpired(held);
+    await settler.complete(held);
+    return { kind: "suppressed" };
+  }
+
+  function runUnlessExpired(held: Held): Promise<Ending> {
     const expiry = expiryOf(held);
     if (expiry !== null) return expire(held, expiry);
     const waiting = held.isRedeliverable ? closing : lastWait;
-    const ending = terms.current.shaper.select === null ? null : await select(held, waiting);
-    if (ending !== null) return ending;
-    const begun = turns.begin(waiting);
-    return begun === true || (await begun) ? deliver(held) : abandon(held, null);
+    return terms.current.shaper.select === null ? runInTurn(held, waiting) : runIfSelected(held, waiting);
   }
 
-  /** Before it takes a slot: what nobody wants costs no request. Null: it is wanted. */
-  async function select(held: Held, signal: AbortSignal): Promise<Ending | null> {
-    const selection = await terms.current.shaper.select?.(held.received.message, { attempt: 1, signal });
+  function runInTurn(held: Held, waiting: AbortSignal): Promise<Ending> {
+    const begun = turns.begin(waiting);
+    if (begun === true) return deliver(held);
+    return begun.then((isBegun) => (isBegun ? deliver(held) : abandon(held, null)));
+  }
+
+  /** The filter is asked before a slot is taken: what nobody wants costs no request. */
+  async function runIfSelected(held: Held, waiting: AbortSignal): Promise<Ending> {
+    const selection = await terms.current.shaper.select?.(held.received.message, {
+      attempt: 1,
+      signal: waiting,
+    });
     switch (selection?.kind) {
       case undefined:
       case "selected":
-        return null;
+        return runInTurn(held, waiting);
       case "filtered":
         await settler.complete(held);
         return { kind: "filtered" };
@@ -281,7 +293,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   return {
-    run,
+    run: isOnce ? runInOrder : runNow,
     get retrying() {
       return retrying;
     },
