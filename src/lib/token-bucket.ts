@@ -8,6 +8,8 @@ export interface Rate {
 }
 
 export interface TokenBucket {
+  /** Of its rate. */
+  readonly perSecond: number;
   /** How long until a token is there, in milliseconds; 0: one is there now. */
   delayMs: (now: number) => number;
   /** Takes one, whether it is there or not. */
@@ -22,12 +24,15 @@ export interface TokenBucket {
 const ERROR_MS = 1e-6;
 
 export function createTokenBucket(initial: Rate): TokenBucket {
-  let { burst } = initial;
-  let intervalMs = 1000 / initial.perSecond;
+  let { burst, perSecond } = initial;
+  let intervalMs = 1000 / perSecond;
   /** When the bucket will be full. */
   let fullAt = Number.NEGATIVE_INFINITY;
 
   return {
+    get perSecond() {
+      return perSecond;
+    },
     delayMs(now) {
       const delayMs = fullAt - now - (burst - 1) * intervalMs;
       return delayMs > ERROR_MS ? delayMs : 0;
@@ -40,8 +45,8 @@ export function createTokenBucket(initial: Rate): TokenBucket {
     },
     change(rate, now) {
       const tokens = Math.min(rate.burst, burst - Math.max(0, fullAt - now) / intervalMs);
-      burst = rate.burst;
-      intervalMs = 1000 / rate.perSecond;
+      ({ burst, perSecond } = rate);
+      intervalMs = 1000 / perSecond;
       fullAt = now + (burst - tokens) * intervalMs;
     },
   };

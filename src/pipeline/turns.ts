@@ -64,7 +64,6 @@ export function createTurns(
   const ramp = createRamp(initialPlaces);
   const slots = createLimiter(initialPlaces, { lines: 2, admit });
   let bucket: TokenBucket | null = rateLimit === null ? null : createTokenBucket(toRate(rateLimit));
-  let perSecond = rateLimit === null ? null : toRate(rateLimit).perSecond;
   let places = initialPlaces;
   let holdUntil = 0;
   let waking = new AbortController();
@@ -134,11 +133,9 @@ export function createTurns(
   }
 
   function setRateLimit(next: RateLimit | null): void {
-    const rate = next === null ? null : toRate(next);
-    perSecond = rate?.perSecond ?? null;
-    if (rate === null) bucket = null;
-    else if (bucket === null) bucket = createTokenBucket(rate);
-    else bucket.change(rate, performance.now());
+    if (next === null) bucket = null;
+    else if (bucket === null) bucket = createTokenBucket(toRate(next));
+    else bucket.change(toRate(next), performance.now());
   }
 
   return {
@@ -174,7 +171,7 @@ export function createTurns(
       return waking.signal;
     },
     get pace() {
-      const rates = [perSecond, ramp.perSecond].filter((rate) => rate !== null);
+      const rates = [bucket?.perSecond ?? null, ramp.perSecond].filter((rate) => rate !== null);
       return {
         places: ramp.places,
         perSecond: rates.length === 0 ? null : Math.min(...rates),
