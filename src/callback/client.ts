@@ -83,6 +83,7 @@ export function openCallback(
   const target = toTarget(url, proxy);
   const host = builder.hasHost ? null : url.host;
   const prefixes = toPrefixes(null);
+  const shown: ShownTarget = { method, url: displayUrl };
   const context: SendContext = {
     target,
     address,
@@ -122,6 +123,11 @@ export function openCallback(
     };
   }
 
+  function shownOf(parts: RequestParts | null): ShownTarget {
+    if (parts === null) return shown;
+    return { method: parts.method ?? method, url: toShownUrl(displayUrl, parts) };
+  }
+
   function leave(): void {
     busy -= 1;
     if (busy === 0) onIdle();
@@ -158,8 +164,7 @@ export function openCallback(
       droppedHeaders,
       lines,
       hiddenNames,
-      method: parts?.method ?? method,
-      displayUrl: parts === null ? displayUrl : toShownUrl(displayUrl, parts),
+      shown: shownOf(parts),
       maskOf,
       keepsExcerpt: settings.errorExcerpt,
       responses: settings.responses,
@@ -195,11 +200,7 @@ export function openCallback(
 
   function preview(message: Message, parts: RequestParts | null): Exchange["request"] {
     const { lines } = builder.build(message, new Date(), parts);
-    return {
-      method: parts?.method ?? method,
-      url: parts === null ? displayUrl : toShownUrl(displayUrl, parts),
-      headers: hideCredentials(readHeaderLines(lines), hiddenNames),
-    };
+    return { ...shownOf(parts), headers: hideCredentials(readHeaderLines(lines), hiddenNames) };
   }
 
   async function close(graceMs: number): Promise<void> {
@@ -258,12 +259,13 @@ function createAnswerMask(secrets: readonly string[]): AnswerMask {
   };
 }
 
+type ShownTarget = Pick<Exchange["request"], "method" | "url">;
+
 /** The exchange when nothing was sent. */
 interface Attempt {
   readonly startedAt: Date;
   readonly startMs: number;
-  readonly method: string;
-  readonly displayUrl: string;
+  readonly shown: ShownTarget;
   readonly lines: string;
   readonly hiddenNames: ReadonlySet<string>;
   readonly droppedHeaders: number;
@@ -293,8 +295,8 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
     resends: sending?.resends ?? 0,
     droppedHeaders: attempt.droppedHeaders,
     request: {
-      method: attempt.method,
-      url: attempt.displayUrl,
+      method: attempt.shown.method,
+      url: attempt.shown.url,
       // Computed on demand: few requests are looked at.
       get headers() {
         const sent = token === null ? attempt.lines : withAuthorization(attempt.lines, token);
