@@ -3,7 +3,7 @@
 //   sent < received + window -> send the next part
 //   otherwise                -> wait for its reader; one that is silent for 30 s has left
 
-import { FLEET_HEADERS, FLOW_WINDOW } from "#wire/fleet.ts";
+import { ANSWER_HEADERS, FLEET_HEADERS, FLOW_WINDOW } from "#wire/fleet.ts";
 
 interface AnswerOptions {
   /** False: it could not be sent. */
@@ -24,16 +24,8 @@ export interface Flow {
   readonly untilWanted: (number: number) => Promise<void>;
 }
 
-/** Of HTTP, those that mean something here. */
-const PASSED = [
-  "content-type",
-  "content-disposition",
-  "etag",
-  "location",
-  "retry-after",
-  "cache-control",
-  "www-authenticate",
-];
+/** `FleetClient` leaves the last one out. */
+const PASSED = [...ANSWER_HEADERS, "www-authenticate"];
 
 export function createFlow(id: string, silenceMs: number): Flow {
   const leaving = new AbortController();

@@ -7,6 +7,7 @@ import { sleep } from "#lib/sleep.ts";
 import type { Connection } from "#nats/connection.ts";
 import { listen, type PlainMessage, publishPlain } from "#nats/plain-messages.ts";
 import {
+  ANSWER_HEADERS,
   FLEET_HEADERS,
   FLOW_WINDOW,
   type FleetHost,
@@ -173,14 +174,7 @@ export function createFleetClient(
     const tell = (received: number, cancel = false) =>
       publishPlain(connection, subjects.read, { payload: JSON.stringify({ flow, received, cancel }) });
     const headers = new Headers();
-    for (const name of [
-      "content-type",
-      "content-disposition",
-      "etag",
-      "location",
-      "retry-after",
-      "cache-control",
-    ]) {
+    for (const name of ANSWER_HEADERS) {
       const value = first.header(name);
       if (value !== null) headers.set(name, value);
     }

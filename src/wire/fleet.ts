@@ -92,5 +92,15 @@ export const FLEET_HEADERS = {
   fault: "Relay-Fault",
 } as const;
 
+/** Headers of an HTTP answer that mean something to whoever asked over NATS. */
+export const ANSWER_HEADERS = [
+  "content-type",
+  "content-disposition",
+  "etag",
+  "location",
+  "retry-after",
+  "cache-control",
+] as const;
+
 /** So many messages of an answer are under way at most. */
 export const FLOW_WINDOW = 16;
