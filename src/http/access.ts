@@ -72,11 +72,6 @@ export function decideAccess(
   return { kind: "granted", access: { kind: "application", application: identity.subject } };
 }
 
-/** Whether a subscription of that application is there for the caller; null: it belongs to none. */
-export function isVisible(access: Access, application: string | null): boolean {
-  return access.kind === "all" || access.application === application;
-}
-
 /** Safe methods: they change nothing, and browsers send them without a preflight. */
 export function isReading(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS";

@@ -6,8 +6,7 @@ import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { Message } from "#delivery/message.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { ServerContext } from "./caller.ts";
-import { isVisible } from "./access.ts";
-import { limitOf, maySeeAnswers } from "./limit.ts";
+import { isWithinLimit, limitOf, maySeeAnswers } from "./limit.ts";
 import type { Activity } from "./activity.ts";
 import { type Problem, toProblemResponse } from "./problem.ts";
 import type { Replays } from "#replays/replays.ts";
@@ -51,8 +50,7 @@ const WRITE_MS = 5000;
 
 export function createReach({ registry, lagOf, activity, entrypoint }: SubscriptionsOptions): Reach {
   function isInReach(context: ServerContext, { subscription }: Registered): boolean {
-    const isOfEntrypoint = entrypoint === null || subscription.entrypoint === entrypoint;
-    return isOfEntrypoint && isVisible(context.get("access"), subscription.application);
+    return isWithinLimit(limitOf(context, entrypoint), subscription);
   }
 
   return {
@@ -77,10 +75,8 @@ export function createReach({ registry, lagOf, activity, entrypoint }: Subscript
     },
     refuse: toProblemResponse,
     writeOptions(context) {
-      const access = context.get("access");
       return {
-        entrypoint,
-        application: access.kind === "application" ? access.application : null,
+        ...limitOf(context, entrypoint),
         signal: AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(WRITE_MS)]),
       };
     },

@@ -1,7 +1,7 @@
 // Which token may do what, and where.
 
 import { expect, test } from "bun:test";
-import { areaOf, decideAccess, type Identity, isVisible } from "#http/access.ts";
+import { areaOf, decideAccess, type Identity } from "#http/access.ts";
 
 const places = { openPaths: new Set(["/livez"]), contextPaths: ["/webhook", "/hooks/eu"] };
 
@@ -59,14 +59,4 @@ test.each<[string, Identity, "control" | "entrypoint", string, string]>([
         ? "all"
         : decision.access.application;
   expect(seen).toBe(expected);
-});
-
-test("isVisible() shows an application its own subscriptions only", () => {
-  const access = { kind: "application", application: "shop" } as const;
-  expect([isVisible(access, "shop"), isVisible(access, "bank"), isVisible(access, null)]).toEqual([
-    true,
-    false,
-    false,
-  ]);
-  expect(isVisible({ kind: "all" }, null)).toBe(true);
 });
