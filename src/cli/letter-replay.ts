@@ -34,49 +34,49 @@ export function checkReplay(flags: Flags, args: readonly string[]): void {
 }
 
 export async function replayLetters(call: RemoteCall): Promise<number> {
-  const { client, args, flags, io, nowMs, screen } = call;
+  const { client, args, flags, io, nowMs } = call;
   const choice = toLetterChoice(flags, { args, nowMs });
-  const isWatched = screen.width !== null && flags["json"] !== true;
   const isDryRun = flags["dryRun"] === true;
-  const isDetached = flags["detach"] === true;
-  const total = isWatched && !isDryRun && !isDetached ? (await findLetters(client, choice)).matched : 0;
+  const isCounted = isWatched(call) && !isDryRun && flags["detach"] !== true;
+  const total = isCounted ? (await findLetters(client, choice)).matched : 0;
   const body = toRequest(flags, choice);
   if (!isDryRun) io.stderr("Replayed messages arrive out of order with live ones.\n");
   const answer = await client.ask("POST", "api/replays", { body });
   const started = parseAnswer(startedReplaySchema, expectDone(answer, "replay"));
   for (const warning of started.warnings.slice(isDryRun ? 0 : 1)) io.stderr(`${clean(warning)}.\n`);
-  if (isDetached) {
-    io.stdout(isWatched ? `Replay ${clean(started.id)} runs; ${hintOf(started)}\n` : toSafeLine(started));
-    return 0;
-  }
   const max = wholeNumberOf(flags, MAX) ?? total;
-  return await followReplay(call, { started, total: Math.min(total, max), isWatched });
+  return showStarted(call, started, Math.min(total, max));
+}
+
+function isWatched({ screen, flags }: RemoteCall): boolean {
+  return screen.width !== null && flags["json"] !== true;
+}
+
+/** Follows a replay; with `--detach` only says that it runs. `total`: how many there are; null: not known. */
+export async function showStarted(
+  call: RemoteCall,
+  started: ReplayView,
+  total: number | null,
+): Promise<number> {
+  if (call.flags["detach"] !== true) return followReplay(call, started, total);
+  const text = `Replay ${clean(started.id)} runs; ${hintOf(started)}\n`;
+  call.io.stdout(isWatched(call) ? text : toSafeLine(started));
+  return 0;
 }
 
 /** Shows the progress until the replay ends or the command is stopped. */
-export async function followReplay(
-  call: RemoteCall,
-  {
-    started,
-    total,
-    isWatched,
-  }: {
-    started: ReplayView;
-    /** Null: not known. */
-    total: number | null;
-    isWatched: boolean;
-  },
-): Promise<number> {
+async function followReplay(call: RemoteCall, started: ReplayView, total: number | null): Promise<number> {
   const { client, io, screen, stopping } = call;
+  const isLive = isWatched(call);
   const startedAt = performance.now();
   let replay: ReplayView = started;
   let shown = "";
   for (;;) {
-    const line = isWatched
+    const line = isLive
       ? formatProgress(replay, { total, elapsedMs: performance.now() - startedAt, screen })
       : toSafeLine(replay);
-    if (isWatched && !replay.dryRun) io.stdout(`${CLEAR_LINE}${line}`);
-    else if (!isWatched && line !== shown) io.stdout(line);
+    if (isLive && !replay.dryRun) io.stdout(`${CLEAR_LINE}${line}`);
+    else if (!isLive && line !== shown) io.stdout(line);
     shown = line;
     if (isOver(replay)) break;
     if (!(await sleep(POLL_MS, stopping))) return detach(call, replay);
@@ -92,7 +92,7 @@ export async function followReplay(
       expectDone(answer, `follow replay ${clean(started.id)}, which goes on`),
     );
   }
-  if (isWatched) io.stdout(`${replay.dryRun ? "" : CLEAR_LINE}${formatEnd(replay)}`);
+  if (isLive) io.stdout(`${replay.dryRun ? "" : CLEAR_LINE}${formatEnd(replay)}`);
   return isIncomplete(replay) && !replay.dryRun ? 1 : 0;
 }
 
@@ -101,8 +101,15 @@ function detach({ io }: RemoteCall, replay: ReplayView): number {
   return 0;
 }
 
-export function hintOf({ id }: ReplayView): string {
+function hintOf({ id }: ReplayView): string {
   return `relay dlq replays show ${clean(id)} shows it, relay dlq replays stop ${clean(id)} stops it`;
+}
+
+/** What `--rate` and `--concurrency` say. Throws a RelayError `usage`. */
+export function toPace(flags: Flags): Pick<ReplayBody, "rate" | "concurrency"> {
+  const rate = wholeNumberOf(flags, { name: "rate", min: 1, max: 10_000 });
+  const concurrency = wholeNumberOf(flags, { name: "concurrency", min: 1, max: 20 });
+  return { ...(rate === null ? {} : { rate }), ...(concurrency === null ? {} : { concurrency }) };
 }
 
 const MAX = { name: "max", min: 1, max: Number.MAX_SAFE_INTEGER };
@@ -112,14 +119,11 @@ function toRequest(flags: Flags, choice: LetterChoice): ReplayBody {
   if (to !== null && !SUBSCRIPTION_ID.test(to)) {
     throw new RelayError("usage", "--target takes the id of a subscription: letters, digits, - and _ only");
   }
-  const rate = wholeNumberOf(flags, { name: "rate", min: 1, max: 10_000 });
-  const concurrency = wholeNumberOf(flags, { name: "concurrency", min: 1, max: 20 });
   const max = wholeNumberOf(flags, MAX);
   return {
     ...(choice.kind === "ids" ? { ids: choice.ids } : { filter: choice.filter }),
     ...(to === null ? {} : { to }),
-    ...(rate === null ? {} : { rate }),
-    ...(concurrency === null ? {} : { concurrency }),
+    ...toPace(flags),
     ...(max === null ? {} : { max }),
     force: flags["force"] === true,
     dryRun: flags["dryRun"] === true,

@@ -2,11 +2,11 @@
 
 import { parseWebhookId } from "#delivery/message.ts";
 import { RelayError } from "#lib/errors.ts";
-import { clean, toSafeLine } from "#lib/printable.ts";
+import { clean } from "#lib/printable.ts";
 import { type ResendBody, startedReplaySchema } from "#wire/replay.ts";
 import { parseAnswer } from "./answers.ts";
 import { expectDone } from "./client.ts";
-import { followReplay, hintOf } from "./letter-replay.ts";
+import { showStarted, toPace } from "./letter-replay.ts";
 import {
   type Flags,
   JSON_OPTION,
@@ -48,28 +48,18 @@ export const RESEND_COMMAND: RemoteCommand = {
 };
 
 async function resend(call: RemoteCall): Promise<number> {
-  const { client, args, flags, io, nowMs, screen } = call;
+  const { client, args, flags, io, nowMs } = call;
   const body = toBody(flags, nowMs);
   const id = args[0] ?? "";
-  const isWatched = screen.width !== null && flags["json"] !== true;
   const answer = await client.ask("POST", `api/subscriptions/${encodeURIComponent(id)}/resend`, { body });
   const started = parseAnswer(startedReplaySchema, expectDone(answer, `resend to ${clean(id)}`));
   for (const warning of started.warnings) io.stderr(`${clean(warning)}.\n`);
-  if (flags["detach"] !== true) return followReplay(call, { started, total: null, isWatched });
-  io.stdout(isWatched ? `Replay ${clean(started.id)} runs; ${hintOf(started)}\n` : toSafeLine(started));
-  return 0;
+  return showStarted(call, started, null);
 }
 
 /** Throws a RelayError `usage`. */
 function toBody(flags: Flags, nowMs: number): ResendBody {
-  const rate = wholeNumberOf(flags, { name: "rate", min: 1, max: 10_000 });
-  const concurrency = wholeNumberOf(flags, { name: "concurrency", min: 1, max: 20 });
-  return {
-    ...toChoice(flags, nowMs),
-    ...(rate === null ? {} : { rate }),
-    ...(concurrency === null ? {} : { concurrency }),
-    dryRun: flags["dryRun"] === true,
-  };
+  return { ...toChoice(flags, nowMs), ...toPace(flags), dryRun: flags["dryRun"] === true };
 }
 
 function toChoice(flags: Flags, nowMs: number): ResendBody {

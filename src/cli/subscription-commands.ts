@@ -92,13 +92,13 @@ export async function commandSubscriptions(call: RemoteCall, verb: Verb): Promis
   const what = `${verb} ${countOf(wanted.length)}${name}`;
   if (flags["dryRun"] === true) {
     const lines = wanted.map(({ id }) => `${clean(id)}\n`).join("");
-    if (flags["json"] === true) io.stdout(toSafeJson({ items: wanted, next: null, faults: [] }));
+    if (flags["json"] === true) io.stdout(toJsonList(wanted));
     else io.stdout(`${lines}Would ${clean(what)}${already}\n`);
     return 0;
   }
   const isHold = isApplicationHold(flags, verb);
   if (wanted.length === 0 && !isHold) {
-    if (flags["json"] === true) io.stdout(toSafeJson({ items: [], next: null, faults: [] }));
+    if (flags["json"] === true) io.stdout(toJsonList([]));
     else io.stdout(`Nothing to ${verb}${clean(name)}${already}\n`);
     return 0;
   }
@@ -148,7 +148,7 @@ async function commandEach(
       io.stderr(`${clean(messageOf(error))}\n`);
     }
   }
-  if (isJson) io.stdout(toSafeJson({ items, next: null, faults }));
+  if (isJson) io.stdout(toJsonList(items, faults));
   return faults.length === 0 ? 0 : 1;
 }
 
@@ -159,8 +159,11 @@ function describeDone({ id, status, consumerStatus, notStored }: SubscriptionVie
       : verb === "start" && status === "PAUSED"
         ? "; it is still paused"
         : "";
-  const yet = notStored === null ? "" : ` (not stored yet, in effect on this relay only: ${notStored})`;
-  return `${id} ${DONE[verb]}${still}${yet}`;
+  return `${id} ${DONE[verb]}${still}${describeNotStored(notStored)}`;
+}
+
+function describeNotStored(reason: string | null): string {
+  return reason === null ? "" : ` (not stored yet, in effect on this relay only: ${reason})`;
 }
 
 /** As a whole: with the subscriptions that it makes meanwhile. */
@@ -174,14 +177,18 @@ async function commandApplication(
   const { application, subscriptions, notStored } = parseAnswer(applicationSchema, value);
   if (flags["json"] === true) {
     const items = (await listSubscriptions(client)).filter(has);
-    io.stdout(toSafeJson({ items, next: null, faults: [] }));
+    io.stdout(toJsonList(items));
     return 0;
   }
-  const yet = notStored === null ? "" : ` (not stored yet, in effect on this relay only: ${notStored})`;
+  const yet = describeNotStored(notStored);
   io.stdout(`${clean(`Application ${application} ${DONE[verb]}: ${countOf(subscriptions)}${yet}`)}\n`);
   return 0;
 }
 
 function countOf(number: number): string {
   return `${number} ${number === 1 ? "subscription" : "subscriptions"}`;
+}
+
+function toJsonList(items: readonly unknown[], faults: readonly string[] = []): string {
+  return toSafeJson({ items, next: null, faults });
 }
