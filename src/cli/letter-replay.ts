@@ -119,11 +119,12 @@ function toRequest(flags: Flags, choice: LetterChoice): ReplayBody {
   if (to !== null && !SUBSCRIPTION_ID.test(to)) {
     throw new RelayError("usage", "--target takes the id of a subscription: letters, digits, - and _ only");
   }
+  const pace = toPace(flags);
   const max = wholeNumberOf(flags, MAX);
   return {
     ...(choice.kind === "ids" ? { ids: choice.ids } : { filter: choice.filter }),
     ...(to === null ? {} : { to }),
-    ...toPace(flags),
+    ...pace,
     ...(max === null ? {} : { max }),
     force: flags["force"] === true,
     dryRun: flags["dryRun"] === true,

@@ -59,7 +59,7 @@ async function resend(call: RemoteCall): Promise<number> {
 
 /** Throws a RelayError `usage`. */
 function toBody(flags: Flags, nowMs: number): ResendBody {
-  return { ...toChoice(flags, nowMs), ...toPace(flags), dryRun: flags["dryRun"] === true };
+  return { ...toPace(flags), ...toChoice(flags, nowMs), dryRun: flags["dryRun"] === true };
 }
 
 function toChoice(flags: Flags, nowMs: number): ResendBody {

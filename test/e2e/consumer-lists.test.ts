@@ -3,15 +3,12 @@
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { expect, test } from "bun:test";
 import { SUBSCRIPTIONS } from "../config/seed-blocks.ts";
-import { createKey, signToken, startAuthority } from "../http/authority.ts";
-import { bearer } from "../http/gated.ts";
-import { openApi } from "../support/api.ts";
-import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
 import { addStream } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { startRelay } from "../support/relay.ts";
+import { OPERATOR, startTenants, tenantOf } from "../support/tenants.ts";
 
 async function setUp() {
   await using stack = new AsyncDisposableStack();
@@ -20,22 +17,12 @@ async function setUp() {
   await addStream(client, { name: "ORDERS", subjects: ["orders.>"] });
   await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
   const callback = stack.use(await startReceiver(() => ({ status: 422, body: "no such order" })));
-  const key = await createKey("RS256");
-  const authority = stack.use(await startAuthority(key));
-  const { issuer, audience } = authority.settings;
-  const base = testConfig({
+  const tenants = stack.use(await startTenants());
+  const base = tenants.config({
     natsUrl: nats.url,
     callbackUrl: callback.url.href,
     entrypoint: { logging: { enabled: true, response: { payload: true } } },
     subscription: { channel: "orders.file" },
-    more: {
-      callbacks: { allow: ["127.0.0.0/8"] },
-      state: { key: Buffer.alloc(32, 1).toString("base64") },
-      server: {
-        listen: "127.0.0.1:0",
-        auth: { type: "jwt", jwksUri: `${authority.server.url.origin}/keys`, issuer, audience },
-      },
-    },
   });
   const [orders] = base["endpoints"] as [object];
   const [own] = base["entrypoints"] as [object];
@@ -47,12 +34,10 @@ async function setUp() {
   };
   const relay = stack.use(await startRelay({ config }));
   const url = await relay.url();
-  const as = async (sub: string, scope: string) =>
-    openApi(url, { headers: bearer(await signToken(key, { sub, scope, exp: Date.now() })) });
   const apis = {
-    operator: await as("operator", "relay:read relay:write"),
-    shop: await as("shop", "relay:subscribe"),
-    bank: await as("bank", "relay:subscribe"),
+    operator: await tenants.as(url, OPERATOR),
+    shop: await tenants.as(url, tenantOf("shop")),
+    bank: await tenants.as(url, tenantOf("bank")),
   };
   await eventually(async () => (await apis.operator("GET", "/readyz")).status === 200);
   const owned = stack.move();

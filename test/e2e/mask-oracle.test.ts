@@ -3,15 +3,13 @@
 import { jetstream } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createKey, signToken, startAuthority } from "../http/authority.ts";
-import { bearer } from "../http/gated.ts";
-import { type Api, openApi } from "../support/api.ts";
-import { testConfig } from "../support/config.ts";
+import type { Api } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { addStream } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { type LogLine, type RelayProcess, startRelay } from "../support/relay.ts";
+import { OPERATOR, startTenants, tenantOf } from "../support/tenants.ts";
 
 const NATS_PASSWORD = "nats-password-of-operator";
 const STATE_KEY = Buffer.alloc(32, 7).toString("base64");
@@ -47,9 +45,8 @@ beforeAll(async () => {
       body: `${body.toString()}${headers.map(([name, value]) => `\n${name}: ${value}`).join("")}`,
     })),
   );
-  const key = await createKey("RS256");
-  const authority = stack.use(await startAuthority(key));
-  const base = testConfig({
+  const tenants = stack.use(await startTenants());
+  const base = tenants.config({
     natsUrl: nats.url,
     callbackUrl: `${echo.url.href}?key=query-of-the-operator`,
     entrypoint: {
@@ -62,19 +59,9 @@ beforeAll(async () => {
     },
     more: {
       nats: { servers: [nats.url], auth: { type: "user", username: "relay", password: NATS_PASSWORD } },
-      callbacks: { allow: ["127.0.0.0/8"] },
       state: { key: STATE_KEY },
       system: {
         proxy: { host: "127.0.0.1", port: 9, username: "relay", password: "proxy-password-of-the-operator" },
-      },
-      server: {
-        listen: "127.0.0.1:0",
-        auth: {
-          type: "jwt",
-          jwksUri: `${authority.server.url.origin}/keys`,
-          issuer: authority.settings.issuer,
-          audience: authority.settings.audience,
-        },
       },
     },
   });
@@ -82,12 +69,10 @@ beforeAll(async () => {
   const config = { ...base, subscriptions: [{ ...own, application: "shop" }] };
   relay = stack.use(await startRelay({ config }));
   const url = await relay.url();
-  const as = async (sub: string, scope: string) =>
-    openApi(url, { headers: bearer(await signToken(key, { sub, scope, exp: Date.now() })) });
   [operator, tenant, other] = await Promise.all([
-    as("operator", "relay:read relay:write"),
-    as("shop", "relay:subscribe"),
-    as("bank", "relay:subscribe"),
+    tenants.as(url, OPERATOR),
+    tenants.as(url, tenantOf("shop")),
+    tenants.as(url, tenantOf("bank")),
   ]);
   await eventually(async () => (await operator("GET", "/readyz")).status === 200);
 });

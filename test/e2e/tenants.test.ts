@@ -1,15 +1,13 @@
 // What a tenant (a token with `relay:subscribe`) may not do: end its operator's pause, or read headers of the operator.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createKey, signToken, startAuthority } from "../http/authority.ts";
-import { bearer } from "../http/gated.ts";
-import { type Api, openApi } from "../support/api.ts";
-import { testConfig } from "../support/config.ts";
+import type { Api } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { addStream } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { headerOf, type Receiver, startReceiver } from "../support/receiver.ts";
 import { type RelayProcess, runRelay, startRelay, temporaryDirectory } from "../support/relay.ts";
+import { OPERATOR, startTenants, tenantOf } from "../support/tenants.ts";
 
 const KEY_OF_THE_OPERATOR = "key-of-the-operator";
 
@@ -27,22 +25,12 @@ beforeAll(async () => {
   const nats = stack.use(await startNatsServer());
   await addStream(await nats.connect(), { name: "ORDERS", subjects: ["orders.>"] });
   callback = stack.use(await startReceiver());
-  const key = await createKey("RS256");
-  const authority = stack.use(await startAuthority(key));
-  const { issuer, audience } = authority.settings;
-  const base = testConfig({
+  const tenants = stack.use(await startTenants());
+  const base = tenants.config({
     natsUrl: nats.url,
     callbackUrl: callback.url.href,
     entrypoint: { headers: [{ name: "X-Key", value: KEY_OF_THE_OPERATOR }] },
     subscription: { channel: "orders.file" },
-    more: {
-      callbacks: { allow: ["127.0.0.0/8"] },
-      state: { key: Buffer.alloc(32, 1).toString("base64") },
-      server: {
-        listen: "127.0.0.1:0",
-        auth: { type: "jwt", jwksUri: `${authority.server.url.origin}/keys`, issuer, audience },
-      },
-    },
   });
   const [own] = base["entrypoints"] as [object];
   const sharing = { ...own, type: "webhook", id: "sharing", shareHeaders: true };
@@ -50,14 +38,10 @@ beforeAll(async () => {
   const config = { ...base, entrypoints: [own, sharing] };
   relay = stack.use(await startRelay({ config, directory: home }));
   const url = await relay.url();
-  const as = async (sub: string, scope: string) =>
-    openApi(url, {
-      headers: bearer(await signToken(key, { sub, scope, exp: Date.now() })),
-      contextPaths: ["/webhook", "/sharing"],
-    });
-  operator = await as("operator", "relay:read relay:write");
-  shop = await as("shop", "relay:subscribe");
-  bank = await as("bank", "relay:subscribe");
+  const contextPaths = ["/webhook", "/sharing"];
+  operator = await tenants.as(url, OPERATOR, { contextPaths });
+  shop = await tenants.as(url, tenantOf("shop"), { contextPaths });
+  bank = await tenants.as(url, tenantOf("bank"), { contextPaths });
   await eventually(async () => (await operator("GET", "/readyz")).status === 200);
 });
 afterAll(() => stack.disposeAsync());
