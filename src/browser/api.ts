@@ -97,7 +97,7 @@ export interface FieldFault {
 
 interface Refused {
   readonly kind: "refused";
-  /** 0: nobody answered. */
+  /** 0: the relay did not answer. */
   readonly status: number;
   /** What was wrong, for people, its faults included. */
   readonly text: string;

@@ -77,7 +77,7 @@ export function createPagedTable<Of extends ListName>(options: PagedTableOptions
   async function reload(): Promise<void> {
     const answer = await read(null);
     if (answer === null) return;
-    // Nobody answered: what is there stays, and is greyed.
+    // The relay did not answer: the rows stay, in grey.
     if (answer.kind === "refused" && answer.status === 0 && shown.size > 0) return;
     shown = new Set();
     fill(body);

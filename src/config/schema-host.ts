@@ -27,7 +27,7 @@ export const hostSchema = v.pipe(
 export const fleetSchema = v.pipe(
   object({
     enabled: v.optional(
-      flag("Serve the API over NATS: whoever may publish to its subject is an operator"),
+      flag("Serve the API over NATS: anyone who may publish to its subject is an operator"),
       false,
     ),
     prefix: v.optional(
