@@ -40,6 +40,8 @@ async function setUp() {
   });
   const relay = stack.use(await startRelay({ config, directory: directory.path }));
   const url = await relay.url();
+  // Before NATS is connected, nothing can be stored.
+  await eventually(async () => (await fetch(new URL("/readyz", url))).status === 200);
   const owned = stack.move();
   return {
     hanging,
