@@ -16,6 +16,7 @@ import {
   toUpdatedConfig,
 } from "./config.ts";
 import { floorOf, wasOvertaken } from "./info.ts";
+import { hasCaughtUp } from "./mirror.ts";
 import { type ConsumerPlan, describeRecreation, planConsumer, type Snapshot } from "./plan.ts";
 import { checkEcho, refusal, requestPut, toError } from "./put.ts";
 import { replaceConsumer } from "./replace.ts";
@@ -47,7 +48,7 @@ const MAX_ROUNDS = 6;
 const NEXT_ROUND_MS = 50;
 const UNKNOWN: Continuity = { kind: "unknown" };
 const NEVER = new AbortController().signal;
-export const NO_LIMITS_KNOWN = { takesAcks: null, maxAckPending: Infinity };
+export const NO_LIMITS_KNOWN = { takesAcks: null, maxAckPending: Infinity, caughtUp: null };
 
 /** `retry`: somebody else changed the consumer meanwhile. */
 export type RoundResult =
@@ -73,6 +74,8 @@ interface Alignment extends AlignOptions {
   takesAcks: boolean | null;
   /** The server's limit, learned from a refusal: it does not show this limit before. */
   maxAckPending: number;
+  /** `created` of the mirror that was seen to have all that its origin has; null: none. */
+  caughtUp: string | null;
 }
 
 /** One round: a snapshot of the server, and what follows from it. */
@@ -125,11 +128,28 @@ export async function runRounds(
     const { maxAckPending, ...fitted } = fitToStream(wanted, snapshot.stream);
     const settings = { ...fitted, maxAckPending: Math.min(maxAckPending, alignment.maxAckPending) };
     const position = await checkPosition(alignment, snapshot.stream);
+    if (position?.continuity.kind === "cut" && mayStillCome(alignment, snapshot.stream)) {
+      await waitForMirror(alignment, snapshot.stream);
+      continue;
+    }
     const result = await act({ alignment, snapshot, position, settings, isLast: rounds === MAX_ROUNDS });
     if (result.kind === "aligned") return result.aligned;
     await sleep(NEXT_ROUND_MS * rounds * (0.5 + Math.random()), signal);
   }
   throw refusal(wanted, "another client keeps changing it");
+}
+
+/** Whether the stream may still get the messages that it does not have: only a mirror does. */
+function mayStillCome({ caughtUp }: Alignment, { created, mirror }: StreamInfo): boolean {
+  return mirror !== undefined && caughtUp !== created;
+}
+
+async function waitForMirror(alignment: Alignment, { created }: StreamInfo): Promise<void> {
+  const { connection, wanted, signal } = alignment;
+  const { domain, stream } = wanted.source;
+  if (!(await hasCaughtUp(connection, { domain, stream }, signal)))
+    throw refusal(wanted, "the mirror has not caught up with its origin yet");
+  alignment.caughtUp = created;
 }
 
 async function checkPosition(

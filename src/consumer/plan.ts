@@ -69,9 +69,6 @@ export function planConsumer(
 ): ConsumerPlan {
   const reason = findForbidden(stream, settings);
   if (reason !== null) return { kind: "refuse", reason };
-  if (position?.continuity.kind === "cut" && isCatchingUp(stream)) {
-    return { kind: "refuse", reason: "the mirror has not caught up with its origin yet" };
-  }
   if (consumer === null) {
     const planned = planStart(stream, settings, position);
     const notes = [...planned.notes, ...notesOfThreshold(settings)];
@@ -141,11 +138,6 @@ export function earliestStartOf(
 function isBeyondStream({ continuity, sequence }: Position, floor: number | null): boolean {
   if (continuity.kind !== "cut" || sequence === null || floor === null) return false;
   return floor >= sequence && floor > continuity.sequence;
-}
-
-/** The mirror has fewer messages than its origin, or has not reached it yet. */
-function isCatchingUp({ mirror }: StreamInfo): boolean {
-  return mirror !== undefined && (mirror.lag > 0 || mirror.active < 0);
 }
 
 /** Why JetStream cannot update the consumer in place; null: it can. */
