@@ -72,6 +72,7 @@ const SMALL_FILES: Readonly<Record<string, string>> = {
   "http/orphans.ts": "the routes of a noun",
   "keystore/open.ts": "the way into the room",
   "lib/slices.ts": "knows nothing of keys",
+  "lib/token-file.ts": "knows nothing of relays",
   "page/bundle.ts": "a macro, which runs while Relay is built",
   "wire/problem.ts": "the shape of every answer that is a fault",
 };

@@ -18,6 +18,7 @@ import { watchMajority } from "#consumer/majority.ts";
 import { openReplayLetters } from "#letters/replay.ts";
 import { openStreamMessages } from "#letters/stream-messages.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
+import { readToken } from "#lib/token-file.ts";
 import { createSealer } from "#bucket/encryption.ts";
 import { readMostReplicas } from "#nats/stream.ts";
 import type { Observer } from "#pipeline/observer.ts";
@@ -26,6 +27,7 @@ import type { Progress } from "#runtime/progress.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import { type Replays, startReplays } from "#replays/replays.ts";
 import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
+import { createSeats } from "#runtime/seats.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import { createApiSubscriptions } from "#registry/api-subscriptions.ts";
 import { type Applications, createApplications } from "#registry/applications.ts";
@@ -114,6 +116,13 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     { ...bucket, ...createStatesWait({ bucket, connection, logger }) },
     { holds, onChanged },
   );
+  const seats = createSeats(bucket, {
+    relay: readToken(join(state.directory, "relay-id")),
+    host: initial.host.name,
+    logger,
+    isConnected: () => connection.isConnected,
+    now: () => performance.now(),
+  });
   const openCallbacks = createOpenCallbacks();
   const sealer = state.key === null ? null : createSealer(state.key);
   const seal = openLetterSeal({ bucket, sealer, path: join(state.directory, "letters.key"), logger });
@@ -137,6 +146,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   const partsFor = createSubscriptionParts({
     connection,
     states,
+    seats,
     deadLetters,
     openCallbacks,
     waitsLog: createWaitsLog(logger),
@@ -252,6 +262,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       lag.close();
       majority.close();
       await Promise.all([replays.stop(graceMs), runtime.stop(graceMs)]);
+      await seats.close();
       states.close();
       await bucket.close();
       await connection.close();

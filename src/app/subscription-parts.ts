@@ -14,6 +14,7 @@ import { openGuard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createPipeline } from "#pipeline/pipeline.ts";
 import type { Progress } from "#runtime/progress.ts";
+import type { Seats } from "#runtime/seats.ts";
 import { createSharedBackoff } from "#runtime/shared-backoff.ts";
 import type { States } from "#runtime/states.ts";
 import type { SubscriptionParts } from "#runtime/subscription.ts";
@@ -24,6 +25,7 @@ import { followDeadLetters, type SharedDeadLetters } from "./share-dead-letters.
 interface PartsSource {
   readonly connection: Connection;
   readonly states: States;
+  readonly seats: Seats;
   readonly deadLetters: SharedDeadLetters;
   readonly openCallbacks: OpenCallbacks;
   readonly waitsLog: WaitsLog;
@@ -67,6 +69,8 @@ export function createSubscriptionParts(
       connected: connection.ready,
       isConnected: () => connection.isConnected,
       reconnects: () => connection.status().reconnects,
+      onReconnect: connection.onReconnect,
+      seat: subscription.qos === "AT_LEAST_ONCE" ? source.seats.of(id, subscription.source.ackWaitMs) : null,
       pausedUntil: () => lag().pausedUntil(subscription),
       lastPongAt: connection.lastPongAt,
       alignConsumer: (settings, options) => alignConsumer(connection, settings, options),

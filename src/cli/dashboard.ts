@@ -132,6 +132,7 @@ export const PANELS: readonly Panel[] = [
       { expr: `sum(relay_in_flight_requests{${OWN}})`, legend: "in flight" },
       { expr: `sum(relay_retrying_messages{${OWN}})`, legend: "retrying" },
       { expr: `sum(relay_callback_connections{${OWN}})`, legend: "connections" },
+      { expr: `sum(relay_subscription_active{${OWN}})`, legend: "ordered subscriptions active" },
     ],
   }),
   chart("Pace of the callbacks", {

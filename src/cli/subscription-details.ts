@@ -36,6 +36,11 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
     ["failed", failedAt === null ? "" : toRelative(failedAt, nowMs)],
     ["cause", failureCause ?? ""],
     ["waits", view.reason ?? ""],
+    [
+      "active",
+      view.active === null ? "" : `${view.active.host}, since ${toRelative(view.active.since, nowMs)}`,
+    ],
+    ["one by one", view.oneByOne ?? ""],
     ["not stored", view.notStored ?? ""],
     ["callback", view.callbackUrl],
     ["entrypoint", `${view.entrypoint}, ${view.qos}`],

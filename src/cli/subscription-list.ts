@@ -30,6 +30,9 @@ export function formatSubscriptions(
     { title: "PENDING", textOf: ({ pending }) => toCount(pending), isNumber: true },
     { title: "CALLBACK", textOf: ({ callbackUrl }) => callbackUrl, isOptional: true },
     { title: "QOS", textOf: ({ qos }) => qos, isOptional: true },
+    ...(subscriptions.some(({ active }) => active !== null)
+      ? [{ title: "ACTIVE", textOf: ({ active }: SubscriptionView) => active?.host ?? "" }]
+      : []),
     { title: "ORIGIN", textOf: ({ origin }) => origin, isOptional: true },
   ];
   if (subscriptions.length === 0) return "There are no subscriptions.\n";
@@ -71,10 +74,13 @@ export function styleOfState({ state, trouble }: SubscriptionView): Style {
 }
 
 /** Why it does not run, or what is wrong with it; empty where the state says it all. */
-function reasonOf({ failureCause, failedAt, reason, trouble }: SubscriptionView, nowMs: number): string {
+function reasonOf(
+  { failureCause, failedAt, reason, trouble, oneByOne }: SubscriptionView,
+  nowMs: number,
+): string {
   if (failureCause !== null)
     return failedAt === null ? failureCause : `${toRelative(failedAt, nowMs)}: ${failureCause}`;
-  const text = trouble?.text ?? reason ?? "";
+  const text = trouble?.text ?? reason ?? oneByOne ?? "";
   return SAID_BY_STATE.has(text) ? "" : text;
 }
 

@@ -130,12 +130,15 @@ const ordering = v.pipe(
     ),
     window: v.optional(
       v.pipe(
-        integer("How many messages are held", { min: 1, max: 1000 }),
+        integer("How many messages are held; up to four times as many while NATS is far away", {
+          min: 1,
+          max: 1000,
+        }),
         v.metadata({ fallback: "64, with a `key` 256" }),
       ),
     ),
   }),
-  v.description("Which messages keep their order, under `AT_LEAST_ONCE` and `AT_MOST_ONCE` (planned)"),
+  v.description("Which messages keep their order, under `AT_LEAST_ONCE` and `AT_MOST_ONCE`"),
   v.metadata({ fallback: "all keep it" }),
 );
 

@@ -10,6 +10,7 @@ import {
   type Subscription,
 } from "#delivery/subscription.ts";
 
+import { mostOut, STRICT } from "#delivery/ordering.ts";
 import type { StreamInfo } from "#nats/answers.ts";
 
 export interface ConsumerSettings {
@@ -37,13 +38,20 @@ const MADE_WITH = /\(deliver policy: (.+)\)$/;
 /** For all relays of the subscription together; each relay limits what it holds itself. */
 const UNORDERED_MAX_ACK_PENDING = 1000;
 
-/** The consumer settings that a subscription needs. */
-export function toConsumerSettings({ id, source, qos }: Subscription): ConsumerSettings {
+/**
+ * The consumer settings that a subscription needs. `isOneByOne`: an ordered one of which nobody says which relay has it: the
+ * server keeps its order, one message at a time.
+ */
+export function toConsumerSettings(
+  { id, source, qos, ordering }: Subscription,
+  { isOneByOne = false } = {},
+): ConsumerSettings {
+  const ordered = isOneByOne || qos === "AT_MOST_ONCE" ? 1 : mostOut(ordering ?? STRICT);
   return {
     durable: durableName(id),
     source,
     acks: qos !== "NONE",
-    maxAckPending: isOrdered(qos) ? 1 : UNORDERED_MAX_ACK_PENDING,
+    maxAckPending: isOrdered(qos) ? ordered : UNORDERED_MAX_ACK_PENDING,
   };
 }
 

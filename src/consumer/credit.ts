@@ -7,6 +7,12 @@ export interface Capacity {
   readonly most: number;
 }
 
+/** What may be asked for. `bytes` 0: one message, however large. */
+export interface Room {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
 interface Taken {
   readonly bytes: number;
   /** Messages left in the consumer. */
@@ -20,8 +26,8 @@ interface Credit {
   take: (message: Taken) => void;
   release: () => void;
   setCapacity: (capacity: Capacity) => void;
-  /** How many more messages to ask for. */
-  room: () => number;
+  /** How much more to ask for. */
+  room: () => Room;
   /** True if enough is free to pull at once. */
   isWorthwhile: () => boolean;
   readonly held: number;
@@ -37,8 +43,15 @@ const SHRINK = 0.9;
 const FAR_MS = 20;
 const FAR_PULLS = 3;
 
-/** `held`: number of messages held already. */
-export function createCredit(options: { readonly capacity: Capacity; readonly held: number }): Credit {
+interface CreditOptions {
+  readonly capacity: Capacity;
+  /** Number of messages held already. */
+  readonly held: number;
+  /** What the owner has room for if so many messages may be held; absent: by number and average size. */
+  readonly room?: ((limit: number) => Room) | undefined;
+}
+
+export function createCredit(options: CreditOptions): Credit {
   let { capacity, held } = options;
   /** Factor on the usual capacity. */
   let ahead = 1;
@@ -49,10 +62,11 @@ export function createCredit(options: { readonly capacity: Capacity; readonly he
     return Math.min(capacity.most, Math.floor(capacity.usual * ahead));
   }
 
-  function room(): number {
+  function room(): Room {
+    if (options.room !== undefined) return options.room(window());
     const most = averageBytes === 0 ? window() : Math.min(window(), MAX_HELD_BYTES / averageBytes);
     const atLeast = held === 0 && capacity.usual > 0 ? 1 : 0;
-    return Math.max(atLeast, Math.floor(most) - held);
+    return { messages: Math.max(atLeast, Math.floor(most) - held), bytes: Number.POSITIVE_INFINITY };
   }
 
   /** Raises `ahead` only if NATS is far away: extra held messages are sent or lost after an interruption or a crash. */
@@ -76,7 +90,7 @@ export function createCredit(options: { readonly capacity: Capacity; readonly he
       capacity = next;
     },
     room,
-    isWorthwhile: () => room() >= Math.max(1, Math.floor(window() / 2)),
+    isWorthwhile: () => room().messages >= Math.max(1, Math.floor(window() / 2)),
     get held() {
       return held;
     },

@@ -19,6 +19,8 @@ export interface ConsumerReading {
   /** See `floorOf`. */
   readonly ackFloor: number | null;
   readonly deliveredSequence: number;
+  /** Number of its last delivery. */
+  readonly consumerSequence: number;
   /** Not delivered yet. */
   readonly pending: number;
   readonly ackPending: number;
@@ -56,6 +58,7 @@ export function toReading(info: ConsumerInfo): ConsumerReading {
     // Without a delivery, its start is only known together with its stream.
     ackFloor: info.delivered.consumer_seq === 0 && info.num_pending === 0 ? null : floorOf(info, 0),
     deliveredSequence: info.delivered.stream_seq,
+    consumerSequence: info.delivered.consumer_seq,
     pending: info.num_pending,
     ackPending: info.num_ack_pending,
     redelivered: info.num_redelivered,

@@ -2,12 +2,14 @@
 
 import { onNextTick } from "#lib/ticks.ts";
 import type { PullVerdict } from "#nats/pull-status.ts";
+import type { Room } from "./credit.ts";
 
 export interface Pull {
   readonly id: number;
   readonly sentAt: number;
   readonly expiresMs: number;
   readonly silenceMs: number;
+  readonly maxBytes: number;
   /** When the last answer came, or the pull was sent. */
   heardAt: number;
   /** Messages that may still come. */
@@ -29,6 +31,7 @@ export function createPull(id: number, { batch, maxBytes, expiresMs, silenceMs }
     id,
     expiresMs,
     silenceMs,
+    maxBytes,
     sentAt: now,
     heardAt: now,
     left: batch,
@@ -182,8 +185,14 @@ interface PullRequest {
 interface PullRequests {
   /** Lowers the requests to a limit of the consumer. */
   limit: (verdict: Extract<PullVerdict, { kind: "limit" | "limit-expires" }>) => void;
-  /** The next pull, for `room` messages at most. */
-  next: (room: number, purpose: PullPurpose) => PullRequest;
+  /** The next pull, for `room` at most. */
+  next: (room: Room, purpose: PullPurpose) => PullRequest;
+  /** The next message did not fit into this pull: it is asked for by itself, or once more of the window is free. */
+  tooSmall: (pull: Pull, options: { readonly isHolding: boolean }) => PullPurpose;
+  /** False: the next message is known to need more. */
+  mayFit: (room: Room) => boolean;
+  /** A message came: nothing is known of the next one. */
+  delivered: () => void;
   /** Expiry of the longest pull. */
   readonly expiresMs: number;
 }
@@ -196,6 +205,7 @@ const NANOS_PER_MS = 1_000_000;
 export function createPullRequests(options: PullTimingOptions): PullRequests {
   let maxBatch = Number.MAX_SAFE_INTEGER;
   let maxBytes = MAX_PULL_BYTES;
+  let leastBytes = 0;
   let maxExpiresMs = pullTiming(options).expiresMs;
   /** Random, so that the pulls of pumps that start together do not end together. */
   let share = Math.random();
@@ -207,7 +217,7 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
     else maxBytes = Math.min(maxBytes, verdict.most);
   }
 
-  function next(room: number, purpose: PullPurpose): PullRequest {
+  function next(room: Room, purpose: PullPurpose): PullRequest {
     const wanted = purpose === "probe" ? PROBE : pullTiming(options);
     const longestMs = Math.min(wanted.expiresMs, maxExpiresMs);
     const isOneOfMany = purpose === "usual" && wanted.heartbeatMs > HEARTBEAT_MS;
@@ -217,17 +227,18 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
     // A single heartbeat would tell no more than the end of the pull.
     const isBetweenEnds = wanted.heartbeatMs <= wanted.expiresMs / 2;
     const heartbeatMs = isBetweenEnds ? Math.min(wanted.heartbeatMs, Math.floor(expiresMs / 2)) : 0;
-    const batch = Math.min(room, purpose === "large" ? 1 : maxBatch);
+    const batch = Math.min(room.messages, purpose === "large" ? 1 : maxBatch);
+    const bytes = purpose === "large" ? Number.POSITIVE_INFINITY : Math.min(maxBytes, room.bytes);
     return {
       batch,
-      maxBytes: purpose === "large" ? Number.POSITIVE_INFINITY : maxBytes,
+      maxBytes: bytes,
       expiresMs,
       silenceMs: purpose === "probe" ? PROBE_SILENCE_MS : toSilenceMs(isBetweenEnds ? wanted.heartbeatMs : 0),
       body: JSON.stringify({
         batch,
         expires: expiresMs * NANOS_PER_MS,
         ...(heartbeatMs > 0 ? { idle_heartbeat: heartbeatMs * NANOS_PER_MS } : {}),
-        ...(purpose === "large" ? {} : { max_bytes: maxBytes }),
+        ...(purpose === "large" ? {} : { max_bytes: bytes }),
       }),
     };
   }
@@ -238,6 +249,13 @@ export function createPullRequests(options: PullTimingOptions): PullRequests {
     get expiresMs() {
       return maxExpiresMs;
     },
+    tooSmall(pull, { isHolding }) {
+      if (pull.maxBytes >= maxBytes || !isHolding) return "large";
+      leastBytes = Math.min(maxBytes, pull.maxBytes * 2);
+      return "usual";
+    },
+    mayFit: ({ bytes }) => bytes >= leastBytes,
+    delivered: () => (leastBytes = 0),
   };
 }
 

@@ -16,7 +16,7 @@ import { createAckPermission } from "./ack-permission.ts";
 import { apiPrefix } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 import { requestConsumerInfo } from "./info.ts";
-import { type Capacity, createCredit } from "./credit.ts";
+import { type Capacity, createCredit, type Room } from "./credit.ts";
 import { createIdentityCheck } from "./identity-check.ts";
 import { createConsumerHealth } from "./health.ts";
 import { openPullInbox } from "./pull-inbox.ts";
@@ -61,6 +61,8 @@ export interface PumpOptions {
   /** Number of pumps of this relay: with very many, each one asks for fewer heartbeats. */
   readonly pumps: () => number;
   readonly capacity: Capacity;
+  /** See `createCredit`. */
+  readonly room?: ((limit: number) => Room) | undefined;
   /** Messages still held from a former pump; they are released here. */
   readonly held: number;
   /** Must return at once. */
@@ -103,7 +105,6 @@ const PONG_MS = 2500;
 
 export function startPump(connection: Connection, options: PumpOptions): Pump {
   const { source, durable, logger } = options;
-  const isAckUrgent = options.maxAckPending === 1;
   const cannot = (why: string) => `Cannot consume ${source.stream} as ${durable}: ${why}`;
   const unanswered = cannot("its pulls are not answered");
   const pullSubject = `${apiPrefix(source.domain)}.CONSUMER.MSG.NEXT.${source.stream}.${durable}`;
@@ -156,7 +157,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     const own = isFormer ? null : pull;
     if (own !== null) own.heardAt = heardAt;
     try {
-      const received = toReceived(msg, connection, { isAckUrgent });
+      const received = toReceived(msg, connection, { isAckUrgent: options.maxAckPending === 1 });
       if (received === null) onStatus(msg);
       else onReceived(received, own);
     } catch (error) {
@@ -168,9 +169,9 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     counts.received += 1;
     pace.reset();
     nobodiesInARow = 0;
-    const { bytes, pending } = received;
     const waitedMs = own === null || own.hasDelivered ? null : heardAt - own.sentAt;
-    credit.take({ bytes, pending, waitedMs });
+    credit.take({ bytes: received.bytes, pending: received.pending, waitedMs });
+    requests.delivered();
     if (own !== null) {
       countDelivered(own, received.bytes);
       if (own.left <= 0) endPull();
@@ -208,13 +209,12 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     switch (verdict.kind) {
       case "again": {
         if (own.hasDelivered) return pullNow();
-        const wasShort = own.heardAt - own.sentAt < SHORT_PULL_MS;
-        return wasShort ? pace.later(SHORT_PULL_MS) : pace.together();
+        return own.heardAt - own.sentAt < SHORT_PULL_MS ? pace.later(SHORT_PULL_MS) : pace.together();
       }
       case "filled":
         return pullNow();
       case "too-small":
-        if (!own.hasDelivered) purpose = "large";
+        if (!own.hasDelivered) purpose = requests.tooSmall(own, { isHolding: credit.held > 0 });
         return pullNow();
       case "later":
         health.expect(FIRST_SIGN_MS, cannot(status));
@@ -246,11 +246,12 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
     if (state !== "running" || pull !== null || !inbox.isOpen || !connection.isConnected) return;
     if (identity.isRequired) return identity.ask();
     const room = credit.room();
-    if (room <= 0) return;
+    if (room.messages <= 0 || !requests.mayFit(room)) return;
     if (isInboxStale && !inbox.renew()) return;
     isInboxStale = false;
     counts.pulls += 1;
-    if (purpose === "usual" && !health.isUsable) purpose = "probe";
+    if (room.bytes <= 0) purpose = "large";
+    else if (purpose === "usual" && !health.isUsable) purpose = "probe";
     const request = requests.next(room, purpose);
     pull = createPull(counts.pulls, request);
     connection.publish(pullSubject, request.body, { reply: inbox.subject(pull.id) });
@@ -261,7 +262,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   function pullSoon(): void {
     if (pace.isBackingOff || pull !== null || state !== "running") return;
     if (credit.isWorthwhile()) pullNow();
-    else if (credit.room() > 0) pace.gather();
+    else if (credit.room().messages > 0) pace.gather();
   }
 
   function endPull(): void {
@@ -281,7 +282,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   }
 
   function askWithoutPull(now: number): void {
-    if (credit.room() > 0 || now - heardAt < ASK_MS) return pullSoon();
+    if (credit.room().messages > 0 || now - heardAt < ASK_MS) return pullSoon();
     // Without a pull, only a question tells whether the consumer is usable.
     heardAt = now;
     if (health.isUsable) health.expect(ANSWER_MS, cannot("JetStream does not answer"));
@@ -312,7 +313,7 @@ export function startPump(connection: Connection, options: PumpOptions): Pump {
   }
 
   function onSame(): void {
-    if (credit.room() <= 0) health.heard();
+    if (credit.room().messages <= 0) health.heard();
     pullNow();
   }
 

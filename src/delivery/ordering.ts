@@ -21,6 +21,21 @@ export interface Ordering {
 
 /** The key of messages that have none; no message has it as its own. */
 const SHARED_KEY = "";
+/** Of one window. */
+export const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
+/** While NATS is far away, so many windows may be on their way or held. */
+const AHEAD = 4;
+const MOST_AHEAD = 1000;
+/** Where nothing is said. */
+export const STRICT: Ordering = { key: { kind: "none" }, onFailure: "subscription", window: 64 };
+
+/**
+ * How many messages the server may have given out: those of the window, those that are on their way while NATS is far away, and
+ * those whose acks are. A window of 1 is one message on the whole path.
+ */
+export function mostOut({ window }: Ordering): number {
+  return window === 1 ? 1 : Math.min(window * AHEAD, MOST_AHEAD);
+}
 
 export function orderKeyOf(message: Pick<Message, "subject" | "headers">, key: OrderKey): string {
   switch (key.kind) {

@@ -102,7 +102,8 @@ export function isOrdered(qos: Qos): boolean {
   return qos === "AT_LEAST_ONCE" || qos === "AT_MOST_ONCE";
 }
 
-/** The maximum of requests in flight. */
-export function concurrencyOf(subscription: Subscription): number {
-  return isOrdered(subscription.qos) ? 1 : subscription.callback.maxConcurrentConnections;
+/** The maximum of requests in flight: in strict order one at a time. */
+export function concurrencyOf({ qos, ordering, callback }: Subscription): number {
+  const isStrict = isOrdered(qos) && (ordering?.key.kind ?? "none") === "none";
+  return isStrict ? 1 : callback.maxConcurrentConnections;
 }

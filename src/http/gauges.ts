@@ -5,7 +5,10 @@ import type { ConsumerLag } from "#consumer/lag.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { SUBSCRIPTION_STATES } from "#wire/subscription.ts";
 
-export type MeasuredSubscription = Pick<RunningSubscription, "subscription" | "state" | "stats" | "pace">;
+export type MeasuredSubscription = Pick<
+  RunningSubscription,
+  "subscription" | "state" | "stats" | "active" | "pace"
+>;
 
 export interface GaugeSources {
   /** `host.name`. */
@@ -120,6 +123,14 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
     ({ stats }) => {
       const { oldestHeldAt } = stats();
       return oldestHeldAt === null ? 0 : (performance.now() - oldestHeldAt) / 1000;
+    },
+  );
+  gauge(
+    "relay_subscription_active",
+    "1 while this relay delivers the ordered subscription, 0 while it stands by for another",
+    ({ active }) => {
+      const holder = active();
+      return holder === null ? null : toBit(holder.isHere);
     },
   );
   gauge("relay_callback_connections", "Open connections to the callback", ({ subscription }) =>

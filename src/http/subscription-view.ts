@@ -2,6 +2,7 @@
 
 import type { SubscriptionStatus } from "#delivery/status.ts";
 import { durableName, type Subscription } from "#delivery/subscription.ts";
+import type { SeatHolder } from "#runtime/seats.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { Registered } from "#registry/registry.ts";
 import type { SubscriptionState } from "#runtime/running.ts";
@@ -46,6 +47,8 @@ export function toSubscriptionView(
     reason: "reason" in state ? state.reason : null,
     trouble: findTrouble(state, { cause: status.failure?.text ?? null, lag, attempts }),
     notStored: running.notStored(),
+    active: toActive(running.active()),
+    oneByOne: running.oneByOne(),
     held: stats.held,
     inFlight: stats.inFlight,
     maxInFlight: pace.places,
@@ -100,6 +103,10 @@ export function findTrouble(
 
 function toNumber(count: number): string {
   return count.toLocaleString("en");
+}
+
+function toActive(holder: SeatHolder | null): SubscriptionView["active"] {
+  return holder === null ? null : { host: holder.host, since: holder.since.toISOString() };
 }
 
 function describeFailure({ failure }: SubscriptionStatus) {

@@ -30,12 +30,25 @@ interface DeliverOptions {
   readonly giveBack: (held: Held) => Ending;
 }
 
-interface Deliver {
-  /** Delivers and settles a message. */
+export interface Deliver {
+  /** Delivers and settles a message that keeps no order: waits for its slots and its retries. */
   run: (held: Held) => Promise<Ending>;
+  /** One attempt at a message whose slot is taken, and what follows from it. Ends the slot. */
+  attempt: (held: Held) => Promise<Step>;
+  /** Waits without a slot until the message may be attempted again. False: the pipeline closed first. */
+  waitForStep: (held: Held, step: Exclude<Step, { kind: "ended" }>) => Promise<boolean>;
+  /** It waited for a slot or a retry when the pipeline closed. */
+  abandon: (held: Held, failure: Failure | null) => Promise<Ending>;
   /** How many messages wait for a retry. */
   readonly retrying: number;
 }
+
+/** What follows from an attempt. */
+type Step =
+  | { readonly kind: "ended"; readonly ending: Ending }
+  | { readonly kind: "retry"; readonly pause: RetryPause; readonly failure: Failure }
+  /** There was no file descriptor: it was not an attempt. */
+  | { readonly kind: "postponed"; readonly failure: Exception };
 
 /** When a pipeline closes, what cannot be given back waits for its turn if that comes within this time. */
 const PATIENCE_MS = 10_000;
@@ -82,38 +95,45 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   /** On the hot path: no promise of its own where nothing is to be waited for. */
   function runNow(held: Held): Promise<Ending> {
-    return mayHaveLetter(held) ? runUnlessStored(held) : runUnlessExpired(held);
+    const unsent = endUnsent(held);
+    return unsent === null ? runInTurn(held) : unsent.then((ending) => ending ?? runInTurn(held));
   }
 
-  async function runUnlessStored(held: Held): Promise<Ending> {
-    if (!(await isLetterStored(held))) return runUnlessExpired(held);
-    await settler.complete(held);
-    return { kind: "suppressed" };
-  }
-
-  function runUnlessExpired(held: Held): Promise<Ending> {
-    const expiry = expiryOf(held);
-    if (expiry !== null) return expire(held, expiry);
-    const waiting = held.isRedeliverable ? closing : lastWait;
-    return terms.current.shaper.select === null ? runInTurn(held, waiting) : runIfSelected(held, waiting);
-  }
-
-  function runInTurn(held: Held, waiting: AbortSignal): Promise<Ending> {
-    const begun = turns.begin(waiting);
+  function runInTurn(held: Held): Promise<Ending> {
+    const begun = turns.begin(waitingOf(held));
     if (begun === true) return deliver(held);
     return begun.then((isBegun) => (isBegun ? deliver(held) : abandon(held, null)));
   }
 
-  /** The filter is asked before a slot is taken: what nobody wants costs no request. */
-  async function runIfSelected(held: Held, waiting: AbortSignal): Promise<Ending> {
-    const selection = await terms.current.shaper.select?.(held.received.message, {
-      attempt: 1,
-      signal: waiting,
-    });
+  /** Ends what a request would not wait for. */
+  function waitingOf({ isRedeliverable }: Held): AbortSignal {
+    return isRedeliverable ? closing : lastWait;
+  }
+
+  /** Before its first attempt: what has its letter, is too old, or is not wanted costs no request. Null: send it. */
+  function endUnsent(held: Held): Promise<Ending | null> | null {
+    return held.mayHaveLetter ? endStored(held) : endUnwanted(held);
+  }
+
+  async function endStored(held: Held): Promise<Ending | null> {
+    if (!(await isLetterStored(held))) return endUnwanted(held);
+    await settler.complete(held);
+    return { kind: "suppressed" };
+  }
+
+  function endUnwanted(held: Held): Promise<Ending | null> | null {
+    const expiry = expiryOf(held);
+    if (expiry !== null) return expire(held, expiry);
+    return terms.current.shaper.select === null ? null : select(held, waitingOf(held));
+  }
+
+  /** Null: it is wanted. */
+  async function select(held: Held, signal: AbortSignal): Promise<Ending | null> {
+    const selection = await terms.current.shaper.select?.(held.received.message, { attempt: 1, signal });
     switch (selection?.kind) {
       case undefined:
       case "selected":
-        return runInTurn(held, waiting);
+        return null;
       case "filtered":
         await settler.complete(held);
         return { kind: "filtered" };
@@ -135,38 +155,62 @@ export function createDeliver(options: DeliverOptions): Deliver {
    * it references is kept until the next full collection.
    */
   async function deliver(held: Held): Promise<Ending> {
-    let postponements = 0;
     for (;;) {
-      const expiry = expiryOf(held);
-      if (expiry !== null) {
-        turns.end(null);
-        return expire(held, expiry);
-      }
-      const turn = await attemptInSlot(held);
-      if (turn.kind === "not-made") return options.giveBack(held);
-      if (turn.kind === "postponed") {
-        postponements += 1;
-        if (await postpone(held, { ...turn, postponements })) continue;
-        return abandon(held, turn.exception);
-      }
-      postponements = 0;
-      const { action, report } = turn;
-      if (action.kind === "ack") await settler.complete(held);
-      if (report !== null) observer.attempted(report);
-      switch (action.kind) {
-        case "ack":
-          return { kind: "delivered" };
-        case "dead-letter":
-          return storeLetter(held, action.failure);
-        case "drop":
-          await settler.complete(held);
-          return { kind: "dropped", failure: action.failure };
-        case "interrupt":
-          return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
-        case "retry":
-          await waitForRetry(action);
-          if (!(await turns.begin(closing))) return abandon(held, action.failure);
-      }
+      const step = await attemptOnce(held);
+      if (step.kind === "ended") return step.ending;
+      const waiting = step.kind === "postponed" ? waitingOf(held) : closing;
+      if (!(await waitForStep(held, step)) || !(await turns.begin(waiting)))
+        return abandon(held, step.failure);
+    }
+  }
+
+  async function attemptOnce(held: Held): Promise<Step> {
+    const expiry = expiryOf(held);
+    if (expiry !== null) {
+      turns.end(null);
+      return { kind: "ended", ending: await expire(held, expiry) };
+    }
+    const turn = await attemptInSlot(held);
+    if (turn.kind === "not-made") return { kind: "ended", ending: options.giveBack(held) };
+    if (turn.kind === "postponed") {
+      held.postponements += 1;
+      return { kind: "postponed", failure: turn.exception };
+    }
+    held.postponements = 0;
+    const { action, report } = turn;
+    if (action.kind === "ack") await settler.complete(held);
+    if (report !== null) observer.attempted(report);
+    if (action.kind === "retry") return { kind: "retry", pause: action, failure: action.failure };
+    return { kind: "ended", ending: await settle(held, action) };
+  }
+
+  /** As `runNow`, for a message whose slot is taken: ends the slot, which costs no request if nothing is sent. */
+  async function attemptOrdered(held: Held): Promise<Step> {
+    const isFirst = held.attempts === 0 && held.postponements === 0;
+    const unsent = isFirst ? endUnsent(held) : null;
+    if (unsent === null) return attemptOnce(held);
+    let ending: Ending | null = null;
+    let isToBeSent = false;
+    try {
+      ending = await unsent;
+      isToBeSent = ending === null;
+    } finally {
+      if (!isToBeSent) turns.end(null);
+    }
+    return ending === null ? attemptOnce(held) : { kind: "ended", ending };
+  }
+
+  async function settle(held: Held, action: Exclude<Action, { kind: "retry" }>): Promise<Ending> {
+    switch (action.kind) {
+      case "ack":
+        return { kind: "delivered" };
+      case "dead-letter":
+        return storeLetter(held, action.failure);
+      case "drop":
+        await settler.complete(held);
+        return { kind: "dropped", failure: action.failure };
+      case "interrupt":
+        return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
     }
   }
 
@@ -190,13 +234,12 @@ export function createDeliver(options: DeliverOptions): Deliver {
   }
 
   /** A relay that died between storing a letter and acknowledging left the message for redelivery. */
-  function mayHaveLetter({ received: { message } }: Held): boolean {
-    return deadLetters !== null && hasAcks && message.deliveryCount > 1 && !closing.aborted;
-  }
-
-  async function isLetterStored({ received: { message } }: Held): Promise<boolean> {
+  async function isLetterStored(held: Held): Promise<boolean> {
+    const { message } = held.received;
+    held.mayHaveLetter = false;
+    if (deadLetters === null || !hasAcks || closing.aborted) return false;
     const subjectSuffix = letterSuffix(terms.current.subscription.id, message);
-    return (await deadLetters?.has({ subjectSuffix, body: message.body }, closing)) ?? false;
+    return deadLetters.has({ subjectSuffix, body: message.body }, closing);
   }
 
   /** Release the slot only after the decision: it may stop the next message. */
@@ -241,24 +284,17 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return { kind: "decided", action, report };
   }
 
-  /** Waits, without a slot, for a file descriptor. False: the wait was ended. */
-  async function postpone(
-    held: Held,
-    { exception, postponements }: { exception: Exception; postponements: number },
-  ): Promise<boolean> {
-    observer.postponed({ subscription: terms.current.subscription, exception });
-    const waiting = held.isRedeliverable ? closing : lastWait;
-    await turns.wait(postponementMs(postponements), waiting);
-    return turns.begin(waiting);
-  }
-
-  async function waitForRetry(pause: RetryPause): Promise<void> {
+  async function waitForStep(held: Held, step: Exclude<Step, { kind: "ended" }>): Promise<boolean> {
+    if (step.kind === "postponed") {
+      observer.postponed({ subscription: terms.current.subscription, exception: step.failure });
+      return turns.wait(postponementMs(held.postponements), waitingOf(held));
+    }
     retrying += 1;
-    await turns.waitForRetry(pause, closing);
+    const isDue = await turns.waitForRetry(step.pause, closing);
     retrying -= 1;
+    return isDue;
   }
 
-  /** It waited for a slot or a retry when the pipeline closed. */
   async function abandon(held: Held, failure: Failure | null): Promise<Ending> {
     if (held.isRedeliverable) return options.giveBack(held);
     return endForGood(held, failure ?? NEVER_SENT);
@@ -294,6 +330,9 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   return {
     run: isOnce ? runInOrder : runNow,
+    attempt: attemptOrdered,
+    waitForStep,
+    abandon,
     get retrying() {
       return retrying;
     },

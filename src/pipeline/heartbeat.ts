@@ -39,12 +39,18 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   /** Null: idle. */
   let rest: (() => void) | null = null;
 
+  /** A host that was frozen for too long hears the server again before its next check: that gap counts as well. */
   function isCurrent(): boolean {
-    return !isExpired && performance.now() - Math.max(lastPongAt(), pongAt) < ackWaitMs - intervalMs;
+    if (isExpired) return false;
+    const heardAt = Math.max(lastPongAt(), pongAt);
+    const gapMs = rest !== null && heardAt > pongAt ? heardAt - pongAt : 0;
+    if (Math.max(performance.now() - heardAt, gapMs) < ackWaitMs - intervalMs) return true;
+    isExpired = rest !== null;
+    return false;
   }
 
   function check(): void {
-    if (!isHolding()) return stop();
+    if (!isExpired && !isHolding()) return stop();
     if (!isCurrent()) {
       isExpired = true;
       stop();

@@ -34,6 +34,8 @@ export interface ParkedKey {
 interface Lanes<T extends LaneMessage> {
   /** It is queued. */
   add: (message: T) => void;
+  /** False: `next` has none. */
+  hasNext: () => boolean;
   /** The next message to send, which is in flight from now on; null: none may be sent. */
   next: () => T | null;
   /** The next message to prepare, which is being prepared from now on; null: none is to be. */
@@ -148,13 +150,20 @@ export function createLanes<T extends LaneMessage>(
     (lane.ahead > 0 ? toPrepareAtOnce : toPrepare).push({ lane, sequence: toBePrepared.sequence });
   }
 
-  /** The first in line whose lane is still as it was. */
-  function takeFirst(line: Heap<Line<T>>, find: (lane: Lane<T>) => T | null): T | null {
-    for (let first = line.pop(); first !== undefined; first = line.pop()) {
+  /** The first in line whose lane is still as it was; it stays in line. */
+  function firstOfLine(line: Heap<Line<T>>, find: (lane: Lane<T>) => T | null): T | null {
+    for (let first = line.peek(); first !== undefined; first = line.peek()) {
       const message = find(first.lane);
       if (message?.sequence === first.sequence) return message;
+      line.pop();
     }
     return null;
+  }
+
+  function takeFirst(line: Heap<Line<T>>, find: (lane: Lane<T>) => T | null): T | null {
+    const message = firstOfLine(line, find);
+    if (message !== null) line.pop();
+    return message;
   }
 
   function enter(message: T, state: LaneState): Lane<T> {
@@ -248,6 +257,7 @@ export function createLanes<T extends LaneMessage>(
       lane.waiting.push(message);
       if (firstIn(lane) === message) lineUp(lane);
     },
+    hasNext: () => inFlight < places && firstOfLine(toSend, findSendable) !== null,
     next,
     prepare,
     prepared(message) {

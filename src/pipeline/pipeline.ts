@@ -10,7 +10,7 @@
 // A pipeline is closed once and for good: a resumed subscription gets a new one.
 
 import type { Capacity } from "#consumer/credit.ts";
-import type { Pump } from "#consumer/pump.ts";
+import type { Pump, PumpOptions } from "#consumer/pump.ts";
 import type { Received } from "#consumer/received.ts";
 import { isDeleteMarker, type Message } from "#delivery/message.ts";
 import type { FailureCause } from "#delivery/status.ts";
@@ -18,16 +18,18 @@ import { concurrencyOf, type Subscription } from "#delivery/subscription.ts";
 import type { DeadLetters } from "#letters/store.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import { createSlab } from "#lib/slab.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Guard } from "./guard.ts";
 import { createHeartbeat } from "./heartbeat.ts";
+import { createHolding, type Entry, type Holding } from "./holding.ts";
 import type { Ending, Settled, Observer } from "./observer.ts";
+import { createOrdered } from "./ordered.ts";
 import { createReturns } from "./returns.ts";
 import { type Held, createSettler } from "./settle.ts";
 import type { TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
+import type { ConsumerCount } from "./window.ts";
 
 export interface PipelineStats {
   /** Received and not settled. */
@@ -38,6 +40,8 @@ export interface PipelineStats {
   readonly oldestHeldAt: number | null;
   /** Why no dead letter can be stored; null: they can be. */
   readonly blocked: string | null;
+  /** Why an ordered subscription sends nothing yet: not all that is out is held. Null: all is, or soon will be. */
+  readonly gathering: string | null;
 }
 
 interface CloseOptions {
@@ -48,12 +52,17 @@ interface CloseOptions {
 }
 
 export interface Pipeline {
-  /** Starts to pull. Throws while another pump pulls or the pipeline closes: two pumps would hold twice the limit. */
-  pull: (startPump: (handlers: PumpHandlers) => Pump) => void;
+  /**
+   * Starts to pull. Throws while another pump pulls or the pipeline closes: two pumps would hold twice the limit.
+   * `maxAckPending`: how many messages the consumer gives out at a time.
+   */
+  pull: (startPump: (handlers: PumpHandlers) => Pump, maxAckPending?: number) => void;
   /** Ends the pump, if there is one; resolves when it can deliver nothing more. Delivered messages stay held. */
   stopPull: () => Promise<void>;
   /** Changes the limit of held messages to the current terms; returns none if more are held. */
   resize: () => void;
+  /** The connection was lost: an ordered subscription sends nothing until it holds all that is out. */
+  regather: () => void;
   stats: () => PipelineStats;
   /**
    * Resolves when nothing is held any more, with the number of messages that were returned to the stream. A second call
@@ -62,17 +71,10 @@ export interface Pipeline {
   close: (options: CloseOptions) => Promise<number>;
 }
 
-interface Entry extends Held {
-  readonly receivedAt: number;
-}
-
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { terms, turns, guard, observer, logger } = options;
   const { qos, source } = terms.current.subscription;
   const hasAcks = qos !== "NONE";
-  const held = createSlab<Entry>();
-  /** By sequence, the entry of its newest message. */
-  const newest = new Map<number, number>();
   const ending = createClosing();
   const { closing } = ending.signals;
   let pump: Pump | null = null;
@@ -88,10 +90,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     ? createHeartbeat({
         ackWaitMs: source.ackWaitMs,
         renew: () => {
-          for (const { isRedeliverable, received } of held) if (isRedeliverable) received.working();
+          for (const { isRedeliverable, received } of holding.entries())
+            if (isRedeliverable) received.working();
         },
         lastPongAt: options.lastPongAt,
-        isHolding: () => held.size > 0,
+        isHolding: () => holding.size > 0,
         onExpired: options.onExpired,
       })
     : null;
@@ -100,18 +103,44 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     hasAcks,
     settler: createSettler({ terms, turns, guard, logger, onBlocked }),
     signals: ending.signals,
-    isCurrent: () => heartbeat?.isCurrent() ?? true,
+    isCurrent,
     interrupt,
     giveBack,
   });
+  const holdingOptions = { deliver, onEnded: finish, onError: failInternally };
+  const ordered =
+    qos === "AT_LEAST_ONCE"
+      ? createOrdered({
+          ...holdingOptions,
+          terms,
+          turns,
+          closing,
+          countConsumer: options.countConsumer,
+          isCurrent,
+          isProbing: () => isProbing,
+          giveBack,
+          onRoom: updateCapacity,
+        })
+      : null;
+  const holding: Holding = ordered ?? createHolding(holdingOptions);
+
+  function isCurrent(): boolean {
+    return heartbeat?.isCurrent() ?? true;
+  }
 
   function capacity(): Capacity {
     if (blocked !== null && !hasAcks) return exactly(0);
+    if (ordered !== null) return ordered.capacity();
     return isProbing ? exactly(1) : capacityOf(terms.current.subscription);
   }
 
-  function resize(): void {
+  function updateCapacity(): void {
     pump?.setCapacity(capacity());
+  }
+
+  function resize(): void {
+    ordered?.resize();
+    updateCapacity();
   }
 
   function onBlocked(reason: string | null): void {
@@ -126,14 +155,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function accept(received: Received): void {
     const { message } = received;
-    const newestPlace = newest.get(message.sequence);
-    const known = newestPlace === undefined ? undefined : held.get(newestPlace);
-    if (known?.received.message.timestampNanos === message.timestampNanos) {
-      known.received = received;
-      return release();
-    }
-    // A recreated stream reuses sequences: an answer for the old message would settle this one.
-    if (known !== undefined) known.isRedeliverable = false;
+    if (holding.renew(received)) return release();
     if (isDeleteMarker(message.headers, message.body.byteLength))
       return endAtOnce(received, { kind: "marker" });
     if (guard.isDone(message)) return endAtOnce(received, { kind: "suppressed" });
@@ -141,19 +163,20 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       guard.markDone(message);
       return endAtOnce(received, { kind: "skipped" });
     }
-    const isRedeliverable = hasAcks;
-    const entry: Entry = { received, attempts: 0, isRedeliverable, receivedAt: performance.now() };
-    const place = held.add(entry);
-    newest.set(message.sequence, place);
     heartbeat?.begin();
-    void deliver.run(entry).then(
-      (ending) => finish(entry, { place, ending }),
-      (error: unknown) => failInternally(entry, { place, error }),
-    );
+    holding.add({
+      received,
+      attempts: 0,
+      isRedeliverable: hasAcks,
+      mayHaveLetter: message.deliveryCount > 1,
+      postponements: 0,
+      receivedAt: performance.now(),
+    });
   }
 
   function endAtOnce(received: Received, how: Ending): void {
     if (hasAcks) received.ack();
+    holding.pass(received);
     release();
     report(received, { message: received.message, attempts: 0, ending: how });
   }
@@ -166,20 +189,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   /** A bug interrupts the subscription and loses nothing that can be returned. */
-  function failInternally(entry: Entry, { place, error }: { place: number; error: unknown }): void {
+  function failInternally(entry: Entry, error: unknown): Ending {
     logger.error("Cannot process a message", { error: messageOf(error) });
     interrupt(entry, `Internal error: ${messageOf(error)}`);
-    finish(entry, { place, ending: giveBack(entry) });
+    return giveBack(entry);
   }
 
-  function finish(entry: Entry, { place, ending }: { place: number; ending: Ending }): void {
-    const { message } = entry.received;
-    held.remove(place);
-    if (newest.get(message.sequence) === place) newest.delete(message.sequence);
+  function finish(entry: Entry, ending: Ending): void {
     release();
-    report(entry, { message, attempts: entry.attempts, ending });
+    report(entry, { message: entry.received.message, attempts: entry.attempts, ending });
     if (ending.kind === "delivered" && isProbing) recover();
-    if (held.size === 0) onEmpty();
+    if (holding.size === 0) onEmpty();
   }
 
   function recover(): void {
@@ -219,7 +239,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     ending.begin();
     await stopPull();
     returns.flush();
-    if (held.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
+    if (holding.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
     heartbeat?.stop();
   }
 
@@ -234,19 +254,27 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   return {
-    pull(startPump) {
+    pull(startPump, maxAckPending) {
       if (pump !== null) throw new Error("A pump is already running");
       if (closing.aborted) throw new Error("The pipeline is closing");
-      pump = startPump({ capacity: capacity(), held: held.size, onMessage: accept });
+      ordered?.regather(maxAckPending);
+      pump = startPump({
+        capacity: capacity(),
+        held: holding.size,
+        ...(ordered === null ? {} : { room: ordered.room }),
+        onMessage: accept,
+      });
     },
     stopPull,
     resize,
+    regather: () => ordered?.regather(),
     stats: () => ({
-      held: held.size,
+      held: holding.size,
       inFlight: turns.taken,
       retrying: deliver.retrying,
-      oldestHeldAt: oldestOf(held),
+      oldestHeldAt: oldestOf(holding.entries()),
       blocked,
+      gathering: ordered?.obstacle ?? null,
     }),
     close,
   };
@@ -263,9 +291,6 @@ function oldestOf(held: Iterable<Entry>): number | null {
  * most, if NATS is so far away that the callback would wait for it.
  */
 const HELD_FACTOR = 10;
-/** Under AT_LEAST_ONCE the server delivers one at a time: a larger pull only saves requests. */
-const AT_LEAST_ONCE_PULL = 100;
-
 /** The server delivers the next message once this one is acknowledged: its connection opens while this request is in flight. */
 const AT_MOST_ONCE_HELD = 2;
 
@@ -275,7 +300,6 @@ function capacityOf(subscription: Subscription): Capacity {
     case "AUTO":
       return exactly(places * HELD_FACTOR);
     case "AT_LEAST_ONCE":
-      return exactly(AT_LEAST_ONCE_PULL);
     case "AT_MOST_ONCE":
       return exactly(AT_MOST_ONCE_HELD);
     case "NONE":
@@ -292,6 +316,8 @@ export interface PumpHandlers {
   /** Messages still held from the previous pump: this one releases them. */
   readonly held: number;
   readonly onMessage: (received: Received) => void;
+  /** What the window of an ordered subscription has room for. */
+  readonly room?: PumpOptions["room"];
 }
 
 export interface PipelineOptions {
@@ -305,6 +331,11 @@ export interface PipelineOptions {
   readonly deadLetters: DeadLetters | null;
   /** When NATS last received something from this relay, on the clock of `performance.now`. */
   readonly lastPongAt: () => number;
+  /**
+   * How much the consumer of an ordered subscription has given out, to whomever. Null: it gives out one message at a time by
+   * itself. Never rejects.
+   */
+  readonly countConsumer: (() => Promise<ConsumerCount | null>) | null;
   /** One message at a time until one is delivered. */
   readonly isProbe: boolean;
   readonly observer: Observer;

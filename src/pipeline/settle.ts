@@ -96,4 +96,8 @@ export interface Held {
   attempts: number;
   /** False if nothing would deliver it again: without acknowledgements, or once it is acknowledged. */
   isRedeliverable: boolean;
+  /** It had been delivered before: another relay may have stored its dead letter and died. */
+  mayHaveLetter: boolean;
+  /** In a row. */
+  postponements: number;
 }

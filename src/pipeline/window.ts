@@ -11,6 +11,7 @@
 // Every delivery has the next consumer sequence. A gap, forward or back, means that a message went to somebody else, or that
 // the server has forgotten something.
 
+import type { Room } from "#consumer/credit.ts";
 import { createLanes, type LaneMessage, type ParkedKey } from "./lanes.ts";
 
 export interface WindowMessage<T> extends LaneMessage {
@@ -44,13 +45,13 @@ interface WindowSize {
   readonly places: number;
 }
 
-export interface WindowOptions extends WindowSize {
-  /** For so long after the last contact nobody else can have been given what is here. */
-  readonly leaseMs: number;
+export interface WindowOptions<T> extends WindowSize {
   /** A message is sent only once it was prepared. */
   readonly preparesAhead: boolean;
-  /** When NATS heard from here for the last time; of the clock of all times here. */
-  readonly heardAt: number;
+  /** False: the server itself has only one message out at a time. The window is always current. */
+  readonly gathers: boolean;
+  /** It was queued and has left, though nobody was done with it: it was acknowledged elsewhere, or is no more. */
+  readonly onForgotten: (message: WindowMessage<T>) => void;
 }
 
 /** Messages by their sequences. */
@@ -74,13 +75,14 @@ export interface Window<T> {
   count: (consumer: ConsumerCount) => readonly WindowMessage<T>[];
   /** The connection was lost, or the consumer: others may have been given anything. */
   regather: () => void;
-  heard: (at: number) => void;
-  /** False: others may have been given what is here. */
-  isLeased: (now: number) => boolean;
+  /** The held message of that sequence. */
+  find: (sequence: number) => WindowMessage<T> | null;
+  /** False: `next` has none. */
+  hasNext: () => boolean;
   /** The next one to send, which is in flight from now on; null: none may be sent now. */
-  next: (now: number) => WindowMessage<T> | null;
+  next: () => WindowMessage<T> | null;
   /** The next one to prepare; null: none is to be. */
-  prepare: (now: number) => WindowMessage<T> | null;
+  prepare: () => WindowMessage<T> | null;
   prepared: (message: WindowMessage<T>) => void;
   /** Acknowledged before it is sent: the server does not count it any more. */
   acknowledged: (message: WindowMessage<T>) => void;
@@ -102,8 +104,8 @@ export interface Window<T> {
   parked: () => readonly ParkedKey[];
   /** Parked messages fill half of the window. */
   readonly isHalfParked: boolean;
-  /** How much more may be asked for; `bytes` may be exceeded by a single message where nothing is held. */
-  room: () => { readonly messages: number; readonly bytes: number };
+  /** How much more may be asked for where `limit` messages may be held (default: the size). */
+  room: (limit?: number) => Room;
   resize: (size: WindowSize) => void;
   held: () => Iterable<WindowMessage<T>>;
   /** For people who wonder why nothing is sent. */
@@ -113,16 +115,15 @@ export interface Window<T> {
   readonly size: number;
 }
 
-export function createWindow<T>(options: WindowOptions): Window<T> {
+export function createWindow<T>(options: WindowOptions<T>): Window<T> {
   type Message = WindowMessage<T>;
   let size: WindowSize = options;
-  let { heardAt } = options;
   const lanes = createLanes<Message>(size.places, options);
   const held = new Map<number, Message>();
   /** What the server counts. */
   const counted = new Set<Message>();
   let bytes = 0;
-  let isCurrent = false;
+  let isCurrent = !options.gathers;
   /** Of the newest delivery; null: none has come since the connection was made. */
   let lastDelivery: number | null = null;
   /** What the server said last, if nothing has come since. */
@@ -133,7 +134,7 @@ export function createWindow<T>(options: WindowOptions): Window<T> {
   let isWhole = false;
 
   function gather(): void {
-    isCurrent = false;
+    isCurrent = !options.gathers;
     askedBack = null;
   }
 
@@ -180,8 +181,10 @@ export function createWindow<T>(options: WindowOptions): Window<T> {
   /** One that is on its way goes on, without a place here. */
   function forget(message: Message): void {
     uncount(message);
-    if (message.state === "queued") return leave(message);
-    if (held.get(message.sequence) === message) held.delete(message.sequence);
+    if (message.state === "queued") {
+      leave(message);
+      options.onForgotten(message);
+    } else if (held.get(message.sequence) === message) held.delete(message.sequence);
   }
 
   function leave(message: Message): void {
@@ -225,22 +228,23 @@ export function createWindow<T>(options: WindowOptions): Window<T> {
     askedBack = null;
     for (const message of missing) {
       counted.delete(message);
-      if (message.state === "queued") leave(message);
+      if (message.state !== "queued") continue;
+      leave(message);
+      options.onForgotten(message);
     }
     return [];
   }
 
-  function isLeased(now: number): boolean {
-    return now - heardAt < options.leaseMs;
-  }
-
-  function room(): { messages: number; bytes: number } {
-    const free = size.messages - held.size;
+  function room(limit = size.messages): Room {
+    const free = Math.max(0, limit - held.size);
+    const freeBytes = Math.max(0, size.bytes - bytes);
+    if (isCurrent) return { messages: freeBytes > 0 ? free : 0, bytes: freeBytes };
     // Until the server has been asked, nobody knows what it takes to have all.
-    if (!isCurrent && lastDelivery === null) return { messages: 0, bytes: 0 };
+    if (lastDelivery === null) return { messages: 0, bytes: 0 };
     const out = (counts?.ackPending ?? 0) - counted.size;
-    const missing = isCurrent ? 0 : Math.max(1, out, askedBack?.size ?? 0);
-    return { messages: Math.max(0, free, missing), bytes: Math.max(0, size.bytes - bytes) };
+    // What was asked back is here already: it takes no more memory when it comes again.
+    if (askedBack !== null) return { messages: Math.max(free, out, askedBack.size), bytes: size.bytes };
+    return { messages: Math.max(1, free, out), bytes: freeBytes };
   }
 
   return {
@@ -252,10 +256,10 @@ export function createWindow<T>(options: WindowOptions): Window<T> {
       lastDelivery = null;
       counts = null;
     },
-    heard: (at) => (heardAt = Math.max(heardAt, at)),
-    isLeased,
-    next: (now) => (isCurrent && isLeased(now) ? lanes.next() : null),
-    prepare: (now) => (isCurrent && isLeased(now) ? lanes.prepare() : null),
+    find: (sequence) => held.get(sequence) ?? null,
+    hasNext: () => isCurrent && lanes.hasNext(),
+    next: () => (isCurrent ? lanes.next() : null),
+    prepare: () => (isCurrent ? lanes.prepare() : null),
     prepared: lanes.prepared,
     acknowledged(message) {
       if (message.state !== "preparing") throw new Error(`Message ${message.sequence} is ${message.state}`);

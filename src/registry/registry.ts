@@ -18,7 +18,10 @@ import type { ApiSubscriptions } from "./api-subscriptions.ts";
 export interface Registered {
   /** The wanted settings; the running subscription may not have them yet. */
   readonly subscription: Subscription;
-  readonly running: Pick<RunningSubscription, "state" | "status" | "notStored" | "stats" | "pace">;
+  readonly running: Pick<
+    RunningSubscription,
+    "state" | "status" | "notStored" | "stats" | "pace" | "active" | "oneByOne"
+  >;
   readonly origin: "file" | "api";
   /** Revision of a subscription made by API; null: it is from the file. */
   readonly revision: number | null;
@@ -107,7 +110,16 @@ function toStarting({ isPaused }: Subscription): Registered["running"] {
     state: () => ({ kind: "waiting", isFault: true, reason: "It is being started" }),
     status: () => initialStatus(isPaused ? "PAUSED" : "ACCEPTED"),
     notStored: () => null,
-    stats: () => ({ held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null }),
+    active: () => null,
+    oneByOne: () => null,
+    stats: () => ({
+      held: 0,
+      inFlight: 0,
+      retrying: 0,
+      oldestHeldAt: null,
+      blocked: null,
+      gathering: null,
+    }),
     pace: () => ({ places: 0, perSecond: null, waitMs: 0 }),
   };
 }

@@ -19,6 +19,7 @@ import type { Pump, PumpOptions } from "#consumer/pump.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import type { PipelineOptions, PumpHandlers, Pipeline } from "#pipeline/pipeline.ts";
+import type { ConsumerCount } from "#pipeline/window.ts";
 import type { TermsHolder } from "#pipeline/terms.ts";
 import type { Turns } from "#pipeline/turns.ts";
 import { type AckFloor, watchAckFloor } from "./ack-floor.ts";
@@ -34,7 +35,12 @@ export interface ConsumeParts {
   /** null: there is no such consumer. */
   readonly readConsumer: (
     settings: ConsumerSettings,
-  ) => Promise<Pick<ConsumerReading, "ackFloor" | "config" | "waiting"> | null>;
+  ) => Promise<Pick<
+    ConsumerReading,
+    "ackFloor" | "config" | "waiting" | "ackPending" | "consumerSequence"
+  > | null>;
+  /** Calls `listener` after each reconnect. Returns the unsubscribe. */
+  readonly onReconnect: (listener: () => void) => () => void;
   /** Calls `take` for each periodic consumer list that contains this consumer; never if listing is forbidden. */
   readonly followConsumer: (settings: ConsumerSettings, take: (reading: AckFloor) => void) => () => void;
   readonly startPump: (
@@ -56,6 +62,10 @@ interface ConsumeOptions {
   readonly guard: Guard;
   readonly isSkipped: (message: Message) => boolean;
   readonly isProbe: boolean;
+  /** See `toConsumerSettings`. */
+  readonly isOneByOne: boolean;
+  /** Another relay may consume from now on. */
+  readonly lost: AbortSignal;
   /** Stops consuming. Messages in flight then have `graceMs`; null: no limit. */
   readonly stopping: AbortSignal;
   readonly graceMs: () => number | null;
@@ -67,10 +77,14 @@ interface ConsumeOptions {
   readonly onRecovered: () => void;
 }
 
-/** Why consuming ended. `expired`: NATS was silent for so long that another relay may have taken over. */
+/**
+ * Why consuming ended. `expired`: NATS was silent for so long that another relay may have taken over. `lost`: another relay
+ * has taken over.
+ */
 export type ConsumeEnd =
   | { readonly kind: "interrupted" }
   | { readonly kind: "expired" }
+  | { readonly kind: "lost" }
   | { readonly kind: "stopped" };
 
 const ALIGN_BACKOFF = { initialMs: 500, maxMs: 30_000 };
@@ -93,7 +107,9 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
     ending.abort();
   };
   const onStop = () => finish({ kind: "stopped" });
+  const onTakenOver = () => finish({ kind: "lost" });
   stopping.addEventListener("abort", onStop);
+  options.lost.addEventListener("abort", onTakenOver);
   const pipeline = parts.createPipeline({
     terms,
     turns,
@@ -101,6 +117,7 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
     isSkipped,
     deadLetters,
     lastPongAt,
+    countConsumer: options.isOneByOne ? null : () => countConsumer(options, parts),
     isProbe,
     observer,
     logger,
@@ -112,7 +129,9 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
     onRecovered,
   });
   options.onPipeline(pipeline);
+  const forgetReconnects = parts.onReconnect(pipeline.regather);
   if (stopping.aborted) onStop();
+  if (options.lost.aborted) onTakenOver();
   const supervision = superviseConsumer(pipeline, { ...options, signal: ending.signal }, parts).catch(
     (error: unknown) => {
       // On a bug, interrupt: messages that can be given back are not lost.
@@ -128,6 +147,8 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
   const end = await ended.promise;
   await supervision;
   stopping.removeEventListener("abort", onStop);
+  options.lost.removeEventListener("abort", onTakenOver);
+  forgetReconnects();
   switch (end.kind) {
     case "stopped": {
       const messages = await pipeline.close({ graceMs: options.graceMs() });
@@ -141,18 +162,35 @@ export async function consume(options: ConsumeOptions, parts: ConsumeParts): Pro
       logger.warn("NATS was silent for too long: dropped the held messages, other relays may deliver them");
       await pipeline.close({ graceMs: null, isExpired: true });
       break;
+    case "lost":
+      logger.warn("Another relay has taken the subscription over: dropped the held messages");
+      await pipeline.close({ graceMs: null, isExpired: true });
+      break;
   }
   return end;
+}
+
+/** Null: it cannot be read now. Never rejects. */
+async function countConsumer(
+  { terms }: Pick<ConsumeOptions, "terms">,
+  { readConsumer, logger }: ConsumeParts,
+): Promise<ConsumerCount | null> {
+  try {
+    return await readConsumer(toConsumerSettings(terms.current.subscription));
+  } catch (error) {
+    logger.debug("Cannot read how many messages are out", { error: messageOf(error) });
+    return null;
+  }
 }
 
 /** Keeps a pump running on an aligned consumer until `signal` aborts. */
 async function superviseConsumer(
   pipeline: Pipeline,
-  { terms, guard, onWaiting, onConsuming, signal }: ConsumeOptions & { signal: AbortSignal },
+  { terms, guard, isOneByOne, onWaiting, onConsuming, signal }: ConsumeOptions & { signal: AbortSignal },
   parts: ConsumeParts,
 ): Promise<void> {
   const { logger } = parts;
-  const settings = toConsumerSettings(terms.current.subscription);
+  const settings = toConsumerSettings(terms.current.subscription, { isOneByOne });
   const { source, durable } = settings;
   const waiting = createWaiting({ onWaiting, onConsuming, logger });
   let takenAt = Number.NEGATIVE_INFINITY;
@@ -235,7 +273,7 @@ async function pullUntilLost(
       onLost: lost.resolve,
     });
     return pump;
-  });
+  }, settings.maxAckPending);
   const reason = await lost.promise;
   floor.stop();
   signal.removeEventListener("abort", onAbort);

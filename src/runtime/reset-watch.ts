@@ -8,12 +8,21 @@
 // server of the cluster loses no connection then. Where nothing may be repeated, only a count below one that must be on the
 // server's disk is a reset.
 
+import type { Aligned } from "#consumer/consumer.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { Guard } from "#pipeline/guard.ts";
+import type { ConsumeParts } from "./consume.ts";
+
 interface ResetWatch {
   /** Call it for each message with its delivery count. True: the consumer was reset before this message. */
   isReset: (consumerSequence: number) => boolean;
   /** Creation time of the aligned consumer: another one starts its own count. */
   aligned: (consumerCreated: string) => void;
+  /** After a reset by an operator, the guard must suppress nothing. */
+  watch: (startPump: StartPump, parts: { readonly guard: Guard; readonly logger: Logger }) => StartPump;
 }
+
+type StartPump = ConsumeParts["startPump"];
 
 interface ResetWatchOptions {
   /** Number of reconnects to NATS. */
@@ -65,19 +74,50 @@ export function createResetWatch({ reconnects, writtenAfterMs, now }: ResetWatch
     }
   }
 
+  function isReset(consumerSequence: number): boolean {
+    const isSameConnection = connection === reconnects();
+    connection = reconnects();
+    settle();
+    const isBack = consumerSequence <= written && consumerSequence <= Math.max(1, written / 2);
+    if (consumerSequence > highest && isSameConnection) note(consumerSequence);
+    else beginAt(consumerSequence);
+    return isBack && isSameConnection;
+  }
+
   return {
-    isReset(consumerSequence) {
-      const isSameConnection = connection === reconnects();
-      connection = reconnects();
-      settle();
-      const isBack = consumerSequence <= written && consumerSequence <= Math.max(1, written / 2);
-      if (consumerSequence > highest && isSameConnection) note(consumerSequence);
-      else beginAt(consumerSequence);
-      return isBack && isSameConnection;
-    },
+    isReset,
+    watch:
+      (startPump, { guard, logger }) =>
+      (wanted, handlers) =>
+        startPump(wanted, {
+          ...handlers,
+          onMessage(received) {
+            if (isReset(received.consumerSequence)) {
+              logger.warn("Somebody reset the consumer on the server: Relay sends its messages again", {
+                consumer: wanted.durable,
+                from: received.message.sequence,
+              });
+              void guard.forget(); // At once in memory. Never rejects.
+            }
+            handlers.onMessage(received);
+          },
+        }),
     aligned(consumerCreated) {
       if (consumerCreated !== created) beginAt(0);
       created = consumerCreated;
     },
   };
+}
+
+/** After a restart of this relay, a server that forgot looks the same as an operator's reset. */
+export function tellStepBack(
+  { change, ackFloor: now, settings }: Aligned,
+  { before, logger }: { readonly before: number | null; readonly logger: Logger },
+): void {
+  if (change !== "kept" && change !== "updated") return;
+  if (before === null || now === null || now >= before) return;
+  logger.warn(
+    "The consumer went back: the server forgot its position, or somebody reset it; messages that are done are not sent again",
+    { consumer: settings.durable, before, now },
+  );
 }

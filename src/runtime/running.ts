@@ -8,6 +8,7 @@ import type { DryRun } from "#pipeline/dry-run.ts";
 import type { PipelineStats } from "#pipeline/pipeline.ts";
 import type { Pace } from "#pipeline/turns.ts";
 import type { Replaying } from "./replaying.ts";
+import type { SeatHolder } from "./seats.ts";
 
 /** The words that API, command line, page and metrics show. */
 export type SubscriptionState =
@@ -30,6 +31,10 @@ export interface RunningSubscription {
   status: () => SubscriptionStatus;
   stats: () => PipelineStats;
   pace: () => Pace;
+  /** The relay that delivers an ordered subscription; null: it is not ordered, or nobody can say. */
+  active: () => SeatHolder | null;
+  /** Why an ordered subscription delivers one message at a time only; null: it does not. */
+  oneByOne: () => string | null;
   /** Resolves when the command is stored or queued (see `notStored`). Rejects with a RelayError if it has no effect. */
   command: (command: Command) => Promise<void>;
   /** Why a command given to this relay is not stored yet; null: all are stored. */

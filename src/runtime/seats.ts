@@ -17,9 +17,10 @@ import type { BucketEntry } from "#bucket/mirror.ts";
 
 export type SeatsBucket = Pick<Bucket, "ready" | "fault" | "get" | "write" | "erase" | "onChange">;
 
-interface SeatHolder {
+export interface SeatHolder {
   readonly host: string;
   readonly since: Date;
+  readonly isHere: boolean;
 }
 
 export interface Tenure {
@@ -36,11 +37,13 @@ export type SeatResult =
   /** Nobody can say who has it. */
   | { readonly kind: "unusable"; readonly reason: string };
 
-interface Seat {
+export interface Seat {
   /** Waits until this relay has it. Null: `signal` aborted. Never rejects. */
   take: (signal: AbortSignal) => Promise<SeatResult | null>;
   /** As last heard; null: nobody has it. */
   holder: () => SeatHolder | null;
+  /** Whether the bucket can say who has it. Never rejects. */
+  isUsable: () => Promise<boolean>;
 }
 
 export interface Seats {
@@ -55,6 +58,8 @@ interface SeatsOptions {
   readonly relay: string;
   readonly host: string;
   readonly logger: Logger;
+  /** Without NATS nothing is wrong with the bucket. */
+  readonly isConnected: () => boolean;
   readonly now: () => number;
   /** Calls back now and then; returns how to end that. */
   readonly everyTick?: (act: () => void) => () => void;
@@ -69,14 +74,14 @@ const WRITE_MS = 2000;
 const RELEASE_MS = 1000;
 const WRITES_AT_ONCE = 32;
 
-interface Owner extends SeatHolder {
+interface Owner extends Omit<SeatHolder, "isHere"> {
   readonly relay: string;
 }
 
 interface Waiting {
   readonly name: string;
   readonly leaseMs: number;
-  readonly since: number;
+  since: number;
   readonly resolve: (result: SeatResult) => void;
   isTrying: boolean;
 }
@@ -186,8 +191,19 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     const value = JSON.stringify({ relay, host, since: new Date().toISOString() });
     const condition = { expectedRevision: entry?.revision ?? 0, signal: AbortSignal.timeout(WRITE_MS) };
     const result = await bucket.write(key, value, condition);
-    if (result.kind === "written") return { kind: "taken", tenure: hold(name, leaseMs) };
+    if (result.kind === "written") {
+      forgetDead(toOwner(entry)?.relay ?? relay);
+      return { kind: "taken", tenure: hold(name, leaseMs) };
+    }
     return result.kind === "refused" ? { kind: "unusable", reason: result.reason } : null;
+  }
+
+  /** Each relay that never comes back would leave a key. One that lives renews its own. */
+  function forgetDead(id: string): void {
+    const entry = bucket.get(RELAY_PREFIX + id);
+    if (id === relay || entry === null) return;
+    const signal = AbortSignal.timeout(WRITE_MS);
+    void bucket.erase(RELAY_PREFIX + id, { expectedRevision: entry.revision, signal }); // Never rejects.
   }
 
   function hold(name: string, leaseMs: number): Tenure {
@@ -259,6 +275,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     if (held.size > 0 && now() - confirmedAt >= renewMs()) void renew(); // Never rejects.
     const reason = bucket.fault() ?? (isReady ? null : "it was not read yet");
     for (const one of waiting) {
+      if (!options.isConnected()) one.since = now();
       if (reason === null || now() - one.since < PATIENCE_MS) attempt(one);
       else settle(one, { kind: "unusable", reason });
     }
@@ -293,7 +310,13 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   return {
     of: (name, leaseMs) => ({
       take: (signal) => take(name, leaseMs, signal),
-      holder: () => ownerOf(name),
+      holder() {
+        const owner = ownerOf(name);
+        if (owner === null) return null;
+        const { host: of, since } = owner;
+        return { host: of, since, isHere: owner.relay === relay };
+      },
+      isUsable: async () => isReady && bucket.fault() === null && isAlive(leaseMs),
     }),
     async close() {
       closing.abort();

@@ -33,15 +33,19 @@ import { createDurable, type MakeDurableParts } from "./make-durable.ts";
 import { createSeekRequests, fulfil } from "./seek-requests.ts";
 import { createClusterSeek } from "./cluster-seek.ts";
 import { createReplaying } from "./replaying.ts";
-import { createResetWatch } from "./reset-watch.ts";
+import { createResetWatch, tellStepBack } from "./reset-watch.ts";
 import { createProbePace, findIdleReason, MAX_TIMER_MS, onIdleEnd, untilIdleEnd } from "./idle.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
+import type { Seat } from "./seats.ts";
+import { createStandby } from "./standby.ts";
 import type { StatusCell } from "./states.ts";
 
 export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
   readonly openGuard: (subscription: Subscription) => Promise<Guard>;
   readonly openCallback: (subscription: Subscription) => Callback;
   readonly status: StatusCell;
+  /** Of an ordered subscription; null: any number of relays may consume. */
+  readonly seat: Seat | null;
   /** Whether NATS is connected. */
   readonly isConnected: () => boolean;
   /** Number of reconnects to NATS. */
@@ -52,7 +56,14 @@ export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<AlignedConsumer>;
 }
 
-const NO_MESSAGES: PipelineStats = { held: 0, inFlight: 0, retrying: 0, oldestHeldAt: null, blocked: null };
+const NO_MESSAGES: PipelineStats = {
+  held: 0,
+  inFlight: 0,
+  retrying: 0,
+  oldestHeldAt: null,
+  blocked: null,
+  gathering: null,
+};
 const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started", isFault: true };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected", isFault: true };
 const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay is seeking", isFault: true } as const;
@@ -101,6 +112,7 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     readConsumer: () => parts.readConsumer(settings()),
     signal: stopping.signal,
   });
+  const standby = createStandby({ ...parts, onUsable: () => halting.abort() });
   const durable = createDurable({ ...parts, makeConsumer: makeUnlessMoved }, settings);
   const resets = createResetWatch({
     reconnects: parts.reconnects,
@@ -213,64 +225,38 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
       const aligned = await parts.alignConsumer(wanted, options);
       isFirst = false;
       resets.aligned(aligned.consumerCreated);
-      if (aligned.change === "kept" || aligned.change === "updated")
-        tellStepBack(wanted.durable, { before: options.position?.sequence ?? null, now: aligned.ackFloor });
+      tellStepBack(aligned, { before: options.position?.sequence ?? null, logger });
       return aligned;
     }
 
-    /** After a reset by an operator, the guard must suppress nothing. */
-    const startPump: ConsumeParts["startPump"] = (wanted, handlers) =>
-      parts.startPump(wanted, {
-        ...handlers,
-        onMessage(received) {
-          if (resets.isReset(received.consumerSequence)) {
-            logger.warn("Somebody reset the consumer on the server: Relay sends its messages again", {
-              consumer: wanted.durable,
-              from: received.message.sequence,
-            });
-            void guard.forget(); // At once in memory. Never rejects.
-          }
-          handlers.onMessage(received);
-        },
-      });
-
     const unwatch = status.onChange(watch);
     watch();
-    await consume(
-      {
-        terms,
-        turns,
-        guard,
-        isSkipped: status.isSkipped,
-        isProbe,
-        stopping: AbortSignal.any([own.signal, stopping.signal]),
-        graceMs: () => graceMs,
-        onPipeline: (current) => (pipeline = current),
-        onWaiting,
-        onConsuming: () => become({ kind: "running" }),
-        onInterrupted: fail,
-        onRecovered,
-      },
-      { ...parts, alignConsumer: align, startPump },
-    );
+    const signal = AbortSignal.any([own.signal, stopping.signal]);
+    const stretch = await standby.begin(signal);
+    if (stretch !== null) {
+      await consume(
+        {
+          terms,
+          turns,
+          guard,
+          isSkipped: status.isSkipped,
+          isProbe,
+          isOneByOne: stretch.isOneByOne,
+          lost: stretch.lost,
+          stopping: signal,
+          graceMs: () => graceMs,
+          onPipeline: (current) => (pipeline = current),
+          onWaiting,
+          onConsuming: () => become({ kind: "running" }),
+          onInterrupted: fail,
+          onRecovered,
+        },
+        { ...parts, alignConsumer: align, startPump: resets.watch(parts.startPump, { guard, logger }) },
+      );
+      await stretch.end();
+    }
     unwatch();
     pipeline = null;
-  }
-
-  /** After a restart of this relay, a server that forgot looks the same as an operator's reset. */
-  function tellStepBack(
-    consumer: string,
-    { before, now }: { before: number | null; now: number | null },
-  ): void {
-    if (before === null || now === null || now >= before) return;
-    logger.warn(
-      "The consumer went back: the server forgot its position, or somebody reset it; messages that are done are not sent again",
-      {
-        consumer,
-        before,
-        now,
-      },
-    );
   }
 
   function onWaiting(reason: string): void {
@@ -295,10 +281,14 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
 
   function show(): SubscriptionState {
     if (state === STARTING && !parts.isConnected()) return NOT_CONNECTED;
+    if (standby.reason !== null && idleNow() === null)
+      return { kind: "waiting", reason: standby.reason, isFault: false };
     if (state.kind !== "running") return state;
     const until = parts.pausedUntil();
     if (until !== null)
       return { kind: "paused", reason: `Paused on the server until ${until.toISOString()}` };
+    const gathering = pipeline?.stats().gathering ?? null;
+    if (gathering !== null) return { kind: "waiting", reason: gathering, isFault: false };
     const { holdMs, pace: own } = turns;
     if (holdMs === 0 && (own.waitMs < SHOWN_WAIT_MS || pipeline?.stats().held === 0)) return state;
     const cause = holdMs > 0 ? "Retry-After" : "rateLimit";
@@ -335,6 +325,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     status: () => status.current,
     stats: () => pipeline?.stats() ?? NO_MESSAGES,
     pace: () => turns.pace,
+    active: standby.active,
+    oneByOne: () => standby.oneByOne,
     async command(command) {
       await status.command(command);
       // Also if the status does not change: it may only wait for a Retry-After pause to end.

@@ -32,10 +32,12 @@ interface WholeMessagesOptions {
   readonly logger: Logger;
 }
 
+const MAX_WHOLE = 10_000;
+
 /** Waiting messages are bounded by the pump's capacity. */
 export function createWholeMessages({ acks, readConsumer, logger }: WholeMessagesOptions): WholeMessages {
   let cut: (() => void)[] = [];
-  /** Sequences of whole messages that were given back and will come again. */
+  /** Sequences of messages that have no body: they were given back, and may come again and again. */
   const whole = new Set<number>();
 
   /** null: not known. */
@@ -67,13 +69,14 @@ export function createWholeMessages({ acks, readConsumer, logger }: WholeMessage
         return onLost("somebody changed its headers only");
       }
       if (isCut === false && !acks) return asked.forEach(onMessage);
+      if (whole.size > MAX_WHOLE) whole.clear();
       if (isCut === false) for (const { message } of asked) whole.add(message.sequence);
       asked.forEach(giveBack);
     }
 
     return (received) => {
       const { message } = received;
-      if (!mayBeCut(message) || whole.delete(message.sequence)) return onMessage(received);
+      if (!mayBeCut(message) || whole.has(message.sequence)) return onMessage(received);
       waiting.push(received);
       if (waiting.length === 1) void ask();
     };

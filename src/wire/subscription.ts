@@ -73,6 +73,18 @@ export const subscriptionViewSchema = component(
       consumer: stringView("Name of its durable consumer"),
       subjects: texts("Filter subjects; empty: all subjects of the stream"),
     }),
+    active: v.pipe(
+      v.nullable(
+        v.strictObject({
+          host: stringView("Name of the host: `host.name`"),
+          since: date("When it became active"),
+        }),
+      ),
+      v.description("The relay that delivers an ordered subscription; null: not ordered, or not known"),
+    ),
+    oneByOne: textOrNull(
+      "Why an ordered subscription delivers one message at a time only: without the bucket nobody says which relay is active; null: it does not",
+    ),
     held: count("Messages that this relay has received and not settled"),
     inFlight: count("Requests in flight"),
     maxInFlight: count(
@@ -112,6 +124,8 @@ export const subscriptionViewSchema = component(
     startingAt: null,
     endingAt: null,
     source: { domain: null, stream: "ORDERS", consumer: "relay-billing", subjects: ["orders.>"] },
+    active: null,
+    oneByOne: null,
     held: 3,
     inFlight: 2,
     maxInFlight: 5,

@@ -73,13 +73,13 @@ test("runCheck() ends with 1, and says on standard error what would be refused",
     callbackUrl: CALLBACK,
     consumer: { subjects: ["invoices.>"] },
     qos: "AT_LEAST_ONCE",
-    entrypoint: { ordering: { key: "subject" } },
+    entrypoint: { ordering: { key: "subject", onFailure: "key" } },
   });
   const { exitCode, stdout, stderr } = await check(config, { connect: true });
   expect(stderr).toBe(
     "  error: subscription sub: Cannot consume ORDERS as relay-sub: the stream has no subject invoices.> (it has orders.>)\n",
   );
-  expect(stdout.split("\n")[1]).toStartWith("  note: entrypoints[0].configuration.ordering ");
+  expect(stdout.split("\n")[1]).toStartWith("  note: entrypoints[0].configuration.ordering.onFailure ");
   expect(exitCode).toBe(1);
   expect((await check(config)).exitCode).toBe(0);
 });
@@ -176,7 +176,10 @@ test("runCheck() prints one JSON document about a sound file", async () => {
     natsUrl: server.url,
     callbackUrl: CALLBACK,
     qos: "AT_MOST_ONCE",
-    entrypoint: { ordering: { key: "subject" }, headers: [{ name: "Accept", value: "text/plain" }] },
+    entrypoint: {
+      ordering: { key: "subject", onFailure: "key" },
+      headers: [{ name: "Accept", value: "text/plain" }],
+    },
   });
   const { exitCode, stdout, stderr } = await check(config, { json: true });
   expect(stderr).toBe("");
@@ -202,7 +205,7 @@ test("runCheck() prints one JSON document about a sound file", async () => {
         ...NOWHERE,
         level: "note",
         about: "config",
-        message: "entrypoints[0].configuration.ordering does nothing yet",
+        message: "entrypoints[0].configuration.ordering.onFailure does nothing yet",
       },
       {
         ...NOWHERE,

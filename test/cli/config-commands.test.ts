@@ -101,7 +101,7 @@ test("runCheck() prints warnings and notes", async () => {
       {
         type: "webhook",
         qos: "AT_LEAST_ONCE",
-        configuration: { http: { maxConcurrentConnections: 2 }, ordering: { window: 10 } },
+        configuration: { http: { maxConcurrentConnections: 2 }, ordering: { onFailure: "subscription" } },
       },
     ],
     subscriptions: [{ configuration: { entrypointId: "webhook", callbackUrl: { env: "NOT_THERE" } } }],
@@ -112,7 +112,7 @@ test("runCheck() prints warnings and notes", async () => {
     `${path} is valid: 1 endpoint, 1 entrypoint, 1 subscription`,
     "  from the environment variable NOT_THERE: subscriptions[0].configuration.callbackUrl",
     `  warning: ${path}:1:191 entrypoints[0].configuration.http.maxConcurrentConnections: it counts as 1 under AT_LEAST_ONCE`,
-    "  note: entrypoints[0].configuration.ordering does nothing yet",
+    "  note: entrypoints[0].configuration.ordering.onFailure does nothing yet",
     "",
   ]);
 });

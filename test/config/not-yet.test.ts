@@ -5,9 +5,12 @@ import { configOf, withDelivery, withEntrypoint, withSettings } from "./parse-fo
 
 test.each([
   [
-    "ordering",
-    withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { ordering: { key: "subject" } } }),
-    "entrypoints[0].configuration.ordering does nothing yet",
+    "ordering.onFailure",
+    withEntrypoint({
+      qos: "AT_LEAST_ONCE",
+      configuration: { ordering: { key: "subject", onFailure: "key" } },
+    }),
+    "entrypoints[0].configuration.ordering.onFailure does nothing yet",
   ],
 ])("listUnused() names %s", async (_, file, line) => {
   expect((await configOf(file)).unused).toEqual([line]);

@@ -14,7 +14,10 @@ test.each(PUMPS)(
   (pumps) => {
     const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps });
     for (const purpose of ["usual", "usual", "large"] as const) {
-      const { body, silenceMs, expiresMs } = requests.next(10, purpose);
+      const { body, silenceMs, expiresMs } = requests.next(
+        { messages: 10, bytes: Number.POSITIVE_INFINITY },
+        purpose,
+      );
       const { idle_heartbeat: heartbeat } = JSON.parse(body) as Body;
       if (heartbeat === undefined) expect(silenceMs).toBe(Number.POSITIVE_INFINITY);
       else expect(heartbeat / 1e6).toBeLessThan(Math.min(silenceMs, expiresMs));
@@ -25,7 +28,7 @@ test.each(PUMPS)(
 test("createPullRequests() asks for fewer heartbeats the more pumps there are, and for none where the end tells as much", () => {
   const heartbeatMs = (pumps: number) => {
     const { body } = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps }).next(
-      1,
+      { messages: 1, bytes: Number.POSITIVE_INFINITY },
       "usual",
     );
     return ((JSON.parse(body) as Body).idle_heartbeat ?? 0) / 1e6;

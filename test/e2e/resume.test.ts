@@ -110,7 +110,8 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
       await eventually(() => names("other").length === others, { withinMs: 1500 });
       await eventually(async () => {
         const { num_ack_pending } = await manager.consumers.info(stream, "relay-auto");
-        return num_ack_pending <= 1;
+        // An ordered subscription fills its window, and sends one of it.
+        return num_ack_pending <= (qos === "AT_LEAST_ONCE" ? 1 + GOOD.length : 1);
       });
     }
     expect(names("auto")).toEqual(["cause", "cause", "cause"]);

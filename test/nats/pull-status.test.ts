@@ -66,12 +66,14 @@ test.each([
   expect(readPullStatus(toMsg(block))).toEqual({ code, description, pending });
 });
 
+const ROOM = { messages: 5, bytes: Number.POSITIVE_INFINITY };
+
 test("createPullRequests() asks for less once it was told to", () => {
   const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => 1 });
   requests.limit({ kind: "limit", field: "batch", most: 2 });
   requests.limit({ kind: "limit", field: "bytes", most: 1024 });
   for (let i = 0; i < 20; i += 1) requests.limit({ kind: "limit-expires" });
-  const { batch, body } = requests.next(5, "usual");
+  const { batch, body } = requests.next(ROOM, "usual");
   expect(batch).toBe(2);
   expect(JSON.parse(body)).toEqual({
     batch: 2,
@@ -79,7 +81,7 @@ test("createPullRequests() asks for less once it was told to", () => {
     idle_heartbeat: 50_000_000,
     max_bytes: 1024,
   });
-  expect(JSON.parse(requests.next(5, "large").body)).not.toHaveProperty("max_bytes");
+  expect(JSON.parse(requests.next(ROOM, "large").body)).not.toHaveProperty("max_bytes");
 });
 
 /** In ms. */
@@ -98,9 +100,9 @@ test.each([
   (_, pumps, [least, most]) => {
     const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps });
     // Of many the first one may be shorter.
-    requests.next(5, "usual");
+    requests.next(ROOM, "usual");
     for (let i = 0; i < 50; i += 1) {
-      const { body, silenceMs } = requests.next(5, "usual");
+      const { body, silenceMs } = requests.next(ROOM, "usual");
       const { expires, heartbeat } = timesOf(body);
       expect(expires).toBeGreaterThan(29_000);
       expect(expires).toBeLessThanOrEqual(30_000);
@@ -108,7 +110,7 @@ test.each([
       expect(heartbeat).toBeLessThanOrEqual(most);
       expect(silenceMs).toBeGreaterThan(heartbeat);
     }
-    expect(timesOf(requests.next(5, "probe").body)).toEqual({ expires: 1000, heartbeat: 250 });
+    expect(timesOf(requests.next(ROOM, "probe").body)).toEqual({ expires: 1000, heartbeat: 250 });
   },
 );
 
@@ -118,5 +120,5 @@ test.each([
   [5000, 5000],
 ])("createPullRequests() of %d pumps without acks are over within %d ms", (pumps, expires) => {
   const requests = createPullRequests({ acks: false, ackWaitMs: 30_000, pumps: () => pumps });
-  expect(timesOf(requests.next(5, "usual").body)).toEqual({ expires, heartbeat: 0 });
+  expect(timesOf(requests.next(ROOM, "usual").body)).toEqual({ expires, heartbeat: 0 });
 });

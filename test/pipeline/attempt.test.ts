@@ -39,7 +39,13 @@ function begin({ qos, prepare, confirm = true, guard = {}, answers = [] }: Wante
   const terms = createTerms(toSubscription({ qos }), { openCallback: () => callback, hasDeadLetters: false });
   const closing = createClosing();
   const received = toReceived(1, { answers, confirm });
-  const held: Held = { received, attempts: 0, isRedeliverable: qos !== "NONE" };
+  const held: Held = {
+    received,
+    attempts: 0,
+    isRedeliverable: qos !== "NONE",
+    mayHaveLetter: false,
+    postponements: 0,
+  };
   const memory = createMemoryGuard(guard);
   const result = attempt(held, terms.current, { guard: memory, signals: closing.signals });
   return { callback, closing, answers, held, result, done: memory.done };

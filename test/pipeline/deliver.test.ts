@@ -97,7 +97,13 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
       return Promise.resolve(true);
     },
   } as unknown as Held["received"];
-  const held: Held = { received, attempts: 0, isRedeliverable: qos !== "NONE" };
+  const held: Held = {
+    received,
+    attempts: 0,
+    isRedeliverable: qos !== "NONE",
+    mayHaveLetter: false,
+    postponements: 0,
+  };
   return {
     events,
     actions,

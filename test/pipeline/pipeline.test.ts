@@ -71,6 +71,7 @@ function setUp({ qos = "AUTO", places = 5, hasLetters = false, isProbe = false, 
     isSkipped: wanted.isSkipped ?? (() => false),
     deadLetters: hasLetters ? letters : null,
     lastPongAt: () => contact.at,
+    countConsumer: null,
     isProbe,
     observer: {
       attempted: () => {},

@@ -32,6 +32,8 @@ function held(sequence: number, naks: number[], isRedeliverable = true): Held {
     },
     attempts: 0,
     isRedeliverable,
+    mayHaveLetter: false,
+    postponements: 0,
   };
 }
 

@@ -79,6 +79,7 @@ async function setUp(qos: Qos) {
         ? openDeadLetters(connection, [endpoint], { seal: TRUSTING_SEAL, logger })
         : null,
       lastPongAt: connection.lastPongAt,
+      countConsumer: null,
       isProbe: false,
       observer: {
         attempted: () => {},

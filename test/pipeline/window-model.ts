@@ -128,9 +128,8 @@ interface Known {
   readonly counted: number;
   /** From its newest delivery to the count that it remembers; 0 also if there is none. */
   readonly countDistance: number;
-  /** What it would send, and if its ack wait were over; null: nothing. */
+  /** What it would send; null: nothing. */
   readonly sendable: number | null;
-  readonly sendableLate: number | null;
   readonly next: Map<string, Answered>;
 }
 
@@ -151,7 +150,6 @@ export interface Model {
   readonly isDone: (world: World) => boolean;
 }
 
-const LEASE_MS = 1;
 /** Of a frozen relay, whose pull goes on. */
 const MAX_INBOX = 1;
 /** It is not the next one. */
@@ -182,8 +180,7 @@ export function createModel(options: ModelOptions): Model {
       room: room().messages,
       counted: counted.length,
       countDistance,
-      sendableLate: window.next(LEASE_MS)?.sequence ?? null,
-      sendable: window.next(0)?.sequence ?? null,
+      sendable: window.next()?.sequence ?? null,
       next: new Map(),
     };
     windows.set(name, made);
@@ -195,9 +192,9 @@ export function createModel(options: ModelOptions): Model {
       messages: maxAckPending,
       bytes: 1000,
       places: options.places,
-      leaseMs: LEASE_MS,
       preparesAhead: false,
-      heardAt: 0,
+      gathers: true,
+      onForgotten: () => {},
     });
     let last = 100;
     let givenBack: readonly number[] = [];
@@ -233,7 +230,7 @@ export function createModel(options: ModelOptions): Model {
         window.regather();
         return [];
       case "send":
-        window.next(0);
+        window.next();
         return [];
       case "complete":
         window.complete(find(told.sequence), { isDelivered: true });
@@ -474,7 +471,8 @@ export function createModel(options: ModelOptions): Model {
     if (!relay.isActive) return steps;
     if (relay.asked !== null) add("hears the count", hear(world, number, relay, relay.asked));
     else if (relay.window.state !== "current") steps.push(...countsOf(world, number, isDeposed));
-    const sendable = relay.isSilent ? relay.window.sendableLate : relay.window.sendable;
+    // Its heartbeat stops it.
+    const sendable = relay.isSilent ? null : relay.window.sendable;
     if (sendable !== null) add(`sends ${sendable}`, send(world, number, relay, sendable));
     if (budgets.freezes > 0) add("freezes", spend(withRelay(world, number, { isFrozen: true }), "freezes"));
     if (budgets.kills > 0)

@@ -4,19 +4,19 @@ import { describe, expect, test } from "bun:test";
 
 import { createWindow, type Window, type WindowMessage, type WindowOptions } from "#pipeline/window.ts";
 
-const LEASE_MS = 20_000;
 const AT = new Date(0);
 
 type Held = WindowMessage<string>;
 
-function createLab(options: Partial<WindowOptions> = {}) {
+function createLab(options: Partial<WindowOptions<string>> = {}) {
+  const forgotten: number[] = [];
   const window = createWindow<string>({
     messages: 64,
     bytes: 1000,
     places: 1,
-    leaseMs: LEASE_MS,
     preparesAhead: false,
-    heardAt: 0,
+    gathers: true,
+    onForgotten: ({ sequence }) => void forgotten.push(sequence),
     ...options,
   });
   let consumerSequence = 0;
@@ -36,11 +36,11 @@ function createLab(options: Partial<WindowOptions> = {}) {
   };
   const deliverAll = (keys: Readonly<Record<number, string>>) =>
     Object.entries(keys).map(([sequence, key]) => deliver(Number(sequence), { key }));
-  return { window, deliver, deliverAll, count, settle };
+  return { window, deliver, deliverAll, count, settle, forgotten };
 }
 
 /** One that has nothing yet, and everything that there is. */
-function createCurrent(options: Partial<WindowOptions> = {}) {
+function createCurrent(options: Partial<WindowOptions<string>> = {}) {
   const lab = createLab(options);
   lab.settle(0);
   return lab;
@@ -48,12 +48,12 @@ function createCurrent(options: Partial<WindowOptions> = {}) {
 
 function nextAll(window: Window<string>): number[] {
   const sent: number[] = [];
-  for (let message = window.next(0); message !== null; message = window.next(0)) sent.push(message.sequence);
+  for (let message = window.next(); message !== null; message = window.next()) sent.push(message.sequence);
   return sent;
 }
 
 function sendNext(window: Window<string>): Held {
-  const message = window.next(0);
+  const message = window.next();
   if (message === null) throw new Error("Nothing may be sent");
   return message;
 }
@@ -74,11 +74,11 @@ describe("gathering", () => {
     const { window, deliver, count } = createLab();
     count(2);
     deliver(2);
-    expect([count(2), window.next(0)]).toEqual([[], null]);
+    expect([count(2), window.next()]).toEqual([[], null]);
     deliver(1);
-    expect([count(2), window.state, window.next(0)]).toEqual([[2, 1], "asking-back", null]);
+    expect([count(2), window.state, window.next()]).toEqual([[2, 1], "asking-back", null]);
     deliver(1);
-    expect(window.next(0)).toBeNull();
+    expect(window.next()).toBeNull();
     deliver(2);
     expect([window.state, sendNext(window).sequence]).toEqual(["current", 1]);
   });
@@ -88,8 +88,8 @@ describe("gathering", () => {
     count(2);
     deliver(1);
     // It was acknowledged by who had it before; what is counted is 2, which is still there.
-    expect([count(1), window.next(0)]).toEqual([[1], null]);
-    expect([count(1), count(1), window.next(0)]).toEqual([[], [1], null]);
+    expect([count(1), window.next()]).toEqual([[1], null]);
+    expect([count(1), count(1), window.next()]).toEqual([[], [1], null]);
     deliver(2);
     expect([count(1), count(1), window.size]).toEqual([[], [], 1]);
     expect(count(1)).toEqual([2]);
@@ -171,7 +171,7 @@ describe("gathering", () => {
     const { window, deliver, count } = createCurrent();
     for (const sequence of [1, 2, 3]) deliver(sequence);
     deliver(4, { skips });
-    expect([window.state, window.next(0), count(5)]).toEqual(["gathering", null, []]);
+    expect([window.state, window.next(), count(5)]).toEqual(["gathering", null, []]);
   });
 
   test("a delivery that was done before moves the consumer sequence on, and a gap before it counts", () => {
@@ -188,28 +188,18 @@ describe("gathering", () => {
     deliverAll({ 1: "a", 2: "b" });
     const first = sendNext(window);
     window.regather();
-    expect([window.next(0), window.room().messages]).toEqual([null, 0]);
+    expect([window.next(), window.room().messages]).toEqual([null, 0]);
     end(window, first);
-    expect([window.next(0), count(1)]).toEqual([null, [2]]);
+    expect([window.next(), count(1)]).toEqual([null, [2]]);
   });
 
   test("drop() of one of unknown fate begins it: it may come again", () => {
     const { window, deliver } = createCurrent({ preparesAhead: true });
     deliver(1);
     deliver(2);
-    const first = window.prepare(0) as Held;
+    const first = window.prepare() as Held;
     window.drop(first);
-    expect([window.state, window.prepare(0), window.size]).toEqual(["gathering", null, 1]);
-  });
-});
-
-describe("lease", () => {
-  test("nothing begins once the last contact is too long ago", () => {
-    const { window, deliver } = createCurrent({ preparesAhead: false });
-    deliver(1);
-    expect([window.isLeased(LEASE_MS), window.next(LEASE_MS)]).toEqual([false, null]);
-    window.heard(1);
-    expect(window.next(LEASE_MS)?.sequence).toBe(1);
+    expect([window.state, window.prepare(), window.size]).toEqual(["gathering", null, 1]);
   });
 });
 
@@ -218,9 +208,9 @@ describe("strict order", () => {
     const { window, deliver } = createCurrent({ places: 20 });
     for (const sequence of [3, 1, 2]) deliver(sequence);
     const sent: number[] = [];
-    for (let message = window.next(0); message !== null; message = window.next(0)) {
+    for (let message = window.next(); message !== null; message = window.next()) {
       sent.push(message.sequence);
-      expect(window.next(0)).toBeNull();
+      expect(window.next()).toBeNull();
       end(window, message);
     }
     expect(sent).toEqual([1, 2, 3]);
@@ -231,7 +221,7 @@ describe("strict order", () => {
     const message = (deliver(1), deliver(2), sendNext(window));
     window.retry(message);
     deliver(1);
-    expect([window.next(0), message.value, window.inFlight]).toEqual([null, "1 as 3", 0]);
+    expect([window.next(), message.value, window.inFlight]).toEqual([null, "1 as 3", 0]);
     window.due(message);
     expect(sendNext(window)).toBe(message);
   });
@@ -323,7 +313,7 @@ describe("parked keys", () => {
     const { window, deliverAll } = createCurrent({ preparesAhead: true });
     deliverAll({ 1: "a", 2: "a" });
     for (const sequence of [1, 2]) {
-      const message = window.prepare(0) as Held;
+      const message = window.prepare() as Held;
       expect(message.sequence).toBe(sequence);
       window.acknowledged(message);
       window.prepared(message);
@@ -337,7 +327,7 @@ describe("parked keys", () => {
 
 describe("preparing ahead", () => {
   const prepareNext = (window: Window<string>) => {
-    const message = window.prepare(0);
+    const message = window.prepare();
     if (message === null) return null;
     window.acknowledged(message);
     window.prepared(message);
@@ -347,9 +337,9 @@ describe("preparing ahead", () => {
   test("one at most is prepared while one is in flight, and sent after it", () => {
     const { window, deliver } = createCurrent({ preparesAhead: true });
     for (const sequence of [1, 2, 3]) deliver(sequence);
-    expect([prepareNext(window), window.prepare(0)]).toEqual([1, null]);
+    expect([prepareNext(window), window.prepare()]).toEqual([1, null]);
     const first = sendNext(window);
-    expect([prepareNext(window), window.prepare(0), window.next(0)]).toEqual([2, null, null]);
+    expect([prepareNext(window), window.prepare(), window.next()]).toEqual([2, null, null]);
     end(window, first);
     expect([sendNext(window).sequence, prepareNext(window)]).toEqual([2, 3]);
   });
@@ -367,7 +357,7 @@ describe("preparing ahead", () => {
     deliver(5);
     expect(prepareNext(window)).toBe(5);
     deliver(4);
-    expect([window.next(0), prepareNext(window), sendNext(window).sequence]).toEqual([null, 4, 4]);
+    expect([window.next(), prepareNext(window), sendNext(window).sequence]).toEqual([null, 4, 4]);
   });
 
   test("one whose preparation failed waits for its retry, and those behind it with it", () => {
@@ -375,12 +365,12 @@ describe("preparing ahead", () => {
     for (const sequence of [1, 2, 3]) deliver(sequence);
     prepareNext(window);
     const first = sendNext(window);
-    const second = window.prepare(0) as Held;
+    const second = window.prepare() as Held;
     window.retry(second);
     end(window, first);
-    expect([window.prepare(0), window.next(0)]).toEqual([null, null]);
+    expect([window.prepare(), window.next()]).toEqual([null, null]);
     window.due(second);
-    expect(window.prepare(0)).toBe(second);
+    expect(window.prepare()).toBe(second);
   });
 
   test("what is prepared is not the server's: it is not counted, and not asked back", () => {
@@ -401,16 +391,20 @@ describe("bounds", () => {
     deliver(1, { bytes: 60 });
     const first = sendNext(window);
     deliver(2, { bytes: 70 });
-    expect(window.room()).toEqual({ messages: 1, bytes: 0 });
+    expect([window.room(), window.room(6)]).toEqual([
+      { messages: 0, bytes: 0 },
+      { messages: 0, bytes: 0 },
+    ]);
     end(window, first);
     expect(window.room()).toEqual({ messages: 2, bytes: 30 });
+    expect(window.room(6)).toEqual({ messages: 5, bytes: 30 });
   });
 
   test("a message of a stream made anew takes the place of the one with its sequence", () => {
     const { window, deliver } = createCurrent();
     const former = (deliver(1), sendNext(window));
     const latter = deliver(1, { time: 5 });
-    expect([latter.state, window.size, window.next(0)]).toEqual(["queued", 1, null]);
+    expect([latter.state, window.size, window.next()]).toEqual(["queued", 1, null]);
     end(window, former);
     expect(sendNext(window)).toBe(latter);
   });
@@ -439,7 +433,7 @@ test("a window of 1,000 costs a few microseconds for each message", () => {
   for (let sequence = 1; sequence <= COUNT; sequence += 1) {
     deliver(sequence, { key: `key-${sequence % 300}` });
     if (window.size < 1000) continue;
-    const message = window.next(0);
+    const message = window.next();
     if (message !== null) end(window, message);
   }
   const microseconds = ((performance.now() - startedAt) * 1000) / COUNT;

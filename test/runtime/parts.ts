@@ -84,6 +84,8 @@ export function scriptParts(changes: Partial<SubscriptionParts> = {}): ScriptedP
       connected: () => Promise.resolve(true),
       isConnected: () => true,
       reconnects: () => 0,
+      onReconnect: () => () => {},
+      seat: null,
       pausedUntil: () => null,
       lastPongAt: () => performance.now(),
       alignConsumer: () => Promise.resolve(ALIGNED),

@@ -61,6 +61,7 @@ function createScript() {
       const seats = createSeats(bucket, {
         relay,
         host: relay,
+        isConnected: () => true,
         logger,
         now: () => now,
         everyTick(act) {
@@ -223,7 +224,13 @@ describe("on a server", () => {
       const { logger } = connection;
       const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, seal: null });
       stack.defer(() => bucket.close());
-      const seats = createSeats(bucket, { relay, host: relay, logger, now: () => performance.now() });
+      const seats = createSeats(bucket, {
+        relay,
+        host: relay,
+        logger,
+        isConnected: () => true,
+        now: () => performance.now(),
+      });
       stack.defer(() => seats.close());
       return { seats, bucket };
     };

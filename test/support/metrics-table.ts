@@ -14,7 +14,15 @@ export function measured(id: string): MeasuredSubscription {
   return {
     subscription: toSubscription({ id }),
     state: () => ({ kind: "running" }),
-    stats: () => ({ held: 3, inFlight: 2, retrying: 1, oldestHeldAt: performance.now(), blocked: null }),
+    stats: () => ({
+      held: 3,
+      inFlight: 2,
+      retrying: 1,
+      oldestHeldAt: performance.now(),
+      blocked: null,
+      gathering: null,
+    }),
+    active: () => ({ host: "edge-7", since: new Date(), isHere: true }),
     pace: () => ({ places: 1, perSecond: 12.5, waitMs: 0 }),
   };
 }
