@@ -12,7 +12,8 @@ import { toHeaderLines, toRequestPrefix } from "#callback/request-writer.ts";
 const [natsUrl = "", receiverUrl = "", acksWord = "acks", connectionsWord = "1"] = process.argv.slice(2);
 const acks = acksWord === "acks";
 const connections = Number(connectionsWord);
-const isOrdered = connections === 1;
+/** The window of an ordered subscription, where there is one connection. */
+const window = connections === 1 ? 64 : connections * 10;
 const { hostname, port, host, pathname } = new URL(receiverUrl);
 const target = { path: pathname, headers: [], isForwarded: false };
 const prefix = toRequestPrefix({ method: "POST", target, host, isKept: true });
@@ -22,7 +23,7 @@ const manager = await jetstreamManager(connection);
 await manager.consumers.add("BENCH", {
   durable_name: "bare-loop",
   ack_policy: acks ? AckPolicy.Explicit : AckPolicy.None,
-  ...(acks ? { max_ack_pending: isOrdered ? 1 : connections * 10 } : {}),
+  ...(acks ? { max_ack_pending: window } : {}),
 });
 const consumer = await jetstream(connection).consumers.get("BENCH", "bare-loop");
 const free = Array.from({ length: connections }, () =>
@@ -64,7 +65,7 @@ function post(message: JsMsg, client: CallbackConnection): void {
 }
 
 await consumer.consume({
-  max_messages: connections * 10,
+  max_messages: window,
   callback: (message) => {
     waiting.push(message);
     next();

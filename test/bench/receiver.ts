@@ -1,8 +1,9 @@
 // The receiver of the benchmark, in a process of its own: counts what comes and how long it was on its way.
 //
-// A body starts with the time of its publishing, in milliseconds since 1970. `GET /<count>` is answered when so many have come since
+// Argument: how many milliseconds it works on each. A body starts with the time of its publishing, in milliseconds since 1970. `GET /<count>` is answered when so many have come since
 // the last answer.
 
+const callbackMs = Number(process.argv[2] ?? 0);
 const latencies: number[] = [];
 let firstAt = 0;
 let lastAt = 0;
@@ -15,6 +16,7 @@ async function take(request: Request): Promise<Response> {
   if (latencies.length === 0) firstAt = lastAt;
   latencies.push(lastAt - Number.parseFloat(body));
   if (latencies.length >= wanted) onWanted();
+  if (callbackMs > 0) await Bun.sleep(callbackMs);
   return new Response();
 }
 

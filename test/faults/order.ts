@@ -3,7 +3,7 @@
 //   bun test/faults/order.ts [--seed 1] [--seconds 300] [--servers 1|3] [--relays 1|2] [--ordering strict|subject]
 //     [--qos AT_LEAST_ONCE|AT_MOST_ONCE] [--nats 2.10.26|newest] [--only "relay frozen,server killed"] [--logs DIRECTORY]
 //
-// A table says what became of the messages; exit 1 if a promise was broken. `--logs` keeps what the relays logged, at debug level.
+// A table says what became of the messages; exit 1 if a promise was broken. `--logs` keeps what the relays logged, at debug level, and the faults with their times.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -42,10 +42,12 @@ const BUCKET = "relay";
 const SUBJECTS = 20;
 const CONNECTIONS = 10;
 const PER_SECOND = 300;
-/** Every so many is refused once, and comes again a second later. In strict order all others wait for it. */
-const REFUSED_EVERY = { strict: 1000, subject: 100 };
+/** Every so many is refused once, in turn of all keys, and comes again a second later: in strict order all others wait for it. */
+const REFUSED_EVERY = { strict: 1001, subject: 101 };
 /** How long the callback works on a request, at most. */
 const WORK_MS = { strict: 1, subject: 20 };
+/** So long a time without a request is written down. */
+const SILENCE_MS = 3000;
 /** After the last fault, for all that waits. */
 const SETTLE_MS = 90_000;
 /** A crash loses at most so many for each connection under AT_MOST_ONCE. */
@@ -57,7 +59,8 @@ export async function runOrder(options: OrderOptions): Promise<OrderResult> {
   const urls = servers.map(({ url }) => url);
   const client = await openStream(servers, options.servers);
   let current = "start";
-  const callback = stack.use(startCallback(options, () => current));
+  const timeline: string[] = [];
+  const callback = stack.use(startCallback(options, { circumstances: () => current, timeline }));
   const hosts = await startHosts(stack, {
     count: options.relays,
     configOf: () => orderConfig(options, { urls, callbackUrl: callback.url }),
@@ -69,6 +72,7 @@ export async function runOrder(options: OrderOptions): Promise<OrderResult> {
     seed: options.seed,
     durationMs: options.seconds * 1000,
     onAct: (name) => {
+      timeline.push(`${new Date().toISOString()} ${name}`);
       current = `${name}, ${Math.round((performance.now() - startedAt) / 100) / 10} s`;
     },
   });
@@ -76,7 +80,7 @@ export async function runOrder(options: OrderOptions): Promise<OrderResult> {
   const settledMs = await settle(client, callback.book, publisher.count);
   const { row, broken } = judge(options, { callback, published: publisher.count, settledMs, faults });
   const state = broken.length > 0 ? await describeState(client, publisher.count) : [];
-  return { row, faults, broken: [...broken, ...state], logs: toTexts(hosts) };
+  return { row, faults, broken: [...broken, ...state], logs: toTexts(hosts, { timeline }) };
 }
 
 async function startServers(stack: AsyncDisposableStack, count: 1 | 3): Promise<readonly NatsServer[]> {
@@ -154,10 +158,14 @@ interface Callback extends AsyncDisposable {
   readonly again: number;
 }
 
-function startCallback({ ordering, qos }: OrderOptions, circumstances: () => string): Callback {
+function startCallback(
+  { ordering, qos }: OrderOptions,
+  { circumstances, timeline }: { circumstances: () => string; timeline: string[] },
+): Callback {
   const book = createBook(circumstances);
   const overtaken: string[] = [];
   let again = 0;
+  let lastAt = performance.now();
   const isByKey = ordering === "subject";
   const step = isByKey ? SUBJECTS : 1;
 
@@ -166,6 +174,9 @@ function startCallback({ ordering, qos }: OrderOptions, circumstances: () => str
     const id = request.headers.get("webhook-id");
     const isFirst = book.note(number, { id, key: isByKey ? keyOf(number) : "" });
     if (!isFirst) again += 1;
+    const silentMs = performance.now() - lastAt;
+    lastAt = performance.now();
+    if (silentMs > SILENCE_MS) timeline.push(`${new Date().toISOString()} after ${silentMs.toFixed(0)} ms`);
     const before = number - step;
     if (isFirst && qos === "AT_LEAST_ONCE" && before > 0 && !book.accepted.has(before)) {
       overtaken.push(`${number} came before ${before} was accepted (${circumstances()})`);
@@ -288,8 +299,14 @@ async function describeState(client: NatsConnection, published: number): Promise
   ];
 }
 
-function toTexts(hosts: readonly Host[]): ReadonlyMap<string, string> {
-  return new Map(hosts.map(({ name, logs }) => [name, logs.map((line) => JSON.stringify(line)).join("\n")]));
+function toTexts(
+  hosts: readonly Host[],
+  { timeline }: { timeline: readonly string[] },
+): ReadonlyMap<string, string> {
+  const ofHosts = hosts.map(
+    ({ name, logs }) => [name, logs.map((line) => JSON.stringify(line)).join("\n")] as const,
+  );
+  return new Map([...ofHosts, ["faults", timeline.join("\n")]]);
 }
 
 if (import.meta.main) {
