@@ -27,6 +27,7 @@ import type { Progress } from "#runtime/progress.ts";
 import type { Plan } from "#runtime/reconcile.ts";
 import { type Replays, startReplays } from "#replays/replays.ts";
 import { type Applied, type Runtime, startRuntime } from "#runtime/runtime.ts";
+import { createParkedKeys } from "#runtime/parked-keys.ts";
 import { createSeats } from "#runtime/seats.ts";
 import { createStates, type StateChange } from "#runtime/states.ts";
 import { createApiSubscriptions } from "#registry/api-subscriptions.ts";
@@ -171,6 +172,10 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     ],
   });
   started = runtime;
+  const parkedKeys = createParkedKeys(bucket, {
+    running: () => runtime.subscriptions,
+    now: () => performance.now(),
+  });
   const letterEndpoints = () => resolveLetterEndpoints(config.origin.file);
   const replays = startReplays({
     runtime,
@@ -230,6 +235,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     registry: createRegistry({
       runtime,
       api,
+      parkedKeys,
       config: () => config,
       endRemoval,
     }),
@@ -262,6 +268,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       lag.close();
       majority.close();
       await Promise.all([replays.stop(graceMs), runtime.stop(graceMs)]);
+      parkedKeys.close();
       await seats.close();
       states.close();
       await bucket.close();

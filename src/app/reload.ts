@@ -46,7 +46,7 @@ export function createReloader({ path, env, logger, apply, signal }: ReloaderOpt
       refused = null;
       logger.info("Config reloaded", { changes: changes.length === 0 ? ["nothing changed"] : changes });
       const warnings = next.warnings.map(describeIssue);
-      if (changes.length > 0) for (const warning of [...warnings, ...next.unused]) logger.warn(warning);
+      if (changes.length > 0) for (const warning of warnings) logger.warn(warning);
       return { kind: "applied", changes, warnings };
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;

@@ -140,6 +140,15 @@ and ${SAME_SUBSCRIPTION} relay_subscription_state{state="${RUNNING}"} == 1`,
       "It waits for a retry, or for a dead-letter stream; in an ordered subscription all others wait behind it. relay subscriptions show ID says which.",
   },
   {
+    name: "RelayKeysParked",
+    expr: "relay_parked_keys > 0",
+    for: "5m",
+    severity: "warning",
+    summary: `${SUBSCRIPTION} has parked keys`,
+    description:
+      "The first message of each parked key is not accepted, and the others of that key wait behind it. relay subscriptions parked ID lists the causes. Repair the callback, then: relay subscriptions resume ID --key KEY (with --skip, without that message).",
+  },
+  {
     name: "RelayOutOfDescriptors",
     expr: grown("relay_postponed_attempts_total", "10m"),
     for: "0m",

@@ -30,16 +30,16 @@ function isNewer({ kind, type, expected, input }: v.BaseIssue<unknown>): boolean
   return kind !== "schema" || isUnknownKey || isUnknownWord;
 }
 
-/** `what`: the path of the list below `/api`, which is its name too. Rejects with a RelayError. */
+/** `what`: its name for people, which is its path below `/api` too where no other one is given. Rejects with a RelayError. */
 export async function listAll<const Item extends v.GenericSchema>(
   client: Client,
-  { what, item }: { what: string; item: Item },
+  { what, path = `api/${what}`, item }: { what: string; path?: string; item: Item },
 ): Promise<readonly ViewOf<Item>[]> {
   const schema = pageSchema(item);
   const all: ViewOf<Item>[] = [];
   let after = "";
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const answer = await client.ask("GET", `api/${what}?limit=${PAGE_SIZE}${after}`);
+    const answer = await client.ask("GET", `${path}?limit=${PAGE_SIZE}${after}`);
     const value = parseAnswer(schema, expectDone(answer, `list the ${what}`));
     const { items, next } = value as Page<ViewOf<Item>>;
     all.push(...items);

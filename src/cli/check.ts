@@ -95,14 +95,13 @@ function toRemark(file: string, finding: Finding & Partial<Issue>): Remark {
 }
 
 function listRemarks(path: string, config: Config): readonly Remark[] {
-  const { unused } = config;
   const readable = findReadableSecrets(path, config);
   const toFileRemark = (level: Finding["level"], message: string) =>
     toRemark(path, { level, about: "config", message });
   return [
     ...readable.map((message) => toFileRemark("warning", message)),
     ...config.warnings.map((issue) => toRemark(path, { level: "warning", about: "config", ...issue })),
-    ...[...unused, ...listUnshared(config.origin.file)].map((message) => toFileRemark("note", message)),
+    ...listUnshared(config.origin.file).map((message) => toFileRemark("note", message)),
   ];
 }
 

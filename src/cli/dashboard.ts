@@ -133,6 +133,7 @@ export const PANELS: readonly Panel[] = [
       { expr: `sum(relay_retrying_messages{${OWN}})`, legend: "retrying" },
       { expr: `sum(relay_callback_connections{${OWN}})`, legend: "connections" },
       { expr: `sum(relay_subscription_active{${OWN}})`, legend: "ordered subscriptions active" },
+      { expr: `sum(relay_parked_messages{${OWN}})`, legend: "parked" },
     ],
   }),
   chart("Pace of the callbacks", {

@@ -100,14 +100,13 @@ export async function run(options: RunOptions): Promise<number> {
   return 0;
 }
 
-function logStart(logger: Logger, { host, warnings, unused }: Config, options: RunOptions): void {
+function logStart(logger: Logger, { host, warnings }: Config, options: RunOptions): void {
   const { configPath, engineFault, notify } = options;
   logger.info("Relay starts", { version: VERSION, commit: COMMIT, host: host.name, config: configPath });
   if (engineFault !== null) {
     logger.debug("Relay runs with a larger heap: it could not start itself again", { reason: engineFault });
   }
   for (const warning of warnings) logger.warn(describeIssue(warning));
-  for (const text of unused) logger.warn(text);
   if (notify.fault !== null) logger.warn(notify.fault);
 }
 

@@ -73,10 +73,10 @@ export async function deleteSubscription(call: RemoteCall): Promise<number> {
   return 0;
 }
 
-function pathOf({ args }: RemoteCall, verb?: string): string {
+export function pathOf({ args }: RemoteCall, verb?: string): string {
   return subscriptionPath(args[0], verb);
 }
 
-function idOf({ args }: RemoteCall): string {
+export function idOf({ args }: RemoteCall): string {
   return clean(args[0] ?? "");
 }

@@ -53,6 +53,7 @@ export function checkTarget(flags: Flags, args: readonly string[]): void {
   const target = toTarget(flags, args);
   const isOne = target.kind === "ids" && target.ids.length === 1;
   if (flags["skip"] === true && !isOne) throw new RelayError("usage", "--skip is for one subscription");
+  if (textOf(flags, "key") !== null && !isOne) throw new RelayError("usage", "--key is for one subscription");
 }
 
 function toTarget(flags: Flags, args: readonly string[]): Target {

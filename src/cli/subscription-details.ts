@@ -51,6 +51,7 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
     ["ends", endingAt === null ? "" : `${endingAt} (${toRelative(endingAt, nowMs)})`],
     ["messages", describeMessages(view)],
     ["pace", describePace(view)],
+    ["parked", describeParked(view)],
     ["made by", view.origin === "file" ? "the config file" : `API, revision ${view.revision ?? "unknown"}`],
   ];
 }
@@ -58,6 +59,10 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
 function describePace({ maxInFlight, maxPerSecond }: SubscriptionView): string {
   const rate = maxPerSecond === null ? "" : `, ${maxPerSecond} a second`;
   return `${maxInFlight} ${maxInFlight === 1 ? "request" : "requests"} at a time${rate}`;
+}
+
+function describeParked({ parkedKeys, parkedMessages }: SubscriptionView): string {
+  return parkedKeys === 0 ? "" : `${parkedKeys} keys with ${parkedMessages} messages`;
 }
 
 function describeMessages(view: SubscriptionView): string {

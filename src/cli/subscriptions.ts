@@ -2,8 +2,9 @@
 
 import { YES_OPTION } from "./confirm.ts";
 import { checkDryRunFlags, DRY_RUN_OPTIONS } from "./dry-run.ts";
-import { JSON_OPTION, type RemoteCommand, type RemoteOption } from "./remote-command.ts";
+import { JSON_OPTION, type RemoteCommand, type RemoteOption, textOf } from "./remote-command.ts";
 import { RESEND_COMMAND } from "./resend.ts";
+import { resumeKey, showParked } from "./parked-keys.ts";
 import { SEEK_OPTIONS, seekSubscription, toSeek } from "./seek.ts";
 import { checkTarget, commandSubscriptions, TARGET_OPTIONS, type Verb } from "./subscription-commands.ts";
 import { deleteSubscription, showList, showSubscription, testSubscription } from "./subscription-actions.ts";
@@ -13,6 +14,10 @@ const NOTHING = (): void => undefined;
 const SKIP_OPTION: RemoteOption = {
   flags: "--skip",
   description: "acknowledge the message that caused the failure instead of sending it again",
+};
+const KEY_OPTION: RemoteOption = {
+  flags: "--key <key>",
+  description: "only this parked key; an empty one for messages without a key",
 };
 const VERBS: Readonly<Record<Verb, string>> = {
   pause: "pause subscriptions, as their operator; their messages wait in the stream",
@@ -46,10 +51,17 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
   ...(["pause", "resume", "stop", "start"] as const).map((verb): RemoteCommand => ({
     usage: `${verb} [ids...]`,
     description: VERBS[verb],
-    options: [...(verb === "resume" ? [SKIP_OPTION] : []), ...TARGET_OPTIONS, YES_OPTION, JSON_OPTION],
+    options: [
+      ...(verb === "resume" ? [SKIP_OPTION, KEY_OPTION] : []),
+      ...TARGET_OPTIONS,
+      YES_OPTION,
+      JSON_OPTION,
+    ],
     examples: [
       `relay subscriptions ${verb} billing shipping`,
-      ...(verb === "resume" ? ["relay subscriptions resume billing --skip"] : []),
+      ...(verb === "resume"
+        ? ["relay subscriptions resume billing --skip", "relay subscriptions resume billing --key eu.4711"]
+        : []),
       `relay subscriptions ${verb} --entrypoint webhook --dry-run`,
       `relay subscriptions ${verb} --all --yes`,
     ],
@@ -61,8 +73,21 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
       "Exit code: 0 if Relay changed all, 1 if it refused one.",
     ].join("\n"),
     check: checkTarget,
-    run: (call) => commandSubscriptions(call, verb),
+    run(call) {
+      const key = textOf(call.flags, "key");
+      if (key === null) return commandSubscriptions(call, verb);
+      return resumeKey(call, { key, skip: call.flags["skip"] === true });
+    },
   })),
+  {
+    usage: "parked <id>",
+    description: "list the parked keys of an ordered subscription, with their causes",
+    options: [JSON_OPTION],
+    examples: ["relay subscriptions parked billing"],
+    note: "Keys are parked where ordering.onFailure is key: the other keys go on.",
+    check: NOTHING,
+    run: showParked,
+  },
   {
     usage: "test <id>",
     description: "send a test message to the callback, and show request and response",

@@ -5,7 +5,7 @@ import { checkEndpoints } from "./check-endpoints.ts";
 import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
-import { type Fault, formatPath, type Issue, type Path } from "./issue.ts";
+import { type Fault, formatPath, type Issue } from "./issue.ts";
 import { type JsonText, parseJsonText } from "./json-text.ts";
 import { schemaWords } from "./key-places.ts";
 import { explainFaults, putValues, type ReferenceUse } from "./plain-references.ts";
@@ -58,9 +58,8 @@ export async function parseConfig(
   const { file } = validation;
   const found = [...listWarnings(file, { value: json.value, secrets, context }), ...stores.warnings];
   const warnings = tidy(locate(explainFaults(found, substitution).map(toSchemaFault), json));
-  const notes = { warnings, unused: listUnused(json.value) };
   const references = listReferences(file, substitution.uses);
-  return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, references, ...notes }) };
+  return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, references, warnings }) };
 }
 
 function toSchemaFault(fault: Fault): SchemaFault {
@@ -120,29 +119,4 @@ function tidy(issues: readonly Issue[]): readonly Issue[] {
     issues.map((issue) => [`${issue.line}:${issue.column}:${issue.path}:${issue.message}`, issue]),
   );
   return [...distinct.values()].sort((left, right) => left.line - right.line || left.column - right.column);
-}
-
-/** `[]` stands for any index. */
-const NOT_YET: ReadonlySet<string> = new Set([
-  "entrypoints[].configuration.ordering.onFailure",
-  "subscriptions[].configuration.ordering.onFailure",
-]);
-
-/** One line for each key of the file that has no effect yet, in the order of the file. */
-function listUnused(value: unknown): readonly string[] {
-  return findUnused(value, []).map((path) => `${formatPath(path)} does nothing yet`);
-}
-
-function findUnused(value: unknown, path: Path): Path[] {
-  if (NOT_YET.has(keyOf(path))) return [path];
-  if (Array.isArray(value))
-    return value.flatMap((item: unknown, index) => findUnused(item, [...path, index]));
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => findUnused(inner, [...path, key]));
-}
-
-/** The documented key: with any index, and the flat form of a nested one. */
-function keyOf(path: Path): string {
-  const flat = path.filter((key) => key !== "entrypointConfiguration");
-  return formatPath(flat).replaceAll(/\[\d+\]/gu, "[]");
 }

@@ -50,8 +50,6 @@ export interface Config {
     readonly path: string;
     readonly source: ReferenceUse["source"];
   }[];
-  /** A line for each key that is set, but does nothing yet. */
-  readonly unused: readonly string[];
 }
 
 interface NatsConfig {
@@ -90,7 +88,7 @@ export interface ConfigOrigin extends ResolveScope {
 
 export function resolveConfig(
   file: ConfigFile,
-  { context, secrets, stores, ...notes }: ResolveScope & Pick<Config, "warnings" | "references" | "unused">,
+  { context, secrets, stores, ...notes }: ResolveScope & Pick<Config, "warnings" | "references">,
 ): Config {
   const scope = { context, secrets, stores };
   const directory = stateDirectoryOf(file.state.directory, context);

@@ -125,6 +125,12 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
       return oldestHeldAt === null ? 0 : (performance.now() - oldestHeldAt) / 1000;
     },
   );
+  gauge("relay_parked_keys", "Keys that are parked here, of subscriptions that park keys", (measured) =>
+    parksKeys(measured) ? measured.stats().parkedKeys : null,
+  );
+  gauge("relay_parked_messages", "Messages of parked keys that wait here", (measured) =>
+    parksKeys(measured) ? measured.stats().parkedMessages : null,
+  );
   gauge(
     "relay_subscription_active",
     "1 while this relay delivers the ordered subscription, 0 while it stands by for another",
@@ -157,6 +163,10 @@ function exposeSubscriptions(registers: Registry[], sources: GaugeSources): void
       }
     },
   });
+}
+
+function parksKeys({ subscription }: MeasuredSubscription): boolean {
+  return subscription.ordering?.onFailure === "key";
 }
 
 interface GaugeOptions {

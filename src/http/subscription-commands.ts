@@ -23,7 +23,13 @@ import { asksForDryRun, toDryRunMessage, toDryRunView } from "./dry-run.ts";
 import { toExchangeView } from "./exchange-view.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { type Problem, toFaultsProblem } from "./problem.ts";
-import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
+import {
+  isOperator,
+  NOT_FOUND,
+  NOT_OPERATOR,
+  type Reach,
+  type SubscriptionsOptions,
+} from "./subscription-reach.ts";
 import * as v from "valibot";
 
 interface CommandsOptions extends Pick<
@@ -148,11 +154,6 @@ export function addSubscriptionCommands(
     return context.json(shown, shown.notStored === null ? 200 : 202);
   }
 
-  /** Pause and resume are for operators, stop and start for consumers. */
-  function isOperator(context: ServerContext): boolean {
-    return context.get("access").kind === "all";
-  }
-
   for (const kind of ["pause", "stop", "start"] as const) {
     routes.post(`/:id/${kind}`, describe(COMMANDS[kind]), (context) => {
       const found = find(context);
@@ -239,14 +240,6 @@ export function addSubscriptionCommands(
 const NO_MESSAGE: BodyFault = {
   path: "sequence",
   message: "the stream has no such message, or it is none of the subscription's",
-};
-
-const NOT_OPERATOR: Problem = {
-  status: 403,
-  detail: "Pause and resume are for operators: stop and start are yours",
-  headers: {
-    "www-authenticate": 'Bearer realm="relay", error="insufficient_scope", scope="relay:write"',
-  },
 };
 
 const TOO_MANY_TESTS: Problem = {

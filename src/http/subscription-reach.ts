@@ -46,7 +46,20 @@ export interface Reach {
 
 export const NOT_FOUND: Problem = { status: 404, detail: "There is no such subscription" };
 
+export const NOT_OPERATOR: Problem = {
+  status: 403,
+  detail: "Pause and resume are for operators: stop and start are yours",
+  headers: {
+    "www-authenticate": 'Bearer realm="relay", error="insufficient_scope", scope="relay:write"',
+  },
+};
+
 const WRITE_MS = 5000;
+
+/** Pause and resume are for operators, stop and start for consumers. */
+export function isOperator(context: ServerContext): boolean {
+  return context.get("access").kind === "all";
+}
 
 export function createReach({ registry, lagOf, activity, entrypoint }: SubscriptionsOptions): Reach {
   function isInReach(context: ServerContext, { subscription }: Registered): boolean {

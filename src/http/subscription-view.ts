@@ -54,6 +54,8 @@ export function toSubscriptionView(
     maxInFlight: pace.places,
     maxPerSecond: pace.perSecond === null ? null : Number(pace.perSecond.toPrecision(3)),
     retrying: stats.retrying,
+    parkedKeys: stats.parkedKeys,
+    parkedMessages: stats.parkedMessages,
     oldestHeldSeconds:
       stats.oldestHeldAt === null ? 0 : Math.max(0, Math.round(nowMs - stats.oldestHeldAt) / 1000),
     pending: lag?.pending ?? null,

@@ -15,6 +15,7 @@ import { pageOf } from "./page.ts";
 import type { Problem } from "./problem.ts";
 import type { WantedRevisions, WriteOutcome } from "#registry/api-subscriptions.ts";
 import { addResend } from "./resend.ts";
+import { addParkedKeys } from "./parked-keys.ts";
 import { addSubscriptionCommands } from "./subscription-commands.ts";
 import { createReach, NOT_FOUND, type SubscriptionsOptions } from "./subscription-reach.ts";
 
@@ -154,6 +155,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
 
   addSubscriptionCommands(routes, { ...options, reach });
   addResend(routes, { ...options, reach });
+  addParkedKeys(routes, { registry, reach });
   return routes;
 }
 

@@ -37,6 +37,8 @@ export interface Deliver {
   attempt: (held: Held) => Promise<Step>;
   /** Waits without a slot until the message may be attempted again. False: the pipeline closed first. */
   waitForStep: (held: Held, step: Exclude<Step, { kind: "ended" }>) => Promise<boolean>;
+  /** Completes a message that is not to be sent. */
+  skip: (held: Held) => Promise<Ending>;
   /** It waited for a slot or a retry when the pipeline closed. */
   abandon: (held: Held, failure: Failure | null) => Promise<Ending>;
   /** How many messages wait for a retry. */
@@ -332,6 +334,10 @@ export function createDeliver(options: DeliverOptions): Deliver {
     run: isOnce ? runInOrder : runNow,
     attempt: attemptOrdered,
     waitForStep,
+    async skip(held) {
+      await settler.complete(held);
+      return { kind: "skipped" };
+    },
     abandon,
     get retrying() {
       return retrying;

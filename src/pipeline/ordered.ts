@@ -1,10 +1,13 @@
 // Holds the messages of an ordered subscription in its window, and delivers them in order: takes a slot first, the message second.
 
 import type { Received } from "#consumer/received.ts";
+import { retryDelayMs } from "#delivery/backoff.ts";
 import { MAX_WINDOW_BYTES, mostOut, orderKeyOf, STRICT } from "#delivery/ordering.ts";
 import { concurrencyOf } from "#delivery/subscription.ts";
+import { sleep } from "#lib/sleep.ts";
 import { createGathering } from "./gather.ts";
 import type { Entry, Holding, HoldingOptions } from "./holding.ts";
+import type { ParkedKey } from "./lanes.ts";
 import type { Ending } from "./observer.ts";
 import type { Held } from "./settle.ts";
 import type { TermsHolder } from "./terms.ts";
@@ -22,6 +25,10 @@ interface OrderedOptions extends HoldingOptions {
   /** True: one message at a time. */
   readonly isProbing: () => boolean;
   readonly giveBack: (entry: Held) => Ending;
+  /** Acknowledges a message without a request. */
+  readonly skip: (entry: Held) => Promise<Ending>;
+  /** Ends the pipeline because of this message. */
+  readonly interrupt: (entry: Held, cause: string) => void;
   /** There may be more room. */
   readonly onRoom: () => void;
 }
@@ -35,9 +42,18 @@ interface Ordered extends Holding {
   regather: (maxAckPending?: number) => void;
   /** Uses the current terms, and sends what may be sent. */
   resize: () => void;
+  /** Takes a failure that would interrupt the subscription: it parks the key of the message. False: it interrupts. */
+  takeFailure: (entry: Held, cause: string) => boolean;
+  /** Oldest first. */
+  parked: () => readonly ParkedKey[];
+  /** As of a running subscription. */
+  resumeParked: (key: string, options: { readonly skip: boolean }) => ResumedKey;
   /** Why nothing is sent, for people; null: nothing is in the way. */
   readonly obstacle: string | null;
 }
+
+/** "in-flight": it cannot be skipped while it is being sent. */
+export type ResumedKey = "resumed" | "not-parked" | "in-flight";
 
 type Message = WindowMessage<Entry>;
 
@@ -50,6 +66,9 @@ export function createOrdered(options: OrderedOptions): Ordered {
   /** In flight, or waiting for their next attempt. */
   let underWay = 0;
   let isInLine = false;
+  /** Whose key is to be parked, and why. */
+  let isHalfParked = false;
+  const failures = new Map<Held, string>();
   const window = createWindow<Entry>({
     ...sizeNow(),
     preparesAhead: false,
@@ -96,8 +115,9 @@ export function createOrdered(options: OrderedOptions): Ordered {
   function add(entry: Entry): void {
     open += 1;
     const { message } = window.hold(toDelivery(entry.received, entry));
-    if (closing.aborted) finish(message, options.giveBack(entry));
-    else look();
+    if (closing.aborted) return finish(message, options.giveBack(entry));
+    endIfHalfParked();
+    look();
   }
 
   /** After each delivery: it may be a gap, or the last one that was missing. */
@@ -138,7 +158,50 @@ export function createOrdered(options: OrderedOptions): Ordered {
     underWay += 1;
     const ending = await attempt(message).catch((error: unknown) => options.onError(message.value, error));
     underWay -= 1;
-    if (ending !== null) finish(message, ending);
+    const cause = failures.get(message.value);
+    failures.delete(message.value);
+    if (ending?.kind === "returned" && cause !== undefined && !closing.aborted) park(message, cause);
+    else if (ending !== null) finish(message, ending);
+    dispatch();
+  }
+
+  function park(message: Message, cause: string): void {
+    window.park(message, { cause, at: new Date() });
+    if (!endIfHalfParked()) void probeLater(message.key); // Never rejects.
+  }
+
+  function endIfHalfParked(): boolean {
+    const [first] = window.isHalfParked ? window.parked() : [];
+    const message = first === undefined ? null : window.find(first.sequence);
+    if (first === undefined || message === null) return false;
+    isHalfParked = true;
+    options.interrupt(message.value, `Parked messages fill half of the window: ${first.cause}`);
+    return true;
+  }
+
+  async function probeLater(key: string): Promise<void> {
+    const { resume } = terms.current.subscription;
+    const before = findParked(key);
+    if (before === undefined || resume.kind === "manual") return;
+    const retry = { ...resume, kind: "exponential", maxAttempts: Infinity } as const;
+    const delayMs = retryDelayMs(retry, before.failures, Math.random());
+    if (!(await sleep(delayMs, closing))) return;
+    const now = findParked(key);
+    if (now?.sequence !== before.sequence || now.failures !== before.failures) return;
+    window.resume(key);
+    dispatch();
+  }
+
+  function findParked(key: string): ParkedKey | undefined {
+    return window.parked().find((parked) => parked.key === key);
+  }
+
+  async function skipFirst(message: Message): Promise<void> {
+    const ending = await options
+      .skip(message.value)
+      .catch((error: unknown) => options.onError(message.value, error));
+    end(message.value, ending);
+    window.resume(message.key);
     dispatch();
   }
 
@@ -157,7 +220,7 @@ export function createOrdered(options: OrderedOptions): Ordered {
   function finish(message: Message, ending: Ending): void {
     const isLeft = ending.kind === "returned" && !closing.aborted;
     if (isLeft) window.drop(message);
-    else window.complete(message, { isDelivered: ending.kind === "delivered" });
+    else window.complete(message, { isDelivered: ending.kind !== "returned" });
     if (isLeft) gathering.wake();
     end(message.value, ending);
   }
@@ -195,6 +258,24 @@ export function createOrdered(options: OrderedOptions): Ordered {
     resize() {
       window.resize(sizeNow());
       dispatch();
+    },
+    takeFailure(entry, cause) {
+      if (ordering.onFailure !== "key" || isHalfParked || !entry.isRedeliverable) return false;
+      failures.set(entry, cause);
+      return true;
+    },
+    parked: window.parked,
+    resumeParked(key, { skip }) {
+      if (findParked(key) === undefined) return "not-parked";
+      if (skip) {
+        const message = window.skip(key);
+        if (message === null) return "in-flight";
+        void skipFirst(message); // Never rejects.
+        return "resumed";
+      }
+      window.resume(key);
+      dispatch();
+      return "resumed";
     },
     get obstacle() {
       return gathering.obstacle;

@@ -21,10 +21,11 @@ import type { Logger } from "#lib/logger.ts";
 import { createClosing } from "./closing.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Guard } from "./guard.ts";
+import type { ParkedKey } from "./lanes.ts";
 import { createHeartbeat } from "./heartbeat.ts";
 import { createHolding, type Entry, type Holding } from "./holding.ts";
 import type { Ending, Settled, Observer } from "./observer.ts";
-import { createOrdered } from "./ordered.ts";
+import { createOrdered, type ResumedKey } from "./ordered.ts";
 import { createReturns } from "./returns.ts";
 import { type Held, createSettler } from "./settle.ts";
 import type { TermsHolder } from "./terms.ts";
@@ -42,6 +43,9 @@ export interface PipelineStats {
   readonly blocked: string | null;
   /** Why an ordered subscription sends nothing yet: not all that is out is held. Null: all is, or soon will be. */
   readonly gathering: string | null;
+  readonly parkedKeys: number;
+  /** Of all parked keys. */
+  readonly parkedMessages: number;
 }
 
 interface CloseOptions {
@@ -64,6 +68,10 @@ export interface Pipeline {
   /** The connection was lost: an ordered subscription sends nothing until it holds all that is out. */
   regather: () => void;
   stats: () => PipelineStats;
+  /** Keys that are parked, oldest first. */
+  parked: () => readonly ParkedKey[];
+  /** Sends the first message of a parked key now; with `skip` it is acknowledged without a request. */
+  resumeParked: (key: string, options: { readonly skip: boolean }) => ResumedKey;
   /**
    * Resolves when nothing is held any more, with the number of messages that were returned to the stream. A second call
    * can only shorten the grace.
@@ -119,6 +127,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           isCurrent,
           isProbing: () => isProbing,
           giveBack,
+          skip: deliver.skip,
+          interrupt,
           onRoom: updateCapacity,
         })
       : null;
@@ -210,6 +220,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function interrupt(entry: Held, reason: string, { stops = false } = {}): void {
     if (cause !== null || closing.aborted) return;
+    // A stop by the callback is about the subscription, not about one key.
+    if (!stops && ordered?.takeFailure(entry, reason) === true) return;
     cause = entry;
     // At once: a message that waits for the slot of the cause must not get it.
     ending.begin();
@@ -275,9 +287,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       oldestHeldAt: oldestOf(holding.entries()),
       blocked,
       gathering: ordered?.obstacle ?? null,
+      ...countParked(ordered?.parked() ?? []),
     }),
+    parked: () => ordered?.parked() ?? [],
+    resumeParked: (key, how) => ordered?.resumeParked(key, how) ?? "not-parked",
     close,
   };
+}
+
+function countParked(keys: readonly ParkedKey[]) {
+  return { parkedKeys: keys.length, parkedMessages: keys.reduce((sum, { messages }) => sum + messages, 0) };
 }
 
 function oldestOf(held: Iterable<Entry>): number | null {

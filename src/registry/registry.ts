@@ -11,6 +11,8 @@ import { toSampleMessage } from "#delivery/sample.ts";
 import { initialStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import { RelayError } from "#lib/errors.ts";
+import type { ParkedKey } from "#pipeline/lanes.ts";
+import type { ParkedKeys, ResumeOutcome, ResumeRequest } from "#runtime/parked-keys.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import type { Runtime } from "#runtime/runtime.ts";
 import type { ApiSubscriptions } from "./api-subscriptions.ts";
@@ -36,6 +38,10 @@ export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" |
   readonly command: (id: string, command: Command) => Promise<void>;
   /** Rejects with a RelayError. */
   readonly seek: (id: string, start: DeliverPolicy) => Promise<void>;
+  /** Parked keys of an ordered subscription, whichever relay delivers it. */
+  readonly parked: (id: string) => readonly ParkedKey[];
+  /** Never rejects. */
+  readonly resumeParked: (id: string, request: ResumeRequest) => Promise<ResumeOutcome>;
   /** Sends a sample, marked as such, with all settings of the subscription. Rejects as `command` does. */
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
   /** What a message would become. Rejects as `command` does. */
@@ -45,13 +51,14 @@ export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" |
 interface RegistryOptions {
   readonly runtime: Runtime;
   readonly api: ApiSubscriptions;
+  readonly parkedKeys: Pick<ParkedKeys, "list" | "resume">;
   readonly config: () => Config;
   /** Resolves when nothing is left of a deleted subscription. Never rejects. */
   readonly endRemoval: (id: string) => Promise<void>;
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { runtime, api, config, endRemoval } = options;
+  const { runtime, api, parkedKeys, config, endRemoval } = options;
 
   function findMade(id: string): Registered | null {
     const made = api.known.get(id);
@@ -97,6 +104,14 @@ export function createRegistry(options: RegistryOptions): Registry {
     command: async (id, command) => get(id).command(command),
     seek: async (id, start) => get(id).seek(start),
     dryRun: async (id, message) => get(id).dryRun(message),
+    parked(id) {
+      const running = runtime.find(id);
+      return running === null ? [] : parkedKeys.list(running);
+    },
+    async resumeParked(id, request) {
+      const running = runtime.find(id);
+      return running === null ? { kind: "not-parked" } : parkedKeys.resume(running, request);
+    },
     test: async (id, body) => {
       const running = get(id);
       return running.test(toSampleMessage(running.subscription.source, { body, now: new Date() }));
@@ -119,6 +134,8 @@ function toStarting({ isPaused }: Subscription): Registered["running"] {
       oldestHeldAt: null,
       blocked: null,
       gathering: null,
+      parkedKeys: 0,
+      parkedMessages: 0,
     }),
     pace: () => ({ places: 0, perSecond: null, waitMs: 0 }),
   };

@@ -5,7 +5,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Command, FailureCause, OperatorStatus, SubscriptionStatus } from "#delivery/status.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { DryRun } from "#pipeline/dry-run.ts";
-import type { PipelineStats } from "#pipeline/pipeline.ts";
+import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
 import type { Pace } from "#pipeline/turns.ts";
 import type { Replaying } from "./replaying.ts";
 import type { SeatHolder } from "./seats.ts";
@@ -30,6 +30,10 @@ export interface RunningSubscription {
   state: () => SubscriptionState;
   status: () => SubscriptionStatus;
   stats: () => PipelineStats;
+  /** Keys that are parked here, oldest first; empty: none, or another relay is the active one. */
+  parked: Pipeline["parked"];
+  /** As `Pipeline` has it; "not-parked" also where another relay is the active one. */
+  resumeParked: Pipeline["resumeParked"];
   pace: () => Pace;
   /** The relay that delivers an ordered subscription; null: it is not ordered, or nobody can say. */
   active: () => SeatHolder | null;

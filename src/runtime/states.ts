@@ -108,6 +108,9 @@ interface Listening {
   readonly listener: () => void;
 }
 
+/** Parts that the parked keys of a subscription use. */
+export const PARKED_PARTS = ["parked", "unpark"] as const;
+
 const KEY_PREFIX = "state.";
 const END_MS = 30_000;
 
@@ -305,7 +308,7 @@ export function createStates(
         const status = read();
         // Deleting a paused subscription must not end its pause.
         if (status.status === "PAUSED") holds.remember(id);
-        for (const part of [...STATUS_PARTS, "place", "ended"]) bucket.remove(keyOf(part));
+        for (const part of [...STATUS_PARTS, ...PARKED_PARTS, "place", "ended"]) bucket.remove(keyOf(part));
         tell(status, status, "deletion");
       },
     };

@@ -63,6 +63,8 @@ const NO_MESSAGES: PipelineStats = {
   oldestHeldAt: null,
   blocked: null,
   gathering: null,
+  parkedKeys: 0,
+  parkedMessages: 0,
 };
 const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started", isFault: true };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected", isFault: true };
@@ -324,6 +326,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     state: show,
     status: () => status.current,
     stats: () => pipeline?.stats() ?? NO_MESSAGES,
+    parked: () => pipeline?.parked() ?? [],
+    resumeParked: (key, how) => pipeline?.resumeParked(key, how) ?? "not-parked",
     pace: () => turns.pace,
     active: standby.active,
     oneByOne: () => standby.oneByOne,

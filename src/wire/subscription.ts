@@ -97,6 +97,8 @@ export const subscriptionViewSchema = component(
       ),
     ),
     retrying: count("Messages that wait for a retry"),
+    parkedKeys: count("Keys that are parked here"),
+    parkedMessages: count("Messages of parked keys that wait here"),
     oldestHeldSeconds: v.pipe(
       v.number(),
       v.minValue(0),
@@ -131,6 +133,8 @@ export const subscriptionViewSchema = component(
     maxInFlight: 5,
     maxPerSecond: null,
     retrying: 1,
+    parkedKeys: 0,
+    parkedMessages: 0,
     oldestHeldSeconds: 4.2,
     pending: 17,
     ackPending: 3,

@@ -124,6 +124,12 @@ const CASES: readonly Case[] = [
     minutes: [16, 17],
   },
   {
+    alert: "RelayKeysParked",
+    when: "a key is parked for more than five minutes",
+    series: { "relay_parked_keys{billing}": "0x9 1x50" },
+    minutes: [14, 15],
+  },
+  {
     alert: "RelayOutOfDescriptors",
     when: "attempts were put off",
     series: { "relay_postponed_attempts_total{billing}": "_x10 3x50" },

@@ -46,6 +46,8 @@ test("toDashboard() knows every metric, but for a few that nobody watches", asyn
   expect(missing.filter((name) => !/_(?:sum|count)$/.test(name))).toEqual([
     "relay_resends_total",
     "relay_dropped_headers_total",
+    "relay_parked_keys",
+    "relay_subscription_active",
     "relay_delivery_log_faults_total",
     "relay_delivery_log_unpublished_total",
     "process_start_time_seconds",

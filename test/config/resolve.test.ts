@@ -38,7 +38,6 @@ test("resolveConfig() fills in every default", async () => {
     entrypoints: [{ id: "webhook", contextPath: "/webhook", qos: "AUTO" }],
     endpointCount: 2,
     warnings: [],
-    unused: [],
   });
   expect(config.subscriptions).toEqual([
     toSubscription({

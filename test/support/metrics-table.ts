@@ -12,7 +12,11 @@ import { toSubscription } from "./subscription.ts";
 
 export function measured(id: string): MeasuredSubscription {
   return {
-    subscription: toSubscription({ id }),
+    subscription: toSubscription({
+      id,
+      ordering: { key: { kind: "subject" }, onFailure: "key", window: 256 },
+    }),
+    active: () => ({ host: "edge-7", since: new Date(), isHere: true }),
     state: () => ({ kind: "running" }),
     stats: () => ({
       held: 3,
@@ -21,8 +25,9 @@ export function measured(id: string): MeasuredSubscription {
       oldestHeldAt: performance.now(),
       blocked: null,
       gathering: null,
+      parkedKeys: 0,
+      parkedMessages: 0,
     }),
-    active: () => ({ host: "edge-7", since: new Date(), isHere: true }),
     pace: () => ({ places: 1, perSecond: 12.5, waitMs: 0 }),
   };
 }
