@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Api, openApi } from "../support/api.ts";
 import { testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
+import { runsOrStandsBy } from "../support/metrics.ts";
 import { fetchNatsServer, type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { type RelayProcess, startRelay } from "../support/relay.ts";
@@ -135,7 +136,7 @@ test.each(["AT_LEAST_ONCE", "AUTO"] as const)(
       // It goes on there, which was sent before.
       await eventually(() => received.slice(before).includes(sequence));
       for (const { api } of hosts)
-        await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.state === "running");
+        await eventually(async () => runsOrStandsBy((await api("GET", "/api/subscriptions/sub")).body));
     }
     expect(statuses).toEqual(statuses.map(() => 200));
     expect(Math.max(...tookMs)).toBeLessThan(ANSWERED_MS);

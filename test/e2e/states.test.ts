@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Api, openApi } from "../support/api.ts";
 import { type ConfigOptions, testConfig } from "../support/config.ts";
 import { eventually } from "../support/eventually.ts";
-import { isInState, readMetric } from "../support/metrics.ts";
+import { isInState, readMetric, runsOrStandsBy } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { type RelayProcess, startRelay, temporaryDirectory } from "../support/relay.ts";
@@ -144,8 +144,7 @@ function inOrder(names: readonly string[], qos: Qos): readonly string[] {
 /** Of two relays one is active under AT_LEAST_ONCE: the other one runs as well, though it stands by. */
 async function show({ api }: Host): Promise<Json> {
   const body = (await api("GET", "/api/subscriptions/sub")).body as Json;
-  const isStandby = body["state"] === "waiting" && String(body["reason"]).startsWith("Stands by for ");
-  return isStandby ? { ...body, state: "running" } : body;
+  return runsOrStandsBy(body) ? { ...body, state: "running" } : body;
 }
 
 async function areConsuming({ hosts }: Setup): Promise<void> {

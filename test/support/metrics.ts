@@ -40,3 +40,14 @@ export async function readReadiness(relay: RelayProcess): Promise<ReadinessAnswe
   const { reasons, idle } = (await response.json()) as Omit<ReadinessAnswer, "status">;
   return { status: response.status, reasons, idle };
 }
+
+/** Of two relays one is active under AT_LEAST_ONCE: the other one runs as well, though it stands by. */
+export function runsOrStandsBy({
+  state,
+  reason,
+}: {
+  readonly state?: unknown;
+  readonly reason?: unknown;
+}): boolean {
+  return state === "running" || (state === "waiting" && String(reason).startsWith("Stands by for "));
+}
