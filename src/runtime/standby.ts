@@ -20,8 +20,8 @@ interface Stretch {
 interface Standby {
   /** Waits until this relay may consume. Null: `signal` aborted. Never rejects. */
   begin: (signal: AbortSignal) => Promise<Stretch | null>;
-  /** What it waits for, for people; null: it does not wait. */
-  readonly reason: string | null;
+  /** What it waits for, for people; null: it does not wait. `isFault`: no other relay is known to deliver meanwhile. */
+  readonly waiting: { readonly reason: string; readonly isFault: boolean } | null;
   /** Why the server has to keep the order, one message at a time; null: it has not. */
   readonly oneByOne: string | null;
   active: () => SeatHolder | null;
@@ -88,11 +88,12 @@ export function createStandby({ seat, connected, logger, onUsable }: StandbyOpti
       isWaiting = false;
       return stretch;
     },
-    get reason() {
+    get waiting() {
       if (!isWaiting || seat === null) return null;
       const holder = seat.holder();
-      if (holder === null || holder.isHere) return "Asks the other relays whether it may deliver";
-      return `Stands by for ${holder.host}, which is active`;
+      if (holder === null || holder.isHere)
+        return { reason: "Asks the other relays whether it may deliver", isFault: true };
+      return { reason: `Stands by for ${holder.host}, which is active`, isFault: false };
     },
     get oneByOne() {
       return oneByOne;

@@ -283,8 +283,8 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
 
   function show(): SubscriptionState {
     if (state === STARTING && !parts.isConnected()) return NOT_CONNECTED;
-    if (standby.reason !== null && idleNow() === null)
-      return { kind: "waiting", reason: standby.reason, isFault: false };
+    const { waiting } = standby;
+    if (waiting !== null && idleNow() === null) return { kind: "waiting", ...waiting };
     if (state.kind !== "running") return state;
     const until = parts.pausedUntil();
     if (until !== null)
