@@ -20,7 +20,9 @@ const PARKED = ["b", "a", ""].map((key, index) => ({
 }));
 const DONE: ResumeOutcome = { kind: "resumed", sequence: 7, host: "edge-7" };
 
-function createRoutes({ access = { kind: "all" } as Access, outcome = DONE } = {}) {
+const ALL: Access = { kind: "all" };
+
+function createRoutes({ access = ALL, outcome = DONE } = {}) {
   const requests: unknown[] = [];
   const registry = {
     parked: () => PARKED,
