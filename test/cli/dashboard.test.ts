@@ -47,7 +47,6 @@ test("toDashboard() knows every metric, but for a few that nobody watches", asyn
     "relay_resends_total",
     "relay_dropped_headers_total",
     "relay_parked_keys",
-    "relay_subscription_active",
     "relay_delivery_log_faults_total",
     "relay_delivery_log_unpublished_total",
     "process_start_time_seconds",

@@ -72,9 +72,9 @@ async function setUp() {
 
 test("its id is refused by every relay until all that it had is gone, and begins without a backlog then", async () => {
   await using setup = await setUp();
-  const { first, start, toEntry, isConsuming, publish, letGo, sent } = setup;
+  const { first, start, toEntry, publish, letGo, sent } = setup;
   const second = await start();
-  await isConsuming(second);
+  await eventually(async () => (await second.api("GET", "/api/subscriptions/x")).body.state === "waiting"); // It stands by.
   const deletion = first.api("DELETE", "/api/subscriptions/x");
   for (const { api } of [first, second]) {
     await eventually(async () => (await api("GET", "/api/subscriptions/x")).status === 404);
@@ -88,8 +88,8 @@ test("its id is refused by every relay until all that it had is gone, and begins
   expect((await deletion).status).toBe(204);
   const make = () => second.api("POST", "/api/subscriptions", { body: toEntry("/new") });
   await eventually(async () => (await make()).status === 201);
-  await isConsuming(first);
-  await isConsuming(second);
+  const stateOf = async ({ api }: typeof first) => (await api("GET", "/api/subscriptions/x")).body.state;
+  await eventually(async () => (await Promise.all([first, second].map(stateOf))).includes("running"));
   await publish("anew");
   await eventually(() => sent().includes("/new anew"));
   expect(sent()).toEqual(["/old one", "/new anew"]);

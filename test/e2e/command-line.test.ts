@@ -423,6 +423,7 @@ test("every command has help with examples, in both ways", async () => {
     "resume",
     "stop",
     "start",
+    "parked",
     "test",
     "seek",
     "resend",

@@ -42,6 +42,7 @@ test("the binary counts what it delivers, and tells how far behind it is", async
       callbackUrl: `${receiver.url}/sub`,
       qos: "AT_LEAST_ONCE",
       hasDeadLetters: true,
+      entrypoint: { ordering: { window: 1 } },
     }),
   });
   for (const answers of [[200], [404], [200], ["hang"]]) {

@@ -37,7 +37,10 @@ test("a backlog after an interruption is sent with few requests at a time; a 410
   const api = await openApi(await relay.url());
   const show = async () => (await api("GET", "/api/subscriptions/sub")).body;
   for (let index = 0; index < 40; index += 1) await jetstream(client).publish("orders.a", String(index));
-  await eventually(async () => (await show()).consumerStatus === "FAILURE");
+  await eventually(async () => {
+    const { consumerStatus, inFlight } = await show();
+    return consumerStatus === "FAILURE" && inFlight === 0;
+  });
   isDown = false;
   const before = receiver.requests.length;
   await eventually(() => receiver.requests.length > before + 8);
