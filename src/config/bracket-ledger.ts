@@ -2,7 +2,7 @@
 
 export interface SyntaxFault {
   readonly offset: number;
-  /** What is wrong; it shows nothing of the text but words that the schema knows. */
+  /** Contains no text of the file except words that the schema knows: anything else may be a secret. */
   readonly problem: string;
   readonly suggestion: string | null;
 }
@@ -10,17 +10,17 @@ export interface SyntaxFault {
 type Bracket = "{" | "[";
 export const CLOSING = { "{": "}", "[": "]" } as const;
 
-/** An object or a list that is open. */
+/** An object or a list whose closing bracket has not come yet. */
 export interface Frame {
   readonly bracket: Bracket;
   readonly at: number;
-  /** Of the line in which it begins. */
+  /** The indent of the line in which it begins, in characters. */
   readonly indent: number;
 }
 
 /**
- * Finds the bracket that is missing or too many by the indent of its line: a closing bracket that is the first of its line
- * stands below the line of its opening one.
+ * Finds the missing or surplus bracket by indents: a closing bracket that begins its line has the indent of the line in
+ * which its opening bracket stands.
  */
 export function createBracketLedger(source: string, lines: LineCursor) {
   const closed: { readonly open: Frame; readonly at: number }[] = [];
@@ -39,7 +39,7 @@ export function createBracketLedger(source: string, lines: LineCursor) {
     return { offset, problem: `this ${bracket} is not closed`, suggestion };
   }
 
-  /** The one that closed what should have been open until now. */
+  /** The earlier bracket that closed too soon what should have stayed open until now. */
   function toExcess({ at }: Frame, indent: number): SyntaxFault | null {
     const early = closed.findLast(({ open }) => open.at > at && open.indent === indent);
     if (early === undefined) return null;
@@ -51,11 +51,11 @@ export function createBracketLedger(source: string, lines: LineCursor) {
 }
 
 interface LineCursor {
-  /** To the next token, never back: a file may be one long line. */
+  /** Moves forward only, so that a file of one long line costs linear time. */
   readonly moveTo: (offset: number) => void;
-  /** Of the line that the token is in. */
+  /** The indent of the token's line, in characters. */
   readonly indent: () => number;
-  /** Whether the token is the first one of its line. */
+  /** True: the token is the first one of its line. */
   readonly isFirst: () => boolean;
 }
 

@@ -41,12 +41,12 @@ const REFUSED_HEADERS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Servers take no longer one: RFC 9110, 4.1 asks for 8000. */
+/** Servers refuse longer ones; RFC 9110, 4.1 recommends at least 8000. */
 const MAX_URL_LENGTH = 8192;
-/** Each value of its query is looked for in answers. */
+/** Relay masks each value of the query in answers: this bounds that search. */
 const MAX_PARAMETERS = 100;
 
-/** What a field value may hold: RFC 9110, 5.5. */
+/** A field value by RFC 9110, 5.5. */
 export const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
 
 export function checkCallback(
@@ -61,7 +61,7 @@ export function checkCallback(
   ];
 }
 
-/** Faults of one map of `responses`. `shared`: the entrypoint's, with which it is merged. */
+/** Checks one map of `responses`. `shared`: the entrypoint's map, into which `own` is merged. */
 export function checkResponses(
   own: ResponsesPart | undefined,
   { shared = {}, path }: { shared?: ResponsesPart | undefined; path: Path },
@@ -84,7 +84,7 @@ export function checkResponses(
   });
 }
 
-/** Those that the config sets, `auth` included. */
+/** The names of all headers that the config sets, including the one that `auth` sets. */
 export function headerNames({
   headers = [],
   auth,
@@ -94,13 +94,13 @@ export function headerNames({
   return isNone ? names : [...names, "authorization"];
 }
 
-/** Checks a URL that Relay calls; the message holds nothing of it, for it may be a secret. */
+/** Checks a URL that Relay calls. The message contains no part of the URL, because it may be a secret. */
 export function checkUrl(url: string, path: Path): Fault[] {
   if (!/^https?:\/\//iu.test(url)) {
     const suggestion = adviseVariable(url, { isReferable: true }) ?? adviseScheme(url);
     return [{ path, message: "allowed: a URL that begins with http:// or https://", suggestion }];
   }
-  // A parser takes the first name of the path for the host where there is none.
+  // In a URL without a host, the parser takes the first segment of the path for the host.
   if (!URL.canParse(url) || !/^https?:\/\/[^/\\?#]/iu.test(url) || /[\s\p{Cc}]/u.test(url)) {
     const suggestion = adviseVariable(url, { isReferable: true });
     return [

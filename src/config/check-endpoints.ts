@@ -15,7 +15,7 @@ export function checkEndpoints(file: SoundFile): Fault[] {
   ];
 }
 
-/** Endpoints and groups share their names: `dlq.endpoint` may mean either. */
+/** Endpoints and groups share one namespace, because `dlq.endpoint` may name either. */
 function duplicateNames(file: SoundFile): Fault[] {
   const named = [
     ...(file.endpoints ?? []).map((item, index) => ({
@@ -51,7 +51,7 @@ function checkEndpoint(endpoint: SoundEndpoint | undefined, path: Path): Fault[]
   ];
 }
 
-/** The schema knows the form of a time, not that of the calendar. */
+/** The schema checks the form of a time, but accepts the 31st of February. */
 export function checkStartTime(policy: unknown, path: Path): Fault[] {
   if (typeof policy !== "object" || policy === null || !("startTime" in policy)) return [];
   return checkTime(policy.startTime, [...path, "startTime"]);
@@ -76,7 +76,7 @@ function checkGroup(file: SoundFile, index: number): Fault[] {
   });
 }
 
-/** null: not all names are known, so that nothing can be said about a name that is not among them. */
+/** null: some endpoint has no valid name, so a name that is not listed may still exist. */
 export function endpointNames(file: SoundFile): readonly string[] | null {
   const names = file.endpoints?.map((endpoint) => endpoint?.name) ?? [undefined];
   const known = names.filter((name) => name !== undefined);

@@ -79,7 +79,7 @@ function checkIdentity(
   return [{ path: at, message }];
 }
 
-/** Whether one of two paths is, or lies below, the other. */
+/** True: the paths are equal, or one of them lies below the other. */
 function isShadowing(left: string, right: string): boolean {
   if (left === "" || right === "") return false;
   return `${left}/`.startsWith(`${right}/`) || `${right}/`.startsWith(`${left}/`);
@@ -147,7 +147,7 @@ function checkDeadLetters(file: SoundFile, entrypoint: SoundEntrypoint, path: Pa
   return faults;
 }
 
-/** Dead letters that the entrypoint reads again would go round for ever. */
+/** An entrypoint that reads its own dead letters would deliver them in an endless loop. */
 function checkLoop(
   endpoint: SoundEndpoint,
   { source, index, entrypoint }: { source: SoundEndpoint; index: number; entrypoint: SoundEntrypoint },
@@ -183,7 +183,7 @@ function checkProxy(
         : "there is no system proxy: set system.proxy, or HTTP_PROXY or HTTPS_PROXY in the environment";
     return [...faults, { path: [...path, "useSystemProxy"], message }];
   }
-  // A key whose value is at fault is there, though it is not known: it is reported already.
+  // A key with a faulty value is not missing: its fault has been reported.
   return (["type", "host", "port"] as const)
     .filter((key) => !(key in proxy))
     .map((key) => ({ path: [...path, key], message: "missing, for a proxy without useSystemProxy" }));

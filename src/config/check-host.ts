@@ -38,7 +38,7 @@ function checkServer({ server = {} }: SoundFile, scope: HostScope): Fault[] {
   return [...faults, { path: ["server", "auth", "type"], message, suggestion }];
 }
 
-/** Splits `host:port`; the brackets of an IPv6 address are dropped. */
+/** Splits `host:port`, and drops the brackets of an IPv6 address. */
 export function parseListen(listen: string): { host: string; port: number } {
   const colon = listen.lastIndexOf(":");
   return { host: listen.slice(0, colon).replace(/^\[(.*)\]$/u, "$1"), port: Number(listen.slice(colon + 1)) };
@@ -48,7 +48,7 @@ function isPort(text: string, min: number): boolean {
   return Number(text) >= min && Number(text) <= 65_535;
 }
 
-/** Whether nobody but this host reaches it. */
+/** True: only this host can reach the address. */
 export function isLoopback(host: string): boolean {
   if (host.toLowerCase() === "localhost") return true;
   return isIP(host) === 4 ? host.startsWith("127.") : /^(?:0{0,4}:){2,7}0{0,3}1$/u.test(host);

@@ -68,7 +68,7 @@ function checkWord(word: string | undefined, path: Path): Fault[] {
 const JWT = /-+BEGIN NATS USER JWT-+\s+(\S+)\s+-+END NATS USER JWT-+/u;
 const SEED = /-+BEGIN USER NKEY SEED-+\s+(\S+)\s+-+END USER NKEY SEED-+/u;
 
-/** What `nsc generate creds` writes. */
+/** A credentials file as `nsc generate creds` writes it. */
 function checkCreds(content: string | undefined, path: Path): Fault[] {
   if (content === undefined) return [];
   const [jwt, seed] = [JWT.exec(content)?.[1], SEED.exec(content)?.[1]];
@@ -91,7 +91,7 @@ function isJwt(text: string): boolean {
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/** Base32 of two bytes of prefix, 32 of the seed and a CRC-16, least byte first: github.com/nats-io/nkeys. */
+/** Base32 of a prefix of two bytes, a seed of 32 bytes and a little-endian CRC-16 (github.com/nats-io/nkeys). */
 function isUserSeed(text: string): boolean {
   if (!/^SU[A-Z2-7]{56}$/u.test(text)) return false;
   const bits = Array.from(text, (letter) => ALPHABET.indexOf(letter).toString(2).padStart(5, "0")).join("");

@@ -1,4 +1,4 @@
-// Faults of `ordering` that its schema cannot see: it needs a quality of service that keeps an order.
+// Checks `ordering` beyond its schema: it needs a quality of service that keeps an order.
 
 import type { Qos } from "#delivery/policy.ts";
 import { isOrdered } from "#delivery/subscription.ts";
@@ -9,7 +9,7 @@ interface OrderingPart {
   readonly onFailure?: string | undefined;
 }
 
-/** Undefined: it is not there, or at fault itself. */
+/** `ordering` undefined: it is not set, or has a fault that is reported already. */
 export function checkOrdering(
   ordering: OrderingPart | undefined,
   { qos, path }: { qos: Qos | undefined; path: Path },

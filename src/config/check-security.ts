@@ -58,7 +58,7 @@ function checkAuth(auth: Security["auth"], { path, scope }: AuthPlace): Fault[] 
     );
   }
   const [issuer, subject] = [jwt.issuer, jwt.subject].map((part) => part && scope.valueOf(part));
-  // Then the assertion is the client's authentication, and Relay says who the client is.
+  // If they are equal, the assertion authenticates the client, and Relay sends `client_id` itself.
   const refused = issuer === subject ? { ...JWT_PARAMETERS, client_id: "it is the issuer" } : JWT_PARAMETERS;
   faults.push(...checkParameters(jwt.parameters, { path: [...at, "parameters"], refused }));
   const isHmac = jwt.signatureAlgorithm?.startsWith("HMAC_") === true;
@@ -68,7 +68,7 @@ function checkAuth(auth: Security["auth"], { path, scope }: AuthPlace): Fault[] 
   return faults;
 }
 
-/** By name, what stands for it. */
+/** Why each parameter is refused, by the name of the parameter. */
 type RefusedParameters = Readonly<Record<string, string>>;
 
 const JWT_PARAMETERS: RefusedParameters = {
@@ -103,7 +103,7 @@ interface BasicPart {
   readonly password?: Secret | undefined;
 }
 
-/** RFC 7617, 2: neither holds control characters, and the first colon ends the user name. */
+/** RFC 7617, 2: no control characters in either, and no colon in the user name, because the first one ends it. */
 function checkBasic(basic: BasicPart, { path, scope }: AuthPlace): Fault[] {
   const { username, password } = basic;
   const faults: Fault[] = [];
@@ -126,7 +126,7 @@ function checkToken(token: Secret | undefined, { path, scope }: AuthPlace): Faul
   return [{ path, message }];
 }
 
-/** Exactly one of each "or". */
+/** A store needs exactly one key of each pair, such as `path` and `content`. */
 function checkStores(ssl: Security["ssl"], path: Path): Fault[] {
   const { trustStore, keyStore } = ssl ?? {};
   const trust =
@@ -155,7 +155,7 @@ function pairsOf(type: string | undefined): readonly (readonly string[])[] {
     : [["path", "content"]];
 }
 
-/** Key lengths: Standard Webhooks asks for 24 to 64 bytes; ed25519 keys come as seed or as seed and public key. */
+/** Standard Webhooks asks for keys of 24 to 64 bytes; an ed25519 key is the seed, or the seed and the public key. */
 function checkSignature(
   signature: Security["signature"],
   { path, scope }: { path: Path; scope: CallbackScope },

@@ -69,7 +69,7 @@ function checkTokenKeys(
   return parsed?.kind === "unusable" ? [...faults, { path, message: parsed.message }] : faults;
 }
 
-/** Its default is known only where the relay runs. */
+/** Checks nothing under `withoutSecrets`: this is not the relay's host then, and the default path is unknown. */
 export function checkControlSocket({ server, state }: SoundFile, context: ConfigContext): Fault[] {
   if (context.withoutSecrets) return [];
   const stateDirectory = stateDirectoryOf(state?.directory, context);

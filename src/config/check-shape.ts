@@ -1,4 +1,4 @@
-// Checks expressions and what stands around them: each is compiled, and the headers it makes must be its own.
+// Checks `filter`, `transform` and `cloudEvents`: compiles each expression, and refuses headers that are set elsewhere.
 
 import { headerKey, isReservedHeader } from "#delivery/header.ts";
 import { compile } from "#shape/expression.ts";
@@ -26,7 +26,7 @@ interface Place {
   readonly text: string;
 }
 
-/** `pathOf`: where a key stands. `ownHeaders`: names that `headers` of the same place sets. */
+/** `pathOf`: the path of a key. `ownHeaders`: the names that `headers` and `auth` beside it set. */
 export function checkShape(
   part: ShapePart,
   { pathOf, ownHeaders }: { pathOf: (key: string) => Path; ownHeaders: readonly string[] },
@@ -37,7 +37,7 @@ export function checkShape(
   ];
 }
 
-/** Where there are any, from the key on. */
+/** The paths of all expressions, relative to `part`. */
 export function expressionPaths(part: ShapePart): readonly Path[] {
   return listExpressions(part, (key) => [key]).map(({ path }) => path);
 }

@@ -32,7 +32,7 @@ export function checkSubscriptions(file: SoundFile, scope: CallbackScope): Fault
   return [...checkIds(file), ...(file.subscriptions ?? []).flatMap(checkOne)];
 }
 
-/** Every id is unique; it may be left out only where a subscription is alone on its entrypoint. */
+/** Every id is unique, and optional only for the single subscription of an entrypoint. */
 function checkIds(file: SoundFile): Fault[] {
   const members = new Map<SoundEntrypoint, { index: number; subscription: SoundSubscription }[]>();
   for (const [index, subscription] of (file.subscriptions ?? []).entries()) {
@@ -162,7 +162,7 @@ interface Pair {
 function checkHasUrl({ configuration, entrypoint, path }: Pair): Fault[] {
   const nested = configuration.entrypointConfiguration;
   const places = [configuration, nested, entrypoint.configuration];
-  // A URL that is at fault itself is there, though its value is not known.
+  // A faulty URL is not missing: its fault has been reported.
   if (places.some((place) => place !== undefined && "callbackUrl" in place)) return [];
   const at = nested === undefined ? ["callbackUrl"] : ["entrypointConfiguration", "callbackUrl"];
   const message = `missing, here or on the entrypoint "${entrypointId(entrypoint)}"`;
@@ -195,7 +195,7 @@ function checkWithin(
   if (source.kind !== "found") return [];
   const subjects = source.value.consumer?.subjects;
   if (subjects === undefined) return [];
-  // A subject at fault is not known: the channel may well lie within it.
+  // The channel may lie within a subject whose value has a fault.
   if (subjects.some((subject) => subject === undefined || isWithin(filter, subject))) return [];
   const allowed = subjects.map((subject) => `"${subject}"`).join(", ");
   const message = `"${filter}" is not within the subjects of the endpoint "${source.value.name}": ${allowed}`;

@@ -30,7 +30,7 @@ const FORMS = {
 const OPTIONS = { caFile: "ca", certFile: "cert", keyFile: "key" } as const;
 const KEYS = ["caFile", "certFile", "keyFile"] as const;
 
-/** Files that are named outright are there, unless the check is made elsewhere than where the relay runs. */
+/** Reads the files, except under `withoutSecrets`: then this is not the relay's host, and they need not exist. */
 export function checkTlsFiles(tls: TlsFiles, { path, context }: TlsPlace): Fault[] {
   if (context.withoutSecrets) return [];
   const faults: Fault[] = [];
@@ -48,11 +48,11 @@ export function checkTlsFiles(tls: TlsFiles, { path, context }: TlsPlace): Fault
   return [{ path: [...path, "keyFile"], message: "this is not the key of the certificate in certFile" }];
 }
 
-/** An empty text would count as none given. */
+/** Requires a PEM block: to `createSecureContext` an empty text is the same as none. */
 function isAccepted(texts: { readonly ca?: string; readonly cert?: string; readonly key?: string }): boolean {
   try {
     createSecureContext(texts);
-    // An authority that is none is no fault to TLS.
+    // `createSecureContext` accepts a `ca` that is no certificate.
     if (texts.ca !== undefined) void new X509Certificate(texts.ca);
     return Object.values(texts).every((text) => text.includes("-----BEGIN"));
   } catch {
@@ -60,7 +60,7 @@ function isAccepted(texts: { readonly ca?: string; readonly cert?: string; reado
   }
 }
 
-/** Certificates that ended or end soon, of files that were found without fault. */
+/** Warns of certificates that have expired or expire soon. The files must have passed `checkTlsFiles`. */
 export function tlsWarnings(tls: TlsFiles | undefined, { path, context }: TlsPlace): readonly Fault[] {
   if (tls?.certFile === undefined || context.withoutSecrets) return [];
   const certificate = new X509Certificate(context.readFile(resolve(context.directory, tls.certFile)));
@@ -68,7 +68,7 @@ export function tlsWarnings(tls: TlsFiles | undefined, { path, context }: TlsPla
   return warnings.map((message) => ({ path: [...path, "certFile"], message }));
 }
 
-/** Null: no file is named. */
+/** null: no file is named. */
 export function readNamedFile(name: string | undefined, { path, context }: TlsPlace): FileText | null {
   if (name === undefined) return null;
   const file = resolve(context.directory, name);

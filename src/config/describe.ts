@@ -11,19 +11,19 @@ export interface Description {
   readonly markdown: string;
 }
 
-/** In Markdown. */
+/** A row of a table; all texts are Markdown. */
 interface Row {
   readonly key: string;
   readonly fallback: string;
   readonly meaning: string;
 }
 
-/** Keys whose parts are described elsewhere already. */
+/** Aliases: their inner keys are described where the first name stands. */
 const NOT_OPENED: ReadonlySet<string> = new Set(["entrypointConfiguration", "consumerConfiguration"]);
 
 /**
- * One table for each top-level key that has keys of its own. A key of a subscription that its entrypoint has too, as a default,
- * is described there.
+ * One table for each top-level key that has keys of its own. A key that entrypoints and subscriptions share is described
+ * once, with the entrypoints.
  */
 export function describeConfig(): readonly Description[] {
   const shape = shapeOf(configSchema);
@@ -46,10 +46,10 @@ function toTable(rows: readonly Row[]): string {
   return ["| key | default | meaning |", "|---|---|---|", ...lines].join("\n");
 }
 
-/** Longer meanings have a line of their own. */
+/** In characters. A key with a longer meaning gets a row of its own. */
 const SHORT_MEANING = 60;
 
-/** Neighbours in one object with the same default and short meanings share a line. */
+/** Consecutive keys of one object share a row if they have the same default and short meanings. */
 function gatherAlike(rows: readonly Row[]): Row[][] {
   const groups: Row[][] = [];
   for (const row of rows) {
@@ -71,7 +71,7 @@ function parentOf(key: string): string {
   return key.slice(0, key.lastIndexOf(".") + 1);
 }
 
-/** The first key whole, the others without what they share with it. */
+/** The first key with its whole path, the others by their last name. */
 function toKeys(alike: readonly Row[]): string {
   return alike
     .map(({ key }, index) => `\`${index === 0 ? key : key.slice(parentOf(key).length)}\``)
@@ -82,7 +82,7 @@ function escape(text: string): string {
   return text.replaceAll("|", String.raw`\|`);
 }
 
-/** The rows of everything below `schema`; `prefix` ends with a dot or is empty. */
+/** The rows of all keys below `schema`. `prefix` is empty or ends with a dot. */
 function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
   const shape = shapeOf(schema);
   switch (shape.kind) {
@@ -105,7 +105,7 @@ function rowsOf(schema: v.GenericSchema, prefix: string): Row[] {
   }
 }
 
-/** The form of the items, if they are names with values, which need no rows of their own. */
+/** The form of a list's items if they are pairs of name and value, which need no rows of their own; else null. */
 function pairOf(schema: v.GenericSchema): string | null {
   const shape = shapeOf(schema);
   const item = shape.kind === "list" ? shapeOf(shape.item) : shape;
@@ -113,7 +113,7 @@ function pairOf(schema: v.GenericSchema): string | null {
   return Object.keys(item.entries).join() === "name,value" ? '`{ "name", "value" }`' : null;
 }
 
-/** The keys of all options; a key that only some have says with which. */
+/** The keys of all options. The meaning of a key that only some options have says which. */
 function variantRows(shape: Extract<Shape, { kind: "variant" }>, prefix: string): Row[] {
   const key = shape.discriminator;
   const groups = new Map<string, { row: Row; words: string[] }>();
@@ -149,7 +149,7 @@ function fallbackOf(schema: v.GenericSchema): string {
   return isEmptyObject(value) ? "" : `\`${JSON.stringify(value)}\``;
 }
 
-/** The default of an object whose keys have defaults themselves. */
+/** True for the default of an object whose keys have their own defaults. */
 function isEmptyObject(value: unknown): boolean {
   return (
     typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 0

@@ -2,7 +2,7 @@
 
 import type { Issue } from "./issue.ts";
 
-/** null: it is UTF-8. */
+/** null: the bytes are UTF-8. */
 export function findEncodingFault(bytes: Uint8Array): Issue | null {
   const other = findUtf16(bytes);
   if (other !== null) {
@@ -29,7 +29,7 @@ export function findEncodingFault(bytes: Uint8Array): Issue | null {
   return toIssue({ ...place, message: `found the byte ${hex}${letter}, allowed: UTF-8` }, "ISO-8859-1");
 }
 
-/** With a byte-order mark, or with every second byte 0. */
+/** Recognizes UTF-16 by its byte-order mark, or by the zero byte beside the first `{`. */
 function findUtf16(bytes: Uint8Array): string | null {
   const [first, second] = bytes;
   if ((first === 0xff && second === 0xfe) || (first === 0x7b && second === 0)) return "UTF-16LE";
@@ -37,7 +37,7 @@ function findUtf16(bytes: Uint8Array): string | null {
   return null;
 }
 
-/** By halves: what comes before it is UTF-8, but for a character that is cut in two. */
+/** Binary search for the longest beginning that is UTF-8, apart from a character that it cuts in two. */
 function findBadByte(bytes: Uint8Array): number | null {
   const isText = (end: number, stream: boolean) => {
     try {
@@ -54,7 +54,7 @@ function findBadByte(bytes: Uint8Array): number | null {
     if (middle <= bytes.length && isText(middle, true)) good = middle;
     else bad = middle;
   }
-  // A byte that begins a character is found wrong only when the next one does not fit.
+  // The decoder rejects a character at its second byte; the fault is at its first.
   let start = Math.min(good, bytes.length - 1);
   while (start > 0 && !isText(start, false)) start -= 1;
   return start;

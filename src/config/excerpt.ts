@@ -1,24 +1,24 @@
-// Shows the faulty line of a config without secrets: its form, and words of the schema.
+// Shows the faulty line of a config without secrets: punctuation, and words that the schema knows.
 
 import type { Excerpt } from "./issue.ts";
 
-/** Words of a text that are no secret. */
+/** The words of a text that may be shown because they cannot be secrets. */
 export interface Words {
-  /** Keys, and words that are values of them. */
+  /** Keys, and the values of keys with a fixed choice. */
   readonly known: ReadonlySet<string>;
-  /** Keys of numbers and flags, with what they count; null: nothing. */
+  /** Keys whose values are numbers or flags, each with its unit; null: it has none. */
   readonly units: ReadonlyMap<string, string | null>;
 }
 
 const MAX_LINE = 2000;
 const MAX_WIDTH = 100;
 const HIDDEN = "***";
-/** Comments, strings, whether they end or not, and words; what is between them is shown. */
+/** Comments, strings (terminated or not) and words. The text between them is punctuation, and shown. */
 const PARTS =
   /\/\/.*|\/\*.*?(?:\*\/|$)|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[“„][^”]*”?|\$\{\w*\}|[^\s{}[\],:;="'“”„]+/gu;
 const QUOTES = /^["'“„](.*)["'”]$/u;
 
-/** `column`: 1 is the first. null: there is nothing to show, or the line is too long to be told apart. */
+/** `column` counts from 1. null: the line is blank, or longer than `MAX_LINE`. */
 export function toExcerpt(line: string, column: number, words: Words): Excerpt | null {
   if (line.trim() === "" || line.length > MAX_LINE) return null;
   let text = "";
@@ -46,7 +46,7 @@ export function toExcerpt(line: string, column: number, words: Words): Excerpt |
     end = until;
   }
 
-  /** The name of a variable, or a number of a key that has no secret ones. */
+  /** True for the name of a variable, and for a number or flag of a key whose values are no secrets. */
   function isPlain(part: string, isKey: boolean): boolean {
     if (/^\$\{\w*\}$/u.test(part)) return true;
     return !isKey && words.units.has(key) && /^(?:-?\d{1,16}[a-z]{0,3}|true|false|null)$/iu.test(part);
@@ -60,7 +60,7 @@ function hide(part: string): string {
   return `${quote}${HIDDEN}${isClosed ? quote : ""}`;
 }
 
-/** As much around the column as fits. */
+/** Cuts the text to `MAX_WIDTH` characters around the column. */
 function crop(text: string, column: number): Excerpt {
   const indent = text.length - text.trimStart().length;
   const start = Math.max(Math.min(indent, column - 1), column - 1 - MAX_WIDTH / 2);

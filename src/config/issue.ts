@@ -9,27 +9,27 @@ export type Path = readonly (string | number)[];
 export interface Fault {
   readonly path: Path;
   readonly message: string;
-  /** The suggestion: `did you mean "qos"?`, `write 10000`. */
+  /** `did you mean "qos"?`, `write 10000`. */
   readonly suggestion?: string | null | undefined;
 }
 
 /** A fault with its position in the text. */
 export interface Issue {
-  /** 1 is the first. */
+  /** Counts from 1. */
   readonly line: number;
-  /** 1 is the first. */
+  /** Counts from 1. */
   readonly column: number;
   /** `entrypoints[0].configuration.http.readTimeout`; empty: the file as a whole. */
   readonly path: string;
   readonly message: string;
   readonly suggestion: string | null;
-  /** The line without secrets, with the column of the fault; null: the path is enough. */
+  /** The faulty line without secrets; null: the path is enough. */
   readonly excerpt: Excerpt | null;
 }
 
 export interface Excerpt {
   readonly text: string;
-  /** 1 is the first. */
+  /** Counts from 1. */
   readonly column: number;
 }
 
@@ -47,17 +47,25 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** The message with its suggestion. */
+/** The value at `path` inside `root`; undefined: there is none. */
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
+    root,
+  );
+}
+
+/** Joins the message and its suggestion. */
 export function describeFault({ message, suggestion }: Pick<Fault, "message" | "suggestion">): string {
   return suggestion === null || suggestion === undefined ? message : `${message}; ${suggestion}`;
 }
 
-/** With the path before it: `entrypoints[0].qos: …`. */
+/** Puts the path before the message: `entrypoints[0].qos: …`. */
 export function describeIssue({ path, ...fault }: Pick<Issue, "path" | "message"> & Partial<Issue>): string {
   return path === "" ? describeFault(fault) : `${path}: ${describeFault(fault)}`;
 }
 
-/** The found and the allowed value in the message of an issue; null: the message has none. */
+/** Extracts the found and the allowed value from the message; null: the message has none. */
 export function faultParts({ path, message }: Pick<Issue, "path" | "message">): {
   readonly found: string | null;
   readonly allowed: string | null;
@@ -93,7 +101,7 @@ export function formatReport(fileName: string, issues: readonly Issue[]): string
   return [`${fileName} is not valid, ${count}:`, ...lines, ...rest].join("\n");
 }
 
-/** The line, and below it a mark. */
+/** Two lines: the excerpt, and a mark below the column of the fault. */
 function formatExcerpt({ line, excerpt }: Issue): readonly string[] {
   if (excerpt === null) return [];
   const margin = `    ${line} | `;

@@ -11,16 +11,16 @@ import { reference } from "./schema-secret.ts";
 const CONVERSION: ConversionConfig = {
   target: "draft-2020-12",
   typeMode: "input",
-  // What the documentation says about defaults is for the documentation alone; a check is no JSON Schema.
+  // Metadata is for the documentation only, and JSON Schema cannot express a check.
   ignoreActions: ["metadata", "check"],
-  // JSON Schema reads its patterns as if they had the flag `u`, which all of ours have.
+  // JSON Schema reads patterns with the flag `u`; all patterns here have it.
   overrideAction: ({ valibotAction, jsonSchema }) =>
     "requirement" in valibotAction && valibotAction.requirement instanceof RegExp
       ? { ...jsonSchema, pattern: valibotAction.requirement.source }
       : undefined,
 };
 
-/** Draft 2020-12. It accepts every file that `check` accepts; rules between keys are left to `check`. */
+/** Draft 2020-12. It accepts every file that `relay check` accepts; only `check` knows the rules between keys. */
 export function configJsonSchema(): JsonSchema {
   const schema = toJsonSchema(configSchema, { ...CONVERSION, definitions: { reference } });
   const { $schema, $defs, ...rest } = schema;
@@ -29,7 +29,7 @@ export function configJsonSchema(): JsonSchema {
 
 const REFERENCE = { $ref: "#/$defs/reference" };
 
-/** Where a string stands that is neither an id nor one of a few words, a reference may stand too. */
+/** Lets a reference stand in place of each string that is neither an id nor one of a fixed choice. */
 function withReferences(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withReferences);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -47,7 +47,7 @@ function withoutAbsent(given: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** A pair is a list of two: not all who read the document know `prefixItems`. */
+/** Writes a pair as a list of two: not every reader of the document knows `prefixItems`. */
 const withPairs: NonNullable<ConversionConfig["overrideSchema"]> = ({ valibotSchema, jsonSchema }) => {
   if (valibotSchema.type !== "strict_tuple") return undefined;
   const { prefixItems = [], items: _none, ...list } = jsonSchema;
@@ -57,8 +57,8 @@ const withPairs: NonNullable<ConversionConfig["overrideSchema"]> = ({ valibotSch
 const COMPONENTS = "#/components/schemas/";
 
 /**
- * For `components.schemas` of an OpenAPI 3.1 document: each schema under its name, and by that name where it occurs in
- * another one. The one of references is added as `Reference`.
+ * For `components.schemas` of an OpenAPI 3.1 document: each schema under its name. Where one contains another, it refers to
+ * it by name. Adds the schema of references as `Reference`.
  */
 export function toComponents(
   schemas: Readonly<Record<string, GenericSchema>>,
@@ -72,7 +72,7 @@ export function toComponents(
   );
 }
 
-/** Of what is written by API: a value stands there itself, for a reference would be refused. */
+/** For request bodies of the API, which must contain the values themselves: the API refuses references. */
 export function toInlineComponent(schema: GenericSchema): JsonSchema {
   return convert(schema, {
     definitions: { Reference: reference },
@@ -84,7 +84,7 @@ export function toInlineComponent(schema: GenericSchema): JsonSchema {
   });
 }
 
-/** Alone: definitions and the name of the dialect are the document's business. */
+/** Without `$defs` and `$schema`, which belong to the document around it. */
 function convert(schema: GenericSchema, config: ConversionConfig): JsonSchema {
   const {
     $schema: _dialect,

@@ -7,10 +7,10 @@ import { findSyntaxFaults } from "./syntax-fault.ts";
 
 export interface JsonText {
   readonly value: unknown;
-  /** Syntax errors and duplicate keys. With a syntax error there is no value. */
+  /** Syntax errors and duplicate keys. After a syntax error there is no value. */
   readonly issues: readonly Issue[];
   readonly hasValue: boolean;
-  /** The place of what stands at `path`, or of the innermost part of the path that is there. */
+  /** The position of the key or value at `path`, or of the innermost parent that exists. */
   readonly locate: (path: Path, what: "key" | "value") => Place;
 }
 
@@ -22,7 +22,7 @@ interface Place {
 }
 
 const MAX_DEPTH = 100;
-/** Twice what ten thousand subscriptions with all settings have; each costs half a kilobyte of memory. */
+/** Twice the number in ten thousand subscriptions with all settings; each value costs half a kilobyte of memory. */
 const MAX_VALUES = 500_000;
 const START: Place = { line: 1, column: 1 };
 
@@ -31,7 +31,7 @@ interface Places {
   readonly value: Place;
 }
 
-/** `wordsOf`: the schema's own, which may be shown where the text is no JSON. */
+/** `wordsOf`: the words that an excerpt of invalid JSON may show. */
 export function parseJsonText(text: string, wordsOf: () => Words = () => NO_WORDS): JsonText {
   const source = text.startsWith("\uFEFF") ? ` ${text.slice(1)}` : text;
   const excess = findExcess(source);
@@ -105,7 +105,7 @@ function read(body: ValueNode, source: string): JsonText {
     }
   }
 
-  /** The parser takes a line break inside a string; JSON does not. */
+  /** The parser accepts control characters inside a string; JSON does not. */
   function refuseControlCharacters(
     { start, end }: { start: Place & { offset: number }; end: { offset: number } },
     path: Path,
@@ -128,7 +128,7 @@ function read(body: ValueNode, source: string): JsonText {
   return { value, issues, hasValue: true, locate };
 }
 
-/** Own properties only, whatever their names are: `__proto__` is a key like any other. */
+/** Makes own properties only: `__proto__` is a key like any other. */
 function toObject(entries: ReadonlyMap<string, unknown>): object {
   return Object.fromEntries(entries);
 }
@@ -137,7 +137,7 @@ function toPlace({ line, column }: Place): Place {
   return { line, column };
 }
 
-/** The parser's own message may hold a piece of the text, which may be a secret. */
+/** Replaces the parser's message, which may quote a secret of the text. */
 function describeSyntaxError(
   error: unknown,
   { source, words }: { source: string; words: Words },
@@ -157,7 +157,7 @@ function placeOf(error: unknown): Place {
   return { line: Number(error.line), column: Number(error.column) };
 }
 
-/** Where the nesting gets too deep for a recursive reader, or there are more values than memory is to be spent on. */
+/** Finds where the text nests deeper than a recursive reader can follow, or has more values than memory allows. */
 function findExcess(source: string): { readonly offset: number; readonly message: string } | null {
   let depth = 0;
   let values = 1;

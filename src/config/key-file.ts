@@ -8,7 +8,7 @@ export interface VerificationKey {
   readonly kty: string;
   readonly kid?: string;
   readonly alg?: string;
-  /** Of `oct`, in base64url. */
+  /** The secret of an `oct` key, in base64url. */
   readonly k?: string;
 }
 
@@ -22,7 +22,7 @@ const MIN_RSA_BITS = 2048;
 const MIN_SECRET_BYTES = 32;
 const MAX_KEYS = 100;
 
-/** The message holds nothing of the file. */
+/** The message of a fault contains nothing of the file. */
 export function parseKeyFile(text: string): KeyFile {
   try {
     const keys = text.trimStart().startsWith("{") ? parseJwks(text) : [parsePem(text)];
@@ -32,7 +32,7 @@ export function parseKeyFile(text: string): KeyFile {
   }
 }
 
-/** Of a chain of certificates the first one counts: the others belong to its authorities. */
+/** Takes the first certificate of a chain: the others belong to its issuers. */
 function parsePem(text: string): VerificationKey {
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/u.test(text)) throw new Error(`found a private key, ${ALLOWED}`);
   return checkKey(exportKey(text));

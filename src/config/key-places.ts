@@ -2,13 +2,13 @@
 
 import type { GenericSchema } from "valibot";
 import type { Words } from "./excerpt.ts";
-import { formatPath, type Path } from "./issue.ts";
+import { formatPath, type Path, valueAt } from "./issue.ts";
 import { isSameWord, nearestOf } from "./nearest.ts";
 import { unitOf } from "./lookalikes.ts";
 import { configSchema } from "./schema.ts";
 import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
 
-/** What may be shown of a text that is no JSON: keys, words that are values of them, and keys with numbers that are no secret. */
+/** The words that an excerpt of an invalid config may show: keys, values of fixed choices, and keys of plain numbers. */
 export function schemaWords(): Words {
   const places = listKeys(configSchema);
   const isPlain = ({ entry }: KeyPlace) => /^(?:number|boolean)$/u.test(innerOf(entry).type);
@@ -25,11 +25,11 @@ interface KeyPlace {
   readonly parent: readonly string[];
   readonly key: string;
   readonly entry: GenericSchema;
-  /** Of the variant that it is a key of; null: of none. */
+  /** The variant that has this key; null: the key is not in a variant. */
   readonly variant: { readonly discriminator: string; readonly word: string } | null;
 }
 
-/** Words of other programs, by the key that is theirs here. */
+/** For each key of Relay, the names that other programs use for it. */
 const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
   callbackUrl: ["url", "uri", "callback", "target", "targetUrl", "webhookUrl", "destination", "endpoint"],
   servers: ["url", "urls", "server", "hosts", "brokers", "address"],
@@ -58,7 +58,7 @@ const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
 
 const ALIASES: ReadonlySet<string> = new Set(["entrypointConfiguration", "consumerConfiguration"]);
 
-/** All keys of the file. */
+/** Lists all keys that a file may have. */
 function listKeys(schema: GenericSchema, parent: readonly string[] = []): readonly KeyPlace[] {
   const shape = shapeOf(schema);
   if (shape.kind === "list") return listKeys(shape.item, [...parent, "[]"]);
@@ -69,7 +69,7 @@ function listKeys(schema: GenericSchema, parent: readonly string[] = []): readon
         shape.kind === "variant"
           ? { discriminator: shape.discriminator, word: wordOf(option, shape.discriminator) }
           : null;
-      // Its keys are those of the object that it stands in.
+      // An alias has the keys of the object around it, which are listed already.
       const inner = ALIASES.has(key) ? [] : listKeys(entry, [...parent, key]);
       return [{ parent, key, entry, variant }].concat(inner);
     }),
@@ -77,16 +77,16 @@ function listKeys(schema: GenericSchema, parent: readonly string[] = []): readon
 }
 
 interface KeyScope {
-  /** The keys that may stand in the place of the unknown one. */
+  /** The keys that are allowed where the unknown one stands. */
   readonly known: readonly string[];
-  /** Whether one of them takes the value that the unknown one has. */
+  /** True: the value of the unknown key fits this key, which is not set yet. */
   readonly takes: (key: string) => boolean;
-  /** The only key that is missing beside it and takes its value; null: there is none, or several are. */
+  /** The one required key that is missing, if the value fits it; null: none, or several. */
   readonly missing: string | null;
   readonly root: unknown;
 }
 
-/** Of an unknown key at `path`; null: nobody knows. */
+/** Advice for the unknown key at `path`; null: there is none. */
 export function adviseKey(path: Path, { known, takes, missing, root }: KeyScope): string | null {
   const word = String(path.at(-1));
   const asked = { path, root, places: listKeys(configSchema) };
@@ -119,33 +119,33 @@ const COMMON: ReadonlySet<string> = new Set(["enabled", "id", "name", "path", "t
 function moveTo({ path, root, places }: Asked, isMeant: (key: string) => boolean): string | null {
   const parent = path.slice(0, -1);
   const pattern = parent.map((key) => (typeof key === "number" ? "[]" : key));
-  const siblings = Object.values(Object(at(root, parent)));
+  const siblings = Object.values(Object(valueAt(root, parent)));
   const ranked = places
     .filter(({ key, parent }) => isMeant(key) && isReachable(pattern, parent))
     .map((place) => ({ place, steps: stepsBetween(pattern, place.parent) }));
-  // Such a key says nothing about where it belongs.
+  // Many objects have such a key: its name does not tell where it belongs.
   if (COMMON.has(String(path.at(-1)))) return null;
   const least = Math.min(...ranked.map(({ steps }) => steps));
   const nearest = ranked.filter(({ steps }) => steps === least).map(({ place }) => place);
   if (least === 0) return onlyWith(nearest);
-  // `"type": "basic"` beside it tells that `basic` is meant, not `token`.
+  // `"type": "basic"` beside the key means that it belongs to `basic`, not to `token`.
   const named = nearest.filter((place) => siblings.includes(place.parent.at(-1)));
   const concrete = (named.length === 0 ? nearest : named).map((place) =>
     toConcrete([...place.parent, place.key], { path, root }),
   );
-  const there = concrete.filter((target) => at(root, target.slice(0, -1)) !== undefined);
+  const there = concrete.filter((target) => valueAt(root, target.slice(0, -1)) !== undefined);
   const targets = [...new Set((there.length === 0 ? concrete : there).map(formatPath))];
   if (targets.length === 0 || targets.length > (least > 1 ? 1 : MAX_NAMED)) return null;
   const [only] = there.length === 1 ? there : [];
-  return only !== undefined && at(root, only) !== undefined
+  return only !== undefined && valueAt(root, only) !== undefined
     ? `it belongs in ${targets.join()}, which is set already: keep one of them`
     : `move it to ${targets.join(" or ")}`;
 }
 
-/** What a subscription gets may stand in each of them. */
+/** The parts that share keys about delivery: a key may have been put into the wrong one. */
 const DELIVERY: ReadonlySet<string> = new Set(["endpoints", "entrypoints", "subscriptions"]);
 
-/** Whether a key may have strayed from one object to the other: not into another part of the file, nor into a list's item. */
+/** True: a key at `from` may be meant for `to`. Not if that is another part of the file, or an item of a list inside. */
 function isReachable(from: readonly string[], to: readonly string[]): boolean {
   const [part = "", other = ""] = [from[0], to[0]];
   const isPart =
@@ -153,7 +153,7 @@ function isReachable(from: readonly string[], to: readonly string[]): boolean {
   return isPart && !to.some((key, index) => key === "[]" && index > 1 && from[index] !== "[]");
 }
 
-/** A key of another variant of the same object. */
+/** Advice for a key that another variant of the same object has. */
 function onlyWith(places: readonly KeyPlace[]): string | null {
   const variants = places.flatMap(({ variant }) => variant ?? []);
   const words = [...new Set(variants.map(({ word }) => `"${word}"`))];
@@ -161,14 +161,14 @@ function onlyWith(places: readonly KeyPlace[]): string | null {
   return first === undefined ? null : `it goes only with "${first.discriminator}": ${words.join(" or ")}`;
 }
 
-/** Up to what both have in common, and down again. */
+/** The distance in the tree of keys: up to the common parent, and down again. */
 function stepsBetween(from: readonly string[], to: readonly string[]): number {
   let common = 0;
   while (common < from.length && from[common] === to[common]) common += 1;
   return from.length - common + (to.length - common);
 }
 
-/** With the indexes of `path` as far as both have them in common; else that of the entry that is meant. */
+/** Replaces each `[]` by the index in `path` while both agree, after that by the index that `indexIn` finds. */
 function toConcrete(pattern: readonly string[], { path, root }: Pick<Asked, "path" | "root">): Path {
   const done: (string | number)[] = [];
   for (const key of pattern) {
@@ -179,18 +179,11 @@ function toConcrete(pattern: readonly string[], { path, root }: Pick<Asked, "pat
   return done;
 }
 
-/** A subscription names its entrypoint. */
+/** The index of the entrypoint that the subscription at `path` names; 0 in other lists. */
 function indexIn(list: Path, { path, root }: Pick<Asked, "path" | "root">): number {
-  const entries = at(root, list);
+  const entries = valueAt(root, list);
   if (list[0] !== "entrypoints" || path[0] !== "subscriptions" || !Array.isArray(entries)) return 0;
-  const name = at(root, [...path.slice(0, 2), "configuration", "entrypointId"]);
-  const index = entries.findIndex((entry) => (at(entry, ["id"]) ?? at(entry, ["type"])) === name);
+  const name = valueAt(root, [...path.slice(0, 2), "configuration", "entrypointId"]);
+  const index = entries.findIndex((entry) => (valueAt(entry, ["id"]) ?? valueAt(entry, ["type"])) === name);
   return Math.max(0, index);
-}
-
-function at(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
-    root,
-  );
 }

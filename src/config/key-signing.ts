@@ -14,7 +14,7 @@ import type { Sound } from "./validate.ts";
 
 interface ReadSigningKey {
   readonly key: AssertionKey;
-  /** The certificate of the key first, then its issuers in order; empty: there is none. */
+  /** The certificate of the key, then its issuers in order; empty: the key has no certificate. */
   readonly chain: readonly X509Certificate[];
 }
 
@@ -24,9 +24,9 @@ type Content = Given<string>;
 const KEY = ["keyContent"];
 const CHAIN = ["x509CertChain"];
 const MIN_RSA_BITS = 2048;
-/** RFC 7518, 3.2: as long as the hash. */
+/** RFC 7518, 3.2: at least as long as the hash. */
 const MIN_SECRET_BYTES = { HMAC_HS256: 32, HMAC_HS384: 48, HMAC_HS512: 64 } as const;
-/** How a JKS file begins in base64, which looks like a path. */
+/** The beginning of a JKS file in base64: it looks like an absolute path, but is content. */
 const JKS_BASE64 = "/u3+7Q";
 
 export async function readSigningKey(jwt: Jwt, scope: StoreScope): Promise<Reading<ReadSigningKey>> {
@@ -81,7 +81,7 @@ function isStore({ keySource }: Jwt): boolean {
   return keySource === "PKCS12" || keySource === "JKS";
 }
 
-/** What `keyContent` holds, or the file that it names; no message shows the path, for it may be a secret. */
+/** The bytes in `keyContent`, or of the file that it names. No message shows the path, because it may be a secret. */
 function readKeyBytes(
   content: Content,
   { jwt, scope }: { jwt: Jwt; scope: StoreScope },
@@ -106,7 +106,7 @@ function readKeyBytes(
   return toBytes({ path, value: toPem(value) }, { isBase64: false });
 }
 
-/** Bare base64 is PKCS#8 or PKCS#1. */
+/** Adds the PEM label to bare base64, which is PKCS#8 or PKCS#1. */
 function toPem(text: string): string {
   const der = decodeBase64(text);
   if (der === null) return "";

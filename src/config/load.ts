@@ -21,7 +21,7 @@ interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Ten thousand subscriptions with headers, credentials and stores are 10 MB, each setting on a line of its own. */
+/** Ten thousand subscriptions with headers, credentials and stores take 10 MB with each setting on its own line. */
 const MAX_CONFIG_BYTES = 12 * 1024 * 1024;
 const MAX_SECRET_BYTES = 1024 * 1024;
 
@@ -32,7 +32,7 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Co
 
 /** Its message is the whole report; `issues` are its parts. */
 export class ConfigError extends RelayError {
-  /** Empty: the file cannot be read, as the message says. */
+  /** Empty: the file cannot be read; the message says why. */
   readonly issues: readonly Issue[];
 
   constructor(path: string, issues: readonly Issue[]) {
@@ -42,7 +42,7 @@ export class ConfigError extends RelayError {
   }
 }
 
-/** Throws as `loadConfig` rejects. */
+/** Throws the error with which `loadConfig` rejects. */
 function toConfig(path: string, parsed: ParsedConfig): Config {
   if (parsed.kind === "valid") return parsed.config;
   throw new ConfigError(path, parsed.issues);
@@ -73,7 +73,7 @@ function parseFile(
 async function readText(path: string): Promise<string> {
   try {
     const found = await stat(path);
-    // A pipe would be waited for, and with it every reload after this one.
+    // Reading a pipe would block, and with it every later reload.
     if (!found.isFile() && !found.isDirectory()) throw new Error("it is not a regular file");
     if (found.size > MAX_CONFIG_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
     const bytes = await readFile(path);
@@ -88,7 +88,7 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** The owner and mode of the file, or which files are there. */
+/** Advice on an unreadable file: its owner and mode, or the config files that exist. */
 async function adviseRead(path: string, error: unknown): Promise<string | null> {
   const code = codeOf(error);
   if (code === "ENOENT") return "relay init writes a first config, --config FILE names another file";
@@ -118,8 +118,8 @@ interface SettledOptions extends LoadOptions {
 const RETRY_MS = 1000;
 
 /**
- * As `loadConfig`, but a faulty file is loaded again a second later, and only the second result counts. An unchanged text
- * with faults of its own is not parsed again: a large one costs much memory.
+ * Like `loadConfig`, but loads a faulty file again a second later, because it may have been half-written. Only the second
+ * result counts. If the text itself is at fault and unchanged, it is not parsed again: a large one costs much memory.
  */
 export async function loadSettledConfig(
   path: string,

@@ -1,6 +1,7 @@
 // Guesses the intended value when a value has the wrong form: rewrites it until the schema accepts it.
 
 import * as v from "valibot";
+import { isObject } from "#lib/json.ts";
 import { nearestOf } from "./nearest.ts";
 import { choicesOf, entriesOf, isReferable, shapeOf, wordOf } from "./schema-shape.ts";
 import { isSecret } from "./schema-secret.ts";
@@ -8,11 +9,11 @@ import { adviseVariable } from "./variables.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Of more it is not worth the while. */
+/** In characters. Longer texts are not rewritten: none of the known mistakes is that long. */
 const MAX_TEXT = 300;
 const MAX_SHOWN = 160;
 
-/** What to write in the place of `input`, which `schema` does not take; null: nothing comes near. Shows no secret. */
+/** Says what to write instead of `input`, which `schema` refuses; null: nothing similar fits. Shows no secret. */
 export function adviseValue(input: unknown, schema: v.GenericSchema): string | null {
   if (input === null || input === "") return schema.type === "optional" ? "leave the key out" : null;
   if (typeof input === "string") {
@@ -24,7 +25,7 @@ export function adviseValue(input: unknown, schema: v.GenericSchema): string | n
     if (nearest !== null) return `did you mean "${nearest}"?`;
   }
   for (const candidate of rewrite(input, schema)) {
-    // Nothing at all would do for what may be left out.
+    // An optional schema accepts undefined, which is no advice.
     const result = candidate === undefined ? null : v.safeParse(schema, candidate);
     if (result?.success !== true) continue;
     const whole = show(candidate, result.output);
@@ -37,7 +38,7 @@ export function adviseValue(input: unknown, schema: v.GenericSchema): string | n
   return null;
 }
 
-/** Where the word that tells which variant is meant is missing or wrong. */
+/** Says what to write for the discriminator of a variant when it is missing or wrong. */
 export function adviseWord(
   input: unknown,
   { variant, given }: { variant: v.GenericSchema; given: Json },
@@ -79,20 +80,20 @@ function* rewrite(input: unknown, schema: v.GenericSchema): Generator {
   }
 }
 
-/** One item, items with commas between them, and items by their names. */
+/** A single item, items separated by commas, and an object of items by name. */
 function* toLists(input: unknown): Generator {
   yield [input];
   yield [toHeader(input)];
   if (typeof input === "string") yield input.split(/[\s,;]+/u).filter((part) => part !== "");
-  if (!isJson(input)) return;
+  if (!isObject(input)) return;
   const entries = Object.entries(input);
   yield entries.map(([name, value]) => ({ name, value }));
   for (const key of ["name", "id"]) {
-    yield entries.map(([name, value]) => (isJson(value) ? Object.assign({ [key]: name }, value) : value));
+    yield entries.map(([name, value]) => (isObject(value) ? Object.assign({ [key]: name }, value) : value));
   }
 }
 
-/** A word for a variant of it, the one value that it needs, or its switch. */
+/** The discriminator alone, the value of one key alone, or a flag for `enabled`. */
 function* toObjects(input: unknown, schema: v.GenericSchema): Generator {
   const shape = shapeOf(schema);
   if (shape.kind === "variant") {
@@ -116,9 +117,9 @@ function toHeader(input: unknown): unknown {
   return name === undefined ? undefined : { name, value };
 }
 
-/** What is no switch goes where it is a value of its own form: any text would do for a secret. */
+/** The value as each key of the object. Not as an optional secret, which accepts any text; a flag only as `enabled`. */
 function* inKeys(input: unknown, { schema, given }: { schema: v.GenericSchema; given: Json }): Generator {
-  if (isJson(input)) return;
+  if (isObject(input)) return;
   const entries = Object.entries(entriesOf(schema, Object.values(given)[0]));
   for (const [key, entry] of entries) {
     const isFree = isReferable(entry) && entry.type === "optional";
@@ -128,9 +129,9 @@ function* inKeys(input: unknown, { schema, given }: { schema: v.GenericSchema; g
   }
 }
 
-/** A list of names and values, where an object has them. */
+/** A list of `{ name, value }` as an object. */
 function toMap(input: readonly unknown[]): unknown {
-  const pairs = input.map((item) => (isJson(item) ? [item["name"] ?? item["key"], item["value"]] : []));
+  const pairs = input.map((item) => (isObject(item) ? [item["name"] ?? item["key"], item["value"]] : []));
   return pairs.every(([name]) => typeof name === "string")
     ? Object.fromEntries(pairs as [string, unknown][])
     : undefined;
@@ -138,7 +139,7 @@ function toMap(input: readonly unknown[]): unknown {
 
 function* toReferences(input: unknown): Generator {
   if (typeof input === "number" || typeof input === "boolean") yield String(input);
-  if (!isJson(input)) return;
+  if (!isObject(input)) return;
   const [first] = Object.entries(input);
   if (first === undefined) return;
   const [key, value] = first;
@@ -180,13 +181,13 @@ function* fromText(input: string, unit: string | null): Generator {
   yield text.replaceAll(/[ ./]+/gu, "-");
 }
 
-/** NATS separates tokens by dots, and has other wildcards than MQTT. */
+/** Converts an MQTT topic: NATS separates tokens by dots, and its wildcards are `*` and `>`. */
 export function toSubject(text: string): string {
   const subject = text.replace(/^\/+/u, "").replaceAll("/", ".");
   return subject.replace(/(^|\.)#$/u, "$1>").replaceAll(/(^|\.)\+(?=\.|$)/gu, "$1*");
 }
 
-/** Seconds and milliseconds are often mistaken for each other. */
+/** Milliseconds as seconds, a bit as a flag, a Unix time as a timestamp, a port as an address. */
 function* fromNumber(input: number, unit: string | null): Generator {
   yield String(input);
   if (unit === "seconds" && input % 1000 === 0) yield input / 1000;
@@ -195,7 +196,7 @@ function* fromNumber(input: number, unit: string | null): Generator {
   yield `127.0.0.1:${input}`;
 }
 
-/** In the unit of the key: `"10s"`, `"PT10S"`, `"256MB"`, `"1_000"`. */
+/** Converts `"10s"`, `"PT10S"`, `"256MB"` or `"1_000"` to a number in the unit of the key; undefined: it is none of them. */
 export function toNumber(text: string, unit: string | null): number | undefined {
   const [, digits = "", word = ""] = /^(?:PT)?(\d[\d_]*(?:\.\d+)?)\s*([a-z]*)$/iu.exec(text) ?? [];
   if (digits === "") return undefined;
@@ -216,7 +217,7 @@ function lookUpUnit(word: string): number | undefined {
   )?.[1];
 }
 
-/** RFC 3339 times, and ISO 8601 durations. */
+/** The text as an RFC 3339 time, or as an ISO 8601 duration. */
 function* toTimes(text: string): Generator {
   if (/^\d{4}-\d\d-\d\d$/u.test(text)) yield `${text}T00:00:00Z`;
   const time = text.replace(/^(\d{4}-\d\d-\d\d) +/u, "$1T").replace(/ +(?=[+-])/u, "");
@@ -229,37 +230,33 @@ function* toTimes(text: string): Generator {
   yield count === undefined ? iso : `${count}/${iso}`;
 }
 
-/** What a number of the file counts, such as `milliseconds`. */
+/** The unit of a number, such as `milliseconds`; null: it has none. */
 export function unitOf(schema: v.GenericSchema): string | null {
   const shape = shapeOf(schema);
   const unit = shape.kind === "value" ? v.getMetadata(shape.schema)["unit"] : null;
   return typeof unit === "string" ? unit : null;
 }
 
-/** JSON; `output`, which the schema made of it, tells where secrets stand. */
+/** The candidate as JSON, with secrets replaced by "…". `output`: its parsed form, which marks the secrets. */
 function show(candidate: unknown, output: unknown): string {
   if (isSecret(output) && !output.isPublic && output.source.kind === "inline") return "…";
   if (Array.isArray(candidate)) {
     const outputs: readonly unknown[] = Array.isArray(output) ? output : [];
     return `[${candidate.map((item, index) => show(item, outputs[index])).join(", ")}]`;
   }
-  if (!isJson(candidate)) return JSON.stringify(candidate);
-  const made = isJson(output) ? output : {};
+  if (!isObject(candidate)) return JSON.stringify(candidate);
+  const made = isObject(output) ? output : {};
   const parts = Object.entries(candidate).map(
     ([key, value]) => `${JSON.stringify(key)}: ${show(value, made[key])}`,
   );
   return `{ ${parts.join(", ")} }`;
 }
 
-/** The form of a long one, with its names. */
+/** Outlines a candidate that is too long to show: its brackets, and the name or id inside. */
 function outline(candidate: unknown): string {
   if (Array.isArray(candidate)) return `[${outline(candidate[0])}${candidate.length > 1 ? ", …" : ""}]`;
-  if (!isJson(candidate)) return "…";
+  if (!isObject(candidate)) return "…";
   const { name, id } = candidate;
   const named = Object.entries({ name, id }).find(([, value]) => typeof value === "string");
   return named === undefined ? "{ … }" : `{ "${named[0]}": ${JSON.stringify(named[1])}, … }`;
-}
-
-function isJson(input: unknown): input is Json {
-  return typeof input === "object" && input !== null && !Array.isArray(input);
 }

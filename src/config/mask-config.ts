@@ -7,9 +7,8 @@ import { isSecret, type Secret } from "./schema-secret.ts";
 type Shown = string | number | boolean | null | readonly Shown[] | { readonly [key: string]: Shown };
 
 /**
- * Keeps the shape of the file, which accepts it again: secrets of the schema are `***`, references stay, called URLs lose
- * their query. Only the position decides what is a secret: no text is searched for secrets, so that the other values
- * reveal nothing about them.
+ * The result is a valid config again: secrets become `***`, references stay, called URLs lose their query. Only the
+ * position decides what is a secret. No text is searched for secrets, because a masked word elsewhere would reveal them.
  */
 export function maskConfig(part: ConfigFile | SubscriptionEntry): Shown {
   return show(part);
@@ -28,7 +27,7 @@ function show(value: unknown): Shown {
   );
 }
 
-/** The only URL with a query that is no `Secret`, for it cannot be given by reference. */
+/** The only called URL that is not a `Secret`: it cannot be given by reference. */
 const URL_KEY = "jwksUri";
 
 function showSecret({ source, isPublic }: Secret): Shown {

@@ -5,7 +5,7 @@ import { distance } from "fastest-levenshtein";
 const MAX_LISTED = 16;
 const MIN_PREFIX = 4;
 
-/** The known word that `word` probably misspells, with at most `limit` edits; null: none is near. */
+/** The known word that `word` probably misspells, at most `limit` edits away; null: there is none. */
 export function nearestOf(
   word: string,
   known: readonly string[],
@@ -20,13 +20,13 @@ export function nearestOf(
   return best?.word ?? known.find((candidate) => isBeginning(fold(word), fold(candidate))) ?? null;
 }
 
-/** Whether one word begins with the other: `warning` and `warn`, `ackWait` and `ackWaitSeconds`. */
+/** True: one word begins with the other, as `warning` and `warn`, or `ackWaitSeconds` and `ackWait`. */
 function isBeginning(left: string, right: string): boolean {
   const isLong = Math.min(left.length, right.length) >= MIN_PREFIX;
   return isLong && (left.startsWith(right) || right.startsWith(left));
 }
 
-/** Whether two words are equal without case and separators. */
+/** True: the words are equal if case and separators do not count. */
 export function isSameWord(left: string, right: string): boolean {
   return fold(left) === fold(right);
 }
@@ -35,7 +35,7 @@ export function unknownKeyMessage(known: readonly string[]): string {
   return known.length <= MAX_LISTED ? `unknown key, known here: ${known.join(", ")}` : "unknown key";
 }
 
-/** For a name that nothing in the file has. `what` is singular: "endpoint". */
+/** The message for a name that nothing in the file has. `what` is singular: "endpoint". */
 export function unknownName(
   what: string,
   name: string,

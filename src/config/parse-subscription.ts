@@ -2,6 +2,7 @@
 
 import type { Subscription } from "#delivery/subscription.ts";
 import type { IterationBudget } from "#keystore/budget.ts";
+import { isObject } from "#lib/json.ts";
 import { expressionPaths } from "./check-shape.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { describeFault, describeIssue, type Fault, formatPath } from "./issue.ts";
@@ -32,12 +33,12 @@ export type ParsedSubscription =
   | {
       readonly kind: "valid";
       readonly subscription: Subscription;
-      /** What was asked for with every default applied; as it may be shown: `maskConfig`. */
+      /** The request with all defaults applied. It contains secrets: show it through `maskConfig` only. */
       readonly entry: SubscriptionEntry;
-      /** Whether it may be stored only with encrypted secrets. */
+      /** True: it may be stored only with its secrets encrypted. */
       readonly hasSecrets: boolean;
       readonly warnings: readonly string[];
-      /** The cost of its key stores, now and at each start. */
+      /** The key-derivation iterations of its key stores: now, and at each start. */
       readonly iterations: number;
       readonly stores: ReadStores;
     }
@@ -59,13 +60,13 @@ const MAX_PATH_LENGTH = 200;
 const MAX_MESSAGE_LENGTH = 1000;
 const INLINE_ONLY = "a subscription made by API takes inline values only";
 
-/** As short a file as its schema takes, for the schema of an entry is a part of it. */
+/** The smallest valid file around one entry: `validate` takes whole files only. */
 const FRAME = { endpoints: [{ name: "frame", type: "jetstream" }], entrypoints: [{ type: "webhook" }] };
 const PLACE: Fault["path"] = ["subscriptions", 0];
 
 /**
- * Parses a JSON body; never looks references up, neither in the environment nor on disk. Rejects with a RelayError only
- * if the signal of `budget` aborts.
+ * Parses a JSON body. Refuses references: a tenant must not read the environment or the disk. Rejects with a RelayError
+ * only if the signal of `budget` aborts.
  */
 export async function parseSubscription(
   value: unknown,
@@ -105,28 +106,24 @@ function findExcess(value: unknown): string | null {
   return size > MAX_BYTES ? `found ${size} bytes, allowed: at most ${MAX_BYTES}` : null;
 }
 
-/** Level by level: recursion has no limit of its own. */
+/** Goes level by level: on hostile input, recursion would overflow the stack. */
 function isTooDeep(value: unknown): boolean {
   let level = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
-    level = level.flatMap((item) => (isObject(item) ? Object.values(item) : []));
+    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
     if (level.length === 0) return false;
   }
   return true;
 }
 
 function withId(value: unknown, id: string | null): unknown {
-  if (id === null || !isObject(value) || Array.isArray(value) || Object.hasOwn(value, "id")) return value;
+  if (id === null || !isObject(value) || Object.hasOwn(value, "id")) return value;
   return { id, ...value };
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
 /**
- * A context without references: each is rejected as one that cannot be followed. Unknown ones are rejected too, since
- * they might be another way to read a file.
+ * A context in which no reference can be followed, so that each becomes a fault. Reads of any other kind fail too: a new
+ * way to read a file must not open the disk to tenants.
  */
 function withoutReferences({ directory, hostName }: ConfigContext, now: Date): ConfigContext {
   const refuse = () => {
@@ -135,12 +132,12 @@ function withoutReferences({ directory, hostName }: ConfigContext, now: Date): C
   return { env: {}, directory, readFile: refuse, readBytes: refuse, now, hostName, withoutSecrets: false };
 }
 
-/** Rewords faults about reading a file for a request body. */
+/** Rewords a fault about an unreadable reference for a request body. */
 function toRefusal(fault: Fault): Fault {
   return fault.message.endsWith(INLINE_ONLY) ? { ...fault, message: INLINE_ONLY } : fault;
 }
 
-/** The id is required: other subscriptions of its entrypoint may follow. */
+/** The id is required even for the first subscription of an entrypoint: others may follow. */
 function checkId(subscription: SoundSubscription | undefined, id: string | null): Fault[] {
   if (subscription === undefined) return [];
   const path = [...PLACE, "id"];
@@ -149,7 +146,7 @@ function checkId(subscription: SoundSubscription | undefined, id: string | null)
   return [{ path, message: "allowed: the id that the address names, or none" }];
 }
 
-/** Expressions cost time of the host: where its operator has not said so, nobody makes them by API. */
+/** Expressions cost the host's CPU time, so tenants may use them only where the operator allows it. */
 function checkExpressions({ entrypoints }: SoundFile, subscription: SoundSubscription | undefined): Fault[] {
   const configuration = subscription?.configuration;
   const found = findEntrypoint(entrypoints ?? [], configuration?.entrypointId ?? "");
@@ -168,13 +165,13 @@ function toBodyFaults(faults: readonly Fault[]): readonly BodyFault[] {
   }));
 }
 
-/** Without the words about references. */
+/** Drops the words about references, which a body may not contain. */
 function toInline({ message, suggestion }: Pick<Fault, "message" | "suggestion">) {
   const isOfReference = suggestion?.includes('{ "env"') === true;
   return { message: toInlineMessage(message), suggestion: isOfReference ? null : suggestion };
 }
 
-/** Paths begin in the body; other paths belong to the config file. */
+/** Makes paths relative to the body, and names no other path of the config file. */
 function toOwnPaths(message: string): string {
   return message
     .replaceAll(`${formatPath(PLACE)}.`, "")
@@ -185,7 +182,7 @@ function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
-/** New subscriptions start with new messages. */
+/** By default a subscription made by API starts with new messages. */
 function withDeliverPolicy(entry: SubscriptionEntry): SubscriptionEntry {
   const { configuration } = entry;
   const { entrypointConfiguration: nested } = configuration;

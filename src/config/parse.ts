@@ -24,11 +24,11 @@ export type ParsedConfig =
   | {
       readonly kind: "invalid";
       readonly issues: readonly Issue[];
-      /** The text is invalid, whatever environment and files contain. */
+      /** True: the text itself is at fault. False: only the environment, or a file that the text names. */
       readonly isOfText: boolean;
     };
 
-/** The maximum cost of all key stores of a file: about half a minute. */
+/** The key-derivation iterations that all key stores of a file may cost: about half a minute of CPU time. */
 const MAX_ITERATIONS = 60_000_000;
 
 /** Rejects with a RelayError only if `signal` aborts. */
@@ -66,7 +66,7 @@ function toSchemaFault(fault: Fault): SchemaFault {
   return { ...fault, at: "value" };
 }
 
-/** Those of secrets, which stand in the file, and those that gave way to their values. */
+/** The references to secrets, which are still in the file, and those that `putValues` replaced by their values. */
 function listReferences(file: ConfigFile, uses: readonly ReferenceUse[]): Config["references"] {
   return [...uses, ...findReferredSecrets(file)].map(({ path, source }) => ({
     path: formatPath(path),
@@ -100,7 +100,7 @@ function listFaults({
   return [...schemaFaults, ...found.map(toSchemaFault)];
 }
 
-/** The environment of the relay is known only when references are looked up. */
+/** Under `withoutSecrets` this is not the relay's environment, and says nothing about its proxy. */
 function systemProxyOf(file: SoundFile, { env, withoutSecrets }: ConfigContext): SystemProxy {
   if (withoutSecrets || file.system === undefined || "proxy" in file.system) return { kind: "found" };
   return readProxyEnvironment(env);
@@ -113,7 +113,7 @@ function locate(faults: readonly SchemaFault[], json: JsonText): Issue[] {
   });
 }
 
-/** In the order of the file, each fault once. */
+/** Sorts by position, and drops repetitions. */
 function tidy(issues: readonly Issue[]): readonly Issue[] {
   const distinct = new Map(
     issues.map((issue) => [`${issue.line}:${issue.column}:${issue.path}:${issue.message}`, issue]),

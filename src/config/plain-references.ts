@@ -1,27 +1,27 @@
-// Puts values in the place of references (`{ "env": … }`) to strings that are no secrets, before the file is validated.
+// Replaces references (`{ "env": … }`) to strings that are no secrets by their values, before the file is validated.
 //
-// A secret keeps its reference, because it must not be shown; any other string does not: the file then says what it came to.
+// A secret keeps its reference, because its value must not be shown.
 
 import * as v from "valibot";
-import type { Fault, Path } from "./issue.ts";
+import { type Fault, type Path, valueAt } from "./issue.ts";
 import { configSchema } from "./schema.ts";
 import { reference, type SecretSource, toSource } from "./schema-secret.ts";
 import { toWrittenPath } from "./schema-subscription.ts";
 import { entriesOf, innerOf, isReferable, shapeOf } from "./schema-shape.ts";
 import { type ConfigContext, readSecret } from "./secrets.ts";
 
-/** Where the value of a place comes from. */
+/** A reference of the file: its path, and where it points. */
 export interface ReferenceUse {
   readonly path: Path;
   readonly source: Exclude<SecretSource, { kind: "inline" }>;
 }
 
 interface Substitution {
-  /** The file with the values. */
+  /** The file with values in place of references. */
   readonly value: unknown;
   readonly uses: readonly ReferenceUse[];
   readonly faults: readonly Fault[];
-  /** Where a placeholder stands: what is said about it is not the file's fault. */
+  /** Paths of placeholders: faults at these paths are not faults of the file. */
   readonly unread: readonly Path[];
 }
 
@@ -37,7 +37,7 @@ export function putValues(root: unknown, context: ConfigContext): Substitution {
   const faults: Fault[] = [];
   const unread: Path[] = [];
   for (const { path, string } of places) {
-    const source = toSource(at(root, path) as v.InferOutput<typeof reference>);
+    const source = toSource(valueAt(root, path) as v.InferOutput<typeof reference>);
     uses.push({ path, source });
     const result = context.withoutSecrets ? null : readSecret(source, context);
     if (result?.kind === "missing") {
@@ -49,7 +49,7 @@ export function putValues(root: unknown, context: ConfigContext): Substitution {
   return { value, uses, faults, unread };
 }
 
-/** The faults without those about placeholders; where a value comes from stands beside those about values. */
+/** Drops faults about placeholders, and adds the source of the value to faults about referenced values. */
 export function explainFaults<F extends Fault>(
   faults: readonly F[],
   { value, uses, unread }: Pick<Substitution, "value" | "uses" | "unread">,
@@ -61,7 +61,7 @@ export function explainFaults<F extends Fault>(
     const key = keyOf(toWrittenPath(fault.path, value));
     if (ignored.has(key)) return [];
     const source = sources.get(key);
-    // A suggestion would show some of the value.
+    // A suggestion might show a part of the value, and the environment may hold what the file does not say.
     return source === undefined
       ? [fault]
       : [{ ...fault, message: `${fault.message}, in ${describeSource(source)}`, suggestion: null }];
@@ -77,7 +77,7 @@ function keyOf(path: Path): string {
   return JSON.stringify(path);
 }
 
-/** Where anything stands that looks like a reference. */
+/** The paths of all objects that have the form of a reference. */
 function findReferences(value: unknown, path: Path): Path[] {
   if (typeof value !== "object" || value === null) return [];
   if (Array.isArray(value)) {
@@ -89,13 +89,13 @@ function findReferences(value: unknown, path: Path): Path[] {
 
 const KINDS: ReadonlySet<string> = new Set(["env", "file", "credential"]);
 
-/** Only what has the right key is looked at with the schema: there are many objects. */
+/** Looks at the key first, because running the schema on every object would be slow. */
 function isReference(value: object): value is v.InferOutput<typeof reference> {
   const [key, ...others] = Object.keys(value);
   return key !== undefined && others.length === 0 && KINDS.has(key) && v.is(reference, value);
 }
 
-/** The schema of a place; null: the file knows no such place. */
+/** The schema of the value at `path`; null: the file has no such key. */
 function schemaOf(path: Path, root: unknown): v.GenericSchema | null {
   let schema: v.GenericSchema = configSchema;
   let value = root;
@@ -103,7 +103,7 @@ function schemaOf(path: Path, root: unknown): v.GenericSchema | null {
     const next = step(schema, { key, value });
     if (next === null) return null;
     schema = next;
-    value = at(value, [key]);
+    value = valueAt(value, [key]);
   }
   return schema;
 }
@@ -119,7 +119,7 @@ function step(
     case "object":
       return Object.hasOwn(shape.entries, key) ? (shape.entries[key] ?? null) : null;
     case "variant":
-      return entriesOf(schema, at(value, [shape.discriminator]))[key] ?? null;
+      return entriesOf(schema, valueAt(value, [shape.discriminator]))[key] ?? null;
     case "value": {
       const inner = shape.schema;
       if (inner.type === "record" && "value" in inner) return inner.value as v.GenericSchema;
@@ -132,7 +132,7 @@ function step(
   }
 }
 
-/** The schema that takes a string, neither an id nor a secret nor one of a few words; null: there is none. */
+/** The part of the schema that accepts free text: no id, no secret, no fixed choice; null: there is none. */
 function stringIn(schema: v.GenericSchema): v.GenericSchema | null {
   if (isReferable(schema)) return null;
   const inner = innerOf(schema);
@@ -144,7 +144,7 @@ function optionsOf(schema: v.GenericSchema): readonly v.GenericSchema[] {
   return schema.type === "union" && "options" in schema ? (schema.options as readonly v.GenericSchema[]) : [];
 }
 
-/** One of them fits any string of the file, as a test holds. */
+/** At least one of them is valid for each string of the file; a test makes sure of it. */
 const PLACEHOLDERS = [
   "reference",
   "http://reference.invalid/",
@@ -159,20 +159,13 @@ const PLACEHOLDERS = [
   "subject",
 ];
 
-/** Stands where the value is not known. */
+/** A valid value for a string whose real value is not looked up. */
 export function toPlaceholder(schema: v.GenericSchema): string {
   return PLACEHOLDERS.find((text) => v.is(schema, text)) ?? "";
 }
 
-function at(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
-    root,
-  );
-}
-
 function put(root: unknown, path: Path, value: string): void {
-  const parent = at(root, path.slice(0, -1));
+  const parent = valueAt(root, path.slice(0, -1));
   const key = path.at(-1);
   if (typeof parent === "object" && parent !== null && key !== undefined) Reflect.set(parent, key, value);
 }

@@ -7,7 +7,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 type ProxyEnvironment =
   | { readonly kind: "none" }
   | { readonly kind: "found"; readonly rule: Extract<ProxyRule, { kind: "system" }> }
-  /** `message` names the variable, not its value. */
+  /** `message` names the variable and hides its value, which may contain a password. */
   | { readonly kind: "invalid"; readonly message: string };
 
 const SCHEMES: Readonly<Record<string, { type: Proxy["type"]; port: number }>> = {
@@ -29,7 +29,7 @@ export function readProxyEnvironment(env: Environment): ProxyEnvironment {
   return { kind: "found", rule };
 }
 
-/** The first of the variables that is set; lower case is preferred, as curl does. */
+/** The first variable that is set. Lower case comes first, as in curl. */
 function readVariable(
   env: Environment,
   names: readonly string[],

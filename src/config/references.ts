@@ -10,7 +10,7 @@ export type SoundEntrypoint = Sound<ConfigFile["entrypoints"][number]>;
 export type SoundSubscription = Sound<ConfigFile["subscriptions"][number]>;
 export type SoundConfiguration = NonNullable<SoundSubscription["configuration"]>;
 
-/** The target of a name; `index` is its position in its list. */
+/** The result of looking a name up; `index` is the position in the list of the file. */
 type Found<T> =
   | { readonly kind: "found"; readonly index: number; readonly value: T }
   | { readonly kind: "unknown" }
@@ -27,8 +27,8 @@ export function contextPathOf(entrypoint: SoundEntrypoint): string | undefined {
 }
 
 /**
- * The entrypoint that a subscription names: by its id, or by the other of the two type names where only one can be
- * meant.
+ * The entrypoint that a subscription names by id. A type name that is nobody's id also finds an entrypoint, if only one can
+ * be meant.
  */
 export function findEntrypoint(
   entrypoints: readonly (SoundEntrypoint | undefined)[],
@@ -43,7 +43,7 @@ export function findEntrypoint(
   return pick(near.length === 0 ? all : near, ({ value }) => entrypointId(value) ?? "");
 }
 
-/** The endpoint that an entrypoint reads from: the one it names, else the only one with a consumer. */
+/** The endpoint that an entrypoint reads from: the one it names, or the only one with a consumer. */
 export function findSource(
   endpoints: readonly (SoundEndpoint | undefined)[],
   name: string | undefined,
@@ -66,19 +66,19 @@ function pick<T>(
   return { kind: "found", ...first };
 }
 
-/** The endpoints, in order, that the name of an endpoint or group stands for; undefined: unknown name. */
+/** The endpoints behind the name of an endpoint or group, in order; undefined: the name is unknown. */
 export function endpointNamesOf(file: SoundFile, name: string): readonly string[] | undefined {
   if (file.endpoints?.some((endpoint) => endpoint?.name === name) === true) return [name];
   const group = file.endpointGroups?.find((candidate) => candidate?.name === name);
   return group?.endpoints?.filter((member) => member !== undefined);
 }
 
-/** A subscription's settings in the flat or the nested form, which mean the same. */
+/** A subscription's settings, whether they are flat or nested in `entrypointConfiguration`: both mean the same. */
 export function deliverySettings(configuration: SoundConfiguration) {
   return { ...configuration, ...configuration.entrypointConfiguration };
 }
 
-/** The path, below `configuration`, of the setting `key`. */
+/** The path of the setting `key`, relative to `configuration`. */
 export function deliveryPath(configuration: SoundConfiguration, key: string): readonly string[] {
   const isNested = configuration.entrypointConfiguration !== undefined && DELIVERY_KEYS.includes(key);
   return isNested && !(key in configuration) ? ["entrypointConfiguration", key] : [key];

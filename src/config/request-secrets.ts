@@ -3,10 +3,10 @@
 import type { CallbackAuth, Proxy } from "#delivery/callback.ts";
 import { listSecrets, type Secrets } from "./secrets.ts";
 
-/** A shorter path says too little, and occurs too often elsewhere, to be masked. */
+/** In characters. A shorter path occurs too often in other text to be masked, and is hardly a secret. */
 const MIN_PATH_LENGTH = 16;
 
-/** The secrets that stand in a part of the file, as they are and in those pieces of them that say as much. */
+/** The secrets in a part of the file: whole, and those pieces of them that are as secret as the whole. */
 export function secretsIn(part: unknown, secrets: Secrets): readonly string[] {
   return listSecrets(part).flatMap((secret) => {
     const value = secrets.valueOf(secret);
@@ -15,14 +15,14 @@ export function secretsIn(part: unknown, secrets: Secrets): readonly string[] {
   });
 }
 
-/** The query of any URL; of one given by reference the path too, but not the origin. */
+/** The query of any URL. If the URL is given by reference, also its path, but never its origin. */
 export function secretsInUrl(url: URL, { isReference }: { isReference: boolean }): readonly string[] {
   const query = [url.search.slice(1), ...url.searchParams.values()];
   const path = `${url.pathname}${url.search}`;
   return isReference && path.length >= MIN_PATH_LENGTH ? [url.href, path, ...query] : query;
 }
 
-/** What basic authentication sends, to the callback or to its token endpoint, and how a token request writes what is secret. */
+/** Secrets in the encodings of a request: the base64 of basic authentication, and the form text of a token request. */
 export function secretsInAuth(auth: CallbackAuth): readonly string[] {
   switch (auth.kind) {
     case "basic":
@@ -49,22 +49,22 @@ export function secretsInProxy({ username, password }: Proxy): readonly string[]
   return username === null || password === null ? [] : [password, toBasic(username, password)];
 }
 
-/** Whether a part of the file gives a secret in the file itself: that may be kept only where it is encrypted. */
+/** True: the part contains a secret itself, not a reference. Such a part may be stored only encrypted. */
 export function holdsInlineSecret(part: unknown): boolean {
   return listSecrets(part).some(({ source, isPublic }) => source.kind === "inline" && !isPublic);
 }
 
-/** Whether a part of the file gives a secret, in the file itself or by reference. */
+/** True: the part contains a secret, itself or by reference. */
 export function holdsAnySecret(part: unknown): boolean {
   return listSecrets(part).some(({ source, isPublic }) => source.kind !== "inline" || !isPublic);
 }
 
-/** A bare origin of a URL may be shown. */
+/** True for a URL that is only an origin, which may be shown. */
 function isOrigin(text: string): boolean {
   return /^https?:\/\/[^/?#\s]+\/?$/iu.test(text);
 }
 
-/** What follows `Bearer` and its kind, the key of a `whsec_…`, and the lines of a PEM that hold the key. */
+/** The token after `Bearer` or another scheme, the key after `whsec_`, and the base64 lines of a PEM. */
 function substanceOf(value: string): readonly string[] {
   const [, after = null] = /^(?:[A-Za-z]+ +|whsec_|whsk_)(\S+)$/u.exec(value) ?? [];
   const lines = value.split(/\r?\n/u);
@@ -74,7 +74,7 @@ function substanceOf(value: string): readonly string[] {
   ];
 }
 
-/** As `application/x-www-form-urlencoded` writes it. */
+/** Encodes a value as `application/x-www-form-urlencoded`. */
 function toFormText(text: string): string {
   return new URLSearchParams([["", text]]).toString().slice(1);
 }

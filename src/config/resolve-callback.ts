@@ -20,21 +20,21 @@ import type { Secret } from "./schema-secret.ts";
 import type { ConfigContext, Secrets } from "./secrets.ts";
 import type { Stores } from "./stores.ts";
 
-/** Where references lead. */
+/** Everything outside the file that resolving needs. */
 export interface ResolveScope {
   readonly context: ConfigContext;
   readonly secrets: Secrets;
   readonly stores: Stores;
 }
 
-/** What a URL by reference stands for where references are not looked up. */
+/** Replaces a URL given by reference if references are not looked up. */
 const UNKNOWN_URL = "http://reference.invalid/";
 
 interface CallbackOrigin {
   readonly file: ConfigFile;
   readonly entrypoint: Entrypoint;
   readonly scope: ResolveScope;
-  /** Who may subscribe by API is not thereby let into the network that Relay stands in, nor into the secrets of the file. */
+  /** A subscription made by API may not reach private addresses, nor show the secrets of the file. */
   readonly origin: "file" | "api";
   readonly maxPauseMs: number;
 }
@@ -63,7 +63,7 @@ export function resolveCallback(
     ...secretsInForwarding(url, proxy),
   ];
   const secrets = [...new Set([...own, ...shared, ...lent])].filter(isFilled);
-  // Shared headers go where whoever subscribes says: to them they are no secret, unless the URL is shared too.
+  // A tenant can send shared headers to a URL of their own, so these are no secret to them, unless the URL is shared too.
   const ownsSecrets =
     secrets.length === 0 ||
     (origin === "api" && lent.length === 0 && (shared.length === 0 || settings.callbackUrl !== undefined));
@@ -104,13 +104,13 @@ function isFilled(text: string): boolean {
   return text !== "";
 }
 
-/** A tunnel is the proxy's no more once it stands: what comes through it holds nothing of what the proxy was told. */
+/** A forwarding proxy may repeat its credentials in an answer. An answer through a tunnel cannot contain them. */
 function secretsInForwarding(url: URL, rule: ProxyRule): readonly string[] {
   const proxy = proxyFor(url, rule);
   return isForwarded(url, proxy) ? secretsInProxy(proxy) : [];
 }
 
-/** The placeholder stands only where references are not looked up. */
+/** Empty only if references are not looked up. */
 function valueOf(secret: Secret | undefined, { secrets }: ResolveScope): string {
   return (secret === undefined ? undefined : secrets.valueOf(secret)) ?? "";
 }
@@ -121,7 +121,7 @@ interface ResolvedUrl {
   readonly isReference: boolean;
 }
 
-/** Of one by reference only the origin is shown. */
+/** Shows only the origin of a URL given by reference. */
 function toUrl(secret: Secret | undefined, scope: ResolveScope): ResolvedUrl {
   const url = new URL(valueOf(secret, scope) || UNKNOWN_URL);
   url.hash = "";
@@ -142,7 +142,7 @@ function tokenEndpointOf(auth: Settings["auth"]): Secret | undefined {
 
 type ProxySettings = Entrypoint["configuration"]["proxy"];
 
-/** The checks have seen that what is asked for is there. */
+/** The fallbacks are never used: the checks require these keys. */
 function resolveProxyRule(
   settings: ProxySettings,
   { file, scope }: { file: ConfigFile; scope: ResolveScope },
@@ -183,7 +183,7 @@ function toPairs(entries: Headers, scope: ResolveScope): readonly Header[] {
   return entries.map(({ name, value }) => [name, valueOf(value, scope)] as const);
 }
 
-/** What a subscription says replaces what its entrypoint says, by name. */
+/** Drops the entrypoint's headers that the subscription sets itself; names are compared without case. */
 function withoutNames(defaults: Headers, own: Headers): Headers {
   const names = new Set(own.map(({ name }) => name.toLowerCase()));
   return defaults.filter(({ name }) => !names.has(name.toLowerCase()));
@@ -257,7 +257,7 @@ function toAssertion(jwt: JwtProfile, scope: ResolveScope): AssertionSettings {
   };
 }
 
-/** The checks have seen that it is a key. */
+/** The checks have verified the form of the key. */
 function toSignatureKey(text: string): SignatureKey {
   const bytes = Buffer.from(text.slice(text.indexOf("_") + 1), "base64");
   return text.startsWith("whsk_")

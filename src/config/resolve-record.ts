@@ -37,10 +37,10 @@ export function toSampling(sampling: v.InferOutput<typeof samplingSchema>): Samp
 
 const settings = v.object({ logging: keptSchema, sampling: samplingSchema });
 
-/** As the config file would say it. */
+/** `logging` and `sampling` in the form of the config file. */
 export type RecordSettingsEntry = v.InferInput<typeof settings>;
 
-/** Null: it is none. */
+/** null: the value does not fit the schema. */
 export function parseRecordSettings(value: unknown): RecordSettings | null {
   const parsed = v.safeParse(settings, value);
   if (!parsed.success) return null;
@@ -51,7 +51,7 @@ export function toLogBounds({ maxAgeDays, maxBytes, publish }: ConfigFile["deliv
   return { maxAgeMs: maxAgeDays * DAY_MS, maxBytes, publishSubject: publish?.subject ?? null };
 }
 
-/** An ISO 8601 duration of days, hours, minutes and seconds, which the schema has checked. */
+/** Converts an ISO 8601 duration of days, hours, minutes and seconds. The schema has checked its form. */
 function toMilliseconds(duration: string): number {
   const [, ...amounts] = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/u.exec(duration) ?? [];
   return UNITS_MS.reduce((sum, unitMs, index) => sum + unitMs * Number(amounts[index] ?? 0), 0);

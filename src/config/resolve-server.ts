@@ -19,15 +19,15 @@ export interface ServerConfig {
 }
 
 interface ListenAddress {
-  /** An IPv6 address is without brackets. */
+  /** Without brackets, also for IPv6. */
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** True: nobody but this host reaches it. */
+  /** True: only this host can reach the address. */
   readonly isLoopback: boolean;
 }
 
-/** Absolute paths of files in PEM. */
+/** Absolute paths of PEM files. */
 export interface ServerTls {
   readonly certFile: string;
   readonly keyFile: string;
@@ -46,7 +46,7 @@ export type ServerAuth =
 
 type TokenKeys =
   | { readonly kind: "jwks"; readonly uri: URL }
-  /** `keys` is what the file held when the config was read. */
+  /** `keys`: the content of the file when the config was loaded. */
   | { readonly kind: "file"; readonly path: string; readonly keys: readonly VerificationKey[] };
 
 interface ServerScope {
@@ -79,7 +79,7 @@ function resolveAuth(
   auth: ConfigFile["server"]["auth"],
   { context, secrets }: { context: ConfigContext; secrets: Secrets },
 ): ServerAuth {
-  // Nothing stands only where references are not looked up.
+  // Empty only if references are not looked up.
   const valueOf = (secret: Secret) => secrets.valueOf(secret) ?? "";
   switch (auth.type) {
     case "none":

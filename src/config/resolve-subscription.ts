@@ -53,7 +53,7 @@ export function resolveSubscription(
   };
 }
 
-/** The checks have followed every reference before: what is not found here is a bug. */
+/** Throws if there is none: the checks have followed every reference, so that would be a bug. */
 function entrypointOf(file: ConfigFile, name: string): Entrypoint {
   const found = findEntrypoint(file.entrypoints, name);
   const entrypoint = found.kind === "found" ? file.entrypoints[found.index] : undefined;
@@ -91,7 +91,7 @@ function toDeliverPolicy(policy: NonNullable<Settings["deliverPolicy"]>): Delive
     : { kind: "start-time", time: new Date(policy.startTime) };
 }
 
-/** Of all entrypoints, whether subscriptions have them or not; an endpoint may come several times. */
+/** The dead-letter endpoints of all entrypoints, with or without subscriptions. An endpoint may occur several times. */
 export function resolveLetterEndpoints(file: ConfigFile): readonly DeadLetterEndpoint[] {
   return file.entrypoints.flatMap(({ dlq }) => resolveDeadLetters(file, dlq?.endpoint));
 }
@@ -164,7 +164,7 @@ function toResume(resume: Entrypoint["configuration"]["resume"]): Resume {
   return { kind: "auto", initialDelayMs: initialDelaySeconds * 1000, maxDelayMs: maxDelaySeconds * 1000 };
 }
 
-/** What a subscription says replaces what its entrypoint says, key by key. */
+/** A subscription's keys replace its entrypoint's, one by one. */
 function toShape(settings: Settings, defaults: Entrypoint["configuration"]): ShapeSettings {
   const filter = settings.filter ?? defaults.filter;
   const transform = settings.transform ?? defaults.transform;

@@ -27,13 +27,13 @@ export interface Config {
     /** Absolute. */
     readonly directory: string;
     readonly bucket: string;
-    /** 32 bytes; null: secrets cannot be kept in the bucket. */
+    /** 32 bytes; null: the bucket stores no secrets. */
     readonly key: Uint8Array | null;
   };
   readonly deliveryLog: {
     readonly maxAgeMs: number;
     readonly maxBytes: number;
-    /** Null: records are not published. */
+    /** null: records are not published. */
     readonly publishSubject: string | null;
   };
   readonly shutdown: { readonly graceMs: number };
@@ -41,11 +41,11 @@ export interface Config {
   readonly entrypoints: readonly EntrypointConfig[];
   readonly subscriptions: readonly Subscription[];
   readonly endpointCount: number;
-  /** For what is to be resolved later in the same way. */
+  /** Resolves later subscriptions (by API) in the same way. */
   readonly origin: ConfigOrigin;
   /** In the order of the file. */
   readonly warnings: readonly Issue[];
-  /** Where the values of the file come from that do not stand in it. */
+  /** The references of the file, and where each points. */
   readonly references: readonly {
     readonly path: string;
     readonly source: ReferenceUse["source"];
@@ -62,7 +62,7 @@ interface NatsConfig {
     readonly handshakeFirst: boolean;
   } | null;
   readonly inboxPrefix: string;
-  /** What the server's monitoring shows. */
+  /** The connection's name in the server's monitoring. */
   readonly name: string;
 }
 
@@ -71,7 +71,7 @@ type NatsAuthConfig =
   | { readonly kind: "user"; readonly username: string; readonly password: string }
   | { readonly kind: "token"; readonly value: string }
   | { readonly kind: "nkey"; readonly seed: string }
-  /** `read` gives the content as it is now; it throws if it is gone. */
+  /** `read` returns the present content of the file, and throws if it cannot be read. */
   | { readonly kind: "creds"; readonly read: () => string };
 
 export interface EntrypointConfig {
@@ -81,7 +81,7 @@ export interface EntrypointConfig {
   readonly recording: RecordSettings;
 }
 
-/** What a config was made of: the valid file, and where its references led when it was loaded. */
+/** The sources of a config: the valid file, and the values of its references when it was loaded. */
 export interface ConfigOrigin extends ResolveScope {
   readonly file: ConfigFile;
 }
@@ -174,7 +174,7 @@ function resolveNatsAuth(
   }
 }
 
-/** The placeholder stands only where references are not looked up. */
+/** Empty only if references are not looked up. */
 function valueOf(secret: Secret, secrets: Secrets): string {
   return secrets.valueOf(secret) ?? "";
 }

@@ -14,7 +14,7 @@ const token = v.pipe(
   v.description("A fixed token"),
 );
 
-/** RFC 6749, 8.2, which says what names there may be. */
+/** RFC 6749, 8.2 defines the form of parameter names. */
 const tokenEntries = {
   parameters: v.optional(
     list(

@@ -9,7 +9,7 @@ import { shapeEntries } from "./schema-transform.ts";
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/u;
 
-/** Headers whose values are no secret where the file spells them out. */
+/** Headers whose inline values are no secrets. */
 const PLAIN_HEADERS: ReadonlySet<string> = new Set([
   "accept",
   "accept-encoding",
@@ -85,7 +85,7 @@ const statuses = v.record(
     `found ${describeFound(issue.input)}, allowed: an object such as { "410": "stop", "409": "delivered" }`,
 );
 
-/** To valibot's record, a list is an object. */
+/** Refuses a list, which valibot's record takes for an object. */
 const statusesInObject: typeof statuses = {
   ...statuses,
   "~run": (dataset, config) => {

@@ -112,7 +112,7 @@ export const logsSchema = v.pipe(
   v.description("The process log, on standard output"),
 );
 
-/** Of a name that the system gives: what no `host.name` may contain becomes "-". */
+/** Makes a `host.name` of the system's host name: characters that are not allowed become "-". */
 export function toHostName(systemName: string): string {
   const name = systemName.replaceAll(/[^A-Za-z0-9._-]/gu, "-").slice(0, 128);
   return name === "" ? "localhost" : name;

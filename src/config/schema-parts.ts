@@ -5,13 +5,13 @@ import { _addIssue as addIssue } from "valibot";
 import { unknownKeyMessage } from "./nearest.ts";
 
 const MAX_SHOWN_LENGTH = 40;
-/** Of one object, one by one. */
+/** In one object; further ones are only counted. */
 const MAX_REPORTED_KEYS = 100;
 
 const SHOWN =
   /^(?:-?[\d._]{1,9}(?: ?[a-z]{1,7})?|P(?:T?\d{1,5}[DHMS]){1,4}|\d{4}-\d\d-\d\d[\dT:+Z. -]{0,20}|true|false|yes|no|on|off|null)$/iu;
 
-/** What was found, without anything that may be a secret: a string only where it looks like a number, a flag or a time. */
+/** Describes a value without showing a secret: a string is shown only if it looks like a number, a flag or a time. */
 export function describeFound(input: unknown): string {
   if (input === null || typeof input === "number" || typeof input === "boolean") return String(input);
   if (Array.isArray(input)) return "a list";
@@ -23,7 +23,7 @@ export function describeFound(input: unknown): string {
   return "nothing";
 }
 
-/** Where one of a few words is expected, a short word that was found is shown. */
+/** Describes the value of a fixed choice, where a short printable word may be shown. */
 function describeWord(input: unknown): string {
   const isShown = typeof input === "string" && input.length <= MAX_SHOWN_LENGTH && /^[ -~]*$/u.test(input);
   return isShown ? `"${input}"` : describeFound(input);
@@ -39,8 +39,8 @@ export const variantMessage = (issue: v.VariantIssue): string => {
 };
 
 /**
- * A strict object. Unlike valibot's it names all unknown keys at once, a hundred at most, takes no array for an object, and
- * knows names such as `constructor` for unknown.
+ * A strict object. Unlike valibot's, it reports all unknown keys at once (a hundred at most), refuses arrays, and treats
+ * names such as `constructor` as unknown.
  */
 export function object<const Entries extends v.ObjectEntries>(entries: Entries) {
   const known = Object.keys(entries);
@@ -82,7 +82,7 @@ export function flag(description: string) {
   return v.pipe(v.boolean(message), v.description(description));
 }
 
-/** `unit`: what it counts, such as "milliseconds". */
+/** `unit`: such as "milliseconds". */
 export function integer(
   description: string,
   { min, max, unit = null }: { min: number; max: number; unit?: string | null },
@@ -105,13 +105,13 @@ export function choice<const Words extends readonly string[]>(description: strin
   return v.pipe(v.picklist(words, choiceMessage(words)), v.description(description));
 }
 
-/** The message of a choice that lists `words` as the allowed ones. */
+/** The message that lists `words` as the allowed ones. */
 export function choiceMessage(words: readonly string[]) {
   return (issue: { readonly input: unknown }) =>
     `found ${describeWord(issue.input)}, allowed: ${words.join(", ")}`;
 }
 
-/** A string of a certain form; `allowed` completes the sentence "allowed: …". What was found is not shown. */
+/** A string that matches `pattern`. `allowed` completes the sentence "allowed: …". The message hides the found text. */
 export function text(description: string, { pattern, allowed }: { pattern: RegExp; allowed: string }) {
   const message = (issue: { readonly input: unknown }) => {
     const found = describeFound(issue.input);
@@ -129,7 +129,7 @@ export function name(description: string) {
 
 export const ID = /^[A-Za-z0-9_-]{1,128}$/u;
 
-/** No reference may stand in its place: it is what others find it by. */
+/** No reference may replace an id, because other parts of the file refer to it. */
 export function id(description: string) {
   const schema = text(description, { pattern: ID, allowed: '1 to 128 letters, digits, "-" and "_"' });
   return v.pipe(schema, v.metadata({ isId: true }));
@@ -146,7 +146,7 @@ export function host(description: string) {
   });
 }
 
-/** RFC 3339, the seconds left out if one likes. */
+/** RFC 3339 with optional seconds. */
 export const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/u;
 
 export function timestamp(description: string) {
@@ -156,18 +156,18 @@ export function timestamp(description: string) {
   });
 }
 
-/** Whether the calendar has this `timestamp`, or date: `Date.parse` takes the 31st of February for a day in March. */
+/** False for a day that does not exist: `Date.parse` takes the 31st of February for a day in March. */
 export function isOnCalendar(time: string): boolean {
   const day = time.slice(0, "2026-01-31".length);
   return !Number.isNaN(Date.parse(time)) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 
-/** A `timestamp` that the calendar has. */
+/** A `timestamp` of a day that exists. */
 export function calendarTime(description: string) {
   return v.pipe(timestamp(description), v.check(isOnCalendar, "allowed: a time that exists"));
 }
 
-/** Where other programs write null for what is not there. */
+/** Accepts null for an absent value, as other programs write it. */
 export function absentAsNull<const Schema extends v.GenericSchema>(schema: Schema) {
   return v.pipe(
     v.nullable(schema),
@@ -175,7 +175,7 @@ export function absentAsNull<const Schema extends v.GenericSchema>(schema: Schem
   );
 }
 
-/** At most `max` entries, `min` at least. */
+/** `min` to `max` entries; by default 0 to 1000. */
 export function list<const Item extends v.GenericSchema>(
   item: Item,
   { description, min = 0, max = 1000 }: { description: string; min?: number; max?: number },
@@ -190,7 +190,7 @@ export function list<const Item extends v.GenericSchema>(
     ...base,
     "~run": (dataset, config) => {
       if (!Array.isArray(dataset.value) || dataset.value.length <= max) return base["~run"](dataset, config);
-      // What is in too long a list is not looked at: each entry might be a fault.
+      // The entries of a list that is too long are not checked: each might be one more fault.
       addIssue(base, "type", dataset, config);
       return dataset as unknown as ReturnType<(typeof base)["~run"]>;
     },
@@ -198,7 +198,7 @@ export function list<const Item extends v.GenericSchema>(
   return v.pipe(bounded, v.minLength(min, message), v.maxLength(max, message), v.description(description));
 }
 
-/** An object of strings under any names. Unlike valibot's record it takes no array for one, and loses no name such as `__proto__`. */
+/** An object of strings under any names. Unlike valibot's record, it refuses arrays and keeps names such as `__proto__`. */
 export function strings(description: string) {
   const message = ({ input }: { readonly input: unknown }) =>
     `found ${describeFound(input)}, allowed: an object of strings`;

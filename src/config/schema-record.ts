@@ -21,7 +21,7 @@ const kept = {
   response: part("response"),
 };
 
-/** What may be changed while Relay runs. */
+/** The part of `logging` that overrides may change while Relay runs. */
 export const keptSchema = v.pipe(object(kept), v.description("What a record holds besides the facts"));
 
 export const loggingSchema = v.pipe(

@@ -5,7 +5,7 @@ import * as v from "valibot";
 export interface Secret {
   readonly kind: "secret";
   readonly source: SecretSource;
-  /** True for what is no secret as long as it stands in the file itself: user names, callback URLs. */
+  /** True: an inline value is no secret, as with user names and callback URLs; a referenced one is. */
   readonly isPublic: boolean;
 }
 
@@ -19,12 +19,12 @@ const NOT_EMPTY = `allowed: ${REFERENCES}, with a name that is not empty`;
 const target = (description: string) =>
   v.pipe(v.string(), v.minLength(1, NOT_EMPTY), v.maxLength(4096, NOT_EMPTY), v.description(description));
 
-/** A fault's message for where references are refused. */
+/** Rewords a fault for a place where references are refused. */
 export function toInlineMessage(message: string): string {
   return message.includes(REFERENCES) ? "allowed: a plain string" : message;
 }
 
-/** The three ways to say where a value is. */
+/** The three kinds of references. */
 export const reference = v.pipe(
   v.union(
     [
@@ -39,7 +39,7 @@ export const reference = v.pipe(
 
 const value = v.union([v.string(), reference], `allowed: a string, ${REFERENCES}`);
 
-/** A value that is never shown. */
+/** A value that is never shown, inline or by reference. */
 export function secret(description: string) {
   return v.pipe(
     value,
@@ -48,7 +48,7 @@ export function secret(description: string) {
   );
 }
 
-/** A value that may stand elsewhere too, but is no secret where the file spells it out. */
+/** A value that may be given by reference; an inline value is no secret. */
 export function referable(description: string) {
   return v.pipe(
     value,
@@ -57,12 +57,12 @@ export function referable(description: string) {
   );
 }
 
-/** For a value that turned out to be no secret where the file spells it out. */
+/** Marks a parsed value as no secret if it is inline. */
 export function toReferable(value: Secret): Secret {
   return { ...value, isPublic: true };
 }
 
-/** A value that must stand elsewhere, because it is read again later. */
+/** A value that must be a reference, because it is read again later. */
 export function secretReference(description: string) {
   return v.pipe(
     reference,

@@ -27,19 +27,19 @@ export function shapeOf(schema: GenericSchema): Shape {
   return { kind: "value", schema: inner };
 }
 
-/** Without `optional` and `nullable`. */
+/** The schema without `optional` and `nullable`. */
 export function innerOf(schema: GenericSchema): GenericSchema {
   const isWrapper = schema.type === "optional" || schema.type === "nullable";
   return isWrapper && "wrapped" in schema ? innerOf(schema.wrapped as GenericSchema) : schema;
 }
 
-/** What the discriminator of an option of a variant is. */
+/** The value of the discriminator in one option of a variant; empty: the option has none. */
 export function wordOf(option: GenericSchema, discriminator: string): string {
   const literal = entriesOf(option)[discriminator];
   return literal !== undefined && "literal" in literal ? String(literal.literal) : "";
 }
 
-/** The keys of an object, or those that the option of a variant has whose word is `word`; without one, those of all. */
+/** The keys of an object, or of the variant's option whose discriminator is `word`; of all options if none matches. */
 export function entriesOf(schema: GenericSchema, word?: unknown): Entries {
   const shape = shapeOf(schema);
   if (shape.kind === "object") return shape.entries;
@@ -49,7 +49,7 @@ export function entriesOf(schema: GenericSchema, word?: unknown): Entries {
   return Object.assign({}, ...options.map((option) => entriesOf(option))) as Entries;
 }
 
-/** The words that a value is one of; empty: it is no choice. */
+/** The words of a fixed choice; empty: the value is no choice. */
 export function choicesOf(schema: GenericSchema): readonly string[] {
   const inner = innerOf(schema);
   if ("options" in inner && inner.type === "picklist")
@@ -60,7 +60,7 @@ export function choicesOf(schema: GenericSchema): readonly string[] {
   return "literal" in inner ? [String(inner.literal)] : [];
 }
 
-/** Whether a value may stand elsewhere, with a reference in its place. */
+/** True: a reference may replace the value. */
 export function isReferable(schema: GenericSchema): boolean {
   const inner = innerOf(schema);
   return (

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { absentAsNull, flag, object, path, variantMessage } from "./schema-parts.ts";
 import { referable, secret } from "./schema-secret.ts";
 
-/** As Gravitee exports a store that is not there. */
+/** An absent store in Gravitee's export. */
 const NO_STORE = [object({ type: v.literal("NONE") }), object({ type: v.literal("") })] as const;
 
 function withoutNone<Store extends { readonly type: string }>(store: Store) {

@@ -4,12 +4,13 @@ import * as v from "valibot";
 import { authSchema, signatureSchema } from "./schema-auth.ts";
 import { callbackEntries } from "./schema-callback.ts";
 import { SUBJECT_FILTER } from "#delivery/subject.ts";
-import type { Path } from "./issue.ts";
+import { type Path, valueAt } from "./issue.ts";
+import { isObject } from "#lib/json.ts";
 import { deliverPolicy, SUBJECT_FILTER_FORM } from "./schema-endpoint.ts";
 import { choice, id, list, name, object, strings, text, timestamp } from "./schema-parts.ts";
 import { sslSchema } from "./schema-ssl.ts";
 
-/** What stands under `configuration`, or below it under `entrypointConfiguration`. */
+/** The keys of `configuration` that may also be nested in `configuration.entrypointConfiguration`. */
 const deliveryEntries = {
   deliverPolicy: deliverPolicy("Where its durable consumer starts the first time", "the endpoint's"),
   ...callbackEntries,
@@ -20,7 +21,7 @@ const deliveryEntries = {
 
 export const DELIVERY_KEYS: readonly string[] = Object.keys(deliveryEntries);
 
-/** As Gravitee writes it: with a slash before it, which is none of the subject. */
+/** Gravitee writes a slash before the subject; it is dropped. */
 const channelFilter = v.pipe(
   text("A subject filter", {
     pattern: new RegExp(String.raw`^(?!/$)/?${SUBJECT_FILTER.source.replace(/^\^/u, "")}`, "u"),
@@ -34,7 +35,7 @@ const oneOrMore = v.union(
   `allowed: ${SUBJECT_FILTER_FORM}, or a list of them`,
 );
 
-/** Faults of a list name its entry, those of a union only the whole. */
+/** Runs one option instead of the union, whose faults would not name the entry of the list. */
 const channelInput: typeof oneOrMore = {
   ...oneOrMore,
   "~run": (dataset, config) =>
@@ -86,7 +87,7 @@ const subscriptionEntries = {
   configuration,
 };
 
-/** As a subscription is shown. */
+/** A subscription as the API shows it. */
 export const shownSubscriptionSchema = v.pipe(
   object(subscriptionEntries),
   v.description("One callback for the messages of an entrypoint"),
@@ -114,7 +115,7 @@ function namedOnceMessage({ configuration: one }: NamedSubscription): string {
 }
 
 function toOneName({ configuration: named, consumerConfiguration: other, ...entry }: NamedSubscription) {
-  // The check before has seen that one of them is there.
+  // `isNamedOnce` has made sure that one of them is there.
   return { ...entry, configuration: (named ?? other) as v.InferOutput<typeof configuration> };
 }
 
@@ -128,7 +129,7 @@ export const subscriptionSchema = v.pipe(
   v.description("One callback for the messages of an entrypoint"),
 );
 
-/** As the API of one entrypoint takes it: the address names the entrypoint. */
+/** For requests to the API of one entrypoint, whose address names the entrypoint. */
 const configurationOfEntrypoint = v.pipe(
   object({ ...configurationEntries, entrypointId: v.optional(configurationEntries.entrypointId) }),
   v.description("What is delivered, and where to"),
@@ -143,14 +144,11 @@ export const subscriptionOfEntrypointSchema = v.pipe(
   v.description("One callback for the messages of the entrypoint"),
 );
 
-/** The path of a check, as the file writes it: checks know `configuration` by one name only. */
+/** Converts a path of a check to the file's own: checks use `configuration` even if the file says `consumerConfiguration`. */
 export function toWrittenPath(path: Path, root: unknown): Path {
   const [list, index, key, ...rest] = path;
   if (list !== "subscriptions" || key !== "configuration" || index === undefined) return path;
-  const entry = [list, index].reduce<unknown>(
-    (inner, part) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, part) : undefined),
-    root,
-  );
-  const isRenamed = typeof entry === "object" && entry !== null && "consumerConfiguration" in entry;
+  const entry = valueAt(root, [list, index]);
+  const isRenamed = isObject(entry) && "consumerConfiguration" in entry;
   return isRenamed && !("configuration" in entry) ? [list, index, "consumerConfiguration", ...rest] : path;
 }

@@ -58,6 +58,6 @@ export type ConfigFile = v.InferOutput<typeof configSchema>;
 export type Endpoint = ConfigFile["endpoints"][number];
 export type Entrypoint = ConfigFile["entrypoints"][number];
 export type SubscriptionEntry = ConfigFile["subscriptions"][number];
-/** How a subscription's callback is called, in whichever of the two forms it is written. */
+/** A subscription's settings, flat or nested. */
 export type Settings = NonNullable<SubscriptionEntry["configuration"]["entrypointConfiguration"]>;
 export type JwtProfile = Extract<Settings["auth"], { type: "jwtProfileOauth2" }>["jwtProfileOauth2"];

@@ -7,7 +7,7 @@ import { nearestOf } from "./nearest.ts";
 import { isSecret, type Secret, type SecretSource } from "./schema-secret.ts";
 import { variableIn } from "./variables.ts";
 
-/** The world around the file, as far as a config depends on it. */
+/** The environment of a config: variables, files, clock and host. */
 export interface ConfigContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute; relative paths of the file are relative to it. */
@@ -17,14 +17,14 @@ export interface ConfigContext {
   /** Throws if the file cannot be read. */
   readonly readBytes: (path: string) => Uint8Array;
   readonly now: Date;
-  /** The name of this host, as the system has it. */
+  /** The system's name of this host. */
   readonly hostName: string;
-  /** True: references are not looked up, and stand for values that would do. */
+  /** True: references are not looked up; valid placeholders replace their values. */
   readonly withoutSecrets: boolean;
 }
 
 export interface Secrets {
-  /** undefined: the reference leads nowhere, or was not looked up. */
+  /** undefined: the reference cannot be followed, or was not looked up. */
   readonly valueOf: (secret: Secret) => string | undefined;
   readonly faults: readonly Fault[];
 }
@@ -43,7 +43,7 @@ export function resolveSecrets(file: unknown, context: ConfigContext): Secrets {
   return { valueOf: (secret) => values.get(secret), faults };
 }
 
-/** Those whose value stands elsewhere. */
+/** The secrets that are given by reference. */
 export function findReferredSecrets(
   file: unknown,
 ): readonly { path: Path; source: Exclude<SecretSource, { kind: "inline" }> }[] {
@@ -52,7 +52,7 @@ export function findReferredSecrets(
   );
 }
 
-/** All that stand in a part of the file. */
+/** All secrets of a part of the file. */
 export function listSecrets(part: unknown): readonly Secret[] {
   return findSecrets(part, []).map(({ secret }) => secret);
 }
@@ -61,13 +61,13 @@ type SecretResult =
   | { readonly kind: "value"; readonly value: string }
   | { readonly kind: "missing"; readonly message: string; readonly suggestion?: string | null };
 
-/** Looks a secret up; one line break at the end of a file is dropped. */
+/** Looks a secret up. Drops one line break at the end of a file. */
 export function readSecret(source: SecretSource, context: ConfigContext): SecretResult {
   switch (source.kind) {
     case "inline":
       return { kind: "value", value: source.value };
     case "env": {
-      // An object has names of its own, such as `constructor`, that nobody set.
+      // Every object inherits names such as `constructor`.
       const value = Object.hasOwn(context.env, source.name) ? context.env[source.name] : undefined;
       return value === undefined
         ? {
@@ -97,7 +97,7 @@ export function readSecret(source: SecretSource, context: ConfigContext): Secret
   }
 }
 
-/** `$NAME` is the variable NAME, and what is near one that is set was probably meant. */
+/** Advice for a variable that is not set: `$NAME` means NAME, and a similar name that is set was probably meant. */
 function adviseName(name: string, env: ConfigContext["env"]): string {
   const bare = variableIn(name) ?? name;
   const nearest = Object.hasOwn(env, bare)
@@ -108,7 +108,7 @@ function adviseName(name: string, env: ConfigContext["env"]): string {
     : `did you mean { "env": "${nearest}" }?`;
 }
 
-/** `name`: as the file gives it, if that may be relative. */
+/** `name`: the path as the file writes it, if it may be relative. */
 function readSecretFile(path: string, context: ConfigContext, name = path): SecretResult {
   try {
     return { kind: "value", value: context.readFile(path).replace(/\r?\n$/u, "") };
@@ -118,7 +118,7 @@ function readSecretFile(path: string, context: ConfigContext, name = path): Secr
   }
 }
 
-/** Throws if the bytes are no text. */
+/** Throws if the bytes are not UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -133,7 +133,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "it is a directory",
 };
 
-/** The reason why a file cannot be read, in few words and without its path. */
+/** Says in a few words why a file cannot be read, without its path. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error);
   return code === "" ? messageOf(error) : (REASONS[code] ?? code);

@@ -3,15 +3,15 @@
 import { join, resolve } from "node:path";
 import type { ConfigContext } from "./secrets.ts";
 
-/** The longest path that the address of a unix socket holds. */
+/** The limit of Linux for the path of a unix socket. */
 export const MAX_SOCKET_PATH_BYTES = 107;
 
-/** Absolute. */
+/** The absolute path; by default systemd's STATE_DIRECTORY, else `.relay` beside the config file. */
 export function stateDirectoryOf(written: string | undefined, { directory, env }: ConfigContext): string {
   return resolve(directory, written ?? (firstOf(env["STATE_DIRECTORY"]) || ".relay"));
 }
 
-/** Absolute, where `stateDirectory` is. */
+/** By default in systemd's RUNTIME_DIRECTORY, else in `stateDirectory`. Absolute if that is. */
 export function controlSocketOf(
   written: string | undefined,
   { context, stateDirectory }: { readonly context: ConfigContext; readonly stateDirectory: string },
@@ -20,7 +20,7 @@ export function controlSocketOf(
   return join(firstOf(context.env["RUNTIME_DIRECTORY"]) || stateDirectory, "relay.sock");
 }
 
-/** Systemd joins several directories by colons. */
+/** systemd separates several directories by colons. */
 function firstOf(directories: string | undefined): string {
   return directories?.split(":")[0] ?? "";
 }

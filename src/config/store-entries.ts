@@ -11,14 +11,14 @@ import { faulty, type Given, read, type Reading } from "./store-reading.ts";
 
 export interface StoreIdentity {
   readonly key: KeyObject;
-  /** The certificate of the key first, then its issuers in order; never empty. */
+  /** The certificate of the key, then its issuers in order. */
   readonly chain: readonly X509Certificate[];
 }
 
-/** `value` null: the file does not say it. */
+/** Which key of the store, and its passwords. A `value` of null: the config does not set it. */
 interface KeyChoice {
   readonly alias: Given<string | null>;
-  /** False: the alias stands elsewhere, and may be a secret. */
+  /** False: the alias is given by reference, and may be a secret. */
   readonly isAliasShown: boolean;
   readonly password: Given<string | null>;
   readonly keyPassword: Given<string | null>;
@@ -98,7 +98,7 @@ function severalMessage(aliases: readonly string[]): string {
   return `missing, for the store holds ${aliases.length} keys: ${names.join(", ")}${rest}`;
 }
 
-/** A name out of a foreign file, in one line. */
+/** Makes a name from a foreign file safe for one line of a message: 128 characters at most, no control characters. */
 export function toOneLine(text: string): string {
   const line = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim();
   return line.length > 128 ? `${line.slice(0, 128)}…` : line;

@@ -9,7 +9,7 @@ const CERTIFICATE_NOTICE_MS = 30 * DAY_MS;
 const TOKEN_NOTICE_MS = 3_600_000;
 const MAX_LINES = 5;
 
-/** A line for each certificate of a store, the first to end first. */
+/** A line for each certificate that expires within 30 days, the first to expire first, five at most. */
 export function certificateWarnings(certificates: readonly X509Certificate[], now: Date): readonly string[] {
   const limit = now.getTime() + CERTIFICATE_NOTICE_MS;
   return certificates
@@ -40,7 +40,7 @@ export function tokenWarnings(token: string, now: Date): readonly string[] {
 
 const SCHEME = /^\s*(bearer|basic|token)\s+(\S.*)$/iu;
 
-/** null: it is no JWT, says no end, or holds for longer than an hour. */
+/** null: the token is no JWT, has no `exp`, or is valid for more than an hour. */
 function expiryWarning(token: string, now: Date): string | null {
   const seconds = expiryOf(token);
   if (seconds === null) return null;

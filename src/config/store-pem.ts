@@ -9,7 +9,7 @@ interface Block {
   readonly text: string;
 }
 
-/** In linear time; a block without an end reaches to the next one. */
+/** Takes linear time. A block without an end marker reaches to the next block. */
 function blocksOf(text: string): Block[] {
   return text
     .split("-----BEGIN ")
@@ -24,7 +24,7 @@ function blocksOf(text: string): Block[] {
     });
 }
 
-/** Every certificate of a bundle, in its order; none at all is a fault. */
+/** All certificates of a bundle, in their order. A bundle without certificates is a fault. */
 export function readCertificates(source: Given<Buffer>): Reading<readonly X509Certificate[]> {
   const found = findCertificates(source);
   if (found.kind === "read" && found.value.length === 0)
@@ -32,7 +32,7 @@ export function readCertificates(source: Given<Buffer>): Reading<readonly X509Ce
   return found;
 }
 
-/** Those that stand beside a key, for one. */
+/** Like `readCertificates`, but the list may be empty: a key may come without its certificate. */
 export function findCertificates({
   path,
   value,

@@ -4,11 +4,11 @@ import type { Fault, Path } from "./issue.ts";
 
 export type Reading<T> =
   | { readonly kind: "read"; readonly value: T }
-  /** It is not looked up, or its fault is reported elsewhere. */
+  /** A reference that is not looked up, or a fault that is reported elsewhere. */
   | { readonly kind: "unknown" }
   | { readonly kind: "faulty"; readonly faults: readonly Fault[] };
 
-/** A value of the file; the path is relative to the object that is loaded. */
+/** A value of the config; its path is relative to the store's object. */
 export interface Given<T> {
   readonly path: Path;
   readonly value: T;

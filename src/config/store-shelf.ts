@@ -7,7 +7,7 @@ import { isSecret } from "./schema-secret.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Reading } from "./store-reading.ts";
 
-/** Collected from all stores. */
+/** The faults and warnings of all stores. */
 export interface StoreNotes {
   readonly faults: Fault[];
   readonly warnings: Fault[];
@@ -18,27 +18,27 @@ interface Loaded<T> {
   readonly warnings: readonly string[];
 }
 
-/** What reading a store came to, and what it cost. */
+/** The result of reading a store, and its cost in key-derivation iterations. */
 interface Known<T> {
   readonly reading: Reading<Loaded<T>>;
   readonly iterations: number;
 }
 
-/** By what the store says; of use again only where that is all of it, without a path. */
+/** By a digest of the store's settings. Reuse it only if the settings contain the whole store: a file may change. */
 export type KnownStores<T> = ReadonlyMap<string, Known<T>>;
 
 interface ShelfOptions<T> {
   readonly notes: StoreNotes;
   readonly secrets: Secrets;
   readonly budget: IterationBudget;
-  /** Those that are not read again. */
+  /** Results to reuse; their cost is charged to `budget` again. */
   readonly former: KnownStores<T> | undefined;
 }
 
 interface Shelf<Store extends object, T> {
   readonly known: KnownStores<T>;
   readonly load: (store: Store | undefined, path: Path) => Promise<void>;
-  /** null: the store is not there, not looked up or at fault. */
+  /** null: there is no such store, it was not looked up, or it has a fault. */
   readonly valueOf: (store: object | undefined) => T | null;
 }
 
@@ -77,13 +77,13 @@ export function createShelf<Store extends object, T>(
     }
     values.set(store, reading.value.value);
     if (isShared) return;
-    // Of a store that many share it is said once.
+    // Many subscriptions may share a store: its warnings are listed once.
     notes.warnings.push(...reading.value.warnings.map((message) => ({ path, message })));
   };
   return { load, known, valueOf: (store) => (store === undefined ? null : (values.get(store) ?? null)) };
 }
 
-/** The same for all that say the same, wherever their secrets stand; a part at fault differs from one that is absent. */
+/** Equal for stores with equal settings and secret values. A faulty part (null) differs from an absent one. */
 function identityOf(store: object, { valueOf }: Secrets): string {
   const text = JSON.stringify(store, (_, value: unknown) => {
     if (value === undefined) return null;

@@ -9,11 +9,11 @@ import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading
 export interface StoreScope {
   readonly context: ConfigContext;
   readonly secrets: Secrets;
-  /** Of all stores that are read with this one. */
+  /** Shared by all stores that are loaded together. */
   readonly budget: IterationBudget;
 }
 
-/** One of `path` and `content`, whose names differ from store to store. */
+/** The names of the two keys, path or content, which differ between kinds of stores. */
 interface Place {
   readonly pathKey: string;
   readonly contentKey: string;
@@ -48,7 +48,7 @@ type FileBytes =
   | { readonly kind: "read"; readonly value: Buffer }
   | { readonly kind: "unreadable"; readonly reason: string };
 
-/** The reason holds nothing of the path. */
+/** The reason does not contain the path. */
 export function readBytes(file: string, context: ConfigContext): FileBytes {
   try {
     return { kind: "read", value: Buffer.from(context.readBytes(file)) };
@@ -67,7 +67,7 @@ export function toBytes(
   return bytes === null ? faulty(path, "allowed: the store in base64") : read({ path, value: bytes });
 }
 
-/** Either alphabet, line breaks and blanks allowed; null: it is something else. */
+/** Accepts both alphabets, line breaks and blanks; null: the text is not base64. */
 export function decodeBase64(text: string): Buffer | null {
   const dense = text.replaceAll(/\s+/gu, "");
   return dense !== "" && /^[\w+/-]+={0,2}$/u.test(dense) ? Buffer.from(dense, "base64") : null;

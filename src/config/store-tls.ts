@@ -15,7 +15,7 @@ type Ssl = NonNullable<Settings["ssl"]>;
 export type TrustStore = Sound<NonNullable<Ssl["trustStore"]>>;
 export type KeyStoreEntry = Sound<NonNullable<Ssl["keyStore"]>>;
 
-/** Those with a password. */
+/** The kinds of stores that have a password. */
 type Protected<T> = Extract<T, { type?: "PKCS12" | "JKS" | undefined; password?: Secret | undefined }>;
 
 const STORE = { pathKey: "path", contentKey: "content" };
@@ -63,7 +63,7 @@ export async function readKeyStore(store: KeyStoreEntry, scope: StoreScope): Pro
     : faulty(path, "TLS rejects the key and its certificate");
 }
 
-/** With the path of what is at fault if TLS does not take it. */
+/** `path`: where to report the fault if TLS rejects the identity. */
 type Candidate = StoreIdentity & Pick<Given<unknown>, "path">;
 
 async function readPemPair(store: KeyStoreEntry, scope: StoreScope): Promise<Reading<Candidate>> {
@@ -104,7 +104,7 @@ async function readEntry(store: Protected<KeyStoreEntry>, scope: StoreScope): Pr
   return read({ ...identity.value, path: source.value.path });
 }
 
-/** null: it is written, but not known. `secret` null: it is not written. */
+/** null: the value is set, but unknown. A `secret` of null: the config does not set it. */
 export function toGiven(
   key: string,
   secret: Secret | null | undefined,

@@ -15,11 +15,11 @@ import type { SoundFile } from "./validate.ts";
 
 interface SigningKey {
   readonly key: AssertionKey;
-  /** In PEM, the certificate of the key first; empty: there is none. */
+  /** In PEM, the certificate of the key first; empty: the key has no certificate. */
   readonly chain: readonly string[];
 }
 
-/** By the object of the file that names them. */
+/** Looks keys and certificates up by the object of the file that names them. */
 export interface Stores {
   readonly tlsOf: (ssl: Settings["ssl"]) => TlsSettings;
   readonly signingKeyOf: (jwt: JwtProfile) => SigningKey;
@@ -35,12 +35,12 @@ export interface ReadStores {
   readonly signingKeys: KnownStores<SigningKey>;
 }
 
-/** The result when references are not looked up. */
+/** Stands in for a key if references are not looked up. */
 const NO_KEY: SigningKey = { key: { kind: "hmac", secret: new Uint8Array(0) }, chain: [] };
 
 /**
- * One store after the other, without holding up the event loop. `former`: what is not read again; it must be of a file
- * whose stores are in it whole. Rejects only if the signal of `budget` aborts.
+ * Loads one store after the other, without blocking the event loop. `former`: results to reuse; they must come from a file
+ * whose stores are all inline. Rejects only if the signal of `budget` aborts.
  */
 export async function loadStores(
   file: SoundFile,

@@ -41,19 +41,19 @@ type Token =
     }
   | { readonly kind: "mark"; readonly mark: string; readonly at: number; readonly end: number };
 
-/** One after the other, whatever stands between them; an `open` string has no end on its line. */
+/** The tokens of JSON and of its lookalikes. An `open` string has no closing quote on its line. */
 const TOKENS =
   /(?<comment>\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|#[^\n]*)|(?<string>"(?:[^"\\\n]|\\[^\n])*")|(?<quoted>'(?:[^'\\\n]|\\[^\n])*'|[“”„][^“”\n]*[“”]|[‘’][^‘’\n]*[‘’]|`[^`]*`)|(?<open>["'“”„‘’`][^\n]*)|(?<mark>[{}[\],:;=])|(?<word>[A-Za-z][\w+.-]*:\/\/[^\s{}[\],"']*|(?:\$\{[^}\s]{0,100}\}|[^\s{}[\],:;="'“”„‘’`])+)/gu;
 
 const LITERALS: ReadonlySet<string> = new Set(["true", "false", "null"]);
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/iu;
 
-/** More than a config of the largest size has. */
+/** More than the largest allowed config can have. */
 const MAX_TOKENS = 2_000_000;
 
 type Expected = "key" | "colon" | "value" | "comma" | "end";
 
-/** In the order in which they were found. Empty: no reason is known. */
+/** In the order of the text. Empty: no reason was found. */
 export function findSyntaxFaults(source: string, words: Words): readonly SyntaxFault[] {
   const form = findOtherForm(source);
   if (form !== null) return [form];
@@ -72,7 +72,7 @@ function toNotValid(fault: SyntaxFault): SyntaxFault {
   return { ...fault, problem: `not valid JSON: ${fault.problem}` };
 }
 
-/** Texts that are no JSON at all. */
+/** Recognizes texts that are another format, not faulty JSON. */
 function findOtherForm(source: string): SyntaxFault | null {
   const toFault = (offset: number, problem: string, suggestion: string): SyntaxFault => ({
     offset,
@@ -102,8 +102,8 @@ function findOtherForm(source: string): SyntaxFault | null {
 }
 
 /**
- * Reads on after what it can read in spite of a fault, so that all faults are found. `take` returns the fault after which
- * nothing is known any more.
+ * Keeps reading after a fault that it can repair, so that one run finds all of them. `take` returns a fault only if it
+ * cannot go on after it.
  */
 function createScanner(source: string, words: Words) {
   const found = new Map<Kind, { offset: number; suggestion: string | null; count: number }>();
@@ -111,7 +111,7 @@ function createScanner(source: string, words: Words) {
   const lines = createLineCursor(source);
   const brackets = createBracketLedger(source, lines);
   let expected: Expected = "value";
-  /** Nothing stands in this object or list yet: its closing bracket may follow at once. */
+  /** True: the present object or list is still empty, so its closing bracket may follow. */
   let isFresh = false;
   let key = "";
   let previous: Token | null = null;
@@ -156,7 +156,7 @@ function createScanner(source: string, words: Words) {
     return fault;
   }
 
-  /** Notes a comma or a colon that is missing before a token, and goes on as if it were there. */
+  /** Notes a missing comma or colon before a token, and continues as if it were there. */
   function supply(token: Token, mark: string | null): void {
     const beginsValue = mark === null || mark === "{" || mark === "[";
     const end = previous?.end ?? token.at;
@@ -307,7 +307,7 @@ function* tokensOf(source: string): Generator<Token> {
   }
 }
 
-/** How other languages write true, false and null; null: it is no such word. */
+/** Recognizes true, false and null in the spelling of other languages; null: it is another word. */
 function toLiteral(word: string): "true" | "false" | "null" | null {
   switch (word.toLowerCase()) {
     case "true":

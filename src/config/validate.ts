@@ -1,14 +1,15 @@
 // Validates the file against its schema: reports every fault, and keeps the valid parts for further checks.
 
 import * as v from "valibot";
-import type { Fault, Path } from "./issue.ts";
+import { isObject } from "#lib/json.ts";
+import { type Fault, type Path, valueAt } from "./issue.ts";
 import { adviseKey } from "./key-places.ts";
 import { adviseValue, adviseWord } from "./lookalikes.ts";
 import { type ConfigFile, configSchema } from "./schema.ts";
 import type { Secret } from "./schema-secret.ts";
 import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
 
-/** The known content of a file with faults: any part may be missing, present parts have their type. */
+/** A file without its faulty parts: any part may be missing, and the present ones have their types. */
 export type Sound<T> = T extends Secret | string | number | boolean | null | undefined
   ? T
   : T extends readonly (infer Item)[]
@@ -22,11 +23,11 @@ export type Validation =
   | { readonly kind: "invalid"; readonly faults: readonly SchemaFault[]; readonly sound: SoundFile };
 
 export interface SchemaFault extends Fault {
-  /** Position of the fault: an unknown key is reported at the key, all else at the value. */
+  /** An unknown key is reported at the key, every other fault at the value. */
   readonly at: "key" | "value";
 }
 
-/** Of more faults, the first ones help. */
+/** Further faults come without advice, which costs time: whoever has that many starts with the first. */
 const MAX_ADVISED = 100;
 
 export function validate(value: unknown): Validation {
@@ -57,26 +58,27 @@ function toFault(issue: v.BaseIssue<unknown>, root: unknown): SchemaFault {
       path.length === 1 ? "relay init --print shows a whole config" : (only ?? meaningOf(schema));
     return { path, message: missingMessage(schema), suggestion, at: "value" };
   }
-  const given = at(root, path.slice(0, -1));
+  const given = valueAt(root, path.slice(0, -1));
   const variant = issue.type === "variant" ? schemaAt(path.slice(0, -1), root) : null;
-  const isOfWord = variant !== null && shapeOf(variant).kind === "variant" && isObject(given);
-  const suggestion = isOfWord
-    ? Array.isArray(given)
+  const isDiscriminator = variant !== null && shapeOf(variant).kind === "variant";
+  const suggestion =
+    isDiscriminator && Array.isArray(given)
       ? "write the object without the brackets of a list"
-      : adviseWord(issue.input, { variant, given: { ...given } })
-    : adviseValue(issue.input, schema);
+      : isDiscriminator && isObject(given)
+        ? adviseWord(issue.input, { variant, given })
+        : adviseValue(issue.input, schema);
   return { path, message: message.replace(/\ban object$/u, describeObject(schema)), suggestion, at: "value" };
 }
 
 function adviseUnknown(path: Path, root: unknown): string | null {
   const parent = path.slice(0, -1);
-  const object = at(root, parent);
+  const object = valueAt(root, parent);
   const entries = entriesAt(parent, root);
   const known = Object.keys(entries);
   const isThere = (key: string) => isObject(object) && key in object;
   const takes = (key: string) => {
     const entry = entries[key];
-    return entry !== undefined && !isThere(key) && v.is(entry, at(root, path));
+    return entry !== undefined && !isThere(key) && v.is(entry, valueAt(root, path));
   };
   const [missing, ...others] = known.filter((key) => entries[key]?.type !== "optional" && !isThere(key));
   const only = missing !== undefined && others.length === 0 && takes(missing) ? missing : null;
@@ -101,7 +103,7 @@ function describeObject(schema: v.GenericSchema): string {
   return keys.length === 0 || keys.length > MAX_LISTED ? "an object" : `an object with ${keys.join(", ")}`;
 }
 
-/** The allowed values, in the words of a fault. */
+/** Takes the allowed values from the schema's own message. */
 function missingMessage(schema: v.GenericSchema): string {
   const [issue] = v.safeParse(schema, undefined).issues ?? [];
   const [, allowed] = /allowed: (.+)$/u.exec(issue?.message ?? "") ?? [];
@@ -110,7 +112,7 @@ function missingMessage(schema: v.GenericSchema): string {
     : `missing, allowed: ${allowed.replace(/^an object$/u, describeObject(schema))}`;
 }
 
-/** The schema of what stands at `path`; null: there is none, or the root itself. */
+/** The schema of the value at `path`; null: there is none, or `path` is the root. */
 function schemaAt(path: Path, root: unknown): v.GenericSchema | null {
   const key = path.at(-1);
   if (key === undefined) return null;
@@ -125,26 +127,22 @@ function entriesAt(path: Path, root: unknown) {
   const schema = path.length === 0 ? configSchema : schemaAt(path, root);
   if (schema === null) return {};
   const shape = shapeOf(schema);
-  const word = shape.kind === "variant" ? at(root, [...path, shape.discriminator]) : undefined;
+  const word = shape.kind === "variant" ? valueAt(root, [...path, shape.discriminator]) : undefined;
   return entriesOf(schema, word);
-}
-
-function at(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), root);
 }
 
 function pathOf(issue: v.BaseIssue<unknown>): Path {
   return (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
 }
 
-/** Keys of a union are unknown until its kind is known; a list of texts may be long. */
+/** Drops the whole union if its discriminator is faulty, because its keys are then unknown; likewise a whole record. */
 function unsoundPathOf(issue: v.BaseIssue<unknown>): Path {
   const path = pathOf(issue);
   const isOfWhole = issue.type === "variant" || issue.type === "record";
   return isOfWhole && issue.expected !== "Object" ? path.slice(0, -1) : path;
 }
 
-/** A copy in which what stands at `path` is undefined. */
+/** A copy in which the value at `path` is undefined. */
 function without(value: unknown, path: Path): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return undefined;
@@ -152,9 +150,5 @@ function without(value: unknown, path: Path): unknown {
     return value.map((item: unknown, index) => (index === key ? without(item, rest) : item));
   }
   if (!isObject(value) || !(key in value)) return value;
-  return { ...value, [key]: without((value as Record<string, unknown>)[key], rest) };
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
+  return { ...value, [key]: without(value[key], rest) };
 }

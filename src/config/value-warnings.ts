@@ -7,13 +7,13 @@ import { configSchema } from "./schema.ts";
 import { entriesOf, isReferable, shapeOf } from "./schema-shape.ts";
 import { adviseVariable, variableIn } from "./variables.ts";
 
-/** Nothing answers so soon. */
+/** A shorter time limit was probably meant in seconds. */
 const MIN_PLAUSIBLE_MS = 100;
-/** Thousands of seconds are rather milliseconds, but for ages of days. */
+/** Whole thousands of seconds were probably meant in milliseconds, except maximum ages, which may be days. */
 const MIN_DOUBTFUL_SECONDS = 1000;
 const MAX_DOUBTFUL_SECONDS = 86_400;
 
-/** `value`: the file as it is written, which is valid. */
+/** `value`: a valid file as it is written, without defaults. */
 export function listValueWarnings(value: unknown): readonly Fault[] {
   return walk(configSchema, { value, path: [] });
 }

@@ -1,4 +1,4 @@
-// Finds `${NAME}` in a text: Relay replaces no variables there, a reference stands for a whole value.
+// Finds `${NAME}` in a text, and advises a reference instead: Relay replaces no variables inside texts.
 
 const VARIABLE = /\$\{(?<braced>[A-Za-z_]\w*)\}|\{\{\s*\.?(?<double>[A-Za-z_]\w*)\s*\}\}/u;
 const BARE = /^(?:\$(?:env:)?|env[:.]|process\.env\.)(?<bare>[A-Za-z_]\w*)$/u;
@@ -9,7 +9,7 @@ export function variableIn(text: string): string | null {
   return braced ?? double ?? bare ?? null;
 }
 
-/** What to write in the place of a text with a variable; null: it has none. */
+/** Says what to write instead of a text with a variable; null: the text has none. */
 export function adviseVariable(text: string, { isReferable }: { isReferable: boolean }): string | null {
   const name = variableIn(text);
   if (name === null) return null;

@@ -3,14 +3,14 @@
 import { isOrdered } from "#delivery/subscription.ts";
 import { isLoopback, parseListen } from "./check-host.ts";
 import { tlsWarnings } from "./check-tls.ts";
-import { type Fault, formatPath, type Path } from "./issue.ts";
+import { type Fault, formatPath, type Path, valueAt } from "./issue.ts";
 import { holdsAnySecret } from "./request-secrets.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { ConfigContext, Secrets } from "./secrets.ts";
 import { tokenWarnings } from "./store-expiry.ts";
 import { listValueWarnings } from "./value-warnings.ts";
 
-/** `value` is the file as written, without defaults: they need no warning. */
+/** `value`: the file as written, without defaults, which need no warnings. */
 export function listWarnings(
   file: ConfigFile,
   { value, secrets, context }: { value: unknown; secrets: Secrets; context: ConfigContext },
@@ -55,7 +55,7 @@ export function listWarnings(
     ),
     ...file.entrypoints.flatMap(({ qos, configuration }, index) => {
       const limit = ["entrypoints", index, "configuration", "http", "maxConcurrentConnections"];
-      const written = at(value, limit);
+      const written = valueAt(value, limit);
       const hasKey = configuration.ordering?.key !== undefined;
       return [
         ...(isOrdered(qos) && !hasKey && typeof written === "number" && written > 1
@@ -76,7 +76,7 @@ export function listWarnings(
   ];
 }
 
-/** Settings that subscriptions made by API do not inherit; listed by `check`, not logged at each start. */
+/** Settings that subscriptions made by API do not inherit. `relay check` lists them; they are not logged at each start. */
 export function listUnshared({ entrypoints }: Pick<ConfigFile, "entrypoints">): readonly string[] {
   return entrypoints.flatMap(({ shareHeaders, configuration: { headers = [] } }, index) =>
     shareHeaders || headers.length === 0
@@ -88,7 +88,7 @@ export function listUnshared({ entrypoints }: Pick<ConfigFile, "entrypoints">): 
   );
 }
 
-/** Connections that others can read or change. */
+/** Warns of listeners whose traffic others can read or change. */
 function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): Fault[] {
   const keys = auth.type === "jwt" && auth.jwksUri !== undefined ? new URL(auth.jwksUri) : null;
   const isOpen = listen !== null && tls === undefined && !isLoopback(parseListen(listen).host);
@@ -112,7 +112,7 @@ function serverWarnings({ listen, tls, auth }: ConfigFile["server"]): Fault[] {
   ];
 }
 
-/** The JWT of a `.creds` file expires. */
+/** Warns of a `.creds` file whose JWT has expired or expires soon. */
 function credsWarnings(
   auth: ConfigFile["nats"]["auth"],
   { secrets, context }: { secrets: Secrets; context: ConfigContext },
@@ -125,7 +125,7 @@ function credsWarnings(
 
 const MIN_TOKEN_LENGTH = 16;
 
-/** Wrong tokens are slowed down, right ones never: only a long one is safe from guessing. */
+/** Warns of a short token: Relay slows wrong guesses down, but only length protects a token. */
 function serverTokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): Fault[] {
   const token = auth.type === "token" ? secrets.valueOf(auth.value) : undefined;
   if (token === undefined || token.length >= MIN_TOKEN_LENGTH) return [];
@@ -139,12 +139,5 @@ function serverTokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): 
 }
 
 function isWritten(value: unknown, path: Path): boolean {
-  return at(value, path) !== undefined;
-}
-
-function at(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
-    value,
-  );
+  return valueAt(value, path) !== undefined;
 }

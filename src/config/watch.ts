@@ -1,8 +1,8 @@
 // Watches the config file and reports when its content has changed, however it is written.
 //
-// What a look finds:  what was told last, or no file  -> nothing to tell
-//                     something else                  -> look again after `settleMs`
-//                     the same else, twice in a row   -> tell
+// Each look reads the content:  as reported last, or no file  -> do nothing
+//                               new                           -> look again after `settleMs`
+//                               new, twice the same           -> report it
 
 import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
@@ -24,13 +24,13 @@ interface WatchOptions {
 const POLL_MS = 2000;
 const SETTLE_MS = 200;
 const MAX_READ_BYTES = 12 * 1024 * 1024;
-/** File systems keep times as coarse as this: an older file has not been written since unnoticed. */
+/** The coarsest resolution of file times: a younger file may be written again without a change of its time. */
 const COARSEST_TIME_MS = 2000;
 
 /**
- * Resolves once it is watching: no change of a file that is loaded afterwards is missed. Events of the directory are only a
- * hint, because they miss changes behind symbolic links and of the directory itself: polling finds those. A missing or
- * unreadable file is not a change. Files that references name are not watched.
+ * Resolves once it is watching: after that, no change is missed. Directory events only make it faster. Polling finds the
+ * changes that events miss: behind symbolic links, or when the directory itself is replaced. A missing or unreadable file is
+ * not a change. Files that references name are not watched.
  */
 export async function watchConfig(
   path: string,
@@ -69,7 +69,7 @@ export async function watchConfig(
     if (timer === null) void look(); // Never rejects.
   });
   await directory.attach();
-  lookSoon(); // For changes since the first look.
+  lookSoon(); // Finds changes between the first look and the start of the watch.
   return {
     close: () => {
       isClosed = true;
@@ -81,7 +81,7 @@ export async function watchConfig(
 }
 
 interface DirectoryWatch {
-  /** Watches the current directory of that name, if it is not watched yet. */
+  /** Watches the directory that has this name now, unless it is watched already. */
   readonly attach: () => Promise<void>;
   readonly close: () => void;
 }
@@ -110,7 +110,7 @@ function createDirectoryWatch(directory: string, onEvent: () => void): Directory
       watcher = opened;
       watched = identity;
     } catch {
-      // Polling finds the changes anyway, and tries again.
+      // Polling finds the changes meanwhile, and calls `attach` again.
     }
   }
 
@@ -123,7 +123,7 @@ function createDirectoryWatch(directory: string, onEvent: () => void): Directory
   };
 }
 
-/** An inode number alone may be reused; null: there is no such directory. */
+/** Includes the time of birth, because inode numbers are reused; null: there is no such directory. */
 async function identify(directory: string): Promise<string | null> {
   try {
     const { dev, ino, birthtimeNs } = await stat(directory, { bigint: true });
@@ -133,7 +133,7 @@ async function identify(directory: string): Promise<string | null> {
   }
 }
 
-/** A digest of the content; null: no readable file. An unmodified file is not read again. */
+/** Returns a digest of the content; null: no readable file. Does not read an unmodified file again. */
 function createDigestReader(file: string): () => Promise<string | null> {
   let last = { version: "", digest: "" };
 
