@@ -37,8 +37,8 @@ export interface Bucket {
   /** Entries whose key begins with `prefix`, sorted by key. */
   list: (prefix: string) => readonly BucketEntry[];
   /**
-   * Visible here at once, and written as soon as possible, over whatever others wrote meanwhile. An invalid change (value over
-   * 256 KiB, invalid key, too many keys) is logged as an error and has no effect.
+   * Takes effect here at once, and is written as soon as possible, over newer values of others. An invalid change (value
+   * over 256 KiB, invalid key, too many keys) is logged as an error and has no effect.
    */
   put: (key: string, value: string) => void;
   remove: (key: string) => void;
@@ -48,9 +48,9 @@ export interface Bucket {
    * overrides it. Never rejects.
    */
   update: (keys: readonly string[], decide: Decide) => Promise<UpdateResult>;
-  /** Why a command for one of these keys is not stored yet; null: none waits. */
+  /** Why a command for one of these keys still waits to be stored; null: none waits. */
   waiting: (keys: readonly string[]) => string | null;
-  /** Entries without a valid signature of a relay: ignored, and kept until a command overwrites them. */
+  /** Keys of entries without a valid signature. Relay ignores such entries until a command overwrites them. */
   refusedKeys: () => readonly string[];
   /** Reads the stored value from the leader of the bucket's stream. Never rejects. */
   read: (key: string) => Promise<BucketAnswer>;
@@ -78,7 +78,7 @@ export interface BucketOptions {
   readonly replicas?: () => Promise<number>;
   /** File for waiting commands; null: memory only. */
   readonly commandPath: string | null;
-  /** Signs entries and verifies them; null: every entry counts. */
+  /** Signs and verifies entries; null: unsigned entries count. */
   readonly seal: BucketSeal | null;
 }
 

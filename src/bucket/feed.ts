@@ -39,9 +39,9 @@ type OpenedFeed =
   | { readonly kind: "unavailable"; readonly reason: string };
 
 interface FeedReader {
-  /** First once per key, removed ones included, in the order of revisions; then each change. Must not throw. */
+  /** Called once for each key (removed ones too, in the order of revisions), then for each change. Must not throw. */
   readonly onChange: (change: StoredChange) => void;
-  /** Called once, when the whole content was delivered. */
+  /** Called once, after the whole content. */
   readonly onCaughtUp: () => void;
 }
 
@@ -51,7 +51,7 @@ const HEARTBEAT_MS = 700;
 /** Nearly three heartbeats. */
 const SILENCE_MS = 2000;
 const INACTIVE_MS = 5000;
-/** A server may be seconds away. */
+/** Long, because the link to the server may be slow. */
 const CREATE_MS = 8000;
 const DELETE_MS = 1000;
 const STATUS_ALIVE = 100;

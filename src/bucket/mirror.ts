@@ -37,10 +37,10 @@ export function toLocalChange(key: string, value: string | null): LocalChange {
   return { key, value, id: crypto.randomUUID(), commandedAt: null };
 }
 
-/** The value of an unsigned entry if no valid value of its key is known: parses as nothing. */
+/** The value of an unsigned entry if its key never had a valid one. No reader of entries accepts it. */
 export const REFUSED = "";
 
-/** The value that counts for an entry. */
+/** An entry with the value that counts. */
 interface Judged extends StoredChange {
   /** The entry has no valid signature: `value` is the last valid one, or REFUSED. */
   readonly isRefused: boolean;
@@ -55,7 +55,7 @@ export interface Mirror {
   cover: (change: LocalChange) => boolean;
   /** Unwritten changes, in the order of each key's first change, without refused ones. */
   unwritten: () => readonly LocalChange[];
-  /** The server refuses the change for good: it counts here until something newer is stored. No effect if the key changed since. */
+  /** The server refused the change for good: it counts here until a newer value is stored. No effect if the key changed since. */
   refused: (change: LocalChange, reason: string) => void;
   /** Why a change is refused; null: none is. */
   refusal: () => string | null;
@@ -68,9 +68,9 @@ export interface Mirror {
   /** The feed delivers the whole content from now on, until `endReading`. */
   beginReading: () => void;
   endReading: () => void;
-  /** From the feed. */
+  /** Applies a change of the feed. */
   take: (change: StoredChange) => void;
-  /** An entry read by itself: the feed may not have delivered it yet. */
+  /** Applies an entry that was read directly: the feed may not have delivered it yet. */
   learn: (change: StoredChange) => void;
   judge: (change: StoredChange) => Judged;
   /** True if the stored entry has no valid signature. */
@@ -81,13 +81,13 @@ export interface Mirror {
   takeOldMarks: () => readonly StoredChange[];
 }
 
-/** The API's limit of subscriptions, and as many keys again for their states. */
+/** Twice the API's limit of subscriptions: each has a key for itself and one for its state. */
 export const MAX_KEYS = 20_000;
 export const MAX_VALUE_BYTES = 256 * 1024;
 /** Why an entry is ignored. */
 export const NOT_PROVEN = "It does not prove that a relay with this state.key wrote it";
 const MAX_MARKS = 500;
-/** Bounds the list: anybody with access may put many there. */
+/** Bounds the list, because any client of the account can write many bad entries. */
 const MAX_LOGGED = 100;
 
 /** `writtenIn`: the number of the reading during which it was stored. */
@@ -107,7 +107,7 @@ export function createMirror({
 }: {
   logger: Logger;
   bucket: string;
-  /** Null: every entry counts, signed or not. */
+  /** null: unsigned entries count. */
   seal: BucketSeal | null;
 }): Mirror {
   const listeners = new Set<BucketListener>();
@@ -253,7 +253,7 @@ export function createMirror({
     const change = judge(told);
     const { key } = change;
     const target = reading ?? content;
-    // An entry read by itself may be newer.
+    // `learn` may have brought a newer entry.
     const isOld = reading === null && (content.get(key)?.revision ?? 0) > change.revision;
     if (isOld || !isBounded(change, target)) return;
     logRefusal(change);

@@ -1,7 +1,7 @@
 // Keeps the mirror up to date: reads the whole bucket, then each change, and all again when a change may be missing.
 //
 //   opening --no such bucket--> created, filled with the known entries --> opening
-//   opening --consumer made--> reading --everything told--> following --gap, silence, reconnect--> opening
+//   opening --consumer made--> reading --all delivered--> following --gap, silence, reconnect--> opening
 //   opening --refused, no answer--> waiting --backoff, reconnect--> opening
 
 import { repeatDelayMs } from "#delivery/backoff.ts";

@@ -16,7 +16,7 @@ export function subjectOfKey(bucket: string, key: string): string {
   return `$KV.${bucket}.${key}`;
 }
 
-/** `there`: it exists, whoever created it; `isUnused`: nothing was ever written to it. */
+/** `there`: the bucket exists, whoever created it. `isUnused`: nothing was ever written to it. */
 type MadeBucket =
   | { readonly kind: "there"; readonly isUnused: boolean }
   | { readonly kind: "impossible"; readonly reason: string };

@@ -21,7 +21,7 @@ export type Decide = (
 /** `isChanged`: this command changed a value. */
 export type UpdateResult =
   | { readonly kind: "stored"; readonly isChanged: boolean }
-  /** It counts here, and is stored as soon as possible. `diskFault`: why a restart loses it; null: it is on disk. */
+  /** The command counts here, and is stored as soon as possible. `diskFault`: why a restart loses it; null: it is on disk. */
   | { readonly kind: "waiting"; readonly isChanged: boolean; readonly diskFault: string | null }
   /** It has no effect. */
   | { readonly kind: "refused"; readonly reason: string };

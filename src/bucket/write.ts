@@ -32,7 +32,7 @@ interface KeyChange {
   readonly seal: BucketSeal | null;
 }
 
-/** A server may be seconds away. */
+/** Long, because the link to the server may be slow. */
 const WRITE_MS = 5000;
 /** Another client may create and remove the same key at the same time. */
 const MAX_TRIES = 3;
@@ -53,7 +53,7 @@ export async function writeKey(
   return result;
 }
 
-/** Refusals that may pass. All others are final, such as a sealed stream. */
+/** Temporary refusals. All others are final, such as a sealed stream. */
 const PASSING_ERRORS: ReadonlySet<number> = new Set([
   API_ERRORS.accountResources,
   API_ERRORS.memoryResources,

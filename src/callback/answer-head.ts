@@ -100,7 +100,7 @@ export function parseHeaders(fields: string): ResponseHeaders {
 
 interface Framing {
   readonly isHttp10: boolean;
-  /** Whether `Connection` keeps the connection open. */
+  /** True: by its version and `Connection`, the answer keeps the connection open. */
   isKept: boolean;
   isClosed: boolean;
   keepAliveMs: number;

@@ -24,7 +24,7 @@ export interface AnswerReader {
   readonly read: (chunk: Buffer) => AnswerProgress;
   /** The peer closed: an answer is complete if only the close ends its body, and broken if its head breaks a rule. */
   readonly end: () => AnswerProgress;
-  /** Whether a byte has arrived. */
+  /** True: a byte has arrived. */
   readonly hasBegun: boolean;
   /** Status of the final answer; 0 until its head is here. */
   readonly status: number;
@@ -38,7 +38,7 @@ export interface AnswerReader {
   readonly keepAliveMs: number;
 }
 
-/** How many bytes of a body are kept. */
+/** The part of a body that is kept. */
 const MAX_BODY_BYTES = 64 * 1024;
 /** Limit for a head, for all interim answers together, and for the lines between and after the chunks. */
 const MAX_HEAD_BYTES = 64 * 1024;

@@ -1,4 +1,4 @@
-// Turns a callback's answer into an outcome, with the delay that `Retry-After` asks for.
+// Converts a callback's answer to an outcome, with the delay that `Retry-After` asks for.
 
 import { type Outcome, toOutcome } from "#delivery/outcome.ts";
 import type { Responses } from "#delivery/responses.ts";

@@ -54,13 +54,13 @@ export interface Callback {
 interface SendOptions {
   readonly mayResend: boolean;
   readonly signal: AbortSignal;
-  /** What the request has in place of what its message gives it; null, the default: nothing. */
+  /** Replaces parts of the request that the message would give; null (default): none. */
   readonly parts?: RequestParts | null;
 }
 
 interface CallbackStats {
   readonly openConnections: number;
-  /** Since it was opened. */
+  /** Count since the client was opened. */
   readonly resends: number;
 }
 
@@ -246,7 +246,7 @@ type AnswerMask = (tokens: readonly string[]) => Mask;
 
 const NO_TOKENS: readonly string[] = [];
 
-/** On the hot path: one mask as long as the tokens stay the same. Each answer keeps the mask of its time. */
+/** Called on the hot path: reuses the mask while the tokens stay the same. Each answer keeps the mask that it got. */
 function createAnswerMask(secrets: readonly string[]): AnswerMask {
   let known = NO_TOKENS;
   let mask = createMask(secrets);
@@ -277,7 +277,7 @@ interface Attempt {
 interface Course {
   readonly end: ExchangeEnd;
   readonly isAborted: boolean;
-  /** Null: no exchange was started. */
+  /** null: no exchange was started. */
   readonly sending: Sending | null;
 }
 
@@ -318,7 +318,7 @@ function toExchange(attempt: Attempt, { end, isAborted, sending }: Course): Exch
 
 type Answered = Extract<ExchangeEnd, { kind: "answered" }>;
 
-/** Of a failure only. */
+/** Adds an excerpt of the answer to the error of a failure. */
 function withExcerpt(outcome: Outcome, answer: Answered, mask: Mask): Outcome {
   if (outcome.kind !== "rejected" && outcome.kind !== "server-error") return outcome;
   const contentType = String(answer.headers["content-type"] ?? "");

@@ -34,7 +34,7 @@ export type Dialled =
 interface DialSettings {
   readonly url: URL;
   readonly route: Route;
-  /** For the operator's log: exceptions do not reveal which address a name resolves to. */
+  /** For the operator's log. Exceptions, which tenants see, do not reveal the address behind a name. */
   readonly onDenied?: OnDenied | undefined;
 }
 
@@ -47,7 +47,7 @@ interface Course {
 }
 
 const KEEP_ALIVE_PROBE_MS = 60_000;
-/** Of the connect timeout. */
+/** Share of the connect timeout. */
 const OWN_LOOK_UP_SHARE = 0.3;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
@@ -61,7 +61,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
   const secure = url.protocol === "https:" ? createTlsHandshake(route.tls, host) : null;
 
   async function connect(course: Course): Promise<Dialled> {
-    // The proxy resolves names; an address can be checked here.
+    // The proxy resolves names, so only an IP address can be checked here.
     if (isIP(host) !== 0 && !isAllowed(host)) return toFailed(toDeniedException(address, host));
     const reached = await (proxy === null ? reachHost(course) : reachProxy(proxy, course));
     if (reached.kind === "failed" || secure === null) return reached;
@@ -119,7 +119,7 @@ export function createDial({ url, route, onDenied = () => undefined }: DialSetti
     }
   }
 
-  /** Null: no tunnel, because the request line names the callback. */
+  /** null: no tunnel is needed, because the request line names the callback. */
   function startHandshake(through: Proxy, asked: string): HandshakeStep | null {
     const { port } = destination;
     switch (through.type) {

@@ -1,4 +1,4 @@
-// Turns connection errors into exceptions with messages for people, without path, query or user of the URL.
+// Converts connection errors to exceptions with messages for people, without path, query or user of the URL.
 
 import { isOutOfDescriptors } from "#lib/descriptors.ts";
 import { codeOf } from "#lib/errors.ts";

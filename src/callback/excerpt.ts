@@ -3,14 +3,14 @@
 import { MASK, type Mask } from "#lib/mask.ts";
 
 const MAX_LENGTH = 200;
-/** So much more is masked, so that no secret is cut in two before it is hidden. */
+/** Longer than the excerpt, so that a secret at its end is masked before it is cut. */
 const SEARCHED_BYTES = 2048;
-/** Characters that no text has. */
+/** Control characters that do not occur in text. */
 const BINARY = /(?![\t\n\v\f\r\u007f-\u009f])\p{Cc}/u;
-/** What may not stand in a line, or would turn or hide what follows it. */
+/** Characters that break a line, or reverse or hide the text after them. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\s\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2069]+/gu;
 
-/** `contentType` is believed only where the bytes are no UTF-8. Null: it is empty, or no text. */
+/** Uses the charset of `contentType` only if the bytes are not UTF-8. null: the answer is empty, or no text. */
 export function toErrorExcerpt(
   body: Uint8Array,
   { contentType, mask }: { contentType: string; mask: Mask },
@@ -28,10 +28,10 @@ function decode(bytes: Uint8Array, contentType: string): string | null {
   return decodeAs("utf-8", bytes) ?? decodeAs(charset, bytes);
 }
 
-/** A character that is cut at the end is left out. Null: it is none, or the encoding is not known. */
+/** Drops an incomplete character at the end. null: the bytes are not in that charset, or it is unknown. */
 function decodeAs(charset: string, bytes: Uint8Array): string | null {
   try {
-    // Bun's types know few of the labels that it takes.
+    // Bun accepts more labels than its types list.
     const label = charset as "utf-8";
     return new TextDecoder(label, { fatal: true }).decode(bytes, { stream: true });
   } catch {
@@ -39,7 +39,7 @@ function decodeAs(charset: string, bytes: Uint8Array): string | null {
   }
 }
 
-/** Neither within a character nor within a mask. */
+/** Cuts neither a surrogate pair nor a mask in two. */
 function cut(line: string): string {
   if (line.length <= MAX_LENGTH) return line;
   const end = line.lastIndexOf(MASK, MAX_LENGTH - 1);

@@ -6,7 +6,7 @@ import type { Header } from "#delivery/message.ts";
 interface PickedHeaders {
   /** By lower-case name, in the order of the message, repeated ones joined. */
   readonly fields: ReadonlyMap<string, Header>;
-  /** How many could not be sent: invalid in HTTP, or above the limit. */
+  /** The number of headers that cannot be sent: invalid in HTTP, or above the limit. */
   readonly dropped: number;
 }
 
@@ -30,7 +30,7 @@ export function pickMessageHeaders(
   for (const [name, value] of headers) {
     const key = name.toLowerCase();
     const owned = key.includes("_") ? headerKey(key) : key;
-    if (owned === SAID_ONCE && key !== owned) continue;
+    if (owned === CONTENT_TYPE && key !== owned) continue;
     if (isWithheld(owned) || hopByHop.has(owned) || overridden.has(owned)) continue;
     const known = fields.get(key);
     const size = value.length + (known === undefined ? name.length + FIELD_OVERHEAD : JOINER.length);
@@ -44,8 +44,8 @@ export function pickMessageHeaders(
   return { fields, dropped };
 }
 
-/** A message may have it, but not beside Relay's own. */
-const SAID_ONCE = "content-type";
+/** A message may set it. `Content_Type` is dropped: some receivers take it for the same header. */
+const CONTENT_TYPE = "content-type";
 
 function isWithheld(key: string): boolean {
   return WITHHELD.has(key) || isReservedHeader(key);

@@ -15,7 +15,7 @@ export interface HttpRequest {
 interface PrefixSettings {
   readonly method: "POST" | "PUT" | "PATCH";
   readonly target: Target;
-  /** Null: `Host` is among the other headers. */
+  /** null: `Host` is among the other headers. */
   readonly host: string | null;
   /** False: the server closes the connection after its answer. */
   readonly isKept: boolean;
@@ -31,7 +31,7 @@ export function toRequestPrefix({ method, target, host, isKept }: PrefixSettings
   return `${method} ${target.path} HTTP/1.1\r\n${hostLine}${connectionLine}${toHeaderLines(target.headers)}`;
 }
 
-/** `headers`: name and value in turn, of characters that may stand in a header. */
+/** `headers`: name and value alternating, already valid for HTTP. */
 export function toHeaderLines(headers: readonly string[]): string {
   let lines = "";
   for (let index = 1; index < headers.length; index += 2) {
@@ -40,7 +40,7 @@ export function toHeaderLines(headers: readonly string[]): string {
   return lines;
 }
 
-/** What `toHeaderLines` was given. */
+/** The inverse of `toHeaderLines`. */
 export function readHeaderLines(lines: string): readonly string[] {
   return lines
     .split("\r\n")

@@ -11,9 +11,9 @@ import { toHeaderLines } from "./request-writer.ts";
 import { createSigner } from "./signature.ts";
 
 interface RequestHeaders {
-  /** Of each a line, in the order in which they are sent. */
+  /** One line for each header, in the order of sending. */
   readonly lines: string;
-  /** Headers of the message that could not be sent. */
+  /** The number of the message's headers that could not be sent. */
   readonly droppedHeaders: number;
 }
 
@@ -22,7 +22,7 @@ interface RequestBuilder {
   readonly build: (message: Message, now: Date, parts?: RequestParts | null) => RequestHeaders;
   /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */
   readonly fixedHeaders: readonly string[];
-  /** `Host` is one of them. */
+  /** True: the fixed headers include `Host`. */
   readonly hasHost: boolean;
   /** False: the `Authorization` has characters that no header can hold. Send nothing. */
   readonly isSendable: boolean;
@@ -104,7 +104,7 @@ export function createRequestBuilder(
     return { lines: withLast(first, message, now), droppedHeaders: unreadableHeaders + dropped };
   }
 
-  /** Headers of the parts stand in place of the message's; the body that is sent is the one that is signed. */
+  /** Headers of `parts` replace the message's. Signs the body of `parts`, which is the one that is sent. */
   function buildShaped(message: Message, now: Date, parts: RequestParts): RequestHeaders {
     const own = parts.headers.filter(([name]) => isOwnOfMessage(name));
     const replaced = new Set([...fixedNames, ...own.map(([name]) => headerKey(name))]);
@@ -141,8 +141,8 @@ export function createRequestBuilder(
 }
 
 /**
- * By lower-case name; the last of a name wins. With `auth`, no other `Authorization` is sent. One that no header can hold
- * (config validation rejects it) is kept: then nothing is sent without it.
+ * By lower-case name; the last of a name wins. `auth` replaces any other `Authorization`, even with a value that HTTP does
+ * not allow: `isSendable` is then false, so that no request goes out without it. (Config validation rejects such values.)
  */
 function toFixedFields({
   headers,

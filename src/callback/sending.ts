@@ -28,7 +28,7 @@ export interface SendContext {
   /** Host and port, for messages. */
   readonly address: string;
   readonly slots: Slots;
-  /** Null: the callback needs no access token. */
+  /** null: the callback needs no access token. */
   readonly tokens: TokenSource | null;
   /** Time limit of a send, for messages. */
   readonly limitMs: number;
@@ -43,12 +43,12 @@ export interface Prefixes {
 interface SendingSettings {
   readonly context: SendContext;
   readonly prefixes: Prefixes;
-  /** Those of its headers, without an access token. */
+  /** The header lines, without an access token. */
   readonly lines: string;
   readonly body: Uint8Array;
   /** May repeat the request on a new connection or with a new token. False: the send has a connection of its own. */
   readonly mayResend: boolean;
-  /** Kept for the caller, who stops its own sends. */
+  /** Not used here: the caller stops its sends when it aborts. */
   readonly signal: AbortSignal;
   /** Called once, maybe before `startSending` returns. */
   readonly onEnd: (end: ExchangeEnd, sending: Sending) => void;
@@ -57,12 +57,12 @@ interface SendingSettings {
 /** Written to in this file only. */
 export interface Sending {
   readonly settings: SendingSettings;
-  /** Null: it waits for a token. */
+  /** null: it waits for a token. */
   exchange: RunningExchange | null;
   token: AccessToken | null;
-  /** The token is the second one. */
+  /** True: it has been repeated with a second token. */
   isRepeated: boolean;
-  /** It has ended: start nothing more. */
+  /** True: it has ended, so nothing more may start. */
   isExpired: boolean;
   /** A byte of a request may have been sent. */
   isSent: boolean;

@@ -15,7 +15,7 @@ type Signer = (body: Uint8Array, fields: SignedFields) => string;
 
 type SignWithKey = (prefix: string, body: Uint8Array) => string;
 
-/** Null: there is no key. */
+/** null: there is no key. */
 export function createSigner(keys: readonly SignatureKey[]): Signer | null {
   if (keys.length === 0) return null;
   const signatures = keys.map(toSignWithKey);

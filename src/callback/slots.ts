@@ -23,7 +23,7 @@ export interface Slots {
 interface SlotsSettings extends Omit<ConnectionSettings, "isOnce"> {
   /** Host and port, for messages. */
   readonly address: string;
-  /** How many idle connections are kept. */
+  /** The most idle connections that are kept. */
   readonly maxFree: number;
 }
 

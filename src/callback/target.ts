@@ -12,7 +12,7 @@ export interface Target {
   readonly isForwarded: boolean;
 }
 
-/** What a message adds to the URL, encoded. */
+/** Path and query that a message adds to the URL, already encoded. */
 type Addition = Pick<RequestParts, "path" | "query">;
 
 /** A request that is not forwarded gets a connection to the callback itself. */
@@ -45,7 +45,7 @@ export function toShownUrl(displayUrl: string, { path, query }: Addition): strin
   return joinPath(isOrigin ? `${displayUrl}/…` : displayUrl, path) + joinQuery("", query);
 }
 
-/** Null: there are no credentials for the proxy. */
+/** null: there are no credentials for the proxy. */
 export function proxyAuthorization({ username, password }: Proxy): string | null {
   if (username === null) return null;
   return `Basic ${Buffer.from(`${username}:${password ?? ""}`, "utf8").toString("base64")}`;

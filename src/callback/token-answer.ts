@@ -6,7 +6,7 @@ type TokenAnswer =
   | {
       readonly kind: "granted";
       readonly accessToken: string;
-      /** Null: missing or implausible. */
+      /** null: missing or implausible. */
       readonly lifetimeMs: number | null;
     }
   /** `reason` follows a colon. */
@@ -18,7 +18,7 @@ interface AnswerParts {
   readonly isTruncated: boolean;
   /** Other names of endpoints for a bearer token. */
   readonly tokenType: string;
-  /** Secrets that must not be shown in any form. Null: show nothing of the answer. */
+  /** Secrets that must not be shown in any form. null: show nothing of the answer. */
   readonly secrets: readonly string[] | null;
 }
 

@@ -37,7 +37,7 @@ interface TokenEndpointSettings {
 }
 
 interface TokenEndpoint {
-  /** Never rejects. One at a time. */
+  /** Never rejects. Await each call before the next one. */
   readonly fetch: () => Promise<TokenResult>;
   /** Aborts the fetch in progress, and each later one at once. */
   readonly close: () => void;
@@ -74,7 +74,7 @@ export function createTokenEndpoint({
     const end = await exchange(request);
     connection.drop();
     if (end.kind === "failed") return toFetchException(shown, end.exception);
-    // A proxy might repeat its credentials: do not tell the subscriber who chose the endpoint even whether it does.
+    // A proxy might repeat its credentials. Even a masked answer would tell a tenant, who chose the endpoint, that it does.
     const secrets = target.isForwarded ? null : [...request.secrets, ...querySecrets];
     const answer = readTokenAnswer({ ...end, tokenType: auth.tokenType, secrets });
     if (answer.kind === "refused") {
@@ -96,7 +96,7 @@ export function createTokenEndpoint({
     };
   }
 
-  /** Null: its key cannot sign (config validation rejects such keys). */
+  /** null: the key cannot sign (config validation rejects such keys). */
   async function signRequest(): Promise<TokenRequest | null> {
     try {
       return await toTokenRequest(auth);

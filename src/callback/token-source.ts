@@ -16,7 +16,7 @@ export interface TokenSource {
    * Callers may stop waiting earlier: the fetch continues for the others.
    */
   readonly obtain: () => Promise<TokenResult>;
-  /** The callback refused this token. True: `obtain` gives another one, at most one a second. False: the endpoint is not asked. */
+  /** The callback refused this token. True: `obtain` will give another one soon. False: the replacement has to wait. */
   readonly refuse: (token: AccessToken) => boolean;
   /** The newest tokens, which a callback may repeat in its answer. The same list until a token changes. */
   readonly recent: () => readonly string[];
@@ -33,7 +33,7 @@ const REPLACEMENT = { initialMs: 1000, maxMs: 60_000 };
 const SOON_MS = 1000;
 const MAX_RECENT = 4;
 
-/** Null: the callback needs no access token. */
+/** null: the callback needs no access token. */
 export function createTokenSource(
   { auth, route, readTimeoutMs, maxPauseMs }: CallbackSettings,
   onDenied: OnDenied | undefined,
@@ -47,9 +47,9 @@ export function createTokenSource(
   let pending: Promise<TokenResult> | null = null;
   let renewNotBeforeMs = 0;
   let heldSinceMs = 0;
-  /** Null: the token at hand was not refused. */
+  /** When to replace a refused token, on the clock of `performance.now`; null: the token was not refused. */
   let replaceAtMs: number | null = null;
-  /** Failed fetches in a row. */
+  /** Refusals in a row of tokens younger than `YOUNG_MS`. */
   let youngRefusals = 0;
   /** The pause that the endpoint asked for by `Retry-After`; null: none. */
   let pause: { readonly exception: Exception; readonly untilMs: number } | null = null;

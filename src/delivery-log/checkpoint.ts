@@ -1,9 +1,9 @@
 // Checkpoints the SQLite log without blocking the event loop: the disk syncs on a thread, and writes pause meanwhile.
 //
-//   log of writes too long -> sync it -> copy it into the file -> sync the file -> empty it -> sync it -> write on
+//   WAL too long -> sync the WAL -> copy it into the file -> sync the file -> empty the WAL -> sync it -> continue writing
 //
-// SQLite itself syncs nothing until the end. At each step a power failure leaves a whole file: the log of writes is complete
-// on disk before the file is touched, stays until the file is complete, and is empty on disk before it is begun anew.
+// Until `finish`, SQLite itself syncs nothing. A power failure at any step loses no record: the WAL is complete on disk
+// before the file is touched, stays until the file is complete, and is empty on disk before the next write.
 
 import type { Database } from "bun:sqlite";
 import { closeSync, fstatSync, fsync, fsyncSync, openSync } from "node:fs";
@@ -16,13 +16,13 @@ export const syncFile: SyncFile = promisify(fsync);
 
 export interface Checkpoints {
   readonly isDue: (maxBytes: number) => boolean;
-  /** Makes the next one due, however short the WAL is. */
+  /** Makes a checkpoint due, however short the WAL is. */
   request: () => void;
-  /** No writes until it ends. Rejects with the error of the disk or SQLite. */
+  /** The caller must not write until it ends. Rejects with the error of the disk or of SQLite. */
   run: (sync: SyncFile) => Promise<void>;
-  /** From now on SQLite syncs by itself, and waits for it. */
+  /** From now on SQLite itself syncs, and blocks meanwhile. */
   finish: () => void;
-  /** After the database. */
+  /** Call it after the database is closed. */
   close: () => void;
 }
 
@@ -33,16 +33,16 @@ interface Copied {
   readonly checkpointed: number;
 }
 
-/** For the database at `path`, which already has a WAL. The first one is due: the last relay may have crashed. */
+/** For the database at `path`, which must have a WAL. A checkpoint is due at once: the last relay may have crashed. */
 export function openCheckpoints(database: Database, path: string): Checkpoints {
-  // Closing it before the database would release SQLite's locks (POSIX).
+  // Closing any descriptor of the file releases SQLite's POSIX locks, so it stays open until the database is closed.
   const file = openSync(path, "r");
   const writes = openWrites(path, file);
   let isRequested = true;
   let keptBytes = 0;
   const writtenBytes = () => fstatSync(writes).size;
 
-  /** False: only a part, because another process reads the file. */
+  /** False: it copied only a part, because another process reads the file. */
   function copyWrites(): boolean {
     using copy = database.prepare<Copied, []>("PRAGMA wal_checkpoint(PASSIVE)");
     const copied = copy.get();
@@ -62,7 +62,7 @@ export function openCheckpoints(database: Database, path: string): Checkpoints {
         database.run("PRAGMA wal_checkpoint(TRUNCATE)");
         await sync(writes);
       }
-      // A part, if another process reads the file: do not retry after each batch.
+      // After a partial copy, wait for as many new bytes again instead of retrying after each batch.
       keptBytes = writtenBytes();
     },
     finish() {
@@ -86,7 +86,7 @@ function openWrites(path: string, file: number): number {
   }
 }
 
-/** The maximum length of the WAL, except for one batch. */
+/** The maximum length of the WAL in bytes, not counting the last batch. */
 export function writesBytesOf(maxBytes: number): number {
   return Math.min(MAX_WRITES_BYTES, Math.floor(maxBytes / 8));
 }

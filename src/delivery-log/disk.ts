@@ -1,4 +1,4 @@
-// How large the delivery log may be: its limit, lowered to what the disk has.
+// Limits the size of the delivery log to the configured maximum and the free space of the disk.
 
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -6,22 +6,22 @@ import { writesBytesOf } from "./checkpoint.ts";
 
 export interface Bounds {
   readonly maxAgeMs: number;
-  /** Of all files of the log together. */
+  /** For all files of the log together. */
   readonly maxBytes: number;
 }
 
 interface Disk {
   readonly totalBytes: number;
-  /** For users other than root. */
+  /** Available to users other than root. */
   readonly freeBytes: number;
 }
 
-/** Of the file system of a directory. Throws if it cannot be read. */
+/** Reads the size of the file system of a directory. Throws if it cannot. */
 export type ReadDisk = (directory: string) => Disk;
 
-/** How much one batch may add to the WAL beyond its limit. */
+/** The most that one batch can add to the WAL beyond its limit. */
 const BATCH_BYTES = 512 * 1024;
-/** A small disk keeps a share of itself free instead. */
+/** Free space for the journals; on a small disk it is `RESERVE_SHARE` of the disk instead. */
 const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
 const RESERVE_SHARE = 0.25;
 
@@ -30,7 +30,7 @@ export const readDisk: ReadDisk = (directory) => {
   return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
 };
 
-/** Room for records, so that file and WAL together stay below the limit; negative: none. */
+/** Bytes for records, so that file and WAL together stay below the limit; negative: none. */
 export function roomFor({ maxBytes }: Bounds): number {
   return maxBytes - 2 * writesBytesOf(maxBytes) - BATCH_BYTES;
 }

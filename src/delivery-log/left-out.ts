@@ -1,6 +1,6 @@
 // Counts the deliveries that sampling did not record, until the delivery log stores the counts.
 
-/** Where a delivery that was not recorded went. The same object for the same settings of a subscription. */
+/** The destination of a delivery that was not recorded. Pass the same object as long as the settings stay the same. */
 export interface LeftOutOrigin {
   readonly subscription: string;
   readonly entrypoint: string;
@@ -14,7 +14,7 @@ export interface LeftOut extends LeftOutOrigin {
 }
 
 interface LeftOutCounts {
-  /** On the hot path. */
+  /** Called on the hot path. */
   add: (origin: LeftOutOrigin, status: number) => void;
   readonly isEmpty: () => boolean;
   readonly list: () => readonly LeftOut[];

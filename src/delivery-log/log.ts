@@ -1,12 +1,12 @@
 // The delivery log: queues records, writes them in batches, and serves reads meanwhile.
 //
-//   append -> queue -> write -> followers are woken
-//               |        |-> fault: counted, the file is opened anew, what waits is tried again
-//               |        |-> checkpoint due: what waits is written after it
-//               |        \-> the rest of the disk is for the journals: the oldest go, or nothing is written
-//               \-> full: dropped, counted
+//   append -> queue -> write -> wake the followers
+//               |        |-> fault: count it, open the file again, retry the batch
+//               |        |-> checkpoint due: write the batch after it
+//               |        \-> disk nearly full: delete the oldest records, or write nothing
+//               \-> full: drop the record and count it
 //
-// Nothing here stops a delivery: no call throws, and only its own queue waits for the disk.
+// The log never stops a delivery: no call throws, and `append` never waits for the disk.
 
 import type { DeliveryRecord, RecordFilter } from "#delivery/record.ts";
 import { messageOf } from "#lib/errors.ts";
@@ -20,35 +20,35 @@ import type { StoredRecord } from "./row.ts";
 import { isBroken, moveAside, openLogStore, type Store } from "./store.ts";
 
 export interface DeliveryLog {
-  /** On the hot path. Stores the record unchanged: it must hold no secret. */
+  /** Called on the hot path. Stores the record unchanged, so it must contain no secret. */
   append: (record: DeliveryRecord) => void;
-  /** On the hot path: a delivery that sampling does not record. */
+  /** Called on the hot path: counts a delivery that sampling does not record. */
   leaveOut: (origin: LeftOutOrigin, status: number) => void;
-  /** null: there is none. */
+  /** null: there is no such record. */
   readonly find: (id: number) => Result<StoredRecord | null>;
   readonly readSlice: (query: SliceQuery) => Result<Slice>;
-  /** How many deliveries were left out that meet the filter; it knows nothing of their messages. */
+  /** Counts unrecorded deliveries that match the filter. Ignores its conditions on messages, which are not known. */
   readonly countLeftOut: (filter: RecordFilter) => Result<number>;
-  /** 0: there is no record. */
+  /** 0: the log is empty. */
   readonly newestId: () => Result<number>;
-  /** Waits for a record after that one. */
+  /** Waits for a record with a higher id. */
   readonly newerThan: (id: number, signal: AbortSignal) => Promise<WaitEnd>;
   readonly stats: () => DeliveryLogStats;
   setBounds: (bounds: Bounds) => void;
-  /** Writes the queue if it can. */
+  /** Writes the queue, if possible. */
   close: () => void;
 }
 
 export type Result<T> =
   | { readonly kind: "done"; readonly value: T }
-  /** The disk fails. */
+  /** The file cannot be used now. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 export interface DeliveryLogStats {
   readonly written: number;
   readonly dropped: number;
   readonly faults: number;
-  /** Why it cannot be written or read at present; null: it can. */
+  /** Why the log cannot be written or read now; null: it can. */
   readonly fault: string | null;
 }
 
@@ -66,7 +66,7 @@ const TRIM_MS = 10_000;
 const TRIM_AGAIN_MS = 25;
 const NO_ROOM = "The disk has no room for it: the free space is reserved for the journals";
 
-/** The file may be missing; a failed open is retried. */
+/** Creates a missing file. If it cannot be opened, each later use retries, at most once per second. */
 export function openDeliveryLog(path: string, options: DeliveryLogOptions): DeliveryLog {
   const { logger, sync = syncFile, disk = readDisk } = options;
   const queue = createQueue();
@@ -86,7 +86,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
   let isCheckpointing = false;
   let isClosed = false;
 
-  /** Success ends a fault. */
+  /** Runs `work` on the open file. A success ends a fault. */
   function use<T>(work: (opened: Store) => T): Result<T> {
     const result = tryWith(work);
     if (result.kind === "unavailable" || fault === null) return result;
@@ -108,7 +108,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
 
   const boundsNow = () => boundToDisk(path, bounds, disk);
 
-  /** Logged on each change. */
+  /** Logs each change. */
   function noteRoom(next: boolean): void {
     if (next === hasRoom) return;
     hasRoom = next;
@@ -131,7 +131,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     return reason;
   }
 
-  /** Opens the file again at the next use. */
+  /** The next use opens the file again. */
   function closeStore(): void {
     const closing = store;
     store = null;
@@ -177,7 +177,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     else if (queue.length > 0) flushSoon();
   }
 
-  /** False during a checkpoint, which starts here when it is due. */
+  /** False during a checkpoint. Starts one that is due. */
   function mayWrite(): boolean {
     if (isCheckpointing) return false;
     tryWith((opened) => {
@@ -191,7 +191,7 @@ export function openDeliveryLog(path: string, options: DeliveryLogOptions): Deli
     try {
       await opened.checkpoint(sync);
     } catch (error) {
-      // It was closed meanwhile: ignore its result.
+      // Ignore the error of a file that was closed meanwhile.
       if (opened === store) noteFault(error);
     }
     isCheckpointing = false;
@@ -260,7 +260,7 @@ type WaitEnd = "newer" | "aborted" | "closed";
 interface Waiters {
   readonly wait: (signal: AbortSignal) => Promise<WaitEnd>;
   wake: () => void;
-  /** No more records arrive. */
+  /** Ends all waits: no more records will come. */
   close: () => void;
 }
 

@@ -1,26 +1,26 @@
-// Overrides of what is recorded, by entrypoint: for a while on this relay, or kept for all relays until they are removed.
+// Overrides of `logging` and `sampling` by entrypoint: temporary ones on this relay, and kept ones for all relays.
 
 import type { RecordSettings } from "#delivery/record.ts";
 
 interface Override extends RecordSettings {
-  /** Null: it is kept. */
+  /** null: it is kept until somebody removes it. */
   readonly until: Date | null;
 }
 
 export interface Overrides {
-  /** The one for a while goes before the one that is kept. null: what the file says holds. */
+  /** A temporary override wins over a kept one. null: neither; the config file applies. */
   readonly of: (entrypoint: string) => Override | null;
   set: (entrypoint: string, override: RecordSettings & { readonly until: Date }) => void;
-  /** The one for a while. */
+  /** Removes the temporary override. */
   remove: (entrypoint: string) => void;
-  /** As all relays have it; null: none. */
+  /** Sets the kept override of all relays; null: removes it. */
   keep: (entrypoint: string, settings: RecordSettings | null) => void;
-  /** Rises with each change. */
+  /** Increases with each change. */
   readonly version: number;
   close: () => void;
 }
 
-/** `onChanged` is told null where what the file says holds again. */
+/** Calls `onChanged` with null when the config file applies again. */
 export function createOverrides(
   onChanged: (entrypoint: string, override: Override | null) => void,
 ): Overrides {

@@ -7,20 +7,20 @@ import type { StoredRecord } from "./row.ts";
 
 interface RecordPage {
   readonly records: readonly StoredRecord[];
-  /** For the page after it, which may be empty where this one took too long; null: this is the last one. */
+  /** The `before` of the next page; null: this is the last one. A page may be empty if the search took too long. */
   readonly next: number | null;
 }
 
 interface PageQuery {
   readonly filter: RecordFilter;
-  /** null: from the newest on. */
+  /** Exclusive id; null: begin with the newest. */
   readonly before: number | null;
   readonly limit: number;
-  /** Ends it with what was found so far. */
+  /** Ends the search: the page has the records found so far. */
   readonly signal: AbortSignal;
 }
 
-/** How long a page is looked for. */
+/** Time limit for one page. */
 const PAGE_MS = 200;
 
 export async function readPage(

@@ -4,20 +4,20 @@ import type { Capture, DeliveryRecord } from "#delivery/record.ts";
 
 interface Queue {
   readonly length: number;
-  /** False: there is no room. On the hot path. */
+  /** False: the queue is full. Called on the hot path. */
   add: (record: DeliveryRecord) => boolean;
-  /** The oldest, as many as one write takes. They stay until they are removed. */
+  /** The oldest records, as many as one write takes. They stay in the queue until `remove`. */
   readonly batch: () => readonly DeliveryRecord[];
   remove: (count: number) => void;
 }
 
-/** One write takes so many. */
+/** The most records of one write. */
 export const BATCH_RECORDS = 500;
 
 const MAX_RECORDS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 const BATCH_BYTES = 256 * 1024;
-/** About what a record takes without its captures. */
+/** Approximate memory of a record, and of each attempt, without captures. */
 const RECORD_BYTES = 512;
 
 interface Entry {

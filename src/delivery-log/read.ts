@@ -1,4 +1,4 @@
-// Reads one part of the delivery log: skips the blocks that cannot hold what a filter looks for, and reads one that may.
+// Reads one slice of the delivery log: skips blocks that cannot match the filter, and reads the first one that may.
 
 import type { RecordFilter } from "#delivery/record.ts";
 import { formatWebhookId } from "#delivery/message.ts";
@@ -9,7 +9,7 @@ import { mayHold, type OpenBlock, type Summary } from "./summary.ts";
 
 export interface SliceQuery {
   readonly filter: RecordFilter;
-  /** Exclusive. */
+  /** Exclusive id. */
   readonly from: number;
   readonly direction: "down" | "up";
   /** `brief`: without headers and bodies. */
@@ -17,25 +17,25 @@ export interface SliceQuery {
   readonly limit: number;
 }
 
-/** The records of one part of the file, and where it ends; `end` null: it was the last part. */
+/** Some records, and the id at which to continue; `end` null: no record is left. */
 export interface Slice {
   readonly records: readonly StoredRecord[];
   readonly end: number | null;
 }
 
-/** Ids, both inclusive. */
+/** A range of ids, both inclusive. */
 interface Range {
   readonly low: number;
   readonly high: number;
 }
 
-/** The newest records, which no block summarizes yet. */
+/** The newest records, which are not in a complete block yet. */
 interface Tail {
   readonly firstId: number;
   readonly block: Pick<OpenBlock, "summarize">;
 }
 
-/** `oldestId`: no record before it meets the filter. */
+/** `oldestId`: no older record can match the filter. */
 export function readSlice(
   statements: Statements,
   { tail, oldestId }: { readonly tail: Tail; readonly oldestId: number },
@@ -56,7 +56,7 @@ export function readSlice(
     return { records, end: records.length === limit ? (records.at(-1)?.id ?? null) : end };
   }
 
-  /** The blocks lie before the tail. */
+  /** Reads blocks, all of which are older than the tail. */
   function readBlocks(start: number): Slice {
     const blocks = statements.blocks[direction].all(start);
     for (const block of blocks) {
@@ -87,7 +87,7 @@ export function readSlice(
   return from > firstId ? readTail() : readBlocks(from);
 }
 
-/** The parameters that records and what was left out have in common, and those of a record alone. */
+/** The parameters of `IS_MEANT`: those of `MEETS`, then the conditions on messages. */
 function toParameters(filter: RecordFilter): Value[] {
   return [
     ...toCommonParameters(filter),
@@ -111,12 +111,12 @@ export function toCommonParameters(filter: RecordFilter): Value[] {
   ];
 }
 
-/** null: any. */
+/** null: no condition. */
 function toJson(values: readonly (string | number)[] | null): string | null {
   return values === null || values.length === 0 ? null : JSON.stringify(values);
 }
 
-/** The subjects there that the filter takes; null: any. */
+/** The subjects in the range that match the filter's wildcards; null: no condition. */
 function toSubjects(
   statements: Statements,
   { subject: filters }: RecordFilter,
@@ -131,7 +131,7 @@ function toSubjects(
 }
 
 function toSummary({ oldest_ms: oldestMs, newest_ms: newestMs, listed, bloom }: BlockRow): Summary {
-  // It was written here, from a summary.
+  // The log itself wrote it.
   const values = JSON.parse(listed) as Summary["values"];
   return { values, oldestMs, newestMs, bloom };
 }

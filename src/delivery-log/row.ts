@@ -4,9 +4,9 @@ import type { Header } from "#delivery/message.ts";
 import type { Capture, DeliveryRecord, RecordedAttempt } from "#delivery/record.ts";
 import type { Row, Value } from "./statements.ts";
 
-/** A record that has been written. */
+/** A record as stored, with its id. */
 export interface StoredRecord extends DeliveryRecord {
-  /** Rises with each record. */
+  /** Increases with each record. */
   readonly id: number;
 }
 
@@ -15,7 +15,7 @@ const RESPONSE_CUT = 2;
 
 type PackedAttempt = readonly [dateMs: number, status: number, durationMs: number, error: string | null];
 
-/** In the order of the columns. */
+/** The values in the order of the columns. */
 export function toValues(id: number, record: DeliveryRecord): Value[] {
   const { request, response } = record;
   return [

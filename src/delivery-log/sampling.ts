@@ -2,10 +2,10 @@
 
 import type { Sampling } from "#delivery/record.ts";
 
-/** Asked once for each message: whether it is recorded. */
+/** Call it once for each message. True: record the message. */
 export type Sampler = () => boolean;
 
-/** On the hot path. `now`: milliseconds that never go back; `random`: 0 to 1, exclusive. */
+/** The sampler runs on the hot path. `now`: monotonic milliseconds. `random`: from 0 up to, but excluding, 1. */
 export function createSampler(
   sampling: Sampling,
   { now, random }: { readonly now: () => number; readonly random: () => number },
@@ -34,7 +34,7 @@ function createCount(every: number): Sampler {
   };
 }
 
-/** A window begins with the first message after the one before has ended. */
+/** A window begins with the first message after the end of the previous window. */
 function createWindow({ count, windowMs }: { count: number; windowMs: number }, now: () => number): Sampler {
   let endsAt = -Infinity;
   let taken = 0;

@@ -2,13 +2,13 @@
 
 import type { Database, Statement } from "bun:sqlite";
 
-/** What `user_version` says of a file with this layout. */
+/** The `user_version` of a file with this layout. */
 export const LAYOUT_VERSION = 2;
 
 /**
- * Small columns come first: what a filter looks at is not behind a body. `attempts` is null where the record tells it all.
- * `blocks`: a summary for each run of records, and none for the newest ones. `left_out`: deliveries that sampling did not
- * record, by minute, and by hour once they are older.
+ * Small columns come first, so that a filter need not read past a body. `attempts` is null if the other columns imply it.
+ * `blocks`: a summary for each run of records except the newest. `left_out`: counts of deliveries that sampling did not
+ * record: by minute, and by hour once they are two hours old.
  */
 export const LAYOUT = [
   `CREATE TABLE deliveries (
@@ -65,7 +65,7 @@ const isAnyOf = (column: string, parameter: string) =>
 const holdsAnyOf = (column: string, parameter: string) =>
   `(${parameter} IS NULL OR EXISTS (SELECT 1 FROM json_each(${parameter}) WHERE instr(${column}, value) > 0))`;
 
-/** What records and what was left out have in common: ?1 to ?7. Lists are JSON. */
+/** The conditions that apply to records and to unrecorded deliveries: ?1 to ?7. Lists are JSON. */
 const MEETS = `${isAnyOf("status", "?1")}
   AND ${isAnyOf("subscription", "?2")}
   AND ${isAnyOf("application", "?3")}
@@ -74,13 +74,13 @@ const MEETS = `${isAnyOf("status", "?1")}
   AND (?6 IS NULL OR date >= ?6)
   AND (?7 IS NULL OR date < ?7)`;
 
-/** ?8: `webhook-id`; ?11 and ?12: ids, both inclusive; ?13: how many. */
+/** The conditions on a record. ?8: `webhook-id`; ?9: sequence; ?10: subject; ?11 and ?12: ids, both inclusive; ?13: limit. */
 const IS_MEANT = `id BETWEEN ?11 AND ?12 AND ${MEETS}
   AND ${isAnyOf("sequence", "?9")}
   AND ${isAnyOf("subject", "?10")}
   AND (?8 IS NULL OR 'msg_' || stream || '_' || sequence || '_' || time_token IN (SELECT value FROM json_each(?8)))`;
 
-/** About what a record takes in the file. */
+/** The approximate size of each record in the file. */
 const SIZES = `SELECT id, 190 + length(callback_url) + length(subject) + ifnull(length(attempts), 0)
   + ifnull(length(error), 0)
   + ifnull(length(request_headers), 0) + ifnull(length(response_headers), 0)
@@ -115,7 +115,7 @@ export interface BlockRow {
   readonly last_id: number;
   readonly oldest_ms: number;
   readonly newest_ms: number;
-  /** JSON. */
+  /** The values of `Summary` as JSON. */
   readonly listed: string;
   readonly bloom: Uint8Array;
 }
@@ -133,7 +133,7 @@ export interface Statements {
   readonly whole: { readonly down: Rows; readonly up: Rows };
   readonly subjects: Statement<{ readonly subject: string }, [low: number, high: number]>;
   readonly insertBlock: Statement<unknown, Value[]>;
-  /** Some that begin before, or end after, this id: the nearest first. */
+  /** Up to `BLOCKS_AT_ONCE` blocks that begin before the id (down) or end after it (up), the nearest first. */
   readonly blocks: {
     readonly down: Statement<BlockRow, [id: number]>;
     readonly up: Statement<BlockRow, [id: number]>;
@@ -142,24 +142,24 @@ export interface Statements {
   readonly deleteBlocks: Statement<unknown, []>;
   readonly addLeftOut: Statement<unknown, Value[]>;
   readonly sumLeftOut: Statement<{ readonly count: number | null }, Value[]>;
-  /** Adds up what is older than that by hours. */
+  /** Sums the counts before that time by hour. */
   readonly sumHours: Statement<unknown, [before: number]>;
   readonly deleteMinutes: Statement<unknown, [before: number]>;
   readonly deleteLeftOut: Statement<unknown, [before: number]>;
-  /** Of the oldest, the last one that has to go for so many bytes. */
+  /** The last record to delete, beginning with the oldest, to free so many bytes. */
   readonly lastOfBytes: Statement<{ readonly id: number | null }, [bytes: number]>;
   readonly deleteUpTo: Statement<unknown, [id: number]>;
   readonly deleteBefore: Statement<unknown, [id: number, count: number]>;
   readonly pages: Statement<{ readonly page_count: number }, []>;
   readonly freePages: Statement<{ readonly freelist_count: number }, []>;
-  /** Gives back so many pages at the most. */
+  /** Returns some free pages to the file system. */
   readonly vacuum: Statement<unknown, []>;
-  /** Without it the file stays open. */
+  /** Call it before closing the database: open statements keep the file open. */
   finalize: () => void;
 }
 
 const HOUR_MS = 3_600_000;
-/** How many blocks are looked at, at once. */
+/** The most blocks that one query returns. */
 export const BLOCKS_AT_ONCE = 64;
 
 export function prepare(database: Database): Statements {
@@ -187,7 +187,7 @@ export function prepare(database: Database): Statements {
       down: statement(
         `SELECT * FROM blocks WHERE first_id < ? ORDER BY first_id DESC LIMIT ${BLOCKS_AT_ONCE}`,
       ),
-      // Blocks lie one after the other.
+      // Blocks do not overlap.
       up: statement(
         `SELECT * FROM blocks WHERE first_id >= ifnull(
           (SELECT max(first_id) FROM blocks WHERE first_id <= ?1 AND last_id >= ?1), ?1

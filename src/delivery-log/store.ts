@@ -31,20 +31,20 @@ interface Batch {
 }
 
 export interface Store {
-  /** Stores all or none, and deletes old ones for room. */
+  /** Stores the whole batch or nothing, and deletes old records to make room. */
   write: (batch: Batch, bounds: Bounds) => void;
   readonly find: (id: number) => StoredRecord | null;
   readonly readSlice: (query: SliceQuery) => Slice;
-  /** How many deliveries were not recorded that meet the filter; it knows nothing of their messages. */
+  /** Counts unrecorded deliveries that match the filter. Ignores its conditions on messages, which are not known. */
   readonly countLeftOut: (filter: RecordFilter) => number;
-  /** 0: there is no record. */
+  /** 0: the log is empty. */
   readonly newestId: () => number;
-  /** Deletes some records that exceed the limits. True: there are more. */
+  /** Deletes some of the records that exceed the limits. True: call it again for the others. */
   trim: (bounds: Bounds) => boolean;
   readonly isCheckpointDue: (bounds: Bounds) => boolean;
-  /** No writes or trims until it ends. Rejects with the error of the disk or SQLite. */
+  /** The caller must not write or trim until it ends. Rejects with the error of the disk or of SQLite. */
   checkpoint: (sync: SyncFile) => Promise<void>;
-  /** For the last writes, after the last checkpoint: from now on SQLite waits for the disk. */
+  /** For the last writes, after the last checkpoint: from now on SQLite itself syncs, and blocks meanwhile. */
   finish: () => void;
   close: () => void;
 }
@@ -60,23 +60,23 @@ class LayoutError extends Error {
 const PAGE_BYTES = 4096;
 const DELETE_OLD = 500;
 const MAX_TRIM_STEPS = 4;
-/** How many pages a shrinking file returns at once. */
+/** Vacuum steps of one `trim`. */
 const MAX_VACUUM_STEPS = 32;
-/** How much one step deletes, unless the limit is small: on a full disk a step has little room for its writes. */
+/** One step deletes at least this much, or an eighth of the limit. Small, because deleting writes too, and the disk may be full. */
 const MIN_STEP_BYTES = 64 * 1024;
 /** Ids contain the time: this many can be assigned in a millisecond before they run ahead of it. */
 const IDS_PER_MS = 1024;
-/** How far the clock may have been set back. */
+/** How far the clock may have been set back without hiding records from a filter by time. */
 const CLOCK_SKEW_MS = 300_000;
 const BUSY_MS = 50;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-/** What was left out is counted by minute so long, then by hour. */
+/** Counts of unrecorded deliveries older than this are summed by hour. */
 const BY_MINUTE_MS = 2 * HOUR_MS;
 
 export function openLogStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // A link is not followed, and neither are those that SQLite would open beside it.
+  // Follow no symbolic links, neither here nor in the names that SQLite opens beside the file.
   closeSync(
     openSync(path, constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600),
   );
@@ -120,7 +120,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
   let tail = readTail(statements);
   let summedAt = -Infinity;
 
-  /** Whoever sees it fail opens the file again: what is in memory here is not taken back. */
+  /** After an error, open the file again: `lastId` and `tail` are not rolled back. */
   const insert = database.transaction(({ records, leftOut }: Batch, bounds: Bounds): void => {
     const now = Date.now();
     lastId = Math.max(lastId, toId(now));
@@ -151,7 +151,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
     tail = { firstId: lastId + 1, block: createOpenBlock() };
   }
 
-  /** What was left out is known as far back as records are. */
+  /** Keeps counts of unrecorded deliveries as long as records. */
   function trimLeftOut(): void {
     const now = Date.now();
     statements.deleteBlocks.run();
@@ -170,7 +170,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
     return (pages - free) * PAGE_BYTES - roomFor(bounds);
   }
 
-  /** True: it is still too large. */
+  /** True: the file is still too large. */
   function trimSize(bounds: Bounds): boolean {
     const stepBytes = Math.max(MIN_STEP_BYTES, Math.floor(bounds.maxBytes / 8));
     for (let step = 0; step < MAX_TRIM_STEPS; step += 1) {
@@ -185,7 +185,7 @@ function createStore(database: Database, { statements, checkpoints, isInPlace }:
     return excessBytes(bounds) > 0;
   }
 
-  /** Returns pages of a file that was allowed to be larger. True: there are more. */
+  /** Shrinks a file whose limit was lowered. True: call it again. */
   function shrink(bounds: Bounds): boolean {
     const isOversized = () =>
       (statements.pages.get()?.page_count ?? 0) * PAGE_BYTES > roomFor(bounds) &&
@@ -265,7 +265,7 @@ interface OpenTail {
   readonly block: OpenBlock;
 }
 
-/** The records that the last run had not summarized. */
+/** Reads the records that the last run had not put into a block. */
 function readTail(statements: Statements): OpenTail {
   const block = createOpenBlock();
   const after = statements.lastBlock.get()?.last_id ?? 0;
@@ -291,21 +291,21 @@ function toTime(id: number): number {
   return Math.floor(id / IDS_PER_MS);
 }
 
-/** Of the time that is counted together with this one. */
+/** The start of the minute or hour that contains the time: counts exist for whole ones only. */
 function toStart(timeMs: number, now: number): Date {
   const stepMs = timeMs < now - BY_MINUTE_MS ? HOUR_MS : MINUTE_MS;
   return new Date(timeMs - (timeMs % stepMs));
 }
 
-/** A record is written after its date. */
+/** A lower bound of the ids: a record is written after its date, and its id contains the time of writing. */
 function oldestId({ from }: RecordFilter): number {
   return from === null ? 0 : toId(from.getTime() - CLOCK_SKEW_MS);
 }
 
-/** The last one: a table or column is missing. */
+/** `SQLITE_ERROR`: a table or column is missing. */
 const BROKEN_CODES: readonly RegExp[] = [/^SQLITE_CORRUPT/u, /^SQLITE_NOTADB/u, /^SQLITE_ERROR$/u];
 
-/** Whether only a new file helps. */
+/** True: the file is unusable, and only a new one helps. */
 export function isBroken(error: unknown): boolean {
   if (error instanceof LayoutError) return true;
   if (!(error instanceof SQLiteError)) return false;
@@ -313,7 +313,7 @@ export function isBroken(error: unknown): boolean {
   return BROKEN_CODES.some((pattern) => pattern.test(code));
 }
 
-/** Replaces the file that was moved aside before. */
+/** Renames the file to `….broken`, over an earlier one. */
 export function moveAside(path: string): void {
   for (const end of ["", "-wal"]) {
     const aside = `${path}.broken${end}`;

@@ -1,7 +1,7 @@
-// Summarizes a block of records, so that a filter skips a block that cannot hold what it looks for. PURE.
+// Summarizes a block of records, so that a filter can skip blocks without matching records. PURE.
 //
-// A summary lists the few distinct values of each field. Of a field with many it lists none: they are in its Bloom filter,
-// beside the sequences. So a record costs some bytes of summary, where an index of the file would cost a page of writes.
+// A summary lists the distinct values of each field. If there are too many, they go into its Bloom filter, where the
+// sequences are too. This costs a few bytes for each record; an index of the table would write a page.
 
 import { isStatus, type RecordFilter, type DeliveryRecord } from "#delivery/record.ts";
 import { hasWildcard, isWithin } from "#delivery/subject.ts";
@@ -9,18 +9,18 @@ import { hasWildcard, isWithin } from "#delivery/subject.ts";
 const FIELDS = ["status", "entrypoint", "subscription", "application", "callbackUrl", "subject"] as const;
 type Field = (typeof FIELDS)[number];
 
-/** Values as texts; null: there are too many, and they are in the Bloom filter. */
+/** The distinct values as texts; null: there are too many, and they are in the Bloom filter. */
 type Values = Readonly<Record<Field, readonly string[] | null>>;
 
 export interface Summary {
   readonly values: Values;
-  /** Of the first attempts, in ms. */
+  /** Time of the oldest first attempt, in milliseconds since 1970. */
   readonly oldestMs: number;
   readonly newestMs: number;
   readonly bloom: Uint8Array;
 }
 
-/** The records of a block that is not complete. Written to here only. */
+/** A block that still grows. Its owner only calls its functions. */
 export interface OpenBlock {
   readonly count: number;
   add: (record: SummarizedRecord) => void;
@@ -32,12 +32,12 @@ type SummarizedRecord = Pick<
   "date" | "status" | "entrypoint" | "subscription" | "application" | "callbackUrl" | "message"
 >;
 
-/** A block is complete with so many, and the rest of a batch. */
+/** A block is complete at the end of the batch that reaches this number. */
 export const BLOCK_RECORDS = 2000;
 
 const MAX_LISTED = 256;
 const MAX_LISTED_LENGTH = 16_384;
-/** For 3 terms of each record: about 1 % of the blocks are read in vain. */
+/** With 3 terms for each record, about 1 % of the blocks are read in vain. */
 const BLOOM_BYTES = 8192;
 const BLOOM_HASHES = 4;
 const NONE = "";
@@ -56,7 +56,7 @@ export function createOpenBlock(): OpenBlock {
   let count = 0;
   let oldestMs = Infinity;
   let newestMs = -Infinity;
-  /** Until a record is added. */
+  /** The result of the last `summarize`; null: a record was added since. */
   let known: Summary | null = null;
 
   function summarize(): Summary {
@@ -110,7 +110,7 @@ export function createOpenBlock(): OpenBlock {
   };
 }
 
-/** False: no record of the block meets the filter. */
+/** False: no record of the block matches the filter. True: one may. */
 export function mayHold({ values, oldestMs, newestMs, bloom }: Summary, filter: RecordFilter): boolean {
   const { from, to, status, callbackUrl, subject, sequence, message } = filter;
   if (from !== null && newestMs < from.getTime()) return false;
@@ -141,7 +141,7 @@ function mayHoldSubject({ values, bloom }: Pick<Summary, "values" | "bloom">, wa
 
 const BITS = BLOOM_BYTES * 8;
 
-/** Double hashing: no list, for a block has thousands of terms. */
+/** Double hashing, without a list of bits: a block has thousands of terms. */
 function addTo(bloom: Uint8Array, hash: number): void {
   const step = mixed(hash) | 1;
   for (let index = 0, at = hash; index < BLOOM_HASHES; index += 1, at = (at + step) | 0) {

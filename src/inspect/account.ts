@@ -7,14 +7,14 @@ import type { Connection } from "#nats/connection.ts";
 /** Limits of streams with the same number of replicas; null: no limit. */
 interface AccountLimits {
   readonly maxStreams: number | null;
-  /** Those that it has. */
+  /** The number of existing streams. */
   readonly streams: number;
-  /** Of each stream. */
+  /** For each stream. */
   readonly maxConsumers: number | null;
   readonly maxAckPending: number | null;
   /** Each stream must have `max_bytes`. */
   readonly isMaxBytesRequired: boolean;
-  /** Of each stream. */
+  /** For each stream. */
   readonly maxStreamBytes: number | null;
 }
 

@@ -11,7 +11,7 @@ import { requestStreamInfo } from "#nats/stream.ts";
 
 const NANOS_PER_SECOND = 1_000_000_000;
 
-/** `account`: null if unknown. */
+/** `account`: null: unknown. */
 export async function inspectBucket(
   connection: Connection,
   bucket: string,
@@ -74,7 +74,7 @@ async function findBucketRefusal(
   return reason === null ? null : `cannot be created: ${reason}`;
 }
 
-/** Settings that will delete or refuse states and API subscriptions one day. */
+/** Settings that will sooner or later delete or refuse states and API subscriptions. */
 function listLosses(config: StreamConfig): readonly string[] {
   const limits = [
     ...(config.max_bytes > 0 ? [`${config.max_bytes} bytes`] : []),

@@ -139,7 +139,7 @@ function describeFit(
   return [{ level: "note", message: `Consumer ${durable} of ${describeStream(wanted)}: ${limit}` }];
 }
 
-/** Consumers that it must not overlap on a work queue; elsewhere none. */
+/** On a work queue, the consumers that a new one must not overlap; on other streams none. */
 async function listNeighbours(
   { connection, subscription, settings, all }: Inspected,
   { snapshot, plan }: { snapshot: Snapshot; plan: ConsumerPlan },
@@ -210,11 +210,11 @@ function describeStream({ source: { stream, domain } }: ConsumerSettings): strin
   return domain === null ? stream : `${stream} in domain ${domain}`;
 }
 
-/** Another consumer of the same stream, there or to come. */
+/** Another consumer of the same stream, existing or planned. */
 interface Neighbour {
-  /** For people. */
+  /** For messages. */
   readonly name: string;
-  /** Empty: all. */
+  /** Empty: all subjects. */
   readonly filterSubjects: readonly string[];
 }
 

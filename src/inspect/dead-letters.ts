@@ -13,7 +13,7 @@ import { adviseStream, requestStreamInfo } from "#nats/stream.ts";
 type Remark = Pick<Finding, "level" | "message">;
 
 type Verdict =
-  /** Why it accepts no letters. */
+  /** The endpoint accepts no letters. */
   | { readonly kind: "unusable"; readonly reason: string; readonly suggestion?: string }
   | { readonly kind: "usable"; readonly remarks: readonly Remark[] };
 
@@ -127,7 +127,7 @@ async function inspectMissingStream(
   };
 }
 
-/** Settings that will delete or refuse letters one day. */
+/** Settings that will sooner or later delete or refuse letters. */
 function listLosses(
   { config }: StreamInfo,
   { create }: DeadLetterEndpoint,
@@ -155,7 +155,7 @@ function listLosses(
   ];
 }
 
-/** Relay never changes an existing stream. */
+/** Settings of `create` that differ from the existing stream, which Relay never changes. */
 function listUnapplied({ config }: StreamInfo, { create }: DeadLetterEndpoint): readonly string[] {
   if (create === null) return [];
   const differing = [

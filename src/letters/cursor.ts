@@ -1,4 +1,4 @@
-// The cursor of a dead-letter list, as text: for each location the sequence from which on everything was listed.
+// The cursor of a dead-letter list as text: for each location, the lowest sequence that the list has covered.
 
 import { locationKey, type LetterLocation } from "./locations.ts";
 

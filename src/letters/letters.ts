@@ -45,7 +45,7 @@ export type LetterPage =
       readonly entries: readonly LetterEntry[];
       /** null: this is the last page. */
       readonly next: string | null;
-      /** Date of the last entry looked at; null: it is the last one shown. */
+      /** Date of the last entry that the page looked at; null: the page shows that entry. */
       readonly continuesAt: Date | null;
       readonly faults: readonly LetterFault[];
     }

@@ -16,7 +16,7 @@ export interface LetterMessage extends Omit<WholeLetter, "isGenuine"> {
 export type WhichMessage =
   | { readonly last_by_subj: string }
   | { readonly seq: number }
-  /** The first one from `seq` on. */
+  /** The first message at or after `seq` whose subject matches. */
   | { readonly seq: number; readonly next_by_subj: string };
 
 export type ReadResult =
@@ -30,10 +30,10 @@ type RemoveResult =
   | { readonly kind: "removed" }
   /** Another client was faster. */
   | { readonly kind: "gone" }
-  /** Not now, or not in this stream. */
+  /** Not possible now, or not in this stream. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** A letter of 8 MiB comes as 11 MB of base 64. */
+/** Long, because a letter of 8 MiB arrives as 11 MB of base64. */
 const READ_MS = 15_000;
 const NANOS_PER_SECOND = 1_000_000_000n;
 const ABSENT: ReadonlySet<number> = new Set([API_ERRORS.messageNotFound, API_ERRORS.streamNotFound]);

@@ -11,9 +11,9 @@ import type { ScanEnd, ScanRequest } from "./scan.ts";
 
 export interface PurgeRequest {
   readonly filter: LetterFilter;
-  /** Start returned by the dry run; null: this is the dry run's first call. */
+  /** The `start` that the dry run returned; null: the first call of a dry run. */
   readonly cursor: string | null;
-  /** Limit: the dry run's count, less what was purged since; null: this is a dry run. */
+  /** How many letters may still go: the dry run's count, less those purged since; null: a dry run. */
   readonly confirmed: number | null;
   readonly signal: AbortSignal;
 }

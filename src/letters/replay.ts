@@ -29,10 +29,10 @@ type LetterRead =
 
 type LetterReplaced =
   | { readonly kind: "replaced"; readonly sequence: number }
-  /** It is no longer the newest message of its subject. */
+  /** The letter is no longer the newest message of its subject. */
   | { readonly kind: "gone" }
   | { readonly kind: "too-large"; readonly reason: string }
-  /** No room: other letters, or parts of this one, would have to go. */
+  /** There is no room: the server would delete other letters. */
   | { readonly kind: "full"; readonly reason: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
@@ -128,7 +128,7 @@ export function openReplayLetters(
   }
 
   /**
-   * Null: there is room. A server before 2.10 accepts a larger letter in a full stream even with discard `new`, because its
+   * null: there is room. A server before 2.10 accepts a larger letter in a full stream even with discard `new`, because its
    * subject already has a message, and then deletes the oldest letter of the stream. Later servers refuse a letter that does
    * not fit beside its former version.
    */

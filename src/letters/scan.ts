@@ -8,7 +8,7 @@ import type { LetterSeal } from "./seal.ts";
 import { type LetterSource, openSource } from "./source.ts";
 
 export interface ScanRequest {
-  /** What cannot meet it need not be shown; what is shown may not meet it. */
+  /** A hint: skips subjects that cannot match. Entries that do not match may still come. */
   readonly filter: LetterFilter;
   /** Where an earlier scan ended; null: start at the newest. */
   readonly start: LetterPositions | null;

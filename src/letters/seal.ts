@@ -18,7 +18,7 @@ import { settlesWithin } from "#lib/settles-within.ts";
 
 export interface LetterSeal {
   /**
-   * Returns the value of the header `Relay-Signature`. Waits up to 5 s for a key of the cluster. Null: `signal` aborted first.
+   * Returns the value of the header `Relay-Signature`. Waits up to 5 s for a key of the cluster. null: `signal` aborted first.
    * Never rejects.
    */
   sign: (letter: SignedLetter, body: Uint8Array, signal: AbortSignal) => Promise<string | null>;
@@ -30,17 +30,17 @@ export interface LetterSeal {
 
 interface LetterSealOptions {
   readonly bucket: Pick<Bucket, "ready" | "get" | "read" | "write" | "onChange">;
-  /** Null: without `state.key` the keys are stored in clear. */
+  /** null: there is no `state.key`, and the keys are stored unencrypted. */
   readonly sealer: Sealer | null;
-  /** Of the file; null: none is kept. */
+  /** The file for a copy of the keys; null: keep none. */
   readonly path: string | null;
   readonly logger: Logger;
 }
 
-/** In the bucket. */
+/** The bucket's key of the signing keys. */
 const KEY = "letters.key";
 const KEY_BYTES = 32;
-/** In each letter: few, for one that hardly fits. */
+/** Short, because the id is in each letter, and a letter may hardly fit. */
 const ID_BYTES = 4;
 const MAX_KEYS = 64;
 const WAIT_MS = 5000;
@@ -48,9 +48,9 @@ const MAX_TRIES = 3;
 
 export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptions): LetterSeal {
   const keys = new Map<string, LetterKey>();
-  /** As they are in the bucket; null: they are not known, or cannot be read. */
+  /** The bucket's keys, newest last; null: not read yet, or unreadable. */
   let shared: readonly LetterKey[] | null = null;
-  /** What signs while that is so. */
+  /** The key of the file, or of this relay: signs while the bucket's keys are unknown. */
   let own: LetterKey | null = null;
   let sharing: Promise<void> | null = null;
   let adopting: Promise<void> = readOwn();
@@ -62,7 +62,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
   async function waitForKeys(): Promise<void> {
     await bucket.ready(AbortSignal.timeout(WAIT_MS));
     await adopting;
-    // What was known before nobody tells.
+    // `onChange` reports only changes since it was called.
     const entry = bucket.get(KEY);
     if (shared === null && entry !== null) await (adopting = adopt(entry.value));
   }
@@ -80,7 +80,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
     }
   }
 
-  /** Takes what the bucket has, and keeps it for the time when that cannot be used. Never rejects. */
+  /** Takes the bucket's keys, and copies them to the file for times without the bucket. Never rejects. */
   async function adopt(text: string): Promise<void> {
     try {
       shared = await unpack(text);
@@ -117,7 +117,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
     return key;
   }
 
-  /** Sees to it that the bucket has a key, and the one of this relay. What the bucket has and cannot be read stays. */
+  /** Adds this relay's key to the bucket, or the first key of all. Never overwrites keys that cannot be read. */
   async function share(): Promise<void> {
     await isKnown;
     if (!(await bucket.ready(AbortSignal.timeout(WAIT_MS)))) return;
@@ -132,7 +132,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
       const condition = { expectedRevision: entry?.revision ?? 0, signal: AbortSignal.timeout(WAIT_MS) };
       const result = await bucket.write(KEY, text, condition);
       if (result.kind !== "conflict") return;
-      // Another relay was quicker: what it wrote may not have been told yet.
+      // Another relay was faster, and the mirror may not have its entry yet.
       const answer = await bucket.read(KEY);
       if (answer.kind === "found" && answer.message.value !== null) await adopt(answer.message.value);
     }
@@ -143,7 +143,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
     if (!isShared) sharing ??= share().finally(() => (sharing = null));
     if (!isShared && shared === null && sharing !== null) {
       await adopting;
-      // A key that is kept, or was made before, need not wait for the bucket.
+      // This relay's own key can sign without the bucket.
       if (own === null) await settlesWithin(sharing, WAIT_MS, { signal });
       await adopting;
     }
@@ -165,7 +165,7 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
   };
 }
 
-/** Throws if they are none. */
+/** Throws if `value` is no list of keys. */
 function toKeys(value: unknown): readonly LetterKey[] {
   if (!Array.isArray(value) || value.length > MAX_KEYS) throw new Error("They are no keys");
   return value.map((entry: unknown) => {

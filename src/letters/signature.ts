@@ -2,7 +2,7 @@
 //
 //   Relay-Signature: v1=<key id>:<SHA-256 of the body>:<HMAC>     both in base64url
 //
-// The digest of the body stands in the header, so that a list, which reads no bodies, can tell too.
+// The header contains the digest of the body, so that a list, which reads no bodies, can verify the rest.
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
@@ -14,7 +14,7 @@ export interface LetterKey {
   readonly secret: Uint8Array;
 }
 
-/** `headers`: those that steer the server, and the signature, are left out by itself. */
+/** `headers`: all of them; the signature skips itself and the server's own `Nats-*`. */
 export interface SignedLetter {
   readonly stream: string;
   readonly subject: string;
@@ -30,7 +30,7 @@ export function signLetter(letter: SignedLetter, body: Uint8Array, key: LetterKe
   return `v1=${key.id}:${digest}:${toMac(letter, digest, key).toString("base64url")}`;
 }
 
-/** `body` null: it was not read, and only the rest is looked at. */
+/** `body` null: it was not read; everything else is verified. */
 export function isSigned(
   letter: SignedLetter,
   body: Uint8Array | null,
@@ -45,13 +45,13 @@ export function isSigned(
   return isSame && (body === null || digestOf(body) === digest);
 }
 
-/** No name holds a colon, and no value a line break: two letters never give the same text. */
+/** The text is unambiguous, because names have no colons and values no line breaks. */
 function toMac({ stream, subject, headers }: SignedLetter, digest: string, { secret }: LetterKey): Buffer {
   const signed = ["relay dead letter v1", stream, subject, digest, ...toSigned(headers)].join("\n");
   return createHmac("sha256", secret).update(signed).digest();
 }
 
-/** The same for every order, and every case of the names. A server adds `Nats-*`. */
+/** Ignores the order of headers and the case of their names. Skips `Nats-*`, which a server adds. */
 function toSigned(headers: readonly Header[]): readonly string[] {
   const lines: string[] = [];
   for (const [name, value] of headers) {

@@ -14,20 +14,20 @@ export interface LetterSource {
   /** Entries read and not taken yet, newest first. */
   readonly peek: () => LetterEntry | null;
   readonly take: () => void;
-  /** True if there is nothing older. */
+  /** True: no older entry is left. */
   readonly isAtEnd: () => boolean;
-  /** Reads one window if the last one is used up; the new one may be empty. null: done; else the reason. */
+  /** Reads the next window if the last one is used up; it may be empty. Resolves with null, or with the fault. */
   readonly fill: () => Promise<string | null>;
-  /** Everything from this sequence on has been taken. */
+  /** The lowest sequence that was taken, or skipped as no entry. */
   readonly position: () => number;
 }
 
 interface SourceOptions {
-  /** Exclusive; null: the newest. */
+  /** Exclusive; null: begin with the newest. */
   readonly before: number | null;
-  /** null: of all. */
+  /** null: the letters of all subscriptions. */
   readonly subscription: string | null;
-  /** Entries that are wanted first. */
+  /** The expected number of entries: sets the size of the first window. */
   readonly wanted: number;
   readonly seal: LetterSeal;
   readonly signal: AbortSignal;
@@ -75,7 +75,7 @@ export async function openSource(
   };
 }
 
-/** null: what is wanted is all of the stream. */
+/** null: the whole stream is wanted, so no filter is needed. */
 function toFilter(
   { subjects }: StreamConfig,
   { subject }: LetterLocation,
@@ -127,14 +127,14 @@ function createSource(
         continue;
       }
       if (window.kind === "too-many") {
-        // Counts of another time: a window of that size holds no more than its size.
+        // The count is outdated: a window this small cannot contain more entries than it has sequences.
         above = null;
         continue;
       }
       const { letters } = window;
       ({ above } = window);
       before = from;
-      // Of the server's order, which is that of the sequences, the reverse.
+      // The server sends the oldest first.
       buffer = letters
         .filter(({ subject }) => isAtLocation(location, subject))
         .map((letter) => toEntry(letter, location, seal.isGenuine(letter, null)))

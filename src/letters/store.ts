@@ -38,7 +38,7 @@ export interface DeadLetters {
   check: (signal: AbortSignal) => Promise<string | null>;
 }
 
-/** The result at one endpoint. */
+/** The result of publishing to one endpoint. */
 type PublishResult =
   | StoreResult
   | { readonly kind: "missing" }
@@ -59,7 +59,7 @@ export function openDeadLetters(
   endpoints: readonly DeadLetterEndpoint[],
   { seal, logger }: { seal: LetterSeal; logger: Logger },
 ): DeadLetters {
-  // Kept apart: a stream may take letters while its info is not answered, and vice versa.
+  // Separate: a stream may accept letters while its info requests time out, and vice versa.
   const looks = createSilence(connection);
   const stores = createSilence(connection);
   const isSilent = (endpoint: DeadLetterEndpoint) => looks.isOf(endpoint) || stores.isOf(endpoint);

@@ -1,4 +1,4 @@
-// Reads messages of a source stream by sequence, for a resend: beside every consumer, and changing nothing.
+// Reads messages of a source stream by sequence, for a resend: without a consumer, and without changing anything.
 
 import type { Message } from "#delivery/message.ts";
 import { RelayError } from "#lib/errors.ts";
@@ -13,7 +13,7 @@ export type StreamRead =
       readonly kind: "found";
       readonly sequence: number;
       readonly timestampNanos: bigint;
-      /** Null: a delete marker of the server. */
+      /** null: a delete marker of the server. */
       readonly message: Message | null;
     }
   | { readonly kind: "none" }
@@ -21,15 +21,15 @@ export type StreamRead =
 
 /** No promise rejects. When `signal` aborts, each call ends at once with an unknown outcome. */
 export interface StreamMessages {
-  /** 0: no stream, or it never had a message. Null: unknown now. */
+  /** 0: no stream, or it never had a message. null: unknown now. */
   readonly lastSequence: (signal: AbortSignal) => Promise<number | null>;
   /** The first message at or after `sequence` whose subject matches `filter`. */
   readonly next: (filter: string, sequence: number, signal: AbortSignal) => Promise<StreamRead>;
-  /** How many of these sequences, both inclusive, the stream does not have any more. Null: unknown now. */
+  /** Counts the sequences in this range, both ends inclusive, whose message is gone. null: unknown now. */
   readonly countMissing: (from: number, to: number, signal: AbortSignal) => Promise<number | null>;
 }
 
-/** Null: the stream has no such message. Rejects with a RelayError. */
+/** null: the stream has no such message. Rejects with a RelayError `nats-unavailable` after 10 s. */
 export async function readStreamMessage(
   connection: Connection,
   ref: StreamRef,
@@ -42,7 +42,7 @@ export async function readStreamMessage(
 }
 
 const READ_MS = 10_000;
-/** Of more, a server's list would be too long: only what is gone from the beginning is counted. */
+/** With more deleted messages, their list would be too long: then only those before the first one are counted. */
 const MAX_LISTED = 10_000;
 
 export function openStreamMessages(connection: Connection, ref: StreamRef): StreamMessages {

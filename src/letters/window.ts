@@ -18,9 +18,9 @@ interface WindowRequest {
   readonly from: number;
   /** Exclusive. */
   readonly before: number;
-  /** What to read; null: all of the stream. */
+  /** A subject filter; null: the whole stream. */
   readonly filter: string | null;
-  /** Number of entries from `before` on when last read; null: unknown. */
+  /** Number of entries at or after `before` when it was last read; null: unknown. */
   readonly above: number | null;
   /** Limit of entries per window. */
   readonly most: number;
@@ -32,7 +32,7 @@ type WindowResult =
       readonly kind: "read";
       /** Oldest first. */
       readonly letters: readonly StoredLetter[];
-      /** Number of entries from `from` on. */
+      /** Number of entries at or after `from`. */
       readonly above: number;
     }
   /** About this many entries are there. */
@@ -44,7 +44,7 @@ type WindowResult =
 export const READER_PREFIX = "relay-letters-";
 const NANOS_PER_MS = 1_000_000;
 const MAX_BATCH = 256;
-/** The server deletes it then if the relay could not. */
+/** After this time without a pull, the server deletes a consumer that Relay could not delete. */
 const INACTIVE_MS = 5000;
 const SILENCE_MS = 5000;
 const DELETE_MS = 1000;
@@ -83,7 +83,7 @@ export async function readWindow(
   }
 }
 
-/** Reads until an entry from `before` on comes, or nothing more: counts are only hints, since letters come and go. */
+/** Reads until an entry at or after `before` comes, or none is left. Counts are only hints: letters come and go. */
 async function readAll(
   connection: Connection,
   {
@@ -164,7 +164,7 @@ async function pullBatch(
   }
 }
 
-/** null: a status message of the pull, no entry. */
+/** null: a status message of the pull. */
 function toPulled(msg: Msg, { domain, stream }: LetterLocation): Pulled | null {
   const position = parseAckSubject(msg.reply ?? "");
   if (position === null) return null;

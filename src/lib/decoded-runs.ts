@@ -6,7 +6,7 @@ interface Alphabet {
   /** -1: the character is not in the alphabet. */
   readonly valueOf: (byte: number) => number;
   readonly bits: number;
-  /** At how many offsets within a run the content may begin. */
+  /** The number of offsets within a run at which the content may begin. */
   readonly alignments: number;
 }
 
@@ -93,7 +93,7 @@ function decode(
     let held = 0;
     let heldBits = 0;
     let skipped = 0;
-    // Where the byte begins that is being put together: its first bits may be the last ones of a character.
+    // The offset of the byte being assembled: its first bits may be the last bits of the previous character.
     let start = 0;
     for (let at = from; at < to; at += 1) {
       const value = valueOf(bytes[at] ?? 0);

@@ -3,8 +3,8 @@
 /** The bytes of a text after decoding. */
 export interface DecodedView {
   readonly bytes: Uint8Array;
-  /** Where in the text each byte begins and ends; null: at the same position. */
-  readonly places: { readonly starts: Uint32Array; readonly ends: Uint32Array } | null;
+  /** The position in the text at which each byte begins and ends; null: the same positions. */
+  readonly offsets: { readonly starts: Uint32Array; readonly ends: Uint32Array } | null;
   /** Its last byte came from the end of the text, which may have been cut. */
   readonly reachesEnd: boolean;
 }
@@ -12,7 +12,7 @@ export interface DecodedView {
 type Family = "backslash" | "percent" | "entity";
 
 interface Escape {
-  /** Of the escape, in bytes. */
+  /** Length of the escape in bytes. */
   readonly length: number;
   readonly code: number;
   /** True: `code` is a byte, not a character. */
@@ -53,12 +53,12 @@ export function brokenEscapeLength(bytes: Uint8Array): number {
 
 const BROKEN_ESCAPE = /(?:\\(?:u\{?[0-9a-f]{0,5}|x[0-9a-f]?)?|%(?:u?[0-9a-f]{0,3})?|&#?[0-9a-z]{0,8})$/iu;
 
-export function startOf({ places }: DecodedView, at: number): number {
-  return places === null ? at : (places.starts[at] ?? 0);
+export function startOf({ offsets }: DecodedView, at: number): number {
+  return offsets === null ? at : (offsets.starts[at] ?? 0);
 }
 
-export function endOfByte({ places }: DecodedView, at: number): number {
-  return places === null ? at + 1 : (places.ends[at] ?? 0);
+export function endOfByte({ offsets }: DecodedView, at: number): number {
+  return offsets === null ? at + 1 : (offsets.ends[at] ?? 0);
 }
 
 /** Takes at most this many bytes. */
@@ -80,13 +80,13 @@ export function startView(maxLength: number) {
     },
     finish: (reachesEnd: boolean): DecodedView => ({
       bytes: bytes.subarray(0, length),
-      places: { starts: starts.subarray(0, length), ends: ends.subarray(0, length) },
+      offsets: { starts: starts.subarray(0, length), ends: ends.subarray(0, length) },
       reachesEnd,
     }),
   };
 }
 
-/** Null: there are no escapes. No escape is shorter than its character. */
+/** null: there are no escapes. No escape is shorter than its character. */
 function unescape(view: DecodedView, families: readonly Family[]): DecodedView | null {
   const { bytes } = view;
   const present = families.filter((family) => bytes.includes(SIGNS[family]));
@@ -200,7 +200,7 @@ function isAlphanumeric(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || (letter >= 0x61 && letter <= 0x7a);
 }
 
-/** Null: there are fewer digits. */
+/** null: there are fewer digits. */
 function hexAt(bytes: Uint8Array, at: number, digits: number): number | null {
   let value = 0;
   for (let index = at; index < at + digits; index += 1) {

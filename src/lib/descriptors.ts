@@ -12,7 +12,7 @@ const REMEMBERED_MS = 1000;
 const TELL_INTERVAL_MS = 250;
 const OUT_OF_DESCRIPTORS = Object.assign(new Error("Too many open files"), { code: "EMFILE" });
 
-/** Null: not known yet. */
+/** null: not known yet. */
 let limit: number | null = null;
 let foundAt = Number.NEGATIVE_INFINITY;
 let toldAt = Number.NEGATIVE_INFINITY;
@@ -38,7 +38,7 @@ export function isOutOfDescriptors(error: unknown): boolean {
   return CODES.has(codeOf(error));
 }
 
-/** Opens one, which takes 2 µs: the error if there is none for another connection, else null. */
+/** Opens a descriptor as a test, which takes 2 µs. Returns the error if none is left for another connection, else null. */
 export function findDescriptorFault(): Error | null {
   try {
     const descriptor = openSync("/dev/null", "r");

@@ -4,24 +4,24 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "./errors.ts";
 
-/** Options that the operator sets stay. */
+/** Variables that the operator has set win over these. */
 export const ENGINE_OPTIONS: Readonly<Record<string, string>> = {
   /**
-   * Else the engine sizes its heap by the memory of the machine, and a relay on a large host retains garbage. This is the size
-   * that it assumes, not a limit. Measured: 10 % less memory than on a large host, at the same
-   * speed; half of this saves a further 10 % and costs a quarter of the rate at 16 KB.
+   * The memory that the engine assumes when it sizes its heap, not a limit. By default it is the machine's, and a relay on a
+   * large host retains garbage. Measured: 10 % less memory than on a large host, at the same speed. Half of this value saves
+   * a further 10 % and costs a quarter of the rate at 16 KB.
    */
   BUN_JSC_forceRAMSize: String(256 * 1024 * 1024),
-  /** In milliseconds. Else everything allocated, even by a ping, is collected each second. Growth triggers collection anyway. */
+  /** In milliseconds. The default collects garbage each second, even if only a ping made it. Growth triggers a collection anyway. */
   BUN_GC_TIMER_INTERVAL: "30000",
-  /** In milliseconds. Else each turn of the event loop wakes a thread that looks for free pages, at the cost of the turn itself. */
+  /** In milliseconds. By default each turn of the event loop wakes a thread that looks for free pages, which doubles its cost. */
   MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "5000",
 };
 
 /**
- * Replaces the process by itself with the options set. Returns null if that is not needed, or the reason if it is not
- * possible: a system call filter, a noexec mount, an emulator, an explicit loader. The program then continues
- * without them.
+ * Replaces the process by the same program with the options set. Returns null if that is not needed, or the reason if it is
+ * impossible (a system call filter, a noexec mount, an emulator, an explicit loader). The caller then continues without
+ * them.
  */
 export function useEngineOptions(
   argv: readonly string[],
@@ -49,7 +49,7 @@ function countArguments(): number {
   return readFileSync("/proc/self/cmdline", "utf8").split("\0").length - 1;
 }
 
-/** A refused `execve` leaves a warning that it is experimental, which the engine prints a tick later. */
+/** Suppresses the warning that `execve` is experimental, which the engine prints a tick after a refused call. */
 function holdWarnings(): () => void {
   const listeners = process.listeners("warning");
   process.removeAllListeners("warning");

@@ -11,7 +11,7 @@ export type ErrorCode =
   | "stream-missing"
   /** The stream or the server does not support the subscription's settings. */
   | "consumer-refused"
-  /** The bucket of states will never accept it. */
+  /** The bucket will never accept the change. */
   | "bucket-refused"
   /** Something outside of Relay that a command needs is missing. */
   | "missing-requirement"

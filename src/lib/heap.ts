@@ -33,7 +33,7 @@ export function createHeap<T>(rankOf: (item: T) => number): Heap<T> {
     return first;
   }
 
-  /** From the top. */
+  /** Puts an item in at the top and moves it down. */
   function sink(item: T): void {
     const rank = rankOf(item);
     let place = 0;

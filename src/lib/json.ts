@@ -14,7 +14,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** As UTF-8. Rejects if there are more than `maxBytes` bytes, and reads no further. */
+/** Decodes UTF-8. Stops reading and rejects after `maxBytes` bytes. */
 export async function readText(chunks: AsyncIterable<Uint8Array> | null, maxBytes: number): Promise<string> {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let text = "";

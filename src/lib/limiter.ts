@@ -2,17 +2,17 @@
 
 export interface Limiter {
   /**
-   * Waits for a place in `line` (default 0). Resolves with true when it is taken: the caller owes one `release`. Resolves
+   * Waits for a slot in the queue `line` (default 0). Resolves with true: the caller has it and owes one `release`. Resolves
    * with false when `signal` aborts first. Never rejects.
    */
   acquire: (signal: AbortSignal, line?: number) => Promise<boolean>;
-  /** The same without waiting: false where none is free. */
+  /** Takes a slot without waiting. False: none is free. */
   tryAcquire: (line?: number) => boolean;
   release: () => void;
-  /** `admit` may say otherwise now: gives what can be given. */
+  /** Asks `admit` again, and gives free slots to those that wait. */
   retry: () => void;
-  /** So many from now on; of more that are taken none is given again until there are fewer. */
-  resize: (places: number) => void;
+  /** Changes the number of slots. If more are taken, none is given until enough of them are released. */
+  resize: (slots: number) => void;
   readonly taken: number;
   readonly waiting: number;
 }
@@ -24,18 +24,18 @@ interface Waiting {
 
 interface LimiterOptions {
   readonly lines?: number;
-  /** Asked last, for each place that is free and wanted. False: it is not given before `retry`, or the next release. */
+  /** Asked before a free slot is given. False: not before `retry`, or the next release. */
   readonly admit?: () => boolean;
 }
 
 export function createLimiter(
-  initialPlaces: number,
+  initialSlots: number,
   { lines = 1, admit = () => true }: LimiterOptions = {},
 ): Limiter {
-  let places = initialPlaces;
+  let slots = initialSlots;
   let taken = 0;
   const queues: Waiting[][] = Array.from({ length: lines }, () => []);
-  /** The queue that was served last. */
+  /** The queue that got the last slot. */
   let lastServed = 0;
   /** One listener for each signal, not for each wait: this is on the path of every message. */
   const watched = new WeakSet<AbortSignal>();
@@ -48,7 +48,7 @@ export function createLimiter(
   }
 
   function tryAcquire(line = 0): boolean {
-    if (taken >= places || isAnyoneWaiting() || !admit()) return false;
+    if (taken >= slots || isAnyoneWaiting() || !admit()) return false;
     taken += 1;
     lastServed = line;
     return true;
@@ -69,7 +69,7 @@ export function createLimiter(
 
   /** Hands the slot over directly, so that a newcomer cannot take it in between. */
   function passOn(): void {
-    while (taken < places && isAnyoneWaiting() && admit()) {
+    while (taken < slots && isAnyoneWaiting() && admit()) {
       const next = takeNext();
       if (next === null) return;
       taken += 1;
@@ -81,7 +81,7 @@ export function createLimiter(
     return queues.some((queue) => queue.length > 0);
   }
 
-  /** Of the queue whose turn it is; null: nobody waits. */
+  /** Takes the next waiting call, from the queue whose turn it is; null: nobody waits. */
   function takeNext(): Waiting | null {
     for (let step = 1; step <= lines; step += 1) {
       const line = (lastServed + step) % lines;
@@ -97,13 +97,13 @@ export function createLimiter(
     acquire,
     tryAcquire,
     release() {
-      if (taken === 0) throw new Error("No place is taken");
+      if (taken === 0) throw new Error("No slot is taken");
       taken -= 1;
       passOn();
     },
     retry: passOn,
     resize(next) {
-      places = next;
+      slots = next;
       passOn();
     },
     get taken() {

@@ -23,7 +23,7 @@ interface LogSettings {
 }
 
 interface AdjustableLogger extends Logger {
-  /** From the next entry on. */
+  /** Takes effect with the next entry. */
   adjust: (settings: LogSettings) => void;
 }
 
@@ -33,7 +33,7 @@ interface LoggerOptions extends LogSettings {
   readonly now: () => Date;
   /** Default: `json`. */
   readonly defaultFormat?: LogFormat;
-  /** In every JSON line; text, which a terminal shows, leaves them out. */
+  /** Added to every JSON line. Text, which is for terminals, leaves them out. */
   readonly constant?: LogFields;
 }
 

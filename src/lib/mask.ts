@@ -23,9 +23,9 @@ const MIN_DECODED_BEGINNING = 2;
 export type Mask = (text: string, end?: "cut") => string;
 
 /**
- * Replaces each secret of 8 characters or more by `***`, also with escapes of JSON, HTML and URLs, in hex, and within
- * base64; at the end of a text that was cut, the beginning of one too. It knows these secrets and no others: of a text
- * that others may have chosen, what it hides tells whether they have guessed one.
+ * Replaces each secret of 8 characters or more by `***`, also escaped as in JSON, HTML and URLs, in hex, and inside
+ * base64. At the end of a cut text it also replaces the beginning of a secret. Caution: to somebody who chooses the text,
+ * the mask reveals whether they have guessed a secret.
  */
 export function createMask(secrets: readonly string[]): Mask {
   const masked = [...new Set(secrets)].filter((secret) => secret.length >= MIN_MASKED_LENGTH);
@@ -39,13 +39,13 @@ export function createMask(secrets: readonly string[]): Mask {
   };
 }
 
-/** Whether a text contains one of `secrets`, however short, in any of the masked forms. */
+/** True: the text contains one of `secrets`, however short, in any of the masked forms. */
 export function holdsSecret(text: string, secrets: readonly string[]): boolean {
   const needles = toNeedles(secrets.filter((secret) => secret !== ""));
   return findSpans(Buffer.from(text, "utf8"), needles, { isCut: false }).length > 0;
 }
 
-/** As it is, and as it looks when escapes of its own are taken for some, or a form's `+` for a blank. */
+/** Each secret as it is, with its own escapes decoded, and with `+` and blanks exchanged as in form data. */
 function toNeedles(secrets: readonly string[]): readonly Uint8Array[] {
   const texts = secrets.flatMap((secret) => [
     secret,
@@ -59,7 +59,7 @@ function toNeedles(secrets: readonly string[]): readonly Uint8Array[] {
     return isLatin1 ? [bytes, Buffer.from(text, "latin1")] : [bytes];
   });
   return needles.flatMap((bytes) => {
-    const views = Array.from(unescapedViews({ bytes, places: null, reachesEnd: false }));
+    const views = Array.from(unescapedViews({ bytes, offsets: null, reachesEnd: false }));
     return views
       .map((view) => view.bytes)
       .filter(({ length }) => length >= MIN_NEEDLE)
@@ -78,7 +78,7 @@ function findSpans(
   needles: readonly Uint8Array[],
   { isCut }: { isCut: boolean },
 ): readonly Span[] {
-  const whole: DecodedView = { bytes: text, places: null, reachesEnd: isCut };
+  const whole: DecodedView = { bytes: text, offsets: null, reachesEnd: isCut };
   const minBytes = needles.reduce((least, { length }) => Math.min(least, length), Infinity);
   const spans: Span[] = [];
   const search = (view: DecodedView, minBeginning: number) => {
@@ -102,7 +102,7 @@ function findInView(view: DecodedView, needle: Uint8Array, spans: Span[]): void 
   }
 }
 
-/** Where what stands at the end of a text that was cut is how a secret begins. */
+/** Finds the beginning of a secret at the end of a cut text. */
 function findBeginnings(
   view: DecodedView,
   needles: readonly Uint8Array[],
@@ -134,7 +134,7 @@ function replaceSpans(bytes: Buffer, spans: readonly Span[]): string {
   let at = 0;
   for (const { from, to } of ordered) {
     if (to <= at) continue;
-    // An overlap with the previous match is the same mask.
+    // Overlapping matches share one mask.
     if (from >= at) parts.push(bytes.toString("utf8", at, from), MASK);
     at = to;
   }

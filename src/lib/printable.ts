@@ -4,7 +4,7 @@
 const HOSTILE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** One line without controls, in the order in which it is stored. */
+/** One line without control characters, shown in the order in which it is stored. */
 export function clean(text: string): string {
   return text.replaceAll(HOSTILE, (character) => SHORT_ESCAPES[character] ?? toUnicodeEscape(character));
 }

@@ -17,9 +17,9 @@ import { createLimiter } from "./limiter.ts";
 type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 export interface NameSources {
-  /** From `/etc/hosts` and the name servers. Rejects with a `NameError`. */
+  /** Asks `/etc/hosts` and the name servers. Rejects with a `NameError`. */
   readonly askNameServers: Ask;
-  /** From all sources of the system. */
+  /** Asks all sources of the system (`nsswitch.conf`). */
   readonly askSystem: Ask;
 }
 
@@ -49,9 +49,9 @@ const REASONS: Readonly<Record<string, string>> = {
 const LOOK_UP_MS = 10_000;
 const FOUND_MS = 5000;
 const FAILED_MS = 1000;
-/** At once: name servers drop bursts. */
+/** The most look-ups at a time: name servers drop bursts. */
 const MAX_ASKED = 64;
-/** After this time a name without an answer gives way to another one. */
+/** After this time without an answer, a look-up no longer counts, and another one may start. */
 const SILENT_MS = 1000;
 const MAX_NAMES = 1000;
 
@@ -69,7 +69,7 @@ interface Known {
 export function createResolver({ askNameServers, askSystem }: NameSources): Resolve {
   const running = new Map<string, LookUp>();
   const known = new Map<string, Known>();
-  const places = createLimiter(MAX_ASKED);
+  const slots = createLimiter(MAX_ASKED);
   const systemPlace = createLimiter(1);
   /** Abandoned look-ups count until they end. */
   let asked = 0;
@@ -117,10 +117,10 @@ export function createResolver({ askNameServers, askSystem }: NameSources): Reso
   }
 
   async function ask(host: string, signal: AbortSignal): Promise<readonly string[]> {
-    if (!(await places.acquire(signal))) throw new NameError(host, NO_ANSWER);
+    if (!(await slots.acquire(signal))) throw new NameError(host, NO_ANSWER);
     let isHolding = true;
     const giveBack = () => {
-      if (isHolding) places.release();
+      if (isHolding) slots.release();
       isHolding = false;
     };
     const timer = setTimeout(giveBack, SILENT_MS);
@@ -196,7 +196,7 @@ let queries = 0;
 
 async function queryByCares(host: string, family: 0 | 4): Promise<readonly string[]> {
   queries += 1;
-  // Bun makes one query of equal ones. One that is given up asks seldom, for half a minute: a new one is to ask now.
+  // Bun joins equal queries. An abandoned one repeats its question rarely, so a new one must not join it: vary the port.
   const port = 1 + (queries % 65_535);
   try {
     const found = await Bun.dns.lookup(host, { backend: "c-ares", family, port });
@@ -219,13 +219,13 @@ function askByGetaddrinfo(host: string): Promise<readonly string[]> {
 const RESOLV_CONF = "/etc/resolv.conf";
 const FOLLOW_EVERY_MS = 1000;
 const MAX_NAME_SERVERS = 3;
-/** resolv.conf(5). */
+/** The default of resolv.conf(5). */
 const LOCAL_NAME_SERVER = "127.0.0.1";
 
 let resolvConf: string | null = null;
 let followedAtMs = -Infinity;
 
-/** c-ares reads the file once: a host that moves to another network, or has none yet, changes it later. */
+/** c-ares reads the file only once, but it changes when the host joins a network. */
 function followNameServers(): void {
   const nowMs = performance.now();
   if (nowMs - followedAtMs < FOLLOW_EVERY_MS) return;
@@ -236,11 +236,11 @@ function followNameServers(): void {
   try {
     setServers(nameServersOf(resolvConf));
   } catch {
-    // What c-ares cannot use, as an address with a zone may be, leaves the servers as they are.
+    // Keep the present servers if c-ares refuses one, such as an address with a zone.
   }
 }
 
-/** Null: it cannot be read now, for want of a file descriptor, say. */
+/** null: it cannot be read now, for example without a free file descriptor. */
 function readResolvConf(): string | null {
   try {
     return readFileSync(RESOLV_CONF, "utf8");

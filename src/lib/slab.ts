@@ -4,10 +4,10 @@
 // On the path of every message that was half of the garbage collector's work.
 
 interface Slab<T> extends Iterable<T> {
-  /** Returns its place, which another gets once it is removed. */
+  /** Returns the item's key. After `remove`, another item gets it. */
   add: (item: T) => number;
-  get: (place: number) => T | undefined;
-  remove: (place: number) => void;
+  get: (key: number) => T | undefined;
+  remove: (key: number) => void;
   readonly size: number;
 }
 
@@ -17,16 +17,16 @@ export function createSlab<T>(): Slab<T> {
 
   return {
     add(item) {
-      const place = free.pop() ?? items.length;
-      items[place] = item;
-      return place;
+      const key = free.pop() ?? items.length;
+      items[key] = item;
+      return key;
     },
-    get: (place) => items[place],
-    remove(place) {
-      // A place that is free twice would be given to two.
-      if (items[place] === undefined) throw new Error("The place is free already");
-      items[place] = undefined;
-      free.push(place);
+    get: (key) => items[key],
+    remove(key) {
+      // A key that is freed twice would be given to two items.
+      if (items[key] === undefined) throw new Error("The key is free already");
+      items[key] = undefined;
+      free.push(key);
     },
     get size() {
       return items.length - free.length;

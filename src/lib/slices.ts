@@ -1,16 +1,16 @@
 // Splits long computations into slices, so that the event loop can do other work in between.
 
-/** How long a slice may block the loop. */
+/** The longest time that a slice blocks the event loop. */
 const SLICE_MS = 8;
-/** The same time again for everything else: computations get half of the time at most. */
+/** The pause between slices: computations get at most half of the time. */
 const REST_MS = 8;
 
-// One sequence of slices for all computations: there is one event loop.
+// Global, because all computations share one event loop.
 let endsAt = 0;
 let waiting = 0;
 let last: Promise<void> = Promise.resolve();
 
-/** Resolves at once during a slice, else when the next one begins: in turn with other waits. */
+/** Resolves at once during a slice, else at the beginning of the next one. Waiting calls take turns. */
 export async function pause(): Promise<void> {
   const now = performance.now();
   if (now < endsAt) return;
@@ -25,7 +25,7 @@ export async function pause(): Promise<void> {
   endsAt = performance.now() + SLICE_MS;
 }
 
-/** After the slice that has just begun, or is over. */
+/** Waits until `REST_MS` after the end of the present slice. */
 function rest(): Promise<void> {
   const delayMs = endsAt + REST_MS - performance.now();
   return new Promise((resolve) => void setTimeout(resolve, Math.max(1, delayMs)));

@@ -12,10 +12,10 @@ const STICKY = 0o1000;
 const MAX_DEPTH = 2;
 
 /**
- * Why it must not be used: it, or something in it, belongs to neither root nor this user, may be written by others, or is a
- * symbolic link; null: nothing is wrong, or nothing is there yet. The directory itself may be reached by a link of root's or
- * of this user's, as systemd makes one; it may also be the root of a tmpfs of its own, which is open to all, but sticky:
- * whatever others made there is found.
+ * Says why the directory must not be used; null: it is safe, or missing. It and everything in it must belong to root or to
+ * this user, must not be writable by others, and must not be a symbolic link. Two exceptions for the directory itself: a
+ * link that root or this user owns, as systemd makes one, and the root of a mounted tmpfs, which others may write to but
+ * which is sticky: the search finds whatever they made there.
  */
 export function findStateFault(directory: string): string | null {
   const fault =
@@ -58,7 +58,7 @@ function faultOf(
   if (found.uid !== 0 && found.uid !== own) {
     return `${path} belongs to the user ${found.uid}, allowed: root, or ${own}, as whom the relay runs`;
   }
-  // Connecting to a socket does not change it, and the mode of a link means nothing.
+  // Others may connect to a socket but not change it, and the mode of a link means nothing.
   if (mayBeShared || found.isSocket() || found.isSymbolicLink() || (found.mode & SHARED_WRITE) === 0)
     return null;
   const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
@@ -72,7 +72,7 @@ function isOwnMount(directory: string): boolean {
   return isMounted && found.uid === 0 && (found.mode & STICKY) !== 0;
 }
 
-/** Null: it is missing, or cannot be read, which its later use reports. */
+/** null: it is missing, or cannot be read; whoever uses it later reports that. */
 function statIfThere(look: () => Stats): Stats | null {
   try {
     return look();

@@ -56,7 +56,7 @@ function startBeat(intervalMs: number): Beat {
   return beat;
 }
 
-/** A timer may be early by a part of a millisecond. */
+/** Adds a millisecond, because a timer may fire a little early. */
 function untilNextMs(intervalMs: number): number {
   return Math.ceil(intervalMs - (performance.now() % intervalMs)) + 1;
 }
@@ -67,16 +67,16 @@ interface Alarm {
   readonly end: () => void;
 }
 
-interface Rung {
+interface AlarmEntry {
   readonly act: () => number;
-  /** The tick on which it is called next. */
+  /** The tick of its next call. */
   tick: number;
 }
 
 interface Wheel {
-  readonly rungs: Map<number, Set<Rung>>;
+  readonly entriesByTick: Map<number, Set<AlarmEntry>>;
   size: number;
-  /** The last tick. */
+  /** The tick that was processed last. */
   tick: number;
   endTicks: () => void;
 }
@@ -84,25 +84,25 @@ interface Wheel {
 const wheels = new Map<number, Wheel>();
 
 /**
- * Calls `act` on the next tick of `intervalMs`, and again on the first one after the time that it returns, on the clock of
- * `performance.now`: what is not due costs nothing. `act` must not throw.
+ * Calls `act` on the next tick of `intervalMs`. `act` returns the time of its next call, on the clock of `performance.now`;
+ * it is called on the first tick after that. An alarm that is not due costs nothing. `act` must not throw.
  */
 export function startAlarm(intervalMs: number, act: () => number): Alarm {
   const wheel = wheels.get(intervalMs) ?? startWheel(intervalMs);
-  const rung: Rung = { act, tick: Number.POSITIVE_INFINITY };
+  const entry: AlarmEntry = { act, tick: Number.POSITIVE_INFINITY };
   let hasEnded = false;
   wheel.size += 1;
-  setBy(wheel, rung, wheel.tick + 1);
+  setBy(wheel, entry, wheel.tick + 1);
   return {
     soon: () => {
-      if (!hasEnded) setBy(wheel, rung, wheel.tick + 1);
+      if (!hasEnded) setBy(wheel, entry, wheel.tick + 1);
     },
     end() {
       if (hasEnded) return;
       hasEnded = true;
-      wheel.rungs.get(rung.tick)?.delete(rung);
-      // An alarm that was stopped from within is not set again.
-      rung.tick = Number.NEGATIVE_INFINITY;
+      wheel.entriesByTick.get(entry.tick)?.delete(entry);
+      // Keeps `turn` from setting an alarm again that ended during its own call.
+      entry.tick = Number.NEGATIVE_INFINITY;
       wheel.size -= 1;
       if (wheel.size > 0) return;
       wheel.endTicks();
@@ -112,34 +112,39 @@ export function startAlarm(intervalMs: number, act: () => number): Alarm {
 }
 
 function startWheel(intervalMs: number): Wheel {
-  const wheel: Wheel = { rungs: new Map(), size: 0, tick: tickNow(intervalMs), endTicks: () => undefined };
+  const wheel: Wheel = {
+    entriesByTick: new Map(),
+    size: 0,
+    tick: tickNow(intervalMs),
+    endTicks: () => undefined,
+  };
   wheel.endTicks = startTicks(intervalMs, () => turn(wheel, intervalMs));
   wheels.set(intervalMs, wheel);
   return wheel;
 }
 
 function turn(wheel: Wheel, intervalMs: number): void {
-  // A process that was suspended has missed some.
+  // A process that was suspended has missed ticks: catch up.
   for (const now = tickNow(intervalMs); wheel.tick < now;) {
     wheel.tick += 1;
-    const due = wheel.rungs.get(wheel.tick);
-    wheel.rungs.delete(wheel.tick);
-    for (const rung of due ?? []) {
-      if (rung.tick !== wheel.tick) continue;
-      rung.tick = Number.POSITIVE_INFINITY;
-      const next = Math.ceil(rung.act() / intervalMs);
-      setBy(wheel, rung, Math.max(next, wheel.tick + 1));
+    const due = wheel.entriesByTick.get(wheel.tick);
+    wheel.entriesByTick.delete(wheel.tick);
+    for (const entry of due ?? []) {
+      if (entry.tick !== wheel.tick) continue;
+      entry.tick = Number.POSITIVE_INFINITY;
+      const next = Math.ceil(entry.act() / intervalMs);
+      setBy(wheel, entry, Math.max(next, wheel.tick + 1));
     }
   }
 }
 
-function setBy(wheel: Wheel, rung: Rung, tick: number): void {
-  if (tick >= rung.tick) return;
-  wheel.rungs.get(rung.tick)?.delete(rung);
-  rung.tick = tick;
-  const others = wheel.rungs.get(tick);
-  if (others === undefined) wheel.rungs.set(tick, new Set([rung]));
-  else others.add(rung);
+function setBy(wheel: Wheel, entry: AlarmEntry, tick: number): void {
+  if (tick >= entry.tick) return;
+  wheel.entriesByTick.get(entry.tick)?.delete(entry);
+  entry.tick = tick;
+  const others = wheel.entriesByTick.get(tick);
+  if (others === undefined) wheel.entriesByTick.set(tick, new Set([entry]));
+  else others.add(entry);
 }
 
 function tickNow(intervalMs: number): number {

@@ -3,30 +3,30 @@
 export interface Rate {
   /** Tokens a second; more than 0. */
   readonly perSecond: number;
-  /** Tokens of a full bucket, at least 1; fractions count. */
+  /** Tokens in a full bucket, at least 1; may be a fraction. */
   readonly burst: number;
 }
 
 export interface TokenBucket {
-  /** Of its rate. */
+  /** The present rate. */
   readonly perSecond: number;
-  /** How long until a token is there, in milliseconds; 0: one is there now. */
+  /** Milliseconds until a token is available; 0: now. */
   delayMs: (now: number) => number;
-  /** Takes one, whether it is there or not. */
+  /** Takes a token, even if none is available. */
   take: (now: number) => void;
-  /** Puts one back that was not used. */
+  /** Puts an unused token back. */
   giveBack: () => void;
-  /** Goes on with the tokens that are there; no more of them than the new burst. */
+  /** Changes the rate and keeps the tokens, up to the new burst. */
   change: (rate: Rate, now: number) => void;
 }
 
-/** Of a sum of fractions. */
+/** The rounding error of a sum of fractions. */
 const ERROR_MS = 1e-6;
 
 export function createTokenBucket(initial: Rate): TokenBucket {
   let { burst, perSecond } = initial;
   let intervalMs = 1000 / perSecond;
-  /** When the bucket will be full. */
+  /** The time at which the bucket will be full. */
   let fullAt = Number.NEGATIVE_INFINITY;
 
   return {

@@ -1,4 +1,4 @@
-// Which build this is: `build.ts` writes both values into the binary.
+// Version and commit of this build: `build.ts` writes both into the binary.
 
 declare const BUILD_VERSION: string;
 declare const BUILD_COMMIT: string;

@@ -7,7 +7,7 @@ const DROPPED_SHARE = 0.1;
 
 export interface AckLedger {
   add: (ackSubject: string) => void;
-  /** Marks everything added so far as sent. */
+  /** Marks all acks added so far as sent. */
   markSent: () => void;
   /** A mark of everything sent so far. Pass it to `confirm` when a later ping is answered. */
   mark: () => number;

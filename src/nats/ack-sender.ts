@@ -69,14 +69,14 @@ export function createAckSender(options: {
   };
 }
 
-/** What the library keeps to itself: what it sends, whole commands of its protocol. */
+/** Internals of the library: `sendCommand` writes whole protocol commands. */
 interface ClientInternals {
   readonly protocol?: { readonly sendCommand?: (commands: string) => void };
 }
 
 /**
- * Writes acks as one command where the library lets it through: by its `publish` each would be encoded and copied by itself.
- * `send` is the way else.
+ * Writes all acks in one go through the library's internals, because its `publish` encodes and copies each one. Falls back
+ * to `send` if a release of the library renames them.
  */
 export function writeAcks(
   client: NatsConnection | null,
@@ -95,7 +95,7 @@ export function writeAcks(
 
 type AckRefused = (ackSubject: string, reason: string) => void;
 
-/** Who wants to know that the server forbids an ack. */
+/** Reports acks that the server forbids. */
 export interface AckRefusals {
   /** Calls `listener` for acks to that consumer. Returns the unsubscribe. */
   readonly on: (
@@ -106,7 +106,7 @@ export interface AckRefusals {
 }
 
 export function createAckRefusals(): AckRefusals {
-  /** By stream and durable. */
+  /** By stream and consumer. */
   const listeners = new Map<string, AckRefused>();
   return {
     on({ stream, durable }, listener) {

@@ -14,8 +14,8 @@ interface AckSubject {
 
 const TOKENS_WITHOUT_DOMAIN = 9;
 /**
- * Counts are below 2^53: whoever may publish to an inbox may write anything there. The time is until the year 2286. One
- * expression for all: this is on the way of every message.
+ * Limits the digits so that counts stay below 2^53 and times before 2286: any client may publish to the inbox. One
+ * expression for all fields, because this is on the hot path.
  */
 const FIELDS = String.raw`([^.]*)\.([^.]*)\.(\d{1,15})\.(\d{1,15})\.(\d{1,15})\.(\d{1,19})\.(\d+)`;
 const WITHOUT_DOMAIN = new RegExp(String.raw`^\$JS\.ACK\.${FIELDS}$`);
@@ -35,7 +35,7 @@ export function parseAckSubject(subject: string): AckSubject | null {
     sequence: Number(parts[4]),
     consumerSequence: Number(parts[5]),
     timestampNanos: BigInt(parts[6] ?? ""),
-    // A server that counts below 0 writes 2^64 less something, of a message that is well all the same.
+    // A server that counts below 0 writes a value just below 2^64; the message is valid nevertheless.
     pending: Math.min(Number(parts[7]), Number.MAX_SAFE_INTEGER),
   };
   return position.deliveryCount === 0 || position.sequence === 0 ? null : position;
@@ -51,7 +51,7 @@ export function ackOwnerOf(subject: string): string {
     .join(" ");
 }
 
-/** An ack subject of the same consumer for no message: an answer there changes nothing. */
+/** An ack subject of the same consumer for a message that does not exist: publishing there has no effect. */
 export function toProbe(ackSubject: string): string {
   const tokens = ackSubject.split(".");
   const first = tokens.length === TOKENS_WITHOUT_DOMAIN ? 2 : 4;

@@ -169,7 +169,7 @@ export function openConnection(
     }, LEAVE_MS);
   }
 
-  /** Null: the library chooses. */
+  /** null: the library chooses. */
   function choose(servers: readonly Server[]): Server | null {
     const isAvoided = servers[0]?.listen === avoided.server && performance.now() < avoided.until;
     return isAvoided ? (servers.find(({ listen }) => listen !== avoided.server) ?? null) : null;

@@ -12,19 +12,19 @@ import { readHeaderBlock, readStatusCode } from "./header-block.ts";
 
 export interface PlainMessage {
   readonly subject: string;
-  /** Null: nobody waits for an answer. */
+  /** null: the sender expects no answer. */
   readonly reply: string | null;
   readonly data: Uint8Array;
-  /** Nobody listens to the subject of the request that this answers. */
+  /** This answers a request whose subject has no listener. */
   readonly isNobody: boolean;
-  /** Null: there is none of that name; the case of the name does not matter. */
+  /** Ignores the case of the name; null: there is no such header. */
   readonly header: (name: string) => string | null;
 }
 
 interface ListenOptions {
   /** Must not throw. */
   readonly onMessage: (message: PlainMessage) => void;
-  /** The server forbids it; it is tried again after the next connect. */
+  /** The server forbids the subscription. It is tried again after the next connect. */
   readonly onRefused?: (reason: string) => void;
 }
 
@@ -60,7 +60,7 @@ export function listen(
     try {
       current?.subscription.unsubscribe();
     } catch {
-      // Its connection is gone, and the subscription with it.
+      // The connection is gone, and the subscription with it.
     }
     current = null;
   };
@@ -82,13 +82,13 @@ function toPlainMessage(msg: Msg): PlainMessage {
 
 interface PlainAnswer {
   readonly payload?: Uint8Array | string;
-  /** What no header can hold is left out of their values. */
+  /** Characters that a header cannot hold are dropped from the values. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Where an answer goes to. */
+  /** The subject for an answer. */
   readonly reply?: string;
 }
 
-/** Sends now. False: it was dropped, because NATS is not connected or refuses its size. */
+/** Sends now. False: the message was dropped, because NATS is not connected or the message is too large. */
 export function publishPlain(
   connection: Pick<Connection, "client" | "isConnected">,
   subject: string,

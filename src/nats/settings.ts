@@ -98,7 +98,7 @@ function normalizeCreds(content: string): string {
   return `${content.replaceAll("\r\n", "\n").trimEnd()}\n`;
 }
 
-/** Passed on by the library: a certificate in `caFile` need not be a root. */
+/** The library passes this on to TLS: a certificate in `caFile` need not be a root. */
 const ANY_TRUSTED = { allowPartialTrustChain: true };
 
 /** The library drops the scheme of a server's URL, so `tls://` is passed as an option. */

@@ -7,32 +7,32 @@ import type { ReplayPlace, SkippedCounts } from "#delivery/replay.ts";
 import type { Claim, LetterName } from "#pipeline/replay.ts";
 
 export interface ReplayItem {
-  /** Unique among what this relay replays. */
+  /** Unique among all items that this relay replays. */
   readonly key: string;
-  /** Id of the subscription that it is sent to. */
+  /** Id of the subscription to which it is sent. */
   readonly target: string;
   readonly message: Message;
-  /** Null: it is a message of the stream, and a failure changes nothing. */
+  /** null: a message of the stream, which a failure does not change. */
   readonly letter: LetterName | null;
-  /** It is done: a resumed replay skips it. */
+  /** Marks the item as done: a resumed replay skips it. */
   readonly pass: () => void;
   /** Called before each attempt. */
   readonly claim: (qos: Qos) => Promise<Claim>;
-  /** Settles it. False: `ending` aborted before that was certain. */
+  /** Settles a delivered item. False: `ending` aborted before that was certain. */
   readonly delivered: () => Promise<boolean>;
   readonly failed: (how: { readonly failure: Failure; readonly attempts: number }) => Promise<boolean>;
 }
 
 export type NextItem =
   | { readonly kind: "send"; readonly item: ReplayItem }
-  /** Null: the replay's filter excludes it. */
+  /** `reason` null: the replay's filter excludes it. */
   | { readonly kind: "skip"; readonly reason: keyof SkippedCounts | null; readonly pass: () => void };
 
 export interface ReplayItems {
   readonly places: readonly ReplayPlace[];
-  /** Call it one at a time. Null: nothing is left, or `signal` aborted. */
+  /** Await each call before the next one. null: nothing is left, or `signal` aborted. */
   readonly next: (signal: AbortSignal) => Promise<NextItem | null>;
-  /** For the record: before the oldest that is not done. */
+  /** Cursors for the record: before the oldest item that is not done. */
   readonly cursors: () => readonly number[];
 }
 

@@ -15,7 +15,7 @@ export interface Lease {
 }
 
 interface Leases {
-  /** Call it one at a time. Null: another relay has the lease, or the bucket does not answer. Never rejects. */
+  /** Await each call before the next one. null: another relay has the lease, or the bucket does not answer. Never rejects. */
   take: () => Promise<Lease | null>;
 }
 

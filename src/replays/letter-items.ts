@@ -1,4 +1,4 @@
-// The dead letters of a replay: which of them are sent, how each is claimed, and what becomes of it.
+// The dead letters of a replay: selects those to send, claims each before it is sent, and settles it afterwards.
 
 import { meetsFilter } from "#delivery/letter.ts";
 import { type ReplayLetter, toReplayLetter } from "#delivery/replay-letter.ts";
@@ -30,26 +30,26 @@ interface LetterItemsParts {
   readonly fail: (reason: string) => void;
 }
 
-/** Null: it was stopped before all streams had answered. */
+/** null: the replay was stopped before all streams had answered. */
 export async function openLetterItems(
   record: ReplayRecord,
   parts: LetterItemsParts,
 ): Promise<ReplayItems | null> {
   const { request, maxReplays, scope } = record;
   const filter = toLetterFilter(request.filter);
-  /** To a tenant, an id of others is an id that nobody has. */
+  /** To a tenant, the letter of another one looks like an id that does not exist. */
   const hidden = scope !== null && request.ids !== null ? "gone" : null;
   const source = await openReplaySource(record, { ...parts, signal: parts.waiting });
   if (source === null) return null;
 
   async function judge(found: Found): Promise<NextItem> {
     const { pass, stored } = found;
-    // Nobody but an operator may name an entry that Relay did not write.
+    // Only operators may replay an entry that Relay did not write.
     const takesForeign = found.isNamed && scope === null;
     const letter = toReplayLetter(stored, found.place, { takesForeign });
     if (letter === null) return skip(scope === null ? "foreign" : hidden, pass);
     if (!meetsFilter(letter.letter, filter)) return skip(hidden, pass);
-    // Its removal was confirmed, and a killed server forgot it.
+    // A killed server has forgotten a confirmed removal.
     if (parts.removals.has(stored)) {
       await removeLetter(found.letters, stored.sequence, parts.ending);
       return skip("gone", pass);

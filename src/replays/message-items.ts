@@ -1,6 +1,6 @@
-// The messages of a stream that a subscription is sent once more: found by sequence, by time or by webhook-id, in order.
+// The messages of a resend: found in the stream by sequence, time or webhook-id, and sent to a subscription once more.
 //
-// The live position of the subscription is not touched: each message is read from the stream by its sequence.
+// Each message is read from the stream by its sequence, so the subscription's own position stays as it is.
 
 import { timeToken } from "#delivery/message.ts";
 import { isInScope, type ReplayPlace, type ReplayRecord, type Resend } from "#delivery/replay.ts";
@@ -16,15 +16,15 @@ interface MessageItemsParts {
   readonly openMessages: (subscription: Subscription) => StreamMessages;
   readonly isCurrent: () => boolean;
   readonly waiting: AbortSignal;
-  /** Stores how far it is. False: it could not. */
+  /** Stores the progress in the record. False: it could not. */
   readonly save: () => Promise<boolean>;
-  /** Adds to the messages that the stream does not have any more. */
+  /** Counts messages that the stream no longer has. */
   readonly onGone: (count: number) => void;
 }
 
 type FoundMessage = Extract<StreamRead, { kind: "found" }>;
 
-/** Null: it was stopped before the stream had answered, or there is no such subscription. */
+/** null: the replay was stopped before the stream had answered, or there is no such subscription. */
 export async function openMessageItems(
   record: ReplayRecord,
   resend: Resend,
@@ -42,7 +42,7 @@ export async function openMessageItems(
   const open = new Set<number>();
   let cursor = range.first;
   const filter = source.filterSubjects.length === 1 ? (source.filterSubjects[0] ?? ">") : ">";
-  /** Named: it is read whatever its subject is, so that a wrong one can be told. */
+  /** A single message named by its sequence. It is read whatever its subject, so that the answer can say that it is wrong. */
   const isNamed = resend.kind === "sequences" && resend.from === resend.to;
 
   async function next(signal: AbortSignal): Promise<NextItem | null> {
@@ -83,7 +83,7 @@ export async function openMessageItems(
       async claim(qos) {
         if (!parts.isCurrent() || waiting.aborted) return "unavailable";
         if (qos !== "AT_MOST_ONCE") return "claimed";
-        // From here on no relay sends it again for this resend.
+        // From here on, no relay sends the message again for this resend.
         pass();
         return (await parts.save()) ? "claimed" : "unavailable";
       },
@@ -101,7 +101,7 @@ interface Range {
   readonly first: number;
 }
 
-/** What comes later is not part of it. Null: it was stopped. */
+/** The first and last sequence of the resend: messages that arrive later are not part of it. null: it was stopped. */
 async function openRange(
   { places, cursors }: ReplayRecord,
   resend: Resend,
@@ -130,7 +130,7 @@ async function openRange(
   return first === null || after === null ? null : { place: { ...place, last: after - 1 }, first };
 }
 
-/** The first sequence that was stored at that time or later, by bisection. Null: `signal` aborted. */
+/** Bisects for the first sequence that was stored at that time or later. null: `signal` aborted. */
 async function findFirst(
   nanos: bigint,
   { messages, end, signal }: { messages: StreamMessages; end: number; signal: AbortSignal },
@@ -140,7 +140,7 @@ async function findFirst(
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     let read = await untilKnown(() => messages.next(">", middle, signal), signal);
-    // A delete marker tells no time.
+    // A delete marker has no time.
     while (read?.kind === "found" && read.message === null) {
       const after = read.sequence + 1;
       read = await untilKnown(() => messages.next(">", after, signal), signal);
@@ -152,7 +152,7 @@ async function findFirst(
   return low;
 }
 
-/** Null: `signal` aborted first. */
+/** null: `signal` aborted first. */
 function untilKnown(
   read: () => Promise<StreamRead>,
   signal: AbortSignal,

@@ -60,14 +60,14 @@ interface ReplaysParts {
 }
 
 interface Working {
-  /** Resolves when its record is up to date too. */
+  /** Resolves when the replay has ended and its record says so. */
   readonly followed: Promise<void>;
   readonly halting: AbortController;
 }
 
 const LOOK_MS = 1000;
 const MAX_UNFINISHED = 20;
-/** Of one application, by its own token, and of all such: so that operators always have some. */
+/** Limits for the replays of one tenant, and of all tenants together, so that operators always have room for theirs. */
 const MAX_OF_TENANT = 3;
 const MAX_OF_TENANTS = 12;
 
@@ -76,7 +76,7 @@ export function startReplays(parts: ReplaysParts): Replays {
   const records = createReplayRecords(bucket);
   const leases = createLeases(bucket, `${owner} ${randomUUID()}`);
   const schedule = createSchedule(records.find);
-  /** One at a time, so that those asked for at once are counted. */
+  /** Creates one record at a time, so that simultaneous requests cannot exceed a limit. */
   const creating = createLimiter(1);
   const working = new Map<string, Working>();
   const taken = new Set<string>();

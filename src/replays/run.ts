@@ -26,7 +26,7 @@ interface ReplayRunParts {
   readonly openMessages: (subscription: Subscription) => StreamMessages;
   /** Stores the progress in the record. False: it could not. */
   readonly save: () => Promise<boolean>;
-  /** Letters in flight and letters delivered before, by stream and sequence: shared by all replays of this relay. */
+  /** Keys of items in flight or delivered: shared by all replays of this relay. */
   readonly taken: Set<string>;
   readonly removals: Pick<Removals, "has" | "add">;
   /** False: another relay may hold the lease. */
@@ -108,7 +108,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
     }
   }
 
-  /** The next item to send. Null: none is left, or the replay stops. */
+  /** The next item to send. null: none is left, or the replay stops. */
   async function take(): Promise<ReplayItem | null> {
     if (!(await taking.acquire(waiting))) return null;
     try {
@@ -213,7 +213,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
 
 const NO_SUBSCRIPTION: ReplayEnd = { kind: "failed", reason: "There is no such subscription here" };
 
-/** Waits for a slot; the caller releases it. Null: `signal` aborted. */
+/** Waits for a slot; the caller releases it. null: `signal` aborted. */
 function createOrder(
   signal: AbortSignal,
 ): (subscription: Subscription | null) => Promise<{ readonly release: () => void } | null> {

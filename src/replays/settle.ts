@@ -33,7 +33,7 @@ const BACKOFF = { initialMs: 250, maxMs: 5000 };
 type Claimed =
   | Exclude<Claim, "claimed">
   | { readonly kind: "claimed"; readonly letter: ReplayLetter }
-  /** Not possible before something changes. */
+  /** The mark cannot be stored until something changes. */
   | { readonly kind: "unmarkable"; readonly reason: string };
 
 /** Claims a letter. Returns it as stored after the claim, if it may be sent. Never rejects. */
@@ -64,7 +64,7 @@ export async function claimLetter(
   }
 }
 
-/** Null: no such letter, or `signal` aborted. Never rejects. */
+/** null: no such letter, or `signal` aborted. Never rejects. */
 export async function readLetter(
   letters: ReplayLetters,
   sequence: number,
@@ -103,7 +103,7 @@ export async function keepFailed(
   return replaced !== null;
 }
 
-/** Repeats `run` until it returns no null. Null: `signal` aborted. */
+/** Repeats `ask` with a backoff until its result is not null. null: `signal` aborted first. */
 export async function repeatUntilKnown<T>(
   ask: () => Promise<T | null>,
   signal: AbortSignal,

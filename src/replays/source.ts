@@ -24,7 +24,7 @@ export function letterKey({ place, stored }: Found): string {
 
 interface ReplaySource {
   readonly places: readonly ReplayPlace[];
-  /** Call it one at a time. Null: no more letters, or `signal` aborted. */
+  /** Await each call before the next one. null: no more letters, or `signal` aborted. */
   next: (signal: AbortSignal) => Promise<Found | null>;
   /** Cursors for the record: before the oldest letter that is not done. */
   cursors: () => readonly number[];
@@ -35,7 +35,7 @@ interface Position {
   readonly at: number;
 }
 
-/** Waits until all streams have answered. Null: `signal` aborted first. */
+/** Waits until all streams have answered. null: `signal` aborted first. */
 export async function openReplaySource(
   { request, places: known, cursors: kept }: ReplayRecord,
   {
@@ -167,7 +167,7 @@ async function lookAt(
   return places;
 }
 
-/** Null: `signal` aborted first. */
+/** null: `signal` aborted first. */
 function untilKnown(
   read: () => ReturnType<ReplayLetters["newest"]>,
   signal: AbortSignal,

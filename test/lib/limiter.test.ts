@@ -124,5 +124,5 @@ test("release() throws where no place is taken: one that is given back twice wou
   const limiter = createLimiter(1);
   expect(limiter.tryAcquire()).toBe(true);
   limiter.release();
-  expect(limiter.release).toThrow("No place is taken");
+  expect(limiter.release).toThrow("No slot is taken");
 });
