@@ -34,11 +34,11 @@ class Passing {
 /** How many of `count` that went through the slab a quick collection leaves; 10 are in it at a time. */
 function leftOf(count: number): number {
   const slab = createSlab<Passing>();
-  const places: number[] = [];
+  const keys: number[] = [];
   const pass = (times: number) => {
     for (let i = 0; i < times; i += 1) {
-      places.push(slab.add(new Passing()));
-      if (places.length > 10) slab.remove(places.shift() ?? 0);
+      keys.push(slab.add(new Passing()));
+      if (keys.length > 10) slab.remove(keys.shift() ?? 0);
     }
   };
   pass(100);
@@ -56,7 +56,7 @@ test("createSlab() lets go of what left it, without a full collection", () => {
   expect(leftOf(5000)).toBeLessThan(100);
 });
 
-test("remove() throws where the place is free: it would be given to two", () => {
+test("remove() throws for a key that is free: two items would get it", () => {
   const slab = createSlab<string>();
   const place = slab.add("a");
   slab.remove(place);
