@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Config } from "#config/resolve.ts";
 import { resolveLetterEndpoints } from "#config/resolve-subscription.ts";
 import type { RecordSettings } from "#delivery/record.ts";
-import type { Logger } from "#lib/logger.ts";
+import { openCallback } from "#callback/client.ts";
+import { type Logger, withFields } from "#lib/logger.ts";
 import { openBucket } from "#bucket/bucket.ts";
 import { createBucketSeal } from "#bucket/seal.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
@@ -40,7 +41,7 @@ import { createOpenCallbacks, type OpenCallbacks } from "./open-callbacks.ts";
 import { createRegistry, type Registry } from "#registry/registry.ts";
 import { createStateChanges } from "./state-changes.ts";
 import { createStatesWait } from "./wait-for-states.ts";
-import { createWaitsLog } from "./log-observer.ts";
+import { createDenialLog, createWaitsLog } from "./log-observer.ts";
 
 export interface Core {
   readonly connection: Connection;
@@ -237,6 +238,11 @@ export function startCore(initial: Config, options: CoreOptions): Core {
       api,
       parkedKeys,
       config: () => config,
+      openCallback: ({ id, callback }) =>
+        openCallback(callback, {
+          connections: 1,
+          onDenied: createDenialLog(withFields(logger, { subscription: id })),
+        }),
       endRemoval,
     }),
     applications: createApplications({ holds, runtime, onChanged }),

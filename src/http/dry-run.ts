@@ -4,9 +4,9 @@ import type { Message } from "#delivery/message.ts";
 import { toWebhookId } from "#delivery/message.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
 import { isWithin } from "#delivery/subject.ts";
-import type { Subscription } from "#delivery/subscription.ts";
+import type { Source, Subscription } from "#delivery/subscription.ts";
 import type { DryRun } from "#pipeline/dry-run.ts";
-import type { DryRunBody, DryRunView } from "#wire/dry-run.ts";
+import type { DryRunBody, DryRunView, SampleBody } from "#wire/dry-run.ts";
 import { toHeaderPairs } from "./exchange-view.ts";
 
 const MAX_SHOWN_BYTES = 65_536;
@@ -29,6 +29,11 @@ export async function toDryRunMessage(
       filterSubjects.length === 0 || filterSubjects.some((one) => isWithin(found?.subject ?? "", one));
     return isOwn ? found : null;
   }
+  return toSample(source, asked);
+}
+
+/** A message that looks like one of the subscription, with what is `asked` for. */
+export function toSample(source: Source, asked: SampleBody): Message {
   const body = new TextEncoder().encode(asked.body ?? "");
   const sample = toSampleMessage(source, { body, now: new Date() });
   return {

@@ -42,7 +42,7 @@ interface CommandsOptions extends Pick<
 /** Time limit for a seek, which waits for requests in flight. */
 const SEEK_MS = 30_000;
 const BODY_FAULTS = "The body has faults";
-const MAX_TEST_BYTES = 65_536;
+export const MAX_TEST_BYTES = 65_536;
 
 const ONE = { id: "Id of the subscription" };
 const NOW = json(subscriptionViewSchema, "The subscription, in its new state");
@@ -225,7 +225,7 @@ export function addSubscriptionCommands(
     const body = new Uint8Array(await context.req.arrayBuffer());
     const found = find(context);
     if (found === null) return refuse(NOT_FOUND);
-    if (body.length > MAX_TEST_BYTES) return refuse({ status: 413, detail: "A sample has 64 KiB at most" });
+    if (body.length > MAX_TEST_BYTES) return refuse(TEST_TOO_LARGE);
     if (!slots.tests.take(context.get("tenant"), context.env.over)) return refuse(TOO_MANY_TESTS);
     const asked = parseJson(new TextDecoder().decode(body));
     if (asksForDryRun(asked)) return answerDryRun(context, found, asked);
@@ -242,7 +242,9 @@ const NO_MESSAGE: BodyFault = {
   message: "the stream has no such message, or it is none of the subscription's",
 };
 
-const TOO_MANY_TESTS: Problem = {
+export const TEST_TOO_LARGE: Problem = { status: 413, detail: "A sample has 64 KiB at most" };
+
+export const TOO_MANY_TESTS: Problem = {
   status: 429,
   detail: "Too many tests are under way already",
   headers: { "retry-after": "1" },

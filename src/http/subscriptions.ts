@@ -14,6 +14,7 @@ import { describe, empty, json, type Operation } from "./operation.ts";
 import { pageOf } from "./page.ts";
 import type { Problem } from "./problem.ts";
 import type { WantedRevisions, WriteOutcome } from "#registry/api-subscriptions.ts";
+import { addDraftTest } from "./draft.ts";
 import { addResend } from "./resend.ts";
 import { addParkedKeys } from "./parked-keys.ts";
 import { addSubscriptionCommands } from "./subscription-commands.ts";
@@ -153,6 +154,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Hono<ServerE
     return outcome.kind === "written" ? context.body(null, 204) : refuse(toProblem(outcome, context));
   });
 
+  addDraftTest(routes, { ...options, reach });
   addSubscriptionCommands(routes, { ...options, reach });
   addResend(routes, { ...options, reach });
   addParkedKeys(routes, { registry, reach });

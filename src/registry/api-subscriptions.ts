@@ -66,6 +66,8 @@ interface ApiSubscription {
 }
 
 export interface ApiSubscriptions {
+  /** Checks a new one as `create` does, and stores nothing. Its id may be in use. */
+  readonly check: (body: unknown, options: WriteOptions) => Promise<Checked>;
   readonly create: (body: unknown, options: WriteOptions) => Promise<WriteOutcome>;
   readonly replace: (
     id: string,
@@ -108,6 +110,10 @@ interface ApiSubscriptionsOptions {
 }
 
 type Valid = Extract<ParsedSubscription, { kind: "valid" }>;
+
+type WriteFaults = Extract<WriteOutcome, { kind: "invalid" }>;
+
+export type Checked = Pick<Valid, "kind" | "subscription"> | WriteFaults;
 
 /** Prefix of its key in the bucket, before the id. */
 export const PREFIX = "subscription.";
@@ -182,9 +188,31 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
 
   function parse(
     body: unknown,
-    own: Pick<SubscriptionScope, "id" | "budget" | "former">,
+    own: Pick<SubscriptionScope, "id" | "budget" | "former"> & Partial<Pick<SubscriptionScope, "takenIds">>,
   ): Promise<ParsedSubscription> {
-    return parseSubscription(body, { ...own, origin: origin(), takenIds: fileIds(), now: new Date() });
+    return parseSubscription(body, { takenIds: fileIds(), ...own, origin: origin(), now: new Date() });
+  }
+
+  /** Null: there are none. */
+  function findForeignIn(ownBody: unknown, options: WriteOptions): WriteFaults | null {
+    const foreign = findForeign(ownBody, { ...options, entrypoints: origin().file.entrypoints });
+    return foreign === null ? null : { kind: "invalid", faults: [foreign] };
+  }
+
+  /** `id`: that of the one which it replaces; null: none. */
+  function openBudget(ownBody: unknown, id: string | null, { application, signal }: WriteOptions) {
+    return budgets.openForWrite({ id, application: applicationOf(ownBody), caller: application, signal });
+  }
+
+  async function check(body: unknown, options: WriteOptions): Promise<Checked> {
+    const ownBody = complete(body, { ...options, id: null });
+    const foreign = findForeignIn(ownBody, options);
+    if (foreign !== null) return foreign;
+    using budget = openBudget(ownBody, null, options);
+    const parsed = await parse(ownBody, { id: null, budget, former: null, takenIds: new Set() });
+    if (parsed.kind === "taken") throw new Error("No id is taken here");
+    if (parsed.kind === "invalid") return parsed;
+    return findUnacceptable(parsed) ?? parsed;
   }
 
   async function unpack(value: string, id: string): Promise<unknown> {
@@ -218,22 +246,15 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     options: WriteOptions & { readonly id: string | null; readonly expectedRevision: number },
   ): Promise<WriteOutcome> {
     const ownBody = complete(body, options);
-    const foreign = findForeign(ownBody, { ...options, entrypoints: origin().file.entrypoints });
-    if (foreign !== null) return { kind: "invalid", faults: [foreign] };
-    using budget = budgets.openForWrite({
-      id: options.id,
-      application: applicationOf(ownBody),
-      caller: options.application,
-      signal: options.signal,
-    });
+    const foreign = findForeignIn(ownBody, options);
+    if (foreign !== null) return foreign;
+    using budget = openBudget(ownBody, options.id, options);
     const former = options.id === null ? null : (known.get(options.id)?.stores ?? null);
     const parsed = await parse(ownBody, { id: options.id, budget, former });
     if (parsed.kind === "taken") return TAKEN;
     if (parsed.kind === "invalid") return parsed;
-    const masked = findMasked(parsed.entry);
-    if (masked.length > 0) return { kind: "invalid", faults: masked };
-    const denied = findDeniedTargets(parsed.subscription, parsed.entry);
-    if (denied.length > 0) return { kind: "invalid", faults: denied };
+    const unacceptable = findUnacceptable(parsed);
+    if (unacceptable !== null) return unacceptable;
     const { id } = parsed.subscription;
     if (options.expectedRevision === 0 && isEnding(id)) return ENDING;
     if (options.expectedRevision === 0 && bucket.get(PREFIX + id) !== null) return TAKEN;
@@ -276,6 +297,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
 
   return {
     known,
+    check,
     unusable: () => [...faults].slice(0, MAX_UNUSABLE).map(([id, reason]) => ({ id, reason })),
     async create(body, own) {
       const outcome = await write(body, { ...own, id: null, expectedRevision: 0 });
@@ -304,6 +326,13 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
       closing.abort();
     },
   };
+}
+
+/** Null: it holds no mask, and calls no address that is denied. */
+function findUnacceptable({ entry, subscription }: Valid): WriteFaults | null {
+  const masked = findMasked(entry);
+  const faults = masked.length > 0 ? masked : findDeniedTargets(subscription, entry);
+  return faults.length > 0 ? { kind: "invalid", faults } : null;
 }
 
 function describe(parsed: Exclude<ParsedSubscription, { kind: "valid" }>): string {

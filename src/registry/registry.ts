@@ -4,18 +4,22 @@ import type { Exchange } from "#delivery/exchange.ts";
 import type { DeliverPolicy } from "#delivery/subscription.ts";
 import type { Message } from "#delivery/message.ts";
 import type { Command } from "#delivery/status.ts";
-import type { DryRun } from "#pipeline/dry-run.ts";
+import { dryRun, type DryRun } from "#pipeline/dry-run.ts";
+import { sendOnce } from "#pipeline/attempt.ts";
+import { createTerms } from "#pipeline/terms.ts";
 import { maskConfig } from "#config/mask-config.ts";
 import type { Config } from "#config/resolve.ts";
 import { toSampleMessage } from "#delivery/sample.ts";
 import { initialStatus } from "#delivery/status.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import type { Callback } from "#callback/client.ts";
 import { RelayError } from "#lib/errors.ts";
 import type { ParkedKey } from "#pipeline/lanes.ts";
 import type { ParkedKeys, ResumeOutcome, ResumeRequest } from "#runtime/parked-keys.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import type { Runtime } from "#runtime/runtime.ts";
-import type { ApiSubscriptions } from "./api-subscriptions.ts";
+import type { ApiSubscriptions, Checked } from "./api-subscriptions.ts";
+import type { WriteOptions } from "./body.ts";
 
 export interface Registered {
   /** The wanted settings; the running subscription may not have them yet. */
@@ -46,6 +50,21 @@ export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" |
   readonly test: (id: string, body: Uint8Array) => Promise<Exchange>;
   /** What a message would become. Rejects as `command` does. */
   readonly dryRun: (id: string, message: Message) => Promise<DryRun>;
+  /** Checks a new subscription, which is never stored. Its tests end when `signal` of the options aborts. */
+  readonly draft: (
+    body: unknown,
+    options: WriteOptions,
+  ) => Promise<Draft | Exclude<Checked, { kind: "valid" }>>;
+}
+
+/** A subscription that is not stored: a test of it goes to its own callback, by the rules of stored ones. */
+export interface Draft extends AsyncDisposable {
+  readonly kind: "draft";
+  readonly subscription: Subscription;
+  /** Sends the message once. Never rejects. */
+  readonly test: (message: Message) => Promise<Exchange>;
+  /** What a message would become. Sends nothing. Never rejects. */
+  readonly dryRun: (message: Message) => Promise<DryRun>;
 }
 
 interface RegistryOptions {
@@ -53,12 +72,13 @@ interface RegistryOptions {
   readonly api: ApiSubscriptions;
   readonly parkedKeys: Pick<ParkedKeys, "list" | "resume">;
   readonly config: () => Config;
+  readonly openCallback: (subscription: Subscription) => Callback;
   /** Resolves when nothing is left of a deleted subscription. Never rejects. */
   readonly endRemoval: (id: string) => Promise<void>;
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { runtime, api, parkedKeys, config, endRemoval } = options;
+  const { runtime, api, parkedKeys, config, openCallback, endRemoval } = options;
 
   function findMade(id: string): Registered | null {
     const made = api.known.get(id);
@@ -111,6 +131,19 @@ export function createRegistry(options: RegistryOptions): Registry {
     async resumeParked(id, request) {
       const running = runtime.find(id);
       return running === null ? { kind: "not-parked" } : parkedKeys.resume(running, request);
+    },
+    async draft(body, limits) {
+      const checked = await api.check(body, limits);
+      if (checked.kind === "invalid") return checked;
+      const { subscription } = checked;
+      const terms = createTerms(subscription, { openCallback, hasDeadLetters: false });
+      return {
+        kind: "draft",
+        subscription,
+        test: (message) => terms.use((own) => sendOnce(message, own, limits.signal)),
+        dryRun: (message) => terms.use((own) => dryRun(message, own, limits.signal)),
+        [Symbol.asyncDispose]: () => terms.close(0),
+      };
     },
     test: async (id, body) => {
       const running = get(id);

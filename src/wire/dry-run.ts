@@ -10,6 +10,26 @@ import { count, headerPairs, stringView, textOrNull, type ViewOf, word } from ".
 const dryRun = v.pipe(v.literal(true), v.description("True: nothing is sent"));
 const anyText = (description: string) => text(description, { pattern: /^[\s\S]*$/u, allowed: "a string" });
 
+/** A message that is none of the stream. */
+export const sample = {
+  body: v.optional(anyText("Its body; absent: Relay makes one up")),
+  subject: v.optional(
+    text("Its subject; absent: one of the subscription's", {
+      pattern: LITERAL_SUBJECT,
+      allowed: "a NATS subject without wildcards",
+    }),
+  ),
+  headers: v.optional(
+    list(object({ name: anyText("Name"), value: anyText("Value") }), {
+      description: "Its headers",
+      max: 100,
+    }),
+  ),
+};
+const sampleSchema = object(sample);
+
+export type SampleBody = v.InferOutput<typeof sampleSchema>;
+
 export const dryRunBodySchema = component(
   "DryRunBody",
   v.union(
@@ -18,22 +38,7 @@ export const dryRunBodySchema = component(
         dryRun,
         sequence: integer("This message of the stream", { min: 1, max: Number.MAX_SAFE_INTEGER }),
       }),
-      object({
-        dryRun,
-        body: v.optional(anyText("Its body; absent: Relay makes one up")),
-        subject: v.optional(
-          text("Its subject; absent: one of the subscription's", {
-            pattern: LITERAL_SUBJECT,
-            allowed: "a NATS subject without wildcards",
-          }),
-        ),
-        headers: v.optional(
-          list(object({ name: anyText("Name"), value: anyText("Value") }), {
-            description: "Its headers",
-            max: 100,
-          }),
-        ),
-      }),
+      object({ dryRun, ...sample }),
     ],
     'allowed: { "dryRun": true } with "sequence", or with "body", "subject" and "headers"',
   ),

@@ -371,6 +371,10 @@ test("a name of private addresses is out of reach, unless callbacks.allow opens 
   expect([sample.body.outcome, sample.body.status]).toEqual(["exception", 0]);
   expect(JSON.stringify(sample.body)).toContain("Not allowed to call localhost");
   expect(JSON.stringify(sample.body)).not.toMatch(/127\.0\.0\.1|::1/u);
+  const draft = await api("POST", "/api/subscriptions/test", {
+    body: { subscription: body("draft", { callbackUrl }) },
+  });
+  expect([draft.body.outcome, draft.body.error]).toEqual(["exception", sample.body.error]);
   expect(sentTo("inward")).toEqual([]);
   expect(await relay.logged("Address denied")).toMatchObject({ host: "localhost" });
 });
@@ -406,11 +410,58 @@ test("an address that will be denied is refused at once, wherever it stands and 
       422,
       [{ path: `configuration.${path}`, message: expect.stringContaining("callbacks.allow") as string }],
     ]);
+    const draft = { subscription: body("inward", more) };
+    const tested = await api("POST", "/api/subscriptions/test", { body: draft });
+    const [error] = errorsOf(tested);
+    expect([tested.status, error?.path]).toEqual([422, `subscription.configuration.${path}`]);
   }
   const fine = body("inward", { callbackUrl: "http://example.com/" });
   expect((await api("POST", "/api/subscriptions", { body: fine })).status).toBe(201);
   const inward = body("inward", { callbackUrl: "http://10.0.0.1/" });
   expect((await api("PUT", "/api/subscriptions/inward", { body: inward })).status).toBe(422);
+});
+
+test("a subscription is tested before it is stored: its request is shown, then sent, and nothing is stored", async () => {
+  await using started = await start({ bucket: newBucket(), key: KEY });
+  const { api } = started;
+  const auth = { type: "token", token: { value: SECRET } };
+  const test = (subscription: object, more: object = {}, path = "/api/subscriptions/test") =>
+    api("POST", path, { body: { subscription, ...more } });
+  const sample = { body: '{"order":7}', headers: [{ name: "Trace", value: "7" }] };
+  const draft = body("draft", { auth });
+  const shown = await test(draft, { ...sample, dryRun: true });
+  expect([shown.status, shown.body.result, shown.body.request.body]).toEqual([200, "request", sample.body]);
+  expect(JSON.stringify(shown.body)).not.toContain(SECRET);
+  expect(sentTo("draft")).toEqual([]);
+  const sent = await test(draft, sample);
+  expect([sent.status, sent.body.outcome]).toEqual([200, "delivered"]);
+  const [request] = sentTo("draft");
+  if (request === undefined) throw new Error("Nothing was sent");
+  expect(["authorization", "x-relay-test", "trace"].map((name) => headerOf(request, name))).toEqual([
+    `Bearer ${SECRET}`,
+    "true",
+    "7",
+  ]);
+  expect((await api("GET", "/api/subscriptions/draft")).status).toBe(404);
+  expect(await hasConsumer("draft")).toBe(false);
+
+  const { configuration } = body("draft") as { configuration: object };
+  expect((await test({ configuration }, {}, "/webhook/subscriptions/test")).body.outcome).toBe("delivered");
+  const foreign = { configuration: { ...configuration, entrypointId: "secret-partner" } };
+  const pathsOf = async (subscription: object) => errorsOf(await test(subscription)).map(({ path }) => path);
+  expect(errorsOf(await test(foreign, {}, "/webhook/subscriptions/test"))).toEqual([
+    { path: "subscription.configuration.entrypointId", message: "allowed: webhook" },
+  ]);
+  const masked = body("draft", { auth: { type: "token", token: { value: "***" } } });
+  expect(await pathsOf(masked)).toEqual(["subscription.configuration.auth.token.value"]);
+  expect(await pathsOf({ configuration: { entrypointId: "webhook" } })).toEqual([
+    "subscription.configuration.callbackUrl",
+  ]);
+  expect(errorsOf(await api("POST", "/api/subscriptions/test", { body: {} }))).toEqual([
+    { path: "subscription", message: "missing" },
+  ]);
+  expect((await test(draft, { body: "x".repeat(65_537) })).status).toBe(413);
+  expect(sentTo("draft")).toHaveLength(2);
 });
 
 test("a relay without NATS makes none, and says why", async () => {

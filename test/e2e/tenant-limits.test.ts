@@ -77,6 +77,8 @@ test("tests that hang cost their own tenant's, before and after a reload, and no
   // One more before all of these are under way would hang too.
   await eventually(() => setup.hanging.requests.length === 10);
   expect((await check(shop, "hanging")).status).toBe(429);
+  const draft = { body: { subscription: entry("draft", setup.quick.url.href).body } };
+  expect((await shop("POST", "/webhook/subscriptions/test", draft)).status).toBe(429);
   expect((await check(desk, "quick")).status).toBe(200);
   expect(await setup.reload()).not.toEqual([]);
   expect((await check(shop, "hanging")).status).toBe(429);
