@@ -3,6 +3,7 @@
 import type { DeadLetterDetail, DeadLetterPage, PurgeBody, PurgeOutcomeView } from "#wire/dead-letter.ts";
 import type { DeliveryDetail, DeliveryPage } from "#wire/delivery.ts";
 import type { DryRunView } from "#wire/dry-run.ts";
+import type { DraftTestBody } from "#wire/draft.ts";
 import type { FleetView } from "#wire/fleet.ts";
 import type { LoggingBody, LoggingView } from "#wire/logging.ts";
 import type { ReplayBody, ReplayView, ResendBody, StartedReplayView } from "#wire/replay.ts";
@@ -63,6 +64,7 @@ interface Operations {
   readonly "POST /subscriptions/:id/start": Command;
   readonly "POST /subscriptions/:id/seek": Command<SeekBody>;
   readonly "POST /subscriptions/:id/seek/preview": Operation<SeekPreviewView, SeekBody>;
+  readonly "POST /subscriptions/test": Operation<ExchangeView | DryRunView, DraftTestBody>;
   readonly "POST /subscriptions/:id/test": Operation<ExchangeView | DryRunView, unknown>;
   readonly "POST /subscriptions/:id/resend": Operation<StartedReplayView, ResendBody>;
   readonly "GET /deliveries": Operation<DeliveryPage>;

@@ -2,13 +2,14 @@
 
 import { parseJson } from "#lib/json.ts";
 import { idInAddress, isConsumersPage, pathTo } from "./address.ts";
-import { call, type CallResult, type SubscriptionDetail } from "./api.ts";
+import { call, type CallResult, type FieldFault, type SubscriptionDetail } from "./api.ts";
 import { fill, h, link } from "./dom.ts";
 import { notify } from "./notice.ts";
 import { writeButton } from "./permission.ts";
 import { createFaultBoard, type FaultBoard } from "./fault-board.ts";
 import { createField, type Field, type Schema, toLabel } from "./schema-field.ts";
 import { openPanel } from "./dialog.ts";
+import { openDraftTest } from "./subscription-test.ts";
 import { payload } from "./payload.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 
@@ -64,11 +65,12 @@ async function show(view: HTMLElement, present: SubscriptionDetail | null): Prom
     { class: "button primary", type: "submit" },
     present === null ? "Make it" : "Save",
   );
+  const tryOut = writeButton({ class: "button", onClick: () => void testIt() }, "Test before saving");
   const back = present === null ? pathTo.overview() : pathTo.subscription(present.id);
   const cancel = link(back, "Cancel");
   cancel.className = "button";
   const form = h("form", { class: "form", novalidate: true, "aria-label": "Subscription" }, general, place);
-  form.append(h("div", { class: "actions form-actions" }, save, cancel, mode));
+  form.append(h("div", { class: "actions form-actions" }, save, tryOut, cancel, mode));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     void submit();
@@ -101,12 +103,28 @@ async function show(view: HTMLElement, present: SubscriptionDetail | null): Prom
       : call("PUT /subscriptions/:id", { id: present.id, body, ifRevision: present.revision }));
     save.disabled = false;
     if (answer.kind === "ok") return location.assign(pathTo.subscription(answer.body.id));
-    const rest = board.show(answer.faults);
+    showFaults(answer.detail, answer.faults);
+  }
+
+  /** As it stands in the form now. */
+  async function testIt(): Promise<void> {
+    const body = editor.read();
+    if (typeof body === "string") return complain(body);
+    tryOut.disabled = true;
+    const faults = await openDraftTest(body);
+    tryOut.disabled = false;
+    if (faults !== null) return showFaults("The subscription has faults", faults);
+    board.show([]);
+    complain("");
+  }
+
+  function showFaults(detail: string, faults: readonly FieldFault[]): void {
+    const rest = board.show(faults);
     const lines = rest.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
-    complain([answer.detail, ...lines].join(". "));
+    complain([detail, ...lines].join(". "));
     const invalid = form.querySelector<HTMLElement>('[aria-invalid="true"]');
     (invalid ?? general).scrollIntoView({ block: "center" });
-    notify(answer.detail, "bad");
+    notify(detail, "bad");
   }
 }
 

@@ -99,8 +99,8 @@ test("a relay of a fleet lists the hosts, and shows each; a dry run shows the re
   const panel = page.getByRole("dialog");
   await panel.getByText("200", { exact: true }).waitFor();
   await panel.getByLabel("Message, JSON").fill('{"amount":101}');
-  await panel.getByRole("button", { name: "Show what it would become" }).click();
-  await panel.getByText("This request would be sent").waitFor();
+  await panel.getByRole("button", { name: "Show request, send nothing" }).click();
+  await panel.getByText("Nothing was sent. This is the request").waitFor();
   expect(lab.receiver.requests).toHaveLength(1);
   expect(lab.browser.faults).toEqual([]);
 }, 60_000);
