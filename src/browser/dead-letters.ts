@@ -21,10 +21,10 @@ const REASONS = [
 ] as const;
 
 const FIELDS: readonly FilterField<LetterFilterBody>[] = [
-  { name: "reason", label: "Reason", input: { kind: "choice", choices: REASONS } },
-  { name: "status", label: "Status", input: { kind: "text", placeholder: "404, 4xx or 0" } },
-  { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" } },
-  { name: "error", label: "Error", input: { kind: "text", placeholder: "part of its text" } },
+  { name: "reason", label: "Reason", input: { kind: "choice", choices: REASONS }, isMany: true },
+  { name: "status", label: "Status", input: { kind: "text", placeholder: "404, 4xx or 0" }, isMany: true },
+  { name: "subscription", label: "Subscription", input: { kind: "text", placeholder: "id" }, isMany: true },
+  { name: "error", label: "Error", input: { kind: "text", placeholder: "part of its text" }, isMany: true },
   { name: "from", label: "From", input: { kind: "moment" } },
   { name: "to", label: "To", input: { kind: "moment" } },
 ];
@@ -45,7 +45,7 @@ export function showDeadLetters(view: HTMLElement): void {
   });
   const replays = createReplays({ onEnded: () => void table.reload(), isRecentOnly: true });
   // Relay checks the values: the address may hold anything.
-  const all = () => ({ filter: filters.single() as LetterFilterBody });
+  const all = () => ({ filter: filters.body() as LetterFilterBody });
   const tools = h(
     "div",
     { class: "bar" },
@@ -64,8 +64,9 @@ export function showDeadLetters(view: HTMLElement): void {
   changed();
 
   function replayAll(): void {
-    const { subscription = null } = filters.single();
-    void replay(all(), { subscription, onStarted: started });
+    const { subscription = [] } = filters.values();
+    const only = subscription.length === 1 ? (subscription[0] ?? null) : null;
+    void replay(all(), { subscription: only, onStarted: started });
   }
 
   function started(id: string, count: number): void {

@@ -22,8 +22,8 @@ type FilterValues = Readonly<Record<string, readonly string[]>>;
 interface Filters {
   readonly elements: readonly HTMLElement[];
   readonly values: () => FilterValues;
-  /** The first of each: for those that cannot be there several times. */
-  readonly single: () => Readonly<Record<string, string>>;
+  /** For a body: a list of those that may be there several times, else the value itself. */
+  readonly body: () => Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** `onChanged` is called after a change, by hand or by the browser's own back button. */
@@ -112,7 +112,15 @@ export function createFilters(fields: readonly FilterField[], onChanged: () => v
   return {
     elements: [box, chips],
     values: () => current,
-    single: () => Object.fromEntries(Object.entries(current).map(([name, [value = ""]]) => [name, value])),
+    body: () => {
+      const single = new Set(fields.filter(({ isMany = false }) => !isMany).map(({ name }) => name));
+      return Object.fromEntries(
+        Object.entries(current).map(([name, values]) => [
+          name,
+          single.has(name) ? (values[0] ?? "") : values,
+        ]),
+      );
+    },
   };
 }
 

@@ -6,13 +6,7 @@ import { SUBJECT_FILTER } from "#delivery/subject.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
 import { timeArgument } from "./time-argument.ts";
-import { type Flags, type RemoteOption, textsOf } from "./remote-command.ts";
-
-const repeatable = (flags: string, description: string): RemoteOption => ({
-  flags,
-  description,
-  isRepeatable: true,
-});
+import { type Flags, type RemoteOption, repeatable, textsOf } from "./remote-command.ts";
 
 export const DELIVERY_FILTER_OPTIONS: readonly RemoteOption[] = [
   repeatable("--status <status>", "status of the last attempt: 404, 4xx, or 0 for no response"),

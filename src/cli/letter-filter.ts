@@ -5,58 +5,53 @@ import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
 import type { LetterFilterBody } from "#wire/dead-letter.ts";
 import { timeArgument } from "./time-argument.ts";
-import { type Flags, type RemoteOption, textOf } from "./remote-command.ts";
+import { type Flags, type RemoteOption, repeatable, textsOf } from "./remote-command.ts";
 
 /** The query for the API, without filters that were not given. */
-export type LetterFilterMembers = LetterFilterBody & Readonly<Record<string, string>>;
+export type LetterFilterMembers = LetterFilterBody & Readonly<Record<string, string | string[]>>;
 
 export const LETTER_FILTER_OPTIONS: readonly RemoteOption[] = [
-  { flags: "--subscription <id>", description: "of this subscription" },
-  { flags: "--entrypoint <id>", description: "of this entrypoint" },
-  { flags: "--application <name>", description: "of this application" },
-  { flags: "--reason <reason>", description: "rejected, server-error, exception, expression or expired" },
-  { flags: "--status <status>", description: "status of the last response: 404, 4xx, or 0 for no response" },
+  repeatable("--subscription <id>", "of this subscription"),
+  repeatable("--entrypoint <id>", "of this entrypoint"),
+  repeatable("--application <name>", "of this application"),
+  repeatable("--reason <reason>", "rejected, server-error, exception, expression or expired"),
+  repeatable("--status <status>", "status of the last response: 404, 4xx, or 0 for no response"),
   { flags: "--from <time>", description: "dead-lettered at this time or later" },
   { flags: "--to <time>", description: "dead-lettered before this time" },
-  { flags: "--error <text>", description: "with this text in the error, ignoring case" },
+  repeatable("--error <text>", "with this text in the error, ignoring case"),
 ];
 
-const TEXTS = [
-  "subscription",
-  "entrypoint",
-  "application",
-  "error",
-] as const satisfies readonly (keyof LetterFilterBody)[];
+const NAMES = ["subscription", "entrypoint", "application", "error", "reason", "status"] as const;
 
 /** Throws a RelayError `usage`. */
 export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilterMembers {
+  checkStatuses(flags);
+  checkReasons(flags);
   const members = [
-    ...TEXTS.map((name) => [name, textOf(flags, name)] as const),
-    ["reason", reasonOf(flags)] as const,
-    ["status", statusFlag(flags)] as const,
-    ["from", timeArgument(flags, { name: "from", nowMs })] as const,
-    ["to", timeArgument(flags, { name: "to", nowMs })] as const,
+    ...NAMES.map((name) => [name, [...textsOf(flags, name)]] as const),
+    ["from", timeArgument(flags, { name: "from", nowMs }) ?? []] as const,
+    ["to", timeArgument(flags, { name: "to", nowMs }) ?? []] as const,
   ];
-  return Object.fromEntries(members.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+  return Object.fromEntries(members.filter(([, value]) => value.length > 0));
 }
 
 /** `?a=b&a=c&d=e`, or nothing. */
-export function toQuery(members: Readonly<Record<string, string | readonly string[]>>): string {
+export function toQuery(members: Readonly<Record<string, string | readonly string[] | undefined>>): string {
   const pairs = Object.entries(members).flatMap(([name, value]) =>
-    [value].flat().map((one): [string, string] => [name, one]),
+    [value ?? []].flat().map((one): [string, string] => [name, one]),
   );
   const query = new URLSearchParams(pairs).toString();
   return query === "" ? "" : `?${query}`;
 }
 
-function statusFlag(flags: Flags): string | null {
-  const text = textOf(flags, "status");
-  if (text === null || parseStatusFilter(text) !== null) return text;
-  throw new RelayError("usage", `--status takes 404, 4xx or 0, found "${clean(text)}"`);
+function checkStatuses(flags: Flags): void {
+  const wrong = textsOf(flags, "status").find((text) => parseStatusFilter(text) === null);
+  if (wrong !== undefined)
+    throw new RelayError("usage", `--status takes 404, 4xx or 0, found "${clean(wrong)}"`);
 }
 
-function reasonOf(flags: Flags): string | null {
-  const text = textOf(flags, "reason");
-  if (text === null || LETTER_REASONS.some((reason) => reason === text)) return text;
-  throw new RelayError("usage", `--reason takes ${LETTER_REASONS.join(", ")}, found "${clean(text)}"`);
+function checkReasons(flags: Flags): void {
+  const wrong = textsOf(flags, "reason").find((text) => !LETTER_REASONS.some((reason) => reason === text));
+  if (wrong !== undefined)
+    throw new RelayError("usage", `--reason takes ${LETTER_REASONS.join(", ")}, found "${clean(wrong)}"`);
 }

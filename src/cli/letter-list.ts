@@ -31,7 +31,7 @@ export function checkLetterList(flags: Flags): void {
 
 /** Exits with 1 if a dead-letter stream could not be read. */
 export async function listLetters({ client, flags, io, screen, nowMs }: RemoteCall): Promise<number> {
-  const members: Readonly<Record<string, string>> = toLetterFilterMembers(flags, nowMs);
+  const members = toLetterFilterMembers(flags, nowMs);
   const isAll = flags["all"] === true;
   const limit = String(limitOf(flags));
   const write = flags["json"] === true ? writeJson : writeLines;

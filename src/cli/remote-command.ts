@@ -32,6 +32,10 @@ export interface RemoteOption {
   readonly isRepeatable?: boolean;
 }
 
+export function repeatable(flags: string, description: string): RemoteOption {
+  return { flags, description, isRepeatable: true };
+}
+
 export interface RemoteCommand {
   /** As Commander writes it: `pause <id>`. */
   readonly usage: string;

@@ -57,19 +57,19 @@ interface Foreign extends EntryBase {
 export type LetterEntry = Letter | Foreign;
 export type LetterReason = Failure["kind"];
 
-/** null: any. Texts match exactly, except `error`. */
+/** Of a list any of its values, or, if it is empty, whatever it is. Texts match exactly, except `error`. */
 export interface LetterFilter {
-  readonly subscription: string | null;
-  readonly entrypoint: string | null;
-  readonly application: string | null;
-  readonly reason: LetterReason | null;
-  readonly status: StatusFilter | null;
+  readonly subscription: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly application: readonly string[];
+  readonly reason: readonly LetterReason[];
+  readonly status: readonly StatusFilter[];
   /** Inclusive. */
   readonly from: Date | null;
   /** Exclusive. */
   readonly to: Date | null;
-  /** A part of the error text, without case. */
-  readonly error: string | null;
+  /** Parts of the error text, without case. */
+  readonly error: readonly string[];
 }
 
 export type StatusFilter =
@@ -85,14 +85,14 @@ export const LETTER_REASONS: readonly LetterReason[] = [
   "expired",
 ];
 export const EVERY_LETTER: LetterFilter = {
-  subscription: null,
-  entrypoint: null,
-  application: null,
-  reason: null,
-  status: null,
+  subscription: [],
+  entrypoint: [],
+  application: [],
+  reason: [],
+  status: [],
   from: null,
   to: null,
-  error: null,
+  error: [],
 };
 
 const NANOS_PER_MS = 1_000_000n;
@@ -160,13 +160,22 @@ export function meetsFilter(entry: LetterEntry, filter: LetterFilter): boolean {
   if (from !== null && entry.date < from) return false;
   if (to !== null && entry.date >= to) return false;
   if (entry.kind === "foreign") return isOfTimeOnly(filter);
-  const { subscription, entrypoint, application, reason, status, error } = filter;
-  if (subscription !== null && entry.subscription !== subscription) return false;
-  if (entrypoint !== null && entry.entrypoint !== entrypoint) return false;
-  if (application !== null && entry.application !== application) return false;
-  if (reason !== null && entry.reason !== reason) return false;
-  if (status !== null && !isOfStatus(entry.status, status)) return false;
-  return error === null || (entry.error ?? "").toLowerCase().includes(error.toLowerCase());
+  const isAny = <T>(wanted: readonly T[], isMet: (one: T) => boolean) =>
+    wanted.length === 0 || wanted.some(isMet);
+  const text = filter.error.length === 0 ? "" : (entry.error ?? "").toLowerCase();
+  return (
+    isAny(filter.subscription, (one) => entry.subscription === one) &&
+    isAny(filter.entrypoint, (one) => entry.entrypoint === one) &&
+    isAny(filter.application, (one) => entry.application === one) &&
+    isAny(filter.reason, (one) => entry.reason === one) &&
+    isAny(filter.status, (one) => isOfStatus(entry.status, one)) &&
+    isAny(filter.error, (one) => text.includes(one.toLowerCase()))
+  );
+}
+
+/** The one subscription whose letters are meant; null: several, or any. */
+export function onlySubscription({ subscription }: Pick<LetterFilter, "subscription">): string | null {
+  return subscription.length === 1 ? (subscription[0] ?? null) : null;
 }
 
 /** Whether nothing stored at or before that time can match: a letter is stored after its date. */
@@ -182,7 +191,7 @@ export function parseStatusFilter(text: string): StatusFilter | null {
 }
 
 function isOfTimeOnly({ from: _from, to: _to, ...others }: LetterFilter): boolean {
-  return Object.values(others).every((value) => value === null);
+  return Object.values(others).every((values) => values.length === 0);
 }
 
 function isOfStatus(status: number | null, filter: StatusFilter): boolean {

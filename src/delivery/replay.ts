@@ -4,19 +4,19 @@ import { type LetterFilter, LETTER_REASONS, parseStatusFilter } from "./letter.t
 import type { Qos } from "./policy.ts";
 import type { ReplayLetter } from "./replay-letter.ts";
 
-/** Null: whatever it is. */
+/** Of a list any of its values; null or empty: whatever it is. */
 export interface ReplayFilter {
-  readonly subscription: string | null;
-  readonly entrypoint: string | null;
-  readonly application: string | null;
-  readonly reason: string | null;
+  readonly subscription: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly application: readonly string[];
+  readonly reason: readonly string[];
   /** `404`, `4xx`, `0`. */
-  readonly status: string | null;
+  readonly status: readonly string[];
   /** When the letter was stored, RFC 3339: `from` inclusive, `to` exclusive. */
   readonly from: string | null;
   readonly to: string | null;
-  /** A part of its error text. */
-  readonly error: string | null;
+  /** Parts of its error text. */
+  readonly error: readonly string[];
 }
 
 /** Messages of a subscription's stream that it is sent once more, beside its position. */
@@ -118,14 +118,14 @@ export interface ReplayRecord {
 export type ReplayCommand = "pause" | "resume" | "stop";
 
 export const NO_FILTER: ReplayFilter = {
-  subscription: null,
-  entrypoint: null,
-  application: null,
-  reason: null,
-  status: null,
+  subscription: [],
+  entrypoint: [],
+  application: [],
+  reason: [],
+  status: [],
   from: null,
   to: null,
-  error: null,
+  error: [],
 };
 
 /** Every letter, into the subscription it came from, as fast as that takes it. */
@@ -209,8 +209,8 @@ export function toLetterFilter(filter: ReplayFilter): LetterFilter {
     subscription,
     entrypoint,
     application,
-    reason: LETTER_REASONS.find((known) => known === reason) ?? null,
-    status: status === null ? null : parseStatusFilter(status),
+    reason: LETTER_REASONS.filter((known) => reason.includes(known)),
+    status: status.flatMap((text) => parseStatusFilter(text) ?? []),
     from: from === null ? null : new Date(from),
     to: to === null ? null : new Date(to),
     error,
@@ -236,13 +236,29 @@ export function parseReplayRecord(text: string): ReplayRecord | null {
   }
   if (!isReplayRecord(value)) return null;
   const { request, counts } = value;
-  // What an earlier version wrote knows neither scopes nor resends.
+  // What an earlier version wrote knows neither scopes nor resends, and one value of each filter.
   const skipped = { ...NO_COUNTS.skipped, ...counts.skipped };
   return {
     ...value,
     scope: value.scope ?? null,
-    request: { ...REPLAY_ALL, ...request },
+    request: { ...REPLAY_ALL, ...request, filter: toFilter(request.filter) },
     counts: { ...counts, skipped },
+  };
+}
+
+type Value<T> = T extends readonly unknown[] ? T | string | null : T;
+
+function toFilter(kept: { readonly [Name in keyof ReplayFilter]: Value<ReplayFilter[Name]> }): ReplayFilter {
+  const many = (value: readonly string[] | string | null) => [value ?? []].flat();
+  return {
+    subscription: many(kept.subscription),
+    entrypoint: many(kept.entrypoint),
+    application: many(kept.application),
+    reason: many(kept.reason),
+    status: many(kept.status),
+    from: kept.from,
+    to: kept.to,
+    error: many(kept.error),
   };
 }
 

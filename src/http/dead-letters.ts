@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import * as v from "valibot";
-import { EVERY_LETTER, type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
+import { type LetterFilter, parseStatusFilter } from "#delivery/letter.ts";
 import type { PurgeOutcome } from "#letters/purge.ts";
 import type { FoundLetter } from "#letters/find.ts";
 import type { Letters } from "#letters/letters.ts";
@@ -13,7 +13,8 @@ import {
   deadLetterDetailSchema,
   type DeadLetterPage,
   deadLetterPageSchema,
-  letterFilterSchema,
+  type letterFilterSchema,
+  letterFiltersSchema,
   letterQuerySchema,
   PAYLOAD_ENCODINGS,
   type PurgeOutcomeView,
@@ -21,7 +22,7 @@ import {
   purgeSchema,
 } from "#wire/dead-letter.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
-import { NOT_JSON, readJson } from "./body.ts";
+import { NOT_JSON, readJson, readQuery } from "./body.ts";
 import { describe, json, type Operation, raw } from "./operation.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { type CursorSeal, isWithinLimit, type Limit, limitOf, maySeeAnswers } from "./limit.ts";
@@ -53,7 +54,7 @@ const LIST: Operation = {
   description:
     "A page that took too long ends early and may be empty: `continuesAt` says how far back it looked, `next` goes on from there. `faults` names the streams that could not be read.",
   access: "read",
-  query: { ...letterFilterSchema.entries, ...PAGE_PARAMETERS },
+  query: { ...letterFiltersSchema.entries, ...PAGE_PARAMETERS },
   answers: [json(deadLetterPageSchema, "A page of dead letters")],
   problems: [400, 503],
 };
@@ -120,9 +121,9 @@ export function createDeadLetterRoutes(options: DeadLetterRoutesOptions): Hono<S
   }
 
   routes.get("/", describe(LIST), async (context) => {
-    const query = v.safeParse(letterQuerySchema, context.req.query());
-    if (!query.success) return refuse(toFaultsProblem(400, query.issues));
-    const { limit, cursor: given = null, ...filter } = query.output;
+    const read = readQuery(context, letterQuerySchema);
+    if (read.kind === "refused") return refuse(read.problem);
+    const { limit, cursor: given = null, ...filter } = read.query;
     const within = limitFor(context);
     const { application } = within;
     const cursor = given === null || application === null ? given : cursors.open(given, application);
@@ -206,13 +207,13 @@ const NO_LETTERS: DeadLetterPage = { items: [], next: null, continuesAt: null, f
 
 /** Null: no letter is within the limit and meets the filter. */
 function toLimited(filter: LetterFilter, { entrypoint, application }: Limit): LetterFilter | null {
-  const isOut = (wanted: string | null, only: string | null) =>
-    only !== null && wanted !== null && wanted !== only;
+  const isOut = (wanted: readonly string[], only: string | null) =>
+    only !== null && wanted.length > 0 && !wanted.includes(only);
   if (isOut(filter.entrypoint, entrypoint) || isOut(filter.application, application)) return null;
   return {
     ...filter,
-    entrypoint: entrypoint ?? filter.entrypoint,
-    application: application ?? filter.application,
+    entrypoint: entrypoint === null ? filter.entrypoint : [entrypoint],
+    application: application === null ? filter.application : [application],
   };
 }
 
@@ -261,15 +262,15 @@ function toPurgeProblem(outcome: Exclude<PurgeOutcome, { kind: "done" }>): Probl
 }
 
 function toLetterFilter(given: v.InferOutput<typeof letterFilterSchema>): LetterFilter {
-  const { status, from, to } = given;
+  const { subscription = [], entrypoint = [], application = [], reason = [] } = given;
+  const { status = [], error = [], from, to } = given;
   return {
-    ...EVERY_LETTER,
-    subscription: given.subscription ?? null,
-    entrypoint: given.entrypoint ?? null,
-    application: given.application ?? null,
-    reason: given.reason ?? null,
-    error: given.error ?? null,
-    status: status === undefined ? null : parseStatusFilter(status),
+    subscription: [subscription].flat(),
+    entrypoint: [entrypoint].flat(),
+    application: [application].flat(),
+    reason: [reason].flat(),
+    error: [error].flat(),
+    status: [status].flat().flatMap((text) => parseStatusFilter(text) ?? []),
     from: from === undefined ? null : new Date(from),
     to: to === undefined ? null : new Date(to),
   };

@@ -10,6 +10,7 @@ import {
   type ReplayRequest,
   type ReplayScope,
 } from "#delivery/replay.ts";
+import { onlySubscription } from "#delivery/letter.ts";
 import { isOrdered } from "#delivery/subscription.ts";
 import type { RecordOutcome } from "#replays/records.ts";
 import type { Replays } from "#replays/replays.ts";
@@ -157,7 +158,7 @@ export function createReplayRoutes(options: ReplayRoutesOptions): Hono<ServerEnv
     const request = toLimited(toReplayRequest(parsed.output), limit);
     const to = request.to === null ? null : findSubscription(request.to, context);
     if (request.to !== null && to === null) return refuse({ status: 422, ...NO_TARGET });
-    const target = findSubscription(request.to ?? request.filter.subscription ?? "", context);
+    const target = findSubscription(request.to ?? onlySubscription(request.filter) ?? "", context);
     const path = context.req.path.replace(/\/$/u, "");
     return startReplay(context, { replays: replays(), request, limit, target, path });
   });
@@ -219,8 +220,8 @@ function isVisible({ scope }: ReplayRecord, { entrypoint, application }: Limit):
 /** Only letters within the limit: a filter by another entrypoint or application matches none. */
 function toLimited(request: ReplayRequest, { entrypoint, application }: Limit): ReplayRequest {
   const { filter } = request;
-  const only = (wanted: string | null, own: string | null) =>
-    own === null || wanted === null || wanted === own ? (own ?? wanted) : NOBODY;
+  const only = (wanted: readonly string[], own: string | null) =>
+    own === null ? wanted : [wanted.length === 0 || wanted.includes(own) ? own : NOBODY];
   return {
     ...request,
     filter: {
@@ -289,9 +290,18 @@ function toReplayRequest(given: v.InferOutput<typeof replayRequestSchema>): Repl
 }
 
 function toReplayFilter(given: v.InferOutput<typeof letterFilterSchema>): ReplayFilter {
-  const { subscription = null, entrypoint = null, application = null, reason = null } = given;
-  const { status = null, from = null, to = null, error = null } = given;
-  return { subscription, entrypoint, application, reason, status, from, to, error };
+  const { subscription = [], entrypoint = [], application = [], reason = [] } = given;
+  const { status = [], from = null, to = null, error = [] } = given;
+  return {
+    subscription: [subscription].flat(),
+    entrypoint: [entrypoint].flat(),
+    application: [application].flat(),
+    reason: [reason].flat(),
+    status: [status].flat(),
+    from,
+    to,
+    error: [error].flat(),
+  };
 }
 
 function toReplayView(record: ReplayRecord, { application }: Limit): ReplayView {
@@ -305,7 +315,7 @@ function toReplayView(record: ReplayRecord, { application }: Limit): ReplayView 
     source: request.resend === null ? "dead-letters" : "stream",
     sequences: toSequences(record),
     times: request.resend?.kind === "times" ? { from: request.resend.from, to: request.resend.to } : null,
-    subscription: request.filter.subscription,
+    subscription: onlySubscription(request.filter),
     ids: request.ids?.length ?? null,
     to: request.to,
     startedAt,

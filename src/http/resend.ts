@@ -59,7 +59,7 @@ export function addResend(routes: Hono<ServerEnv>, options: ResendOptions): void
       replays: replays(),
       request: {
         ...REPLAY_ALL,
-        filter: { ...NO_FILTER, subscription: id },
+        filter: { ...NO_FILTER, subscription: [id] },
         resend: toResend(id, parsed.output),
         rate,
         concurrency,

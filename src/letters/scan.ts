@@ -1,6 +1,6 @@
 // Scans the dead letters of all locations, newest first, up to a limit of entries and time.
 
-import { type LetterEntry, isPast, type LetterFilter } from "#delivery/letter.ts";
+import { type LetterEntry, isPast, type LetterFilter, onlySubscription } from "#delivery/letter.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, positionOf } from "./cursor.ts";
 import { locationKey, type LetterLocation } from "./locations.ts";
@@ -55,7 +55,7 @@ export async function scanLetters(
     locations.map((location) =>
       openSource(connection, location, {
         before: positionOf(request.start, location),
-        subscription: filter.subscription,
+        subscription: onlySubscription(filter),
         wanted: request.wanted,
         seal,
         signal,

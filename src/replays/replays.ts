@@ -16,6 +16,7 @@ import {
   type ReplayRequest,
   type ReplayScope,
 } from "#delivery/replay.ts";
+import { onlySubscription } from "#delivery/letter.ts";
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createLimiter } from "#lib/limiter.ts";
@@ -137,7 +138,7 @@ export function startReplays(parts: ReplaysParts): Replays {
           ? null
           : parts
               .openLetters(one)
-              .next(`${one.subject}.${record.request.filter.subscription ?? "*"}.>`, 1, stopping.signal),
+              .next(`${one.subject}.${onlySubscription(record.request.filter) ?? "*"}.>`, 1, stopping.signal),
       );
       const found = await Promise.all(reads);
       if (found.some((read) => read?.kind === "found")) due.push(record);
@@ -268,7 +269,8 @@ function endpointsFor(
   { filter }: ReplayRequest,
   { find, all }: { find: Runtime["find"]; all: readonly DeadLetterEndpoint[] },
 ): readonly DeadLetterEndpoint[] {
-  const only = filter.subscription === null ? null : find(filter.subscription);
+  const id = onlySubscription(filter);
+  const only = id === null ? null : find(id);
   const distinct = new Map<string, DeadLetterEndpoint>();
   for (const endpoint of only?.subscription.deadLetters ?? all) {
     const key = JSON.stringify([endpoint.domain, endpoint.stream, endpoint.subject]);

@@ -1,5 +1,6 @@
 // Runs one replay: sends its items in order, as fast as it may, and counts how they end.
 
+import { onlySubscription } from "#delivery/letter.ts";
 import type { ReplayCounts, ReplayPlace, ReplayRecord, SkippedCounts } from "#delivery/replay.ts";
 import {
   concurrencyOf,
@@ -90,7 +91,7 @@ export function startReplayRun(record: ReplayRecord, parts: ReplayRunParts): Rep
   }
 
   function workers(): number {
-    const only = parts.find(request.to ?? request.filter.subscription ?? "")?.subscription;
+    const only = parts.find(request.to ?? onlySubscription(request.filter) ?? "")?.subscription;
     const most = only === undefined ? DEFAULT_WORKERS : isOrdered(only.qos) ? 1 : concurrencyOf(only);
     return Math.min(request.concurrency ?? most, most);
   }

@@ -54,6 +54,6 @@ export function createSchedule(find: (id: string) => ReplayRecord | null): Sched
 
 function toRecord({ id, replay }: Subscription): ReplayRecord | null {
   if (replay.kind === "manual") return null;
-  const request = { ...REPLAY_ALL, filter: { ...NO_FILTER, subscription: id } };
+  const request = { ...REPLAY_ALL, filter: { ...NO_FILTER, subscription: [id] } };
   return newReplay(PREFIX + id, request, { maxReplays: replay.maxReplays, now: new Date() });
 }

@@ -1,5 +1,6 @@
 // The letters of a replay: oldest first, stream by stream, each once. Letters stored after its start are not part of it.
 
+import { onlySubscription } from "#delivery/letter.ts";
 import { type LetterId, parseLetterId } from "#delivery/letter-id.ts";
 import type { ReplayPlace, ReplayRecord } from "#delivery/replay.ts";
 import type { WholeLetter } from "#delivery/replay-letter.ts";
@@ -58,6 +59,7 @@ export async function openReplaySource(
   const lanes = ids === null ? places.length : 1;
   const first = ids === null ? 1 : 0;
   const cursors = Array.from({ length: lanes }, (_, lane) => kept[lane] ?? first);
+  const only = onlySubscription(filter);
   const open = new Set<Position>();
   /** Number of locations already searched for the id at the cursor. */
   let placesTried = 0;
@@ -77,7 +79,7 @@ export async function openReplaySource(
       const place = places?.[lane];
       const letters = shelves[lane];
       if (place === undefined || letters === undefined) return null;
-      const subjects = `${place.subject}.${filter.subscription === null ? ">" : `${filter.subscription}.>`}`;
+      const subjects = `${place.subject}.${only === null ? ">" : `${only}.>`}`;
       const at = cursors[lane] ?? 1;
       const stored =
         at > place.last ? "none" : await untilKnown(() => letters.next(subjects, at, stopping), stopping);

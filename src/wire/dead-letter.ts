@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { choice, flag, integer, list, calendarTime, object, text as formed } from "#config/schema-parts.ts";
 import { LETTER_REASONS } from "#delivery/letter.ts";
 import { component, exampleOf } from "./component.ts";
-import { limitSchema, statusFilterSchema } from "./query.ts";
+import { anyOf, limitSchema, oneOrAnyOf, statusFilterSchema } from "./query.ts";
 import {
   count,
   countOrNull,
@@ -175,21 +175,43 @@ const some = { pattern: /^[^\p{Cc}]{1,256}$/u, allowed: "1 to 256 characters wit
 
 const word = { pattern: /^[A-Za-z0-9_-]{1,4096}$/u, allowed: "what an answer gave" };
 
-const FILTERS = {
-  subscription: v.optional(formed("Id of the subscription", some)),
-  entrypoint: v.optional(formed("Id of the entrypoint", some)),
-  application: v.optional(formed("`application` of the subscription", some)),
-  reason: v.optional(choice("Outcome of the last attempt", LETTER_REASONS)),
+const VALUES = {
+  subscription: formed("Id of the subscription", some),
+  entrypoint: formed("Id of the entrypoint", some),
+  application: formed("`application` of the subscription", some),
+  reason: choice("Outcome of the last attempt", LETTER_REASONS),
   status: statusFilterSchema,
+  error: formed("Part of the text of the error, ignoring case", some),
+};
+const TIMES = {
   from: v.optional(calendarTime("Dead-lettered at this time or later, RFC 3339")),
   to: v.optional(calendarTime("Dead-lettered before this time, RFC 3339")),
-  error: v.optional(formed("Part of the text of the error, ignoring case", some)),
 };
 
-export const letterFilterSchema = object(FILTERS);
+/** Of a body: each is one value, or a list of them. */
+export const letterFilterSchema = object({
+  subscription: oneOrAnyOf(VALUES.subscription),
+  entrypoint: oneOrAnyOf(VALUES.entrypoint),
+  application: oneOrAnyOf(VALUES.application),
+  reason: oneOrAnyOf(VALUES.reason),
+  status: oneOrAnyOf(VALUES.status),
+  error: oneOrAnyOf(VALUES.error),
+  ...TIMES,
+});
+
+/** Of a query: each may be there several times. */
+export const letterFiltersSchema = object({
+  subscription: anyOf(VALUES.subscription),
+  entrypoint: anyOf(VALUES.entrypoint),
+  application: anyOf(VALUES.application),
+  reason: anyOf(VALUES.reason),
+  status: anyOf(VALUES.status),
+  error: anyOf(VALUES.error),
+  ...TIMES,
+});
 
 export const letterQuerySchema = object({
-  ...FILTERS,
+  ...letterFiltersSchema.entries,
   limit: limitSchema,
   cursor: v.optional(formed("The `next` of the page before", word)),
 });

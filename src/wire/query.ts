@@ -35,12 +35,10 @@ export const PAGE_PARAMETERS = {
   cursor: v.optional(v.pipe(v.string(), v.description("The `next` of the page before"))),
 };
 
-const status = text("Status of the last response: `404`, `4xx`, or `0` for no response", {
+export const statusFilterSchema = text("Status of the last response: `404`, `4xx`, or `0` for no response", {
   pattern: /^(?:0|[1-9]\d\d|[1-5][xX]{2})$/u,
   allowed: "a status such as 404, a class such as 4xx (1xx to 5xx), or 0",
 });
-
-export const statusFilterSchema = v.optional(status);
 
 const MAX_VALUES = 100;
 
@@ -52,4 +50,18 @@ export function anyOf<const Item extends v.GenericSchema>(item: Item) {
   );
 }
 
-export const statusFiltersSchema = anyOf(status);
+/** The same in a body: one value, or a list of them. */
+export function oneOrAnyOf<const Item extends v.GenericSchema<string, string>>(item: Item) {
+  const { description = "" } = v.getMetadata(item) as { readonly description?: string };
+  const many = list(item, { description, min: 1, max: MAX_VALUES });
+  const either = v.union([item, many]);
+  /** Faults of a list name its entry, those of a union only the whole. */
+  const schema: typeof either = {
+    ...either,
+    "~run": (dataset, config) =>
+      Array.isArray(dataset.value) ? many["~run"](dataset, config) : item["~run"](dataset, config),
+  };
+  return v.optional(v.pipe(schema, v.description(`${description}; a list: any of them`)));
+}
+
+export const statusFiltersSchema = anyOf(statusFilterSchema);

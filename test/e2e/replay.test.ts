@@ -172,6 +172,10 @@ test("a dry run counts, max limits, ids name, a filter chooses", async () => {
   const dry = await replays.ended(await replays.start({ filter: { status: "410" }, dryRun: true }));
   expect(dry).toMatchObject({ state: "done", matching: 4, delivered: 0, dryRun: true });
   expect(receiver.requests).toHaveLength(6);
+  const both = await replays.ended(
+    await replays.start({ filter: { status: ["410", "404"], subscription: ["sub", "b"] }, dryRun: true }),
+  );
+  expect(both.matching).toBe(6);
   const few = await replays.ended(await replays.start({ filter: { status: "410" }, max: 1 }));
   expect(few).toMatchObject({ state: "done", delivered: 1 });
   const { items } = (await replays.call("GET", "/api/dead-letters?status=404")).body;

@@ -85,8 +85,15 @@ test("GET / gives pages, newest first, and refuses what it does not know", async
   expect(filtered.body.items).toMatchObject([
     { sequence: 2, error: "Callback answered 422", isForeign: false },
   ]);
+  const sequencesOf = async (query: string) =>
+    (await setup.call(`/?${query}`)).body.items.map(({ sequence }: { sequence: number }) => sequence);
+  expect(await sequencesOf("reason=exception&reason=rejected&subscription=sub&subscription=b")).toEqual([
+    3, 2, 1,
+  ]);
+  expect(await sequencesOf("status=404&status=5xx")).toEqual([]);
   for (const query of [
     "limit=0",
+    "limit=1&limit=2",
     "limit=1001",
     "reason=x",
     "status=4",
@@ -149,7 +156,8 @@ test("DELETE / takes what a dry run has counted, and nothing that came after it,
   for (const n of [1, 2, 3]) await setup.put(n);
   await setup.foreign();
   const purge = (body: unknown) => setup.call("/", { method: "DELETE", body });
-  const dry = await purge({ filter: { reason: "rejected" }, dryRun: true });
+  const reason = ["rejected", "exception"];
+  const dry = await purge({ filter: { reason }, dryRun: true });
   expect(dry).toMatchObject({ status: 200, body: { matched: 3, purged: 0, next: null } });
   await setup.put(4);
   const cursor = dry.body.start;
@@ -174,6 +182,8 @@ test.each([
   ["neither ids nor a filter", {}, 422, ""],
   ["a filter that nothing has counted", { filter: {} }, 422, ""],
   ["a filter with a fault", { filter: { reason: "x" }, dryRun: true }, 422, "filter.reason"],
+  ["a list with a fault", { filter: { reason: ["rejected", "x"] }, dryRun: true }, 422, "filter.reason.1"],
+  ["an empty list", { filter: { reason: [] }, dryRun: true }, 422, "filter.reason"],
   ["a cursor that is none", { filter: {}, cursor: "abc", confirm: 1 }, 422, undefined],
   ["no ids", { ids: [] }, 422, "ids"],
 ])("DELETE / refuses %s", async (_, body, status, path) => {

@@ -134,7 +134,7 @@ describe("list()", () => {
       "billing.ORDERS.4-a",
       "billing.ORDERS.3-a",
     ]);
-    expect(await walk(setup, { subscription: "billing" }, 2)).toHaveLength(3);
+    expect(await walk(setup, { subscription: ["billing"] }, 2)).toHaveLength(3);
   });
 
   test("list() filters by subject and by headers", async () => {
@@ -144,17 +144,17 @@ describe("list()", () => {
       const facts = { Reason: n % 2 === 0 ? "rejected" : "exception", Error: `Answer ${n}` };
       await setup.put(`dlq.${subscription}.ORDERS.${n}-a`, facts);
     }
-    expect(await walk(setup, { subscription: "rare" }, 2)).toEqual([
+    expect(await walk(setup, { subscription: ["rare"] }, 2)).toEqual([
       "rare.ORDERS.300-a",
       "rare.ORDERS.200-a",
       "rare.ORDERS.100-a",
     ]);
-    expect(await walk(setup, { reason: "exception" }, 40)).toHaveLength(150);
-    expect(await walk(setup, { reason: "rejected", error: "answer 30" }, 10)).toEqual([
+    expect(await walk(setup, { reason: ["exception"] }, 40)).toHaveLength(150);
+    expect(await walk(setup, { reason: ["rejected"], error: ["answer 30"] }, 10)).toEqual([
       "rare.ORDERS.300-a",
       "billing.ORDERS.30-a",
     ]);
-    expect(await walk(setup, { subscription: "nobody" }, 10)).toEqual([]);
+    expect(await walk(setup, { subscription: ["nobody"] }, 10)).toEqual([]);
   });
 
   test("list() shows what others put there as foreign, and letters without headers as letters", async () => {
@@ -241,7 +241,7 @@ describe("list()", () => {
     await using setup = await setUp();
     await putMany(setup, 10);
     await list(setup, {}, { limit: 3 });
-    await list(setup, { subscription: "billing" });
+    await list(setup, { subscription: ["billing"] });
     await eventually(async () => {
       const left = await setup.consumers();
       return left.filter((name) => name.startsWith(READER_PREFIX)).length === 0;
@@ -330,11 +330,11 @@ describe("purge()", () => {
     await using setup = await setUp();
     await putMany(setup, 20, { Reason: "rejected" });
     await setup.put("dlq.thing");
-    const { matched, start, purged } = await dryRun(setup, { reason: "rejected" });
+    const { matched, start, purged } = await dryRun(setup, { reason: ["rejected"] });
     expect([matched, purged, await setup.count()]).toEqual([20, 0, 21]);
     await setup.put("dlq.billing.ORDERS.21-a", { Reason: "rejected" });
     await setup.put("dlq.billing.ORDERS.7-a", { Reason: "rejected", Replays: "1" });
-    const filter: LetterFilter = { ...EVERY_LETTER, reason: "rejected" };
+    const filter: LetterFilter = { ...EVERY_LETTER, reason: ["rejected"] };
     expect(
       await setup.letters.purge({ filter, cursor: start, confirmed: matched, signal: never }),
     ).toMatchObject({ kind: "done", matched: 19, purged: 19, next: null, obstacle: null });
@@ -366,8 +366,8 @@ describe("purge()", () => {
       filter_subject: "dlq.billing.>",
       ack_policy: "explicit",
     });
-    const { matched, start } = await dryRun(setup, { subscription: "billing" });
-    const filter: LetterFilter = { ...EVERY_LETTER, subscription: "billing" };
+    const { matched, start } = await dryRun(setup, { subscription: ["billing"] });
+    const filter: LetterFilter = { ...EVERY_LETTER, subscription: ["billing"] };
     await setup.letters.purge({ filter, cursor: start, confirmed: matched, signal: never });
     expect(idsOf((await list(setup)).entries)).toEqual(["shipping.ORDERS.1-a"]);
     await setup.put("dlq.billing.ORDERS.8-a");
