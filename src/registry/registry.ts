@@ -58,7 +58,7 @@ export interface Registry extends Pick<ApiSubscriptions, "unusable" | "create" |
 }
 
 /** A subscription that is not stored: a test of it goes to its own callback, by the rules of stored ones. */
-export interface Draft extends AsyncDisposable {
+interface Draft extends AsyncDisposable {
   readonly kind: "draft";
   readonly subscription: Subscription;
   /** Sends the message once. Never rejects. */
