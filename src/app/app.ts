@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { findAddressFault } from "#callback/own-addresses.ts";
-import { describeIssue } from "#config/issue.ts";
+import { describeIssue } from "#schema/issue.ts";
 import type { Config } from "#config/resolve.ts";
 import { maskConfig } from "#config/mask-config.ts";
 import { createActivity } from "#http/activity.ts";

@@ -6,7 +6,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 
-import { describeIssue } from "#config/issue.ts";
+import { describeIssue } from "#schema/issue.ts";
 import { loadSettledConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
 import type { ReloadOutcome } from "#http/reload.ts";

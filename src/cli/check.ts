@@ -1,6 +1,6 @@
 // `relay check`: reports all faults of the config file, or its warnings, and asks NATS with `--connect`.
 
-import { describeFault, type Issue, faultParts } from "#config/issue.ts";
+import { describeFault, type Issue, faultParts } from "#schema/issue.ts";
 import { ConfigError, loadConfig } from "#config/load.ts";
 import { describeSource } from "#config/plain-references.ts";
 import type { Config } from "#config/resolve.ts";

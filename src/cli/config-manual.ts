@@ -1,6 +1,6 @@
 // The manual page of the config file, relay.config.json(5), from the schema, in the words of man(7).
 
-import { type Description, describeConfig } from "#config/describe.ts";
+import { type Description, describeConfig } from "#schema/describe.ts";
 import { VERSION } from "#lib/version.ts";
 import { CONFIG_FILE, CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
 import { STARTER_TEXT } from "./init.ts";

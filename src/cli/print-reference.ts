@@ -20,7 +20,7 @@ type Format = (entries: readonly ReferenceEntry[], section: string) => string | 
 
 const FORMATS: Readonly<Record<string, Format>> = {
   config: async () => {
-    const { describeConfig } = await import("#config/describe.ts");
+    const { describeConfig } = await import("#schema/describe.ts");
     return describeConfig()
       .map(({ name, markdown }) => `## ${name}\n\n${markdown.trim()}\n`)
       .join("\n");

@@ -2,7 +2,7 @@
 
 import { type App, startApp } from "#app/app.ts";
 import { createReloader } from "#app/reload.ts";
-import { describeIssue } from "#config/issue.ts";
+import { describeIssue } from "#schema/issue.ts";
 import { loadConfig } from "#config/load.ts";
 import type { Config } from "#config/resolve.ts";
 import { watchConfig } from "#config/watch.ts";

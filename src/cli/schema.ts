@@ -1,6 +1,6 @@
 // `relay schema`: prints the JSON Schema of the config file.
 
-import { configJsonSchema } from "#config/json-schema.ts";
+import { configJsonSchema } from "#schema/json-schema.ts";
 import type { Output } from "./output.ts";
 
 export function runSchema(io: Output): number {

@@ -1,6 +1,6 @@
 // Parses a time as people type it: a timestamp, a date, or how long ago.
 
-import { isOnCalendar, TIMESTAMP } from "#config/schema-parts.ts";
+import { isOnCalendar, TIMESTAMP } from "#schema/parts.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
 import { type Flags, textOf } from "./remote-command.ts";

@@ -1,10 +1,10 @@
 // Checks the settings that entrypoints and subscriptions share: URL, headers, retry delays.
 
 import { isAmbiguous, parseResponseKey, RESPONSE_KEY } from "#delivery/responses.ts";
-import type { Fault, Path } from "./issue.ts";
-import type { Secret } from "./schema-secret.ts";
-import type { Sound } from "./validate.ts";
-import { adviseVariable } from "./variables.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import type { Secret } from "#schema/secret.ts";
+import type { Sound } from "#schema/validate.ts";
+import { adviseVariable } from "#schema/variables.ts";
 
 export interface CallbackScope {
   readonly valueOf: (secret: Secret) => string | undefined;

@@ -1,11 +1,11 @@
 // Checks endpoints and endpoint groups beyond their schema.
 
 import { isOverlapping } from "#delivery/subject.ts";
-import type { Fault, Path } from "./issue.ts";
-import { unknownName } from "./nearest.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import { unknownName } from "#schema/nearest.ts";
+import { isOnCalendar } from "#schema/parts.ts";
+import type { SoundFile } from "#schema/validate.ts";
 import type { SoundEndpoint } from "./references.ts";
-import { isOnCalendar } from "./schema-parts.ts";
-import type { SoundFile } from "./validate.ts";
 
 export function checkEndpoints(file: SoundFile): Fault[] {
   return [

@@ -1,7 +1,9 @@
 // Checks entrypoints beyond their schema: broken references, and settings that exclude each other.
 
 import { isOverlapping } from "#delivery/subject.ts";
-import { endpointNames } from "./check-endpoints.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import { unknownName } from "#schema/nearest.ts";
+import type { SoundFile } from "#schema/validate.ts";
 import {
   type CallbackScope,
   checkCallback,
@@ -9,10 +11,9 @@ import {
   checkDelays,
   headerNames,
 } from "./check-callback.ts";
+import { endpointNames } from "./check-endpoints.ts";
 import { checkOrdering } from "./check-ordering.ts";
 import { checkShape } from "./check-shape.ts";
-import type { Fault, Path } from "./issue.ts";
-import { unknownName } from "./nearest.ts";
 import {
   contextPathOf,
   endpointNamesOf,
@@ -21,7 +22,6 @@ import {
   type SoundEndpoint,
   type SoundEntrypoint,
 } from "./references.ts";
-import type { SoundFile } from "./validate.ts";
 
 const CONSUMER_ADVICE = 'write "consumer": { "stream": "ORDERS" }, with the name of your stream, into';
 

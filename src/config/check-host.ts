@@ -1,12 +1,12 @@
 // Checks `nats`, `server`, `state` and `callbacks` beyond their schemas.
 
 import { isIP } from "node:net";
+import type { Fault, Path } from "#schema/issue.ts";
+import type { Secret } from "#schema/secret.ts";
+import type { SoundFile } from "#schema/validate.ts";
 import { checkNats } from "./check-nats.ts";
 import { checkControlSocket, checkServerAuth, checkServerTls } from "./check-server.ts";
-import type { Fault, Path } from "./issue.ts";
 import type { ConfigContext } from "./secrets.ts";
-import type { Secret } from "./schema-secret.ts";
-import type { SoundFile } from "./validate.ts";
 
 interface HostScope {
   readonly context: ConfigContext;

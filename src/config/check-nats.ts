@@ -1,12 +1,12 @@
 // Checks `nats` beyond its schema: ports, keys, and files that do not fit together.
 
 import { decodeJwt } from "jose";
+import type { Fault, Path } from "#schema/issue.ts";
+import type { Secret } from "#schema/secret.ts";
+import type { SoundFile } from "#schema/validate.ts";
 import type { CallbackScope } from "./check-callback.ts";
 import { checkTlsFiles } from "./check-tls.ts";
-import type { Fault, Path } from "./issue.ts";
-import type { Secret } from "./schema-secret.ts";
 import type { ConfigContext } from "./secrets.ts";
-import type { SoundFile } from "./validate.ts";
 
 interface NatsScope extends CallbackScope {
   readonly context: ConfigContext;

@@ -2,7 +2,7 @@
 
 import type { Qos } from "#delivery/policy.ts";
 import { isOrdered } from "#delivery/subscription.ts";
-import type { Fault, Path } from "./issue.ts";
+import type { Fault, Path } from "#schema/issue.ts";
 
 interface OrderingPart {
   readonly key?: string | undefined;

@@ -1,10 +1,10 @@
 // Checks a subscription's `auth`, `ssl` and `signature` beyond their schemas.
 
+import type { Fault, Path } from "#schema/issue.ts";
+import type { Secret } from "#schema/secret.ts";
+import type { Sound } from "#schema/validate.ts";
 import { type CallbackScope, checkUrl, HEADER_VALUE } from "./check-callback.ts";
-import type { Fault, Path } from "./issue.ts";
 import type { SoundConfiguration } from "./references.ts";
-import type { Secret } from "./schema-secret.ts";
-import type { Sound } from "./validate.ts";
 
 interface Place {
   readonly pathOf: (key: string) => Path;

@@ -1,12 +1,12 @@
 // Checks `server` beyond its schema: TLS files, credentials, length of the socket path.
 
+import type { Fault } from "#schema/issue.ts";
+import type { SoundFile } from "#schema/validate.ts";
 import { type CallbackScope, checkUrl } from "./check-callback.ts";
 import { checkTlsFiles, readNamedFile } from "./check-tls.ts";
-import type { Fault } from "./issue.ts";
 import { parseKeyFile } from "./key-file.ts";
 import type { ConfigContext } from "./secrets.ts";
 import { controlSocketOf, MAX_SOCKET_PATH_BYTES, stateDirectoryOf } from "./state-paths.ts";
-import type { SoundFile } from "./validate.ts";
 
 interface ServerScope extends CallbackScope {
   readonly context: ConfigContext;

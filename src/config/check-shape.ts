@@ -1,9 +1,9 @@
 // Checks `filter`, `transform` and `cloudEvents`: compiles each expression, and refuses headers that are set elsewhere.
 
 import { headerKey, isReservedHeader } from "#delivery/header.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import type { Sound } from "#schema/validate.ts";
 import { compile } from "#shape/expression.ts";
-import type { Fault, Path } from "./issue.ts";
-import type { Sound } from "./validate.ts";
 
 interface ShapePart {
   readonly filter?: string | undefined;

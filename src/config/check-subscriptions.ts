@@ -1,14 +1,16 @@
 // Checks subscriptions beyond their schema.
 
 import { isOverlapping, isWithin } from "#delivery/subject.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import { unknownName } from "#schema/nearest.ts";
+import { DELIVERY_KEYS } from "#schema/subscription.ts";
+import type { SoundFile } from "#schema/validate.ts";
+import { toSubject } from "#schema/value-advice.ts";
 import { type CallbackScope, checkCallback, checkResponses, headerNames } from "./check-callback.ts";
 import { checkStartTime, checkTime } from "./check-endpoints.ts";
-import { checkShape } from "./check-shape.ts";
-import { checkCallbackSecurity } from "./check-security.ts";
 import { checkOrdering } from "./check-ordering.ts";
-import type { Fault, Path } from "./issue.ts";
-import { toSubject } from "./lookalikes.ts";
-import { unknownName } from "./nearest.ts";
+import { checkCallbackSecurity } from "./check-security.ts";
+import { checkShape } from "./check-shape.ts";
 import {
   deliveryPath,
   deliverySettings,
@@ -19,8 +21,6 @@ import {
   type SoundEntrypoint,
   type SoundSubscription,
 } from "./references.ts";
-import { DELIVERY_KEYS } from "./schema-subscription.ts";
-import type { SoundFile } from "./validate.ts";
 
 export function checkSubscriptions(file: SoundFile, scope: CallbackScope): Fault[] {
   const checkOne = (subscription: SoundSubscription | undefined, index: number): Fault[] => {

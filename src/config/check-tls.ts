@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { createSecureContext } from "node:tls";
-import type { Fault, Path } from "./issue.ts";
+import type { Fault, Path } from "#schema/issue.ts";
 import { type ConfigContext, reasonOf } from "./secrets.ts";
 import { certificateWarnings } from "./store-expiry.ts";
 

@@ -1,6 +1,6 @@
 // Finds the byte at which a config stops being UTF-8, and guesses its real encoding.
 
-import type { Issue } from "./issue.ts";
+import type { Issue } from "#schema/issue.ts";
 
 /** null: the bytes are UTF-8. */
 export function findEncodingFault(bytes: Uint8Array): Issue | null {

@@ -1,14 +1,7 @@
 // Shows the faulty line of a config without secrets: punctuation, and words that the schema knows.
 
-import type { Excerpt } from "./issue.ts";
-
-/** The words of a text that may be shown because they cannot be secrets. */
-export interface Words {
-  /** Keys, and the values of keys with a fixed choice. */
-  readonly known: ReadonlySet<string>;
-  /** Keys whose values are numbers or flags, each with its unit; null: it has none. */
-  readonly units: ReadonlyMap<string, string | null>;
-}
+import type { Excerpt } from "#schema/issue.ts";
+import type { Words } from "#schema/key-advice.ts";
 
 const MAX_LINE = 2000;
 const MAX_WIDTH = 100;

@@ -1,8 +1,9 @@
 // Parses JSON with positions: the value, the position of each part, and every duplicate key.
 
 import { parse, type ValueNode } from "@humanwhocodes/momoa";
-import { toExcerpt, type Words } from "./excerpt.ts";
-import { formatPath, type Issue, type Path } from "./issue.ts";
+import { formatPath, type Issue, type Path } from "#schema/issue.ts";
+import type { Words } from "#schema/key-advice.ts";
+import { toExcerpt } from "./excerpt.ts";
 import { findSyntaxFaults } from "./syntax-fault.ts";
 
 export interface JsonText {

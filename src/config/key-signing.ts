@@ -4,13 +4,13 @@ import type { X509Certificate } from "node:crypto";
 import { isAbsolute } from "node:path";
 import type { AssertionKey } from "#delivery/callback.ts";
 import { orderChain, toKeyPem, toPrivateKey } from "#keystore/keys.ts";
-import type { JwtProfile } from "./schema.ts";
+import type { JwtProfile } from "#schema/file.ts";
+import type { Sound } from "#schema/validate.ts";
 import { type StoreIdentity, openStore, takeIdentity } from "./store-entries.ts";
 import { findCertificates, readPrivateKey } from "./store-pem.ts";
 import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading.ts";
 import { decodeBase64, readBytes, type StoreScope, toBytes } from "./store-source.ts";
 import { toGiven } from "./store-tls.ts";
-import type { Sound } from "./validate.ts";
 
 interface ReadSigningKey {
   readonly key: AssertionKey;

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { codeOf, RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { findEncodingFault } from "./encoding.ts";
-import { formatReport, type Issue } from "./issue.ts";
+import { formatReport, type Issue } from "#schema/issue.ts";
 import { parseConfig, type ParsedConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
 import { decodeText, reasonOf } from "./secrets.ts";

@@ -1,8 +1,8 @@
 // Masks a config file, or a subscription of it, for display: defaults applied, secrets hidden. PURE.
 
 import { MASK } from "#lib/mask.ts";
-import type { ConfigFile, SubscriptionEntry } from "./schema.ts";
-import { isSecret, type Secret } from "./schema-secret.ts";
+import type { ConfigFile, SubscriptionEntry } from "#schema/file.ts";
+import { isSecret, type Secret } from "#schema/secret.ts";
 
 type Shown = string | number | boolean | null | readonly Shown[] | { readonly [key: string]: Shown };
 

@@ -3,18 +3,18 @@
 import type { Subscription } from "#delivery/subscription.ts";
 import type { IterationBudget } from "#keystore/budget.ts";
 import { isObject } from "#lib/json.ts";
+import type { SubscriptionEntry } from "#schema/file.ts";
+import { describeFault, describeIssue, type Fault, formatPath } from "#schema/issue.ts";
+import { toInlineMessage } from "#schema/secret.ts";
+import { type SoundFile, validate } from "#schema/validate.ts";
 import { expressionPaths } from "./check-shape.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
-import { describeFault, describeIssue, type Fault, formatPath } from "./issue.ts";
 import { deliveryPath, deliverySettings, findEntrypoint, type SoundSubscription } from "./references.ts";
 import { holdsInlineSecret } from "./request-secrets.ts";
-import type { ConfigOrigin } from "./resolve.ts";
 import { resolveSubscription } from "./resolve-subscription.ts";
-import type { SubscriptionEntry } from "./schema.ts";
-import { toInlineMessage } from "./schema-secret.ts";
+import type { ConfigOrigin } from "./resolve.ts";
 import { type ConfigContext, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type ReadStores, type Stores } from "./stores.ts";
-import { type SoundFile, validate } from "./validate.ts";
 
 export interface SubscriptionScope {
   readonly origin: ConfigOrigin;

@@ -1,21 +1,21 @@
 // Parses a config text: the config, or all faults of the file in one report.
 
 import { createIterationBudget, limitTo } from "#keystore/budget.ts";
+import type { ConfigFile } from "#schema/file.ts";
+import { type Fault, formatPath, type Issue } from "#schema/issue.ts";
+import { schemaWords } from "#schema/key-advice.ts";
+import { toWrittenPath } from "#schema/subscription.ts";
+import { type SchemaFault, type SoundFile, validate, type Validation } from "#schema/validate.ts";
 import { checkEndpoints } from "./check-endpoints.ts";
 import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
-import { type Fault, formatPath, type Issue } from "./issue.ts";
 import { type JsonText, parseJsonText } from "./json-text.ts";
-import { schemaWords } from "./key-places.ts";
 import { explainFaults, putValues, type ReferenceUse } from "./plain-references.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
 import { type Config, resolveConfig } from "./resolve.ts";
-import type { ConfigFile } from "./schema.ts";
 import { type ConfigContext, findReferredSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type Stores } from "./stores.ts";
-import { toWrittenPath } from "./schema-subscription.ts";
-import { type SchemaFault, type SoundFile, validate, type Validation } from "./validate.ts";
 import { listWarnings } from "./warnings.ts";
 
 export type ParsedConfig =

@@ -3,11 +3,11 @@
 // A secret keeps its reference, because its value must not be shown.
 
 import * as v from "valibot";
-import { type Fault, type Path, valueAt } from "./issue.ts";
-import { configSchema } from "./schema.ts";
-import { reference, type SecretSource, toSource } from "./schema-secret.ts";
-import { toWrittenPath } from "./schema-subscription.ts";
-import { entriesOf, innerOf, isReferable, shapeOf } from "./schema-shape.ts";
+import { configSchema } from "#schema/file.ts";
+import { type Fault, type Path, valueAt } from "#schema/issue.ts";
+import { reference, type SecretSource, toSource } from "#schema/secret.ts";
+import { toWrittenPath } from "#schema/subscription.ts";
+import { entriesOf, innerOf, isReferable, shapeOf } from "#schema/unwrap.ts";
 import { type ConfigContext, readSecret } from "./secrets.ts";
 
 /** A reference of the file: its path, and where it points. */

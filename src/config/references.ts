@@ -1,9 +1,9 @@
 // Resolves names in the file: entrypoints, endpoints and groups.
 
-import { ENTRYPOINT_TYPES } from "./schema-entrypoint.ts";
-import type { ConfigFile } from "./schema.ts";
-import { DELIVERY_KEYS } from "./schema-subscription.ts";
-import type { Sound, SoundFile } from "./validate.ts";
+import { ENTRYPOINT_TYPES } from "#schema/entrypoint.ts";
+import type { ConfigFile } from "#schema/file.ts";
+import { DELIVERY_KEYS } from "#schema/subscription.ts";
+import type { Sound, SoundFile } from "#schema/validate.ts";
 
 export type SoundEndpoint = Sound<ConfigFile["endpoints"][number]>;
 export type SoundEntrypoint = Sound<ConfigFile["entrypoints"][number]>;

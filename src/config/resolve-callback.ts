@@ -10,13 +10,13 @@ import type {
   SignatureKey,
 } from "#delivery/callback.ts";
 import type { Header } from "#delivery/message.ts";
-import { toResponses } from "#delivery/responses.ts";
 import { isForwarded, proxyFor } from "#delivery/proxy.ts";
+import { toResponses } from "#delivery/responses.ts";
 import { isOrdered } from "#delivery/subscription.ts";
-import { secretsIn, secretsInAuth, secretsInProxy, secretsInUrl } from "./request-secrets.ts";
+import type { ConfigFile, Entrypoint, JwtProfile, Settings } from "#schema/file.ts";
+import type { Secret } from "#schema/secret.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
-import type { ConfigFile, Entrypoint, JwtProfile, Settings } from "./schema.ts";
-import type { Secret } from "./schema-secret.ts";
+import { secretsIn, secretsInAuth, secretsInProxy, secretsInUrl } from "./request-secrets.ts";
 import type { ConfigContext, Secrets } from "./secrets.ts";
 import type { Stores } from "./stores.ts";
 

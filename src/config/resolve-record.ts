@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import type { Logging, RecordSettings, Sampling } from "#delivery/record.ts";
-import type { ConfigFile } from "./schema.ts";
-import { keptSchema, samplingSchema } from "./schema-record.ts";
+import type { ConfigFile } from "#schema/file.ts";
+import { keptSchema, samplingSchema } from "#schema/record.ts";
 
 const DAY_MS = 86_400_000;
 const UNITS_MS = [DAY_MS, 3_600_000, 60_000, 1000] as const;

@@ -1,10 +1,10 @@
 // Resolves `server` to its runtime settings: listeners, TLS, authentication.
 
 import { resolve } from "node:path";
+import type { ConfigFile } from "#schema/file.ts";
+import type { Secret } from "#schema/secret.ts";
 import { isLoopback, parseListen } from "./check-host.ts";
 import { parseKeyFile, type VerificationKey } from "./key-file.ts";
-import type { ConfigFile } from "./schema.ts";
-import type { Secret } from "./schema-secret.ts";
 import type { ConfigContext, Secrets } from "./secrets.ts";
 import { controlSocketOf } from "./state-paths.ts";
 

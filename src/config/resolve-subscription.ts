@@ -2,6 +2,7 @@
 
 import { maxPauseMsOf, type Retry } from "#delivery/backoff.ts";
 import type { OrderKey, Ordering } from "#delivery/ordering.ts";
+import type { ShapeSettings } from "#delivery/shape.ts";
 import {
   type DeadLetterEndpoint,
   type DeliverPolicy,
@@ -12,11 +13,10 @@ import {
   type Source,
   type Subscription,
 } from "#delivery/subscription.ts";
-import type { ShapeSettings } from "#delivery/shape.ts";
+import type { ConfigFile, Endpoint, Entrypoint, Settings, SubscriptionEntry } from "#schema/file.ts";
 import { endpointNamesOf, entrypointId, findEntrypoint, findSource } from "./references.ts";
 import { type ResolveScope, resolveCallback } from "./resolve-callback.ts";
 import { toLogging, toSampling } from "./resolve-record.ts";
-import type { ConfigFile, Endpoint, Entrypoint, Settings, SubscriptionEntry } from "./schema.ts";
 
 export function resolveSubscription(
   file: ConfigFile,

@@ -2,10 +2,10 @@
 
 import { isAbsolute, join, resolve } from "node:path";
 import { codeOf, messageOf } from "#lib/errors.ts";
-import type { Fault, Path } from "./issue.ts";
-import { nearestOf } from "./nearest.ts";
-import { isSecret, type Secret, type SecretSource } from "./schema-secret.ts";
-import { variableIn } from "./variables.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import { nearestOf } from "#schema/nearest.ts";
+import { isSecret, type Secret, type SecretSource } from "#schema/secret.ts";
+import { variableIn } from "#schema/variables.ts";
 
 /** The environment of a config: variables, files, clock and host. */
 export interface ConfigContext {

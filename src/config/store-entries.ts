@@ -5,8 +5,8 @@ import type { IterationBudget } from "#keystore/budget.ts";
 import { orderChain } from "#keystore/keys.ts";
 import { openKeyStore } from "#keystore/open.ts";
 import type { KeyStore, StoredKey } from "#keystore/opened.ts";
-import { describeFault } from "./issue.ts";
-import { unknownName } from "./nearest.ts";
+import { describeFault } from "#schema/issue.ts";
+import { unknownName } from "#schema/nearest.ts";
 import { faulty, type Given, read, type Reading } from "./store-reading.ts";
 
 export interface StoreIdentity {

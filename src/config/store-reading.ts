@@ -1,6 +1,6 @@
 // The result of reading a part of a store: its content, or the fault and its position.
 
-import type { Fault, Path } from "./issue.ts";
+import type { Fault, Path } from "#schema/issue.ts";
 
 export type Reading<T> =
   | { readonly kind: "read"; readonly value: T }

@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 import type { IterationBudget } from "#keystore/budget.ts";
-import type { Fault, Path } from "./issue.ts";
-import { isSecret } from "./schema-secret.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import { isSecret } from "#schema/secret.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Reading } from "./store-reading.ts";
 

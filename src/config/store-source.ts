@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import type { IterationBudget } from "#keystore/budget.ts";
-import { isSecret } from "./schema-secret.ts";
+import { isSecret } from "#schema/secret.ts";
 import { type ConfigContext, reasonOf, type Secrets } from "./secrets.ts";
 import { faulty, type Given, read, type Reading, UNKNOWN } from "./store-reading.ts";
 

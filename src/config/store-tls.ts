@@ -3,13 +3,13 @@
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { orderChain, toKeyPem } from "#keystore/keys.ts";
-import type { Settings } from "./schema.ts";
-import type { Secret } from "./schema-secret.ts";
+import type { Settings } from "#schema/file.ts";
+import type { Secret } from "#schema/secret.ts";
+import type { Sound } from "#schema/validate.ts";
 import { type StoreIdentity, openStore, takeIdentity } from "./store-entries.ts";
 import { readCertificates, readPrivateKey } from "./store-pem.ts";
 import { faulty, type Given, read, type Reading, thenRead, UNKNOWN } from "./store-reading.ts";
 import { readSource, type StoreScope } from "./store-source.ts";
-import type { Sound } from "./validate.ts";
 
 type Ssl = NonNullable<Settings["ssl"]>;
 export type TrustStore = Sound<NonNullable<Ssl["trustStore"]>>;

@@ -2,16 +2,16 @@
 
 import type { AssertionKey, TlsIdentity, TlsSettings } from "#delivery/callback.ts";
 import { toKeyPem } from "#keystore/keys.ts";
-import type { Fault, Path } from "./issue.ts";
+import type { JwtProfile, Settings } from "#schema/file.ts";
+import type { Fault, Path } from "#schema/issue.ts";
+import type { SoundFile } from "#schema/validate.ts";
 import { type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
-import type { JwtProfile, Settings } from "./schema.ts";
 import { certificateWarnings, tokenWarnings } from "./store-expiry.ts";
 import { mapReading } from "./store-reading.ts";
 import { createShelf, type KnownStores, type StoreNotes } from "./store-shelf.ts";
 import type { StoreScope } from "./store-source.ts";
 import { type KeyStoreEntry, readKeyStore, readTrustStore, type TrustStore } from "./store-tls.ts";
-import type { SoundFile } from "./validate.ts";
 
 interface SigningKey {
   readonly key: AssertionKey;

@@ -1,5 +1,7 @@
 // Explains why a text is not JSON: every deviation, each with its position and what to write instead.
 
+import type { Words } from "#schema/key-advice.ts";
+import { toNumber } from "#schema/value-advice.ts";
 import {
   CLOSING,
   createBracketLedger,
@@ -8,8 +10,6 @@ import {
   lineOf,
   type SyntaxFault,
 } from "./bracket-ledger.ts";
-import type { Words } from "./excerpt.ts";
-import { toNumber } from "./lookalikes.ts";
 
 type Kind = keyof typeof PROBLEMS;
 

@@ -1,14 +1,14 @@
 // Warns about settings that are allowed but probably not intended.
 
 import { isOrdered } from "#delivery/subscription.ts";
+import type { ConfigFile } from "#schema/file.ts";
+import { type Fault, formatPath, type Path, valueAt } from "#schema/issue.ts";
+import { listValueWarnings } from "#schema/value-warnings.ts";
 import { isLoopback, parseListen } from "./check-host.ts";
 import { tlsWarnings } from "./check-tls.ts";
-import { type Fault, formatPath, type Path, valueAt } from "./issue.ts";
 import { holdsAnySecret } from "./request-secrets.ts";
-import type { ConfigFile } from "./schema.ts";
 import type { ConfigContext, Secrets } from "./secrets.ts";
 import { tokenWarnings } from "./store-expiry.ts";
-import { listValueWarnings } from "./value-warnings.ts";
 
 /** `value`: the file as written, without defaults, which need no warnings. */
 export function listWarnings(

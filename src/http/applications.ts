@@ -2,7 +2,7 @@
 
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import { name } from "#config/schema-parts.ts";
+import { name } from "#schema/parts.ts";
 import { RelayError } from "#lib/errors.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
 import type { Applications } from "#registry/applications.ts";

@@ -7,7 +7,7 @@ import type { PurgeOutcome } from "#letters/purge.ts";
 import type { FoundLetter } from "#letters/find.ts";
 import type { Letters } from "#letters/letters.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
-import { choice } from "#config/schema-parts.ts";
+import { choice } from "#schema/parts.ts";
 import {
   deadLetterCountsSchema,
   deadLetterDetailSchema,

@@ -1,7 +1,7 @@
 // `/openapi.json`: the document of the API in OpenAPI 3.1, made from the operations beside the routes.
 
 import type { GenericSchema } from "valibot";
-import { toComponents, toInlineComponent } from "#config/json-schema.ts";
+import { toComponents, toInlineComponent } from "#schema/json-schema.ts";
 import { VERSION } from "#lib/version.ts";
 import { componentOf, listComponents } from "#wire/component.ts";
 import { problemSchema } from "#wire/problem.ts";

@@ -2,7 +2,7 @@
 
 import { RelayError } from "#lib/errors.ts";
 
-import { nearestOf } from "#config/nearest.ts";
+import { nearestOf } from "#schema/nearest.ts";
 import { type StreamInfo, streamInfo, streamNames } from "./answers.ts";
 import { API_ERRORS, type ApiAnswer, isForbidden, requestApi } from "./api.ts";
 import type { Connection } from "./connection.ts";

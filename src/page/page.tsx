@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { html } from "hono/html";
-import { toInlineComponent } from "#config/json-schema.ts";
-import { shownSubscriptionSchema } from "#config/schema-subscription.ts";
+import { toInlineComponent } from "#schema/json-schema.ts";
+import { shownSubscriptionSchema } from "#schema/subscription.ts";
 import { bundle } from "./bundle.ts" with { type: "macro" };
 import { viewAddress, ICON_PATH, SCRIPT_PATH, Shell, STYLE_PATH } from "./shell.tsx";
 import { type PageView, UNKNOWN_VIEW, VIEWS } from "./views.ts";

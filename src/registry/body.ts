@@ -1,7 +1,7 @@
 // Checks the body of a new subscription: it may not reach beyond its caller's rights, nor store a mask.
 
 import { ownAddresses } from "#callback/own-addresses.ts";
-import { formatPath } from "#config/issue.ts";
+import { formatPath } from "#schema/issue.ts";
 import type { BodyFault } from "#config/parse-subscription.ts";
 import {
   entrypointId,
@@ -10,8 +10,8 @@ import {
   deliveryPath,
   deliverySettings,
 } from "#config/references.ts";
-import { isSecret } from "#config/schema-secret.ts";
-import type { SubscriptionEntry } from "#config/schema.ts";
+import { isSecret } from "#schema/secret.ts";
+import type { SubscriptionEntry } from "#schema/file.ts";
 import { createAddressCheck } from "#delivery/address.ts";
 import { parseAddress } from "#delivery/ip-range.ts";
 import type { Subscription } from "#delivery/subscription.ts";

@@ -1,7 +1,7 @@
 // Dead letters as the API shows them, and the bodies and queries that choose some of them.
 
 import * as v from "valibot";
-import { choice, flag, integer, list, calendarTime, object, text as formed } from "#config/schema-parts.ts";
+import { choice, flag, integer, list, calendarTime, object, text as formed } from "#schema/parts.ts";
 import { LETTER_REASONS } from "#delivery/letter.ts";
 import { component, exampleOf } from "./component.ts";
 import { anyOf, limitSchema, oneOrAnyOf, statusFilterSchema } from "./query.ts";

@@ -1,12 +1,12 @@
 // The config and a subscription's definition as the API takes and shows them: the schemas of the file, by other names.
 
 import * as v from "valibot";
-import { configSchema } from "#config/schema.ts";
+import { configSchema } from "#schema/file.ts";
 import {
   shownSubscriptionSchema,
   subscriptionOfEntrypointSchema,
   subscriptionSchema,
-} from "#config/schema-subscription.ts";
+} from "#schema/subscription.ts";
 import { component, exampleOf } from "./component.ts";
 import { subscriptionViewSchema } from "./subscription.ts";
 

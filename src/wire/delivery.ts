@@ -1,7 +1,7 @@
 // Records of the delivery log as the API shows them, and the queries that choose some of them.
 
 import * as v from "valibot";
-import { choice, calendarTime, object, text as formed } from "#config/schema-parts.ts";
+import { choice, calendarTime, object, text as formed } from "#schema/parts.ts";
 import { parseWebhookId } from "#delivery/message.ts";
 import { SUBJECT_FILTER } from "#delivery/subject.ts";
 import { component, exampleOf } from "./component.ts";

@@ -1,7 +1,7 @@
 // The test of a subscription before it is stored: what the API takes.
 
 import * as v from "valibot";
-import { flag, object } from "#config/schema-parts.ts";
+import { flag, object } from "#schema/parts.ts";
 import { component } from "./component.ts";
 import { sample } from "./dry-run.ts";
 

@@ -1,7 +1,7 @@
 // The dry run of a test: what the API takes and shows.
 
 import * as v from "valibot";
-import { integer, list, object, text } from "#config/schema-parts.ts";
+import { integer, list, object, text } from "#schema/parts.ts";
 import { LITERAL_SUBJECT } from "#delivery/subject.ts";
 import { component, exampleOf } from "./component.ts";
 import { exchangeSchema } from "./subscription.ts";

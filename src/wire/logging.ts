@@ -1,8 +1,8 @@
 // What is recorded of each entrypoint, and the body that changes it for a while.
 
 import * as v from "valibot";
-import { integer, object } from "#config/schema-parts.ts";
-import { keptSchema, samplingSchema } from "#config/schema-record.ts";
+import { integer, object } from "#schema/parts.ts";
+import { keptSchema, samplingSchema } from "#schema/record.ts";
 import { component } from "./component.ts";
 import { dateOrNull, stringView, type ViewOf, namedPage } from "./view.ts";
 

@@ -1,7 +1,7 @@
 // Parked keys of an ordered subscription, as the API lists and resumes them.
 
 import * as v from "valibot";
-import { flag, object } from "#config/schema-parts.ts";
+import { flag, object } from "#schema/parts.ts";
 import { component } from "./component.ts";
 import { count, date, namedPage, stringView, textOrNull, type ViewOf } from "./view.ts";
 

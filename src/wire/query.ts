@@ -1,7 +1,7 @@
 // Parts that several queries of the API have: the page that is wanted, and the status of a response.
 
 import * as v from "valibot";
-import { list, text } from "#config/schema-parts.ts";
+import { list, text } from "#schema/parts.ts";
 
 const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;

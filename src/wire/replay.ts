@@ -1,7 +1,7 @@
 // Replays of dead letters as the API takes and shows them.
 
 import * as v from "valibot";
-import { calendarTime, flag, id, integer, list, object, text as formed } from "#config/schema-parts.ts";
+import { calendarTime, flag, id, integer, list, object, text as formed } from "#schema/parts.ts";
 import { parseWebhookId } from "#delivery/message.ts";
 import { component, exampleOf } from "./component.ts";
 import { letterFilterSchema } from "./dead-letter.ts";

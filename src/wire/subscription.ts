@@ -1,7 +1,7 @@
 // Subscriptions as the API shows them and takes commands for them, applications, and the test of a callback.
 
 import * as v from "valibot";
-import { choice, flag, integer, calendarTime, object } from "#config/schema-parts.ts";
+import { choice, flag, integer, calendarTime, object } from "#schema/parts.ts";
 import { component } from "./component.ts";
 import {
   count,

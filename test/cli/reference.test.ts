@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { toBash, toFish, toZsh } from "#cli/completions.ts";
 import { type ReferenceEntry, toEntries } from "#cli/reference.ts";
-import { describeConfig } from "#config/describe.ts";
+import { describeConfig } from "#schema/describe.ts";
 import { runRelay } from "../support/relay.ts";
 
 async function reference(...args: readonly string[]): Promise<string> {

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { toExcerpt } from "#config/excerpt.ts";
-import { schemaWords } from "#config/key-places.ts";
+import { schemaWords } from "#schema/key-advice.ts";
 
 const words = schemaWords();
 

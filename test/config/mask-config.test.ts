@@ -1,10 +1,10 @@
 // What may be shown of a config: everything but its secrets, in a form that the file takes again.
 
 import { expect, test } from "bun:test";
-import type { ConfigFile } from "#config/schema.ts";
+import type { ConfigFile } from "#schema/file.ts";
 import { listSecrets } from "#config/secrets.ts";
 import { maskConfig } from "#config/mask-config.ts";
-import { validate } from "#config/validate.ts";
+import { validate } from "#schema/validate.ts";
 import { FILE, type Json, withDelivery, withEntrypoint, withSubscription } from "./parse-for-test.ts";
 
 function fileOf(value: unknown): ConfigFile {

@@ -1,7 +1,7 @@
 // Mistakes that people make in a config, and what each of them gets to read: mistakes.md is the table.
 
 import { expect, test } from "bun:test";
-import { describeIssue, formatReport } from "#config/issue.ts";
+import { describeIssue, formatReport } from "#schema/issue.ts";
 import { parseForTest } from "./parse-for-test.ts";
 
 interface Mistake {

@@ -1,12 +1,12 @@
 // Parsing as the tests of this room need it: a small valid file, changed here and there.
 
 import { createIterationBudget } from "#keystore/budget.ts";
-import { describeIssue, formatIssue } from "#config/issue.ts";
+import { describeIssue, formatIssue } from "#schema/issue.ts";
 import { parseConfig, type ParsedConfig } from "#config/parse.ts";
 import type { Config } from "#config/resolve.ts";
 import { type ConfigContext, resolveSecrets } from "#config/secrets.ts";
 import { loadStores, type Stores } from "#config/stores.ts";
-import { validate } from "#config/validate.ts";
+import { validate } from "#schema/validate.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 

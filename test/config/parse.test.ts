@@ -1,7 +1,7 @@
 // One report of everything that is wrong, with places and without secrets.
 
 import { expect, test } from "bun:test";
-import { formatReport } from "#config/issue.ts";
+import { formatReport } from "#schema/issue.ts";
 import {
   parseForTest,
   faultsOf,

@@ -5,8 +5,8 @@ import type { GenericSchema } from "valibot";
 import * as v from "valibot";
 import { maskConfig } from "#config/mask-config.ts";
 import { toPlaceholder } from "#config/plain-references.ts";
-import { configSchema } from "#config/schema.ts";
-import { entriesOf, innerOf, shapeOf } from "#config/schema-shape.ts";
+import { configSchema } from "#schema/file.ts";
+import { entriesOf, innerOf, shapeOf } from "#schema/unwrap.ts";
 import {
   configOf,
   faultsOf,

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { toLogging, toSampling } from "#config/resolve-record.ts";
-import { loggingSchema, samplingSchema } from "#config/schema-record.ts";
+import { loggingSchema, samplingSchema } from "#schema/record.ts";
 
 test.each([
   [{ type: "ALL" }, { kind: "all" }],

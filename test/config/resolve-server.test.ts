@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { resolveServer } from "#config/resolve-server.ts";
-import { configSchema } from "#config/schema.ts";
+import { configSchema } from "#schema/file.ts";
 import { type ConfigContext, resolveSecrets } from "#config/secrets.ts";
 import { EMPTY_CONTEXT, FILE, type Json } from "./parse-for-test.ts";
 

@@ -1,6 +1,6 @@
 // The HTTP API of a running relay, as a program calls it that has read its document: every answer is held against it.
 
-import { isValid } from "../config/json-schema-validator.ts";
+import { isValid } from "../schema/json-schema-validator.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 

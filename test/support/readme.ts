@@ -1,6 +1,6 @@
 // The parts of the README that are made from the code. Run by `npm run docs`, it writes them.
 
-import { describeConfig } from "#config/describe.ts";
+import { describeConfig } from "#schema/describe.ts";
 import { describeMetrics } from "./metrics-table.ts";
 
 export const README = new URL("../../README.md", import.meta.url).pathname;

@@ -1,10 +1,10 @@
 // Warns about values that are probably not intended: unreplaced variables, seconds instead of milliseconds.
 
 import type { GenericSchema } from "valibot";
+import { configSchema } from "./file.ts";
 import type { Fault, Path } from "./issue.ts";
-import { unitOf } from "./lookalikes.ts";
-import { configSchema } from "./schema.ts";
-import { entriesOf, isReferable, shapeOf } from "./schema-shape.ts";
+import { entriesOf, isReferable, shapeOf } from "./unwrap.ts";
+import { unitOf } from "./value-advice.ts";
 import { adviseVariable, variableIn } from "./variables.ts";
 
 /** A shorter time limit was probably meant in seconds. */

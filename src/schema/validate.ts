@@ -2,12 +2,12 @@
 
 import * as v from "valibot";
 import { isObject } from "#lib/json.ts";
+import { type ConfigFile, configSchema } from "./file.ts";
 import { type Fault, type Path, valueAt } from "./issue.ts";
-import { adviseKey } from "./key-places.ts";
-import { adviseValue, adviseWord } from "./lookalikes.ts";
-import { type ConfigFile, configSchema } from "./schema.ts";
-import type { Secret } from "./schema-secret.ts";
-import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
+import { adviseKey } from "./key-advice.ts";
+import type { Secret } from "./secret.ts";
+import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./unwrap.ts";
+import { adviseValue, adviseWord } from "./value-advice.ts";
 
 /** A file without its faulty parts: any part may be missing, and the present ones have their types. */
 export type Sound<T> = T extends Secret | string | number | boolean | null | undefined

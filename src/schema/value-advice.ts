@@ -3,8 +3,8 @@
 import * as v from "valibot";
 import { isObject } from "#lib/json.ts";
 import { nearestOf } from "./nearest.ts";
-import { choicesOf, entriesOf, isReferable, shapeOf, wordOf } from "./schema-shape.ts";
-import { isSecret } from "./schema-secret.ts";
+import { isSecret } from "./secret.ts";
+import { choicesOf, entriesOf, isReferable, shapeOf, wordOf } from "./unwrap.ts";
 import { adviseVariable } from "./variables.ts";
 
 type Json = Readonly<Record<string, unknown>>;

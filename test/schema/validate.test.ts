@@ -10,7 +10,7 @@ import {
   withSettings,
   withSubscription,
   type Json,
-} from "./parse-for-test.ts";
+} from "../config/parse-for-test.ts";
 
 const D = "subscriptions[0].configuration";
 const E = "entrypoints[0]";

@@ -1,9 +1,9 @@
-// The small top-level keys about this relay: `host`, `state`, `deliveryLog`, `shutdown`, `logs` and `callbacks`.
+// The schemas of the small top-level keys about this relay: `host`, `state`, `deliveryLog`, `shutdown`, `logs` and `callbacks`.
 
 import * as v from "valibot";
 import { LOG_LEVELS } from "#lib/logger.ts";
-import { choice, flag, integer, list, object, path, text } from "./schema-parts.ts";
-import { secret } from "./schema-secret.ts";
+import { choice, flag, integer, list, object, path, text } from "./parts.ts";
+import { secret } from "./secret.ts";
 
 const FLEET_PREFIX = /^(?=.{1,100}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/u;
 const PREFIX_FORM = 'a NATS subject of letters, digits, "-", "_" and ".", 100 characters at most';

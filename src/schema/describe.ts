@@ -1,8 +1,8 @@
 // Generates the tables of config keys in the documentation from the schema.
 
 import * as v from "valibot";
-import { configSchema } from "./schema.ts";
-import { innerOf, type Shape, shapeOf, wordOf } from "./schema-shape.ts";
+import { configSchema } from "./file.ts";
+import { innerOf, type Shape, shapeOf, wordOf } from "./unwrap.ts";
 
 export interface Description {
   /** The top-level key. */

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { MAX_EXPRESSION } from "#shape/expression.ts";
-import { choice, list, object, text } from "./schema-parts.ts";
+import { choice, list, object, text } from "./parts.ts";
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/u;
 

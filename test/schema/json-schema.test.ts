@@ -1,7 +1,7 @@
 // The JSON Schema accepts what `check` accepts, and refuses what a schema can refuse.
 
 import { expect, test } from "bun:test";
-import { configJsonSchema } from "#config/json-schema.ts";
+import { configJsonSchema } from "#schema/json-schema.ts";
 import { isValid } from "./json-schema-validator.ts";
 import {
   faultsOf,
@@ -12,8 +12,8 @@ import {
   withDelivery,
   withEntrypoint,
   withSettings,
-} from "./parse-for-test.ts";
-import { ENTRYPOINTS, fileWith, SUBSCRIPTIONS } from "./seed-blocks.ts";
+} from "../config/parse-for-test.ts";
+import { ENTRYPOINTS, fileWith, SUBSCRIPTIONS } from "../config/seed-blocks.ts";
 
 const schema: Json = JSON.parse(JSON.stringify(configJsonSchema()));
 

@@ -1,8 +1,8 @@
-// The whole file: types, defaults, checks, JSON Schema and documentation come from here.
+// The schema of the whole config file: its types, defaults, checks, JSON Schema and documentation come from here.
 
 import * as v from "valibot";
-import { endpointGroupSchema, endpointSchema } from "./schema-endpoint.ts";
-import { entrypointSchema } from "./schema-entrypoint.ts";
+import { endpointGroupSchema, endpointSchema } from "./endpoint.ts";
+import { entrypointSchema } from "./entrypoint.ts";
 import {
   callbacksSchema,
   deliveryLogSchema,
@@ -11,12 +11,12 @@ import {
   logsSchema,
   shutdownSchema,
   stateSchema,
-} from "./schema-host.ts";
-import { natsSchema } from "./schema-nats.ts";
-import { describeFound, list, object } from "./schema-parts.ts";
-import { systemSchema } from "./schema-proxy.ts";
-import { serverSchema } from "./schema-server.ts";
-import { subscriptionSchema } from "./schema-subscription.ts";
+} from "./host.ts";
+import { natsSchema } from "./nats.ts";
+import { describeFound, list, object } from "./parts.ts";
+import { systemSchema } from "./proxy.ts";
+import { serverSchema } from "./server.ts";
+import { subscriptionSchema } from "./subscription.ts";
 
 export const configSchema = v.pipe(
   object({

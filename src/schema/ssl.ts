@@ -1,8 +1,8 @@
-// A subscription's `ssl`: whom to trust, and with which certificate to sign in.
+// The schema of a subscription's `ssl`: whom to trust, and with which certificate to sign in.
 
 import * as v from "valibot";
-import { absentAsNull, flag, object, path, variantMessage } from "./schema-parts.ts";
-import { referable, secret } from "./schema-secret.ts";
+import { absentAsNull, flag, object, path, variantMessage } from "./parts.ts";
+import { referable, secret } from "./secret.ts";
 
 /** An absent store in Gravitee's export. */
 const NO_STORE = [object({ type: v.literal("NONE") }), object({ type: v.literal("") })] as const;

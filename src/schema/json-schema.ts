@@ -4,9 +4,9 @@ import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/t
 import { isDeepStrictEqual } from "node:util";
 import type { GenericSchema } from "valibot";
 import { VERSION } from "#lib/version.ts";
-import { configSchema } from "./schema.ts";
-import { ID } from "./schema-parts.ts";
-import { reference } from "./schema-secret.ts";
+import { configSchema } from "./file.ts";
+import { ID } from "./parts.ts";
+import { reference } from "./secret.ts";
 
 const CONVERSION: ConversionConfig = {
   target: "draft-2020-12",

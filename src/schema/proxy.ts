@@ -1,8 +1,8 @@
-// `system.proxy` and an entrypoint's `proxy`: the way to callbacks.
+// The schema of `system.proxy` and an entrypoint's `proxy`: the way to callbacks.
 
 import * as v from "valibot";
-import { choice, flag, host, integer, list, object, text } from "./schema-parts.ts";
-import { referable, secret } from "./schema-secret.ts";
+import { choice, flag, host, integer, list, object, text } from "./parts.ts";
+import { referable, secret } from "./secret.ts";
 
 const type = choice("Kind of proxy", ["HTTP", "SOCKS4", "SOCKS5"]);
 const hostName = host("Host of the proxy");

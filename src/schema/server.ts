@@ -1,8 +1,8 @@
-// `server`: what Relay listens on, and who may come in.
+// The schema of `server`: what Relay listens on, and who may come in.
 
 import * as v from "valibot";
-import { object, path, text, variantMessage } from "./schema-parts.ts";
-import { referable, secret } from "./schema-secret.ts";
+import { object, path, text, variantMessage } from "./parts.ts";
+import { referable, secret } from "./secret.ts";
 
 const LISTEN = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/u;
 

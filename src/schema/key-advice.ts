@@ -1,12 +1,19 @@
 // Advises on an unknown key: where it belongs, or which key it misspells.
 
 import type { GenericSchema } from "valibot";
-import type { Words } from "./excerpt.ts";
+import { configSchema } from "./file.ts";
 import { formatPath, type Path, valueAt } from "./issue.ts";
 import { isSameWord, nearestOf } from "./nearest.ts";
-import { unitOf } from "./lookalikes.ts";
-import { configSchema } from "./schema.ts";
-import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./schema-shape.ts";
+import { choicesOf, entriesOf, innerOf, shapeOf, wordOf } from "./unwrap.ts";
+import { unitOf } from "./value-advice.ts";
+
+/** The words of a text that may be shown because they cannot be secrets. */
+export interface Words {
+  /** Keys, and the values of keys with a fixed choice. */
+  readonly known: ReadonlySet<string>;
+  /** Keys whose values are numbers or flags, each with its unit; null: it has none. */
+  readonly units: ReadonlyMap<string, string | null>;
+}
 
 /** The words that an excerpt of an invalid config may show: keys, values of fixed choices, and keys of plain numbers. */
 export function schemaWords(): Words {

@@ -1,4 +1,4 @@
-// A secret as the file gives it: the value itself, or a reference to where it is.
+// The schema of a secret: the value itself, or a reference to where it is.
 
 import * as v from "valibot";
 

@@ -1,8 +1,8 @@
-// A subscription's `auth` and `signature`: how the callback knows who calls.
+// The schema of a subscription's `auth` and `signature`: how the callback knows who calls.
 
 import * as v from "valibot";
-import { choice, flag, integer, list, object, text, variantMessage } from "./schema-parts.ts";
-import { referable, secret } from "./schema-secret.ts";
+import { choice, flag, integer, list, object, text, variantMessage } from "./parts.ts";
+import { referable, secret } from "./secret.ts";
 
 const basic = v.pipe(
   object({ username: referable("User name"), password: secret("Password") }),

@@ -1,14 +1,14 @@
-// `subscriptions`: who gets the messages.
+// The schema of `subscriptions`: who gets the messages.
 
 import * as v from "valibot";
-import { authSchema, signatureSchema } from "./schema-auth.ts";
-import { callbackEntries } from "./schema-callback.ts";
 import { SUBJECT_FILTER } from "#delivery/subject.ts";
-import { type Path, valueAt } from "./issue.ts";
 import { isObject } from "#lib/json.ts";
-import { deliverPolicy, SUBJECT_FILTER_FORM } from "./schema-endpoint.ts";
-import { choice, id, list, name, object, strings, text, timestamp } from "./schema-parts.ts";
-import { sslSchema } from "./schema-ssl.ts";
+import { authSchema, signatureSchema } from "./auth.ts";
+import { callbackEntries } from "./callback.ts";
+import { deliverPolicy, SUBJECT_FILTER_FORM } from "./endpoint.ts";
+import { type Path, valueAt } from "./issue.ts";
+import { choice, id, list, name, object, strings, text, timestamp } from "./parts.ts";
+import { sslSchema } from "./ssl.ts";
 
 /** The keys of `configuration` that may also be nested in `configuration.entrypointConfiguration`. */
 const deliveryEntries = {

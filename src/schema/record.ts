@@ -1,7 +1,7 @@
-// An entrypoint's `logging` and `sampling`: what the delivery log keeps.
+// The schema of an entrypoint's `logging` and `sampling`: what the delivery log keeps.
 
 import * as v from "valibot";
-import { flag, object, text, variantMessage } from "./schema-parts.ts";
+import { flag, object, text, variantMessage } from "./parts.ts";
 
 const part = (what: string) =>
   v.optional(

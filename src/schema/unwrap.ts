@@ -1,7 +1,7 @@
-// Unwraps schemas, for code that walks the schema of the file instead of parsing with it.
+// Unwraps schemas (`optional`, unions, variants) for code that walks the schema of the file instead of parsing with it.
 
 import type { GenericSchema } from "valibot";
-import { reference } from "./schema-secret.ts";
+import { reference } from "./secret.ts";
 
 type Entries = Readonly<Record<string, GenericSchema>>;
 

@@ -1,9 +1,9 @@
-// `nats`: how to reach the cluster.
+// The schema of `nats`: how to reach the cluster.
 
 import * as v from "valibot";
 import { LITERAL_SUBJECT } from "#delivery/subject.ts";
-import { flag, list, object, path, text, variantMessage } from "./schema-parts.ts";
-import { referable, secret, secretReference } from "./schema-secret.ts";
+import { flag, list, object, path, text, variantMessage } from "./parts.ts";
+import { referable, secret, secretReference } from "./secret.ts";
 
 const server = text("A server", {
   pattern: /^(?:(?:nats|tls):\/\/)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?\/?$/u,

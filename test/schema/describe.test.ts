@@ -1,7 +1,7 @@
 // The tables of the documentation say what the schema says.
 
 import { expect, test } from "bun:test";
-import { describeConfig } from "#config/describe.ts";
+import { describeConfig } from "#schema/describe.ts";
 
 const tables = new Map(describeConfig().map(({ name, markdown }) => [name, markdown.split("\n")]));
 

@@ -3,9 +3,9 @@
 import * as v from "valibot";
 import { _addIssue as addIssue } from "valibot";
 import { MEANINGS, RESPONSE_KEY } from "#delivery/responses.ts";
-import { choice, describeFound, integer, list, object, text, variantMessage } from "./schema-parts.ts";
-import { referable, secret, toReferable } from "./schema-secret.ts";
-import { shapeEntries } from "./schema-transform.ts";
+import { choice, describeFound, integer, list, object, text, variantMessage } from "./parts.ts";
+import { referable, secret, toReferable } from "./secret.ts";
+import { shapeEntries } from "./transform.ts";
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/u;
 

@@ -1,8 +1,8 @@
-// `endpoints` and `endpointGroups`: where messages come from, and where dead letters go.
+// The schema of `endpoints` and `endpointGroups`: where messages come from, and where dead letters go.
 
 import * as v from "valibot";
 import { LITERAL_SUBJECT, SUBJECT_FILTER } from "#delivery/subject.ts";
-import { choiceMessage, flag, integer, list, name, object, text, timestamp } from "./schema-parts.ts";
+import { choiceMessage, flag, integer, list, name, object, text, timestamp } from "./parts.ts";
 
 const stream = (description: string) =>
   text(description, {

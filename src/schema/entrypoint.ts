@@ -1,8 +1,8 @@
-// `entrypoints`: how messages are pushed.
+// The schema of `entrypoints`: how messages are pushed.
 
 import * as v from "valibot";
 import type { Qos } from "#delivery/policy.ts";
-import { callbackEntries, resumeSchema } from "./schema-callback.ts";
+import { callbackEntries, resumeSchema } from "./callback.ts";
 import {
   absentAsNull,
   choice,
@@ -14,9 +14,9 @@ import {
   object,
   text,
   variantMessage,
-} from "./schema-parts.ts";
-import { proxySchema } from "./schema-proxy.ts";
-import { loggingSchema, samplingSchema } from "./schema-record.ts";
+} from "./parts.ts";
+import { proxySchema } from "./proxy.ts";
+import { loggingSchema, samplingSchema } from "./record.ts";
 
 export const ENTRYPOINT_TYPES = ["webhook", "webhook-advanced"] as const;
 
