@@ -33,8 +33,11 @@ interface DeliverOptions {
 export interface Deliver {
   /** Delivers and settles a message that keeps no order: waits for its slots and its retries. */
   run: (held: Held) => Promise<Ending>;
-  /** One attempt at a message whose slot is taken, and what follows from it. Ends the slot. */
-  attempt: (held: Held) => Promise<Step>;
+  /**
+   * One attempt at a message whose slot is taken, and what follows from it. Ends the slot. `onDelivered`: the next one
+   * need not wait for what is left to do.
+   */
+  attempt: (held: Held, onDelivered: () => void) => Promise<Step>;
   /** Waits without a slot until the message may be attempted again. False: the pipeline closed first. */
   waitForStep: (held: Held, step: Exclude<Step, { kind: "ended" }>) => Promise<boolean>;
   /** Completes a message that is not to be sent. */
@@ -119,7 +122,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function endStored(held: Held): Promise<Ending | null> {
     if (!(await isLetterStored(held))) return endUnwanted(held);
-    await settler.complete(held);
+    settler.complete(held);
     return { kind: "suppressed" };
   }
 
@@ -137,7 +140,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       case "selected":
         return null;
       case "filtered":
-        await settler.complete(held);
+        settler.complete(held);
         return { kind: "filtered" };
       case "failed":
         return endUnselected(held, { kind: "expression", error: selection.error });
@@ -166,7 +169,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
   }
 
-  async function attemptOnce(held: Held): Promise<Step> {
+  async function attemptOnce(held: Held, onDelivered: () => void = ignore): Promise<Step> {
     const expiry = expiryOf(held);
     if (expiry !== null) {
       turns.end(null);
@@ -180,17 +183,17 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
     held.postponements = 0;
     const { action, report } = turn;
-    if (action.kind === "ack") await settler.complete(held);
+    if (action.kind === "ack") settler.complete(held, onDelivered);
     if (report !== null) observer.attempted(report);
     if (action.kind === "retry") return { kind: "retry", pause: action, failure: action.failure };
     return { kind: "ended", ending: await settle(held, action) };
   }
 
   /** As `runNow`, for a message whose slot is taken: ends the slot, which costs no request if nothing is sent. */
-  async function attemptOrdered(held: Held): Promise<Step> {
+  async function attemptOrdered(held: Held, onDelivered: () => void): Promise<Step> {
     const isFirst = held.attempts === 0 && held.postponements === 0;
     const unsent = isFirst ? endUnsent(held) : null;
-    if (unsent === null) return attemptOnce(held);
+    if (unsent === null) return attemptOnce(held, onDelivered);
     let ending: Ending | null = null;
     let isToBeSent = false;
     try {
@@ -199,7 +202,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     } finally {
       if (!isToBeSent) turns.end(null);
     }
-    return ending === null ? attemptOnce(held) : { kind: "ended", ending };
+    return ending === null ? attemptOnce(held, onDelivered) : { kind: "ended", ending };
   }
 
   async function settle(held: Held, action: Exclude<Action, { kind: "retry" }>): Promise<Ending> {
@@ -209,7 +212,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       case "dead-letter":
         return storeLetter(held, action.failure);
       case "drop":
-        await settler.complete(held);
+        settler.complete(held);
         return { kind: "dropped", failure: action.failure };
       case "interrupt":
         return held.isRedeliverable ? options.giveBack(held) : endForGood(held, action.failure);
@@ -228,7 +231,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
 
   async function expire(held: Held, failure: Expiry): Promise<Ending> {
     if (deadLetters === null) {
-      await settler.complete(held);
+      settler.complete(held);
       return { kind: "expired", failure, endpoint: null };
     }
     const ending = await storeLetter(held, failure);
@@ -321,7 +324,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       : { repeating: letters, trying: letters };
     const result = await settler.storeLetter(held, failure, { deadLetters, closing, ...signals });
     if (result.kind === "stored") {
-      await settler.complete(held);
+      settler.complete(held);
       return { kind: "dead-lettered", failure, endpoint: result.endpoint };
     }
     if (result.kind === "too-large") {
@@ -335,7 +338,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     attempt: attemptOrdered,
     waitForStep,
     async skip(held) {
-      await settler.complete(held);
+      settler.complete(held);
       return { kind: "skipped" };
     },
     abandon,
@@ -344,3 +347,5 @@ export function createDeliver(options: DeliverOptions): Deliver {
     },
   };
 }
+
+function ignore(): void {}

@@ -157,6 +157,7 @@ export function createOrdered(options: OrderedOptions): Ordered {
   async function send(message: Message): Promise<void> {
     underWay += 1;
     const ending = await attempt(message).catch((error: unknown) => options.onError(message.value, error));
+    if (message.state === "gone") return end(message.value, ending ?? { kind: "delivered" });
     underWay -= 1;
     const cause = failures.get(message.value);
     failures.delete(message.value);
@@ -208,13 +209,20 @@ export function createOrdered(options: OrderedOptions): Ordered {
   /** Null: its next attempt is due. */
   async function attempt(message: Message): Promise<Ending | null> {
     const { value: entry } = message;
-    const step = await deliver.attempt(entry);
+    const step = await deliver.attempt(entry, () => goOn(message));
     if (step.kind === "ended") return step.ending;
     window.retry(message);
     dispatch();
     if (!(await deliver.waitForStep(entry, step))) return deliver.abandon(entry, step.failure);
     window.due(message);
     return null;
+  }
+
+  /** It was delivered: the next one is on its way before the books are kept. */
+  function goOn(message: Message): void {
+    underWay -= 1;
+    window.complete(message, { isDelivered: true });
+    dispatch();
   }
 
   function finish(message: Message, ending: Ending): void {

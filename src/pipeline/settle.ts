@@ -27,8 +27,11 @@ interface StoreOptions {
 }
 
 export interface Settler {
-  /** Completes a message: acknowledges it, unless that is done, then remembers it in the guard. */
-  complete: (held: Held) => Promise<void>;
+  /**
+   * Completes a message: acknowledges it, unless that is done, then remembers it in the guard. `onAcked`: what does not
+   * wait for the guard.
+   */
+  complete: (held: Held, onAcked?: () => void) => void;
   /**
    * Stores the dead letter of a message. While no endpoint takes it, tries again until `repeating` aborts, then returns the
    * last result. From `closing` on, tries at once and more often: time is limited. `trying` aborts a try in progress. Does
@@ -57,11 +60,10 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
   }
 
   return {
-    async complete(held) {
+    complete(held, onAcked) {
       const { message, ack } = held.received;
       if (held.isRedeliverable) ack();
-      // Send the ack first: under AT_LEAST_ONCE the next message waits for it, and not for the journal.
-      await Promise.resolve();
+      onAcked?.();
       guard.markDone(message);
     },
     async storeLetter(held, failure, { deadLetters, closing, repeating, trying }) {

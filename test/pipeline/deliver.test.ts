@@ -77,7 +77,7 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
     hasAcks: qos !== "NONE",
     deadLetters: hasDeadLetters ? ({} as DeadLetters) : null,
     settler: {
-      complete: () => Promise.resolve(),
+      complete: () => undefined,
       storeLetter: () => Promise.resolve({ kind: "stored", endpoint: "letters" }),
     },
     observer: {

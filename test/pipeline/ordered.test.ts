@@ -53,6 +53,8 @@ function setUp({ qos = "AT_LEAST_ONCE", key = { kind: "none" }, places = 3, ...w
   const answers: string[] = [];
   const endings: string[] = [];
   const told: string[] = [];
+  /** What had been sent when an attempt was reported. */
+  const sentByReport: (readonly number[])[] = [];
   const subscription = toSubscription({
     qos,
     ordering: { key, onFailure: "subscription", window: 8, ...wanted.ordering },
@@ -71,7 +73,7 @@ function setUp({ qos = "AT_LEAST_ONCE", key = { kind: "none" }, places = 3, ...w
     countConsumer: () => Promise.resolve(server.count),
     isProbe: wanted.isProbe ?? false,
     observer: {
-      attempted: () => {},
+      attempted: () => void sentByReport.push(callback.sequences()),
       settled: ({ message, ending }: Settled) => void endings.push(`${message.sequence} ${ending.kind}`),
       postponed: () => {},
     },
@@ -102,6 +104,7 @@ function setUp({ qos = "AT_LEAST_ONCE", key = { kind: "none" }, places = 3, ...w
     answers,
     endings,
     told,
+    sentByReport,
     pipeline,
     server,
     deliver,
@@ -125,6 +128,22 @@ test("in strict order one is sent at a time, the lowest first", async () => {
   await runReady();
   expect([own.callback.sequences(), own.answers]).toEqual([[1, 2], ["ack 1"]]);
   expect(own.pipeline.stats()).toMatchObject({ held: 2, inFlight: 1, gathering: null });
+});
+
+test("the next one is sent before the one that was delivered is reported and remembered", async () => {
+  const own = await setUpCurrent();
+  own.deliver(1);
+  own.deliver(2);
+  await runReady();
+  own.callback.answer(OK);
+  await runReady();
+  own.callback.answer(OK);
+  await runReady();
+  expect(own.sentByReport).toEqual([
+    [1, 2],
+    [1, 2],
+  ]);
+  expect(own.endings).toEqual(["1 delivered", "2 delivered"]);
 });
 
 test("in strict order a message that waits for its retry holds back all others", async () => {
