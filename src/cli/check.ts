@@ -1,15 +1,18 @@
 // `relay check`: reports all faults of the config file, or its warnings, and asks NATS with `--connect`.
 
+import { readFileSync } from "node:fs";
 import { describeFault, type Issue, faultParts } from "#schema/issue.ts";
 import { ConfigError, loadConfig } from "#config/load.ts";
-import { describeSource } from "#config/plain-references.ts";
+import { describeSource, type ReferenceUse } from "#config/plain-references.ts";
 import type { Config } from "#config/resolve.ts";
+import { serviceCredentialOf } from "#config/secrets.ts";
 import { listUnshared } from "#config/warnings.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import type { Finding } from "#inspect/finding.ts";
 import { inspectNats } from "#inspect/inspect.ts";
 import type { Output } from "./output.ts";
+import { CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
 import { findReadableSecrets } from "./readable-secrets.ts";
 
 export interface CheckOptions {
@@ -48,10 +51,7 @@ interface Remark extends Finding {
  */
 export async function runCheck(options: CheckOptions, io: Output): Promise<number> {
   const { path, withoutSecrets, env, connect = false, json = false, strict = false } = options;
-  if (connect && withoutSecrets) {
-    throw new RelayError("usage", "Cannot connect without the secrets: leave out --without-secrets");
-  }
-  const config = await loadConfig(path, { withoutSecrets, env }).catch(toConfigFault);
+  const config = await load(options).catch(toConfigFault);
   if (config instanceof RelayError) {
     if (json) io.stdout(toSafeJson({ path, valid: false, findings: listFaults(path, config) }));
     else io.stderr(`${cleanLines(config.message)}\n`);
@@ -63,7 +63,8 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
     : null;
   const server = inspection?.server ?? null;
   const outside = (inspection?.findings ?? []).map((finding) => toRemark(path, finding));
-  const findings = [...listRemarks(path, config), ...outside];
+  const unread = withoutSecrets ? [] : listUnread(config, env);
+  const findings = [...listRemarks(path, config, unread), ...outside];
   if (json) {
     const counts = countParts(config);
     const references = config.references.map(({ path: place, source }) => ({ path: place, ...source }));
@@ -75,6 +76,35 @@ export async function runCheck(options: CheckOptions, io: Output): Promise<numbe
   }
   const isRefused = findings.some(({ level }) => level === "error" || (strict && level === "warning"));
   return isRefused ? EXIT.refused : EXIT.sound;
+}
+
+/** Only the service knows its credentials. With `connect`, the secrets of `nats` are read in any case. */
+function load({ path, withoutSecrets, env, connect = false }: CheckOptions): Promise<Config> {
+  return loadConfig(path, {
+    withoutSecrets,
+    env,
+    serviceCredentials: CREDENTIALS_DIRECTORY,
+    looksUp: ([part], source) => (connect && part === "nats") || (!withoutSecrets && isAtHand(source, env)),
+  });
+}
+
+/** False: a credential that only the service is given. */
+function isAtHand({ kind, name }: ReferenceUse["source"], env: CheckOptions["env"]): boolean {
+  return kind !== "credential" || env["CREDENTIALS_DIRECTORY"] !== undefined || isServiceCredential(name);
+}
+
+function isServiceCredential(name: string): boolean {
+  const readFile = (file: string) => readFileSync(file, "utf8");
+  return serviceCredentialOf(name, { serviceCredentials: CREDENTIALS_DIRECTORY, readFile }) !== null;
+}
+
+function listUnread({ references }: Config, env: CheckOptions["env"]): readonly string[] {
+  const names = references.filter(({ source }) => !isAtHand(source, env)).map(({ source }) => source.name);
+  const shown = [...new Set(names)];
+  if (shown.length === 0) return [];
+  const more = shown.length > MAX_PLACES ? ` and ${shown.length - MAX_PLACES} more` : "";
+  const which = `the credentials ${shown.slice(0, MAX_PLACES).join(", ")}${more}`;
+  return [`${which} were not looked at: CREDENTIALS_DIRECTORY is not set; systemd sets it for the service`];
 }
 
 function toConfigFault(error: unknown): RelayError {
@@ -94,12 +124,12 @@ function toRemark(file: string, finding: Finding & Partial<Issue>): Remark {
   return { level, about, file, line, column, path, message, found, allowed, suggestion };
 }
 
-function listRemarks(path: string, config: Config): readonly Remark[] {
+function listRemarks(path: string, config: Config, unread: readonly string[]): readonly Remark[] {
   const readable = findReadableSecrets(path, config);
   const toFileRemark = (level: Finding["level"], message: string) =>
     toRemark(path, { level, about: "config", message });
   return [
-    ...readable.map((message) => toFileRemark("warning", message)),
+    ...[...readable, ...unread].map((message) => toFileRemark("warning", message)),
     ...config.warnings.map((issue) => toRemark(path, { level: "warning", about: "config", ...issue })),
     ...listUnshared(config.origin.file).map((message) => toFileRemark("note", message)),
   ];

@@ -2,10 +2,13 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import * as v from "valibot";
 import { parseJsonText } from "#config/json-text.ts";
-import { reasonOf } from "#config/secrets.ts";
+import { reference, toSource } from "#schema/secret.ts";
+import { type ReadingContext, readSecret, reasonOf } from "#config/secrets.ts";
 import { RelayError } from "#lib/errors.ts";
 import { isObject } from "#lib/json.ts";
+import { CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
 import { findConfig } from "./config-path.ts";
 
 export interface SocketPlaces {
@@ -24,7 +27,7 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  */
 export function listSockets({ named, env }: SocketPlaces): readonly string[] {
   const path = findConfig(named);
-  const file = readSettings(path, { isNamed: named !== undefined });
+  const file = readSettings(path, { isNamed: named !== undefined, env });
   const directory = dirname(resolve(path));
   const toPath = (text: string | null) => (text === null ? [] : [resolve(directory, text)]);
   const written = toPath(file.stateDirectory);
@@ -42,12 +45,21 @@ interface Settings {
   readonly stateDirectory: string | null;
 }
 
-function readSettings(path: string, { isNamed }: { isNamed: boolean }): Settings {
+function readSettings(
+  path: string,
+  { isNamed, env }: { isNamed: boolean; env: SocketPlaces["env"] },
+): Settings {
   try {
     const { value } = parseJsonText(readConfig(path));
+    const context = {
+      env,
+      directory: dirname(resolve(path)),
+      readFile: (file: string) => readFileSync(file, "utf8"),
+      serviceCredentials: CREDENTIALS_DIRECTORY,
+    };
     return {
-      controlSocket: textAt(value, ["server", "controlSocket"]),
-      stateDirectory: textAt(value, ["state", "directory"]),
+      controlSocket: textAt(value, ["server", "controlSocket"], context),
+      stateDirectory: textAt(value, ["state", "directory"], context),
     };
   } catch (error) {
     if (isNamed) throw new RelayError("unavailable", `Cannot read ${path}: ${reasonOf(error)}`);
@@ -61,11 +73,17 @@ function readConfig(path: string): string {
   return readFileSync(path, "utf8");
 }
 
-function textAt(value: unknown, path: readonly string[]): string | null {
+/** What stands there, or what a reference there leads to; null: nothing. */
+function textAt(value: unknown, path: readonly string[], context: ReadingContext): string | null {
   const found = path.reduce<unknown>((inner, key) => {
     return isObject(inner) && Object.hasOwn(inner, key) ? inner[key] : null;
   }, value);
-  return typeof found === "string" && found !== "" ? found : null;
+  const text = v.is(reference, found) ? valueOf(readSecret(toSource(found), context)) : found;
+  return typeof text === "string" && text !== "" ? text : null;
+}
+
+function valueOf(result: ReturnType<typeof readSecret>): string | null {
+  return result.kind === "value" ? result.value : null;
 }
 
 /** systemd joins several directories by colons. */

@@ -1,20 +1,22 @@
 // `relay fleet`, `--host` and `--hosts`: asks the relays of a NATS account, by the config file or by way of a relay.
 
 import { existsSync } from "node:fs";
-import { loadConfig } from "#config/load.ts";
+import { loadNatsConfig } from "#config/load.ts";
 import { openFleetClient } from "#app/fleet.ts";
 import { toFleetView } from "#fleet/client.ts";
 import { RelayError } from "#lib/errors.ts";
+import { isObject, parseJson } from "#lib/json.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
 import { sleep } from "#lib/sleep.ts";
+import { CREDENTIALS_DIRECTORY } from "#systemd/unit.ts";
 import { type FleetHost, fleetViewSchema, type FleetView } from "#wire/fleet.ts";
 import { parseAnswer } from "./answers.ts";
-import { createClient, expectDone, headersFor, PATIENT_MS, send } from "./client.ts";
+import { type Asking, createClient, expectDone, headersFor, PATIENT_MS, send } from "./client.ts";
 import { findConfig } from "./config-path.ts";
 import { findRelay, type RelayPlace, type Whereabouts } from "./find-relay.ts";
 import type { Output } from "./output.ts";
 import { toSpan } from "./relative-time.ts";
-import type { RemoteCall, RemoteCommand } from "./remote-command.ts";
+import type { Flags, RemoteCall, RemoteCommand } from "./remote-command.ts";
 import { type Column, formatTable } from "./table.ts";
 import { type Screen, toScreen } from "./terminal.ts";
 
@@ -55,7 +57,7 @@ async function openByRelay(whereabouts: FleetWhereabouts): Promise<OpenFleet> {
 }
 
 async function openOverNats(path: string, { env, stopping }: FleetWhereabouts): Promise<OpenFleet> {
-  const config = await loadConfig(path, { env, signal: stopping });
+  const config = await loadNatsConfig(path, { env, serviceCredentials: CREDENTIALS_DIRECTORY });
   const { client, close } = await openFleetClient(config, stopping);
   return {
     list: async () => toFleetView(await client.list(stopping)),
@@ -145,14 +147,55 @@ interface HostsOptions {
   /** `*` stands for any characters. */
   readonly pattern: string;
   readonly toCall: (place: RelayPlace, io: Output) => RemoteCall;
+  readonly flags: Flags;
   /** `--yes`. */
   readonly isSure: boolean;
   readonly io: Output;
 }
 
-/** Runs a command on each host that matches. The first request that would change something asks for confirmation of all. */
+/**
+ * Runs a command on each host that matches. The first request that would change something asks for confirmation of all.
+ * With `--json`, one document holds the answers of all.
+ */
 export async function runOnHosts(command: RemoteCommand, options: HostsOptions): Promise<number> {
-  const { fleet, pattern, toCall, isSure, io } = options;
+  const { fleet, pattern, toCall, flags, isSure, io } = options;
+  if (flags["follow"] === true)
+    throw new RelayError("usage", "--follow goes with one host: name it with --host");
+  const isJson = flags["json"] === true;
+  const hosts = await listHosts(fleet, pattern);
+  const what = `${command.usage.split(" ")[0]} on ${hosts.length} hosts: ${hosts.join(", ")}`;
+  let sure: Promise<boolean> | null = isSure ? Promise.resolve(true) : null;
+  const items: HostAnswer[] = [];
+  for (const host of hosts) {
+    const captured = createCapture();
+    if (!isJson) io.stdout(`== ${host}\n`);
+    const call = toCall(fleet.placeOf(host), isJson ? captured : io);
+    const confirmAll = () => (sure ??= confirmHosts(call, what));
+    const client: RemoteCall["client"] = {
+      ...call.client,
+      async ask(method, path, asking) {
+        const isSafe = isReading(method, path, asking?.body);
+        if (!isSafe && !(await confirmAll())) throw new RelayError("usage", "Nothing was changed");
+        return call.client.ask(method, path, asking);
+      },
+    };
+    const result = await runOnHost(command, { ...call, client, confirm: confirmAll });
+    if (result.error !== null && !isJson) io.stderr(`${host}: ${clean(result.error)}\n`);
+    items.push({ host, ...result, ...captured.content(result.error) });
+  }
+  if (isJson) io.stdout(toSafeJson({ items }));
+  return Math.max(...items.map(({ exitCode }) => exitCode));
+}
+
+interface HostAnswer {
+  readonly host: string;
+  readonly exitCode: number;
+  /** What the command would have printed; null: nothing. */
+  readonly answer: unknown;
+  readonly error: string | null;
+}
+
+async function listHosts(fleet: OpenFleet, pattern: string): Promise<readonly string[]> {
   if (!/^[A-Za-z0-9._*-]{1,128}$/u.test(pattern)) {
     throw new RelayError("usage", `--hosts takes a pattern such as 'edge-*', found "${clean(pattern)}"`);
   }
@@ -160,33 +203,40 @@ export async function runOnHosts(command: RemoteCommand, options: HostsOptions):
   const { items } = await fleet.list();
   const hosts = [...new Set(items.map(({ host }) => host))].filter((host) => matches.test(host)).sort();
   if (hosts.length === 0) throw new RelayError("unavailable", `No relay is called ${clean(pattern)}`);
-  let sure: Promise<boolean> | null = isSure ? Promise.resolve(true) : null;
-  let worst = 0;
-  for (const host of hosts) {
-    io.stdout(`== ${host}\n`);
-    const call = toCall(fleet.placeOf(host), io);
-    const confirmAll = () =>
-      (sure ??= confirmHosts(
-        call,
-        `${command.usage.split(" ")[0]} on ${hosts.length} hosts: ${hosts.join(", ")}`,
-      ));
-    const client: RemoteCall["client"] = {
-      ...call.client,
-      async ask(method, path, asking) {
-        const isReading = method === "GET" || path.endsWith("dryRun");
-        if (!isReading && !(await confirmAll())) throw new RelayError("usage", "Nothing was changed");
-        return call.client.ask(method, path, asking);
-      },
-    };
-    try {
-      worst = Math.max(worst, await command.run({ ...call, client, confirm: confirmAll }));
-    } catch (error) {
-      if (!(error instanceof RelayError) || error.code === "usage") throw error;
-      io.stderr(`${host}: ${clean(error.message)}\n`);
-      worst = Math.max(worst, 1);
-    }
+  return hosts;
+}
+
+async function runOnHost(
+  command: RemoteCommand,
+  call: RemoteCall,
+): Promise<Pick<HostAnswer, "exitCode" | "error">> {
+  try {
+    return { exitCode: await command.run(call), error: null };
+  } catch (error) {
+    if (!(error instanceof RelayError) || error.code === "usage") throw error;
+    return { exitCode: 1, error: error.message };
   }
-  return worst;
+}
+
+/** Keeps what a command prints as JSON, to put it into the document of all hosts. */
+function createCapture() {
+  let stdout = "";
+  let stderr = "";
+  return {
+    stdout: (content: string | Uint8Array) =>
+      void (stdout += typeof content === "string" ? content : new TextDecoder().decode(content)),
+    stderr: (text: string) => void (stderr += text),
+    content: (error: string | null): Pick<HostAnswer, "answer" | "error"> => ({
+      answer: stdout === "" ? null : (parseJson(stdout) ?? stdout),
+      error: error ?? (stderr === "" ? null : stderr.trimEnd()),
+    }),
+  };
+}
+
+/** A dry run changes nothing, whatever its method is. */
+function isReading(method: string, path: string, body: Asking["body"]): boolean {
+  const isDryRun = isObject(body) && body["dryRun"] === true;
+  return method === "GET" || path.endsWith("/preview") || isDryRun;
 }
 
 async function confirmHosts({ confirm }: RemoteCall, what: string): Promise<boolean> {

@@ -103,7 +103,7 @@ function addRunningCommands(
     });
   withConfig(program.command("check"))
     .description("check the config file and report every fault")
-    .option("--without-secrets", "do not read the secrets, for use in CI")
+    .option("--without-secrets", "do not read the secrets, for use in CI; with --connect only those of nats")
     .option("--connect", "check against NATS too; nothing is changed there")
     .option("--strict", "fail (exit code 1) if there are warnings")
     .option("--json", "print the findings as JSON")

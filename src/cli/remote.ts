@@ -48,7 +48,7 @@ export async function runRemote(command: RemoteCommand, options: RemoteOptions, 
     using fleet = await openFleet(whereabouts);
     if (host !== undefined) return await command.run(toCall(fleet.placeOf(host)));
     const isSure = flags["yes"] === true;
-    return await runOnHosts(command, { fleet, pattern: hosts ?? "", toCall, isSure, io });
+    return await runOnHosts(command, { fleet, pattern: hosts ?? "", toCall, flags, isSure, io });
   } catch (error) {
     if (stopping.reason === NOBODY_READS && error instanceof RelayError) return 0;
     throw error;

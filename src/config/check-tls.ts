@@ -63,7 +63,10 @@ function isAccepted(texts: { readonly ca?: string; readonly cert?: string; reado
 /** Warns of certificates that have expired or expire soon. The files must have passed `checkTlsFiles`. */
 export function tlsWarnings(tls: TlsFiles | undefined, { path, context }: TlsPlace): readonly Fault[] {
   if (tls?.certFile === undefined || context.withoutSecrets) return [];
-  const certificate = new X509Certificate(context.readFile(resolve(context.directory, tls.certFile)));
+  const file = readNamedFile(tls.certFile, { path, context });
+  // A placeholder names no file.
+  if (file?.kind !== "read") return [];
+  const certificate = new X509Certificate(file.text);
   const warnings = certificateWarnings([certificate], context.now);
   return warnings.map((message) => ({ path: [...path, "certFile"], message }));
 }

@@ -9,14 +9,18 @@ import { codeOf, RelayError } from "#lib/errors.ts";
 import { sleep } from "#lib/sleep.ts";
 import { findEncodingFault } from "./encoding.ts";
 import { formatReport, type Issue } from "#schema/issue.ts";
-import { parseConfig, type ParsedConfig } from "./parse.ts";
+import { parseConfig, type ParsedConfig, parseNatsConfig } from "./parse.ts";
 import type { Config } from "./resolve.ts";
-import { decodeText, reasonOf } from "./secrets.ts";
+import { type ConfigContext, decodeText, reasonOf } from "./secrets.ts";
 
 interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** True: references are not looked up; the config is for checking only. */
   readonly withoutSecrets?: boolean;
+  /** Which references are looked up, whatever `withoutSecrets` says; the config is for checking only. */
+  readonly looksUp?: ConfigContext["looksUp"];
+  /** Where the service has its credentials from, for a command outside of it. */
+  readonly serviceCredentials?: string | undefined;
   /** Aborts reading key stores, which may take seconds: rejects with a RelayError `unavailable`. */
   readonly signal?: AbortSignal;
 }
@@ -50,14 +54,15 @@ function toConfig(path: string, parsed: ParsedConfig): Config {
 
 function parseFile(
   text: string,
-  {
-    path,
-    env,
-    withoutSecrets = false,
-    signal = new AbortController().signal,
-  }: LoadOptions & { readonly path: string },
+  { path, signal = new AbortController().signal, ...options }: LoadOptions & { readonly path: string },
 ): Promise<ParsedConfig> {
-  const context = {
+  return parseConfig(text, contextOf(path, options), signal);
+}
+
+/** The world around the file at `path`. */
+function contextOf(path: string, options: Omit<LoadOptions, "signal">): ConfigContext {
+  const { env, withoutSecrets = false, looksUp, serviceCredentials } = options;
+  return {
     env,
     directory: dirname(resolve(path)),
     readFile: (file: string) => decodeText(readSecretFile(file)),
@@ -65,8 +70,19 @@ function parseFile(
     now: new Date(),
     hostName: hostname(),
     withoutSecrets,
+    looksUp,
+    serviceCredentials,
   };
-  return parseConfig(text, context, signal);
+}
+
+/** Only `nats` and `fleet`, and of the secrets only those of `nats`. Rejects as `loadConfig` does. */
+export async function loadNatsConfig(
+  path: string,
+  options: Omit<LoadOptions, "signal">,
+): Promise<Pick<Config, "nats" | "fleet">> {
+  const parsed = parseNatsConfig(await readText(path), contextOf(path, options));
+  if (parsed.kind === "valid") return parsed.config;
+  throw new ConfigError(path, parsed.issues);
 }
 
 /** Rejects with a RelayError. */

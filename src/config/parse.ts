@@ -1,19 +1,23 @@
 // Parses a config text: the config, or all faults of the file in one report.
 
+import * as v from "valibot";
 import { createIterationBudget, limitTo } from "#keystore/budget.ts";
 import type { ConfigFile } from "#schema/file.ts";
 import { type Fault, formatPath, type Issue } from "#schema/issue.ts";
+import { fleetSchema, toHostName } from "#schema/host.ts";
 import { schemaWords } from "#schema/key-advice.ts";
+import { natsSchema } from "#schema/nats.ts";
 import { toWrittenPath } from "#schema/subscription.ts";
 import { type SchemaFault, type SoundFile, validate, type Validation } from "#schema/validate.ts";
 import { checkEndpoints } from "./check-endpoints.ts";
 import { checkEntrypoints, type SystemProxy } from "./check-entrypoints.ts";
 import { checkHost } from "./check-host.ts";
+import { checkNats } from "./check-nats.ts";
 import { checkSubscriptions } from "./check-subscriptions.ts";
 import { type JsonText, parseJsonText } from "./json-text.ts";
 import { explainFaults, putValues, type ReferenceUse } from "./plain-references.ts";
 import { readProxyEnvironment } from "./proxy-environment.ts";
-import { type Config, resolveConfig } from "./resolve.ts";
+import { type Config, resolveConfig, resolveNats } from "./resolve.ts";
 import { type ConfigContext, findReferredSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 import { loadStores, type Stores } from "./stores.ts";
 import { listWarnings } from "./warnings.ts";
@@ -60,6 +64,46 @@ export async function parseConfig(
   const warnings = tidy(locate(explainFaults(found, substitution).map(toSchemaFault), json));
   const references = listReferences(file, substitution.uses);
   return { kind: "valid", config: resolveConfig(file, { context, secrets, stores, references, warnings }) };
+}
+
+const natsPart = v.object({
+  nats: v.optional(natsSchema, {}),
+  fleet: v.optional(fleetSchema, {}),
+});
+
+/** Looks at `nats` and `fleet` only: what else there is may have faults, and secrets that are not to be read here. */
+export function parseNatsConfig(
+  text: string,
+  context: ConfigContext,
+):
+  | { readonly kind: "valid"; readonly config: Pick<Config, "nats" | "fleet"> }
+  | { readonly kind: "invalid"; readonly issues: readonly Issue[] } {
+  const json = parseJsonText(text, schemaWords);
+  if (!json.hasValue) return { kind: "invalid", issues: json.issues };
+  const { nats, fleet } = (json.value ?? {}) as { readonly nats?: unknown; readonly fleet?: unknown };
+  const given = { ...(nats === undefined ? {} : { nats }), ...(fleet === undefined ? {} : { fleet }) };
+  const substitution = putValues(given, context);
+  const { output: file, success } = v.safeParse(natsPart, substitution.value);
+  const secrets = resolveSecrets(success ? file : {}, context);
+  const { valueOf } = secrets;
+  const found = success ? checkNats(file, { context, valueOf }) : listPartFaults(substitution.value);
+  const faults = [
+    ...substitution.faults.map(toSchemaFault),
+    ...explainFaults([...secrets.faults, ...found].map(toSchemaFault), substitution),
+  ];
+  if (!success || faults.length > 0) return { kind: "invalid", issues: tidy(locate(faults, json)) };
+  const host = toHostName(context.hostName);
+  return {
+    kind: "valid",
+    config: { fleet: file.fleet, nats: resolveNats(file, { context, secrets, host }) },
+  };
+}
+
+/** Without those about what a whole file has. */
+function listPartFaults(part: unknown): readonly SchemaFault[] {
+  const validation = validate(part);
+  const faults = validation.kind === "invalid" ? validation.faults : [];
+  return faults.filter(({ path: [key] }) => key === "nats" || key === "fleet");
 }
 
 function toSchemaFault(fault: Fault): SchemaFault {

@@ -8,7 +8,7 @@ import { type Fault, type Path, valueAt } from "#schema/issue.ts";
 import { reference, type SecretSource, toSource } from "#schema/secret.ts";
 import { toWrittenPath } from "#schema/subscription.ts";
 import { entriesOf, innerOf, isReferable, shapeOf } from "#schema/unwrap.ts";
-import { type ConfigContext, readSecret } from "./secrets.ts";
+import { type ConfigContext, isLookedUp, readSecret } from "./secrets.ts";
 
 /** A reference of the file: its path, and where it points. */
 export interface ReferenceUse {
@@ -39,7 +39,7 @@ export function putValues(root: unknown, context: ConfigContext): Substitution {
   for (const { path, string } of places) {
     const source = toSource(valueAt(root, path) as v.InferOutput<typeof reference>);
     uses.push({ path, source });
-    const result = context.withoutSecrets ? null : readSecret(source, context);
+    const result = isLookedUp({ path, source }, context) ? readSecret(source, context) : null;
     if (result?.kind === "missing") {
       faults.push({ path, message: result.message, suggestion: result.suggestion ?? null });
     }

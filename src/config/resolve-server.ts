@@ -100,7 +100,7 @@ function resolveAuth(
 }
 
 function readKeys(path: string, context: ConfigContext): TokenKeys {
-  if (context.withoutSecrets) return { kind: "file", path, keys: [] };
+  if (context.withoutSecrets || context.looksUp !== undefined) return { kind: "file", path, keys: [] };
   const file = parseKeyFile(context.readFile(path));
   if (file.kind === "unusable") throw new Error(`Cannot read server.auth.keyFile: ${file.message}`);
   return { kind: "file", path, keys: file.keys };

@@ -125,7 +125,10 @@ function resolveStateKey({ state }: ConfigFile, secrets: Secrets): Uint8Array | 
   return text === undefined ? null : Buffer.from(text, "base64");
 }
 
-function resolveNats({ nats }: ConfigFile, scope: ResolveScope & { readonly host: string }): NatsConfig {
+export function resolveNats(
+  { nats }: Pick<ConfigFile, "nats">,
+  scope: Pick<ResolveScope, "context" | "secrets"> & { readonly host: string },
+): NatsConfig {
   const toPath = (path: string | undefined) =>
     path === undefined ? null : resolve(scope.context.directory, path);
   return {
@@ -147,7 +150,7 @@ function resolveNats({ nats }: ConfigFile, scope: ResolveScope & { readonly host
 
 function resolveNatsAuth(
   auth: ConfigFile["nats"]["auth"],
-  { context, secrets }: ResolveScope,
+  { context, secrets }: Pick<ResolveScope, "context" | "secrets">,
 ): NatsAuthConfig {
   switch (auth.type) {
     case "none":

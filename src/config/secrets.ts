@@ -21,6 +21,23 @@ export interface ConfigContext {
   readonly hostName: string;
   /** True: references are not looked up; valid placeholders replace their values. */
   readonly withoutSecrets: boolean;
+  /** Which references are looked up; undefined: all, or none where `withoutSecrets`. */
+  readonly looksUp?: ((path: Path, source: ReferredSource) => boolean) | undefined;
+  /** Where the service has its credentials from, for a command outside of it; undefined: nowhere. */
+  readonly serviceCredentials?: string | undefined;
+}
+
+/** What it takes to look one reference up. */
+export type ReadingContext = Pick<ConfigContext, "env" | "directory" | "readFile" | "serviceCredentials">;
+
+type ReferredSource = Exclude<SecretSource, { kind: "inline" }>;
+
+/** False: the value is taken as given. */
+export function isLookedUp(
+  { path, source }: { readonly path: Path; readonly source: ReferredSource },
+  { looksUp, withoutSecrets }: ConfigContext,
+): boolean {
+  return looksUp === undefined ? !withoutSecrets : looksUp(path, source);
 }
 
 export interface Secrets {
@@ -33,8 +50,9 @@ export function resolveSecrets(file: unknown, context: ConfigContext): Secrets {
   const values = new Map<Secret, string>();
   const faults: Fault[] = [];
   for (const { path, secret } of findSecrets(file, [])) {
-    if (secret.source.kind !== "inline" && context.withoutSecrets) continue;
-    const result = readSecret(secret.source, context);
+    const { source } = secret;
+    if (source.kind !== "inline" && !isLookedUp({ path, source }, context)) continue;
+    const result = readSecret(source, context);
     if (result.kind === "missing") {
       const { message, suggestion = null } = result;
       faults.push({ path, message, suggestion });
@@ -62,7 +80,7 @@ type SecretResult =
   | { readonly kind: "missing"; readonly message: string; readonly suggestion?: string | null };
 
 /** Looks a secret up. Drops one line break at the end of a file. */
-export function readSecret(source: SecretSource, context: ConfigContext): SecretResult {
+export function readSecret(source: SecretSource, context: ReadingContext): SecretResult {
   switch (source.kind) {
     case "inline":
       return { kind: "value", value: source.value };
@@ -82,6 +100,8 @@ export function readSecret(source: SecretSource, context: ConfigContext): Secret
     case "credential": {
       const directory = context.env["CREDENTIALS_DIRECTORY"];
       if (directory === undefined || !isAbsolute(directory)) {
+        const file = serviceCredentialOf(source.name, context);
+        if (file !== null) return readSecretFile(file, context);
         return {
           kind: "missing",
           message: `the credential "${source.name}" is not there: CREDENTIALS_DIRECTORY is not set`,
@@ -97,6 +117,22 @@ export function readSecret(source: SecretSource, context: ConfigContext): Secret
   }
 }
 
+/** The unit names them by its own name: `relay_callback` is the file `callback`. Null: there is none, or it may not be read. */
+export function serviceCredentialOf(
+  name: string,
+  { serviceCredentials, readFile }: Pick<ReadingContext, "serviceCredentials" | "readFile">,
+): string | null {
+  const own = /^relay_([^/]+)$/u.exec(name)?.[1];
+  if (serviceCredentials === undefined || own === undefined || own === "..") return null;
+  const file = join(serviceCredentials, own);
+  try {
+    readFile(file);
+    return file;
+  } catch {
+    return null;
+  }
+}
+
 /** Advice for a variable that is not set: `$NAME` means NAME, and a similar name that is set was probably meant. */
 function adviseName(name: string, env: ConfigContext["env"]): string {
   const bare = variableIn(name) ?? name;
@@ -109,7 +145,7 @@ function adviseName(name: string, env: ConfigContext["env"]): string {
 }
 
 /** `name`: the path as the file writes it, if it may be relative. */
-function readSecretFile(path: string, context: ConfigContext, name = path): SecretResult {
+function readSecretFile(path: string, context: Pick<ReadingContext, "readFile">, name = path): SecretResult {
   try {
     return { kind: "value", value: context.readFile(path).replace(/\r?\n$/u, "") };
   } catch (error) {

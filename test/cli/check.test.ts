@@ -147,9 +147,38 @@ test("runCheck() does not ask NATS about a file with faults", async () => {
   expect(exitCode).toBe(78);
 });
 
-test("runCheck() cannot connect without the secrets", async () => {
-  const outcome = check("{}", { connect: true, withoutSecrets: true }).catch((error: unknown) => error);
-  expect(await outcome).toMatchObject({ code: "usage" });
+test("runCheck() connects without the secrets, but for those of nats", async () => {
+  const config = testConfig({
+    natsUrl: server.url,
+    callbackUrl: CALLBACK,
+    subscription: { headers: [{ name: "X-Key", value: { env: "HOOK" } }] },
+    more: { nats: { servers: [{ env: "NATS" }] } },
+  });
+  const options = { connect: true, withoutSecrets: true };
+  const known = await check(config, { ...options, env: { NATS: server.url } });
+  expect(known).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("Connected to ") });
+  const unknown = await check(config, options);
+  expect(unknown.stderr).toContain("nats.servers[0]: the environment variable NATS is not set");
+  expect(unknown.stderr).not.toContain("HOOK");
+  expect(unknown.exitCode).toBe(78);
+});
+
+test("runCheck() warns of credentials that only the service has, and checks the rest", async () => {
+  const credential = "relay_not-on-this-host";
+  const signature = { secrets: [{ credential }] };
+  const subscription = { signature, headers: [{ name: "X-Key", value: { credential } }] };
+  const config = testConfig({ natsUrl: server.url, callbackUrl: CALLBACK, subscription });
+  const { exitCode, stdout } = await check(config, { connect: true });
+  expect(stdout).toContain(
+    `  warning: the credentials ${credential} were not looked at: CREDENTIALS_DIRECTORY is not set; systemd sets it for the service\n`,
+  );
+  expect(stdout).toContain("Connected to ");
+  expect(exitCode).toBe(0);
+  const inService = await check(config, { env: { CREDENTIALS_DIRECTORY: "/nowhere" } });
+  expect(inService).toMatchObject({
+    exitCode: 78,
+    stderr: expect.stringContaining("cannot read /nowhere/relay_"),
+  });
 });
 
 test("runCheck() shows no credentials of NATS that a server repeats, and takes no other text for a secret", async () => {

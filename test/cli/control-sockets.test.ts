@@ -16,6 +16,7 @@ async function socketsOf(
   await using directory = await temporaryDirectory();
   const named = join(directory.path, "relay.config.json");
   await writeFile(named, text);
+  await writeFile(join(directory.path, "state.txt"), "by-file\n");
   return listSockets({ named, env }).map((path) => path.replace(directory.path, "HOME"));
 }
 
@@ -27,9 +28,19 @@ test.each([
     ["HOME/own.sock", "HOME/.relay/relay.sock", SERVICE],
   ],
   ["a state directory", { state: { directory: "/var/state" } }, ["/var/state/relay.sock", SERVICE]],
+  [
+    "references",
+    { server: { controlSocket: { env: "SOCKET" } }, state: { directory: { file: "state.txt" } } },
+    ["HOME/by-env.sock", "HOME/by-file/relay.sock", SERVICE],
+  ],
+  [
+    "references that lead nowhere",
+    { server: { controlSocket: { env: "NOWHERE" } }, state: { directory: { credential: "x" } } },
+    ["HOME/.relay/relay.sock", SERVICE],
+  ],
   ["keys of a wrong kind", { server: { controlSocket: 7 }, state: [] }, ["HOME/.relay/relay.sock", SERVICE]],
 ])("listSockets() by a named config with %s", async (_what, config, expected) => {
-  expect(await socketsOf(JSON.stringify(config))).toEqual(expected);
+  expect(await socketsOf(JSON.stringify(config), { SOCKET: "by-env.sock" })).toEqual(expected);
 });
 
 test("listSockets() looks past a config that is no JSON", async () => {

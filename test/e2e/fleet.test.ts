@@ -30,7 +30,20 @@ test("relay fleet, --host and --hosts ask relays over NATS, and publish puts the
   }
   const directory = stack.use(await temporaryDirectory()).path;
   const config = join(directory, "relay.config.json");
-  await writeFile(config, JSON.stringify(configOf("nobody")));
+  // Outside of the service nobody has its credentials, and none is needed to ask other hosts.
+  const key = { name: "X-Key", value: { credential: "relay_key" } };
+  const mine = { ...configOf("nobody"), state: { key: { credential: "relay_state" } } };
+  const subscriptions = [
+    {
+      id: "sub",
+      configuration: {
+        entrypointId: "webhook",
+        callbackUrl: { credential: "relay_url" },
+        entrypointConfiguration: { headers: [key] },
+      },
+    },
+  ];
+  await writeFile(config, JSON.stringify({ ...mine, subscriptions }));
   const run = (...words: string[]) =>
     runRelay([...words, "--config", config], { env: { HOST_NAME: "laptop" } });
   const fleet = await eventually(async () => {
@@ -55,6 +68,11 @@ test("relay fleet, --host and --hosts ask relays over NATS, and publish puts the
     exitCode: 2,
     stderr: expect.stringContaining("edge-1, edge-2"),
   });
+  const dry = await run(...words, "--dry-run");
+  expect(dry).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(dry.stdout.match(/Would pause 1 subscription/gu)).toHaveLength(2);
+  const seek = ["subscriptions", "seek", "sub", "--to", "all", "--dry-run"];
+  expect(await run("--hosts", "edge-*", ...seek)).toMatchObject({ exitCode: 0, stderr: "" });
   expect(await run(...words, "--yes")).toMatchObject({ exitCode: 0 });
   const paused = await run("--host", "edge-1", "subscriptions", "show", "sub", "--json");
   expect(JSON.parse(paused.stdout)).toMatchObject({ state: "paused" });
