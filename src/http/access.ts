@@ -38,7 +38,9 @@ export function areaOf({ method, path }: { method: string; path: string }, place
 /** The pages with their parts, of operators at `/` and of consumers at each context path: they hold nothing of the relay. */
 function isPage(path: string, contextPaths: readonly string[]): boolean {
   if (path === "/" || isBelow(path, "/page")) return true;
-  return contextPaths.some((contextPath) => path === contextPath || isBelow(path, `${contextPath}/page`));
+  return contextPaths.some(
+    (contextPath) => [contextPath, `${contextPath}/`].includes(path) || isBelow(path, `${contextPath}/page`),
+  );
 }
 
 function isBelow(path: string, prefix: string): boolean {

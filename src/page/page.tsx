@@ -54,7 +54,9 @@ export function createPage(contextPaths: readonly string[]): Hono {
   for (const base of ["", ...contextPaths]) {
     for (const view of VIEWS) {
       if (view.isForOperators && base !== "") continue;
-      page.get(viewAddress(base, view.path), (context) => context.html(toHtml(view, base), 200, HEADERS));
+      const address = viewAddress(base, view.path);
+      page.get(address, (context) => context.html(toHtml(view, base), 200, HEADERS));
+      if (address !== "/") page.get(`${address}/`, withoutSlash);
     }
     for (const { path, send } of files) page.get(base + path, send);
   }
@@ -67,6 +69,12 @@ export function createPage(contextPaths: readonly string[]): Hono {
     });
   }
   return page;
+}
+
+/** People type it: what the address without it shows is meant. */
+function withoutSlash(context: Context): Response {
+  const { pathname, search } = new URL(context.req.url);
+  return context.body(null, 308, { ...HEADERS, location: `${pathname.slice(0, -1)}${search}` });
 }
 
 /** For an address that is none, where a person typed or followed it. */

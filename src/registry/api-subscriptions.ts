@@ -263,7 +263,7 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
     const isOperator = options.application === null;
     const present = isOperator ? null : statusOf(parsed.subscription);
     if (present !== null && (statusIn(ownBody) ?? present) !== present)
-      return { kind: "forbidden", reason: `its status is ${present}, which only operators change` };
+      return { kind: "forbidden", reason: describeStatus(present, options.expectedRevision === 0) };
     const kept = isOperator ? ownBody : await withDeclared(ownBody, { ...options, id });
     if (kept === null) return { kind: "conflict", revision: null };
     const value = await pack(kept, parsed);
@@ -338,4 +338,10 @@ function findUnacceptable({ entry, subscription }: Valid): WriteFaults | null {
 function describe(parsed: Exclude<ParsedSubscription, { kind: "valid" }>): string {
   if (parsed.kind === "taken") return "The config file has a subscription of this id";
   return parsed.faults.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
+}
+
+function describeStatus(present: string, isNew: boolean): string {
+  return isNew
+    ? `a new one has the status ${present}, and only operators choose another`
+    : `its status is ${present}, which only operators change`;
 }

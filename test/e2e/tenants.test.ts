@@ -68,6 +68,11 @@ test("a tenant neither pauses nor resumes, by whichever way, and what an operato
   const { body, path, api } = await made(shop);
   expect((await shop("POST", `${path}/pause`)).status).toBe(403);
   expect((await shop("PUT", path, { body: { ...body, status: "PAUSED" } })).status).toBe(403);
+  const another = await shop("POST", BELOW, { body: { ...body, id: crypto.randomUUID(), status: "PAUSED" } });
+  expect([another.status, another.body.detail]).toEqual([
+    403,
+    "It cannot be written so: a new one has the status ACCEPTED, and only operators choose another",
+  ]);
   expect(await statusAt(api)).toBe("ACCEPTED");
   expect((await operator("POST", `${api}/pause`)).body.status).toBe("PAUSED");
   const refused = await shop("POST", `${path}/resume`);

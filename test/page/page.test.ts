@@ -52,6 +52,13 @@ test("createPage() serves the consumers' page below a context path, with all its
   expect((await get(`/hooks/eu${SCHEMA}`)).status).toBe(200);
 });
 
+test("createPage() leads an address with a slash at its end to the one without", async () => {
+  for (const path of ["/hooks/eu", "/page/deliveries", "/hooks/eu/page/subscriptions/billing"]) {
+    const { status, headers } = await get(`${path}/?status=4xx`);
+    expect([status, headers.get("location")]).toEqual([308, `${path}?status=4xx`]);
+  }
+});
+
 test("createPage() serves the page of another host below its name, and no name that is none", async () => {
   const html = await (await get("/page/hosts/edge-7/page/deliveries")).text();
   expect(html).toContain('data-base="/page/hosts/edge-7" data-host="edge-7"');
