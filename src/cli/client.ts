@@ -162,7 +162,7 @@ function toAnswer(
 }
 
 function toRefusal(place: RelayPlace, { status, value }: { status: number; value: unknown }): Refusal {
-  const reason = toReason(value) ?? `it answered with status ${status}`;
+  const reason = toReason(value, status) ?? `it answered with status ${status}`;
   if (status !== 401 || place.kind !== "url") return { kind: "refused", status, reason };
   const hint = place.token === null ? "RELAY_TOKEN is not set" : "the token in RELAY_TOKEN is not accepted";
   return { kind: "refused", status, reason: `${reason} (${hint})` };
@@ -174,17 +174,25 @@ function addressOf(place: RelayPlace): string {
 }
 
 /** From problem details, RFC 9457; null: the value is something else. */
-function toReason(value: unknown): string | null {
+function toReason(value: unknown, status: number): string | null {
   if (!isObject(value)) return null;
   const { title, detail, errors } = value;
   const first = typeof detail === "string" ? detail : title;
   if (typeof first !== "string") return null;
   const faults: readonly unknown[] = Array.isArray(errors) ? errors : [];
-  return [cleanLines(first), ...faults.map((fault) => `  ${clean(toFaultLine(fault))}`)].join("\n");
+  return [cleanLines(first), ...faults.map((fault) => `  ${clean(toFaultLine(fault, status))}`)].join("\n");
 }
 
-function toFaultLine(fault: unknown): string {
+/** What is wrong with a query is wrong with the option that gave it: their names are the same. */
+function toFaultLine(fault: unknown, status: number): string {
   if (!isObject(fault)) return String(fault);
   const { path, message } = fault;
-  return typeof path === "string" && path !== "" ? `${path}: ${String(message)}` : String(message);
+  if (typeof path !== "string" || path === "") return String(message);
+  const name = status === 400 ? toOption(path) : path;
+  return `${name}: ${String(message)}`;
+}
+
+/** `webhookId` is `--webhook-id`. */
+function toOption(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 }

@@ -5,7 +5,7 @@ import { parseWebhookId } from "#delivery/message.ts";
 import { SUBJECT_FILTER } from "#delivery/subject.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
-import { timeArgument } from "./time-argument.ts";
+import { timeRange } from "./time-argument.ts";
 import { type Flags, type RemoteOption, repeatable, textsOf } from "./remote-command.ts";
 
 export const DELIVERY_FILTER_OPTIONS: readonly RemoteOption[] = [
@@ -55,8 +55,7 @@ const NAMES = [
 export function toDeliveryFilterMembers(flags: Flags, nowMs: number): Members {
   const members = [
     ...NAMES.map((name) => [name, checked(name, textsOf(flags, name))] as const),
-    ["from", timeArgument(flags, { name: "from", nowMs }) ?? []] as const,
-    ["to", timeArgument(flags, { name: "to", nowMs }) ?? []] as const,
+    ...Object.entries(timeRange(flags, nowMs)).map(([name, time]) => [name, time ?? []] as const),
   ];
   return Object.fromEntries(members.filter(([, value]) => value.length > 0));
 }

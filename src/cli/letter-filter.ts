@@ -4,7 +4,7 @@ import { LETTER_REASONS, parseStatusFilter } from "#delivery/letter.ts";
 import { RelayError } from "#lib/errors.ts";
 import { clean } from "#lib/printable.ts";
 import type { LetterFilterBody } from "#wire/dead-letter.ts";
-import { timeArgument } from "./time-argument.ts";
+import { timeRange } from "./time-argument.ts";
 import { type Flags, type RemoteOption, repeatable, textsOf } from "./remote-command.ts";
 
 /** The query for the API, without filters that were not given. */
@@ -29,8 +29,7 @@ export function toLetterFilterMembers(flags: Flags, nowMs: number): LetterFilter
   checkReasons(flags);
   const members = [
     ...NAMES.map((name) => [name, [...textsOf(flags, name)]] as const),
-    ["from", timeArgument(flags, { name: "from", nowMs }) ?? []] as const,
-    ["to", timeArgument(flags, { name: "to", nowMs }) ?? []] as const,
+    ...Object.entries(timeRange(flags, nowMs)).map(([name, time]) => [name, time ?? []] as const),
   ];
   return Object.fromEntries(members.filter(([, value]) => value.length > 0));
 }

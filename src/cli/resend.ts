@@ -15,7 +15,7 @@ import {
   textOf,
   wholeNumberOf,
 } from "./remote-command.ts";
-import { TIME_ARGUMENT_NOTE, timeArgument } from "./time-argument.ts";
+import { TIME_ARGUMENT_NOTE, timeRange } from "./time-argument.ts";
 
 const SEQUENCE = { min: 1, max: Number.MAX_SAFE_INTEGER };
 
@@ -90,9 +90,6 @@ function toSequences(flags: Flags): NonNullable<ResendBody["sequences"]> {
 }
 
 function toTimes(flags: Flags, nowMs: number): NonNullable<ResendBody["times"]> {
-  const from = timeArgument(flags, { name: "from", nowMs }) ?? "";
-  const to = timeArgument(flags, { name: "to", nowMs });
-  if (to !== null && Date.parse(to) < Date.parse(from))
-    throw new RelayError("usage", "--to is before --from");
-  return to === null ? { from } : { from, to };
+  const { from, to } = timeRange(flags, nowMs);
+  return { from: from ?? "", ...(to === null ? {} : { to }) };
 }

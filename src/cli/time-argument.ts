@@ -29,6 +29,20 @@ export function timeArgument(flags: Flags, { name, nowMs }: { name: string; nowM
   throw new RelayError("usage", `--${name} takes ${forms}, found "${clean(text)}"`);
 }
 
+/** `--from` and `--to`. Throws a RelayError `usage` for what no time is in. */
+export function timeRange(
+  flags: Flags,
+  nowMs: number,
+): { readonly from: string | null; readonly to: string | null } {
+  const [from, to] = [
+    timeArgument(flags, { name: "from", nowMs }),
+    timeArgument(flags, { name: "to", nowMs }),
+  ];
+  if (from !== null && to !== null && Date.parse(to) < Date.parse(from))
+    throw new RelayError("usage", "--to is before --from");
+  return { from, to };
+}
+
 function toDate(text: string, nowMs: number): Date | null {
   const [, amount, unit = ""] = AGO.exec(text) ?? [];
   const time = amount === undefined ? toTime(text) : nowMs - Number(amount) * (UNITS_MS[unit] ?? 0);

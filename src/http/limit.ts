@@ -106,13 +106,13 @@ export async function findUnknownId(
     entrypoint: new Set(limit.entrypoint === null ? entrypoints.map(({ id }) => id) : [limit.entrypoint]),
   };
   for (const name of ["subscription", "entrypoint", "application"] as const) {
-    for (const [index, value] of (given[name] ?? []).entries()) {
+    for (const value of given[name] ?? []) {
       if (known[name].has(value) || (await isKept(name, value))) continue;
       const message = `found ${JSON.stringify(value)}, allowed: ${NAMES[name]} ${what} has`;
       return {
         status: 400,
         detail: "The request has faults",
-        errors: [{ path: `${name}[${index}]`, message }],
+        errors: [{ path: name, message }],
       };
     }
   }

@@ -1,7 +1,8 @@
 // Makes error responses: problem details of RFC 9457, without stack traces and secrets.
 
 import { HTTPException } from "hono/http-exception";
-import * as v from "valibot";
+import type * as v from "valibot";
+import { formatPath } from "#config/issue.ts";
 
 export const TITLES = {
   400: "Bad Request",
@@ -70,7 +71,9 @@ export function toFaultsProblem(
   const inner = issues.flatMap((issue) => issue.issues ?? []).filter(({ path = [] }) => path.length > 1);
   const errors = new Map(
     (inner.length > 0 ? inner : issues).map((issue) => {
-      const path = v.getDotPath(issue) ?? "";
+      const keys = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
+      // A parameter that is given twice is no list to who wrote the query.
+      const path = formatPath(status === 400 ? keys.slice(0, 1) : keys);
       return [`${path} ${issue.message}`, { path, message: issue.message }];
     }),
   );

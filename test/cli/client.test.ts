@@ -87,6 +87,14 @@ test("ask() tells a refusal by its problem details, clean", async () => {
   });
 });
 
+test("ask() tells what is wrong with a query by the option that gave it", async () => {
+  const problem = { detail: "The request has faults", errors: [{ path: "webhookId", message: "too short" }] };
+  await using server = await serve(() => Response.json(problem, { status: 400 }));
+  expect(await ask(server.url)).toMatchObject({
+    reason: "The request has faults\n  --webhook-id: too short",
+  });
+});
+
 test.each([
   [undefined, "Credentials are needed (RELAY_TOKEN is not set)"],
   ["a-wrong-token", "Credentials are needed (the token in RELAY_TOKEN is not accepted)"],

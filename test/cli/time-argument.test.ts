@@ -1,10 +1,19 @@
 // Moments as people type them.
 
 import { describe, expect, test } from "bun:test";
-import { timeArgument } from "#cli/time-argument.ts";
+import { timeArgument, timeRange } from "#cli/time-argument.ts";
 
 const NOW = Date.parse("2026-11-21T12:00:00Z");
 const read = (from: string) => timeArgument({ from }, { name: "from", nowMs: NOW });
+
+test("timeRange() refuses an end before the beginning", () => {
+  expect(timeRange({ from: "3d", to: "2d" }, NOW)).toEqual({
+    from: "2026-11-18T12:00:00.000Z",
+    to: "2026-11-19T12:00:00.000Z",
+  });
+  expect(timeRange({ to: "2d" }, NOW).from).toBeNull();
+  expect(() => timeRange({ from: "2d", to: "3d" }, NOW)).toThrow("--to is before --from");
+});
 
 describe("timeArgument()", () => {
   test.each([

@@ -2,7 +2,8 @@
 
 import { HTTPException } from "hono/http-exception";
 import { expect, test } from "bun:test";
-import { problemOf, toProblemResponse } from "#http/problem.ts";
+import * as v from "valibot";
+import { problemOf, toFaultsProblem, toProblemResponse } from "#http/problem.ts";
 
 test("toProblemResponse() gives every text and keeps the headers", async () => {
   const response = toProblemResponse({
@@ -29,4 +30,12 @@ test.each([
   ["an HTTPException of a status that is not ours", new HTTPException(418), 500],
 ])("problemOf() tells nothing of %s but a status", (_, error, status) => {
   expect(problemOf(error)).toEqual({ status: status as 404 });
+});
+
+test("toFaultsProblem() names a parameter of a query, and the place in a body as the config file does", () => {
+  const schema = v.object({ status: v.array(v.object({ code: v.number("allowed: a number") })) });
+  const { issues = [] } = v.safeParse(schema, { status: [{ code: "x" }] });
+  const pathOf = (status: 400 | 422) => toFaultsProblem(status, issues).errors?.map(({ path }) => path);
+  expect(pathOf(400)).toEqual(["status"]);
+  expect(pathOf(422)).toEqual(["status[0].code"]);
 });
