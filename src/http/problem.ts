@@ -2,7 +2,7 @@
 
 import { HTTPException } from "hono/http-exception";
 import type * as v from "valibot";
-import { formatPath } from "#config/issue.ts";
+import { formatPath } from "#schema/issue.ts";
 
 export const TITLES = {
   400: "Bad Request",
