@@ -7,20 +7,20 @@ import type { RecordSettings } from "#delivery/record.ts";
 import { openCallback } from "#callback/client.ts";
 import { type Logger, withFields } from "#lib/logger.ts";
 import { openBucket } from "#bucket/bucket.ts";
-import { createBucketSeal } from "#bucket/seal.ts";
+import { createBucketSigner } from "#bucket/signer.ts";
 import { type Connection, openConnection } from "#nats/connection.ts";
 import { makeConsumer } from "#consumer/consumer.ts";
 import { toConsumerSettings } from "#consumer/config.ts";
 import { openDeadLetters } from "#letters/store.ts";
 import { type Lag, watchLag } from "#consumer/lag.ts";
-import { openLetterSeal } from "#letters/seal.ts";
+import { openLetterSigner } from "#letters/signer.ts";
 import { type Letters, openLetters } from "#letters/letters.ts";
 import { watchMajority } from "#consumer/majority.ts";
 import { openReplayLetters } from "#letters/replay.ts";
 import { openStreamMessages } from "#letters/stream-messages.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 import { readToken } from "#lib/token-file.ts";
-import { createSealer } from "#bucket/encryption.ts";
+import { createBucketCipher } from "#bucket/encryption.ts";
 import { readMostReplicas } from "#nats/stream.ts";
 import type { Observer } from "#pipeline/observer.ts";
 import { createHolds } from "#runtime/holds.ts";
@@ -101,7 +101,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     logger,
     replicas: () => readMostReplicas(connection, localStreams()),
     commandPath: join(state.directory, "commands.json"),
-    seal: state.key === null ? null : createBucketSeal(state.key, state.bucket),
+    signer: state.key === null ? null : createBucketSigner(state.key, state.bucket),
   });
   const tellChange = createStateChanges({
     logger,
@@ -126,10 +126,10 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     now: () => performance.now(),
   });
   const openCallbacks = createOpenCallbacks();
-  const sealer = state.key === null ? null : createSealer(state.key);
-  const seal = openLetterSeal({ bucket, sealer, path: join(state.directory, "letters.key"), logger });
+  const cipher = state.key === null ? null : createBucketCipher(state.key);
+  const signer = openLetterSigner({ bucket, cipher, path: join(state.directory, "letters.key"), logger });
   const deadLetters = shareDeadLetters((endpoints) =>
-    openDeadLetters(connection, endpoints, { seal, logger }),
+    openDeadLetters(connection, endpoints, { signer, logger }),
   );
 
   const guardPath = (id: string) => join(state.directory, "journal", id);
@@ -182,7 +182,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     runtime,
     endpoints: letterEndpoints,
     bucket,
-    openLetters: (endpoint) => openReplayLetters(connection, endpoint, seal),
+    openLetters: (endpoint) => openReplayLetters(connection, endpoint, signer),
     openMessages: ({ source }) => openStreamMessages(connection, source),
     onReconnect: connection.onReconnect,
     owner: nats.name,
@@ -194,7 +194,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
   });
   const api = createApiSubscriptions({
     bucket,
-    sealer,
+    cipher,
     origin: () => config.origin,
     fileIds: () => new Set(config.subscriptions.map(({ id }) => id)),
     logger,
@@ -248,7 +248,7 @@ export function startCore(initial: Config, options: CoreOptions): Core {
     applications: createApplications({ holds, runtime, onChanged }),
     lag,
     openCallbacks,
-    letters: openLetters(connection, letterEndpoints, seal),
+    letters: openLetters(connection, letterEndpoints, signer),
     replays,
     keptLogging,
     bucketFault: bucket.fault,

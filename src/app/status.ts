@@ -3,7 +3,7 @@
 import type { DeliveryLogStats } from "#delivery-log/log.ts";
 import { durableName } from "#delivery/subscription.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
-import { NOT_PROVEN } from "#bucket/mirror.ts";
+import { NOT_SIGNED } from "#bucket/mirror.ts";
 import { toBriefReadiness } from "#runtime/brief-readiness.ts";
 import type { Orphan, Status } from "#wire/status.ts";
 import type { Core } from "./core.ts";
@@ -69,7 +69,7 @@ function toUnusable({ registry, refusedKeys }: Core): Status["unusable"] {
     const [kind, id = ""] = key.split(".");
     if (kind === "subscription" && ids.has(id)) return [];
     const isOfOne = kind === "subscription" || kind === "state";
-    return [{ id: isOfOne ? id : key, reason: `Key ${key} of the bucket: ${NOT_PROVEN}` }];
+    return [{ id: isOfOne ? id : key, reason: `Key ${key} of the bucket: ${NOT_SIGNED}` }];
   });
   return [...subscriptions, ...others].slice(0, MAX_UNUSABLE);
 }

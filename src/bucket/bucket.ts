@@ -14,7 +14,7 @@ import {
 } from "./mirror.ts";
 import { type BucketAnswer, readKey } from "./message.ts";
 import { startBucketReading } from "./reading.ts";
-import type { BucketSeal } from "./seal.ts";
+import type { BucketSigner } from "./signer.ts";
 import { createBucketUpdates, type Decide, type UpdateResult } from "./update.ts";
 import { writeKey, type WriteResult } from "./write.ts";
 import { startBucketWriting } from "./writing.ts";
@@ -79,17 +79,17 @@ export interface BucketOptions {
   /** File for waiting commands; null: memory only. */
   readonly commandPath: string | null;
   /** Signs and verifies entries; null: unsigned entries count. */
-  readonly seal: BucketSeal | null;
+  readonly signer: BucketSigner | null;
 }
 
 /** Creates a missing bucket with `replicas` (default 1) copies; never changes an existing one. */
 export function openBucket(
   connection: Connection,
-  { name, logger, replicas, commandPath, seal }: BucketOptions,
+  { name, logger, replicas, commandPath, signer }: BucketOptions,
 ): Bucket {
   const ended = new AbortController();
   const waiting = new Set<() => void>();
-  const mirror = createMirror({ logger, bucket: name, seal });
+  const mirror = createMirror({ logger, bucket: name, signer });
   const fault = createBucketFault(() => connection.isConnected, { logger, bucket: name });
   let isRead = false;
   let closing: Promise<void> | null = null;
@@ -105,7 +105,7 @@ export function openBucket(
     if (findObstacle(change.key, change.value) === null) mirror.cover(change);
   const writing = startBucketWriting(connection, {
     bucket: name,
-    seal,
+    signer,
     mirror,
     logger,
     serverOffsetMs: () => serverOffsetMs,
@@ -170,7 +170,7 @@ export function openBucket(
     const change = toLocalChange(key, value);
     const result = await writeKey(
       connection,
-      { bucket: name, seal, ...change, expectedRevision, id: null },
+      { bucket: name, signer, ...change, expectedRevision, id: null },
       stopped,
     );
     if (result.kind === "written") mirror.written(change, result.revision);
@@ -179,7 +179,7 @@ export function openBucket(
 
   const updates = createBucketUpdates(connection, {
     bucket: name,
-    seal,
+    signer,
     mirror,
     writing,
     commandFile,

@@ -4,14 +4,14 @@ import { CompactEncrypt, compactDecrypt } from "jose";
 
 import { RelayError } from "#lib/errors.ts";
 
-export interface Sealer {
+export interface BucketCipher {
   /** `owner`: the id of the subscription. */
-  seal: (text: string, owner: string) => Promise<string>;
+  encrypt: (text: string, owner: string) => Promise<string>;
   /**
-   * Throws RelayError `unavailable` if it was sealed with another key, for another owner, or was changed. Message and cause
-   * contain no secret.
+   * Throws RelayError `unavailable` if it was encrypted with another key or for another owner, or was changed. Message and
+   * cause contain no secret.
    */
-  open: (sealed: string, owner: string) => Promise<string>;
+  decrypt: (encrypted: string, owner: string) => Promise<string>;
 }
 
 const KEY_BYTES = 32;
@@ -19,7 +19,7 @@ const MANAGEMENT = "dir";
 const ENCRYPTION = "A256GCM";
 
 /** Throws RelayError `config-invalid` if the key is not 32 bytes long. */
-export function createSealer(key: Uint8Array): Sealer {
+export function createBucketCipher(key: Uint8Array): BucketCipher {
   if (key.length !== KEY_BYTES) {
     throw new RelayError(
       "config-invalid",
@@ -27,26 +27,27 @@ export function createSealer(key: Uint8Array): Sealer {
     );
   }
 
-  async function open(sealed: string, owner: string): Promise<string> {
+  async function decrypt(encrypted: string, owner: string): Promise<string> {
     const options = {
       keyManagementAlgorithms: [MANAGEMENT],
       contentEncryptionAlgorithms: [ENCRYPTION],
     };
-    const opened = await compactDecrypt(sealed, key, options).catch(() => null);
-    if (opened === null) throw broken(owner, "state.key is another one, or they were changed");
-    if (opened.protectedHeader["sub"] !== owner) throw broken(owner, "they were sealed for another one");
-    return new TextDecoder().decode(opened.plaintext);
+    const decrypted = await compactDecrypt(encrypted, key, options).catch(() => null);
+    if (decrypted === null) throw broken(owner, "state.key is another one, or they were changed");
+    if (decrypted.protectedHeader["sub"] !== owner)
+      throw broken(owner, "they were encrypted for another one");
+    return new TextDecoder().decode(decrypted.plaintext);
   }
 
   return {
-    seal: (text, owner) =>
+    encrypt: (text, owner) =>
       new CompactEncrypt(new TextEncoder().encode(text))
         .setProtectedHeader({ alg: MANAGEMENT, enc: ENCRYPTION, sub: owner })
         .encrypt(key),
-    open,
+    decrypt,
   };
 }
 
 function broken(owner: string, reason: string): RelayError {
-  return new RelayError("unavailable", `Cannot open the secrets of subscription ${owner}: ${reason}`);
+  return new RelayError("unavailable", `Cannot decrypt the secrets of subscription ${owner}: ${reason}`);
 }

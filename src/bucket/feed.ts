@@ -10,7 +10,7 @@ import { parseAckSubject } from "#nats/ack-subject.ts";
 import { consumerInfo, deletion } from "#nats/answers.ts";
 import { API_ERRORS, requestApi } from "#nats/api.ts";
 import { streamOfBucket, subjectOfKey } from "./stream.ts";
-import { SEAL_HEADER } from "./seal.ts";
+import { SIGNATURE_HEADER } from "./signer.ts";
 import type { Connection } from "#nats/connection.ts";
 import { readStatusCode } from "#nats/header-block.ts";
 
@@ -118,7 +118,7 @@ export async function openFeed(
       key,
       value: isRemoval(msg) ? null : msg.string(),
       revision: position.sequence,
-      signature: msg.headers?.get(SEAL_HEADER) ?? null,
+      signature: msg.headers?.get(SIGNATURE_HEADER) ?? null,
     });
     if (received >= expected) catchUp();
   }

@@ -5,13 +5,13 @@
 // Only the feed changes the entries below the overlay, so there is one order of changes. A new complete read replaces them all
 // at once, whatever the revisions: the bucket may be another one of the same name.
 //
-// With a seal, an entry without a valid signature is ignored: the last valid value of its key stays.
+// With a signer, an entry without a valid signature is ignored: the last valid value of its key stays.
 
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 
 import type { StoredChange } from "./feed.ts";
-import type { BucketSeal } from "./seal.ts";
+import type { BucketSigner } from "./signer.ts";
 
 export interface BucketEntry {
   readonly key: string;
@@ -85,7 +85,7 @@ export interface Mirror {
 export const MAX_KEYS = 20_000;
 export const MAX_VALUE_BYTES = 256 * 1024;
 /** Why an entry is ignored. */
-export const NOT_PROVEN = "It does not prove that a relay with this state.key wrote it";
+export const NOT_SIGNED = "It does not prove that a relay with this state.key wrote it";
 const MAX_MARKS = 500;
 /** Bounds the list, because any client of the account can write many bad entries. */
 const MAX_LOGGED = 100;
@@ -103,12 +103,12 @@ type Content = Map<string, Judged>;
 export function createMirror({
   logger,
   bucket,
-  seal,
+  signer,
 }: {
   logger: Logger;
   bucket: string;
   /** null: unsigned entries count. */
-  seal: BucketSeal | null;
+  signer: BucketSigner | null;
 }): Mirror {
   const listeners = new Set<BucketListener>();
   const covers = new Map<string, Cover>();
@@ -236,7 +236,7 @@ export function createMirror({
 
   function judge(change: StoredChange): Judged {
     const { key, value, signature } = change;
-    if (value === null || seal === null || seal.isProven(key, value, signature))
+    if (value === null || signer === null || signer.verify(key, value, signature))
       return { ...change, isRefused: false };
     const cover = covers.get(key);
     const known = cover?.stored === null ? cover.change.value : (content.get(key)?.value ?? null);
@@ -246,7 +246,7 @@ export function createMirror({
   function logRefusal({ key, isRefused }: Judged): void {
     if (!isRefused || content.get(key)?.isRefused === true || refusalsLogged >= MAX_LOGGED) return;
     refusalsLogged += 1;
-    logger.error("An entry of the bucket is refused", { bucket, key, reason: NOT_PROVEN });
+    logger.error("An entry of the bucket is refused", { bucket, key, reason: NOT_SIGNED });
   }
 
   function take(told: StoredChange): void {

@@ -3,7 +3,7 @@
 import { readKey } from "./message.ts";
 import type { CommandFile } from "./commands.ts";
 import type { LocalChange, Mirror } from "./mirror.ts";
-import type { BucketSeal } from "./seal.ts";
+import type { BucketSigner } from "./signer.ts";
 import { writeKey } from "./write.ts";
 import type { BucketWriting } from "./writing.ts";
 import type { Connection } from "#nats/connection.ts";
@@ -28,7 +28,7 @@ export type UpdateResult =
 
 interface UpdatesOptions {
   readonly bucket: string;
-  readonly seal: BucketSeal | null;
+  readonly signer: BucketSigner | null;
   readonly mirror: Mirror;
   readonly writing: BucketWriting;
   readonly commandFile: CommandFile;
@@ -56,7 +56,7 @@ type Attempt =
 const UNAVAILABLE: Attempt = { kind: "unavailable" };
 
 export function createBucketUpdates(connection: Connection, options: UpdatesOptions): BucketUpdates {
-  const { bucket, seal, mirror, writing, commandFile, ready, findObstacle, signal } = options;
+  const { bucket, signer, mirror, writing, commandFile, ready, findObstacle, signal } = options;
 
   function pending(keys: readonly string[]): readonly LocalChange[] {
     return mirror.unwritten().filter(({ key }) => keys.includes(key));
@@ -126,7 +126,7 @@ export function createBucketUpdates(connection: Connection, options: UpdatesOpti
     const results = await Promise.all(
       changes.map(async (change) => {
         const expectedRevision = revisions.get(change.key) ?? 0;
-        const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, limit);
+        const result = await writeKey(connection, { bucket, signer, ...change, expectedRevision }, limit);
         if (result.kind !== "written") return result;
         written.add(change.key);
         // Part of this decision: no longer waiting.

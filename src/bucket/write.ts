@@ -5,7 +5,7 @@ import { headers as createHeaders, type MsgHdrs } from "@nats-io/transport-node"
 import type { PubAck } from "#nats/answers.ts";
 import { API_ERRORS, type ApiAnswer, isForbidden, NO_ANSWER, publishToStream } from "#nats/api.ts";
 import { ID_HEADER, readKey } from "./message.ts";
-import { type BucketSeal, SEAL_HEADER } from "./seal.ts";
+import { type BucketSigner, SIGNATURE_HEADER } from "./signer.ts";
 import { streamOfBucket, subjectOfKey } from "./stream.ts";
 import type { Connection } from "#nats/connection.ts";
 import { findExcess } from "#nats/message-size.ts";
@@ -29,7 +29,7 @@ interface KeyChange {
   /** Message id: the server drops repetitions for at least two minutes; null: none. */
   readonly id: string | null;
   /** The signature; null: none. */
-  readonly seal: BucketSeal | null;
+  readonly signer: BucketSigner | null;
 }
 
 /** Long, because the link to the server may be slow. */
@@ -108,12 +108,12 @@ async function publish(
     : answer;
 }
 
-function toHeaders({ bucket, key, value, expectedRevision, id, seal }: KeyChange): MsgHdrs {
+function toHeaders({ bucket, key, value, expectedRevision, id, signer }: KeyChange): MsgHdrs {
   const headers = createHeaders();
   headers.set("Nats-Expected-Stream", streamOfBucket(bucket));
   if (id !== null) headers.set(ID_HEADER, id);
   if (value === null) headers.set("KV-Operation", "DEL");
-  else if (seal !== null) headers.set(SEAL_HEADER, seal.sign(key, value));
+  else if (signer !== null) headers.set(SIGNATURE_HEADER, signer.sign(key, value));
   if (expectedRevision !== null) headers.set("Nats-Expected-Last-Subject-Sequence", String(expectedRevision));
   return headers;
 }

@@ -9,7 +9,7 @@ import type { Logger } from "#lib/logger.ts";
 import { createWakeUp } from "./wake-up.ts";
 import { readKey } from "./message.ts";
 import type { LocalChange, Mirror } from "./mirror.ts";
-import type { BucketSeal } from "./seal.ts";
+import type { BucketSigner } from "./signer.ts";
 import { writeKey, type WriteResult } from "./write.ts";
 import type { Connection } from "#nats/connection.ts";
 
@@ -23,7 +23,7 @@ export interface BucketWriting {
 
 interface WritingOptions {
   readonly bucket: string;
-  readonly seal: BucketSeal | null;
+  readonly signer: BucketSigner | null;
   readonly mirror: Mirror;
   readonly logger: Logger;
   /** Offset from this host's clock to the server's; null: not known yet. */
@@ -42,7 +42,7 @@ const MAX_RETRY_MS = 5000;
 const MAX_TRIES = 5;
 
 export function startBucketWriting(connection: Connection, options: WritingOptions): BucketWriting {
-  const { bucket, seal, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
+  const { bucket, signer, mirror, logger, serverOffsetMs, onCommandEnded, onFault } = options;
   const ended = new AbortController();
   const wakeUp = createWakeUp(ended.signal);
   let round: Promise<string | null> = Promise.resolve(null);
@@ -97,7 +97,7 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
   function write(change: LocalChange): Promise<Written> {
     const { commandedAt } = change;
     return commandedAt === null
-      ? writeKey(connection, { bucket, seal, ...change, expectedRevision: null }, ended.signal)
+      ? writeKey(connection, { bucket, signer, ...change, expectedRevision: null }, ended.signal)
       : writeCommand(change, commandedAt);
   }
 
@@ -114,7 +114,11 @@ export function startBucketWriting(connection: Connection, options: WritingOptio
         if (storedAt > commandedAt + offsetMs && !isRefused) return { kind: "overtaken" };
       }
       const expectedRevision = stored.kind === "found" ? stored.message.revision : 0;
-      const result = await writeKey(connection, { bucket, seal, ...change, expectedRevision }, ended.signal);
+      const result = await writeKey(
+        connection,
+        { bucket, signer, ...change, expectedRevision },
+        ended.signal,
+      );
       if (result.kind !== "conflict" || tries === MAX_TRIES) return result;
     }
   }

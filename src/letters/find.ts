@@ -6,7 +6,7 @@ import type { Header } from "#delivery/message.ts";
 import type { Connection } from "#nats/connection.ts";
 import { type LetterMessage, readLetterMessage } from "./message.ts";
 import { isAtLocation, type LetterLocation } from "./locations.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 
 export interface FoundLetter {
   readonly entry: LetterEntry;
@@ -23,10 +23,10 @@ export type FindResult =
 /** The first match in the order of the locations. `missing` only if every location could be read. */
 export async function findLetter(
   connection: Connection,
-  { locations, seal }: { locations: readonly LetterLocation[]; seal: LetterSeal },
+  { locations, signer }: { locations: readonly LetterLocation[]; signer: LetterSigner },
   { id, signal }: { id: string; signal: AbortSignal },
 ): Promise<FindResult> {
-  await seal.known();
+  await signer.known();
   const parsed = parseLetterId(id);
   if (parsed === null) return { kind: "missing" };
   let obstacle: string | null = null;
@@ -39,7 +39,7 @@ export async function findLetter(
         ? { last_by_subj: `${location.subject}.${parsed.subjectSuffix}` }
         : { seq: parsed.sequence };
     const result = await readLetterMessage(connection, location, { which, signal });
-    const letter = result.kind === "found" ? toFound(result.message, { location, id, seal }) : null;
+    const letter = result.kind === "found" ? toFound(result.message, { location, id, signer }) : null;
     if (letter !== null) return { kind: "found", letter };
     if (result.kind === "unavailable") obstacle ??= `${location.name}: ${result.reason}`;
   }
@@ -49,9 +49,9 @@ export async function findLetter(
 /** null: another letter has that sequence, because the stream was re-created. */
 function toFound(
   message: LetterMessage,
-  { location, id, seal }: { location: LetterLocation; id: string; seal: LetterSeal },
+  { location, id, signer }: { location: LetterLocation; id: string; signer: LetterSigner },
 ): FoundLetter | null {
   if (!isAtLocation(location, message.subject)) return null;
-  const entry = toEntry(message, location, seal.isGenuine(message, message.body));
+  const entry = toEntry(message, location, signer.isGenuine(message, message.body));
   return entry.id === id ? { entry, location, headers: message.headers, body: message.body } : null;
 }

@@ -2,10 +2,10 @@
 
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
 
+import { SIGNATURE_HEADER } from "#bucket/signer.ts";
 import type { Header } from "#delivery/message.ts";
 
-import type { LetterSeal } from "./seal.ts";
-import { SIGNATURE_HEADER } from "./signature.ts";
+import type { LetterSigner } from "./signer.ts";
 
 /** Drops headers that NATS cannot carry: a name with a space or a colon, a value with a line break. */
 export function toLetterHeaders(letter: readonly Header[], stream: string): MsgHdrs {
@@ -19,16 +19,16 @@ export function toLetterHeaders(letter: readonly Header[], stream: string): MsgH
 /** Signs the headers that will be stored, without those that NATS cannot carry. False: `signal` aborted. Never rejects. */
 export async function signHeaders(
   letter: MsgHdrs,
-  { seal, stream, subject, body, signal }: Signing,
+  { signer, stream, subject, body, signal }: Signing,
 ): Promise<boolean> {
   const carried = [...letter].flatMap(([name, values]) => values.map((value): Header => [name, value]));
-  const signature = await seal.sign({ stream, subject, headers: carried }, body, signal);
+  const signature = await signer.sign({ stream, subject, headers: carried }, body, signal);
   if (signature !== null) letter.set(SIGNATURE_HEADER, signature);
   return signature !== null;
 }
 
 interface Signing {
-  readonly seal: LetterSeal;
+  readonly signer: LetterSigner;
   readonly stream: string;
   readonly subject: string;
   readonly body: Uint8Array;

@@ -13,7 +13,7 @@ import { type LetterPositions, parseLetterCursor, toLetterCursor } from "./curso
 import { findLetter, type FindResult } from "./find.ts";
 import { toLocations } from "./locations.ts";
 import { type PurgeOutcome, type PurgeRequest, purgeLetters, removeByIds } from "./purge.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 import { type LetterFault, type ScanEnd, type ScanRequest, scanLetters } from "./scan.ts";
 
 export interface Letters {
@@ -78,13 +78,13 @@ const MAX_SUBSCRIPTIONS = 1000;
 export function openLetters(
   connection: Connection,
   endpoints: () => readonly DeadLetterEndpoint[],
-  seal: LetterSeal,
+  signer: LetterSigner,
 ): Letters {
   let counting: Promise<LetterCounts> | null = null;
   let countedAt = Number.NEGATIVE_INFINITY;
 
   function scan(request: ScanRequest): Promise<ScanEnd> {
-    return scanLetters(connection, { locations: toLocations(endpoints()), seal }, request);
+    return scanLetters(connection, { locations: toLocations(endpoints()), signer }, request);
   }
 
   async function list({ filter, limit, cursor, signal }: ListRequest): Promise<LetterPage> {
@@ -165,10 +165,10 @@ export function openLetters(
     list,
     counts,
     find: (id, signal) =>
-      findLetter(connection, { locations: toLocations(endpoints()), seal }, { id, signal }),
+      findLetter(connection, { locations: toLocations(endpoints()), signer }, { id, signal }),
     purge: (request) => purgeLetters(connection, { scan, locations: toLocations(endpoints()), request }),
     remove: (ids, options) =>
-      removeByIds(connection, { locations: toLocations(endpoints()), seal, ids, ...options }),
+      removeByIds(connection, { locations: toLocations(endpoints()), signer, ids, ...options }),
   };
 }
 

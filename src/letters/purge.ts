@@ -6,7 +6,7 @@ import { parseLetterCursor, toLetterCursor } from "./cursor.ts";
 import { findLetter } from "./find.ts";
 import { removeLetterMessage } from "./message.ts";
 import type { LetterLocation } from "./locations.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 import type { ScanEnd, ScanRequest } from "./scan.ts";
 
 export interface PurgeRequest {
@@ -95,13 +95,13 @@ export async function removeByIds(
   connection: Connection,
   {
     locations,
-    seal,
+    signer,
     ids,
     isDryRun,
     signal,
   }: {
     locations: readonly LetterLocation[];
-    seal: LetterSeal;
+    signer: LetterSigner;
     ids: readonly string[];
     isDryRun: boolean;
     signal: AbortSignal;
@@ -114,7 +114,7 @@ export async function removeByIds(
     if (signal.aborted || obstacle !== null) break;
     let seen = false;
     for (let copies = 0; copies < locations.length && obstacle === null; copies += 1) {
-      const result = await findLetter(connection, { locations, seal }, { id, signal });
+      const result = await findLetter(connection, { locations, signer }, { id, signal });
       if (result.kind === "unavailable") ({ reason: obstacle } = result);
       if (result.kind !== "found") break;
       seen = true;

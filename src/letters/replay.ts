@@ -19,7 +19,7 @@ import {
   removeLetterMessage,
   type WhichMessage,
 } from "./message.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 import { requestStreamInfo } from "#nats/stream.ts";
 
 type LetterRead =
@@ -65,7 +65,7 @@ const FULL = /^maximum (bytes|messages) exceeded$/;
 export function openReplayLetters(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  seal: LetterSeal,
+  signer: LetterSigner,
 ): ReplayLetters {
   const { stream } = endpoint;
   const full = { kind: "full", reason: `Dead-letter stream ${stream} is full` } as const;
@@ -73,7 +73,7 @@ export function openReplayLetters(
   const replacing = createLimiter(1);
 
   async function read(which: WhichMessage, signal: AbortSignal): Promise<ReadResult> {
-    await seal.known();
+    await signer.known();
     return readLetterMessage(connection, endpoint, { which, signal, timeoutMs: READ_MS });
   }
 
@@ -86,7 +86,7 @@ export function openReplayLetters(
   async function next(filter: string, sequence: number, signal: AbortSignal): Promise<LetterRead> {
     for (let from = sequence; ;) {
       const result = await read({ seq: from, next_by_subj: filter }, signal);
-      if (result.kind !== "marker") return toLetterRead(result, seal);
+      if (result.kind !== "marker") return toLetterRead(result, signer);
       // Guards against an endless loop if a server goes backwards.
       if (result.sequence < from) return { kind: "unavailable", reason: "unreadable answer from JetStream" };
       from = result.sequence + 1;
@@ -161,7 +161,7 @@ export function openReplayLetters(
     const headers = toLetterHeaders(form, stream);
     expectLast(headers, letter.sequence);
     const { subject, body } = letter;
-    if (letter.isGenuine && !(await signHeaders(headers, { seal, stream, subject, body, signal })))
+    if (letter.isGenuine && !(await signHeaders(headers, { signer, stream, subject, body, signal })))
       return { kind: "unavailable", reason: "stopped" };
     const excess = findExcess(headers, letter.body, connection.maxPayload);
     if (excess !== null) return { kind: "too-large", reason: excess };
@@ -192,18 +192,18 @@ export function openReplayLetters(
     endpoint,
     lastSequence,
     next,
-    newest: async (subject, signal) => toLetterRead(await read({ last_by_subj: subject }, signal), seal),
-    at: async (sequence, signal) => toLetterRead(await read({ seq: sequence }, signal), seal),
+    newest: async (subject, signal) => toLetterRead(await read({ last_by_subj: subject }, signal), signer),
+    at: async (sequence, signal) => toLetterRead(await read({ seq: sequence }, signal), signer),
     remove,
     replace,
   };
 }
 
-function toLetterRead(result: ReadResult, seal: LetterSeal): LetterRead {
+function toLetterRead(result: ReadResult, signer: LetterSigner): LetterRead {
   switch (result.kind) {
     case "found": {
       const { message } = result;
-      return { kind: "found", letter: { ...message, isGenuine: seal.isGenuine(message, message.body) } };
+      return { kind: "found", letter: { ...message, isGenuine: signer.isGenuine(message, message.body) } };
     }
     case "marker":
     case "missing":

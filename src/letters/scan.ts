@@ -4,7 +4,7 @@ import { type LetterEntry, isPast, type LetterFilter, onlySubscription } from "#
 import type { Connection } from "#nats/connection.ts";
 import { type LetterPositions, positionOf } from "./cursor.ts";
 import { locationKey, type LetterLocation } from "./locations.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 import { type LetterSource, openSource } from "./source.ts";
 
 export interface ScanRequest {
@@ -43,12 +43,12 @@ export interface LetterFault {
 
 export async function scanLetters(
   connection: Connection,
-  { locations, seal }: { locations: readonly LetterLocation[]; seal: LetterSeal },
+  { locations, signer }: { locations: readonly LetterLocation[]; signer: LetterSigner },
   request: ScanRequest,
 ): Promise<ScanEnd> {
   const { filter, signal } = request;
   const deadline = performance.now() + request.withinMs;
-  await seal.known();
+  await signer.known();
   const faults: LetterFault[] = [];
   const sources: LetterSource[] = [];
   const opened = await Promise.all(
@@ -57,7 +57,7 @@ export async function scanLetters(
         before: positionOf(request.start, location),
         subscription: onlySubscription(filter),
         wanted: request.wanted,
-        seal,
+        signer,
         signal,
       }),
     ),

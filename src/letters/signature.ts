@@ -6,6 +6,7 @@
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
+import { SIGNATURE_HEADER } from "#bucket/signer.ts";
 import type { Header } from "#delivery/message.ts";
 
 export interface LetterKey {
@@ -21,7 +22,6 @@ export interface SignedLetter {
   readonly headers: readonly Header[];
 }
 
-export const SIGNATURE_HEADER = "Relay-Signature";
 const OWN_NAME = SIGNATURE_HEADER.toLowerCase();
 const SIGNATURE = /^v1=([\w-]{1,64}):([\w-]{43}):([\w-]{43})$/;
 

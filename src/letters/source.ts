@@ -5,7 +5,7 @@ import type { StreamConfig } from "#nats/answers.ts";
 import { API_ERRORS } from "#nats/api.ts";
 import type { Connection } from "#nats/connection.ts";
 import { isAtLocation, type LetterLocation } from "./locations.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 import { readWindow } from "./window.ts";
 import { requestStreamInfo } from "#nats/stream.ts";
 
@@ -29,7 +29,7 @@ interface SourceOptions {
   readonly subscription: string | null;
   /** The expected number of entries: sets the size of the first window. */
   readonly wanted: number;
-  readonly seal: LetterSeal;
+  readonly signer: LetterSigner;
   readonly signal: AbortSignal;
 }
 
@@ -69,7 +69,7 @@ export async function openSource(
       before: Math.min(options.before ?? newest, newest),
       above: options.before === null ? 0 : null,
       wanted: options.wanted,
-      seal: options.seal,
+      signer: options.signer,
       signal: options.signal,
     }),
   };
@@ -94,7 +94,7 @@ function createSource(
     before: start,
     above: aboveStart,
     wanted,
-    seal,
+    signer,
     signal,
   }: {
     location: LetterLocation;
@@ -103,7 +103,7 @@ function createSource(
     before: number;
     above: number | null;
     wanted: number;
-    seal: LetterSeal;
+    signer: LetterSigner;
     signal: AbortSignal;
   },
 ): LetterSource {
@@ -137,7 +137,7 @@ function createSource(
       // The server sends the oldest first.
       buffer = letters
         .filter(({ subject }) => isAtLocation(location, subject))
-        .map((letter) => toEntry(letter, location, seal.isGenuine(letter, null)))
+        .map((letter) => toEntry(letter, location, signer.isGenuine(letter, null)))
         .toReversed();
       taken = 0;
       span = nextSpan(span, letters.length);

@@ -13,7 +13,7 @@ import { checkDeadLetterStream, makeStream } from "./stream.ts";
 import { expectLast, signHeaders, toLetterHeaders } from "./headers.ts";
 import { findExcess } from "#nats/message-size.ts";
 import { type LetterMessage, readLetterMessage } from "./message.ts";
-import type { LetterSeal } from "./seal.ts";
+import type { LetterSigner } from "./signer.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 
 export type StoreResult =
@@ -57,7 +57,7 @@ const MAX_TRIES = 3;
 export function openDeadLetters(
   connection: Connection,
   endpoints: readonly DeadLetterEndpoint[],
-  { seal, logger }: { seal: LetterSeal; logger: Logger },
+  { signer, logger }: { signer: LetterSigner; logger: Logger },
 ): DeadLetters {
   // Separate: a stream may accept letters while its info requests time out, and vice versa.
   const looks = createSilence(connection);
@@ -69,7 +69,7 @@ export function openDeadLetters(
     const inOrder = [...endpoints.filter((one) => !isSilent(one)), ...endpoints.filter(isSilent)];
     for (const endpoint of inOrder) {
       const since = performance.now();
-      const result = await storeAt(connection, endpoint, { letter, seal, signal });
+      const result = await storeAt(connection, endpoint, { letter, signer, signal });
       if (signal.aborted && result.kind !== "stored") return { kind: "unavailable", reason: "stopped" };
       stores.note(endpoint, { wasInVain: result.kind === "silent", since });
       if (result.kind === "stored") return result;
@@ -83,7 +83,7 @@ export function openDeadLetters(
     { subjectSuffix, body }: Pick<DeadLetter, "subjectSuffix" | "body">,
     signal: AbortSignal,
   ): Promise<boolean> {
-    await settlesWithin(seal.known(), LOOK_MS, { signal });
+    await settlesWithin(signer.known(), LOOK_MS, { signal });
     const asked = endpoints
       .filter((endpoint) => !looks.isOf(endpoint))
       .map(async (endpoint) => {
@@ -92,7 +92,7 @@ export function openDeadLetters(
         const read = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: LOOK_MS });
         const wasInVain = read.kind === "unavailable" && read.reason === NO_ANSWER;
         if (!signal.aborted) looks.note(endpoint, { wasInVain, since });
-        return read.kind === "found" && isSame(read.message, { body, seal });
+        return read.kind === "found" && isSame(read.message, { body, signer });
       });
     return (await Promise.all(asked)).includes(true);
   }
@@ -138,7 +138,7 @@ function noEndpoint(): StoreResult {
 
 interface Storing {
   readonly letter: DeadLetter;
-  readonly seal: LetterSeal;
+  readonly signer: LetterSigner;
   readonly signal: AbortSignal;
 }
 
@@ -164,19 +164,19 @@ async function storeAt(
 async function storeSmaller(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  { letter, seal, signal }: Storing,
+  { letter, signer, signal }: Storing,
 ): Promise<PublishResult> {
   const subject = `${endpoint.subject}.${letter.subjectSuffix}`;
   const { stream } = endpoint;
   let result: PublishResult = { kind: "too-large", reason: "" };
   for (const form of letterHeaderForms(letter)) {
     const headers = toLetterHeaders(form, stream);
-    const isSigned = await signHeaders(headers, { seal, stream, subject, body: letter.body, signal });
+    const isSigned = await signHeaders(headers, { signer, stream, subject, body: letter.body, signal });
     if (!isSigned) return { kind: "unavailable", reason: "stopped" };
     const excess = findExcess(headers, letter.body, connection.maxPayload);
     result =
       excess === null
-        ? await publish(connection, endpoint, { letter, seal, headers, signal })
+        ? await publish(connection, endpoint, { letter, signer, headers, signal })
         : { kind: "too-large", reason: about(endpoint, excess) };
     if (result.kind !== "too-large") return result;
   }
@@ -190,7 +190,7 @@ async function storeSmaller(
 async function publish(
   connection: Connection,
   endpoint: DeadLetterEndpoint,
-  { letter, seal, headers, signal }: Storing & { headers: MsgHdrs },
+  { letter, signer, headers, signal }: Storing & { headers: MsgHdrs },
 ): Promise<PublishResult> {
   const subject = `${endpoint.subject}.${letter.subjectSuffix}`;
   for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
@@ -201,8 +201,8 @@ async function publish(
     const which = { last_by_subj: subject };
     const last = await readLetterMessage(connection, endpoint, { which, signal, timeoutMs: PUBLISH_MS });
     if (last.kind === "unavailable") return toUnavailable(last.reason, endpoint);
-    await settlesWithin(seal.known(), PUBLISH_MS, { signal });
-    if (last.kind === "found" && isSame(last.message, { body: letter.body, seal }))
+    await settlesWithin(signer.known(), PUBLISH_MS, { signal });
+    if (last.kind === "found" && isSame(last.message, { body: letter.body, signer }))
       return { kind: "stored", endpoint: endpoint.name };
     expectLast(headers, toSequence(last));
   }
@@ -223,8 +223,8 @@ function toSequence(
 }
 
 /** True if it is this message's letter: a replay changes headers, never the body. A foreign message is none. */
-function isSame(found: LetterMessage, { body, seal }: { body: Uint8Array; seal: LetterSeal }): boolean {
-  return Buffer.compare(found.body, body) === 0 && seal.isGenuine(found, found.body);
+function isSame(found: LetterMessage, { body, signer }: { body: Uint8Array; signer: LetterSigner }): boolean {
+  return Buffer.compare(found.body, body) === 0 && signer.isGenuine(found, found.body);
 }
 
 function judge(answer: ApiAnswer<PubAck>, endpoint: DeadLetterEndpoint): PublishResult {

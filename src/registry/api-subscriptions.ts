@@ -14,8 +14,8 @@ import type { Subscription } from "#delivery/subscription.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Bucket, Condition } from "#bucket/bucket.ts";
-import { NOT_PROVEN, REFUSED } from "#bucket/mirror.ts";
-import type { Sealer } from "#bucket/encryption.ts";
+import { NOT_SIGNED, REFUSED } from "#bucket/mirror.ts";
+import type { BucketCipher } from "#bucket/encryption.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 import { createAdmissions } from "./limits.ts";
 import {
@@ -90,7 +90,7 @@ export interface ApiSubscriptions {
 interface ApiSubscriptionsOptions {
   readonly bucket: Bucket;
   /** Null: there is no `state.key`. */
-  readonly sealer: Sealer | null;
+  readonly cipher: BucketCipher | null;
   readonly origin: () => ConfigOrigin;
   /** Ids in the file, which no other subscription can use. */
   readonly fileIds: () => ReadonlySet<string>;
@@ -125,7 +125,7 @@ const MAX_UNUSABLE = 1000;
 const DURABLE_MS = 3000;
 
 export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSubscriptions {
-  const { bucket, sealer, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
+  const { bucket, cipher, origin, fileIds, logger, isEnding, onChanged, makeDurable } = options;
   const { statusOf, onMadeByOperator } = options;
   const known = new Map<string, ApiSubscription>();
   const faults = new Map<string, string>();
@@ -216,16 +216,16 @@ export function createApiSubscriptions(options: ApiSubscriptionsOptions): ApiSub
   }
 
   async function unpack(value: string, id: string): Promise<unknown> {
-    if (value === REFUSED) throw new Error(NOT_PROVEN);
+    if (value === REFUSED) throw new Error(NOT_SIGNED);
     const stored = JSON.parse(value) as { readonly sealed?: string; readonly entry?: unknown };
     if (stored.sealed === undefined) return stored.entry;
-    if (sealer === null) throw new Error("It is encrypted, and there is no state.key to decrypt it");
-    return JSON.parse(await sealer.open(stored.sealed, id)) as unknown;
+    if (cipher === null) throw new Error("It is encrypted, and there is no state.key to decrypt it");
+    return JSON.parse(await cipher.decrypt(stored.sealed, id)) as unknown;
   }
 
   async function pack(body: unknown, { subscription, hasSecrets }: Valid): Promise<string | null> {
-    if (sealer !== null) {
-      return JSON.stringify({ sealed: await sealer.seal(JSON.stringify(body), subscription.id) });
+    if (cipher !== null) {
+      return JSON.stringify({ sealed: await cipher.encrypt(JSON.stringify(body), subscription.id) });
     }
     return hasSecrets ? null : JSON.stringify({ entry: body });
   }

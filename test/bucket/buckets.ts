@@ -16,7 +16,13 @@ export interface TestBucket extends Bucket, AsyncDisposable {}
 
 export function openTestBucket(connection: TestConnection, options: Partial<BucketOptions> = {}): TestBucket {
   const { logger } = connection;
-  const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, seal: null, ...options });
+  const bucket = openBucket(connection, {
+    name: "relay",
+    logger,
+    commandPath: null,
+    signer: null,
+    ...options,
+  });
   return { ...bucket, [Symbol.asyncDispose]: bucket.close };
 }
 

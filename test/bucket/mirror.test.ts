@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 
 import type { StoredChange } from "#bucket/feed.ts";
 import { createMirror, type LocalChange, type Mirror, REFUSED } from "#bucket/mirror.ts";
-import { createBucketSeal } from "#bucket/seal.ts";
+import { createBucketSigner } from "#bucket/signer.ts";
 
 import { createRecordingLogger } from "../support/nats.ts";
 
@@ -16,7 +16,7 @@ interface TestMirror extends Mirror {
 
 function mirrorOf(...changes: StoredChange[]): TestMirror {
   const logger = createRecordingLogger();
-  const mirror = createMirror({ logger, bucket: "relay", seal: null });
+  const mirror = createMirror({ logger, bucket: "relay", signer: null });
   read(mirror, ...changes);
   const told: string[] = [];
   mirror.onChange((key, entry) => told.push(entry === null ? key : `${key}=${entry.value}`));
@@ -200,22 +200,22 @@ describe("bounds", () => {
   });
 });
 
-describe("with a seal", () => {
-  const seal = createBucketSeal(new Uint8Array(32).fill(1), "relay");
+describe("with a signer", () => {
+  const signer = createBucketSigner(new Uint8Array(32).fill(1), "relay");
   const signed = (key: string, value: string, revision: number): StoredChange => ({
     ...stored(key, value, revision),
-    signature: seal.sign(key, value),
+    signature: signer.sign(key, value),
   });
 
-  function sealed(...changes: StoredChange[]) {
+  function createSignedMirror(...changes: StoredChange[]) {
     const logger = createRecordingLogger();
-    const mirror = createMirror({ logger, bucket: "relay", seal });
+    const mirror = createMirror({ logger, bucket: "relay", signer });
     read(mirror, ...changes);
     return { mirror, logger };
   }
 
   test("take() keeps what was known where an entry does not prove itself, under the new revision", () => {
-    const { mirror, logger } = sealed(signed("a", "known", 1));
+    const { mirror, logger } = createSignedMirror(signed("a", "known", 1));
     for (const revision of [2, 3]) mirror.take(stored("a", "forged", revision));
     expect(mirror.get("a")).toEqual({ key: "a", value: "known", revision: 3 });
     expect(mirror.refusedKeys()).toEqual(["a"]);
@@ -228,24 +228,27 @@ describe("with a seal", () => {
 
   test.each([
     ["without a signature", stored("a", "x", 1)],
-    ["of another key", { ...stored("a", "x", 1), signature: seal.sign("b", "x") }],
-    ["of another value", { ...stored("a", "x", 1), signature: seal.sign("a", "y") }],
+    ["of another key", { ...stored("a", "x", 1), signature: signer.sign("b", "x") }],
+    ["of another value", { ...stored("a", "x", 1), signature: signer.sign("a", "y") }],
     [
       "of another bucket",
-      { ...stored("a", "x", 1), signature: createBucketSeal(new Uint8Array(32).fill(1), "b").sign("a", "x") },
+      {
+        ...stored("a", "x", 1),
+        signature: createBucketSigner(new Uint8Array(32).fill(1), "b").sign("a", "x"),
+      },
     ],
     [
       "with another state.key",
-      { ...stored("a", "x", 1), signature: createBucketSeal(new Uint8Array(32), "relay").sign("a", "x") },
+      { ...stored("a", "x", 1), signature: createBucketSigner(new Uint8Array(32), "relay").sign("a", "x") },
     ],
   ])("take() refuses an entry %s", (_case, change) => {
-    const { mirror } = sealed(change);
+    const { mirror } = createSignedMirror(change);
     expect(mirror.get("a")).toEqual({ key: "a", value: REFUSED, revision: 1 });
     expect(mirror.isRefused("a")).toBe(true);
   });
 
   test("take() takes a removal, by whosever hand", () => {
-    const { mirror } = sealed(stored("a", "forged", 1), signed("b", "known", 2));
+    const { mirror } = createSignedMirror(stored("a", "forged", 1), signed("b", "known", 2));
     mirror.take(stored("a", null, 3));
     mirror.take(stored("b", null, 4));
     expect([mirror.get("a"), mirror.get("b"), mirror.refusedKeys()]).toEqual([null, null, []]);

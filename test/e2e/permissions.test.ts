@@ -143,7 +143,7 @@ test("a bucket that has seen much runs with them, too", async () => {
     name: "relay",
     logger: connection.logger,
     commandPath: null,
-    seal: null,
+    signer: null,
   });
   const signal = AbortSignal.timeout(20_000);
   expect(await bucket.ready(signal)).toBe(true);
@@ -160,7 +160,7 @@ test("a bucket that has seen much runs with them, too", async () => {
     name: "relay",
     logger: connection.logger,
     commandPath: null,
-    seal: null,
+    signer: null,
   });
   expect(await again.ready(signal)).toBe(true);
   expect(again.list("state.big")).toHaveLength(40);

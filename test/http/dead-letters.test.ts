@@ -10,12 +10,12 @@ import { createCursorSeal } from "#http/limit.ts";
 import { openLetters } from "#letters/letters.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, openTestConnection, type TestConnection } from "../support/nats.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 
 function routesOf(connection: TestConnection) {
-  const letters = openLetters(connection, () => [ENDPOINT], TRUSTING_SEAL);
+  const letters = openLetters(connection, () => [ENDPOINT], TRUSTING_SIGNER);
   const routes = createDeadLetterRoutes({
     letters: () => letters,
     findSubscription: () => null,

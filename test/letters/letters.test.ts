@@ -10,7 +10,7 @@ import { type LetterPage, type Letters, openLetters } from "#letters/letters.ts"
 import { eventually } from "../support/eventually.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, type TestConnection } from "../support/nats.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 interface Setup extends AsyncDisposable {
   readonly client: NatsConnection;
@@ -43,7 +43,7 @@ async function setUp({
   return {
     client,
     connection,
-    letters: openLetters(connection, () => endpoints, TRUSTING_SEAL),
+    letters: openLetters(connection, () => endpoints, TRUSTING_SIGNER),
     async put(subject, facts = {}, body = "body") {
       const own = headers();
       for (const [name, value] of Object.entries(facts)) own.append(`Relay-${name}`, value);
@@ -232,7 +232,7 @@ describe("list()", () => {
     await using setup = await setUp({ endpoints: [endpoint("MISSING")] });
     expect((await list(setup)).entries).toEqual([]);
     await setup.connection.close();
-    const late = openLetters(setup.connection, () => [endpoint("DLQ")], TRUSTING_SEAL);
+    const late = openLetters(setup.connection, () => [endpoint("DLQ")], TRUSTING_SIGNER);
     const page = await late.list({ filter: EVERY_LETTER, limit: 1, cursor: null, signal: never });
     expect(page).toEqual({ kind: "unavailable", reason: "dlq: not connected to NATS" });
   });

@@ -9,7 +9,7 @@ import { openReplayLetters } from "#letters/replay.ts";
 
 import { fetchNatsServer, startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, leaveMarkers, MARKER_CONFIG } from "../support/nats.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 const ENDPOINT = { name: "dlq", domain: null, stream: "DLQ", subject: "dlq", create: null };
 const { signal } = new AbortController();
@@ -29,8 +29,8 @@ async function setUp() {
   const owned = stack.move();
   return {
     sequence: seq,
-    letters: openLetters(connection, () => [ENDPOINT], TRUSTING_SEAL),
-    replayLetters: openReplayLetters(connection, ENDPOINT, TRUSTING_SEAL),
+    letters: openLetters(connection, () => [ENDPOINT], TRUSTING_SIGNER),
+    replayLetters: openReplayLetters(connection, ENDPOINT, TRUSTING_SIGNER),
     count: async () => (await manager.streams.info("DLQ")).state.messages,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -7,10 +7,10 @@ import type { Header } from "#delivery/message.ts";
 import { openReplayLetters } from "#letters/replay.ts";
 import { addStream, connected } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 /** Letters as they are: the sizes here are exact. */
-const UNSIGNED = { ...TRUSTING_SEAL, isGenuine: () => false };
+const UNSIGNED = { ...TRUSTING_SIGNER, isGenuine: () => false };
 
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 const FULL = { kind: "full", reason: "Dead-letter stream DLQ is full" } as const;

@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import type { Header } from "#delivery/message.ts";
-import { isSigned, SIGNATURE_HEADER, type SignedLetter, signLetter } from "#letters/signature.ts";
+import { SIGNATURE_HEADER } from "#bucket/signer.ts";
+import { isSigned, type SignedLetter, signLetter } from "#letters/signature.ts";
 
 const KEY = { id: "k1", secret: new Uint8Array(32).fill(1) };
 const BODY = Buffer.from("body");

@@ -19,7 +19,7 @@ import {
   openTestConnection,
   type TestConnection,
 } from "../support/nats.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 const { signal: NEVER } = new AbortController();
 const CREATE: DeadLetterStreamSettings = { maxAgeMs: 3_600_000, maxBytes: 1_000_000, replicas: 1 };
@@ -42,7 +42,7 @@ function letterOf(changes: Partial<DeadLetter> = {}): DeadLetter {
 }
 
 function lettersOf(connection: TestConnection, ...endpoints: DeadLetterEndpoint[]): DeadLetters {
-  return openDeadLetters(connection, endpoints, { seal: TRUSTING_SEAL, logger: connection.logger });
+  return openDeadLetters(connection, endpoints, { signer: TRUSTING_SIGNER, logger: connection.logger });
 }
 
 function store(letters: DeadLetters, changes: Partial<DeadLetter> = {}) {

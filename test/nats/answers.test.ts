@@ -23,7 +23,7 @@ import { answerInPlaceOfJetStream, type Lie, liesAbout, RIGHT_ANSWERS } from "..
 import { connected, createRecordingLogger, natsSettings, type TestConnection } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { toSubscription } from "../support/subscription.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 const SUBSCRIPTION = toSubscription({ id: "sub", qos: "AUTO" });
 const SETTINGS = toConsumerSettings(SUBSCRIPTION);
@@ -56,10 +56,13 @@ async function followFeed(asked: Connection): Promise<void> {
   if (opened.kind === "open") opened.feed.end("tried");
 }
 
-const letters = (asked: Connection) => openLetters(asked, () => [ENDPOINT], TRUSTING_SEAL);
+const letters = (asked: Connection) => openLetters(asked, () => [ENDPOINT], TRUSTING_SIGNER);
 const storing = (asked: Connection, create: typeof CREATE | null = null) =>
-  openDeadLetters(asked, [{ ...ENDPOINT, create }], { seal: TRUSTING_SEAL, logger: createRecordingLogger() });
-const replaying = (asked: Connection) => openReplayLetters(asked, ENDPOINT, TRUSTING_SEAL);
+  openDeadLetters(asked, [{ ...ENDPOINT, create }], {
+    signer: TRUSTING_SIGNER,
+    logger: createRecordingLogger(),
+  });
+const replaying = (asked: Connection) => openReplayLetters(asked, ENDPOINT, TRUSTING_SIGNER);
 
 const WHOLE = {
   ...REF,
@@ -101,7 +104,7 @@ const ASKED: readonly (readonly [call: string, what: string, ask: Ask, step?: nu
     (asked) =>
       writeKey(
         asked,
-        { bucket: "relay", key: "a", value: "b", expectedRevision: 0, seal: null, id: null },
+        { bucket: "relay", key: "a", value: "b", expectedRevision: 0, signer: null, id: null },
         signal,
       ),
   ],

@@ -14,7 +14,7 @@ import { createPipeline } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { eventually } from "../support/eventually.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 import { addStream, connected, type TestConnection } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { BROKEN, createMemoryGuard, OK, REFUSED, scriptCallback } from "../support/scripted-parts.ts";
@@ -76,7 +76,7 @@ async function setUp(qos: Qos) {
       guard: createMemoryGuard(),
       isSkipped: () => false,
       deadLetters: hasLetters
-        ? openDeadLetters(connection, [endpoint], { seal: TRUSTING_SEAL, logger })
+        ? openDeadLetters(connection, [endpoint], { signer: TRUSTING_SIGNER, logger })
         : null,
       lastPongAt: connection.lastPongAt,
       countConsumer: null,

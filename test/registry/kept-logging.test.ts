@@ -15,7 +15,7 @@ const ALL = {
 
 function openRelay(connection: TestConnection) {
   const { logger } = connection;
-  const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, seal: null });
+  const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, signer: null });
   const overrides = createOverrides(() => {});
   const kept = createKeptLogging({ bucket, onChanged: overrides.keep });
   const close = async () => {

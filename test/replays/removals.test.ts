@@ -6,7 +6,7 @@ import { openReplayLetters } from "#letters/replay.ts";
 import { createRemovals } from "#replays/removals.ts";
 import { addStream, connected } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 const { signal: never } = new AbortController();
 
@@ -29,7 +29,7 @@ async function setUp() {
     logger: connection.logger,
     signal,
   });
-  const letters = openReplayLetters(connection, ENDPOINT, TRUSTING_SEAL);
+  const letters = openReplayLetters(connection, ENDPOINT, TRUSTING_SIGNER);
   const owned = stack.move();
   return {
     removals,

@@ -28,7 +28,7 @@ async function setUp() {
       name: "relay",
       logger: connection.logger,
       commandPath: null,
-      seal: null,
+      signer: null,
     });
     stack.defer(() => bucket.close());
     expect(await bucket.ready(AbortSignal.timeout(10_000))).toBe(true);

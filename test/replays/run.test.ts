@@ -11,7 +11,7 @@ import type { RunningSubscription } from "#runtime/running.ts";
 import { addStream, connected } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { toSubscription } from "../support/subscription.ts";
-import { TRUSTING_SEAL } from "../support/letter-seals.ts";
+import { TRUSTING_SIGNER } from "../support/letter-signers.ts";
 
 const ENDPOINT = { name: "letters", domain: null, stream: "DLQ", subject: "dlq", create: null };
 const { signal } = new AbortController();
@@ -28,7 +28,7 @@ test.each<[Qos, readonly number[]]>([
     const manager = await jetstreamManager(client);
     await client.request("dlq.sub.ORDERS.1-a", "x");
     await using connection = await connected(server.url);
-    const letters = openReplayLetters(connection, ENDPOINT, TRUSTING_SEAL);
+    const letters = openReplayLetters(connection, ENDPOINT, TRUSTING_SIGNER);
     const before: RemovedLetter[] = [];
     const remembered: RemovedLetter[] = [];
     const see = async () => {

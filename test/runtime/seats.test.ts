@@ -222,7 +222,7 @@ describe("on a server", () => {
     const start = async (relay: string): Promise<{ seats: Seats; bucket: Bucket }> => {
       const connection = stack.use(await connected(server.url));
       const { logger } = connection;
-      const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, seal: null });
+      const bucket = openBucket(connection, { name: "relay", logger, commandPath: null, signer: null });
       stack.defer(() => bucket.close());
       const seats = createSeats(bucket, {
         relay,

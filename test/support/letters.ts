@@ -3,7 +3,8 @@
 import { jetstream, jetstreamManager, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { headers as createHeaders, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
-import { SIGNATURE_HEADER, signLetter } from "#letters/signature.ts";
+import { SIGNATURE_HEADER } from "#bucket/signer.ts";
+import { signLetter } from "#letters/signature.ts";
 import { type ConfigOptions, testConfig } from "./config.ts";
 import { eventually } from "./eventually.ts";
 import { addStream } from "./nats.ts";

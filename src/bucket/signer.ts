@@ -2,17 +2,18 @@
 
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 
-export interface BucketSeal {
+export interface BucketSigner {
   /** The value of the header `Relay-Signature`. */
   sign: (key: string, value: string) => string;
   /** `signature` null: none. False also if the entry was moved to another key, or copied from another bucket. */
-  isProven: (key: string, value: string, signature: string | null) => boolean;
+  verify: (key: string, value: string, signature: string | null) => boolean;
 }
 
-export const SEAL_HEADER = "Relay-Signature";
+/** Bucket entries and dead letters carry their signatures in it. */
+export const SIGNATURE_HEADER = "Relay-Signature";
 const SIGNATURE = /^v1=([\w-]{43})$/;
 
-export function createBucketSeal(stateKey: Uint8Array, bucket: string): BucketSeal {
+export function createBucketSigner(stateKey: Uint8Array, bucket: string): BucketSigner {
   // A derived key: `state.key` itself encrypts.
   const secret = Buffer.from(hkdfSync("sha256", stateKey, "", "relay bucket v1", 32));
 
@@ -24,7 +25,7 @@ export function createBucketSeal(stateKey: Uint8Array, bucket: string): BucketSe
 
   return {
     sign: (key, value) => `v1=${toMac(key, value).toString("base64url")}`,
-    isProven(key, value, signature) {
+    verify(key, value, signature) {
       const [, mac] = SIGNATURE.exec(signature ?? "") ?? [];
       return mac !== undefined && timingSafeEqual(toMac(key, value), Buffer.from(mac, "base64url"));
     },

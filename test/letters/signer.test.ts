@@ -4,9 +4,10 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import type { Bucket } from "#bucket/bucket.ts";
-import { type LetterSeal, openLetterSeal } from "#letters/seal.ts";
-import { SIGNATURE_HEADER, type SignedLetter } from "#letters/signature.ts";
-import { createSealer } from "#bucket/encryption.ts";
+import { type LetterSigner, openLetterSigner } from "#letters/signer.ts";
+import { SIGNATURE_HEADER } from "#bucket/signer.ts";
+import type { SignedLetter } from "#letters/signature.ts";
+import { createBucketCipher } from "#bucket/encryption.ts";
 import { eventually } from "../support/eventually.ts";
 import { connected, createRecordingLogger } from "../support/nats.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
@@ -35,16 +36,16 @@ async function opened(server: NatsServer) {
   return { bucket, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function sealOn(
+function signerOn(
   bucket: typeof AWAY,
   { key = null, path = null }: { key?: Uint8Array | null; path?: string | null } = {},
-): LetterSeal {
-  const sealer = key === null ? null : createSealer(key);
-  return openLetterSeal({ bucket, sealer, path, logger: createRecordingLogger() });
+): LetterSigner {
+  const cipher = key === null ? null : createBucketCipher(key);
+  return openLetterSigner({ bucket, cipher, path, logger: createRecordingLogger() });
 }
 
-async function signed(seal: LetterSeal): Promise<SignedLetter> {
-  const signature = await seal.sign(LETTER, BODY, never);
+async function signed(signer: LetterSigner): Promise<SignedLetter> {
+  const signature = await signer.sign(LETTER, BODY, never);
   if (signature === null) throw new Error("It was not signed");
   return { ...LETTER, headers: [[SIGNATURE_HEADER, signature]] };
 }
@@ -53,24 +54,24 @@ test("relays that begin at once agree on a key, and know each other's letters", 
   await using server = await startNatsServer();
   await using first = await opened(server);
   await using second = await opened(server);
-  const seals = [sealOn(first.bucket), sealOn(second.bucket)];
-  const letters = await Promise.all(seals.map(signed));
-  for (const seal of seals)
-    for (const letter of letters) await eventually(() => seal.isGenuine(letter, BODY));
+  const signers = [signerOn(first.bucket), signerOn(second.bucket)];
+  const letters = await Promise.all(signers.map(signed));
+  for (const signer of signers)
+    for (const letter of letters) await eventually(() => signer.isGenuine(letter, BODY));
 });
 
 test("with state.key the key does not lie in the bucket as it is, and another state.key does not read it", async () => {
   await using server = await startNatsServer();
   await using first = await opened(server);
   await using second = await opened(server);
-  const seal = sealOn(first.bucket, { key: KEY });
-  const letter = await signed(seal);
+  const signer = signerOn(first.bucket, { key: KEY });
+  const letter = await signed(signer);
   expect(Object.keys(JSON.parse(first.bucket.get("letters.key")?.value ?? ""))).toEqual(["sealed"]);
-  const other = sealOn(second.bucket, { key: OTHER_KEY });
+  const other = signerOn(second.bucket, { key: OTHER_KEY });
   await other.known();
   expect(other.isGenuine(letter, BODY)).toBe(false);
   const before = second.bucket.get("letters.key");
-  expect(seal.isGenuine(await signed(other), BODY)).toBe(false);
+  expect(signer.isGenuine(await signed(other), BODY)).toBe(false);
   expect(second.bucket.get("letters.key")).toEqual(before);
 });
 
@@ -78,23 +79,23 @@ test("while the bucket is away a relay signs with the key it keeps, or with one 
   await using server = await startNatsServer();
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "letters.key");
-  const early = await signed(sealOn(AWAY, { path }));
+  const early = await signed(signerOn(AWAY, { path }));
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   await using first = await opened(server);
   await using second = await opened(server);
-  const other = sealOn(second.bucket);
+  const other = signerOn(second.bucket);
   const own = await signed(other);
-  const seal = sealOn(first.bucket, { path });
-  await signed(seal);
-  await eventually(() => seal.isGenuine(own, BODY) && other.isGenuine(early, BODY));
+  const signer = signerOn(first.bucket, { path });
+  await signed(signer);
+  await eventually(() => signer.isGenuine(own, BODY) && other.isGenuine(early, BODY));
   await eventually(async () => (await readFile(path, "utf8")) === second.bucket.get("letters.key")?.value);
-  const again = sealOn(AWAY, { path });
-  expect(seal.isGenuine(await signed(again), BODY)).toBe(true);
+  const again = signerOn(AWAY, { path });
+  expect(signer.isGenuine(await signed(again), BODY)).toBe(true);
 }, 30_000);
 
 test("sign() obeys its signal while it waits for a key", async () => {
   const ended = new AbortController();
-  const signing = sealOn(AWAY).sign(LETTER, BODY, ended.signal);
+  const signing = signerOn(AWAY).sign(LETTER, BODY, ended.signal);
   ended.abort();
   expect(await signing).toBeNull();
 });

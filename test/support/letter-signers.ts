@@ -1,17 +1,17 @@
-// Seals of dead letters for tests that are about something else, or without a bucket.
+// Signers of dead letters for tests that are about something else, or without a bucket.
 
-import type { LetterSeal } from "#letters/seal.ts";
+import type { LetterSigner } from "#letters/signer.ts";
 import { isSigned, signLetter } from "#letters/signature.ts";
 
-/** Signs nothing, and takes every letter for one of the cluster. */
-export const TRUSTING_SEAL: LetterSeal = {
+/** Signs nothing, and accepts every letter as signed. */
+export const TRUSTING_SIGNER: LetterSigner = {
   sign: async () => "v1=test",
   isGenuine: () => true,
   known: async () => undefined,
 };
 
-/** With a key of its own. */
-export function createTestSeal(): LetterSeal {
+/** Signs with a key of its own. */
+export function createTestSigner(): LetterSigner {
   const key = { id: "test", secret: crypto.getRandomValues(new Uint8Array(32)) };
   return {
     sign: async (letter, body) => signLetter(letter, body, key),

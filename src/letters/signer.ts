@@ -11,12 +11,12 @@ import type { Logger } from "#lib/logger.ts";
 
 import type { Bucket } from "#bucket/bucket.ts";
 import { putInPlace } from "#bucket/commands.ts";
-import { NOT_PROVEN, REFUSED } from "#bucket/mirror.ts";
+import { NOT_SIGNED, REFUSED } from "#bucket/mirror.ts";
 import { isSigned, type LetterKey, type SignedLetter, signLetter } from "./signature.ts";
-import type { Sealer } from "#bucket/encryption.ts";
+import type { BucketCipher } from "#bucket/encryption.ts";
 import { settlesWithin } from "#lib/settles-within.ts";
 
-export interface LetterSeal {
+export interface LetterSigner {
   /**
    * Returns the value of the header `Relay-Signature`. Waits up to 5 s for a key of the cluster. null: `signal` aborted first.
    * Never rejects.
@@ -28,10 +28,10 @@ export interface LetterSeal {
   known: () => Promise<void>;
 }
 
-interface LetterSealOptions {
+interface LetterSignerOptions {
   readonly bucket: Pick<Bucket, "ready" | "get" | "read" | "write" | "onChange">;
   /** null: there is no `state.key`, and the keys are stored unencrypted. */
-  readonly sealer: Sealer | null;
+  readonly cipher: BucketCipher | null;
   /** The file for a copy of the keys; null: keep none. */
   readonly path: string | null;
   readonly logger: Logger;
@@ -46,7 +46,7 @@ const MAX_KEYS = 64;
 const WAIT_MS = 5000;
 const MAX_TRIES = 3;
 
-export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptions): LetterSeal {
+export function openLetterSigner({ bucket, cipher, path, logger }: LetterSignerOptions): LetterSigner {
   const keys = new Map<string, LetterKey>();
   /** The bucket's keys, newest last; null: not read yet, or unreadable. */
   let shared: readonly LetterKey[] | null = null;
@@ -98,17 +98,17 @@ export function openLetterSeal({ bucket, sealer, path, logger }: LetterSealOptio
 
   /** Throws if it cannot be read. */
   async function unpack(text: string): Promise<readonly LetterKey[]> {
-    if (text === REFUSED) throw new Error(NOT_PROVEN);
+    if (text === REFUSED) throw new Error(NOT_SIGNED);
     const { sealed, keys: plain } = JSON.parse(text) as { sealed?: unknown; keys?: unknown };
     if (typeof sealed !== "string") return toKeys(plain);
-    if (sealer === null) throw new Error("They are encrypted, and no state.key is set to decrypt them");
-    return toKeys(JSON.parse(await sealer.open(sealed, KEY)));
+    if (cipher === null) throw new Error("They are encrypted, and no state.key is set to decrypt them");
+    return toKeys(JSON.parse(await cipher.decrypt(sealed, KEY)));
   }
 
   async function pack(ring: readonly LetterKey[]): Promise<string> {
     const plain = ring.map(({ id, secret }) => ({ id, secret: Buffer.from(secret).toString("base64url") }));
-    if (sealer === null) return JSON.stringify({ keys: plain });
-    return JSON.stringify({ sealed: await sealer.seal(JSON.stringify(plain), KEY) });
+    if (cipher === null) return JSON.stringify({ keys: plain });
+    return JSON.stringify({ sealed: await cipher.encrypt(JSON.stringify(plain), KEY) });
   }
 
   function makeOwn(): LetterKey {
