@@ -91,12 +91,20 @@ async function hasConsumer(id: string): Promise<boolean> {
 
 /** Those of the stream that the tests share: servers since 2.15 take no more than 1,000. */
 async function removeConsumers(): Promise<void> {
-  const names: string[] = [];
-  for await (const { name } of manager.consumers.list("ORDERS")) names.push(name);
   const remove = (durable: string) => removeConsumer(manager, { stream: "ORDERS", durable });
-  // Not all at once: each deletion has 5 s, and a busy server does them one after the other.
-  for (let from = 0; from < names.length; from += 50)
-    await Promise.all(names.slice(from, from + 50).map(remove));
+  // Again: the server may still create those that a killed relay asked for.
+  for (;;) {
+    const names = new Set<string>();
+    for await (const { name } of manager.consumers.list("ORDERS")) names.add(name);
+    if (names.size === 0) return;
+    // Not all at once: each deletion has 5 s, and a busy server does them one after the other.
+    for (const some of chunksOf([...names], 50)) await Promise.all(some.map(remove));
+  }
+}
+
+function chunksOf<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
+  const count = Math.ceil(all.length / size);
+  return Array.from({ length: count }, (_, index) => all.slice(index * size, (index + 1) * size));
 }
 
 /** All that the stream of the bucket stores, as text. */

@@ -393,6 +393,7 @@ describe("on a terminal", () => {
     expect(plain.screen).toContain("…");
     const long = "i".repeat(60);
     await create(long);
+    await eventually(async () => (await shown(long)).state === "running");
     const { screen: shortened } = await runOnTerminal(["subscriptions", "list"], { env: { NO_COLOR: "1" } });
     expect(shortened).toMatch(/^i{60} {2}running$/m);
     await run("subscriptions", "delete", long, "--yes");

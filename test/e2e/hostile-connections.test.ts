@@ -33,7 +33,7 @@ function besiege(
     socket.on("error", () => {});
     if (!isReading) socket.pause();
     socket.write(text);
-    socket.once("close", () => setTimeout(open, 100));
+    socket.once("close", () => setTimeout(open, 500));
   };
   open();
   return {

@@ -7,7 +7,7 @@ import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { startRelay, temporaryDirectory } from "../support/relay.ts";
 import { type ScriptedReceiver, startScriptedReceiver } from "../support/scripted-receiver.ts";
 
-const MESSAGES = 2000;
+const MESSAGES = 1000;
 /** Every so many is rejected for good. */
 const POISON_EVERY = 40;
 const ROUNDS = 2;

@@ -1,6 +1,6 @@
 // Real nats-servers for tests: each on a free port, with a directory of its own, gone when the test is.
 
-import { connect as connectSocket, createServer } from "node:net";
+import { connect as connectSocket, createServer, type Server } from "node:net";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -169,21 +169,43 @@ function isWithoutError(answer: Msg): boolean {
 }
 
 /** Below those that Linux gives to outgoing connections: one of these could take it while a server is down. */
-const PORTS = { first: 10_000, count: 22_000 };
+const PORTS = { first: 10_000, blocks: 110, blockSize: 200 };
 
-/** A port that nothing listens on just now. */
+let ports: Promise<() => number> | null = null;
+
+/** A port that nothing listens on just now, and that no other process of tests takes, even while its server is down. */
 export async function freePort(): Promise<number> {
+  const nextPort = await (ports ??= claimPorts());
   for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    const port = nextPort();
     if (await canListen(port)) return port;
   }
 }
 
-function canListen(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
+/** Each process has a block of ports of its own: it listens on the first of them for as long as it lives. */
+async function claimPorts(): Promise<() => number> {
+  for (;;) {
+    const block = Math.floor(Math.random() * PORTS.blocks);
+    const first = PORTS.first + block * PORTS.blockSize;
+    const claim = createServer();
+    if (!(await startsToListen(claim, first))) continue;
+    claim.unref();
+    let given = 0;
+    return () => first + 1 + (given++ % (PORTS.blockSize - 1));
+  }
+}
+
+async function canListen(port: number): Promise<boolean> {
   const server = createServer();
+  if (!(await startsToListen(server, port))) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
+}
+
+function startsToListen(server: Server, port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
   server.once("error", () => resolve(false));
-  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  server.listen(port, "127.0.0.1", () => resolve(true));
   return promise;
 }
 

@@ -89,7 +89,7 @@ export async function publishMany(client: NatsConnection, subject: string, count
   for (let i = 1; i <= count; i += 1) await js.publish(subject, String(i));
 }
 
-/** nats-server 2.9 may delete it and answer that a file of it was in the way. */
+/** Gone is what counts: nats-server 2.9 may delete it and answer that a file of it was in the way. */
 export async function removeConsumer(
   { consumers }: JetStreamManager,
   { stream, durable }: { stream: string; durable: string },
@@ -97,7 +97,8 @@ export async function removeConsumer(
   try {
     await consumers.delete(stream, durable);
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.includes("directory not empty")) throw error;
+    if (!(error instanceof Error) || !/directory not empty|consumer not found/u.test(error.message))
+      throw error;
   }
 }
 
