@@ -3,7 +3,9 @@
 import { describe, expect, test } from "bun:test";
 
 import { eventually } from "../support/eventually.ts";
-import { findDeadPort, headerOf, startReceiver } from "../support/receiver.ts";
+import { freePort } from "../support/nats-server.ts";
+import { headerOf, startReceiver } from "../support/receiver.ts";
+import { startStopwatch } from "../support/stopwatch.ts";
 import { NEVER, openTestCallback, toMessage } from "./setup.ts";
 
 const OPTIONS = { mayResend: true, signal: NEVER };
@@ -113,7 +115,7 @@ describe("prepare()", () => {
   });
 
   test("prepare() tells why there can be no connection, and succeeds once there can", async () => {
-    const port = await findDeadPort();
+    const port = await freePort();
     await using callback = openTestCallback(new URL(`http://127.0.0.1:${port}/?secret=1`));
     expect(await callback.prepare(NEVER)).toEqual({
       kind: "exception",
@@ -149,9 +151,9 @@ describe("close()", () => {
     await using callback = openTestCallback(receiver.url);
     const sending = callback.send(toMessage(), OPTIONS);
     await eventually(() => receiver.requests.length === 1);
-    const startMs = performance.now();
+    using watch = startStopwatch();
     await callback.close(50);
-    expect(performance.now() - startMs).toBeWithin(45, 500);
+    watch.expectWithin(45, 500);
     expect(await sending).toMatchObject({ aborted: true, sent: true, response: null });
     await eventually(() => receiver.openConnections === 0);
   });

@@ -13,7 +13,9 @@ import {
   type TestProxy,
   toProxy,
 } from "../support/proxies.ts";
-import { findDeadPort, headerOf, startReceiver, startTcpReceiver } from "../support/receiver.ts";
+import { freePort } from "../support/nats-server.ts";
+import { headerOf, startReceiver, startTcpReceiver } from "../support/receiver.ts";
+import { startStopwatch } from "../support/stopwatch.ts";
 import { toRoute } from "../support/subscription.ts";
 import { NEVER, openFullBacklog, openTestCallback, toMessage } from "./setup.ts";
 import { TEST_CERT, TEST_KEY } from "./test-certificate.ts";
@@ -120,7 +122,7 @@ describe("proxies", () => {
 
   test("send() goes around the system's proxy where it is told to", async () => {
     await using receiver = await startReceiver();
-    const proxy = toProxy("http", { port: await findDeadPort() });
+    const proxy = toProxy("http", { port: await freePort() });
     for (const [noProxy, kind] of [
       [["127.0.0.0/8"], "delivered"],
       [["127.0.0.1:1"], "exception"],
@@ -139,7 +141,7 @@ describe("a proxy that is of no use", () => {
     ["socks4", HTTPS],
     ["socks5", HTTP],
   ] as const)("createDial() tells a proxy %s that is not there", async (type, url) => {
-    const port = await findDeadPort();
+    const port = await freePort();
     const dialled = await dial(url, toProxied(toProxy(type, { port })));
     expect(dialled).toEqual(toFailed(url, { port, reason: "cannot be reached: connection refused" }));
   });
@@ -193,7 +195,7 @@ describe("a proxy that is of no use", () => {
     await using microsocks = await startMicrosocks();
     await using dante = await startDante("socks4");
     await using other = await startSocks4aProxy("somebody");
-    const dead = new URL(`http://127.0.0.1:${await findDeadPort()}/`);
+    const dead = new URL(`http://127.0.0.1:${await freePort()}/`);
     for (const [{ proxy }, reason] of [
       [microsocks, "cannot reach it: connection refused"],
       [dante, "refused the connection or could not open it"],
@@ -208,7 +210,7 @@ describe("a proxy that is of no use", () => {
   test("createDial() tells that tinyproxy cannot reach the callback", async () => {
     await using tinyproxy = await startTinyproxy();
     const { port } = tinyproxy.proxy;
-    const dead = new URL(`https://127.0.0.1:${await findDeadPort()}/`);
+    const dead = new URL(`https://127.0.0.1:${await freePort()}/`);
     const error = `Cannot reach ${dead.host}: the proxy 127.0.0.1:${port} answered 500`;
     expect(await dial(dead, toProxied(tinyproxy.proxy))).toMatchObject({
       exception: { code: "proxy", error },
@@ -264,11 +266,11 @@ describe("a proxy that is of no use", () => {
       });
       await using backlog = await openFullBacklog();
       for (const port of [silent.port, dribbling.port, Number(backlog.url.port)]) {
-        const startMs = performance.now();
+        using watch = startStopwatch();
         const route = toProxied(toProxy(type, { port }), { connectTimeoutMs: TIMEOUT_MS });
         const reason = `gave no connection within ${TIMEOUT_MS} ms`;
         expect(await dial(HTTPS, route)).toEqual(toFailed(HTTPS, { port, reason }));
-        expect(performance.now() - startMs).toBeWithin(TIMEOUT_MS - 2, TIMEOUT_MS + LATE_MS);
+        watch.expectWithin(TIMEOUT_MS - 2, TIMEOUT_MS + LATE_MS);
       }
       await eventually(() => silent.openConnections + dribbling.openConnections === 0);
     },
@@ -281,7 +283,7 @@ describe("a proxy that is of no use", () => {
         socket.once("close", () => clearTimeout(timer)).resume();
       });
     });
-    const startMs = performance.now();
+    using watch = startStopwatch();
     const route = toProxied(toProxy("http", { port: slow.port }), { connectTimeoutMs: TIMEOUT_MS });
     expect(await dial(HTTPS, route)).toMatchObject({
       exception: {
@@ -289,7 +291,7 @@ describe("a proxy that is of no use", () => {
         error: `Cannot reach callback.test:443: no connection within ${TIMEOUT_MS} ms`,
       },
     });
-    expect(performance.now() - startMs).toBeWithin(TIMEOUT_MS - 2, TIMEOUT_MS + LATE_MS);
+    watch.expectWithin(TIMEOUT_MS - 2, TIMEOUT_MS + LATE_MS);
     await eventually(() => slow.openConnections === 0);
   });
 

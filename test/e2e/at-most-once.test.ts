@@ -8,8 +8,8 @@ import { type ConfigOptions, RETRY_ON_FAIL, testConfig } from "../support/config
 import { eventually } from "../support/eventually.ts";
 import { isInState, readMetric } from "../support/metrics.ts";
 import { addStream } from "../support/nats.ts";
-import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
-import { findDeadPort, startReceiver } from "../support/receiver.ts";
+import { type NatsServer, startNatsServer, freePort } from "../support/nats-server.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { type RelayProcess, startRelay, temporaryDirectory } from "../support/relay.ts";
 import { startScriptedReceiver } from "../support/scripted-receiver.ts";
 
@@ -71,7 +71,7 @@ async function hasEnded(relay: RelayProcess, ending: string, count: number): Pro
 
 test("a callback that is down costs no message: it is not acknowledged, tried again, and delivered once it is up", async () => {
   await using setup = await setUp();
-  const port = await findDeadPort();
+  const port = await freePort();
   await setup.publish({ name: "first" }, { name: "second" });
   await using relay = await setup.start(`http://127.0.0.1:${port}/`, { retry: PATIENT, entrypoint: GOES_ON });
   const refused = { subscription: "sub", cause: "connect" };
@@ -92,7 +92,7 @@ test("a callback that is down costs no message: it is not acknowledged, tried ag
 
 test("without a retry a callback that is down interrupts, and the message is in the stream for the next start", async () => {
   await using setup = await setUp();
-  const port = await findDeadPort();
+  const port = await freePort();
   await setup.publish({ name: "first" });
   await using relay = await setup.start(`http://127.0.0.1:${port}/`);
   const interruption = await relay.logged("Subscription interrupted");

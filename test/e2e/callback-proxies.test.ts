@@ -19,13 +19,8 @@ import {
   type TestProxy,
   toProxy,
 } from "../support/proxies.ts";
-import {
-  findDeadPort,
-  headerOf,
-  type Receiver,
-  startReceiver,
-  startTcpReceiver,
-} from "../support/receiver.ts";
+import { freePort } from "../support/nats-server.ts";
+import { headerOf, type Receiver, startReceiver, startTcpReceiver } from "../support/receiver.ts";
 import type { RelayProcess } from "../support/relay.ts";
 import { TEST_CERT, TEST_KEY } from "../callback/test-certificate.ts";
 
@@ -61,7 +56,7 @@ beforeAll(async () => {
   locked = stack.use(await startTinyproxy(CREDENTIALS));
   socks = stack.use(await startMicrosocks(CREDENTIALS));
   socks4a = stack.use(await startSocks4aProxy(CREDENTIALS.username));
-  deadPort = await findDeadPort();
+  deadPort = await freePort();
 });
 afterAll(() => stack.disposeAsync());
 
@@ -240,11 +235,11 @@ describe("a proxy that fails", () => {
     const silent = await startTcpReceiver((socket) => void socket.resume());
     ports.set("502", stack.use(badGateway).port);
     ports.set("silent", stack.use(silent).port);
-    const http = { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS * 3 };
-    const ways = failing.map(({ id, to, proxy }) => ({
+    const impatient = { http: { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS * 3 } };
+    const ways = failing.map(({ id, to, proxy, reason }) => ({
       id,
       call: callOf(id, to === "https" ? secure : plain),
-      through: { http, ...through(proxy()) },
+      through: { ...(reason === late ? impatient : {}), ...through(proxy()) },
     }));
     const forwarded = {
       id: "forwarded-407",

@@ -1,6 +1,6 @@
 // As many secrets as a relay may be given: no size of them stops a write or a reload, and what changes is masked from its request on.
 
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -79,6 +79,9 @@ test("400 tokens of 800 characters, 7,000 short headers and 1,000 parameters sto
   };
   await using started = await start(toConfig());
   const { api, reload } = started;
+  // What a start costs is over.
+  const { streams } = await jetstreamManager(await nats.connect());
+  await eventually(async () => (await streams.info("ORDERS")).state.consumer_count > 400);
   const post = async (id: string, more: Json) => {
     const configuration = { entrypointId: "webhook", callbackUrl: "https://a.example/", ...more };
     return api("POST", "/api/subscriptions", { body: { id, status: "PAUSED", configuration } });

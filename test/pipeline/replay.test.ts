@@ -11,7 +11,8 @@ import { type Claim, replayMessage, type ReplayResult } from "#pipeline/replay.t
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { eventually } from "../support/eventually.ts";
-import { findDeadPort, headerOf, type Respond, startReceiver } from "../support/receiver.ts";
+import { freePort } from "../support/nats-server.ts";
+import { headerOf, type Respond, startReceiver } from "../support/receiver.ts";
 import { toCallbackSettings, toSubscription } from "../support/subscription.ts";
 
 const LETTER: Message = {
@@ -172,7 +173,7 @@ test("replayMessage() under AT_MOST_ONCE claims only what can be sent, and sends
   await using down = await setUp(() => 200, {
     ...once,
     retry: { kind: "none" },
-    callback: toCallbackSettings(new URL(`http://127.0.0.1:${await findDeadPort()}/`)),
+    callback: toCallbackSettings(new URL(`http://127.0.0.1:${await freePort()}/`)),
   });
   const unsent = down.replay();
   expect(await unsent.result).toMatchObject({ kind: "failed", failure: { kind: "exception" } });

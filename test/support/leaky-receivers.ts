@@ -1,7 +1,7 @@
 // Callbacks, token endpoints and proxies that repeat what they were told in whatever they answer, and keep it.
 
+import { freePort } from "./nats-server.ts";
 import {
-  findDeadPort,
   headerOf,
   type ReceivedRequest,
   type Receiver,
@@ -64,7 +64,7 @@ export async function startLeakyReceivers({ accessToken }: { accessToken: string
       });
     }),
   );
-  const deadPort = await findDeadPort();
+  const deadPort = await freePort();
   const owned = stack.move();
   return {
     callback,

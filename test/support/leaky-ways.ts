@@ -60,7 +60,7 @@ function toBothEnds({ id, call, through = {} }: Way): readonly Way[] {
     request: { headers: true, payload: true },
     response: { headers: true, payload: true },
   };
-  const common = { http: { readTimeout: 2000 }, sampling: { type: "ALL" }, logging, ...through };
+  const common = { http: { readTimeout: 10_000 }, sampling: { type: "ALL" }, logging, ...through };
   return [
     { id: `${id}-kept`, call, through: { ...common, ...interrupt(false) } },
     { id: `${id}-stopped`, call, through: { ...common, ...interrupt(true) } },

@@ -135,14 +135,6 @@ export async function startTcpReceiver(
   };
 }
 
-/** A port of the loopback on which nothing listens. */
-export async function findDeadPort(): Promise<number> {
-  const server = createTcpServer();
-  const { port } = await listen(server, 0);
-  await closeServer(server, new Set());
-  return port;
-}
-
 /** The value of the first header of that name, in any case. */
 export function headerOf(request: ReceivedRequest, name: string): string | undefined {
   return request.headers.find(([other]) => other.toLowerCase() === name.toLowerCase())?.[1];

@@ -32,8 +32,17 @@ export interface ScriptedReceiver extends AsyncDisposable {
   readonly inFlight: number;
 }
 
-/** `delayMs`: how long it works on each request. */
-export async function startScriptedReceiver({ delayMs = 0 } = {}): Promise<ScriptedReceiver> {
+interface ScriptedReceiverOptions {
+  /** How long it works on each request. */
+  readonly delayMs?: number;
+  /** It does not answer the second request of any message before that. */
+  readonly secondAnswer?: Promise<void> | undefined;
+}
+
+export async function startScriptedReceiver({
+  delayMs = 0,
+  secondAnswer = Promise.resolve(),
+}: ScriptedReceiverOptions = {}): Promise<ScriptedReceiver> {
   const requests: GotRequest[] = [];
   const attempts = new Map<string, number>();
   let isHealed = false;
@@ -62,6 +71,7 @@ export async function startScriptedReceiver({ delayMs = 0 } = {}): Promise<Scrip
     attempts.set(key, attempt + 1);
     const answer = isHealed ? 200 : (answers[attempt] ?? answers.at(-1) ?? 200);
     if (delayMs > 0) await Bun.sleep(delayMs);
+    if (attempt === 1) await secondAnswer;
     if (answer === "hang") return;
     if (answer === "reset") {
       request.socket.resetAndDestroy();
