@@ -14,6 +14,7 @@ import {
   on,
   openTestBucket,
   readyBucket,
+  readyPair,
   storedValue,
   valueOf,
   WITHIN_A_SECOND,
@@ -89,10 +90,8 @@ describe("openBucket()", () => {
 describe("put()", () => {
   test("put() and remove() are seen here at once, by another relay within a second, and told once", async () => {
     await using server = await startNatsServer();
-    await using here = await connected(server.url);
-    await using there = await connected(server.url);
-    await using one = await readyBucket(here);
-    await using two = await readyBucket(there);
+    await using pair = await readyPair(server.url);
+    const { one, two } = pair;
     const told: (string | null)[] = [];
     one.onChange((_, entry) => told.push(entry?.value ?? null));
     const seen: (string | null)[] = [];
@@ -114,10 +113,8 @@ describe("put()", () => {
   test("put() of many values of one key ends with the last, everywhere", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
-    await using here = await connected(server.url);
-    await using there = await connected(server.url);
-    await using one = await readyBucket(here);
-    await using two = await readyBucket(there);
+    await using pair = await readyPair(server.url);
+    const { here, one, two } = pair;
     for (let i = 1; i <= 50; i += 1) {
       one.put("state.a", String(i));
       await here.flush(1000);
@@ -174,10 +171,8 @@ describe("put()", () => {
 describe("write()", () => {
   test("write() creates, changes and erases on condition, and names the revision that is in the way", async () => {
     await using server = await startNatsServer();
-    await using here = await connected(server.url);
-    await using there = await connected(server.url);
-    await using one = await readyBucket(here);
-    await using two = await readyBucket(there);
+    await using pair = await readyPair(server.url);
+    const { one, two } = pair;
     expect(await one.write("subscription.a", "1", on(0))).toEqual({ kind: "written", revision: 1 });
     expect(one.get("subscription.a")).toEqual({ key: "subscription.a", value: "1", revision: 1 });
     expect(await two.write("subscription.a", "2", on(0))).toEqual({ kind: "conflict", revision: 1 });
@@ -195,10 +190,8 @@ describe("write()", () => {
 
   test("write() of two relays at once is won by one", async () => {
     await using server = await startNatsServer();
-    await using here = await connected(server.url);
-    await using there = await connected(server.url);
-    await using one = await readyBucket(here);
-    await using two = await readyBucket(there);
+    await using pair = await readyPair(server.url);
+    const { one, two } = pair;
     for (let i = 0; i < 20; i += 1) {
       const results = await Promise.all([one.write(`s${i}`, "1", on(0)), two.write(`s${i}`, "2", on(0))]);
       expect(results.map(({ kind }) => kind).sort()).toEqual(["conflict", "written"]);

@@ -8,7 +8,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 
 import { type Bucket, type BucketOptions, openBucket } from "#bucket/bucket.ts";
 
-import type { TestConnection } from "../support/nats.ts";
+import { connected, type TestConnection } from "../support/nats.ts";
 
 export const WITHIN_A_SECOND = { withinMs: 1000 };
 
@@ -30,6 +30,17 @@ export async function readyBucket(connection: TestConnection): Promise<TestBucke
   const bucket = openTestBucket(connection);
   expect(await bucket.ready(AbortSignal.timeout(5000))).toBe(true);
   return bucket;
+}
+
+/** The buckets of two relays; `here` is the connection of `one`. */
+export async function readyPair(url: string) {
+  await using stack = new AsyncDisposableStack();
+  const here = stack.use(await connected(url));
+  const there = stack.use(await connected(url));
+  const one = stack.use(await readyBucket(here));
+  const two = stack.use(await readyBucket(there));
+  const owned = stack.move();
+  return { here, one, two, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 export function on(expectedRevision: number) {

@@ -14,6 +14,7 @@ import {
   on,
   openTestBucket,
   readyBucket,
+  readyPair,
   storedValue,
   valueOf,
   WITHIN_A_SECOND,
@@ -105,10 +106,8 @@ describe("after a loss", () => {
   test("a bucket that is deleted under two relays holds the same for both again", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
-    await using here = await connected(server.url);
-    await using there = await connected(server.url);
-    await using one = await readyBucket(here);
-    await using two = await readyBucket(there);
+    await using pair = await readyPair(server.url);
+    const { one, two } = pair;
     for (let i = 0; i < 20; i += 1) (i % 2 === 0 ? one : two).put(`state.s${i}`, "PAUSED");
     const isWhole = (bucket: typeof one) =>
       bucket.list("").filter(({ value, revision }) => value === "PAUSED" && revision > 0).length === 20;
@@ -175,10 +174,8 @@ describe("after a loss", () => {
   test("marks of what was removed do not pile up, and hide nothing", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
-    await using here = await connected(server.url);
-    await using there = await connected(server.url);
-    await using one = await readyBucket(here);
-    await using two = await readyBucket(there);
+    await using pair = await readyPair(server.url);
+    const { one, two } = pair;
     await one.write("kept", "1", on(0));
     for (let i = 0; i < 600; i += 1) {
       one.put(`s${i}`, "1");

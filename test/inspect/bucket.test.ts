@@ -1,38 +1,27 @@
 // What a server says about the bucket of states before a relay uses it.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 
 import { jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { Kvm, type KvOptions } from "@nats-io/kv";
-import type { NatsConnection } from "@nats-io/transport-node";
 
-import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
-import { addStream, connected, natsSettings } from "../support/nats.ts";
+import { addStream } from "../support/nats.ts";
 import { readyBucket } from "../bucket/buckets.ts";
-import { found } from "./inspections.ts";
+import { useServer } from "./inspections.ts";
 
-let server: NatsServer;
-let client: NatsConnection;
-
-beforeAll(async () => {
-  server = await startNatsServer();
-  client = await server.connect();
-});
-
-afterAll(() => server[Symbol.asyncDispose]());
-
-const inspect = () => found([], natsSettings([server.url]));
+const server = useServer();
+const inspect = () => server.found([]);
 
 /** As something else than a relay made it. */
 async function withStream(config: Partial<StreamConfig> & { name: string }): Promise<string[]> {
-  await addStream(client, config);
+  await addStream(server.client(), config);
   const lines = await inspect();
-  await (await jetstreamManager(client)).streams.delete(config.name);
+  await (await jetstreamManager(server.client())).streams.delete(config.name);
   return lines;
 }
 
 async function withBucket(options: Partial<KvOptions>): Promise<string[]> {
-  const store = await new Kvm(client).create("relay", options);
+  const store = await new Kvm(server.client()).create("relay", options);
   const lines = await inspect();
   await store.destroy();
   return lines;
@@ -42,10 +31,9 @@ describe("inspectNats() about the bucket", () => {
   test("inspectNats() says nothing of one that is to be made, or that a relay or a KV client made", async () => {
     expect(await inspect()).toEqual([]);
     expect(await withBucket({})).toEqual([]);
-    await using connection = await connected(server.url);
-    await using _ = await readyBucket(connection);
+    await using _ = await readyBucket(server.connection());
     expect(await inspect()).toEqual([]);
-    await (await jetstreamManager(client)).streams.delete("KV_relay");
+    await (await jetstreamManager(server.client())).streams.delete("KV_relay");
   });
 
   test.each<[string, Partial<KvOptions>, string]>([

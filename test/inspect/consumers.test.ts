@@ -1,87 +1,62 @@
 // What is foretold of each subscription's consumer, and that the server then says the same.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 
-import { jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
 
-import type { Subscription } from "#delivery/subscription.ts";
 import { toConsumerSettings } from "#consumer/config.ts";
 import { alignConsumer } from "#consumer/consumer.ts";
 import { inspectNats } from "#inspect/inspect.ts";
 
-import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
-import { addStream, connected, natsSettings, publishMany, type TestConnection } from "../support/nats.ts";
-import { found, subscription, type Wanted } from "./inspections.ts";
+import { natsSettings, publishMany } from "../support/nats.ts";
+import { subscription, useServer, type Wanted } from "./inspections.ts";
 
-let server: NatsServer;
-let connection: TestConnection;
-let client: NatsConnection;
-let isOld: boolean;
-
-beforeAll(async () => {
-  server = await startNatsServer();
-  connection = await connected(server.url);
-  client = await server.connect();
-  isOld = (connection.status().serverVersion ?? "").startsWith("2.9.");
-});
-
-afterAll(async () => {
-  await connection.close();
-  await server[Symbol.asyncDispose]();
-});
-
-async function freshStream(name: string, config: Partial<StreamConfig> = {}): Promise<void> {
-  await addStream(client, { name, subjects: [`${name.toLowerCase()}.>`], ...config });
-}
-
-const foundHere = (subscriptions: readonly Subscription[]) =>
-  found(subscriptions, natsSettings([server.url]));
+const server = useServer();
 
 function align(wanted: Wanted): Promise<unknown> {
-  return alignConsumer(connection, toConsumerSettings(subscription(wanted)));
+  return alignConsumer(server.connection(), toConsumerSettings(subscription(wanted)));
 }
 
 describe("inspectNats() about subscriptions", () => {
   test("inspectNats() says what would become of each consumer", async () => {
-    await freshStream("S1");
-    await publishMany(client, "s1.new", 3);
+    await server.addStream("S1");
+    await publishMany(server.client(), "s1.new", 3);
     await align({ stream: "S1" });
-    expect(await foundHere([subscription({ stream: "S1" })])).toEqual([
+    expect(await server.found([subscription({ stream: "S1" })])).toEqual([
       "note subscription billing: Consumer relay-billing of S1 is kept, 3 messages to come",
     ]);
     const updated = subscription({ stream: "S1", qos: "AT_LEAST_ONCE", filterSubjects: ["s1.new"] });
-    expect(await foundHere([updated])).toEqual([
+    expect(await server.found([updated])).toEqual([
       "note subscription billing: Consumer relay-billing of S1 will be updated in place: filter subjects, max ack pending",
     ]);
-    expect(await foundHere([subscription({ stream: "S1", deliverPolicy: { kind: "new" } })])).toEqual([
+    expect(await server.found([subscription({ stream: "S1", deliverPolicy: { kind: "new" } })])).toEqual([
       "note subscription billing: Consumer relay-billing of S1 is kept, 3 messages to come",
       "warning subscription billing: deliverPolicy affects new consumers only: relay-billing was created with all",
     ]);
-    expect(await foundHere([subscription({ stream: "S1", qos: "NONE" })])).toEqual([
+    expect(await server.found([subscription({ stream: "S1", qos: "NONE" })])).toEqual([
       "warning subscription billing: Consumer relay-billing of S1 will be re-created after sequence 0: acks cannot be changed in place",
     ]);
-    expect(await foundHere([subscription({ id: "fresh", stream: "S1" })])).toEqual([
+    expect(await server.found([subscription({ id: "fresh", stream: "S1" })])).toEqual([
       "note subscription fresh: Consumer relay-fresh of S1 will be created, with deliver policy all, or after what this host has done of it before",
     ]);
   });
 
   test("inspectNats() refuses a stream that is not there, and a filter outside of one that is", async () => {
-    await freshStream("S2");
+    await server.addStream("S2");
     const all = [
       subscription({ id: "early", stream: "LATER" }),
       subscription({ id: "lost", stream: "S2", filterSubjects: ["invoices.>"] }),
     ];
-    expect(await foundHere(all)).toEqual([
+    expect(await server.found(all)).toEqual([
       "error subscription early: Stream LATER does not exist, and a relay would wait for it",
       "error subscription lost: Cannot consume S2 as relay-lost: the stream has no subject invoices.> (it has s2.>)",
     ]);
   });
 
   test("inspectNats() names the stream that was probably meant by one that is not there, or those that are", async () => {
-    await freshStream("S2");
+    await server.addStream("S2");
     const suggestionsOf = async (stream: string) => {
-      const { findings } = await inspectNats(natsSettings([server.url]), [subscription({ stream })], {
+      const { findings } = await inspectNats(natsSettings([server.url()]), [subscription({ stream })], {
         bucket: "relay",
         signal: new AbortController().signal,
       });
@@ -94,21 +69,23 @@ describe("inspectNats() about subscriptions", () => {
   });
 
   test("inspectNats() refuses several filters where the server does not know them", async () => {
-    await freshStream("S3");
-    const lines = await foundHere([subscription({ stream: "S3", filterSubjects: ["s3.a", "s3.b"] })]);
+    await server.addStream("S3");
+    const lines = await server.found([subscription({ stream: "S3", filterSubjects: ["s3.a", "s3.b"] })]);
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain(isOld ? "several filter subjects need nats-server 2.10" : "will be created");
+    expect(lines[0]).toContain(
+      server.isOld() ? "several filter subjects need nats-server 2.10" : "will be created",
+    );
   });
 
   test("inspectNats() refuses a name that a push consumer has", async () => {
-    await freshStream("S4");
-    const manager = await jetstreamManager(client);
+    await server.addStream("S4");
+    const manager = await jetstreamManager(server.client());
     await manager.consumers.add("S4", {
       durable_name: "relay-billing",
       deliver_subject: "out",
       ack_policy: "explicit",
     });
-    expect(await foundHere([subscription({ stream: "S4" })])).toEqual([
+    expect(await server.found([subscription({ stream: "S4" })])).toEqual([
       "error subscription billing: Cannot consume S4 as relay-billing: a push consumer has that name",
     ]);
   });
@@ -128,8 +105,8 @@ describe("inspectNats() about a work queue", () => {
       "cannot be start sequence 7",
     ],
   ])("inspectNats() refuses %s as the server does", async (_, stream, wanted, reason) => {
-    await freshStream(stream, { retention: "workqueue" });
-    const [line] = await foundHere([subscription({ stream, ...wanted })]);
+    await server.addStream(stream, { retention: "workqueue" });
+    const [line] = await server.found([subscription({ stream, ...wanted })]);
     expect(line).toStartWith(refused("billing", stream));
     expect(line).toContain(reason);
     expect(await align({ stream, ...wanted }).catch((error: unknown) => error)).toMatchObject({
@@ -146,10 +123,10 @@ describe("inspectNats() about a work queue", () => {
   ])(
     "inspectNats() judges filters on %s that others have, %p, as the server does",
     async (stream, theirs, ours, isRefused) => {
-      await freshStream(stream, { retention: "workqueue" });
+      await server.addStream(stream, { retention: "workqueue" });
       await align({ id: "stranger", stream, filterSubjects: theirs });
       const wanted = { stream, filterSubjects: ours };
-      const [line] = await foundHere([subscription(wanted)]);
+      const [line] = await server.found([subscription(wanted)]);
       expect(line).toStartWith(isRefused ? refused("billing", stream) : "note ");
       if (isRefused) expect(line).toContain("consumer relay-stranger takes");
       const outcome = await align(wanted).catch((error: unknown) => error);
@@ -158,22 +135,22 @@ describe("inspectNats() about a work queue", () => {
   );
 
   test("inspectNats() refuses two subscriptions of the file that overlap, unless one is paused", async () => {
-    await freshStream("W9", { retention: "workqueue" });
+    await server.addStream("W9", { retention: "workqueue" });
     const one = { id: "one", stream: "W9", filterSubjects: ["w9.a"] };
     const two = { id: "two", stream: "W9" };
-    const lines = await foundHere([subscription(one), subscription(two)]);
+    const lines = await server.found([subscription(one), subscription(two)]);
     expect(lines[0]).toStartWith(refused("one", "W9"));
     expect(lines[0]).toContain("subscription two takes all of it");
     expect(lines[1]).toContain("subscription one takes w9.a");
-    const [line] = await foundHere([subscription(one), subscription({ ...two, isPaused: true })]);
+    const [line] = await server.found([subscription(one), subscription({ ...two, isPaused: true })]);
     expect(line).toStartWith("note ");
   });
 
   test("inspectNats() judges what is there by what the file makes of it", async () => {
-    await freshStream("W10", { retention: "workqueue" });
+    await server.addStream("W10", { retention: "workqueue" });
     await align({ id: "one", stream: "W10" });
     const narrowed = subscription({ id: "one", stream: "W10", filterSubjects: ["w10.a"] });
-    const lines = await foundHere([
+    const lines = await server.found([
       narrowed,
       subscription({ id: "two", stream: "W10", filterSubjects: ["w10.b"] }),
     ]);
@@ -183,10 +160,10 @@ describe("inspectNats() about a work queue", () => {
 
 describe("inspectNats() about limits", () => {
   test("inspectNats() says once how many consumers more a stream would have to take", async () => {
-    await freshStream("W11", { max_consumers: 3 });
+    await server.addStream("W11", { max_consumers: 3 });
     await align({ id: "stranger", stream: "W11" });
     const ids = Array.from({ length: 9 }, (_, index) => `s${index + 1}`);
-    const lines = await foundHere(ids.map((id) => subscription({ id, stream: "W11" })));
+    const lines = await server.found(ids.map((id) => subscription({ id, stream: "W11" })));
     expect(lines.filter((line) => !line.startsWith("note "))).toEqual([
       "error stream W11: Stream W11 takes 3 consumers, and has 1: subscriptions s3, s4, s5, s6, s7 and 2 more cannot run",
     ]);
@@ -198,9 +175,9 @@ describe("inspectNats() about limits", () => {
   });
 
   test("inspectNats() foretells that a stream of interest has no room for a placeholder, as a relay finds", async () => {
-    await freshStream("W13", { max_consumers: 1, retention: "interest" });
+    await server.addStream("W13", { max_consumers: 1, retention: "interest" });
     await align({ stream: "W13" });
-    const [line] = await foundHere([subscription({ stream: "W13", qos: "NONE" })]);
+    const [line] = await server.found([subscription({ stream: "W13", qos: "NONE" })]);
     expect(line).toContain("takes no more than 1 consumers, and it is made anew beside a placeholder");
     expect(await align({ stream: "W13", qos: "NONE" }).catch((error: unknown) => error)).toMatchObject({
       code: "consumer-refused",
@@ -209,27 +186,27 @@ describe("inspectNats() about limits", () => {
 
   test("inspectNats() and a relay take as many unacknowledged messages as the stream allows", async () => {
     // The client sends this setting to servers that know it only.
-    await freshStream("W12", isOld ? {} : { consumer_limits: { max_ack_pending: 100 } });
+    await server.addStream("W12", server.isOld() ? {} : { consumer_limits: { max_ack_pending: 100 } });
     const wanted = [subscription({ stream: "W12" })];
     const limited =
       "note subscription billing: Consumer relay-billing of W12: max ack pending is limited to 100, where 1000 would be set";
-    expect((await foundHere(wanted)).includes(limited)).toBe(!isOld);
+    expect((await server.found(wanted)).includes(limited)).toBe(!server.isOld());
     expect(await align({ stream: "W12" })).toMatchObject({ change: "created" });
     expect(await align({ stream: "W12" })).toMatchObject({ change: "kept" });
-    expect((await foundHere(wanted))[0]).toContain("is kept");
+    expect((await server.found(wanted))[0]).toContain("is kept");
   });
 
   test("inspectNats() and a relay take the stream's inactive threshold, unless messages would be lost with it", async () => {
-    if (isOld) return; // It knows no such limit.
+    if (server.isOld()) return; // It knows no such limit.
     const limits = { consumer_limits: { inactive_threshold: 5_000_000_000 } };
-    await freshStream("W14", limits);
-    const [note, warning] = await foundHere([subscription({ stream: "W14" })]);
+    await server.addStream("W14", limits);
+    const [note, warning] = await server.found([subscription({ stream: "W14" })]);
     expect(note).toStartWith("note ");
     expect(warning).toContain("Stream W14 deletes consumers that nobody pulls from for 5 s");
     expect(await align({ stream: "W14" })).toMatchObject({ change: "created" });
     expect(await align({ stream: "W14" })).toMatchObject({ change: "kept" });
-    await freshStream("W15", { ...limits, retention: "interest" });
-    const [line] = await foundHere([subscription({ stream: "W15" })]);
+    await server.addStream("W15", { ...limits, retention: "interest" });
+    const [line] = await server.found([subscription({ stream: "W15" })]);
     expect(line).toStartWith("error ");
     expect(line).toContain("and with them the messages that wait");
     expect(await align({ stream: "W15" }).catch((error: unknown) => error)).toMatchObject({

@@ -1,49 +1,31 @@
 // What is said of each dead-letter endpoint: whether it takes letters, and keeps them.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-
-import type { StreamConfig } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { describe, expect, test } from "bun:test";
 
 import type { DeadLetterEndpoint } from "#delivery/subscription.ts";
 
-import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
-import { addStream, natsSettings, publishMany } from "../support/nats.ts";
-import { CREATE, found, letters, subscription } from "./inspections.ts";
+import { publishMany } from "../support/nats.ts";
+import { CREATE, letters, subscription, useServer } from "./inspections.ts";
 
-let server: NatsServer;
-let client: NatsConnection;
-
-beforeAll(async () => {
-  server = await startNatsServer();
-  client = await server.connect();
-});
-
-afterAll(() => server[Symbol.asyncDispose]());
-
-async function freshStream(name: string, config: Partial<StreamConfig> = {}): Promise<void> {
-  await addStream(client, { name, subjects: [`${name.toLowerCase()}.>`], ...config });
-}
+const server = useServer();
 
 describe("inspectNats() about dead-letter endpoints", () => {
   /** Only what is said about endpoints. */
   async function foundOf(...groups: readonly (readonly DeadLetterEndpoint[])[]): Promise<string[]> {
     const subscriptions = groups.map((deadLetters, index) => subscription({ id: `s${index}`, deadLetters }));
-    return (await found(subscriptions, natsSettings([server.url]))).filter((line) =>
-      line.includes(" endpoint "),
-    );
+    return (await server.found(subscriptions)).filter((line) => line.includes(" endpoint "));
   }
 
   test("inspectNats() says that one takes letters, once for all that use it", async () => {
-    await freshStream("D1", { discard: "new" });
-    await publishMany(client, "d1.a", 1);
+    await server.addStream("D1", { discard: "new" });
+    await publishMany(server.client(), "d1.a", 1);
     expect(await foundOf([letters("D1")], [letters("D1")])).toEqual([
       "note endpoint to-D1: Dead-letter stream D1 takes d1.>, and holds 1 message",
     ]);
   });
 
   test("inspectNats() says whether a missing one would be made, or could not be", async () => {
-    await freshStream("D2", { subjects: ["taken.>"] });
+    await server.addStream("D2", { subjects: ["taken.>"] });
     expect(
       await foundOf(
         [letters("D2-A")],
@@ -61,8 +43,8 @@ describe("inspectNats() about dead-letter endpoints", () => {
   });
 
   test("inspectNats() refuses one that does not store its subject, and warns if others of the group do", async () => {
-    await freshStream("D3", { subjects: ["something.else"] });
-    await freshStream("D4", { discard: "new" });
+    await server.addStream("D3", { subjects: ["something.else"] });
+    await server.addStream("D4", { discard: "new" });
     const line = "endpoint to-D3: Dead-letter stream D3: it does not store d3.>";
     expect(await foundOf([letters("D3")])).toEqual([`error ${line}`]);
     expect((await foundOf([letters("D3"), letters("D4")]))[0]).toBe(`warning ${line}`);
@@ -70,7 +52,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
   });
 
   test("inspectNats() warns of settings that lose letters", async () => {
-    await freshStream("D5", {
+    await server.addStream("D5", {
       max_bytes: 100_000,
       max_msgs: 1,
       max_age: 60_000_000_000,
@@ -90,7 +72,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
   });
 
   test("inspectNats() says what of the file a stream that is there does not follow", async () => {
-    await freshStream("D6", { discard: "new", max_age: 60_000_000_000 });
+    await server.addStream("D6", { discard: "new", max_age: 60_000_000_000 });
     const same = letters("D6", { create: { ...CREATE, maxAgeMs: 60_000 } });
     expect(await foundOf([same])).toHaveLength(1);
     const other = letters("D6", { create: { ...CREATE, maxAgeMs: 60_000, maxBytes: 5000 } });
