@@ -21,7 +21,7 @@ import {
 } from "./buckets.ts";
 
 describe("openBucket()", () => {
-  test("openBucket() makes a bucket as the KV clients of NATS know it, and changes none", async () => {
+  test("openBucket() creates a bucket that NATS's KV clients can use, and changes no existing one", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -43,7 +43,7 @@ describe("openBucket()", () => {
     expect({ history, storage }).toEqual({ history: 5, storage: "memory" });
   });
 
-  test("openBucket() asks for the number of replicas only where it makes the bucket", async () => {
+  test("openBucket() asks for the number of replicas only to create the bucket", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     let asked = 0;
@@ -59,7 +59,7 @@ describe("openBucket()", () => {
     expect(asked).toBe(2);
   });
 
-  test("openBucket() reads what is there, in one go, deletions left out", async () => {
+  test("openBucket() reads all existing keys at once, without deleted ones", async () => {
     await using server = await startNatsServer();
     const store = await new Kvm(await server.connect()).create("relay");
     for (let i = 0; i < 300; i += 1) await store.put(`state.s${i}`, String(i));
@@ -77,7 +77,7 @@ describe("openBucket()", () => {
     await bucket.close();
   });
 
-  test("openBucket() reads more than the server sends without an answer", async () => {
+  test("openBucket() answers flow control while it reads a large bucket", async () => {
     await using server = await startNatsServer();
     const store = await new Kvm(await server.connect()).create("relay");
     for (let i = 0; i < 40; i += 1) await store.put(`s${i}`, "x".repeat(250_000));
@@ -88,7 +88,7 @@ describe("openBucket()", () => {
 });
 
 describe("put()", () => {
-  test("put() and remove() are seen here at once, by another relay within a second, and told once", async () => {
+  test("put() and remove() are visible here at once, on another relay within a second, and notify once", async () => {
     await using server = await startNatsServer();
     await using pair = await readyPair(server.url);
     const { one, two } = pair;
@@ -110,7 +110,7 @@ describe("put()", () => {
     expect(seen).toEqual(["1", null, "2"]);
   });
 
-  test("put() of many values of one key ends with the last, everywhere", async () => {
+  test("put() of many values of one key leaves the last one, on every relay", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using pair = await readyPair(server.url);
@@ -125,7 +125,7 @@ describe("put()", () => {
     expect(valueOf(one, "state.a")).toBe("50");
   });
 
-  test("put() refuses what a bucket cannot hold, and says so", async () => {
+  test("put() ignores an invalid change, and logs it", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     await using bucket = await readyBucket(connection);
@@ -145,7 +145,7 @@ describe("put()", () => {
     await eventually(() => bucket.get("state.a")?.revision === 1, WITHIN_A_SECOND);
   });
 
-  test("put() waits for a server that was never there", async () => {
+  test("put() is written once a server appears", async () => {
     await using server = await startNatsServer();
     await server.kill();
     await using connection = openTestConnection(server.url);
@@ -169,7 +169,7 @@ describe("put()", () => {
 });
 
 describe("write()", () => {
-  test("write() creates, changes and erases on condition, and names the revision that is in the way", async () => {
+  test("write() creates, changes and removes by revision, and returns the conflicting revision", async () => {
     await using server = await startNatsServer();
     await using pair = await readyPair(server.url);
     const { one, two } = pair;
@@ -188,7 +188,7 @@ describe("write()", () => {
     await eventually(() => one.get("subscription.a")?.revision === 4, WITHIN_A_SECOND);
   });
 
-  test("write() of two relays at once is won by one", async () => {
+  test("write() by two relays at once succeeds for one", async () => {
     await using server = await startNatsServer();
     await using pair = await readyPair(server.url);
     const { one, two } = pair;
@@ -200,7 +200,7 @@ describe("write()", () => {
     }
   });
 
-  test("write() refuses for good what is larger than the server takes, and stays connected", async () => {
+  test("write() refuses a value above max_payload for good, and stays connected", async () => {
     await using server = await startNatsServer({ configText: "max_payload: 4096" });
     await using connection = await connected(server.url);
     await using bucket = await readyBucket(connection);
@@ -212,7 +212,7 @@ describe("write()", () => {
     expect(connection.status().reconnects).toBe(0);
   });
 
-  test("write() gives up in time when the server hangs, or when it is told to", async () => {
+  test("write() gives up in time when the server hangs or its signal aborts", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     await using bucket = await readyBucket(connection);
@@ -236,7 +236,7 @@ async function isStopped(pid: number | null): Promise<boolean> {
 }
 
 describe("close()", () => {
-  test("close() writes what is left, and leaves no consumer behind", async () => {
+  test("close() writes pending changes, and leaves no consumer behind", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -253,7 +253,7 @@ describe("close()", () => {
     expect(valueOf(bucket, "state.s0")).toBe("1");
   });
 
-  test("close() right after the opening, and without a server, ends in time", async () => {
+  test("close() ends in time right after openBucket(), and without a server", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);

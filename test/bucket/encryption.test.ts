@@ -17,7 +17,7 @@ async function failureOf(opening: Promise<string>): Promise<RelayError> {
   throw new Error(`No RelayError: ${String(error)}`);
 }
 
-test("encrypt() gives what decrypt() takes, and shows nothing of it", async () => {
+test("encrypt() is undone by decrypt(), and its result contains no secret", async () => {
   const cipher = createBucketCipher(KEY);
   const encrypted = await cipher.encrypt(SECRET, "billing");
   expect(await createBucketCipher(KEY).decrypt(encrypted, "billing")).toBe(SECRET);
@@ -45,7 +45,7 @@ test.each([
     (encrypted: string) => `${encrypted.slice(0, -22)}AAAAAAAAAAAAAAAAAAAAAA`,
   ],
   ["that is no JWE", KEY, "billing", () => "nonsense"],
-])("decrypt() rejects a text %s, without a secret", async (_, key, owner, change) => {
+])("decrypt() rejects a text %s, and its error contains no secret", async (_, key, owner, change) => {
   const encrypted = change(await createBucketCipher(KEY).encrypt(SECRET, "billing"));
   const error = await failureOf(createBucketCipher(key).decrypt(encrypted, owner));
   expect(error.code).toBe("unavailable");
@@ -54,7 +54,7 @@ test.each([
   expect(Bun.inspect(error)).not.toContain(encrypted);
 });
 
-test("decrypt() takes no other algorithm than its own", async () => {
+test("decrypt() rejects any other algorithm", async () => {
   const { CompactEncrypt } = await import("jose");
   const wrapped = await new CompactEncrypt(new TextEncoder().encode("x"))
     .setProtectedHeader({ alg: "A256KW", enc: "A256GCM", sub: "billing" })

@@ -13,7 +13,7 @@ function faultOf(isConnected: () => boolean) {
   return { ...createBucketFault(isConnected, { logger, bucket: "relay" }), said };
 }
 
-test("set() logs a fault that lasts, its next reason, and its end: each once", async () => {
+test("set() logs a lasting fault, a change of its reason, and its end, each once", async () => {
   const fault = faultOf(() => true);
   expect(fault.current()).toBe("not read yet");
   fault.set("write", "no space");
@@ -37,7 +37,7 @@ test("set() logs a fault that lasts, its next reason, and its end: each once", a
   ]);
 });
 
-test("set() says nothing of what fails without a connection, nor right after a new one", async () => {
+test("set() logs nothing without a connection, nor right after a reconnect", async () => {
   let isConnected = false;
   const fault = faultOf(() => isConnected);
   const before = performance.now();

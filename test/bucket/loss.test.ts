@@ -25,8 +25,8 @@ async function storedCount(manager: JetStreamManager): Promise<number> {
   return (await manager.streams.info("KV_relay").catch(() => null))?.state.messages ?? 0;
 }
 
-describe("after a loss", () => {
-  test("a restarted server keeps everything, and takes what was put without it", async () => {
+describe("openBucket() after a loss", () => {
+  test("openBucket() keeps all values over a restart of the server, and then writes those put meanwhile", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     await using bucket = await readyBucket(connection);
@@ -53,7 +53,7 @@ describe("after a loss", () => {
     expect(other.list("")).toEqual([...bucket.list("")]);
   });
 
-  test("a relay that was cut off sees what changed and what was removed meanwhile, within a second", async () => {
+  test("openBucket() sees the changes and removals of a time without connection within a second", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using here = await connected(server.url);
@@ -76,7 +76,7 @@ describe("after a loss", () => {
     expect(told.sort()).toEqual(["a 2", "b removed", "c removed"]);
   });
 
-  test("a deleted bucket is made anew with what it held", async () => {
+  test("openBucket() creates a deleted bucket again, with its content", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -103,7 +103,7 @@ describe("after a loss", () => {
     expect(warning).toMatchObject({ level: "warn", fields: { bucket: "relay", keys: 2 } });
   });
 
-  test("a bucket that is deleted under two relays holds the same for both again", async () => {
+  test("openBucket() on two relays agrees again after the bucket was deleted", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using pair = await readyPair(server.url);
@@ -118,7 +118,7 @@ describe("after a loss", () => {
     await eventually(() => isWhole(one) && isWhole(two), { withinMs: 5000 });
   });
 
-  test("a bucket that another relay made anew is followed, though its revisions begin again", async () => {
+  test("openBucket() follows a bucket that another relay re-created, although its revisions begin again", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -136,7 +136,7 @@ describe("after a loss", () => {
     await eventually(() => valueOf(bucket, "b") === "theirs", WITHIN_A_SECOND);
   });
 
-  test("a consumer that somebody deleted is replaced", async () => {
+  test("openBucket() replaces a deleted consumer", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -151,7 +151,7 @@ describe("after a loss", () => {
     expect(bucket.fault()).toBeNull();
   });
 
-  test("a heartbeat that counts more than what came has all of it read again", async () => {
+  test("openBucket() reads everything again when a heartbeat reports missing messages", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -171,7 +171,7 @@ describe("after a loss", () => {
     await eventually(() => bucket.get("a")?.revision === 2);
   });
 
-  test("marks of what was removed do not pile up, and hide nothing", async () => {
+  test("openBucket() deletes old delete markers, and loses no key with them", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using pair = await readyPair(server.url);
@@ -207,7 +207,7 @@ describe("fault()", () => {
       "$JS.API.CONSUMER.CREATE.KV_relay.mirror-*.$KV.relay.>",
     ],
     ["making the bucket", "$JS.API.STREAM.CREATE.>", "$JS.API.STREAM.CREATE.KV_relay"],
-  ])("fault() tells of a missing permission for %s, until it is given", async (_, denied, named) => {
+  ])("fault() names a missing permission for %s, until it is granted", async (_, denied, named) => {
     await using server = await startNatsServer({ configText: USERS(`"${denied}"`) });
     await using connection = await connected(server.url, AUTH);
     await using bucket = openTestBucket(connection);
@@ -224,7 +224,7 @@ describe("fault()", () => {
     expect(messages.filter((message) => message === "The bucket can be used again")).toHaveLength(1);
   });
 
-  test("fault() tells that nothing can be written, and what was put is written once it can be", async () => {
+  test("fault() reports that writing is impossible; pending changes are written once it is possible", async () => {
     await using server = await startNatsServer({ configText: USERS('"$KV.>"') });
     await using connection = await connected(server.url, AUTH);
     await using bucket = await readyBucket(connection);
@@ -235,7 +235,7 @@ describe("fault()", () => {
     await eventually(() => bucket.get("state.a")?.revision === 1 && bucket.fault() === null);
   });
 
-  test("fault() tells that there is no JetStream, or no space", async () => {
+  test("fault() reports missing JetStream, or missing space", async () => {
     await using bare = await startNatsServer({ jetstream: false });
     await using connection = await connected(bare.url);
     await using bucket = openTestBucket(connection);
@@ -253,7 +253,7 @@ describe("fault()", () => {
     expect((await store.get("a"))?.string()).toBe("1");
   });
 
-  test("fault() tells that the bucket takes nothing any more; each change is tried once, and again when it is read anew", async () => {
+  test("fault() reports a sealed bucket; each change is tried once, and again after the next complete read", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -274,7 +274,7 @@ describe("fault()", () => {
     await eventually(() => bucket.fault() === null && bucket.get("c")?.revision !== 0);
   });
 
-  test("fault() tells of a value that the bucket never takes, which holds up no other", async () => {
+  test("fault() reports a value that the bucket will never accept; other values are written", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await new Kvm(client).create("relay", { maxValueSize: 500 });

@@ -39,11 +39,11 @@ function local(key: string, value: string | null): LocalChange {
 
 const MINE = local("a", "mine");
 
-describe("a change of here", () => {
+describe("cover()", () => {
   test.each([
     ["written, then brought", [5, "feed"]],
     ["brought, then known to be written", ["feed", 5]],
-  ])("is told once when it is %s, and gone after that", (_, steps) => {
+  ])("cover() notifies once of a change that is %s, and then no longer covers", (_, steps) => {
     const mirror = mirrorOf(stored("a", "old", 1));
     mirror.cover(MINE);
     for (const step of steps) {
@@ -56,7 +56,7 @@ describe("a change of here", () => {
     expect(mirror.told).toEqual(["a=mine", "a=theirs"]);
   });
 
-  test("covers what others wrote before it was stored", () => {
+  test("cover() hides changes that others stored before it", () => {
     const mirror = mirrorOf();
     mirror.cover(MINE);
     mirror.take(stored("a", "theirs", 4));
@@ -66,7 +66,7 @@ describe("a change of here", () => {
     expect(mirror.told).toEqual(["a=mine"]);
   });
 
-  test("gives way to what was written after it, also if that is known first", () => {
+  test("cover() ends with a newer stored value, even if that arrives first", () => {
     const mirror = mirrorOf();
     mirror.cover(MINE);
     mirror.take(stored("a", "mine", 5));
@@ -75,7 +75,7 @@ describe("a change of here", () => {
     expect(mirror.get("a")).toEqual({ key: "a", value: "theirs", revision: 6 });
   });
 
-  test("is still to be written if it replaced one that was on its way", () => {
+  test("cover() stays unwritten if it replaced a change that was being written", () => {
     const mirror = mirrorOf();
     const newer = local("a", "newer");
     mirror.cover(MINE);
@@ -88,7 +88,7 @@ describe("a change of here", () => {
     expect(mirror.unwritten()).toEqual([]);
   });
 
-  test("that removes is done when its mark comes, and leaves no cover", () => {
+  test("cover() of a removal ends with its delete marker", () => {
     const mirror = mirrorOf(stored("a", "old", 1));
     const removal = local("a", null);
     mirror.cover(removal);
@@ -98,7 +98,7 @@ describe("a change of here", () => {
     expect(mirror.told).toEqual(["a", "a=theirs"]);
   });
 
-  test("stored without having been covered is seen at once", () => {
+  test("written() shows a change at once that was not covered", () => {
     const mirror = mirrorOf();
     mirror.written(MINE, 5);
     expect(mirror.get("a")).toEqual({ key: "a", value: "mine", revision: 5 });
@@ -108,7 +108,7 @@ describe("a change of here", () => {
 });
 
 describe("endReading()", () => {
-  test("endReading() replaces everything at once, whatever the revisions, and tells only differences", () => {
+  test("endReading() replaces all entries at once, whatever their revisions, and notifies of differences only", () => {
     const mirror = mirrorOf(stored("a", "1", 10), stored("b", "1", 11), stored("c", "1", 12));
     mirror.beginReading();
     mirror.take(stored("a", "1", 1));
@@ -122,7 +122,7 @@ describe("endReading()", () => {
     expect(mirror.told).toEqual(["b=2", "c"]);
   });
 
-  test("endReading() forgets what was stored before, keeps what was stored during it or not at all", () => {
+  test("endReading() drops changes stored before the reading, and keeps those stored during it or not at all", () => {
     const mirror = mirrorOf();
     const during = local("b", "during");
     mirror.written(local("a", "before"), 7);
@@ -135,7 +135,7 @@ describe("endReading()", () => {
     expect(mirror.told).toEqual(["a=before", "b=during", "c=unwritten", "a"]);
   });
 
-  test("an aborted reading changes nothing", () => {
+  test("beginReading() discards an unfinished reading", () => {
     const mirror = mirrorOf(stored("a", "1", 1));
     mirror.beginReading();
     mirror.take(stored("a", "2", 2));
@@ -144,8 +144,8 @@ describe("endReading()", () => {
   });
 });
 
-describe("bounds", () => {
-  test("count() is of the keys that list() gives, removed and covered ones too", () => {
+describe("limits", () => {
+  test("count() equals the length of list(), also with removed and covered keys", () => {
     const mirror = mirrorOf(stored("a", "1", 1), stored("b", "1", 2), stored("c", "1", 3));
     mirror.take(stored("b", null, 4));
     mirror.cover(local("c", null));
@@ -155,7 +155,7 @@ describe("bounds", () => {
     expect(mirror.count()).toBe(2);
   });
 
-  test("take() leaves out what is too much, and logs it once", () => {
+  test("take() ignores entries above the limit, and logs it once", () => {
     const mirror = mirrorOf();
     mirror.take(stored("large", "x".repeat(262_145), 1));
     for (let i = 0; i < 20_600; i += 1) mirror.take(stored(`k${i}`, "1", i + 2));
@@ -163,14 +163,14 @@ describe("bounds", () => {
     expect(mirror.messages()).toEqual(["Ignored an entry of the bucket"]);
   });
 
-  test("cover() refuses more keys than a bucket may have", () => {
+  test("cover() refuses keys above the limit", () => {
     const mirror = mirrorOf();
     for (let i = 0; i < 20_000; i += 1) mirror.cover(local(`k${i}`, "1"));
     expect(mirror.cover(MINE)).toBe(false);
     expect(mirror.cover(local("k1", "2"))).toBe(true);
   });
 
-  test("takeOldMarks() gives the older marks when there are many, and never while it is read", () => {
+  test("takeOldMarks() returns the oldest of many delete markers, and none during a reading", () => {
     const mirror = mirrorOf(stored("a", "1", 1));
     for (let i = 0; i < 500; i += 1) mirror.take(stored(`k${i}`, null, i + 2));
     expect(mirror.takeOldMarks()).toEqual([]);
@@ -186,7 +186,7 @@ describe("bounds", () => {
     expect(mirror.takeOldMarks()).toEqual([]);
   });
 
-  test("a listener that throws harms nobody", () => {
+  test("onChange() calls the other listeners although one throws", () => {
     const mirror = mirrorOf();
     mirror.onChange(() => {
       throw new Error("no");
@@ -214,7 +214,7 @@ describe("with a signer", () => {
     return { mirror, logger };
   }
 
-  test("take() keeps what was known where an entry does not prove itself, under the new revision", () => {
+  test("take() keeps the last valid value of an entry without a valid signature, under the new revision", () => {
     const { mirror, logger } = createSignedMirror(signed("a", "known", 1));
     for (const revision of [2, 3]) mirror.take(stored("a", "forged", revision));
     expect(mirror.get("a")).toEqual({ key: "a", value: "known", revision: 3 });
@@ -247,7 +247,7 @@ describe("with a signer", () => {
     expect(mirror.isRefused("a")).toBe(true);
   });
 
-  test("take() takes a removal, by whosever hand", () => {
+  test("take() accepts any removal: delete markers have no signature", () => {
     const { mirror } = createSignedMirror(stored("a", "forged", 1), signed("b", "known", 2));
     mirror.take(stored("a", null, 3));
     mirror.take(stored("b", null, 4));

@@ -94,7 +94,7 @@ async function consumeSome(stream: string, durable: string, count: number): Prom
 }
 
 describe("alignConsumer()", () => {
-  test("alignConsumer() creates what is missing, then keeps it", async () => {
+  test("alignConsumer() creates a missing consumer, then keeps it", async () => {
     const { manager, created } = await freshStream("A1");
     const settings = wanted({ stream: "A1", filterSubjects: ["a1.new"], maxAckPending: 7, ackWaitMs: 5000 });
     const first = await alignConsumer(connection, settings);
@@ -133,7 +133,7 @@ describe("alignConsumer()", () => {
     expect(await consumeSome(stream, "relay-billing", 1)).toEqual([first]);
   });
 
-  test("alignConsumer() updates in place what can be, and undoes what others set", async () => {
+  test("alignConsumer() updates in place what it can, and undoes changes of others", async () => {
     const { manager } = await freshStream("A3");
     await alignConsumer(connection, wanted({ stream: "A3" }));
     await consumeSome("A3", "relay-billing", 3);
@@ -149,7 +149,7 @@ describe("alignConsumer()", () => {
     expect((await manager.consumers.info("A3", "relay-billing")).config.filter_subject ?? "").toBe("");
   });
 
-  test("alignConsumer() makes it anew at its last position when acks are turned off, and on again", async () => {
+  test("alignConsumer() re-creates the consumer at its last position when acks are turned off or on", async () => {
     await freshStream("A4");
     await alignConsumer(connection, wanted({ stream: "A4" }));
     await consumeSome("A4", "relay-billing", 3);
@@ -172,7 +172,7 @@ describe("alignConsumer()", () => {
     [["a9.*"], []],
     [[], ["a9.*"]],
     [[], ["a9.x"]],
-  ])("alignConsumer() makes filters %j into %j, and what comes is delivered", async (before, after) => {
+  ])("alignConsumer() changes filters %j to %j, and delivers new messages", async (before, after) => {
     await freshStream("A9", { count: 0 });
     await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: before }));
     await alignConsumer(connection, wanted({ stream: "A9", filterSubjects: after }));
@@ -181,7 +181,7 @@ describe("alignConsumer()", () => {
     expect((await consumer.next({ expires: 2000 }))?.seq).toBe(seq);
   });
 
-  test("alignConsumer() makes anew at the own place a consumer whose place the server does not tell", async () => {
+  test("alignConsumer() re-creates a consumer without a readable position at Relay's own position", async () => {
     const { created } = await freshStream("A10", { count: 0 });
     const before = wanted({ stream: "A10", acks: true, deliverPolicy: { kind: "new" } });
     await alignConsumer(connection, before);
@@ -218,7 +218,7 @@ describe("alignConsumer()", () => {
     expect(await consumeSome(stream, "relay-billing", 1)).toEqual([next]);
   });
 
-  test("alignConsumer() knows where a consumer of new messages is before its first ack", async () => {
+  test("alignConsumer() knows the position of a consumer of new messages before its first ack", async () => {
     await freshStream("A12");
     const settings = wanted({ stream: "A12", deliverPolicy: { kind: "new" } });
     expect((await alignConsumer(connection, settings)).ackFloor).toBe(10);
@@ -255,7 +255,7 @@ describe("alignConsumer()", () => {
     },
   );
 
-  test("alignConsumer() does not know where one of new messages was made that has delivered and is not acked", async () => {
+  test("alignConsumer() does not know the start of a consumer of new messages that has delivered, but has no ack", async () => {
     const { created, manager } = await freshStream("A14", { count: 0 });
     const settings = wanted({ stream: "A14", deliverPolicy: { kind: "new" } });
     await alignConsumer(connection, settings);
@@ -290,7 +290,7 @@ describe("alignConsumer()", () => {
     },
   );
 
-  test("alignConsumer() starts at the end where a start sequence is beyond it, and says so", async () => {
+  test("alignConsumer() starts at the end of the stream if the start sequence is beyond it, and logs it", async () => {
     await freshStream("A15");
     const deliverPolicy = { kind: "start-sequence", sequence: 1000 } as const;
     const aligned = await alignConsumer(connection, wanted({ stream: "A15", deliverPolicy }));
@@ -300,7 +300,7 @@ describe("alignConsumer()", () => {
     expect(await consumeSome("A15", "relay-billing", 1)).toEqual([11]);
   });
 
-  describe("with messages that are remembered", () => {
+  describe("alignConsumer() with a stored position", () => {
     async function messagesOf(stream: string, sequences: readonly number[]): Promise<StreamMessage[]> {
       const { streams } = await jetstreamManager(client);
       const found = await Promise.all(sequences.map((seq) => streams.getMessage(stream, { seq })));
@@ -349,7 +349,7 @@ describe("alignConsumer()", () => {
       }
     });
 
-    test("alignConsumer() trusts the position where they were deleted since", async () => {
+    test("alignConsumer() trusts the position although its messages were deleted since", async () => {
       const { created, manager } = await freshStream("A17");
       const messages = await messagesOf("A17", [7]);
       await manager.streams.deleteMessage("A17", 7);
@@ -359,7 +359,7 @@ describe("alignConsumer()", () => {
       expect(await consumeSome("A17", "relay-billing", 1)).toEqual([8]);
     });
 
-    test("alignConsumer() makes a consumer anew that stands where its stream's lost tail was", async () => {
+    test("alignConsumer() re-creates a consumer that stands in the lost tail of its stream", async () => {
       const { created } = await freshStream("A18");
       const settings = wanted({ stream: "A18" });
       await alignConsumer(connection, settings);
@@ -374,7 +374,7 @@ describe("alignConsumer()", () => {
       expect(await consumeSome("A18", "relay-billing", 1)).toEqual([7]);
     });
 
-    test("alignConsumer() keeps one that went back together with its stream", async () => {
+    test("alignConsumer() keeps a consumer that was restored together with its stream", async () => {
       const { created } = await freshStream("A19");
       const settings = wanted({ stream: "A19" });
       await alignConsumer(connection, settings);
@@ -389,7 +389,7 @@ describe("alignConsumer()", () => {
       });
     });
 
-    test("alignConsumer() waits until a mirror that was made anew has caught up, and goes on", async () => {
+    test("alignConsumer() waits until a re-created mirror has caught up", async () => {
       const { manager } = await freshStream("A20");
       const mirror = { name: "A20-MIRROR", mirror: { name: "A20" }, subjects: [] };
       await manager.streams.add(mirror);
@@ -447,7 +447,7 @@ describe("alignConsumer()", () => {
     expect(String(error)).toContain(reason);
   });
 
-  test("alignConsumer() takes several filters where the server knows them, else says what it needs", async () => {
+  test("alignConsumer() uses several filters if the server supports them, else names the version that does", async () => {
     const { manager } = await freshStream("A10");
     const settings = wanted({ stream: "A10", filterSubjects: ["a10.b", "a10.a"] });
     const isOld = (connection.status().serverVersion ?? "").startsWith("2.9.");
@@ -467,7 +467,7 @@ describe("alignConsumer()", () => {
     expect(await alignConsumer(connection, fewer)).toMatchObject({ change: "updated" });
   });
 
-  test("alignConsumer() tells a missing stream from an absent server", async () => {
+  test("alignConsumer() distinguishes a missing stream from an absent server", async () => {
     const missing = alignConsumer(connection, wanted({ stream: "NONE" })).catch((thrown: unknown) => thrown);
     expect(await missing).toMatchObject({ code: "stream-missing" });
     expect(String(await missing)).toContain("Cannot consume NONE as relay-billing: stream not found");
@@ -476,7 +476,7 @@ describe("alignConsumer()", () => {
     expect(await unreachable).toMatchObject({ code: "nats-unavailable" });
   });
 
-  test("alignConsumer() by many relays at once, some of which know more, ends in one consumer", async () => {
+  test("alignConsumer() by many relays at once, with different stored positions, makes one consumer", async () => {
     const { manager, created } = await freshStream("A11");
     await using other = await connected(server.url);
     const run = (sequence: number, using: TestConnection) =>
@@ -494,7 +494,7 @@ describe("alignConsumer()", () => {
 });
 
 describe("moveConsumer()", () => {
-  test("moveConsumer() goes on elsewhere, and says once more what it was made with", async () => {
+  test("moveConsumer() continues at the new position, and keeps the deliver policy on record", async () => {
     const { manager } = await freshStream("M1");
     await alignConsumer(connection, wanted({ stream: "M1" }));
     await consumeSome("M1", "relay-billing", 8);
@@ -506,7 +506,7 @@ describe("moveConsumer()", () => {
     expect(config.description).toBe("Relay subscription (deliver policy: all)");
   });
 
-  test("moveConsumer() wins against other relays that make it again as soon as it is gone", async () => {
+  test("moveConsumer() wins against relays that re-create the consumer at once", async () => {
     const { manager } = await freshStream("M2", { count: 40 });
     const settings = wanted({ stream: "M2" });
     await using other = await connected(server.url);
@@ -521,7 +521,7 @@ describe("moveConsumer()", () => {
 });
 
 describe("readConsumer()", () => {
-  test("readConsumer() reads where it is; null for what is not there", async () => {
+  test("readConsumer() returns the position; null for a missing consumer", async () => {
     await freshStream("R1");
     await alignConsumer(connection, wanted({ stream: "R1" }));
     await consumeSome("R1", "relay-billing", 4);

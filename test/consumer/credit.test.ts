@@ -7,14 +7,14 @@ import { createCredit } from "#consumer/credit.ts";
 const SMALL = { bytes: 100, pending: 50, waitedMs: null };
 const FIRST = { ...SMALL, waitedMs: 150 };
 
-test("room() counts what is held from a pump before", () => {
+test("room() counts messages that a former pump left in flight", () => {
   const credit = createCredit({ capacity: { usual: 10, most: 10 }, held: 7 });
   expect(credit.room().messages).toBe(3);
   for (let i = 0; i < 8; i += 1) credit.release();
   expect(credit).toMatchObject({ held: 0, window: 10 });
 });
 
-test("room() of large messages is what their size leaves, and one at least", () => {
+test("room() for large messages is limited by their size, but at least one", () => {
   const credit = createCredit({ capacity: { usual: 100, most: 100 }, held: 0 });
   for (let i = 0; i < 100; i += 1) {
     credit.take({ ...SMALL, bytes: 100 * 1024 * 1024 });
@@ -23,7 +23,7 @@ test("room() of large messages is what their size leaves, and one at least", () 
   expect(credit.room().messages).toBe(1);
 });
 
-test("room() grows while a pull outlasts what is held, up to the most, and shrinks again", () => {
+test("room() grows while pulls take longer than the work, up to the maximum, and shrinks again", () => {
   const credit = createCredit({ capacity: { usual: 4, most: 40 }, held: 0 });
   const windows = Array.from({ length: 7 }, () => {
     credit.take(FIRST);
@@ -44,7 +44,7 @@ test.each([
   ["something is held", { usual: 4, most: 40 }, SMALL],
   ["no more may be held", { usual: 1, most: 1 }, FIRST],
   ["NATS is near", { usual: 4, most: 40 }, { ...FIRST, waitedMs: 5 }],
-])("room() does not grow where %s", (_, capacity, message) => {
+])("room() does not grow if %s", (_, capacity, message) => {
   const credit = createCredit({ capacity, held: 0 });
   for (let i = 0; i < 10; i += 1) {
     credit.take(message);
@@ -53,7 +53,7 @@ test.each([
   expect(credit.window).toBe(capacity.usual);
 });
 
-test("room() is none at a capacity of 0", () => {
+test("room() is 0 at a capacity of 0", () => {
   const credit = createCredit({ capacity: { usual: 4, most: 40 }, held: 0 });
   credit.setCapacity({ usual: 0, most: 0 });
   expect(credit.room().messages).toBe(0);

@@ -50,7 +50,7 @@ const many = (count: number, stream = "ORDERS") =>
   Array.from({ length: count }, (_, index) => subscription({ id: `${stream}-${index}`, stream }));
 
 describe("watchLag()", () => {
-  test("watchLag() tells what was not delivered, not acknowledged, and delivered again", async () => {
+  test("watchLag() counts messages not delivered, not acknowledged, and redelivered", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client);
@@ -76,7 +76,7 @@ describe("watchLag()", () => {
     expect(lag.of(subscription({ id: "own", stream: "OTHER" }))).toBeNull();
   });
 
-  test("follow() is told what each list says of its consumer, until it has ended", async () => {
+  test("follow() reports each listed state of its consumer until it ends", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client);
@@ -98,7 +98,7 @@ describe("watchLag()", () => {
     expect(pending).toHaveLength(told);
   });
 
-  test("watchLag() makes one request for each stream and round, however many subscriptions there are", async () => {
+  test("watchLag() makes one request for each stream in each round, however many subscriptions it has", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client);
@@ -125,7 +125,7 @@ describe("watchLag()", () => {
     await eventually(() => all.every((one) => lag.of(one) !== null));
   });
 
-  test("watchLag() knows nothing of a stream that is missing, says no word, and reads it once it is there", async () => {
+  test("watchLag() logs nothing about a missing stream, and reads it once it exists", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client);
@@ -143,7 +143,7 @@ describe("watchLag()", () => {
     expect(connection.logger.lines.filter(({ level }) => level === "warn")).toEqual([]);
   });
 
-  test("watchLag() forgets what is old while NATS is away, says no word, and goes on after", async () => {
+  test("watchLag() drops old values while NATS is away, logs nothing, and continues afterwards", async () => {
     await using server = await startNatsServer();
     await addStream(await server.connect());
     await using connection = await connected(server.url);
@@ -177,7 +177,7 @@ describe("watchLag()", () => {
     expect(other.orphans()).toEqual([]);
   });
 
-  test("watchLag() asks once for what it may not see, and says so once", async () => {
+  test("watchLag() asks once for a list without permission, and logs it once", async () => {
     await using server = await startNatsServer({
       configText: `accounts { A { jetstream: enabled, users: [
         { user: relay, password: secret123, permissions: { publish: { deny: "$JS.API.CONSUMER.LIST.ORDERS" } } },
@@ -202,7 +202,7 @@ describe("watchLag()", () => {
 });
 
 describe("orphans()", () => {
-  test("orphans() are durables of a relay on these streams that no subscription has", async () => {
+  test("orphans() lists durables of relays on these streams that no subscription uses", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client);
@@ -262,7 +262,7 @@ describe("orphans()", () => {
 });
 
 describe("pausedUntil()", () => {
-  test("pausedUntil() tells that somebody holds the consumer on the server, and until when", async () => {
+  test("pausedUntil() tells until when a consumer is paused on the server", async () => {
     await using server = await startNatsServer({ binary: fetchNatsServer() });
     const client = await server.connect();
     await addStream(client);
@@ -282,7 +282,7 @@ describe("pausedUntil()", () => {
   });
 });
 
-test("growthOf() compares with 5 minutes ago, and is null where the consumer caught up or is not known for a minute", () => {
+test("growthOf() compares with 5 minutes ago; null if the consumer caught up, or is known for less than a minute", () => {
   const follow = (pendings: readonly number[]) => {
     let samples: ReturnType<typeof addSample> = [];
     let growth: number | null = null;

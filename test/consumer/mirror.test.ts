@@ -84,7 +84,7 @@ test.each([
   expect(script).toEqual([]);
 });
 
-test("hasCaughtUp() needs more than the connection itself, and obeys its signal", async () => {
+test("hasCaughtUp() does not trust the connection alone, and obeys its signal", async () => {
   const heardAt = performance.now();
   const ending = new AbortController();
   let answers = 0;
@@ -109,7 +109,7 @@ async function remember(sequence: number): Promise<RememberedPosition> {
   };
 }
 
-test("alignConsumer() does not take a mirror that has no message yet for a new stream", async () => {
+test("alignConsumer() does not mistake an empty mirror for a new stream", async () => {
   const position = await remember(6);
   const heardAt = performance.now();
   let answers = 0;
@@ -123,7 +123,7 @@ test("alignConsumer() does not take a mirror that has no message yet for a new s
   await manager.consumers.delete("MIRROR", "relay-billing");
 });
 
-test("alignConsumer() does not believe a mirror that still receives", async () => {
+test("alignConsumer() does not trust a mirror that is still catching up", async () => {
   const position = await remember(6);
   const scripted = answering(receiving);
   const error = await alignConsumer(scripted, SETTINGS, { position }).catch((reason: unknown) => reason);
@@ -133,7 +133,7 @@ test("alignConsumer() does not believe a mirror that still receives", async () =
   });
 });
 
-test("alignConsumer() takes a mirror of an origin that was made anew for a new stream", async () => {
+test("alignConsumer() treats the mirror of a re-created origin as a new stream", async () => {
   const position = await remember(6);
   const scripted = answering(hearing);
   const aligned = await alignConsumer(scripted, SETTINGS, { position });

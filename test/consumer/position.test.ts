@@ -10,7 +10,7 @@ import { addStream, connected, publishMany } from "../support/nats.ts";
 
 const REF = { domain: null, stream: "ORDERS" };
 
-test("checkContinuity() knows nothing without the permission, save of the last message", async () => {
+test("checkContinuity() knows only the last message without permission for others", async () => {
   await using server = await startNatsServer({
     configText: `accounts { A { jetstream: enabled, users: [
       { user: relay, password: secret123, permissions: { publish: { deny: ["$JS.API.STREAM.MSG.GET.>"] } } },
@@ -57,7 +57,7 @@ test.each([0n, 1n, 1_700_000_000_000_000_000n, 1_700_000_000_123_456_789n, 1_700
 );
 
 test.each(["", "yesterday", "2024-05-06T07:08:09+01:00"])(
-  "parseNatsTimestamp() takes no other text: %p",
+  "parseNatsTimestamp() refuses other text: %p",
   (text) => {
     expect(parseNatsTimestamp(text)).toBeNull();
   },

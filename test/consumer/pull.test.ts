@@ -10,7 +10,7 @@ interface Body {
 const PUMPS = [1, 100, 300, 700, 800, 1200, 1500, 2000, 5000];
 
 test.each(PUMPS)(
-  "createPullRequests() expects no heartbeat that it did not ask for, among %p pumps",
+  "createPullRequests() expects only the heartbeats that it asked for, with %p pumps",
   (pumps) => {
     const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps });
     for (const purpose of ["usual", "usual", "large"] as const) {
@@ -25,7 +25,7 @@ test.each(PUMPS)(
   },
 );
 
-test("createPullRequests() asks for fewer heartbeats the more pumps there are, and for none where the end tells as much", () => {
+test("createPullRequests() asks for fewer heartbeats with more pumps, and for none if the pull ends first", () => {
   const heartbeatMs = (pumps: number) => {
     const { body } = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => pumps }).next(
       { messages: 1, bytes: Number.POSITIVE_INFINITY },

@@ -68,12 +68,12 @@ async function openLab({ capacity = 3, acks = true } = {}): Promise<Lab> {
   };
 }
 
-describe("startPump() that is told", () => {
+describe("startPump() on the status", () => {
   test.each([
     ["before its messages", ["status", 1, 2, 3]],
     ["between them", [1, "status", 2, 3]],
     ["after them", [1, 2, 3, "status"]],
-  ])("Batch Completed %s waits for no more and no less", async (_, steps) => {
+  ])("Batch Completed %s waits for exactly the announced messages", async (_, steps) => {
     await using lab = await openLab();
     const { pump, received, server, pull, seen } = lab;
     const first = await pull(1);
@@ -94,7 +94,7 @@ describe("startPump() that is told", () => {
     expect(pump.stats()).toMatchObject({ held: 3, outstanding: 0, silences: 0 });
   });
 
-  test("Batch Completed of a former pull lets the present one be", async () => {
+  test("Batch Completed of a former pull does not end the present one", async () => {
     await using lab = await openLab({ capacity: 1 });
     const { pump, server, pull, seen } = lab;
     const first = await pull(1);
@@ -108,7 +108,7 @@ describe("startPump() that is told", () => {
     expect(server.pulls.length).toBe(2);
   });
 
-  test("that its pull is over while messages are on their way asks for what is left of its room", async () => {
+  test("408 Request Timeout with messages still on their way asks only for the remaining room", async () => {
     await using lab = await openLab();
     const { server, pull, seen } = lab;
     const first = await pull(1);
@@ -120,7 +120,7 @@ describe("startPump() that is told", () => {
     expect((await pull(2)).batch).toBe(1);
   });
 
-  test("that all has been sent, of which nothing comes, goes on, and counts what comes later apart", async () => {
+  test("Batch Completed for messages that never come continues, and counts late ones separately", async () => {
     await using lab = await openLab();
     const { pump, received, server, pull, seen } = lab;
     const first = await pull(1);
@@ -220,7 +220,7 @@ describe("startPump() that is told", () => {
     "409 Consumer Deleted",
     "409 Stream Deleted",
     "409 Consumer is push based",
-  ])("%s tells once that it is lost", async (text) => {
+  ])("%s reports once that the consumer is lost", async (text) => {
     await using lab = await openLab();
     const { lost, pull, seen } = lab;
     const first = await pull(1);
@@ -231,7 +231,7 @@ describe("startPump() that is told", () => {
     expect(lost).toEqual([text.slice(4).toLowerCase()]);
   });
 
-  test.each(["100 Idle Heartbeat", "100 FlowControl Request"])("%s waits on", async (text) => {
+  test.each(["100 Idle Heartbeat", "100 FlowControl Request"])("%s keeps waiting", async (text) => {
     await using lab = await openLab();
     const { obstacles, pull, pump, seen } = lab;
     (await pull(1)).status(text);
@@ -240,7 +240,7 @@ describe("startPump() that is told", () => {
     expect(obstacles).toEqual([null]);
   });
 
-  test("nothing at all says so within 5 s, and is usable again with the first sign of life", async () => {
+  test("startPump() reports a silent server within 5 s, and recovers with the first sign of life", async () => {
     await using lab = await openLab();
     const { obstacles, pull, seen, server } = lab;
     (await pull(1)).status("408 Request Timeout", 3);
@@ -275,7 +275,7 @@ const ENDS: readonly End[] = [
 ];
 
 test.each([1, 2, 3, 4])(
-  "startPump() keeps its bound, whatever comes first (seed %d)",
+  "startPump() never holds more than its capacity, in any order of events (seed %d)",
   async (seed) => {
     const capacity = 4;
     await using lab = await openLab({ capacity });

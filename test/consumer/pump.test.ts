@@ -143,7 +143,7 @@ async function serverWith(count: number, configText = ""): Promise<NatsServer> {
 }
 
 describe("startPump()", () => {
-  test("startPump() hands over as many as it may hold, then one for each that is released", async () => {
+  test("startPump() delivers up to its capacity, then one message for each release", async () => {
     await using server = await serverWith(20);
     await using connection = await connected(server.url);
     await align(connection);
@@ -168,7 +168,7 @@ describe("startPump()", () => {
     expect(ageMs).toBeLessThan(60_000);
   });
 
-  test("startPump() takes all of a stream, each once, and leaves nothing pending", async () => {
+  test("startPump() delivers a whole stream, each message once, and leaves nothing pending", async () => {
     await using server = await serverWith(500);
     await using connection = await connected(server.url);
     await align(connection);
@@ -179,7 +179,7 @@ describe("startPump()", () => {
     expect(new Set(bodies(pump)).size).toBe(500);
   });
 
-  test("startPump() goes on when the server is killed and started again in the middle", async () => {
+  test("startPump() continues after a kill and restart of the server", async () => {
     await using server = await serverWith(100);
     await using connection = await connected(server.url);
     await align(connection, { ackWaitMs: 1000 });
@@ -199,7 +199,7 @@ describe("startPump()", () => {
     expect(pump.lost).toEqual([]);
   }, 30_000);
 
-  test("startPump() takes nothing from another consumer of that name when it was cut off", async () => {
+  test("startPump() delivers nothing of another consumer with that name after a lost connection", async () => {
     await using server = await serverWith(3);
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -216,7 +216,7 @@ describe("startPump()", () => {
     expect(pump.received.length).toBe(3);
   });
 
-  test("ack() while the server is away reaches it later: nothing comes twice", async () => {
+  test("ack() while the server is away is sent later: no message comes twice", async () => {
     await using server = await serverWith(5);
     await using connection = await connected(server.url);
     await align(connection, { ackWaitMs: 5000 });
@@ -236,7 +236,7 @@ describe("startPump()", () => {
   test.each([
     ["the consumer", (server: NatsServer) => deleteIn(server, "consumer")],
     ["the stream", (server: NatsServer) => deleteIn(server, "stream")],
-  ])("startPump() tells once when somebody deletes %s", async (_, remove) => {
+  ])("startPump() reports once that somebody deleted %s", async (_, remove) => {
     await using server = await serverWith(1);
     await using connection = await connected(server.url);
     await align(connection);
@@ -249,7 +249,7 @@ describe("startPump()", () => {
     expect(pump.lost.length).toBe(1);
   });
 
-  test("startPump() finds out that its consumer never was there", async () => {
+  test("startPump() reports a consumer that never existed", async () => {
     await using server = await serverWith(1);
     await using connection = await connected(server.url);
     await using pump = pumpTo(connection);
@@ -257,7 +257,7 @@ describe("startPump()", () => {
     expect(pump.lost).toEqual(["consumer not found"]);
   }, 20_000);
 
-  test("startPump() survives an exception of the one it hands over to", async () => {
+  test("startPump() survives an exception in onMessage", async () => {
     await using server = await serverWith(3);
     await using connection = await connected(server.url);
     await align(connection);
@@ -270,7 +270,7 @@ describe("startPump()", () => {
     expect(connection.logger.lines.filter(({ level }) => level === "error").length).toBe(3);
   });
 
-  test("startPump() takes messages of 8 MB without being thrown out as too slow", async () => {
+  test("startPump() receives messages of 8 MB without becoming a slow consumer", async () => {
     await using server = await serverWith(0, "max_payload: 8MB, max_pending: 24MB");
     const client = await server.connect();
     const body = new Uint8Array(8 * 1024 * 1024 - 64);
@@ -282,7 +282,7 @@ describe("startPump()", () => {
     expect(connection.status().reconnects).toBe(0);
   }, 20_000);
 
-  test("startPump() takes a message that is larger than any pull allows", async () => {
+  test("startPump() receives a message above max_bytes of its pulls", async () => {
     await using server = await serverWith(2, "max_payload: 24MB");
     const client = await server.connect();
     await client.request("orders.new", new Uint8Array(20 * 1024 * 1024), { timeout: 5000 });
@@ -294,7 +294,7 @@ describe("startPump()", () => {
     expect(pump.received.map(({ message }) => message.sequence)).toEqual([1, 2, 3, 4, 5]);
   }, 20_000);
 
-  test("startPump() goes on at once after a pull whose bytes are used up exactly, which no status tells", async () => {
+  test("startPump() continues at once after a pull whose bytes are used up exactly, which has no status", async () => {
     await using server = await serverWith(9);
     await using connection = await connected(server.url);
     const manager = await jetstreamManager(await server.connect());
@@ -307,7 +307,7 @@ describe("startPump()", () => {
     expect(pump.stats()).toMatchObject({ silences: 0 });
   });
 
-  test("stop() takes no more, and what nobody acked can be had again", async () => {
+  test("stop() delivers nothing more; unacknowledged messages are delivered again later", async () => {
     await using server = await serverWith(5);
     await using connection = await connected(server.url);
     await align(connection);
@@ -322,7 +322,7 @@ describe("startPump()", () => {
     expect(next.received.find(({ message }) => message.sequence === 1)?.message.deliveryCount).toBe(2);
   });
 
-  test("stop() without acks waits for its pull: what is published meanwhile is handed over", async () => {
+  test("stop() without acks waits for its pull, and delivers what is published meanwhile", async () => {
     await using server = await serverWith(0);
     const client = await server.connect();
     await using connection = await connected(server.url);
@@ -353,7 +353,7 @@ describe("startPump()", () => {
     },
   );
 
-  test("startPump() without acks holds no more than it may after a time in which it could read nothing", async () => {
+  test("startPump() without acks keeps to its capacity after a blocked event loop", async () => {
     await using server = await serverWith(0);
     await using connection = await connected(server.url);
     await align(connection, { acks: false });
@@ -379,37 +379,40 @@ describe("startPump()", () => {
   test.each<[what: string, roundTripMs: number, pulls: number]>([
     ["far away it asks ahead", 150, 30],
     ["near by it holds what it can work on", 0, 400],
-  ])("startPump() without acks: %s, and never holds more than its bound", async (_, roundTripMs, pulls) => {
-    await using server = await serverWith(400);
-    await using link = await startSlowLink(server.port, roundTripMs);
-    await using connection = await connected(link.url);
-    await align(connection, { acks: false });
-    const capacity = { usual: 10, most: 100 };
-    let held = 0;
-    let mostHeld = 0;
-    // 10 at a time, 10 ms each.
-    const slots = createLimiter(10, { lines: 1 });
-    await using pump = pumpTo(connection, {
-      acks: false,
-      capacity,
-      onMessage: () => {
-        mostHeld = Math.max(mostHeld, (held += 1));
-        void (async () => {
-          await slots.acquire(new AbortController().signal, 0);
-          await Bun.sleep(10);
-          slots.release();
-          held -= 1;
-          pump.release();
-        })();
-      },
-    });
-    await eventually(() => pump.received.length === 400);
-    expect(bodies(pump)).toEqual(Array.from({ length: 400 }, (_, i) => String(i + 1)));
-    expect(mostHeld).toBeLessThanOrEqual(capacity.most);
-    expect(pump.stats().pulls).toBeLessThan(pulls);
-  });
+  ])(
+    "startPump() without acks: %s, and never holds more than its capacity",
+    async (_, roundTripMs, pulls) => {
+      await using server = await serverWith(400);
+      await using link = await startSlowLink(server.port, roundTripMs);
+      await using connection = await connected(link.url);
+      await align(connection, { acks: false });
+      const capacity = { usual: 10, most: 100 };
+      let held = 0;
+      let mostHeld = 0;
+      // 10 at a time, 10 ms each.
+      const slots = createLimiter(10, { lines: 1 });
+      await using pump = pumpTo(connection, {
+        acks: false,
+        capacity,
+        onMessage: () => {
+          mostHeld = Math.max(mostHeld, (held += 1));
+          void (async () => {
+            await slots.acquire(new AbortController().signal, 0);
+            await Bun.sleep(10);
+            slots.release();
+            held -= 1;
+            pump.release();
+          })();
+        },
+      });
+      await eventually(() => pump.received.length === 400);
+      expect(bodies(pump)).toEqual(Array.from({ length: 400 }, (_, i) => String(i + 1)));
+      expect(mostHeld).toBeLessThanOrEqual(capacity.most);
+      expect(pump.stats().pulls).toBeLessThan(pulls);
+    },
+  );
 
-  test("startPump() goes on within seconds when the leader of a cluster steps down", async () => {
+  test("startPump() continues within seconds after a leader of the cluster steps down", async () => {
     await using cluster = await startNatsCluster();
     const [first] = cluster.servers;
     if (first === undefined) throw new Error("no server");
@@ -452,7 +455,7 @@ describe("startPump()", () => {
 });
 
 describe("toReceived()", () => {
-  test("confirmAck() says true when the server has it, and false when it is away or the wait is aborted", async () => {
+  test("confirmAck() is true once the server has it, false without a server or when its signal aborts", async () => {
     await using server = await serverWith(2);
     await using connection = await connected(server.url);
     await align(connection);
@@ -466,7 +469,7 @@ describe("toReceived()", () => {
     expect(await two?.confirmAck(AbortSignal.timeout(2000))).toBe(false);
   });
 
-  test("working() keeps a message beyond its ack wait", async () => {
+  test("working() extends the ack wait", async () => {
     await using server = await serverWith(1);
     await using connection = await connected(server.url);
     await align(connection, { ackWaitMs: 500 });
@@ -480,7 +483,7 @@ describe("toReceived()", () => {
     await eventually(() => pump.received.length === 2);
   });
 
-  test("headers keep their order, case and repetition; one that cannot be read costs no other", async () => {
+  test("toReceived() keeps order, case and repetition of headers; an unreadable one affects no other", async () => {
     await using server = await serverWith(0);
     const client = await server.connect();
     const block = headers();

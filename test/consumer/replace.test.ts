@@ -142,7 +142,7 @@ describe("moveConsumer()", () => {
     },
   );
 
-  test("moveConsumer() is refused before it touches the consumer where a stream takes no more of them", async () => {
+  test("moveConsumer() is refused before it changes anything if the stream allows no more consumers", async () => {
     const settings = await setUp("F1", "interest", { max_consumers: 1 });
     const { created } = await manager.consumers.info("F1", DURABLE);
     const error = await failure(moveConsumer(connection, settings, { kind: "all" }));
@@ -152,13 +152,13 @@ describe("moveConsumer()", () => {
     expect(await take("F1")).toEqual(range(3, 10));
   });
 
-  test("moveConsumer() needs no room for a placeholder where the stream keeps everything", async () => {
+  test("moveConsumer() needs no placeholder on a limits stream", async () => {
     const settings = await setUp("F2", "limits", { max_consumers: 1 });
     await moveConsumer(connection, settings, { kind: "start-sequence", sequence: 5 });
     expect(await take("F2")).toEqual(range(5, 10));
   });
 
-  test("moveConsumer() is refused before it touches anything where the account may delete no consumer", async () => {
+  test("moveConsumer() is refused before it changes anything if the account may not delete consumers", async () => {
     const denied = "$JS.API.CONSUMER.DELETE.>";
     const users = `users [ { user: a, password: a }, { user: b, password: b, permissions { publish { deny: "${denied}" } } } ]`;
     const configText = `authorization { ${users} }`;
@@ -178,7 +178,7 @@ describe("moveConsumer()", () => {
     expect(names).toEqual([DURABLE]);
   });
 
-  test("moveConsumer() keeps what an operator set, such as a pause", async () => {
+  test("moveConsumer() keeps settings of an operator, such as a pause", async () => {
     const settings = await setUp("F3", "limits");
     const { config } = await manager.consumers.info("F3", DURABLE);
     await client.request(
@@ -211,7 +211,7 @@ describe("moveConsumer()", () => {
     30_000,
   );
 
-  test("moveConsumer() by two relays at once, again and again, loses nothing that waits", async () => {
+  test("moveConsumer() by two relays at once, repeatedly, loses no waiting message", async () => {
     const settings = await setUp("T1", "interest");
     await using other = await connected(server.url);
     const [start, place] = [{ kind: "all" }, { kind: "start-sequence", sequence: 3 }] as const;
@@ -239,7 +239,7 @@ describe("alignConsumer()", () => {
     },
   );
 
-  test("alignConsumer() gives the filter a wildcard, and what waits for it is delivered", async () => {
+  test("alignConsumer() widens the filter to a wildcard, and delivers the waiting messages", async () => {
     await addStream(client, { name: "C1", subjects: ["C1.>"], retention: "interest" });
     await alignConsumer(connection, wanted("C1", { filterSubjects: ["C1.x"] }));
     await publishMany(client, "C1.x", 5);
@@ -249,7 +249,7 @@ describe("alignConsumer()", () => {
     expect(await take("C1")).toEqual(range(3, 6));
   });
 
-  test("alignConsumer() gives a filter of a work queue a wildcard, unless another consumer is in the way", async () => {
+  test("alignConsumer() widens the filter on a work queue, unless another consumer overlaps", async () => {
     await addStream(client, { name: "C2", subjects: ["C2.>"], retention: "workqueue" });
     await alignConsumer(connection, wanted("C2", { filterSubjects: ["C2.x"] }));
     await publishMany(client, "C2.x", 5);
@@ -263,7 +263,7 @@ describe("alignConsumer()", () => {
     expect(await take("C2")).toEqual(range(3, 5));
   });
 
-  test("alignConsumer() makes anew one of new messages that nobody acked without leaving out what it had", async () => {
+  test("alignConsumer() re-creates an unacknowledged consumer of new messages without skipping any", async () => {
     await addStream(client, { name: "N1", subjects: ["N1.>"], retention: "interest" });
     const settings = wanted("N1", { deliverPolicy: { kind: "new" } });
     await alignConsumer(connection, settings);
@@ -274,7 +274,7 @@ describe("alignConsumer()", () => {
     expect((await consumer.next({ expires: 1000 }))?.seq).toBe(1);
   });
 
-  test("alignConsumer() ends its wait for another relay's placeholder when it is told to", async () => {
+  test("alignConsumer() stops waiting for another relay's placeholder when its signal aborts", async () => {
     const settings = await setUp("S1", "interest");
     await failure(moveConsumer(killedAfter(1), settings, { kind: "all" }));
     const ending = new AbortController();

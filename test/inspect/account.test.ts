@@ -26,7 +26,7 @@ async function setUp(limits: string) {
   };
 }
 
-test("the account's max_ack_pending is taken at once, and the consumer kept from then on", async () => {
+test("alignConsumer() uses the account's max_ack_pending at once, as inspectNats() predicts, and keeps the consumer", async () => {
   await using setup = await setUp("max_ack_pending: 100");
   await addStream(setup.client);
   const wanted = toConsumerSettings(subscription());
@@ -37,7 +37,7 @@ test("the account's max_ack_pending is taken at once, and the consumer kept from
   expect(await alignConsumer(setup.connection, wanted)).toMatchObject({ change: "kept" });
 });
 
-test("no stream more, or none without a limit of bytes: said of dead letters and of the bucket", async () => {
+test("inspectNats() reports that the account allows no more streams, or only streams with max_bytes", async () => {
   await using full = await setUp("max_streams: 1");
   await addStream(full.client);
   const all = [subscription({ deadLetters: [letters("DLQ", { create: CREATE })] })];
@@ -56,7 +56,7 @@ test("no stream more, or none without a limit of bytes: said of dead letters and
   ]);
 });
 
-test("no more than 1,000 consumers on a stream of a server that takes no more by default: said once", async () => {
+test("inspectNats() reports once that a server allows 1,000 consumers for each stream by default", async () => {
   await using server = await startNatsServer({ binary: fetchNatsServer() });
   await addStream(await server.connect());
   const all = Array.from({ length: 1003 }, (_, index) => subscription({ id: `s${index + 1}` }));

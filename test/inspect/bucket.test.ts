@@ -28,7 +28,7 @@ async function withBucket(options: Partial<KvOptions>): Promise<string[]> {
 }
 
 describe("inspectNats() about the bucket", () => {
-  test("inspectNats() says nothing of one that is to be made, or that a relay or a KV client made", async () => {
+  test("inspectNats() finds no fault with a bucket that is missing, or that a relay or a KV client created", async () => {
     expect(await inspect()).toEqual([]);
     expect(await withBucket({})).toEqual([]);
     await using _ = await readyBucket(server.connection());
@@ -62,7 +62,7 @@ describe("inspectNats() about the bucket", () => {
     ]);
   });
 
-  test("inspectNats() refuses a stream that only has the name of one", async () => {
+  test("inspectNats() refuses a stream that has a bucket's name but is none", async () => {
     expect(await withStream({ name: "KV_relay", subjects: ["kv.relay"] })).toEqual([
       "error state.bucket: Bucket relay: stream KV_relay is no KV bucket: its subject must be $KV.relay.>, it has kv.relay",
     ]);
@@ -78,7 +78,7 @@ describe("inspectNats() about the bucket", () => {
     ]);
   });
 
-  test("inspectNats() refuses subjects that another stream has", async () => {
+  test("inspectNats() refuses a bucket whose subjects another stream has", async () => {
     expect(await withStream({ name: "OTHER", subjects: ["$KV.relay.state.>"] })).toEqual([
       "error state.bucket: Bucket relay: cannot be created: stream OTHER has subjects in common with $KV.relay.>",
     ]);

@@ -18,7 +18,7 @@ function align(wanted: Wanted): Promise<unknown> {
 }
 
 describe("inspectNats() about subscriptions", () => {
-  test("inspectNats() says what would become of each consumer", async () => {
+  test("inspectNats() predicts whether each consumer is created, kept, updated or re-created", async () => {
     await server.addStream("S1");
     await publishMany(server.client(), "s1.new", 3);
     await align({ stream: "S1" });
@@ -41,7 +41,7 @@ describe("inspectNats() about subscriptions", () => {
     ]);
   });
 
-  test("inspectNats() refuses a stream that is not there, and a filter outside of one that is", async () => {
+  test("inspectNats() refuses a missing stream, and a filter outside the stream's subjects", async () => {
     await server.addStream("S2");
     const all = [
       subscription({ id: "early", stream: "LATER" }),
@@ -53,7 +53,7 @@ describe("inspectNats() about subscriptions", () => {
     ]);
   });
 
-  test("inspectNats() names the stream that was probably meant by one that is not there, or those that are", async () => {
+  test("inspectNats() suggests the stream that was probably meant, or lists the existing ones", async () => {
     await server.addStream("S2");
     const suggestionsOf = async (stream: string) => {
       const { findings } = await inspectNats(natsSettings([server.url()]), [subscription({ stream })], {
@@ -68,7 +68,7 @@ describe("inspectNats() about subscriptions", () => {
     ]);
   });
 
-  test("inspectNats() refuses several filters where the server does not know them", async () => {
+  test("inspectNats() refuses several filters on a server that does not support them", async () => {
     await server.addStream("S3");
     const lines = await server.found([subscription({ stream: "S3", filterSubjects: ["s3.a", "s3.b"] })]);
     expect(lines).toHaveLength(1);
@@ -77,7 +77,7 @@ describe("inspectNats() about subscriptions", () => {
     );
   });
 
-  test("inspectNats() refuses a name that a push consumer has", async () => {
+  test("inspectNats() refuses the name of a push consumer", async () => {
     await server.addStream("S4");
     const manager = await jetstreamManager(server.client());
     await manager.consumers.add("S4", {
@@ -134,7 +134,7 @@ describe("inspectNats() about a work queue", () => {
     },
   );
 
-  test("inspectNats() refuses two subscriptions of the file that overlap, unless one is paused", async () => {
+  test("inspectNats() refuses two overlapping subscriptions of the file, unless one is paused", async () => {
     await server.addStream("W9", { retention: "workqueue" });
     const one = { id: "one", stream: "W9", filterSubjects: ["w9.a"] };
     const two = { id: "two", stream: "W9" };
@@ -146,7 +146,7 @@ describe("inspectNats() about a work queue", () => {
     expect(line).toStartWith("note ");
   });
 
-  test("inspectNats() judges what is there by what the file makes of it", async () => {
+  test("inspectNats() compares with the filters that the file will give to existing consumers", async () => {
     await server.addStream("W10", { retention: "workqueue" });
     await align({ id: "one", stream: "W10" });
     const narrowed = subscription({ id: "one", stream: "W10", filterSubjects: ["w10.a"] });
@@ -159,7 +159,7 @@ describe("inspectNats() about a work queue", () => {
 });
 
 describe("inspectNats() about limits", () => {
-  test("inspectNats() says once how many consumers more a stream would have to take", async () => {
+  test("inspectNats() reports once how many more consumers a stream must allow", async () => {
     await server.addStream("W11", { max_consumers: 3 });
     await align({ id: "stranger", stream: "W11" });
     const ids = Array.from({ length: 9 }, (_, index) => `s${index + 1}`);
@@ -174,7 +174,7 @@ describe("inspectNats() about limits", () => {
     });
   });
 
-  test("inspectNats() foretells that a stream of interest has no room for a placeholder, as a relay finds", async () => {
+  test("inspectNats() predicts that an interest stream has no room for a placeholder, as alignConsumer() then finds", async () => {
     await server.addStream("W13", { max_consumers: 1, retention: "interest" });
     await align({ stream: "W13" });
     const [line] = await server.found([subscription({ stream: "W13", qos: "NONE" })]);
@@ -184,7 +184,7 @@ describe("inspectNats() about limits", () => {
     });
   });
 
-  test("inspectNats() and a relay take as many unacknowledged messages as the stream allows", async () => {
+  test("inspectNats() and alignConsumer() use the stream's max_ack_pending", async () => {
     // The client sends this setting to servers that know it only.
     await server.addStream("W12", server.isOld() ? {} : { consumer_limits: { max_ack_pending: 100 } });
     const wanted = [subscription({ stream: "W12" })];
@@ -196,7 +196,7 @@ describe("inspectNats() about limits", () => {
     expect((await server.found(wanted))[0]).toContain("is kept");
   });
 
-  test("inspectNats() and a relay take the stream's inactive threshold, unless messages would be lost with it", async () => {
+  test("inspectNats() and alignConsumer() use the stream's inactive threshold, unless it would lose messages", async () => {
     if (server.isOld()) return; // It knows no such limit.
     const limits = { consumer_limits: { inactive_threshold: 5_000_000_000 } };
     await server.addStream("W14", limits);

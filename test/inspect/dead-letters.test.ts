@@ -16,7 +16,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
     return (await server.found(subscriptions)).filter((line) => line.includes(" endpoint "));
   }
 
-  test("inspectNats() says that one takes letters, once for all that use it", async () => {
+  test("inspectNats() reports a usable endpoint once for all subscriptions that use it", async () => {
     await server.addStream("D1", { discard: "new" });
     await publishMany(server.client(), "d1.a", 1);
     expect(await foundOf([letters("D1")], [letters("D1")])).toEqual([
@@ -24,7 +24,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
     ]);
   });
 
-  test("inspectNats() says whether a missing one would be made, or could not be", async () => {
+  test("inspectNats() predicts whether a missing stream can be created", async () => {
     await server.addStream("D2", { subjects: ["taken.>"] });
     expect(
       await foundOf(
@@ -42,7 +42,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
     ]);
   });
 
-  test("inspectNats() refuses one that does not store its subject, and warns if others of the group do", async () => {
+  test("inspectNats() refuses an endpoint whose stream lacks its subject, and only warns if others of the group are usable", async () => {
     await server.addStream("D3", { subjects: ["something.else"] });
     await server.addStream("D4", { discard: "new" });
     const line = "endpoint to-D3: Dead-letter stream D3: it does not store d3.>";
@@ -51,7 +51,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
     expect((await foundOf([letters("D3"), letters("D4")], [letters("D3")]))[0]).toBe(`error ${line}`);
   });
 
-  test("inspectNats() warns of settings that lose letters", async () => {
+  test("inspectNats() warns of stream settings that lose letters", async () => {
     await server.addStream("D5", {
       max_bytes: 100_000,
       max_msgs: 1,
@@ -71,7 +71,7 @@ describe("inspectNats() about dead-letter endpoints", () => {
     );
   });
 
-  test("inspectNats() says what of the file a stream that is there does not follow", async () => {
+  test("inspectNats() lists settings of `create` that an existing stream does not have", async () => {
     await server.addStream("D6", { discard: "new", max_age: 60_000_000_000 });
     const same = letters("D6", { create: { ...CREATE, maxAgeMs: 60_000 } });
     expect(await foundOf([same])).toHaveLength(1);

@@ -28,7 +28,7 @@ describe("inspectNats() about NATS", () => {
     expect(notes).toHaveLength(version.startsWith("2.9.") ? 1 : 0);
   });
 
-  test("inspectNats() says at once that nothing listens there", async () => {
+  test("inspectNats() reports a refused connection at once", async () => {
     const before = performance.now();
     const { server: reached, findings } = await inspect(["nats://127.0.0.1:1"]);
     expect(reached).toBeNull();
@@ -38,13 +38,13 @@ describe("inspectNats() about NATS", () => {
     expect(performance.now() - before).toBeLessThan(2000);
   });
 
-  test("inspectNats() goes on to the next server of the list", async () => {
+  test("inspectNats() tries the next server of the list", async () => {
     await using server = await startNatsServer();
     const { server: reached } = await inspect(["nats://127.0.0.1:1", server.url]);
     expect(reached).not.toBeNull();
   });
 
-  test("inspectNats() waits 5 s for a server that says nothing", async () => {
+  test("inspectNats() waits 5 s for a silent server", async () => {
     using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const before = performance.now();
     const lines = await found([], natsSettings([`nats://127.0.0.1:${silent.port}`]));
@@ -52,7 +52,7 @@ describe("inspectNats() about NATS", () => {
     expect(performance.now() - before).toBeLessThan(7000);
   });
 
-  test("inspectNats() ends when it is told to", async () => {
+  test("inspectNats() ends when its signal aborts", async () => {
     using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const settings = natsSettings([`nats://127.0.0.1:${silent.port}`]);
     const { findings } = await inspectNats(settings, [], {
@@ -62,14 +62,14 @@ describe("inspectNats() about NATS", () => {
     expect(findings.map(({ message }) => message).join()).toContain("stopped");
   });
 
-  test("inspectNats() says that credentials were refused, and not which", async () => {
+  test("inspectNats() reports refused credentials without showing them", async () => {
     await using guarded = await startNatsServer({ configText: "authorization { token: hunter22 }" });
     const wrong = natsSettings([guarded.url], { auth: { kind: "token", value: "hunter23" } });
     const lines = await found([subscription()], wrong);
     expect(lines).toEqual([`error nats: Cannot reach ${guarded.url}: Authorization Violation`]);
   });
 
-  test("inspectNats() names the subscriptions that JetStream does not answer", async () => {
+  test("inspectNats() names the subscriptions whose JetStream does not answer", async () => {
     await using plain = await startNatsServer({ jetstream: false });
     const all = ["a", "b", "c", "d", "e", "f"].map((id) => subscription({ id }));
     expect(await found(all, natsSettings([plain.url]))).toEqual([
@@ -82,7 +82,7 @@ describe("inspectNats() about NATS", () => {
     ]);
   });
 
-  test("inspectNats() says what it is not permitted to see, and goes on where that does not matter", async () => {
+  test("inspectNats() names missing permissions, and continues without those that it does not need", async () => {
     const user = (publish: string) =>
       `{ user: relay, password: secret123, permissions: { publish: [${publish}], subscribe: ["_INBOX.>"] } }`;
     const account = (publish: string) =>
@@ -108,7 +108,7 @@ describe("inspectNats() about NATS", () => {
   });
 });
 
-test("inspectNats() asks, and changes nothing", async () => {
+test("inspectNats() changes nothing on the server", async () => {
   await using fresh = await startNatsServer();
   const observer = await fresh.connect();
   await addStream(observer, { name: "Q", subjects: ["q.>"], retention: "workqueue" });

@@ -106,7 +106,7 @@ describe("list()", () => {
     expect(third.continuesAt).toBeNull();
   });
 
-  test("list() goes on where it was while letters come, go and are replaced", async () => {
+  test("list() continues at its cursor while letters come, go and are replaced", async () => {
     await using setup = await setUp();
     await putMany(setup, 40);
     const first = await list(setup, {}, { limit: 10 });
@@ -121,7 +121,7 @@ describe("list()", () => {
     expect(idsOf(again.entries)).toEqual(["billing.ORDERS.25-a", "billing.ORDERS.99-a"]);
   });
 
-  test("list() finds the few that are left of many", async () => {
+  test("list() finds few letters among many deleted ones", async () => {
     await using setup = await setUp();
     await putMany(setup, 600);
     const manager = await jetstreamManager(setup.client);
@@ -157,7 +157,7 @@ describe("list()", () => {
     expect(await walk(setup, { subscription: ["nobody"] }, 10)).toEqual([]);
   });
 
-  test("list() shows what others put there as foreign, and letters without headers as letters", async () => {
+  test("list() marks entries of other clients as foreign, and lists letters without headers", async () => {
     await using setup = await setUp();
     await setup.put("dlq.billing.ORDERS.1-a");
     await setup.put("dlq.some.thing", { Reason: "rejected" }, "12345");
@@ -168,7 +168,7 @@ describe("list()", () => {
     ]);
   });
 
-  test("list() merges endpoints by time, and leaves others' subjects out", async () => {
+  test("list() merges endpoints by time, and skips subjects of other endpoints", async () => {
     const endpoints = [endpoint("DLQ"), endpoint("MORE"), endpoint("DLQ", { name: "again" })];
     await using setup = await setUp({ endpoints, stream: { subjects: ["dlq.>", "foreign.>"] } });
     await addStream(setup.client, { name: "MORE", subjects: ["more.>"] });
@@ -185,7 +185,7 @@ describe("list()", () => {
     expect(await walk(setup, {}, 1)).toHaveLength(3);
   });
 
-  test("list() takes an endpoint whose subject lies below another's for itself", async () => {
+  test("list() separates an endpoint whose subject lies below another's", async () => {
     const endpoints = [endpoint("DLQ"), endpoint("DLQ", { name: "europe", subject: "dlq.eu" })];
     await using setup = await setUp({ endpoints });
     await setup.put("dlq.billing.ORDERS.1-a");
@@ -197,7 +197,7 @@ describe("list()", () => {
     ]);
   });
 
-  test("list() says what it could not read, and shows the rest", async () => {
+  test("list() names endpoints that it cannot read, and shows the others", async () => {
     const endpoints = [
       endpoint("DLQ"),
       endpoint("MISSING"),
@@ -220,7 +220,7 @@ describe("list()", () => {
     expect(await setup.count("QUEUE")).toBe(1);
   });
 
-  test("list() knows a cursor that it did not give", async () => {
+  test("list() refuses an invalid cursor", async () => {
     await using setup = await setUp();
     for (const cursor of ["", "x", "e30", Buffer.from('[["a"]]').toString("base64url")]) {
       const page = await setup.letters.list({ filter: EVERY_LETTER, limit: 1, cursor, signal: never });
@@ -228,7 +228,7 @@ describe("list()", () => {
     }
   });
 
-  test("list() is unavailable without NATS, and shows nothing without a stream", async () => {
+  test("list() is unavailable without NATS, and empty without a stream", async () => {
     await using setup = await setUp({ endpoints: [endpoint("MISSING")] });
     expect((await list(setup)).entries).toEqual([]);
     await setup.connection.close();
@@ -270,7 +270,7 @@ describe("counts()", () => {
     });
   });
 
-  test("counts() counts once for all who ask within some seconds", async () => {
+  test("counts() shares one count among concurrent callers, for some seconds", async () => {
     await using setup = await setUp();
     await putMany(setup, 2);
     const [one, other] = await Promise.all([setup.letters.counts(), setup.letters.counts()]);
@@ -282,7 +282,7 @@ describe("counts()", () => {
 });
 
 describe("find()", () => {
-  test("find() gives a letter whole, also after it was replaced", async () => {
+  test("find() returns the whole letter, also after it was replaced", async () => {
     await using setup = await setUp();
     await setup.put("dlq.billing.ORDERS.1-a", { Reason: "rejected" }, "one");
     await setup.put("dlq.billing.ORDERS.1-a", { Reason: "exception", Replays: "1" }, "one");
@@ -293,7 +293,7 @@ describe("find()", () => {
     expect(found.letter.headers).toContainEqual(["Relay-Replays", "1"]);
   });
 
-  test("find() finds something of others by its place and its time", async () => {
+  test("find() finds a foreign entry by its sequence and time", async () => {
     await using setup = await setUp();
     await setup.put("dlq.thing", {}, "bytes");
     const [entry] = (await list(setup)).entries;
@@ -305,7 +305,7 @@ describe("find()", () => {
     });
   });
 
-  test("find() finds no letter by another's subject", async () => {
+  test("find() does not find a letter by the subject of another one", async () => {
     await using setup = await setUp();
     await setup.put("dlq.billing.ORDERS.1-a");
     for (const id of ["billing.ORDERS.2-a", "billing.ORDERS.~2A", "*.*.1-a", ">", "", "@DLQ.1-a"]) {
@@ -326,7 +326,7 @@ describe("purge()", () => {
     return outcome;
   }
 
-  test("purge() takes what the dry run counted: nothing newer, nothing replaced, nothing of others", async () => {
+  test("purge() removes the letters that the dry run counted: none newer, replaced or foreign", async () => {
     await using setup = await setUp();
     await putMany(setup, 20, { Reason: "rejected" });
     await setup.put("dlq.thing");
@@ -342,7 +342,7 @@ describe("purge()", () => {
     expect(left.entries.map(({ position }) => position)).toEqual([23, 22, 21]);
   });
 
-  test("purge() takes nothing at all where more match than were confirmed", async () => {
+  test("purge() removes nothing if more letters match than were confirmed", async () => {
     await using setup = await setUp();
     await putMany(setup, 3);
     const { start } = await dryRun(setup, {});
@@ -356,7 +356,7 @@ describe("purge()", () => {
     expect(await setup.count()).toBe(3);
   });
 
-  test("purge() takes letters of one subscription, and leaves its consumers' next messages to them", async () => {
+  test("purge() by subscription does not make consumers miss their next messages", async () => {
     await using setup = await setUp();
     await putMany(setup, 5);
     await setup.put("dlq.shipping.ORDERS.1-a");
@@ -376,7 +376,7 @@ describe("purge()", () => {
     expect(next?.subject).toBe("dlq.billing.ORDERS.8-a");
   });
 
-  test("purge() says why a stream keeps its letters", async () => {
+  test("purge() says why a stream refuses to delete letters", async () => {
     await using setup = await setUp({ stream: { deny_delete: true } });
     await putMany(setup, 2);
     const { start } = await dryRun(setup, {});
@@ -391,7 +391,7 @@ describe("purge()", () => {
     expect(await setup.count()).toBe(2);
   });
 
-  test("remove() takes entries that are named, of others too, from every endpoint", async () => {
+  test("remove() removes entries by id, foreign ones too, from every endpoint", async () => {
     await using setup = await setUp({ endpoints: [endpoint("DLQ"), endpoint("MORE")] });
     await addStream(setup.client, { name: "MORE", subjects: ["more.>"] });
     await setup.put("dlq.billing.ORDERS.1-a");

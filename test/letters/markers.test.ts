@@ -36,7 +36,7 @@ async function setUp() {
   };
 }
 
-test("delete markers are neither listed, counted, found nor purged", async () => {
+test("openLetters() neither lists, counts, finds nor purges delete markers", async () => {
   await using setup = await setUp();
   const { letters } = setup;
   expect(await setup.count()).toBe(9);
@@ -52,7 +52,7 @@ test("delete markers are neither listed, counted, found nor purged", async () =>
   expect(await setup.count()).toBe(8);
 });
 
-test("a replay goes over delete markers to the letters among them", async () => {
+test("openReplayLetters() skips delete markers between letters", async () => {
   await using setup = await setUp();
   const { replayLetters: letters, sequence } = setup;
   const first = await letters.next("dlq.billing.>", 1, signal);

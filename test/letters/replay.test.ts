@@ -70,7 +70,7 @@ async function setUp({
 const ALL = NUMBERS.map((n) => `dlq.${n}`);
 
 test.each<StreamConfig["discard"]>(["new", "old"])(
-  "replace() takes all the room there is and not one byte of another letter (discard %s)",
+  "replace() uses all free space and deletes no other letter (discard %s)",
   async (discard) => {
     await using setup = await setUp({ growth: "E: ee\r\n".length, discard });
     expect(await setup.replace(4, ["E", "eeee"])).toEqual(FULL);
@@ -80,14 +80,14 @@ test.each<StreamConfig["discard"]>(["new", "old"])(
   },
 );
 
-test("replace() is full where the server says so of a letter that would just fit", async () => {
+test("replace() returns full if the server refuses a letter that would just fit", async () => {
   const value = "e".repeat(100);
   await using setup = await setUp({ free: `E: ${value}\r\n`.length });
   expect(await setup.replace(4, ["E", value])).toEqual(FULL);
   expect(await setup.left()).toEqual(ALL);
 });
 
-test("replace() of several at once does not take the same room twice", async () => {
+test("replace() of several letters at once does not use the same space twice", async () => {
   await using setup = await setUp({ growth: "E: e\r\n".length });
   const results = await Promise.all(NUMBERS.map((n) => setup.replace(n, ["E", "e"])));
   expect(results.map(({ kind }) => kind).toSorted()).toEqual(["full", "full", "full", "replaced"]);
@@ -97,13 +97,10 @@ test("replace() of several at once does not take the same room twice", async () 
 test.each([
   ["bytes", { free: 200 }],
   ["letters", { free: 10_000, max_msgs: 4 }],
-])(
-  "replace() is full where the former letter is kept beside it and there are no %s left",
-  async (_, config) => {
-    for (const discard of ["new", "old"] as const) {
-      await using setup = await setUp({ ...config, max_msgs_per_subject: -1, discard });
-      expect(await setup.replace(4, ["E", "e"])).toEqual(FULL);
-      expect(await setup.left()).toEqual(ALL);
-    }
-  },
-);
+])("replace() returns full if the stream keeps former letters and has no %s left", async (_, config) => {
+  for (const discard of ["new", "old"] as const) {
+    await using setup = await setUp({ ...config, max_msgs_per_subject: -1, discard });
+    expect(await setup.replace(4, ["E", "e"])).toEqual(FULL);
+    expect(await setup.left()).toEqual(ALL);
+  }
+});

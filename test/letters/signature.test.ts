@@ -29,7 +29,7 @@ test.each<[string, Partial<SignedLetter>]>([
     { headers: SIGNED.headers.map(([name, value]) => [name.toUpperCase(), value]) },
   ],
   ["with what a server adds", { headers: [...SIGNED.headers, ["Nats-Msg-Size", "4"]] }],
-])("isSigned() knows a letter %s", (_case, change) => {
+])("isSigned() accepts a letter %s", (_case, change) => {
   expect(isGenuine({ ...SIGNED, ...change })).toBe(true);
   expect(isGenuine({ ...SIGNED, ...change }, null)).toBe(true);
 });
@@ -44,11 +44,11 @@ test.each<[string, Partial<SignedLetter>]>([
   ["with two signatures", { headers: [...SIGNED.headers, SIGNATURE] }],
   ["with another key", { headers: [...HEADERS, [SIGNATURE_HEADER, SIGNATURE[1].replace("k1", "k2")]] }],
   ["with an unreadable one", { headers: [...HEADERS, [SIGNATURE_HEADER, "v1=k1:x:y"]] }],
-])("isSigned() does not know a letter %s", (_case, change) => {
+])("isSigned() refuses a letter %s", (_case, change) => {
   expect(isGenuine({ ...SIGNED, ...change })).toBe(false);
 });
 
-test("isSigned() does not know another body, where it sees it", () => {
+test("isSigned() refuses another body, and ignores a body that was not read", () => {
   expect(isGenuine(SIGNED, Buffer.from("Body"))).toBe(false);
   expect(isGenuine(SIGNED, null)).toBe(true);
 });

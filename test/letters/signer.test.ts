@@ -50,7 +50,7 @@ async function signed(signer: LetterSigner): Promise<SignedLetter> {
   return { ...LETTER, headers: [[SIGNATURE_HEADER, signature]] };
 }
 
-test("relays that begin at once agree on a key, and know each other's letters", async () => {
+test("openLetterSigner() on two relays at once agrees on a key: each verifies the other's letters", async () => {
   await using server = await startNatsServer();
   await using first = await opened(server);
   await using second = await opened(server);
@@ -60,7 +60,7 @@ test("relays that begin at once agree on a key, and know each other's letters", 
     for (const letter of letters) await eventually(() => signer.isGenuine(letter, BODY));
 });
 
-test("with state.key the key does not lie in the bucket as it is, and another state.key does not read it", async () => {
+test("openLetterSigner() encrypts its keys with state.key; another state.key cannot read them", async () => {
   await using server = await startNatsServer();
   await using first = await opened(server);
   await using second = await opened(server);
@@ -75,7 +75,7 @@ test("with state.key the key does not lie in the bucket as it is, and another st
   expect(second.bucket.get("letters.key")).toEqual(before);
 });
 
-test("while the bucket is away a relay signs with the key it keeps, or with one that it shares later", async () => {
+test("sign() without the bucket uses the key of the file, or a new one that it shares later", async () => {
   await using server = await startNatsServer();
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "letters.key");

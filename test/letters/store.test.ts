@@ -76,7 +76,7 @@ describe("store()", () => {
     expect(message?.header.get("Relay-Error")).toBe("Callback answered 404");
   });
 
-  test("store() leaves out what NATS cannot carry, and repeats what is repeated", async () => {
+  test("store() drops headers that NATS cannot carry, and keeps repeated ones", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
@@ -99,7 +99,7 @@ describe("store()", () => {
   test.each([
     ["the copied headers", 66_000, 10, ["Relay-Error", "Relay-Reason"]],
     ["the error text too", 66_000, 66_000, ["Relay-Reason"]],
-  ])("store() sheds %s when all headers are too large", async (_, copied, error, left) => {
+  ])("store() drops %s when all headers are too large", async (_, copied, error, left) => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
@@ -119,7 +119,7 @@ describe("store()", () => {
     expect(kept.sort()).toEqual([...left]);
   });
 
-  test("store() sheds headers at the payload limit, and gives up where the body alone is too large", async () => {
+  test("store() drops headers at max_payload, and fails if the body alone is too large", async () => {
     await using server = await startNatsServer({ configText: "max_payload: 10000" });
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"] });
@@ -134,7 +134,7 @@ describe("store()", () => {
     expect((await stored(client, "DLQ")).count).toBe(1);
   });
 
-  test("store() goes on to the next endpoint when one is missing, full, or takes no message of that size", async () => {
+  test("store() tries the next endpoint if one is missing, full, or refuses the size", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "FULL", subjects: ["full.>"], max_msgs: 1, discard: "new" });
@@ -151,7 +151,7 @@ describe("store()", () => {
     });
   });
 
-  test("store() does not take another stream's word for it", async () => {
+  test("store() does not accept the answer of another stream", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "OTHER", subjects: ["dlq.>"] });
@@ -160,7 +160,7 @@ describe("store()", () => {
     expect((await stored(client, "OTHER")).count).toBe(0);
   });
 
-  test("store() creates the stream where that is wanted, also when it has gone", async () => {
+  test("store() creates a missing stream if `create` is set, also one that was deleted", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     const manager = await jetstreamManager(client);
@@ -183,7 +183,7 @@ describe("store()", () => {
     expect((await stored(client, "DLQ")).message?.string()).toBe("replaced");
   });
 
-  test("store() says that it cannot know without a server", async () => {
+  test("store() is unavailable without a server", async () => {
     await using absent = openTestConnection("nats://127.0.0.1:1");
     expect(await store(lettersOf(absent, endpoint("DLQ")))).toMatchObject({ kind: "unavailable" });
     expect(await lettersOf(absent, endpoint("DLQ")).has(letterOf(), NEVER)).toBe(false);
@@ -192,10 +192,10 @@ describe("store()", () => {
 });
 
 // The subject of a letter is its own, but not all that lies there is that letter.
-describe("what lies on the subject of a letter", () => {
+describe("store() on a subject that is in use", () => {
   const SUBJECT = "dlq.billing.ORDERS.1-abc";
 
-  test("a delete marker is no letter, and the letter takes its place", async () => {
+  test("store() replaces a delete marker", async () => {
     await using server = await startNatsServer({ binary: fetchNatsServer() });
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1, ...MARKER_CONFIG });
@@ -209,7 +209,7 @@ describe("what lies on the subject of a letter", () => {
     expect((await stored(client, "DLQ")).count).toBe(1);
   });
 
-  test("somebody else's message is no letter, and the letter takes its place", async () => {
+  test("store() replaces a foreign message", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
@@ -221,7 +221,7 @@ describe("what lies on the subject of a letter", () => {
     expect((await stored(client, "DLQ")).message?.string()).toBe("body");
   });
 
-  test("a letter that a replay has changed is that letter", async () => {
+  test("store() recognizes its letter after a replay changed its headers", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
@@ -235,7 +235,7 @@ describe("what lies on the subject of a letter", () => {
     expect((await stored(client, "DLQ")).message?.header.get("Relay-Replays")).toBe("3");
   });
 
-  test("a letter that was purged can be stored again", async () => {
+  test("store() stores a purged letter again", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>"], max_msgs_per_subject: 1 });
@@ -252,7 +252,7 @@ describe("what lies on the subject of a letter", () => {
 });
 
 // A domain behind a broken line answers nothing, and says so to nobody.
-describe("an endpoint that does not answer", () => {
+describe("openDeadLetters() with a silent endpoint", () => {
   /** Whatever is asked of its domain, or published below its subject, is heard and not answered. */
   async function setUpSilent() {
     await using stack = new AsyncDisposableStack();
@@ -274,7 +274,7 @@ describe("an endpoint that does not answer", () => {
     return { result: await run(), tookMs: performance.now() - startMs };
   }
 
-  test("has() waits for it once, and then goes on without it until it answers a check", async () => {
+  test("has() waits for it once, and then skips it until it answers a check", async () => {
     await using setup = await setUpSilent();
     const letters = lettersOf(setup.connection, setup.far, endpoint("DLQ"));
     expect(await timed(() => letters.has(letterOf(), NEVER))).toMatchObject({ result: false });
@@ -298,7 +298,7 @@ describe("an endpoint that does not answer", () => {
     expect(asked).toEqual(["$JS.far.API.STREAM.INFO.FAR", "$JS.far.API.STREAM.MSG.GET.FAR"]);
   });
 
-  test("store() tries it last from then on", async () => {
+  test("store() then tries it last", async () => {
     await using setup = await setUpSilent();
     const letters = lettersOf(setup.connection, setup.far, endpoint("DLQ"));
     const first = await timed(() => store(letters));
@@ -325,7 +325,7 @@ describe("an endpoint that does not answer", () => {
 });
 
 describe("check()", () => {
-  test("check() names the stream and why it takes no letters; one that does is enough", async () => {
+  test("check() names the stream and why it accepts no letters; one usable endpoint is enough", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "OTHER", subjects: ["foreign.>"] });
@@ -342,7 +342,7 @@ describe("check()", () => {
     expect(await lettersOf(connection, endpoint("NONE"), endpoint("DLQ", CREATE)).check(NEVER)).toBeNull();
   });
 
-  test("check() leaves a stream that is there as it is", async () => {
+  test("check() does not change an existing stream", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();
     await addStream(client, { name: "DLQ", subjects: ["dlq.>", "more.>"], max_age: 0 });
@@ -353,7 +353,7 @@ describe("check()", () => {
     expect((await manager.streams.info("DLQ")).config).toEqual(before);
   });
 
-  test("check() of relays that all create the stream at once succeeds", async () => {
+  test("check() succeeds for relays that all create the stream at once", async () => {
     await using server = await startNatsServer();
     await using one = await connected(server.url);
     await using two = await connected(server.url);

@@ -12,7 +12,7 @@ function add(ledger: AckLedger, ...acks: readonly string[]): void {
   for (const ack of acks) ledger.add(ack);
 }
 
-test("createAckLedger() keeps what was sent after the mark, and what was not sent", () => {
+test("createAckLedger() keeps acks that were sent after the mark, or not at all", () => {
   const ledger = createAckLedger();
   add(ledger, "a", "b");
   ledger.markSent();
@@ -29,7 +29,7 @@ test("createAckLedger() keeps what was sent after the mark, and what was not sen
   expect(repeated(ledger)).toEqual(["d"]);
 });
 
-test("createAckLedger() drops the oldest of too many, and still confirms the right ones", () => {
+test("createAckLedger() drops the oldest acks above its limit, and still confirms the right ones", () => {
   const ledger = createAckLedger(10);
   add(ledger, ...Array.from({ length: 11 }, (_, index) => String(index + 1)));
   expect(repeated(ledger)).toEqual(["2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
@@ -40,7 +40,7 @@ test("createAckLedger() drops the oldest of too many, and still confirms the rig
   expect(ledger.size).toBe(1);
 });
 
-test("createAckLedger() forgets none twice where a mark is older than what was dropped", () => {
+test("createAckLedger() confirms nothing twice by a mark older than the dropped acks", () => {
   const ledger = createAckLedger(10);
   add(ledger, "1", "2");
   ledger.markSent();

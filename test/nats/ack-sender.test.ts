@@ -13,7 +13,7 @@ function createWatched() {
   return { acks, sent, setUp: (next: boolean) => (isUp = next) };
 }
 
-test("send() sends the first ack at once, and those that follow it closely together", () => {
+test("send() sends the first ack at once, and batches those that follow closely", () => {
   const { acks, sent } = createWatched();
   for (const ack of ["a", "b", "c"]) acks.send(ack, { isUrgent: false });
   expect(sent).toEqual(["a"]);
@@ -21,7 +21,7 @@ test("send() sends the first ack at once, and those that follow it closely toget
   expect(sent).toEqual(["a", "b", "c"]);
 });
 
-test("send() sends each at once where they come one by one: no timer wakes the process for them", () => {
+test("send() sends sparse acks at once, without a timer", () => {
   const { acks, sent } = createWatched();
   for (const ack of ["a", "b", "c"]) {
     acks.send(ack, { isUrgent: false });
@@ -31,7 +31,7 @@ test("send() sends each at once where they come one by one: no timer wakes the p
   }
 });
 
-test("send() sends an urgent ack at once, with all that wait", () => {
+test("send() sends an urgent ack at once, with all waiting ones", () => {
   const { acks, sent } = createWatched();
   acks.send("a", { isUrgent: false });
   acks.send("b", { isUrgent: false });
@@ -40,7 +40,7 @@ test("send() sends an urgent ack at once, with all that wait", () => {
   expect(jest.getTimerCount()).toBe(0);
 });
 
-test("send() keeps what cannot be sent for repeat()", () => {
+test("send() keeps acks for repeat() while the connection is down", () => {
   const { acks, sent, setUp } = createWatched();
   setUp(false);
   acks.send("a", { isUrgent: false });

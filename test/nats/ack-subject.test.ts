@@ -37,7 +37,7 @@ test.each([
   expect(parseAckSubject(subject)).toBeNull();
 });
 
-test("parseAckSubject() reads a message of a server that has counted below 0", () => {
+test("parseAckSubject() accepts a pending count just below 2^64", () => {
   const parsed = parseAckSubject("$JS.ACK.ORDERS.relay-billing.1.7.5.1.18446744073709551615");
   expect(parsed).toMatchObject({ sequence: 7, pending: Number.MAX_SAFE_INTEGER });
 });

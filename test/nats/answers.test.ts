@@ -110,9 +110,9 @@ const ASKED: readonly (readonly [call: string, what: string, ask: Ask, step?: nu
   ],
 ];
 
-describe("an answer that is none", () => {
+describe("an invalid answer of JetStream", () => {
   test.each(ASKED)(
-    "in place of the answer to %s is a fault, and no more, to %s",
+    "to %s makes %s fail with a RelayError at most",
     async (call, _, ask, step = 1) => {
       const liar = await server.connect();
       let told: Lie = "";
@@ -134,7 +134,7 @@ describe("an answer that is none", () => {
   );
 
   test.each(["INFO", "STREAM.INFO", "STREAM.NAMES", "CONSUMER.INFO", "CONSUMER.LIST"])(
-    "in place of the answer to %s is among the findings of an inspection",
+    "to %s does not make inspectNats() fail",
     async (call) => {
       const liar = await server.connect();
       await answerInPlaceOfJetStream(liar, { call, lie: () => "null" });
@@ -147,7 +147,7 @@ describe("an answer that is none", () => {
     },
   );
 
-  test("is told as what it is", async () => {
+  test("readStream() rejects an unreadable answer", async () => {
     const liar = await server.connect();
     await answerInPlaceOfJetStream(liar, { call: "STREAM.INFO", lie: () => "null" });
     const reading = readStream(connection, REF);
@@ -156,7 +156,7 @@ describe("an answer that is none", () => {
     await liar.close();
   });
 
-  test("of a list does not spoil the list of letters", async () => {
+  test("list() is unavailable with an unreadable STREAM.INFO", async () => {
     const liar = await server.connect();
     await answerInPlaceOfJetStream(liar, { call: "STREAM.INFO", lie: () => "[]" });
     const page = await letters(connection).list({ filter: EVERY_LETTER, limit: 1, cursor: null, signal });

@@ -8,7 +8,7 @@ import { connected, openTestConnection } from "../support/nats.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 describe("openConnection()", () => {
-  test("openConnection() connects and tells where it is", async () => {
+  test("openConnection() connects, and status() names the server", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     expect(connection.isConnected).toBe(true);
@@ -17,7 +17,7 @@ describe("openConnection()", () => {
     expect(status.serverVersion).toMatch(/^\d+\.\d+\.\d+/);
   });
 
-  test("openConnection() waits for a server that is not there yet", async () => {
+  test("openConnection() waits for a server to appear", async () => {
     await using server = await startNatsServer();
     await server.kill();
     await using connection = openTestConnection(server.url);
@@ -30,7 +30,7 @@ describe("openConnection()", () => {
     expect(messages).toEqual(["Waiting for NATS", "Connected to NATS"]);
   });
 
-  test("openConnection() reconnects after a kill, logs both once and tells its listeners", async () => {
+  test("openConnection() reconnects after a kill, logs both once, and calls its listeners", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     let told = 0;
@@ -49,7 +49,7 @@ describe("openConnection()", () => {
     expect(messages).toEqual(["Connected to NATS", "Lost NATS", "Connected to NATS"]);
   });
 
-  test("openConnection() is rebuilt when the client library gives up", async () => {
+  test("openConnection() connects again when the client library gives up", async () => {
     await using server = await startNatsServer();
     await using connection = await connected(server.url);
     const before = connection.client();
@@ -58,7 +58,7 @@ describe("openConnection()", () => {
     expect(await connection.flush(1000)).toBe(true);
   });
 
-  test("openConnection() takes credentials in the log for what they are not", async () => {
+  test("openConnection() masks credentials in the log", async () => {
     await using server = await startNatsServer({ configText: "authorization { token: hunter22 }" });
     await using connection = await connected(server.url, { auth: { kind: "token", value: "hunter22" } });
     expect(JSON.stringify(connection.logger.lines)).not.toContain("hunter22");
@@ -77,7 +77,7 @@ describe("openConnection()", () => {
     await eventually(() => connection.isConnected);
   }, 20_000);
 
-  test("close() ends a connection that never came up, and one whose server hangs, in time", async () => {
+  test("close() ends in time without a server, and with a server that hangs", async () => {
     await using server = await startNatsServer();
     await using never = openTestConnection("nats://127.0.0.1:1");
     await using hanging = await connected(server.url);
@@ -89,7 +89,7 @@ describe("openConnection()", () => {
     expect(await never.ready(AbortSignal.timeout(100))).toBe(false);
   });
 
-  test("close() sends what was acked just before", async () => {
+  test("close() sends pending acks", async () => {
     await using server = await startNatsServer();
     const observer = await server.connect();
     const acks: string[] = [];
@@ -113,8 +113,8 @@ describe("publishAck()", () => {
 });
 
 // Nobody tells a client that a firewall has forgotten its connection, or that its server hangs.
-describe("a connection on which nothing comes any more", () => {
-  test("is given up for another server of the cluster, which nobody had to name", async () => {
+describe("openConnection() with a silent server", () => {
+  test("openConnection() changes to another server of the cluster, which the config need not name", async () => {
     await using cluster = await startNatsCluster({ size: 2 });
     const [first, second] = cluster.servers;
     if (first === undefined || second === undefined) throw new Error("No cluster");
@@ -125,7 +125,7 @@ describe("a connection on which nothing comes any more", () => {
     first.signal("SIGCONT");
   }, 40_000);
 
-  test("is given up for a new one to the only server there is, and what may be lost is sent again", async () => {
+  test("openConnection() reconnects to the only server, and sends unconfirmed acks again", async () => {
     await using server = await startNatsServer();
     const observer = await server.connect();
     const acks: string[] = [];
@@ -142,7 +142,7 @@ describe("a connection on which nothing comes any more", () => {
     expect(proxy.connections).toBe(2);
   }, 40_000);
 
-  test("is given up too where what is to be sent fills it to the brim", async () => {
+  test("openConnection() gives up a connection with a full send buffer", async () => {
     await using server = await startNatsServer();
     await using proxy = await startTcpProxy(server.port);
     await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);
@@ -154,7 +154,7 @@ describe("a connection on which nothing comes any more", () => {
     expect(connection.client()).not.toBe(before);
   }, 40_000);
 
-  test("is kept while anything comes, however slowly", async () => {
+  test("openConnection() keeps a connection while bytes arrive, however slowly", async () => {
     await using server = await startNatsServer();
     await using proxy = await startTcpProxy(server.port);
     await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);
@@ -169,7 +169,7 @@ describe("a connection on which nothing comes any more", () => {
     expect(proxy.connections).toBe(1);
   }, 40_000);
 
-  test("is a matter of the requests under way: they end with it", async () => {
+  test("openConnection() ends the open requests of a connection that it gives up", async () => {
     await using server = await startNatsServer();
     await using proxy = await startTcpProxy(server.port);
     await using connection = await connected(`nats://127.0.0.1:${proxy.port}`);

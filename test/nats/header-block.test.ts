@@ -66,7 +66,7 @@ describe("parseHeaderBlock()", () => {
     expect(parse(line, line)).toEqual({ read: [], unreadable: 2 });
   });
 
-  test("parseHeaderBlock() marks bytes that are no UTF-8, which no request can carry, in their own header only", () => {
+  test("parseHeaderBlock() marks bytes that are not UTF-8 in their own header only", () => {
     const block = Buffer.from("NATS/1.0\r\nA: caf\xe9\r\nB: \xc3\r\nC: 1\r\n\r\n", "latin1");
     expect(parseHeaderBlock(block).headers).toEqual([
       ["A", "caf\ufffd"],
@@ -87,12 +87,12 @@ describe("parseHeaderBlock()", () => {
     expect(parsed(text)).toEqual({ headers: [["A", "1"]], unreadable });
   });
 
-  test("parseHeaderBlock() reads nothing from nothing", () => {
+  test("parseHeaderBlock() returns no headers for an empty block", () => {
     expect(parsed("NATS/1.0\r\n\r\n")).toEqual({ headers: [], unreadable: 0 });
     expect(parsed("")).toEqual({ headers: [], unreadable: 1 });
   });
 
-  test("parseHeaderBlock() reads 4096 headers and counts the rest, in time that grows with their number only", () => {
+  test("parseHeaderBlock() reads 4096 headers and counts the rest, in linear time", () => {
     const lines = Array.from({ length: 10_000 }, (_, index) => `h${index}: ${index}`);
     const times = [1, 2, 3].map(() => {
       const startedAt = performance.now();
@@ -108,7 +108,7 @@ describe("parseHeaderBlock()", () => {
 });
 
 describe("readHeaderBlock()", () => {
-  test("readHeaderBlock() asks the library where it finds no bytes", () => {
+  test("readHeaderBlock() falls back to the library's parser without its internals", () => {
     const headers = createHeaders();
     headers.append("A", "1");
     headers.append("A", "2");
@@ -122,7 +122,7 @@ describe("readHeaderBlock()", () => {
     expect(readHeaderBlock({} as Msg)).toEqual({ headers: [], unreadable: 0 });
   });
 
-  test("readHeaderBlock() counts one where the library can read nothing", () => {
+  test("readHeaderBlock() counts one unreadable header if the library's parser throws", () => {
     const msg = {
       get headers(): never {
         throw new Error("Invalid");

@@ -68,7 +68,7 @@ test.each([
 
 const ROOM = { messages: 5, bytes: Number.POSITIVE_INFINITY };
 
-test("createPullRequests() asks for less once it was told to", () => {
+test("createPullRequests() asks for less after a limit status", () => {
   const requests = createPullRequests({ acks: true, ackWaitMs: 30_000, pumps: () => 1 });
   requests.limit({ kind: "limit", field: "batch", most: 2 });
   requests.limit({ kind: "limit", field: "bytes", most: 1024 });

@@ -47,7 +47,7 @@ describe("NatsSettings.auth", () => {
       { kind: "nkey", seed: `${seed}\n` },
       { kind: "nkey", seed: new TextDecoder().decode(nkeys.createUser().getSeed()) },
     ],
-  ])("NatsSettings.auth signs in by %s, and tells when it is wrong", async (_, configText, right, wrong) => {
+  ])("NatsSettings.auth signs in by %s, and reports a wrong one", async (_, configText, right, wrong) => {
     await using server = await startNatsServer({ configText });
     await using good = await connected(server.url, { auth: right });
     expect(good.isConnected).toBe(true);
@@ -57,7 +57,7 @@ describe("NatsSettings.auth", () => {
     expect(bad.isConnected).toBe(false);
   });
 
-  test("NatsSettings.auth reads credentials anew for each connect, with either line break", async () => {
+  test("NatsSettings.auth reads the credentials file again for each connect, with LF or CRLF", async () => {
     const identity = createIdentity();
     await using server = await startNatsServer({ configText: identity.configText, jetstream: false });
     let content = identity.creds({ expiresAt: Math.floor(Date.now() / 1000) + 2 });
@@ -77,7 +77,7 @@ describe("NatsSettings.auth", () => {
     expect(JSON.stringify(connection.logger.lines)).not.toContain("eyJ");
   }, 30_000);
 
-  test("NatsSettings.inboxPrefix is where answers come", async () => {
+  test("NatsSettings.inboxPrefix is the prefix of all inboxes", async () => {
     const permissions = `{ publish: ["$JS.API.>"], subscribe: ["_INBOX_relay.>"] }`;
     const configText = `authorization { users: [ { user: relay, password: secret123, permissions: ${permissions} } ] }`;
     await using server = await startNatsServer({ configText });
@@ -97,7 +97,7 @@ describe("NatsSettings.tls", () => {
     handshakeFirst: false,
   });
 
-  test("NatsSettings.tls trusts the CA it is given, and no other", async () => {
+  test("NatsSettings.tls trusts its CA and no other", async () => {
     await using server = await startNatsServer({ configText: tlsConfig() });
     await using good = await connected(server.url, { tls: trusting() });
     expect(good.isConnected).toBe(true);
@@ -110,7 +110,7 @@ describe("NatsSettings.tls", () => {
     expect(bad.isConnected).toBe(false);
   });
 
-  test("NatsSettings.tls shows a client certificate", async () => {
+  test("NatsSettings.tls sends the client certificate", async () => {
     await using server = await startNatsServer({ configText: tlsConfig("verify: true") });
     const { certFile, keyFile } = certificates.client;
     await using good = await connected(server.url, { tls: { ...trusting(), certFile, keyFile } });
@@ -120,7 +120,7 @@ describe("NatsSettings.tls", () => {
     expect(bad.isConnected).toBe(false);
   }, 20_000);
 
-  test("NatsSettings.tls is demanded by tls:// alone, and not given up for a server without", async () => {
+  test("NatsSettings.tls is required by tls:// alone, and never downgraded", async () => {
     await using server = await startNatsServer();
     await using plain = openTestConnection(`tls://127.0.0.1:${server.port}`);
     await eventually(() => plain.status().lastError !== null);
@@ -139,7 +139,7 @@ describe("NatsSettings.tls", () => {
     expect(connection.isConnected).toBe(isKnown);
   });
 
-  test("NatsSettings.tls names a file that is not there", async () => {
+  test("NatsSettings.tls names a missing file in its error", async () => {
     await using server = await startNatsServer({ configText: tlsConfig() });
     const caFile = join(directory, "absent.pem");
     await using connection = openTestConnection(server.url, { tls: { ...trusting(), caFile } });

@@ -60,7 +60,7 @@ async function setUp() {
   };
 }
 
-test("createRemovals() removes again what is there after a reconnect, and says how many", async () => {
+test("createRemovals() removes letters again that are back after a reconnect, and logs their number", async () => {
   await using setup = await setUp();
   await setup.store("dlq.sub.a", "dlq.sub.b", "dlq.sub.c", "dlq.sub.d");
   for (const sequence of [1, 3, 4]) await setup.remember(sequence);
@@ -78,7 +78,7 @@ test("createRemovals() removes again what is there after a reconnect, and says h
 test.each([
   ["another letter", "dlq.sub.new"],
   ["a letter of the same message", "dlq.sub.old"],
-])("createRemovals() leaves %s alone that has the sequence in a stream made anew", async (_, subject) => {
+])("createRemovals() keeps %s with the same sequence in a re-created stream", async (_, subject) => {
   await using setup = await setUp();
   await setup.store("dlq.sub.old");
   const old = await setup.remember(1);
@@ -92,7 +92,7 @@ test.each([
   expect([setup.removals.has(anew.letter), setup.removals.has(old)]).toEqual([false, true]);
 });
 
-test("createRemovals() looks at nothing any more once it is closed", async () => {
+test("createRemovals() checks nothing after close()", async () => {
   await using setup = await setUp();
   setup.removals.close();
   expect(setup.listeners.size).toBe(0);

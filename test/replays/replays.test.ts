@@ -43,7 +43,7 @@ function recordOf(id: string, changes: Partial<ReplayRecord> = {}): ReplayRecord
   return { ...newReplay(id, REPLAY_ALL, { maxReplays: null, now: new Date() }), ...changes };
 }
 
-test("take() gives the lease to one relay, and to the other once it is released", async () => {
+test("take() gives the lease to one relay, and to the other after release()", async () => {
   await using own = await setUp();
   const [one, two] = [createLeases(own.one, "one"), createLeases(own.two, "two")];
   const lease = await one.take();
@@ -55,7 +55,7 @@ test("take() gives the lease to one relay, and to the other once it is released"
   await next?.release();
 });
 
-test("take() at the same moment gives the lease to one only", async () => {
+test("take() by two relays at once gives the lease to one", async () => {
   await using own = await setUp();
   const leases = await Promise.all([
     createLeases(own.one, "one").take(),
@@ -65,7 +65,7 @@ test("take() at the same moment gives the lease to one only", async () => {
   for (const lease of leases) await lease?.release();
 });
 
-test("a lease ends by itself where it cannot be renewed, before another relay takes it", async () => {
+test("take() gives a lease that ends without renewal before another relay can take it", async () => {
   await using own = await setUp();
   const lease = await createLeases(own.one, "one").take();
   const since = performance.now();
@@ -80,7 +80,7 @@ test("a lease ends by itself where it cannot be renewed, before another relay ta
   await taken.release();
 }, 20_000);
 
-test("change() makes every change, though two relays make them at once", async () => {
+test("change() loses no change of two relays at once", async () => {
   await using own = await setUp();
   const [one, two] = [createReplayRecords(own.one), createReplayRecords(own.two)];
   expect(await one.create(recordOf("a"), signal)).toMatchObject({ kind: "written" });
@@ -95,7 +95,7 @@ test("change() makes every change, though two relays make them at once", async (
   expect(await one.change("b", (record) => record, signal)).toEqual({ kind: "missing" });
 });
 
-test("prune() keeps the twenty newest that ended, and all that have not", async () => {
+test("prune() keeps the twenty newest ended replays, and all that have not ended", async () => {
   await using own = await setUp();
   const records = createReplayRecords(own.one);
   const at = (n: number) => new Date(n * 1000).toISOString();
@@ -147,7 +147,7 @@ test.each<[string, Partial<Subscription>, Partial<SubscriptionStatus>, ReplayRec
   expect(due.map(({ id, maxReplays }) => [id, maxReplays])).toEqual(isDue ? [["scheduled-sub", 2]] : []);
 });
 
-test("createPace() begins so many in a second, and stops when it is told to", async () => {
+test("createPace() starts that many in a second, and ends when its signal aborts", async () => {
   const pace = createPace(50);
   const since = performance.now();
   for (let n = 0; n < 6; n += 1) expect(await pace(signal)).toBe(true);
