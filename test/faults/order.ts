@@ -232,8 +232,8 @@ function linesOf(
 /** When all of it was through, in ms after the last fault; null: not within the limit. */
 async function settle(client: NatsConnection, book: Book, published: number): Promise<number | null> {
   const startedAt = performance.now();
-  const manager = await jetstreamManager(client);
   const isThrough = async (): Promise<boolean> => {
+    const manager = await jetstreamManager(client);
     const info = await manager.consumers.info(STREAM, "relay-order");
     return info.num_pending === 0 && info.num_ack_pending === 0 && book.firsts.length > 0;
   };

@@ -3,9 +3,10 @@
 import { mkdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, jest, test } from "bun:test";
 
 import { eventually } from "../support/eventually.ts";
+import { runReady, turnClock } from "../support/scripted-parts.ts";
 import { CONSUMER, isDoneFor, message, open, openAligned, START_NANOS } from "./guards.ts";
 import { openPaths } from "./journals.ts";
 
@@ -52,6 +53,29 @@ describe("openGuard()", () => {
     guard.markDone(message(5));
     expect((await stat(path)).size).toBe(size);
     await eventually(async () => (await stat(path)).size > size, { withinMs: 2000 });
+  });
+
+  test("writes at once if it is prompt, and in one go what follows within 10 ms", async () => {
+    const path = paths.next();
+    const readLines = async () =>
+      (await readFile(path, "latin1")).split("\n").map((line) => line.split(" ")[0]);
+    await using guard = await open(path, [], { isPrompt: true });
+    await guard.align(CONSUMER);
+    jest.useFakeTimers();
+    try {
+      guard.markDone(message(5));
+      await runReady();
+      expect(await readLines()).toContain("5");
+      for (const sequence of [6, 7, 8]) {
+        guard.markDone(message(sequence));
+        await runReady();
+      }
+      expect(await readLines()).not.toContain("6");
+      await turnClock(10);
+    } finally {
+      jest.useRealTimers();
+    }
+    expect((await readLines()).slice(-4)).toEqual(["6", "7", "8", ""]);
   });
 
   test("has in the file what it marked durably, before it resolves", async () => {

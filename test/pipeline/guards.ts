@@ -35,9 +35,9 @@ export function message(sequence: number, timestampNanos = START_NANOS + BigInt(
 export async function open(
   path: string,
   lines: string[] = [],
-  { needsFile = false } = {},
+  { needsFile = false, isPrompt = false } = {},
 ): Promise<Guard & AsyncDisposable> {
-  const guard = await openGuard(path, { isPrompt: false, needsFile, logger: recordingLogger(lines) });
+  const guard = await openGuard(path, { isPrompt, needsFile, logger: recordingLogger(lines) });
   return {
     ...guard,
     get size() {
