@@ -98,7 +98,7 @@ describe("createAnswerReader()", () => {
   test("createAnswerReader() takes no time for blanks without end", () => {
     const reader = createAnswerReader();
     const blanks = " ".repeat(60_000);
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     for (const line of [
       `X: a${blanks}b`,
       `Content-Length: a${blanks}b`,
@@ -108,7 +108,7 @@ describe("createAnswerReader()", () => {
       readAll(reader, [Buffer.from(`HTTP/1.1 200 OK\r\n${line}\r\n\r\n`)]);
       parseHeaders(reader.fields);
     }
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
   });
 });
 

@@ -46,7 +46,7 @@ test("checkContinuity() knows only the last message without permission for other
   expect(await check(messages.slice(0, 4), 4)).toEqual({ kind: "unknown" });
   expect(await check([], 5)).toEqual({ kind: "unknown" });
   expect(await check([], 6)).toEqual({ kind: "cut", sequence: 0 });
-  expect(performance.now() - startedAt).toBeLessThan(4000);
+  expect(performance.now() - startedAt).toBeLessThan(4900);
 });
 
 test.each([0n, 1n, 1_700_000_000_000_000_000n, 1_700_000_000_123_456_789n, 1_700_000_000_120_000_000n])(

@@ -249,8 +249,9 @@ describe("startPump() on the status", () => {
     second.status("100 Idle Heartbeat");
     await seen();
     const usableAt = performance.now();
-    await eventually(() => obstacles.length === 2, { withinMs: 10_000 });
-    expect(performance.now() - usableAt).toBeLessThan(6000);
+    await eventually(() => obstacles.length === 2);
+    // Long before its pull expires.
+    expect(performance.now() - usableAt).toBeLessThan(20_000);
     expect(obstacles[1]).toBe("Cannot consume ORDERS as relay-billing: its pulls are not answered");
     const asked = server.pulls.length;
     const next = await pull(asked + 1);

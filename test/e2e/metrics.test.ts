@@ -42,14 +42,18 @@ test("the binary counts what it delivers, and tells how far behind it is", async
       callbackUrl: `${receiver.url}/sub`,
       qos: "AT_LEAST_ONCE",
       hasDeadLetters: true,
-      entrypoint: { ordering: { window: 1 } },
+      // The last one hangs for as long as the test looks.
+      entrypoint: { ordering: { window: 1 }, http: { readTimeout: 120_000 } },
     }),
   });
   for (const answers of [[200], [404], [200], ["hang"]]) {
     await js.publish("orders.a", JSON.stringify({ name: String(answers), answers }));
   }
   for (let i = 0; i < 5; i += 1) await js.publish("orders.a", JSON.stringify({ name: "waiting" }));
-  await eventually(async () => (await readMetric(relay, LAG, { subscription: "sub" })) === 5);
+  await eventually(async () => (await readMetric(relay, LAG, { subscription: "sub" })) === 5, {
+    withinMs: 40_000,
+    what: "what is pending, which is read each 15 s",
+  });
   expect(await readMetric(relay, "relay_ack_pending_messages", { subscription: "sub" })).toBe(1);
   expect(await readMetric(relay, "relay_messages_total", { ending: "delivered" })).toBe(2);
   expect(await readMetric(relay, "relay_messages_total", { ending: "dead-lettered" })).toBe(1);

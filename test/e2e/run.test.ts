@@ -64,7 +64,7 @@ describe("with a nats-server", () => {
       config: testConfig({
         natsUrl: nats.url,
         callbackUrl: `${receiver.url}/sub`,
-        consumer: { stream: "DRAIN" },
+        consumer: { stream: "DRAIN", ackWaitSeconds: 120 },
         entrypoint: { http: { maxConcurrentConnections: 1 } },
       }),
     });
@@ -76,20 +76,18 @@ describe("with a nats-server", () => {
     const manager = await jetstreamManager(client);
     const { ack_floor } = await manager.consumers.info("DRAIN", "relay-sub");
     expect(ack_floor.stream_seq).toBe(1);
-    // Given back, not left to the ack wait of 5 s: the next relay has them at once, in order.
-    const startedAt = performance.now();
+    // Given back, not left to the ack wait: the next relay has them at once, in order.
     await using next = await startRelay({
       config: testConfig({
         natsUrl: nats.url,
         callbackUrl: `${receiver.url}/sub`,
-        consumer: { stream: "DRAIN" },
+        consumer: { stream: "DRAIN", ackWaitSeconds: 120 },
         entrypoint: { http: { maxConcurrentConnections: 1 } },
       }),
     });
     await next.url();
     await eventually(() => receiver.names("/sub").length === 3);
     expect(receiver.names("/sub")).toEqual(["first", "second", "third"]);
-    expect(performance.now() - startedAt).toBeLessThan(4000);
   });
 
   test("the grace period ends: what still hangs is given back, said in the log, exit 0", async () => {

@@ -35,7 +35,8 @@ describe("inspectNats() about NATS", () => {
     expect(findings).toEqual([
       { level: "error", about: "nats", message: "Cannot reach nats://127.0.0.1:1: connection refused" },
     ]);
-    expect(performance.now() - before).toBeLessThan(2000);
+    // Not after the 5 s of a server that is silent.
+    expect(performance.now() - before).toBeLessThan(4900);
   });
 
   test("inspectNats() tries the next server of the list", async () => {
@@ -49,7 +50,7 @@ describe("inspectNats() about NATS", () => {
     const before = performance.now();
     const lines = await found([], natsSettings([`nats://127.0.0.1:${silent.port}`]));
     expect(lines).toEqual([`error nats: Cannot reach nats://127.0.0.1:${silent.port}: no answer in time`]);
-    expect(performance.now() - before).toBeLessThan(7000);
+    expect(performance.now() - before).toBeLessThan(15_000);
   });
 
   test("inspectNats() ends when its signal aborts", async () => {

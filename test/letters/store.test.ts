@@ -280,7 +280,8 @@ describe("openDeadLetters() with a silent endpoint", () => {
     expect(await timed(() => letters.has(letterOf(), NEVER))).toMatchObject({ result: false });
     const looks = Array.from({ length: 100 }, () => letters.has(letterOf(), NEVER));
     const { tookMs } = await timed(() => Promise.all(looks));
-    expect(tookMs).toBeLessThan(1000);
+    // Each wait would be 5 s.
+    expect(tookMs).toBeLessThan(4900);
     await store(letters);
     expect(await letters.has(letterOf(), NEVER)).toBe(true);
     const asked: string[] = [];
@@ -306,7 +307,7 @@ describe("openDeadLetters() with a silent endpoint", () => {
     expect(first.tookMs).toBeGreaterThan(4900);
     const second = await timed(() => store(letters, { subjectSuffix: "billing.ORDERS.2-abc" }));
     expect(second.result).toEqual({ kind: "stored", endpoint: "dlq" });
-    expect(second.tookMs).toBeLessThan(1000);
+    expect(second.tookMs).toBeLessThan(4900);
   }, 30_000);
 
   test.each<[string, (letters: DeadLetters, signal: AbortSignal) => Promise<unknown>]>([
@@ -320,7 +321,7 @@ describe("openDeadLetters() with a silent endpoint", () => {
     const asking = timed(() => ask(letters, stopping.signal));
     await setup.client.flush();
     stopping.abort();
-    expect((await asking).tookMs).toBeLessThan(1000);
+    expect((await asking).tookMs).toBeLessThan(4900);
   });
 });
 

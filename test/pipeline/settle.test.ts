@@ -62,7 +62,7 @@ test("storeLetter() tries at once when terms change, and when it closes, and goe
   // The next one is at least 1.5 s away.
   await eventually(() => tries === 4);
   turns.wake();
-  await eventually(() => tries === 5, { withinMs: 500 });
+  await eventually(() => tries === 5, { withinMs: 1000 });
   closing.abort();
   await eventually(() => tries === 6, { withinMs: 500 });
   await eventually(() => tries === 7, { withinMs: 1750 });

@@ -429,14 +429,15 @@ describe("illegal transitions throw", () => {
 test("a window of 1,000 costs a few microseconds for each message", () => {
   const { window, deliver } = createCurrent({ messages: 1000, bytes: 1e9, places: 20 });
   const COUNT = 100_000;
-  const startedAt = performance.now();
+  const before = process.cpuUsage();
   for (let sequence = 1; sequence <= COUNT; sequence += 1) {
     deliver(sequence, { key: `key-${sequence % 300}` });
     if (window.size < 1000) continue;
     const message = window.next();
     if (message !== null) end(window, message);
   }
-  const microseconds = ((performance.now() - startedAt) * 1000) / COUNT;
+  const { user, system } = process.cpuUsage(before);
+  const microseconds = (user + system) / COUNT;
   console.log(`${microseconds.toFixed(2)} µs for each message`);
   expect(microseconds).toBeLessThan(50);
 });

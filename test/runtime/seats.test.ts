@@ -239,7 +239,7 @@ describe("on a server", () => {
     return { server, ...relays, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   }
 
-  test("two relays take turns within a second of a release", async () => {
+  test("two relays take turns as soon as there is a release", async () => {
     await using own = await setUp();
     const tenure = tenureOf(await own.one.seats.of("billing", LEASE_MS).take(never));
     const taking = own.two.seats.of("billing", LEASE_MS).take(never);
@@ -247,7 +247,8 @@ describe("on a server", () => {
     const since = performance.now();
     await tenure.release();
     tenureOf(await taking);
-    expect(performance.now() - since).toBeLessThan(1000);
+    // Long before the lease ends.
+    expect(performance.now() - since).toBeLessThan(LEASE_MS / 2);
     await eventually(() => own.one.seats.of("billing", LEASE_MS).holder()?.host === "two");
   });
 
@@ -270,6 +271,5 @@ describe("on a server", () => {
     const since = performance.now();
     tenureOf(await own.two.seats.of("billing", 2000).take(never));
     expect(performance.now() - since).toBeGreaterThan(1000);
-    expect(performance.now() - since).toBeLessThan(5000);
   });
 });

