@@ -50,7 +50,7 @@ test("dead letters are listed, filtered, shown whole, replayed one by one and al
   await page.getByText("4 delivered").waitFor();
   await page.getByText("There is no dead letter that matches.").waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("purge of all that match deletes those, after it was asked", async () => {
   await using lab = await openPageLab({ respond: ({ path }) => (path.endsWith("/billing") ? 404 : 410) });
@@ -76,7 +76,7 @@ test("purge of all that match deletes those, after it was asked", async () => {
   await page.getByRole("button", { name: "Remove filter Status: 404" }).click();
   await eventually(async () => (await rows.count()) === 3);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("a replay under way shows how far it is, is paused, and goes on", async () => {
   const gate = Promise.withResolvers<void>();
@@ -107,7 +107,7 @@ test("a replay under way shows how far it is, is paused, and goes on", async () 
   await replay.getByText("done", { exact: true }).waitFor();
   await replay.getByText("12 delivered").waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("what may have reached a callback under AT_MOST_ONCE is replayed only where that was chosen", async () => {
   let isRepaired = false;
@@ -133,7 +133,7 @@ test("what may have reached a callback under AT_MOST_ONCE is replayed only where
   await page.getByText("There is no dead letter that matches.").waitFor();
   expect(lab.receiver.requests).toHaveLength(2);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test.each([
   ["markup", MARKUP, MARKUP],
@@ -158,5 +158,5 @@ test.each([
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
     expect(lab.browser.faults).toEqual([]);
   },
-  30_000,
+  120_000,
 );

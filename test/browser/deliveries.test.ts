@@ -31,7 +31,7 @@ test("two clicks lead from the overview to what a failing callback answered", as
   await page.locator(".payload").getByText("the database is down").waitFor();
   expect(await page.getByRole("dialog").count()).toBe(0);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("filters are chips kept in the address, and the way back undoes them", async () => {
   await using lab = await openPageLab();
@@ -70,7 +70,7 @@ test("filters are chips kept in the address, and the way back undoes them", asyn
   await page.goto(`${lab.url}/page/deliveries?status=0`);
   await page.getByText("Nothing is recorded that matches.").waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("an opened delivery has an address of its own, and Back closes it and keeps the list", async () => {
   await using lab = await openPageLab();
@@ -97,7 +97,7 @@ test("an opened delivery has an address of its own, and Back closes it and keeps
   await page.goBack();
   expect(page.url()).toBe("about:blank");
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("what is followed live comes by itself, newest first, and never fills more than 200 rows", async () => {
   await using lab = await openPageLab();
@@ -124,7 +124,7 @@ test("what is followed live comes by itself, newest first, and never fills more 
   await eventually(() => lab.receiver.requests.some(({ body }) => body.toString() === '{"order":261}'));
   expect(await rows.count()).toBe(200);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("a response of markup and bytes that are no text are shown as text, and copied as they came", async () => {
   const markup = `<script>document.title='taken over'</script>`;
@@ -146,4 +146,4 @@ test("a response of markup and bytes that are no text are shown as text, and cop
   expect(await page.evaluate("navigator.clipboard.readText()")).toBe(markup);
   expect(await page.title()).toBe("Deliveries · Relay");
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);

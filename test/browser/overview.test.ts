@@ -48,7 +48,7 @@ test("the overview shows who fails first, and why; pause, resume, stop, start an
   await page.keyboard.press("Escape");
   await panel.waitFor({ state: "detached" });
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("the overview keeps the focus while it is brought up to date, and finds a subscription by its callback", async () => {
   await using lab = await openPageLab();
@@ -70,7 +70,7 @@ test("the overview keeps the focus while it is brought up to date, and finds a s
   await page.locator('[data-subscription="billing"]').waitFor({ state: "detached" });
   expect(await page.locator("[data-subscription]").count()).toBe(1);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("the overview moves nothing under the mouse, and puts who fails first when it has left", async () => {
   await using lab = await openPageLab();
@@ -84,4 +84,4 @@ test("the overview moves nothing under the mouse, and puts who fails first when 
   await page.mouse.move(0, 0);
   await eventually(async () => (await first.getAttribute("data-subscription")) === "broken");
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);

@@ -30,7 +30,7 @@ test("with a token: nothing is shown before, a wrong one is refused, the session
   await page.getByRole("button", { name: "Sign out" }).click();
   await token.waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("with a user name and a password, by keyboard alone", async () => {
   const auth = { type: "basic", username: "operator", password: SECRET };
@@ -43,7 +43,7 @@ test("with a user name and a password, by keyboard alone", async () => {
   await page.keyboard.press("Enter");
   await page.locator('[data-subscription="billing"]').waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("with a token that was pasted: what it may not do is off, and why is said", async () => {
   const key = await createKey("ES256");
@@ -73,4 +73,4 @@ test("with a token that was pasted: what it may not do is off, and why is said",
   await page.keyboard.press("Enter");
   await page.getByText("The token lacks the scope relay:read").waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);

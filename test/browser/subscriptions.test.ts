@@ -85,7 +85,7 @@ test("an operator makes a subscription with a signing key, edits it, seeks, send
   await page.locator('[data-subscription="billing"]').waitFor();
   expect(await page.locator('[data-subscription="audit"]').count()).toBe(0);
   expect(lab.browser.faults).toEqual([]);
-}, 90_000);
+}, 120_000);
 
 test("a relay of a fleet lists the hosts, and shows each; a dry run shows the request and sends nothing", async () => {
   await using lab = await openPageLab({ more: { fleet: { enabled: true }, host: { name: "edge-7" } } });
@@ -103,7 +103,7 @@ test("a relay of a fleet lists the hosts, and shows each; a dry run shows the re
   await panel.getByText("Nothing was sent. This is the request").waitFor();
   expect(lab.receiver.requests).toHaveLength(1);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("many subscriptions have one line each, are found by address, and paused and resumed together", async () => {
   const names = Array.from({ length: 12 }, (_, index) => `number-${index}`);
@@ -134,7 +134,7 @@ test("many subscriptions have one line each, are found by address, and paused an
   await page.getByText("1 subscription resumed").waitFor();
   await eventually(async () => (await rows.count()) === 2);
   expect(lab.browser.faults).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("consumers have a page of their own: they sign in, make, test and delete subscriptions, and see nothing of others", async () => {
   const key = await createKey("ES256");
@@ -185,4 +185,4 @@ test("consumers have a page of their own: they sign in, make, test and delete su
   await page.goto(`${lab.url}/webhook/nothing`);
   await page.getByRole("heading", { name: "There is no such page" }).waitFor();
   expect(lab.browser.faults).toEqual([]);
-}, 90_000);
+}, 120_000);

@@ -283,7 +283,7 @@ test.concurrent("keys are fetched when they are needed, again when they change, 
   await eventually(async () => (await statusWith(next)) === 200, { withinMs: 40_000 });
   await authority.server[Symbol.asyncDispose]();
   for (const key of [RSA, next]) expect(await statusWith(key)).toBe(200);
-}, 60_000);
+}, 120_000);
 
 test.concurrent("server.tls serves the certificate of its files, and a new one from a reload on", async () => {
   await using old = await openCertificates();

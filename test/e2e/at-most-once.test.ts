@@ -196,7 +196,7 @@ test("nor when nats-server comes back without the last message and the acknowled
   await last.logged("Consuming");
   await eventually(() => isThrough(setup), { withinMs: 15_000 });
   expect(receiver.names("/sub")).toEqual(names);
-}, 30_000);
+}, 120_000);
 
 async function killed(relay: RelayProcess): Promise<void> {
   relay.signal("SIGKILL");

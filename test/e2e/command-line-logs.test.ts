@@ -218,7 +218,7 @@ describe("what is followed", () => {
     expect(new Set(names()).size).toBe(5);
     expect(followed.stderr().split("\n")).toHaveLength(2);
     expect(await followed.end()).toBe(0);
-  }, 30_000);
+  }, 120_000);
 
   test("ends quietly where nobody reads on", async () => {
     // Where it would not end by itself, it is not left behind.

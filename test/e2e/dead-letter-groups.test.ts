@@ -66,7 +66,7 @@ test.each<[string, (setup: LettersSetup) => Promise<unknown>, object]>([
     expect(setup.receiver.requests).toHaveLength(1);
     expect((await readReadiness(relay)).status).toBe(200);
   },
-  20_000,
+  120_000,
 );
 
 test("the first takes letters again once it is there, and all of them are listed and replayed", async () => {
@@ -120,5 +120,5 @@ test.each([["NONE"], ["AT_MOST_ONCE"]] as const)(
     expect((await readLetter(setup, "ONE")).string()).toBe("bad");
     await eventually(async () => (await readReadiness(relay)).status === 200, { what: "green" });
   },
-  20_000,
+  120_000,
 );

@@ -128,7 +128,7 @@ test.each([
     expect(bodies()).toEqual(["bad", "good", "good"]);
     await eventually(async () => (await readReadiness(relay)).status === 200, { what: "green" });
   },
-  40_000,
+  120_000,
 );
 
 test("too big with its headers: the copied ones go; too big without any: interrupted, and never acknowledged", async () => {

@@ -85,7 +85,7 @@ test("a pause is neither set nor ended by somebody else; a command writes over w
   expect((await second.api("POST", `${SUB}/resume`)).status).toBe(200);
   await eventually(async () => (await operator(api)) === "ACCEPTED");
   expect(await unusable(api)).toEqual([]);
-}, 40_000);
+}, 120_000);
 
 test("a command waits for nothing where a state of Relay's own could not be written over a foreign one", async () => {
   await using setup = await setUp();
@@ -102,7 +102,7 @@ test("a command waits for nothing where a state of Relay's own could not be writ
   await eventually(async () => (await api("GET", SUB)).body.consumerStatus === "STARTED");
   await eventually(() => setup.receiver.requests.length >= 2);
   expect(await unusable(api)).toEqual([]);
-}, 40_000);
+}, 120_000);
 
 test("a subscription that is not sealed, was changed or moved does not run, and stays as it is", async () => {
   await using setup = await setUp();
@@ -135,7 +135,7 @@ test("a subscription that is not sealed, was changed or moved does not run, and 
   expect((await second.api("DELETE", "/api/subscriptions/forged")).status).toBe(204);
   await eventually(async () => (await second.api("GET", "/api/subscriptions/made")).status === 200);
   expect(await unusable(second.api)).toMatchObject([{ id: "moved" }]);
-}, 60_000);
+}, 120_000);
 
 test("a relay with another key neither obeys states nor replaces them by itself; one without a key takes all", async () => {
   await using setup = await setUp();
@@ -151,7 +151,7 @@ test("a relay with another key neither obeys states nor replaces them by itself;
   await using open = await setup.start(null);
   expect(await unusable(open.api)).toEqual([]);
   expect((await open.api("GET", SUB)).body.consumerStatus).toBe("STOPPED");
-}, 40_000);
+}, 120_000);
 
 test("a signature does not make an entry of another key genuine", async () => {
   await using setup = await setUp();

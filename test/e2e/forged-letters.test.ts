@@ -108,7 +108,7 @@ test("a schedule replays the letters of the relay, and none that was forged", as
   const { show } = await openReplays(relay);
   await eventually(async () => (await show("scheduled-sub")).skipped.foreign > 0, { withinMs: 15_000 });
   expect(bodiesOf(setup)).toEqual([GENUINE, GENUINE]);
-}, 40_000);
+}, 120_000);
 
 test("a letter replaces what somebody published on its subject, also the same message without its signature", async () => {
   await using setup = await setUp();

@@ -110,5 +110,5 @@ test.each([
       return response.status === 200;
     });
   },
-  60_000,
+  120_000,
 );

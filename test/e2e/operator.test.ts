@@ -94,5 +94,5 @@ test.each(["AUTO", "AT_LEAST_ONCE", "AT_MOST_ONCE"] as const)(
     await publishMany(client, "orders.a", 1);
     await eventually(() => bodies().length === 51);
   },
-  60_000,
+  120_000,
 );

@@ -92,4 +92,4 @@ test("a rejected message parks its key; the relay that stands by lists it, resum
     "No keys are parked.\n",
   );
   expect(await readMetric(active, "relay_parked_keys")).toBe(0);
-}, 60_000);
+}, 120_000);

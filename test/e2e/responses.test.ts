@@ -61,4 +61,4 @@ test("a backlog after an interruption is sent with few requests at a time; a 410
   await eventually(async () => (await show()).pending === 0 && (await show()).ackPending === 0);
   expect(receiver.requests.length).toBeGreaterThan(sent);
   expect(new Set(receiver.requests.map(({ body }) => body.toString())).size).toBe(40);
-}, 60_000);
+}, 120_000);

@@ -146,7 +146,7 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
     expect(num_pending).toBeGreaterThanOrEqual(GOOD.length);
     expect(ack_floor.consumer_seq).toBe(0);
   },
-  30_000,
+  120_000,
 );
 
 test("a second interruption after a delivery starts again with the shortest delay", async () => {

@@ -220,7 +220,7 @@ test.each([...EVERY_QOS.map((qos) => [qos, 1] as const), ["AT_LEAST_ONCE", 2] as
     const seen = relays === 1 ? names() : [...new Set(names())];
     expect(inOrder(seen, qos)).toEqual(range(1, count));
   },
-  40_000,
+  120_000,
 );
 
 test.each(EVERY_QOS)(
@@ -295,7 +295,7 @@ test.concurrent.each(EVERY_QOS)(
     expect(inOrder(names().slice(sent), qos)).toEqual(range(6, 7));
     await areConsuming(setup);
   },
-  40_000,
+  120_000,
 );
 
 async function areFailed({ hosts }: Setup): Promise<void> {
@@ -322,7 +322,7 @@ test.concurrent("without NATS a command is applied here at once, and reaches the
   expect(names()).toEqual([]);
   await second.api("POST", "/api/subscriptions/sub/resume");
   await eventually(() => names().length === 1);
-}, 60_000);
+}, 120_000);
 
 const PROBING = { resume: { strategy: "AUTO", initialDelaySeconds: 1, maxDelaySeconds: 1 } };
 
@@ -346,7 +346,7 @@ test.concurrent("a pause while a probe is under way: the probe ends, its deliver
   await command("resume");
   await eventually(() => names().length === 3);
   expect(names()).toEqual(["1", "1", "2"]);
-}, 40_000);
+}, 120_000);
 
 test.concurrent("a stop while a probe is under way that fails: it stays STOPPED, and a start sends the cause first", async () => {
   const probe = Promise.withResolvers<void>();
@@ -363,7 +363,7 @@ test.concurrent("a stop while a probe is under way that fails: it stays STOPPED,
   await eventually(() => names().length === 4);
   expect(names()).toEqual(["1", "1", "1", "2"]);
   await areAll({ consumerStatus: "STARTED", state: "running" });
-}, 40_000);
+}, 120_000);
 
 test("startingAt and endingAt: what came before waits for the start, what comes after the end stays, CLOSED is told once", async () => {
   // Both relays are there before the first, and what waits is sent before the second.
@@ -394,7 +394,7 @@ test("startingAt and endingAt: what came before waits for the start, what comes 
   );
   expect(logged).toHaveLength(1);
   expect(names()).toEqual(["early"]);
-}, 40_000);
+}, 120_000);
 
 interface Restarts extends AsyncDisposable {
   readonly receiver: ScriptedReceiver;
@@ -485,4 +485,4 @@ test("a status in the file holds until a command, through restarts, and again wh
     await eventually(() => isInState(host.relay, "sub", after), { what: `step ${index}: ${after}` });
     await end(host);
   }
-}, 40_000);
+}, 120_000);

@@ -160,7 +160,7 @@ test("deleted, and made again at once under its id: what is published from then 
   expect(await setup.names()).toContain("relay-again");
   await api("POST", "/api/subscriptions/again/resume");
   await eventually(() => setup.sent("/again").length === 5);
-}, 20_000);
+}, 120_000);
 
 test("PAUSED in the file at its first start: its durable is made, as soon as the stream is there", async () => {
   await using setup = await setUp({ hasStream: false });

@@ -76,7 +76,7 @@ test("a small disk is not filled by the log: AT_MOST_ONCE goes on, and the newes
   await eventually(() => freeBytes() >= 0.9 * MIB, { withinMs: 30_000 });
   await setup.publish("last");
   await eventually(() => setup.receiver.names("/sub").includes("last"));
-}, 60_000);
+}, 120_000);
 
 test("a log that cannot be opened is used as soon as it can, and has lost nothing by then", async () => {
   await using setup = await setUpLog();

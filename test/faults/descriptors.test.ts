@@ -73,4 +73,4 @@ test("messages wait while the relay has no file descriptor left, under every qua
     ({ level, message }) => level !== "info" && !message.startsWith("entrypoints"),
   );
   expect(told.map(({ message }) => message)).toEqual(["Out of file descriptors: messages wait"]);
-}, 40_000);
+}, 120_000);

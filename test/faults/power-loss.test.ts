@@ -136,7 +136,7 @@ test.each(TURNS)(
     await eventually(() => setup.count("new") === 60);
     expect(repeated(setup.receiver)).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 // Servers before 2.11 keep the consumer where it was, and pass over what is published up to there.
@@ -154,7 +154,7 @@ test.each([
     await eventually(() => setup.count("new") === 60);
     expect(repeated(setup.receiver)).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 test.each(TURNS)(
@@ -184,7 +184,7 @@ test.each(TURNS)(
     expect(repeated(setup.receiver)).toEqual([]);
     await running[Symbol.asyncDispose]();
   },
-  60_000,
+  120_000,
 );
 
 // What was completed long ago has no line in the journal any more.
@@ -212,5 +212,5 @@ test.each([["AUTO"], ["AT_LEAST_ONCE"], ["AT_MOST_ONCE"]] as const)(
     expect(repeated(setup.receiver)).toEqual([]);
     await running[Symbol.asyncDispose]();
   },
-  60_000,
+  120_000,
 );

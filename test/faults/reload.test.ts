@@ -181,7 +181,7 @@ test.each(EVERY_QOS)(
     expect(relay.logs.filter(({ message }) => message === "Consuming")).toHaveLength(1);
     expect(relay.logs.filter(({ level }) => level === "error")).toEqual([]);
   },
-  30_000,
+  120_000,
 );
 
 test.each(EVERY_QOS)(
@@ -206,7 +206,7 @@ test.each(EVERY_QOS)(
     expect(changes).toEqual(range(5).map(() => "Subscription sub changed and restarted"));
     expect(consuming()).toBe(6);
   },
-  30_000,
+  120_000,
 );
 
 test.concurrent.each(["AUTO", "NONE", "AT_LEAST_ONCE"] as const)(
@@ -243,7 +243,7 @@ test.concurrent.each(["AUTO", "NONE", "AT_LEAST_ONCE"] as const)(
     expect(new Set(ids).size).toBe(1);
     expect(relay.logs.filter(({ message }) => message === "Consuming")).toHaveLength(1);
   },
-  20_000,
+  120_000,
 );
 
 test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
@@ -271,5 +271,5 @@ test.each(["AUTO", "AT_LEAST_ONCE"] as const)(
     expect(isOf(receiver.requests[count] as ReceivedRequest, toCallback(60))).toBe(true);
     expect(relay.logs.filter(({ level }) => level === "error")).toEqual([]);
   },
-  30_000,
+  120_000,
 );

@@ -79,7 +79,7 @@ test("messages that come again are not held up by looking for their letters", as
   await second.logged("Consuming");
   await eventually(() => receiver.requests.length >= MESSAGES, { withinMs: 15_000 });
   expect(new Set(receiver.requests.map(({ body }) => body.toString())).size).toBe(MESSAGES);
-}, 60_000);
+}, 120_000);
 
 test("a stop ends the storing of a letter that nobody takes, within the grace", async () => {
   await using setup = await setUp({ respond: () => 404, qos: "AT_LEAST_ONCE", graceSeconds: 1 });
@@ -94,4 +94,4 @@ test("a stop ends the storing of a letter that nobody takes, within the grace", 
   expect(performance.now() - startMs).toBeLessThan(20_000);
   const manager = await jetstreamManager(setup.client);
   expect((await manager.consumers.info("ORDERS", "relay-sub")).ack_floor.stream_seq).toBe(0);
-}, 60_000);
+}, 120_000);

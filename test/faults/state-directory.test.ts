@@ -84,7 +84,7 @@ test.each([["AUTO"], ["AT_LEAST_ONCE"], ["NONE"]] as const)(
     expect(await relay.exited).toBe(0);
     expect(setup.receiver.names("/sub")).toEqual(["1", "2", "3"]);
   },
-  40_000,
+  120_000,
 );
 
 test("AT_MOST_ONCE: a relay sends nothing without a journal, says why, and starts once it can write one", async () => {
@@ -100,7 +100,7 @@ test("AT_MOST_ONCE: a relay sends nothing without a journal, says why, and start
   await eventually(() => setup.receiver.requests.length === 2);
   await eventually(async () => (await readiness(relay)).status === 200);
   expect(relay.logs.filter(({ message }) => message === "Subscription waits")).toHaveLength(1);
-}, 40_000);
+}, 120_000);
 
 test("AT_MOST_ONCE: a relay waits while the disk of its state directory is full, and starts once there is room", async () => {
   await using setup = await setUp();
@@ -117,7 +117,7 @@ test("AT_MOST_ONCE: a relay waits while the disk of its state directory is full,
   await rm(`/proc/${relay.pid}/root${setup.state}/other`);
   await eventually(() => setup.receiver.requests.length === 2);
   expect(setup.receiver.names("/sub")).toEqual(["1", "2"]);
-}, 40_000);
+}, 120_000);
 
 test("AUTO: a relay starts and delivers where the state directory cannot be made", async () => {
   await using setup = await setUp();
@@ -130,4 +130,4 @@ test("AUTO: a relay starts and delivers where the state directory cannot be made
   await setup.publish("1");
   await eventually(() => setup.receiver.requests.length === 1);
   await eventually(async () => (await readiness(relay)).status === 200);
-}, 40_000);
+}, 120_000);
