@@ -50,8 +50,6 @@ interface ServerOptions
   readonly onError: (error: unknown) => void;
 }
 
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz", "/openapi.json"]);
-
 /** One for all that a process serves: a reload makes new routes. */
 const CURSORS = createCursorSeal();
 
@@ -69,7 +67,9 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
     context.res = undefined;
     context.res = new Response(found.body, { status, headers });
   });
-  server.use(createGate({ ...options, openPaths: OPEN_PATHS, contextPaths }));
+  // Filled below from the operations of the routes, which come after the gate.
+  const openPaths = new Set<string>();
+  server.use(createGate({ ...options, openPaths, contextPaths }));
   const ids = () =>
     new Set(
       registry()
@@ -103,6 +103,7 @@ export function createServer(options: ServerOptions): Hono<ServerEnv> {
   addLists("/api", null);
   // The document is open to all: it names no entrypoint.
   const described = listDescribed(server.routes);
+  for (const { path, operation } of described) if (operation.access === "open") openPaths.add(path);
   for (const { id, contextPath } of entrypoints) {
     addLists(contextPath, id);
     server.route(contextPath + SESSION_PATH, signIn);

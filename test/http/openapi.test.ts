@@ -199,10 +199,33 @@ test.each([
   expect(paths[path]?.[method.toLowerCase()]?.security).toEqual(expected as unknown);
 });
 
+const env = { caller: { kind: "network", address: "127.0.0.1", port: 8080, isSecure: false } };
+
+test("createServer() answers 401 without credentials, except for operations whose access is open", async () => {
+  const server = serverWith(testAuth(TOKEN));
+  const open: string[] = [];
+  for (const { method, path } of listDescribed(server.routes)) {
+    const headers = { host: "localhost:8080", "content-type": "application/json" };
+    const init = { method: method.toUpperCase(), headers };
+    const { status } = await server.request(
+      `http://localhost:8080${path.replaceAll(/[{}]/gu, "")}`,
+      init,
+      env,
+    );
+    if (status !== 401) open.push(`${method} ${path}`);
+  }
+  const declared = listDescribed(server.routes).filter(({ operation }) => operation.access === "open");
+  const isSignIn = (one: string) => one.endsWith("/session");
+  expect(open.filter((one) => !isSignIn(one)).toSorted()).toEqual(
+    declared
+      .map(({ method, path }) => `${method} ${path}`)
+      .filter((one) => !isSignIn(one))
+      .toSorted(),
+  );
+  expect(open.filter((one) => !isSignIn(one))).toHaveLength(3);
+});
+
 test("createServer() shows the document to everybody, and no name of an entrypoint in it", async () => {
-  const env = {
-    caller: { kind: "network", address: "127.0.0.1", port: 8080, isSecure: false },
-  };
   const response = await serverWith(testAuth(BASIC)).request(
     "http://localhost:8080/openapi.json",
     { headers: { host: "localhost:8080" } },
