@@ -1,5 +1,6 @@
 // `relay check`: reports all faults of the config file, or its warnings, and asks NATS with `--connect`.
 
+import { counted } from "#lib/counted.ts";
 import { readFileSync } from "node:fs";
 import { describeFault, type Issue, faultParts } from "#schema/issue.ts";
 import { ConfigError, loadConfig } from "#config/load.ts";
@@ -151,9 +152,9 @@ function print(
 ): void {
   const { endpoints, entrypoints, subscriptions } = countParts(config);
   const counts = [
-    count(endpoints, "endpoint"),
-    count(entrypoints, "entrypoint"),
-    count(subscriptions, "subscription"),
+    counted(endpoints, "endpoint"),
+    counted(entrypoints, "entrypoint"),
+    counted(subscriptions, "subscription"),
   ];
   io.stdout(`${clean(path)} is valid: ${counts.join(", ")}\n`);
   for (const line of describeReferences(config)) io.stdout(`  ${clean(line)}\n`);
@@ -204,8 +205,4 @@ function countParts({ endpointCount, entrypoints, subscriptions }: Config) {
     entrypoints: entrypoints.length,
     subscriptions: subscriptions.length,
   };
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

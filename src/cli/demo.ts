@@ -1,5 +1,6 @@
 // `relay demo`: starts a nats-server, a receiver and a relay, and prints what happens, line by line.
 
+import { counted } from "#lib/counted.ts";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -214,14 +215,10 @@ function createShow(io: Io): Show {
     summary: () =>
       [
         `${counts.delivered} delivered`,
-        plural(counts.retries, "retry", "retries"),
-        plural(counts.deadLetters, "dead letter", "dead letters"),
-        plural(counts.interruptions, "interruption", "interruptions"),
+        counted(counts.retries, "retry", "retries"),
+        counted(counts.deadLetters, "dead letter", "dead letters"),
+        counted(counts.interruptions, "interruption", "interruptions"),
         `${counts.missing} lost`,
       ].join(", "),
   };
-}
-
-function plural(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

@@ -1,5 +1,6 @@
 // `relay status`: prints whether the relay is ready, why not, and the states of its subscriptions.
 
+import { counted } from "#lib/counted.ts";
 import { clean, cleanLines, toSafeJson } from "#lib/printable.ts";
 import { type Status, statusSchema } from "#wire/status.ts";
 import { parseAnswer } from "./answers.ts";
@@ -56,7 +57,7 @@ function formatStatus(status: Status, { screen, nowMs }: View): string {
 function describeReadiness({ readiness, subscriptions }: Status, screen: Screen): readonly string[] {
   const total = Object.values(subscriptions).reduce((sum, count) => sum + count, 0);
   const { failed = 0 } = subscriptions;
-  const of = `${failed} of ${total} subscription${total === 1 ? "" : "s"} in failure`;
+  const of = `${failed} of ${counted(total, "subscription")} in failure`;
   const failures = failed === 0 ? "" : `, ${paint(screen, "red", of)}`;
   if (readiness.isReady) return [paint(screen, "green", "ready") + failures];
   return [

@@ -1,5 +1,6 @@
 // `relay subscriptions show`: formats one subscription with all its facts.
 
+import { counted } from "#lib/counted.ts";
 import { clean, toSafeJson } from "#lib/printable.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import { toRelative } from "./relative-time.ts";
@@ -58,11 +59,11 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
 
 function describePace({ maxInFlight, maxPerSecond }: SubscriptionView): string {
   const rate = maxPerSecond === null ? "" : `, ${maxPerSecond} a second`;
-  return `${maxInFlight} ${maxInFlight === 1 ? "request" : "requests"} at a time${rate}`;
+  return `${counted(maxInFlight, "request")} at a time${rate}`;
 }
 
 function describeParked({ parkedKeys, parkedMessages }: SubscriptionView): string {
-  return parkedKeys === 0 ? "" : `${parkedKeys} keys with ${parkedMessages} messages`;
+  return parkedKeys === 0 ? "" : `${counted(parkedKeys, "key")} with ${counted(parkedMessages, "message")}`;
 }
 
 function describeMessages(view: SubscriptionView): string {

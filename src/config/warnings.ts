@@ -59,7 +59,7 @@ export function listWarnings(
       const hasKey = configuration.ordering?.key !== undefined;
       return [
         ...(isOrdered(qos) && !hasKey && typeof written === "number" && written > 1
-          ? [{ path: limit, message: `it counts as 1 under ${qos}` }]
+          ? [{ path: limit, message: `it counts as 1 under ${qos} without an ordering.key` }]
           : []),
         ...(qos === "AT_MOST_ONCE"
           ? [

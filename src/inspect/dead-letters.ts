@@ -1,5 +1,6 @@
 // Checks that dead-letter endpoints accept letters and keep them. Read-only.
 
+import { counted } from "#lib/counted.ts";
 import type { DeadLetterEndpoint, Subscription } from "#delivery/subscription.ts";
 
 import { findStreamRefusal } from "./account.ts";
@@ -66,7 +67,7 @@ async function judge(
   if (answer.kind !== "ok") return { kind: "unusable", reason: answer.reason };
   const { config, state } = answer.value;
   const about = `Dead-letter stream ${config.name}`;
-  const note = `${about} takes ${endpoint.subject}.>, and holds ${count(state.messages, "message")}`;
+  const note = `${about} takes ${endpoint.subject}.>, and holds ${counted(state.messages, "message")}`;
   const maxPayload = connection.maxPayload;
   return {
     kind: "usable",
@@ -135,7 +136,7 @@ function listLosses(
 ): readonly string[] {
   const limits = [
     ...(config.max_bytes > 0 ? [`${config.max_bytes} bytes`] : []),
-    ...(config.max_msgs > 0 ? [count(config.max_msgs, "message")] : []),
+    ...(config.max_msgs > 0 ? [counted(config.max_msgs, "message")] : []),
   ];
   const isAgeWanted = create !== null && config.max_age === create.maxAgeMs * NANOS_PER_MS;
   return [
@@ -170,8 +171,4 @@ function listUnapplied({ config }: StreamInfo, { create }: DeadLetterEndpoint): 
 
 function isMissing(answer: ApiAnswer<unknown>): boolean {
   return answer.kind === "refused" && answer.code === API_ERRORS.streamNotFound;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,6 @@
 // Shortens a readiness report: names at most 20 reasons, or only counts them.
 
+import { counted } from "#lib/counted.ts";
 import { NOT_CONNECTED, type Readiness } from "./runtime.ts";
 
 const MAX_NAMED = 20;
@@ -15,15 +16,13 @@ export function toCountedReadiness({ isReady, reasons, idle }: Readiness): Readi
     isReady,
     reasons: [
       ...(named === reasons.length ? [] : [NOT_CONNECTED]),
-      ...(named === 0 ? [] : [`${count(named, "reason")}: sign in to read them`]),
+      ...(named === 0 ? [] : [`${counted(named, "reason")}: sign in to read them`]),
     ],
     idle:
-      idle.length === 0 ? [] : [`${count(idle.length, "subscription")} failed, paused, stopped or scheduled`],
+      idle.length === 0
+        ? []
+        : [`${counted(idle.length, "subscription")} failed, paused, stopped or scheduled`],
   };
-}
-
-function count(number: number, noun: string): string {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function shorten(texts: readonly string[]): readonly string[] {

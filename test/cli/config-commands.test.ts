@@ -111,7 +111,7 @@ test("runCheck() prints warnings and notes", async () => {
   expect(printed.stdout.split("\n")).toEqual([
     `${path} is valid: 1 endpoint, 1 entrypoint, 1 subscription`,
     "  from the environment variable NOT_THERE: subscriptions[0].configuration.callbackUrl",
-    `  warning: ${path}:1:191 entrypoints[0].configuration.http.maxConcurrentConnections: it counts as 1 under AT_LEAST_ONCE`,
+    `  warning: ${path}:1:191 entrypoints[0].configuration.http.maxConcurrentConnections: it counts as 1 under AT_LEAST_ONCE without an ordering.key`,
     "",
   ]);
 });

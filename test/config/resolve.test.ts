@@ -204,7 +204,7 @@ test("listWarnings() warns of what is written, not of defaults", async () => {
   const http = { maxConcurrentConnections: 5 };
   expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE" }))).toEqual([]);
   expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } }))).toEqual([
-    "entrypoints[0].configuration.http.maxConcurrentConnections: it counts as 1 under AT_LEAST_ONCE",
+    "entrypoints[0].configuration.http.maxConcurrentConnections: it counts as 1 under AT_LEAST_ONCE without an ordering.key",
   ]);
   expect(await warningsOf(withEntrypoint({ qos: "AT_MOST_ONCE" }))).toEqual([
     "entrypoints[0].qos: AT_MOST_ONCE holds for one relay only; where several share a subscription, the receiver must " +
