@@ -28,6 +28,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   replays: 10,
   registry: 10,
   fleet: 10,
+  telemetry: 10,
   browser: 10,
   http: 11,
   page: 11,

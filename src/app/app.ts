@@ -38,6 +38,7 @@ import {
 } from "./reload.ts";
 import { createRecordPublisher } from "./record-publisher.ts";
 import { createRecordObserver } from "./record-observer.ts";
+import { createTelemetry } from "#telemetry/telemetry.ts";
 import type { Fetch } from "#http/fetch-adapter.ts";
 import { watchSockets, openListeners } from "#http/listeners.ts";
 
@@ -66,6 +67,9 @@ interface AppOptions {
     readonly refused: () => string | null;
   };
 }
+
+/** To export spans, however little of the grace period is left. */
+const LAST_SPANS_MS = 500;
 
 const STOPS = "Cannot apply the config: the relay is stopping";
 
@@ -100,6 +104,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     bucketFault: () => (core === null ? "The relay is starting" : core.bucketFault()),
     configRefused: reload.refused,
     deliveryLog: logStats,
+    telemetry: () => telemetry.stats(),
   });
   const overrides = createOverrides((entrypoint, override) => {
     logger.info("Recording changed", { entrypoint, until: override?.until ?? null });
@@ -120,8 +125,14 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     overrides,
   });
   const activity = createActivity();
+  const telemetry = createTelemetry({
+    host: initial.host.name,
+    broker: () => ({ server: running().connection.status().server, clientName: initial.nats.name }),
+    logger,
+  });
+  telemetry.apply(initial.telemetry);
   const own = [metrics.observer, activity.observer, records, createLogObserver(logger)];
-  const observer = joinObservers([...own, ...observers]);
+  const observer = joinObservers([...own, telemetry.observer, ...observers], telemetry.observer);
   const fleet = createFleet({
     core: running,
     startedAt,
@@ -147,6 +158,11 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
 
   function logStats() {
     return { ...deliveryLog.stats(), unpublished: publisher.dropped() };
+  }
+
+  function toTelemetryStatus() {
+    if (config.telemetry === null) return null;
+    return { endpoint: config.telemetry.url.href, ...telemetry.stats() };
   }
 
   function lagOf(id: string): ConsumerLag | null {
@@ -194,6 +210,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
           refused: reload.refused(),
           warnings: config.warnings.map(describeIssue),
           deliveryLog: logStats(),
+          telemetry: toTelemetryStatus(),
         }),
       orphans: () => toOrphans(running()),
       applications: () => running().applications,
@@ -217,6 +234,7 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     loadedAt = new Date();
     fetch = createFetch();
     fleet.apply(config);
+    telemetry.apply(config.telemetry);
     deliveryLog.setBounds(next.deliveryLog);
     lines.push(...describeSettings(before, next));
     return [...lines, ...describeTaken(await running().apply(next))];
@@ -234,9 +252,11 @@ export async function startApp(initial: Config, options: AppOptions): Promise<Ap
     async stop() {
       if (isStopping) throw new Error("The relay is stopping already");
       isStopping = true;
+      const endsAtMs = performance.now() + config.shutdown.graceMs;
       fleet.close();
       await running().stop(config.shutdown.graceMs);
       publisher.close();
+      await telemetry.close(Math.max(LAST_SPANS_MS, endsAtMs - performance.now()));
       overrides.close();
       deliveryLog.close();
       await listeners.close();

@@ -104,7 +104,7 @@ function fixedOf(config: Config): Readonly<Record<string, unknown>> {
 
 /** The changed settings that apply at once. */
 export function describeSettings(before: Config, after: Config): readonly string[] {
-  const keys = ["fleet", "deliveryLog", "shutdown", "logs", "entrypoints"] as const;
+  const keys = ["fleet", "deliveryLog", "telemetry", "shutdown", "logs", "entrypoints"] as const;
   return keys
     .filter((key) => !isDeepStrictEqual(before[key], after[key]))
     .map((key) => `Settings changed: ${key}`);

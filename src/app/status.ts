@@ -17,6 +17,7 @@ interface StatusFacts {
   readonly refused: string | null;
   readonly warnings: readonly string[];
   readonly deliveryLog: DeliveryLogStats & { readonly unpublished: number };
+  readonly telemetry: Status["telemetry"];
 }
 
 const MAX_UNUSABLE = 1000;
@@ -45,6 +46,7 @@ export function toStatus(core: Core, facts: StatusFacts): Status {
     },
     fleet: facts.fleet,
     deliveryLog: facts.deliveryLog,
+    telemetry: facts.telemetry,
     readiness: toBriefReadiness(runtime.readiness()),
     subscriptions: countStates(runtime),
     unusable: toUnusable(core),

@@ -25,7 +25,7 @@ import {
   startSending,
   stopSending,
 } from "./sending.ts";
-import { createRequestBuilder } from "./request.ts";
+import { createRequestBuilder, type RequestAdditions } from "./request.ts";
 import { readHeaderLines, toRequestPrefix } from "./request-writer.ts";
 import { createSlots } from "./slots.ts";
 import { toShownUrl, toTarget } from "./target.ts";
@@ -51,11 +51,9 @@ export interface Callback {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-interface SendOptions {
+interface SendOptions extends RequestAdditions {
   readonly mayResend: boolean;
   readonly signal: AbortSignal;
-  /** Replaces parts of the request that the message would give; null (default): none. */
-  readonly parts?: RequestParts | null;
 }
 
 interface CallbackStats {
@@ -154,10 +152,11 @@ export function openCallback(
     return exception;
   }
 
-  function send(message: Message, { mayResend, signal, parts = null }: SendOptions): Promise<Exchange> {
+  function send(message: Message, options: SendOptions): Promise<Exchange> {
+    const { mayResend, signal, parts = null } = options;
     const startedAt = new Date();
     const startMs = performance.now();
-    const { lines, droppedHeaders } = builder.build(message, startedAt, parts);
+    const { lines, droppedHeaders } = builder.build(message, startedAt, options);
     const attempt: Attempt = {
       startedAt,
       startMs,
@@ -199,7 +198,7 @@ export function openCallback(
   }
 
   function preview(message: Message, parts: RequestParts | null): Exchange["request"] {
-    const { lines } = builder.build(message, new Date(), parts);
+    const { lines } = builder.build(message, new Date(), { parts });
     return { ...shownOf(parts), headers: hideCredentials(readHeaderLines(lines), hiddenNames) };
   }
 

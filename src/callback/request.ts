@@ -5,6 +5,7 @@ import { headerKey, isReservedHeader, isValidHeader } from "#delivery/header.ts"
 import { type Header, type Message, toNatsTimestamp, toWebhookId } from "#delivery/message.ts";
 import { isSample } from "#delivery/sample.ts";
 import type { RequestParts } from "#delivery/shape.ts";
+import type { TraceHeaders } from "#delivery/trace.ts";
 import { memoizeLast } from "#lib/memoize.ts";
 import { pickMessageHeaders } from "./message-headers.ts";
 import { toHeaderLines } from "./request-writer.ts";
@@ -19,13 +20,20 @@ interface RequestHeaders {
 
 interface RequestBuilder {
   /** The caller adds an `Authorization` that has to be fetched (`oauth2`, `jwt-profile`). */
-  readonly build: (message: Message, now: Date, parts?: RequestParts | null) => RequestHeaders;
+  readonly build: (message: Message, now: Date, additions?: RequestAdditions) => RequestHeaders;
   /** The subscription's own headers and its fixed `Authorization`, as `build` sends them. */
   readonly fixedHeaders: readonly string[];
   /** True: the fixed headers include `Host`. */
   readonly hasHost: boolean;
   /** False: the `Authorization` has characters that no header can hold. Send nothing. */
   readonly isSendable: boolean;
+}
+
+export interface RequestAdditions {
+  /** Replaces parts of the request that the message would give; null (default): none. */
+  readonly parts?: RequestParts | null;
+  /** Replaces what the message says of its trace; null (default): a message's headers are sent as they are. */
+  readonly trace?: TraceHeaders | null;
 }
 
 interface OwnField {
@@ -57,6 +65,9 @@ function webhookTimestamp(_message: Message, now: Date): string {
   return String(Math.floor(now.getTime() / 1000));
 }
 
+const NO_ADDITIONS: RequestAdditions = {};
+const TRACE_NAMES: ReadonlySet<string> = new Set(["traceparent", "tracestate"]);
+
 /** Framing headers: the connection sets them. */
 const FRAMING: ReadonlySet<string> = new Set([
   "connection",
@@ -82,6 +93,9 @@ export function createRequestBuilder(
   const fixedHeaders = [...fixed.values()].flat();
   const hasAuth = settings.auth.kind !== "none";
   const fixedNames = new Set([...fixed.keys()].map(headerKey));
+  const tracedNames = new Set([...fixedNames, ...TRACE_NAMES]);
+  const mayTrace = !fixedNames.has("traceparent");
+  const hasTracestate = fixedNames.has("tracestate");
   const ownFields = [...OWN_FIELDS, ...signatureFields(settings, fixed)]
     .filter(({ name }) => !fixed.has(name.toLowerCase()))
     .map(({ name, value }) => ({ prefix: `${name}: `, value }));
@@ -91,23 +105,35 @@ export function createRequestBuilder(
   const contentType = fixed.has("content-type") ? "" : toHeaderLines(["Content-Type", "application/json"]);
   const sampleMark = fixedNames.has(SAMPLE_MARK) ? "" : toHeaderLines(["X-Relay-Test", "true"]);
 
-  function build(message: Message, now: Date, parts: RequestParts | null = null): RequestHeaders {
+  function build(
+    message: Message,
+    now: Date,
+    { parts = null, trace: given = null } = NO_ADDITIONS,
+  ): RequestHeaders {
     const { unreadableHeaders } = message;
-    if (parts !== null) return buildShaped(message, now, parts);
+    const trace = mayTrace ? given : null;
+    const about = trace === null ? userAgent : userAgent + traceLines(trace);
+    if (parts !== null) return buildShaped(message, now, { parts, trace });
     if (message.headers.length === 0) {
-      const lines = withLast(userAgent + contentType, message, now);
+      const lines = withLast(about + contentType, message, now);
       return { lines, droppedHeaders: unreadableHeaders };
     }
-    const { fields, dropped } = pickMessageHeaders(message.headers, fixedNames);
-    const defaults = fields.has("content-type") ? userAgent : userAgent + contentType;
+    const replaced = trace === null ? fixedNames : tracedNames;
+    const { fields, dropped } = pickMessageHeaders(message.headers, replaced);
+    const defaults = fields.has("content-type") ? about : about + contentType;
     const first = defaults + toHeaderLines([...fields.values()].flat());
     return { lines: withLast(first, message, now), droppedHeaders: unreadableHeaders + dropped };
   }
 
   /** Headers of `parts` replace the message's. Signs the body of `parts`, which is the one that is sent. */
-  function buildShaped(message: Message, now: Date, parts: RequestParts): RequestHeaders {
-    const own = parts.headers.filter(([name]) => isOwnOfMessage(name));
-    const replaced = new Set([...fixedNames, ...own.map(([name]) => headerKey(name))]);
+  function buildShaped(
+    message: Message,
+    now: Date,
+    { parts, trace }: { parts: RequestParts; trace: TraceHeaders | null },
+  ): RequestHeaders {
+    const taken = trace === null ? fixedNames : tracedNames;
+    const own = parts.headers.filter(([name]) => isOwnOfMessage(name, taken));
+    const replaced = new Set([...taken, ...own.map(([name]) => headerKey(name))]);
     const { fields, dropped } = pickMessageHeaders(message.headers, replaced);
     const sent = new Map(
       own.flatMap(([name, value]) => (value === null ? [] : [[headerKey(name), [name, value]] as const])),
@@ -115,15 +141,21 @@ export function createRequestBuilder(
     const hasType = fields.has("content-type") || replaced.has("content-type");
     const first =
       (sent.has("user-agent") ? "" : userAgent) +
+      (trace === null ? "" : traceLines(trace)) +
       (hasType ? "" : contentType) +
       toHeaderLines([...fields.values(), ...sent.values()].flat());
     const lines = withLast(first, { ...message, body: parts.body }, now);
     return { lines, droppedHeaders: message.unreadableHeaders + dropped };
   }
 
-  function isOwnOfMessage(name: string): boolean {
+  function traceLines({ traceparent, tracestate }: TraceHeaders): string {
+    const line = `traceparent: ${traceparent}\r\n`;
+    return tracestate === null || hasTracestate ? line : `${line}tracestate: ${tracestate}\r\n`;
+  }
+
+  function isOwnOfMessage(name: string, taken: ReadonlySet<string>): boolean {
     const key = headerKey(name);
-    return !fixedNames.has(key) && !isReservedHeader(key) && (key !== "authorization" || !hasAuth);
+    return !taken.has(key) && !isReservedHeader(key) && (key !== "authorization" || !hasAuth);
   }
 
   function withLast(first: string, message: Message, now: Date): string {

@@ -2,15 +2,10 @@
 
 import type { Route } from "#delivery/callback.ts";
 import type { Exception } from "#delivery/outcome.ts";
-import { proxyFor } from "#delivery/proxy.ts";
-import { VERSION } from "#lib/version.ts";
 import { retryAfterMs as retryAfterMsOf } from "./answer.ts";
-import { createCallbackConnection } from "./connection.ts";
-import { addressOf, createDial, type OnDenied } from "./connector.ts";
+import type { OnDenied } from "./connector.ts";
 import { toException } from "./exception.ts";
-import { type ExchangeEnd, startExchange, stopExchange } from "./exchange.ts";
-import { toHeaderLines, toRequestPrefix } from "./request-writer.ts";
-import { toTarget } from "./target.ts";
+import { createPoster } from "./poster.ts";
 import { readTokenAnswer } from "./token-answer.ts";
 import { type TokenAuth, type TokenRequest, toTokenRequest } from "./token-request.ts";
 
@@ -56,26 +51,18 @@ export function createTokenEndpoint({
   onDenied,
 }: TokenEndpointSettings): TokenEndpoint {
   const { tokenUrl: url, tokenDisplayUrl: shown } = auth;
-  const target = toTarget(url, proxyFor(url, route.proxy));
   const querySecrets = [url.search.slice(1), ...url.searchParams.values()];
-  const prefix = toRequestPrefix({ method: "POST", target, host: url.host, isKept: false });
-  const connection = createCallbackConnection({
-    dial: createDial({ url, route, onDenied }),
-    idleTimeoutMs: timeoutMs,
-    maxAgeMs: timeoutMs,
-    isOnce: true,
-  });
-  let isClosed = false;
+  const late = toException("token", lateReason(timeoutMs));
+  const { post, isForwarded, close } = createPoster({ url, route, timeoutMs, late, isKept: false, onDenied });
 
   async function fetch(): Promise<TokenResult> {
     const request = await signRequest();
     if (request === null) return toTokenException(shown, "the assertion cannot be signed");
     const sentAtMs = performance.now();
-    const end = await exchange(request);
-    connection.drop();
+    const end = await post([...COMMON_HEADERS, ...request.headers], Buffer.from(request.body));
     if (end.kind === "failed") return toFetchException(shown, end.exception);
     // A proxy might repeat its credentials. Even a masked answer would tell a tenant, who chose the endpoint, that it does.
-    const secrets = target.isForwarded ? null : [...request.secrets, ...querySecrets];
+    const secrets = isForwarded ? null : [...request.secrets, ...querySecrets];
     const answer = readTokenAnswer({ ...end, tokenType: auth.tokenType, secrets });
     if (answer.kind === "refused") {
       const retryAfterMs = HOLDING_STATUSES.has(end.status)
@@ -105,48 +92,10 @@ export function createTokenEndpoint({
     }
   }
 
-  async function exchange({ headers, body }: TokenRequest): Promise<ExchangeEnd> {
-    const closed: ExchangeEnd = { kind: "failed", exception: toException("token", "interrupted") };
-    if (isClosed) return closed;
-    const { promise, resolve } = Promise.withResolvers<ExchangeEnd>();
-    const started = startExchange({
-      connection,
-      request: {
-        prefix,
-        lines: toHeaderLines([...COMMON_HEADERS, ...headers]),
-        body: Buffer.from(body),
-      },
-      address: addressOf(url),
-      mayResend: false,
-      isForwarded: target.isForwarded,
-      onEnd: resolve,
-    });
-    const timer = setTimeout(
-      () => stopExchange(started, toException("token", lateReason(timeoutMs))),
-      timeoutMs,
-    );
-    const end = await promise;
-    clearTimeout(timer);
-    return end;
-  }
-
-  return {
-    fetch,
-    close() {
-      isClosed = true;
-      connection.drop();
-    },
-  };
+  return { fetch, close };
 }
 
-const COMMON_HEADERS = [
-  "User-Agent",
-  `relay/${VERSION}`,
-  "Accept",
-  "application/json",
-  "Content-Type",
-  "application/x-www-form-urlencoded",
-];
+const COMMON_HEADERS = ["Content-Type", "application/x-www-form-urlencoded"];
 
 /** No token arrived in time. */
 export function toLateException(displayUrl: string, limitMs: number): Exception {

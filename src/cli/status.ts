@@ -47,6 +47,7 @@ function formatStatus(status: Status, { screen, nowMs }: View): string {
     ...describeConfig(status, { screen, nowMs }),
     ...describeNats(status, screen),
     ...describeDeliveryLog(status, screen),
+    ...describeTelemetry(status, screen),
     ...status.unusable.map(({ id, reason }) =>
       paint(screen, "red", clean(`unusable here: ${id}: ${reason}`)),
     ),
@@ -87,6 +88,15 @@ function describeDeliveryLog({ deliveryLog: { fault, dropped } }: Status, screen
   const text =
     fault ?? `${dropped} records were dropped since the start: they came faster than the disk takes them`;
   return [`log     ${paint(screen, "yellow", clean(text))}`];
+}
+
+function describeTelemetry({ telemetry }: Status, screen: Screen): readonly string[] {
+  if (telemetry === null) return [];
+  const { endpoint, exported, dropped, fault } = telemetry;
+  return [
+    `traces  ${clean(`${exported} spans sent to ${endpoint}, ${dropped} dropped`)}`,
+    ...(fault === null ? [] : [`        ${paint(screen, "yellow", clean(fault))}`]),
+  ];
 }
 
 function describeNats({ nats }: Status, screen: Screen): readonly string[] {

@@ -1,9 +1,10 @@
-// Checks `nats`, `server`, `state` and `callbacks` beyond their schemas.
+// Checks `nats`, `server`, `state`, `telemetry` and `callbacks` beyond their schemas.
 
 import { isIP } from "node:net";
 import type { Fault, Path } from "#schema/issue.ts";
 import type { Secret } from "#schema/secret.ts";
 import type { SoundFile } from "#schema/validate.ts";
+import { checkCallback, checkUrl } from "./check-callback.ts";
 import { checkNats } from "./check-nats.ts";
 import { checkControlSocket, checkServerAuth, checkServerTls } from "./check-server.ts";
 import type { ConfigContext } from "./secrets.ts";
@@ -19,6 +20,7 @@ export function checkHost(file: SoundFile, scope: HostScope): Fault[] {
     ...checkServer(file, scope),
     ...checkControlSocket(file, scope.context),
     ...checkStateKey(file, scope),
+    ...checkTelemetry(file, scope),
     ...checkRanges(file.callbacks?.deny ?? [], ["callbacks", "deny"]),
     ...checkRanges(file.callbacks?.allow ?? [], ["callbacks", "allow"]),
   ];
@@ -59,6 +61,29 @@ function checkStateKey({ state }: SoundFile, { valueOf }: HostScope): Fault[] {
   if (key === undefined || (/^[A-Za-z0-9+/]{43}=?$/u.test(key) && Buffer.from(key, "base64").length === 32))
     return [];
   return [{ path: ["state", "key"], message: "allowed: 32 bytes in base64" }];
+}
+
+function checkTelemetry({ telemetry }: SoundFile, scope: HostScope): Fault[] {
+  if (telemetry === undefined) return [];
+  const { endpoint, headers } = telemetry;
+  return [
+    ...(typeof endpoint === "string" ? checkCollector(endpoint) : []),
+    ...checkCallback({ headers }, { pathOf: (key) => ["telemetry", key], scope }),
+  ];
+}
+
+function checkCollector(endpoint: string): Fault[] {
+  const path = ["telemetry", "endpoint"];
+  const faults = checkUrl(endpoint, path);
+  if (faults.length > 0) return faults;
+  const { origin, pathname, search, hash } = new URL(endpoint);
+  if (search !== "" || hash !== "") {
+    const message = "a query in this URL is not allowed: use headers";
+    return [{ path, message, suggestion: `write ${origin}${pathname.replace(/\/$/u, "")}` }];
+  }
+  const [, before = null] = /^(.*)\/v1\/[a-z]+\/?$/u.exec(pathname) ?? [];
+  if (before === null) return [];
+  return [{ path, message: "Relay adds /v1/traces to this URL", suggestion: `write ${origin}${before}` }];
 }
 
 function checkRanges(ranges: readonly (string | undefined)[], path: Path): Fault[] {

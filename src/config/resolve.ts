@@ -1,6 +1,7 @@
 // Resolves the valid file to a `Config`: defaults applied, references followed, secrets read.
 
 import { resolve } from "node:path";
+import type { Header } from "#delivery/message.ts";
 import type { Qos } from "#delivery/policy.ts";
 import type { RecordSettings } from "#delivery/record.ts";
 import type { Subscription } from "#delivery/subscription.ts";
@@ -36,6 +37,8 @@ export interface Config {
     /** null: records are not published. */
     readonly publishSubject: string | null;
   };
+  /** Null: nothing is traced. */
+  readonly telemetry: TelemetryConfig | null;
   readonly shutdown: { readonly graceMs: number };
   readonly logs: { readonly level: LogLevel; readonly format?: LogFormat | undefined };
   readonly entrypoints: readonly EntrypointConfig[];
@@ -50,6 +53,14 @@ export interface Config {
     readonly path: string;
     readonly source: ReferenceUse["source"];
   }[];
+}
+
+interface TelemetryConfig {
+  /** Where spans are sent, `/v1/traces` included. */
+  readonly url: URL;
+  readonly headers: readonly Header[];
+  /** From 0 to 1. */
+  readonly sampleRatio: number;
 }
 
 interface NatsConfig {
@@ -100,6 +111,7 @@ export function resolveConfig(
     server: resolveServer(file, { ...scope, stateDirectory: directory }),
     state: { directory, bucket: file.state.bucket, key: resolveStateKey(file, secrets) },
     deliveryLog: toLogBounds(file.deliveryLog),
+    telemetry: resolveTelemetry(file, secrets),
     shutdown: { graceMs: file.shutdown.graceSeconds * 1000 },
     logs: file.logs,
     entrypoints: file.entrypoints.map((entrypoint) => ({
@@ -123,6 +135,16 @@ export function resolveConfig(
 function resolveStateKey({ state }: ConfigFile, secrets: Secrets): Uint8Array | null {
   const text = state.key === undefined ? undefined : secrets.valueOf(state.key);
   return text === undefined ? null : Buffer.from(text, "base64");
+}
+
+function resolveTelemetry({ telemetry }: ConfigFile, secrets: Secrets): TelemetryConfig | null {
+  if (telemetry === undefined) return null;
+  const { endpoint, headers, sampleRatio } = telemetry;
+  return {
+    url: new URL("v1/traces", endpoint.endsWith("/") ? endpoint : `${endpoint}/`),
+    headers: headers.map(({ name, value }) => [name, valueOf(value, secrets)] as const),
+    sampleRatio,
+  };
 }
 
 export function resolveNats(

@@ -22,6 +22,7 @@ export function listWarnings(
     ...serverWarnings(file.server),
     ...tlsWarnings(file.server.tls, { path: ["server", "tls"], context }),
     ...serverTokenWarnings(file.server, secrets),
+    ...telemetryWarnings(file),
     ...file.entrypoints.flatMap(({ shareHeaders, configuration: { headers } }, index) =>
       shareHeaders && holdsAnySecret(headers)
         ? [
@@ -136,6 +137,14 @@ function serverTokenWarnings({ auth }: ConfigFile["server"], secrets: Secrets): 
       suggestion: `give it ${MIN_TOKEN_LENGTH} or more: openssl rand -base64 32`,
     },
   ];
+}
+
+const GRPC_PORT = "4317";
+
+function telemetryWarnings({ telemetry }: ConfigFile): Fault[] {
+  if (telemetry === undefined || new URL(telemetry.endpoint).port !== GRPC_PORT) return [];
+  const message = "collectors take OTLP over gRPC at this port; Relay sends it over HTTP";
+  return [{ path: ["telemetry", "endpoint"], message, suggestion: "write 4318" }];
 }
 
 function isWritten(value: unknown, path: Path): boolean {

@@ -35,11 +35,12 @@ export interface GaugeSources {
     readonly faults: number;
     readonly fault: string | null;
   };
+  readonly telemetry: () => { readonly exported: number; readonly dropped: number };
 }
 
 export function exposeGauges(registers: Registry[], sources: GaugeSources): void {
   exposeSubscriptions(registers, sources);
-  const { isReady, connection, bucketFault, configRefused, deliveryLog } = sources;
+  const { isReady, connection, bucketFault, configRefused, deliveryLog, telemetry } = sources;
   const gauge = (name: string, help: string, read: () => number) =>
     exposeGauge(registers, { name, help, labels: [], collect: (own) => own.set(read()) });
   gauge("relay_ready", "1 while the relay can do its job, as /readyz says", () => toBit(isReady()));
@@ -83,6 +84,16 @@ export function exposeGauges(registers: Registry[], sources: GaugeSources): void
     "relay_delivery_log_unpublished_total",
     "Records not published to NATS, though `deliveryLog.publish` is set",
     () => deliveryLog().unpublished,
+  );
+  counter(
+    "relay_spans_exported_total",
+    "Spans that the collector of `telemetry` took",
+    () => telemetry().exported,
+  );
+  counter(
+    "relay_spans_dropped_total",
+    "Spans lost because the collector was away, too slow, or rejected them",
+    () => telemetry().dropped,
   );
   gauge("relay_delivery_log_usable", "1 while the delivery log can be written and read", () =>
     toBit(deliveryLog().fault === null),

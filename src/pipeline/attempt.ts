@@ -6,6 +6,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Exception, ExpressionFault, Outcome } from "#delivery/outcome.ts";
 import type { RequestParts } from "#delivery/shape.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import { toTraceHeaders, type Trace, type TraceHeaders } from "#delivery/trace.ts";
 import { isOutOfDescriptors } from "#lib/descriptors.ts";
 import { messageOf } from "#lib/errors.ts";
 import { createMask } from "#lib/mask.ts";
@@ -48,7 +49,8 @@ function attemptWith(
 ): Promise<AttemptResult> {
   if (terms.subscription.qos === "AT_MOST_ONCE") return attemptOnce(held, terms, { ...options, parts });
   const signal = signalOf(held, options);
-  const sending = terms.callback.send(held.received.message, { mayResend: true, signal, parts });
+  const trace = traceHeadersOf(held);
+  const sending = terms.callback.send(held.received.message, { mayResend: true, signal, parts, trace });
   return sending.then((exchange) =>
     exchange.aborted && held.isRedeliverable ? { kind: "not-made" } : toResult(exchange),
   );
@@ -56,6 +58,16 @@ function attemptWith(
 
 function signalOf({ isRedeliverable }: Held, { signals }: AttemptOptions): AbortSignal {
   return isRedeliverable ? signals.redeliverable : signals.final;
+}
+
+/** Of its next attempt. */
+export function traceHeadersOf({ trace, attempts }: Traced): TraceHeaders | null {
+  return trace === null ? null : toTraceHeaders(trace, attempts + 1);
+}
+
+interface Traced {
+  readonly trace: Trace | null;
+  readonly attempts: number;
 }
 
 async function attemptShaped(attempting: Attempting): Promise<AttemptResult> {
@@ -157,7 +169,8 @@ async function attemptOnce(
     const unwritten = toJournalException(error);
     return { kind: isPostponing(unwritten) ? "postponed" : "unrecorded", exception: unwritten };
   }
-  const exchange = await callback.send(message, { mayResend: false, signal: final, parts });
+  const trace = traceHeadersOf(held);
+  const exchange = await callback.send(message, { mayResend: false, signal: final, parts, trace });
   return exchange.sent ? { kind: "made", exchange } : toResult(exchange);
 }
 

@@ -285,7 +285,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
       random: Math.random(),
     });
     const { message } = held.received;
-    const report = { key: held, subscription, message, attempt: held.attempts, exchange, action };
+    const { attempts: attempt, trace } = held;
+    const report = { key: held, subscription, message, attempt, exchange, action, trace };
     return { kind: "decided", action, report };
   }
 

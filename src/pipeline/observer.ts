@@ -5,6 +5,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Exception, Failure } from "#delivery/outcome.ts";
 import type { Action } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import type { Trace } from "#delivery/trace.ts";
 
 export interface Attempted {
   /** The same object in all reports of one message. */
@@ -15,6 +16,8 @@ export interface Attempted {
   readonly attempt: number;
   readonly exchange: Exchange;
   readonly action: Action;
+  /** What `trace` gave. */
+  readonly trace: Trace | null;
 }
 
 /**
@@ -49,6 +52,8 @@ export interface Settled {
   readonly message: Message;
   readonly attempts: number;
   readonly ending: Ending;
+  /** What `trace` gave; null for a message that ended at once. */
+  readonly trace: Trace | null;
 }
 
 /** Nothing was sent for lack of a file descriptor: the message waits, and it was not an attempt. */
@@ -62,11 +67,17 @@ export interface Observer {
   attempted: (report: Attempted) => void;
   settled: (report: Settled) => void;
   postponed: (report: Postponed) => void;
+  /** Asked when a message begins: the trace that its requests carry on. Absent, or null: they carry on none. */
+  readonly trace?: (message: Message) => Trace | null;
 }
 
-/** Reports to each of `observers` in turn. */
-export function joinObservers(observers: readonly Observer[]): Observer {
+/** Reports to each of `observers` in turn. `tracing`: the one of them that gives traces. */
+export function joinObservers(
+  observers: readonly Observer[],
+  { trace }: Pick<Observer, "trace"> = {},
+): Observer {
   return {
+    ...(trace === undefined ? {} : { trace }),
     attempted: (report) => {
       for (const observer of observers) observer.attempted(report);
     },

@@ -180,6 +180,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       isRedeliverable: hasAcks,
       mayHaveLetter: message.deliveryCount > 1,
       postponements: 0,
+      trace: observer.trace?.(message) ?? null,
       receivedAt: performance.now(),
     });
   }
@@ -188,14 +189,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (hasAcks) received.ack();
     holding.pass(received);
     release();
-    report(received, { message: received.message, attempts: 0, ending: how });
+    report(received, { message: received.message, attempts: 0, ending: how, trace: null });
   }
 
-  function report(
-    key: object,
-    { message, attempts, ending: how }: Pick<Settled, "message" | "attempts" | "ending">,
-  ): void {
-    observer.settled({ key, subscription: terms.current.subscription, message, attempts, ending: how });
+  function report(key: object, how: Pick<Settled, "message" | "attempts" | "ending" | "trace">): void {
+    observer.settled({ key, subscription: terms.current.subscription, ...how });
   }
 
   /** A bug interrupts the subscription and loses nothing that can be returned. */
@@ -207,7 +205,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function finish(entry: Entry, ending: Ending): void {
     release();
-    report(entry, { message: entry.received.message, attempts: entry.attempts, ending });
+    const { received, attempts, trace } = entry;
+    report(entry, { message: received.message, attempts, ending, trace });
     if (ending.kind === "delivered" && isProbing) recover();
     if (holding.size === 0) onEmpty();
   }

@@ -8,7 +8,7 @@ import type { Exchange } from "#delivery/exchange.ts";
 import type { Message } from "#delivery/message.ts";
 import { describeOutcome, type Exception, type Failure } from "#delivery/outcome.ts";
 import { type Action, decide, holdMsOf, type Qos, type RetryPause } from "#delivery/policy.ts";
-import { isPostponing, postponementMs, shapeMessage, unsentSince } from "./attempt.ts";
+import { isPostponing, postponementMs, shapeMessage, traceHeadersOf, unsentSince } from "./attempt.ts";
 import type { Observer } from "./observer.ts";
 import type { Terms, TermsHolder } from "./terms.ts";
 import type { Turns } from "./turns.ts";
@@ -65,6 +65,7 @@ export async function replayMessage(
   parts: ReplayParts,
 ): Promise<ReplayResult> {
   const { waiting } = order;
+  const trace = parts.observer.trace?.(message) ?? null;
   let attempts = 0;
   let postponements = 0;
   /** Under AT_MOST_ONCE it is marked once: a relay that finds the mark does not send it. */
@@ -113,6 +114,7 @@ export async function replayMessage(
       mayResend: !isOnce,
       signal: order.ending,
       parts: shaping.parts,
+      trace: traceHeadersOf({ trace, attempts }),
     });
     if (exchange.aborted && !isOnce) return { kind: "stopped" };
     const { outcome, sent } = exchange;
@@ -151,6 +153,7 @@ export async function replayMessage(
       attempt: attempts,
       exchange,
       action,
+      trace,
     });
     const { outcome } = exchange;
     if ("isStop" in outcome && outcome.isStop) parts.stop(`Replay: ${describeOutcome(outcome)}`);
@@ -171,13 +174,16 @@ export async function replayMessage(
   }
 
   function settle({ subscription }: Terms, result: ReplayResult): ReplayResult {
+    const about = { key: order, subscription, message, attempts, trace };
     if (result.kind === "delivered" || result.kind === "filtered") {
-      parts.observer.settled({ key: order, subscription, message, attempts, ending: { kind: result.kind } });
+      parts.observer.settled({ ...about, ending: { kind: result.kind } });
     }
     if (result.kind === "failed") {
       const { failure } = result;
-      const ending = { kind: "failed-again", failure, letter: order.letter } as const;
-      parts.observer.settled({ key: order, subscription, message, attempts, ending });
+      parts.observer.settled({
+        ...about,
+        ending: { kind: "failed-again", failure, letter: order.letter },
+      });
     }
     return result;
   }

@@ -4,6 +4,7 @@ import type { Received } from "#consumer/received.ts";
 import { repeatDelayMs } from "#delivery/backoff.ts";
 import { toDeadLetter } from "#delivery/dead-letter.ts";
 import type { Failure } from "#delivery/outcome.ts";
+import type { Trace } from "#delivery/trace.ts";
 import type { DeadLetters, StoreResult } from "#letters/store.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Guard } from "./guard.ts";
@@ -102,4 +103,6 @@ export interface Held {
   mayHaveLetter: boolean;
   /** In a row. */
   postponements: number;
+  /** Null: its requests carry on no trace. */
+  readonly trace: Trace | null;
 }

@@ -32,6 +32,11 @@ const header = v.pipe(
   })),
 );
 
+export const headersSchema = v.pipe(
+  list(header, { description: "Headers of the request", max: 100 }),
+  v.metadata({ fallback: "`[]`" }),
+);
+
 const delay = (description: string) => integer(description, { min: 1, max: 86_400, unit: "seconds" });
 
 const retry = v.pipe(
@@ -147,12 +152,7 @@ export const callbackEntries = {
   method: v.optional(
     v.pipe(choice("Method of the request", ["POST", "PUT", "PATCH"]), v.metadata({ fallback: "`POST`" })),
   ),
-  headers: v.optional(
-    v.pipe(
-      list(header, { description: "Headers of the request", max: 100 }),
-      v.metadata({ fallback: "`[]`" }),
-    ),
-  ),
+  headers: v.optional(headersSchema),
   retry: v.optional(retry),
   rateLimit: v.optional(rateLimit),
   maxAgeSeconds: v.optional(

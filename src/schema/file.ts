@@ -11,6 +11,7 @@ import {
   logsSchema,
   shutdownSchema,
   stateSchema,
+  telemetrySchema,
 } from "./host.ts";
 import { natsSchema } from "./nats.ts";
 import { describeFound, list, object } from "./parts.ts";
@@ -33,6 +34,7 @@ export const configSchema = v.pipe(
     system: v.optional(systemSchema, {}),
     state: v.optional(stateSchema, {}),
     deliveryLog: v.optional(deliveryLogSchema, {}),
+    telemetry: v.optional(telemetrySchema),
     shutdown: v.optional(shutdownSchema, {}),
     logs: v.optional(logsSchema, {}),
     callbacks: v.optional(callbacksSchema, {}),

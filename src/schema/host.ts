@@ -1,8 +1,9 @@
-// The schemas of the small top-level keys about this relay: `host`, `state`, `deliveryLog`, `shutdown`, `logs` and `callbacks`.
+// The schemas of the small top-level keys about this relay: `host`, `fleet`, `state`, `deliveryLog`, `telemetry` and others.
 
 import * as v from "valibot";
 import { LOG_LEVELS } from "#lib/logger.ts";
-import { choice, flag, integer, list, object, path, text } from "./parts.ts";
+import { headersSchema } from "./callback.ts";
+import { choice, describeFound, flag, integer, list, object, path, text } from "./parts.ts";
 import { secret } from "./secret.ts";
 
 const FLEET_PREFIX = /^(?=.{1,100}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/u;
@@ -90,6 +91,29 @@ export const deliveryLogSchema = v.pipe(
     ),
   }),
   v.description("Bounds of the delivery log, and whether its records are published"),
+);
+
+const ratioMessage = (issue: { readonly input: unknown }) =>
+  `found ${describeFound(issue.input)}, allowed: a number from 0 to 1`;
+
+export const telemetrySchema = v.pipe(
+  object({
+    endpoint: text("Collector that takes OTLP over HTTP; Relay adds `/v1/traces`", {
+      pattern: /^https?:\/\/\S{1,2048}$/iu,
+      allowed: "a URL that begins with http:// or https://, such as http://127.0.0.1:4318",
+    }),
+    headers: v.optional(headersSchema, []),
+    sampleRatio: v.optional(
+      v.pipe(
+        v.number(ratioMessage),
+        v.minValue(0, ratioMessage),
+        v.maxValue(1, ratioMessage),
+        v.description("Share of the messages that are traced, if they have no `traceparent` that decides it"),
+      ),
+      0.01,
+    ),
+  }),
+  v.description("Send traces to a collector of OpenTelemetry"),
 );
 
 export const shutdownSchema = v.pipe(

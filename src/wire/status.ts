@@ -44,6 +44,17 @@ export const statusSchema = component(
       faults: count("Failed reads and writes since the start"),
       fault: textOrNull("Why it cannot be read or written now; null: it can"),
     }),
+    telemetry: v.pipe(
+      v.nullable(
+        v.strictObject({
+          endpoint: stringView("Where spans are sent"),
+          exported: count("Spans that the collector took since the start"),
+          dropped: count("Spans lost since the start"),
+          fault: textOrNull("Why spans cannot be sent just now; null: they can"),
+        }),
+      ),
+      v.description("null: nothing is traced"),
+    ),
     readiness: v.strictObject({
       isReady: v.boolean(),
       reasons: texts("Why it is not ready"),
@@ -86,6 +97,7 @@ export const statusSchema = component(
     },
     fleet: { prefix: "relay.fleet", fault: null },
     deliveryLog: { written: 4711, dropped: 0, unpublished: 0, faults: 0, fault: null },
+    telemetry: { endpoint: "http://127.0.0.1:4318/v1/traces", exported: 92, dropped: 0, fault: null },
     readiness: { isReady: true, reasons: [], idle: ["Subscription billing: Paused"] },
     subscriptions: { running: 4, paused: 1 },
     unusable: [],

@@ -471,7 +471,7 @@ describe("build() with parts", () => {
   };
   const parts = (headers: RequestParts["headers"]): RequestParts => ({ ...PARTS, headers });
   const lines = (given: Given, changed: RequestParts) =>
-    readHeaderLines(builderOf(given).build(toMessage(given.message), NOW, changed).lines);
+    readHeaderLines(builderOf(given).build(toMessage(given.message), NOW, { parts: changed }).lines);
   const valueOf = (flat: readonly string[], name: string) =>
     flat.filter((_value, at) => at % 2 === 1 && flat[at - 1]?.toLowerCase() === name);
 
@@ -546,5 +546,57 @@ describe("build() with parts", () => {
       ),
     ).toEqual(["c/d"]);
     expect(typeOf({ message }, parts([["content-type", null]]))).toEqual([]);
+  });
+});
+
+describe("build() with a trace", () => {
+  const TRACE = { traceparent: "00-new", tracestate: "a=1" };
+  const OLD = [
+    ["TraceParent", "00-old"],
+    ["Tracestate", "b=2"],
+    ["baggage", "c=3"],
+  ] as const;
+  const PARTS: RequestParts = { method: null, path: "", query: "", headers: OLD, body: new Uint8Array() };
+
+  function sent(given: Given, additions: Parameters<ReturnType<typeof builderOf>["build"]>[2]) {
+    const flat = readHeaderLines(builderOf(given).build(toMessage(given.message), NOW, additions).lines);
+    const pairs = flat.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${flat[at + 1]}`] : []));
+    return pairs.filter((pair) => /^(?:trace|baggage)/i.test(pair)).toSorted();
+  }
+
+  test.each<[string, Given, RequestParts | null, readonly string[]]>([
+    ["nothing", {}, null, ["traceparent: 00-new", "tracestate: a=1"]],
+    [
+      "the message's",
+      { message: { headers: OLD } },
+      null,
+      ["baggage: c=3", "traceparent: 00-new", "tracestate: a=1"],
+    ],
+    ["those of transform", {}, PARTS, ["baggage: c=3", "traceparent: 00-new", "tracestate: a=1"]],
+  ])("build() with a trace replaces %s, in any case", (_what, given, parts, expected) => {
+    expect(sent(given, { parts, trace: TRACE })).toEqual([...expected]);
+  });
+
+  test("build() with a trace without tracestate sends no other's", () => {
+    const given = { message: { headers: OLD } };
+    expect(sent(given, { trace: { ...TRACE, tracestate: null } })).toEqual([
+      "baggage: c=3",
+      "traceparent: 00-new",
+    ]);
+  });
+
+  test("build() with a trace lets the subscription's own headers win", () => {
+    const own = [["Traceparent", "00-own"]] as const;
+    expect(sent({ own, message: { headers: OLD } }, { trace: TRACE })).toContain("Traceparent: 00-own");
+    expect(sent({ own: [["tracestate", "own=1"]] }, { trace: TRACE })).toEqual([
+      "traceparent: 00-new",
+      "tracestate: own=1",
+    ]);
+  });
+
+  test("build() without a trace sends the message's as any other header", () => {
+    const expected = ["TraceParent: 00-old", "Tracestate: b=2", "baggage: c=3"];
+    expect(sent({ message: { headers: OLD } }, {})).toEqual(expected);
+    expect(sent({}, { parts: PARTS })).toEqual(expected);
   });
 });

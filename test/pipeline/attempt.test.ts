@@ -45,6 +45,7 @@ function begin({ qos, prepare, confirm = true, guard = {}, answers = [] }: Wante
     isRedeliverable: qos !== "NONE",
     mayHaveLetter: false,
     postponements: 0,
+    trace: null,
   };
   const memory = createMemoryGuard(guard);
   const result = attempt(held, terms.current, { guard: memory, signals: closing.signals });

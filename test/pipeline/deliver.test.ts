@@ -7,6 +7,7 @@ import type { Exception, Outcome } from "#delivery/outcome.ts";
 import type { Qos } from "#delivery/policy.ts";
 import { type RequestParts, UNSHAPED } from "#delivery/shape.ts";
 import type { Subscription } from "#delivery/subscription.ts";
+import { toTraceHeaders, type Trace, type TraceHeaders } from "#delivery/trace.ts";
 import type { DeadLetters } from "#letters/store.ts";
 import { createClosing } from "#pipeline/closing.ts";
 import { createDeliver } from "#pipeline/deliver.ts";
@@ -25,6 +26,7 @@ const TOKEN_REFUSED: Exception = { kind: "exception", code: "token", error: "no"
 const ALL_QOS = ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"] as const;
 
 interface Script {
+  readonly trace?: Trace;
   readonly qos?: Qos;
   readonly hasDeadLetters?: boolean;
   readonly changes?: Partial<Subscription>;
@@ -44,14 +46,17 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
   const journal = [...(script.journal ?? [])];
   let sent = 0;
   let sentParts: RequestParts | null = null;
+  const traces: (TraceHeaders | null)[] = [];
+  const reported: (Trace | null)[] = [];
   const callback = {
     prepare() {
       events.push("prepare");
       return Promise.resolve(preparations.shift() ?? null);
     },
-    send(_message: unknown, options: { parts: RequestParts | null }) {
+    send(_message: unknown, options: { parts: RequestParts | null; trace: TraceHeaders | null }) {
       events.push("send");
       sentParts = options.parts;
+      traces.push(options.trace);
       const outcome = outcomes[Math.min(sent++, outcomes.length - 1)];
       return Promise.resolve({ outcome, sent: outcome !== NONE_LEFT, aborted: false } as Exchange);
     },
@@ -81,7 +86,10 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
       storeLetter: () => Promise.resolve({ kind: "stored", endpoint: "letters" }),
     },
     observer: {
-      attempted: ({ action }) => void actions.push(action.kind),
+      attempted({ action, trace }) {
+        actions.push(action.kind);
+        reported.push(trace);
+      },
       settled: () => {},
       postponed: () => void (postponed += 1),
     },
@@ -103,8 +111,11 @@ function setUp({ qos = "AUTO", hasDeadLetters = false, outcomes = [OK], changes 
     isRedeliverable: qos !== "NONE",
     mayHaveLetter: false,
     postponements: 0,
+    trace: script.trace ?? null,
   };
   return {
+    traces,
+    reported,
     events,
     actions,
     interrupts,
@@ -232,3 +243,26 @@ test("run() of a message that became too old while it waited for its retry ends 
   expect(await own.run()).toMatchObject({ kind: "expired" });
   expect([own.events, own.actions, own.turns.taken]).toEqual([["send"], ["retry"], 0]);
 });
+
+test.each(ALL_QOS)(
+  "run() under %s carries the trace to each request, an attempt with its own span",
+  async (qos) => {
+    const trace: Trace = {
+      kind: "sampled",
+      traceId: "12345678901234567890123456789012",
+      spanId: "1234567890123456",
+      parentId: null,
+      flags: 0,
+      tracestate: null,
+      receivedAtMs: 0,
+      receivedMs: 0,
+    };
+    const retry = { kind: "linear", maxAttempts: 1, initialDelayMs: 1, maxDelayMs: 1 } as const;
+    const broken: Outcome = { kind: "server-error", status: 500, retryAfterMs: null };
+    const own = setUp({ qos, trace, outcomes: [NONE_LEFT, broken, OK], changes: { retry } });
+    await own.run();
+    const attempts = qos === "AT_MOST_ONCE" ? [1, 1] : [1, 1, 2];
+    expect(own.traces).toEqual(attempts.map((attempt) => toTraceHeaders(trace, attempt)));
+    expect(new Set(own.reported)).toEqual(new Set([trace]));
+  },
+);

@@ -34,6 +34,7 @@ function held(sequence: number, naks: number[], isRedeliverable = true): Held {
     isRedeliverable,
     mayHaveLetter: false,
     postponements: 0,
+    trace: null,
   };
 }
 

@@ -50,7 +50,7 @@ test("storeLetter() tries at once when terms change, and when it closes, and goe
   const closing = new AbortController();
   const letters = new AbortController();
   const stored = settler.storeLetter(
-    { received, attempts: 1, isRedeliverable: false, mayHaveLetter: false, postponements: 0 },
+    { received, attempts: 1, isRedeliverable: false, mayHaveLetter: false, postponements: 0, trace: null },
     { kind: "exception", code: "timeout", error: "It took too long" },
     {
       deadLetters: { store, has: () => Promise.resolve(false), check: () => Promise.resolve(null) },

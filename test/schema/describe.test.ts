@@ -33,6 +33,7 @@ test("describeConfig() has a table for each top-level key, and a meaning for eac
     "system",
     "state",
     "deliveryLog",
+    "telemetry",
     "shutdown",
     "logs",
     "callbacks",

@@ -22,7 +22,7 @@ async function request(settings: Partial<ShapeSettings>, message: Message) {
   if (shaping?.kind !== "shaped") throw new Error(shaping?.kind === "failed" ? shaping.error : "not shaped");
   const settingsOf = toCallbackSettings(new URL("http://127.0.0.1/"));
   const flat = readHeaderLines(
-    createRequestBuilder(settingsOf, "1").build(message, NOW, shaping.parts).lines,
+    createRequestBuilder(settingsOf, "1").build(message, NOW, { parts: shaping.parts }).lines,
   );
   const headers: Record<string, string> = {};
   for (let at = 0; at < flat.length; at += 2) headers[(flat[at] ?? "").toLowerCase()] = flat[at + 1] ?? "";

@@ -46,6 +46,7 @@ export function metricsOf(
     bucketFault: () => null,
     configRefused: () => null,
     deliveryLog: () => ({ written: 5, dropped: 1, unpublished: 1, faults: 1, fault: null }),
+    telemetry: () => ({ exported: 2, dropped: 1 }),
     ...changes,
   });
 }
@@ -69,9 +70,9 @@ export function count(
     response: null,
     mask: String,
   };
-  const key = {};
-  observer.attempted({ key, subscription, message, attempt: 1, exchange, action: { kind: "ack" } });
-  observer.settled({ key, subscription, message, attempts: 1, ending });
+  const about = { key: {}, subscription, message, trace: null };
+  observer.attempted({ ...about, attempt: 1, exchange, action: { kind: "ack" } });
+  observer.settled({ ...about, attempts: 1, ending });
   observer.postponed({
     subscription,
     exception: { kind: "exception", code: "descriptors", error: "none left" },
