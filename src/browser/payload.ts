@@ -1,6 +1,6 @@
 // Shows headers and bodies as text, JSON indented, with buttons to copy them.
 
-import { parseJson } from "#lib/json.ts";
+import { indentJson } from "#lib/json.ts";
 import type { HeaderPairs } from "#wire/view.ts";
 import { h } from "./dom.ts";
 import { notify } from "./notice.ts";
@@ -71,29 +71,7 @@ export function payload({ text, isCut, note }: Payload): HTMLElement {
 
 /** Null: it is no JSON, or none that gains by it. */
 function layOut(text: string): string | null {
-  const mayGain = text.length <= MAX_LAID_OUT && /^\s*[[{]/u.test(text);
-  return mayGain && parseJson(text) !== undefined ? indent(text) : null;
-}
-
-const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/gu;
-
-/** Only white space changes: numbers too long for a program stay as they were sent. */
-function indent(text: string): string {
-  let depth = 0;
-  let before = "";
-  let result = "";
-  const newLine = () => `\n${"  ".repeat(depth)}`;
-  for (const [token] of text.matchAll(TOKEN)) {
-    const isOpening = before === "{" || before === "[";
-    if (token === "}" || token === "]") {
-      depth -= 1;
-      if (!isOpening) result += newLine();
-    } else if (isOpening || before === ",") result += newLine();
-    if (token === "{" || token === "[") depth += 1;
-    result += token === ":" ? ": " : token;
-    before = token;
-  }
-  return result;
+  return text.length <= MAX_LAID_OUT && /^\s*[[{]/u.test(text) ? indentJson(text) : null;
 }
 
 function copyButton(label: string, text: string): HTMLElement {

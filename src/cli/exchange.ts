@@ -1,7 +1,7 @@
 // Formats a request and its response line by line, as `curl -v` does.
 
-import { parseJson } from "#lib/json.ts";
-import { clean, cleanLines } from "#lib/printable.ts";
+import { indentJson } from "#lib/json.ts";
+import { clean, cleanJson, cleanLines } from "#lib/printable.ts";
 import type { ExchangeView } from "#wire/subscription.ts";
 import { paint, type Screen, type Style } from "./terminal.ts";
 
@@ -45,33 +45,8 @@ function styleOf(outcome: string): Style {
   return outcome === "delivered" ? "green" : "red";
 }
 
-const MAX_DEPTH = 40;
-const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/gu;
-
-/** JSON on lines of its own, with its texts and numbers as they came; anything else as it is, clean. */
+/** JSON indented, with its strings and numbers as they came; anything else as it is, clean. */
 export function layOut(body: string): string {
-  return parseJson(body) !== undefined
-    ? (indent(body.match(TOKENS) ?? []) ?? cleanLines(body))
-    : cleanLines(body);
-}
-
-/** Null: too deep. */
-function indent(tokens: readonly string[]): string | null {
-  let depth = 0;
-  let text = "";
-  for (const [index, token] of tokens.entries()) {
-    const breakLine = () => `\n${"  ".repeat(depth)}`;
-    const isEmpty = /[[{]/u.test(tokens[index - 1] ?? "") && /^[\]}]$/u.test(token);
-    if (/^[\]}]$/u.test(token)) {
-      depth -= 1;
-      text += isEmpty ? token : breakLine() + token;
-    } else if (/^[[{]$/u.test(token)) {
-      depth += 1;
-      const isNextEmpty = /^[\]}]$/u.test(tokens[index + 1] ?? "");
-      text += isNextEmpty ? token : token + breakLine();
-    } else if (token === ",") text += token + breakLine();
-    else text += token === ":" ? ": " : clean(token);
-    if (depth > MAX_DEPTH) return null;
-  }
-  return text;
+  const indented = indentJson(body);
+  return indented === null ? cleanLines(body) : cleanJson(indented);
 }

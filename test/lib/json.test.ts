@@ -1,7 +1,7 @@
 // Text and JSON of strangers: what is no JSON, what is no object, and what is too long.
 
 import { expect, test } from "bun:test";
-import { isObject, parseJson, readText } from "#lib/json.ts";
+import { indentJson, isObject, parseJson, readText } from "#lib/json.ts";
 
 test("parseJson() gives undefined for what is no JSON, and null for null", () => {
   expect([parseJson("{"), parseJson(""), parseJson("null"), parseJson("[1]")]).toEqual([
@@ -39,4 +39,21 @@ test("readText() reads no further than its bound", async () => {
   }
   const failure = await readText(endless(), 5).catch((error: unknown) => error);
   expect([String(failure), isRead]).toEqual(["Error: the answer is larger than 5 bytes", false]);
+});
+
+test.each<[what: string, text: string, indented: string | null]>([
+  ["an empty object", "{}", "{}"],
+  ["an empty list", "[ ]", "[]"],
+  [
+    "nested parts and strings with punctuation",
+    '{"a":[1,{"b":"x, y: {z}"}],"c":{}}',
+    '{\n  "a": [\n    1,\n    {\n      "b": "x, y: {z}"\n    }\n  ],\n  "c": {}\n}',
+  ],
+  ["a long number", "[12345678901234567890.10]", "[\n  12345678901234567890.10\n]"],
+  ["an escaped quote", ' "a \\" b" ', '"a \\" b"'],
+  ["no JSON", "no JSON", null],
+  ["41 levels", "[".repeat(41) + "]".repeat(41), null],
+  ["100,000 levels", "[".repeat(100_000) + "]".repeat(100_000), null],
+])("indentJson() changes only the white space of %s, or returns null", (_, text, indented) => {
+  expect(indentJson(text)).toBe(indented);
 });
