@@ -182,7 +182,7 @@ test.each([
   ["neither ids nor a filter", {}, 422, ""],
   ["a filter that nothing has counted", { filter: {} }, 422, ""],
   ["a filter with a fault", { filter: { reason: "x" }, dryRun: true }, 422, "filter.reason"],
-  ["a list with a fault", { filter: { reason: ["rejected", "x"] }, dryRun: true }, 422, "filter.reason.1"],
+  ["a list with a fault", { filter: { reason: ["rejected", "x"] }, dryRun: true }, 422, "filter.reason[1]"],
   ["an empty list", { filter: { reason: [] }, dryRun: true }, 422, "filter.reason"],
   ["a cursor that is none", { filter: {}, cursor: "abc", confirm: 1 }, 422, undefined],
   ["no ids", { ids: [] }, 422, "ids"],
