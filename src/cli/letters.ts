@@ -92,7 +92,6 @@ export const LETTER_COMMANDS: readonly RemoteCommand[] = [
       TIME_ARGUMENT_NOTE,
       "The relay runs the replay; Ctrl-C leaves it running. The command shows the progress: a bar on a terminal,",
       "else, or with --json, a line of JSON for each step. Replayed messages arrive out of order with live ones.",
-      "Exit code: 0 if all were delivered, 1 if some were not.",
     ].join("\n"),
     check: checkReplay,
     run: replayLetters,

@@ -6,16 +6,18 @@
 import { Command } from "commander";
 import { RelayError } from "#lib/errors.ts";
 import { createLineWriter } from "#lib/line-writer.ts";
+import { clean } from "#lib/printable.ts";
 import { COMMIT, VERSION } from "#lib/version.ts";
 import { forJournal } from "#systemd/journal.ts";
 import { watchdogIntervalMs, openNotify } from "#systemd/notify.ts";
+import { helpOf } from "./command-help.ts";
 import { findConfig } from "./config-path.ts";
 import { DELIVERY_COMMANDS, LOGS_COMMAND } from "./deliveries.ts";
 import { LETTER_COMMANDS } from "./letters.ts";
 import { NOBODY_READS, type Output } from "./output.ts";
 import { RELOAD_COMMAND } from "./reload.ts";
 import { runRemote } from "./remote.ts";
-import { type Flags, type RemoteCommand, toHelp } from "./remote-command.ts";
+import { type Flags, type RemoteCommand } from "./remote-command.ts";
 import { REPLAY_COMMANDS } from "./replays.ts";
 import { SERVICE_COMMANDS } from "./service.ts";
 import { STATUS_COMMAND } from "./status.ts";
@@ -55,12 +57,16 @@ export function createProgram(options: ProgramOptions): Command {
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .exitOverride()
     .enablePositionalOptions()
-    .showHelpAfterError("(relay --help lists the commands)")
     .addHelpText("beforeAll", refuseUnknownCommand);
   addRunningCommands(program, options);
-  addRemoteCommands(program, options);
+  const remotes = addRemoteCommands(program, options);
   addServiceCommands(program, options);
   addPrintingCommands(program, options);
+  completeHelp(program, remotes);
+  for (const command of program.commands) {
+    const takesConfig = command.options.some(({ long }) => long === "--config");
+    if (takesConfig && command.commands.length === 0) refuseFile(command);
+  }
   return program;
 }
 
@@ -106,7 +112,7 @@ function addRunningCommands(
     .option("--without-secrets", "do not read the secrets, for use in CI; with --connect only those of nats")
     .option("--connect", "check against NATS too; nothing is changed there")
     .option("--strict", "fail (exit code 1) if there are warnings")
-    .option("--json", "print the findings as JSON")
+    .option("--json", "print JSON, faults included")
     .action(async ({ config, ...flags }: CheckFlags) => {
       const { withoutSecrets = false, connect = false, strict = false, json = false } = flags;
       const options = { withoutSecrets, connect, strict, json, env, stopping: stopping.signal };
@@ -141,9 +147,28 @@ function addRunningCommands(
     });
 }
 
-/** As it is typed: `relay subscriptions list`. */
+/** As it is typed after `relay`: `subscriptions list`. */
 function pathOf(command: Command): string {
-  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+  return command.parent === null ? "" : `${pathOf(command.parent)} ${command.name()}`.trim();
+}
+
+/** Gives each command the same parts of a help, and leads each fault to the help of its own command. */
+function completeHelp(command: Command, remotes: ReadonlyMap<Command, RemoteCommand>): void {
+  const path = pathOf(command);
+  const remote = remotes.get(command) ?? null;
+  const isGroup = command.commands.length > 0 && remote === null;
+  const what = isGroup ? "lists the commands" : "shows its options";
+  command.showHelpAfterError(`(${`relay ${path}`.trim()} --help ${what})`);
+  if (!isGroup) command.addHelpText("after", helpOf(path, remote));
+  for (const own of command.commands) completeHelp(own, remotes);
+}
+
+/** `relay check FILE` is what many type first. */
+function refuseFile(command: Command): void {
+  command.allowExcessArguments().hook("preAction", (_, { args: [file] }) => {
+    if (file !== undefined)
+      command.error(`error: ${pathOf(command)} takes no file, use --config ${clean(file)}`);
+  });
 }
 
 /** All values of an option that is given several times. */
@@ -152,7 +177,11 @@ function collect(value: string, former: readonly string[] = []): readonly string
 }
 
 /** Those that ask a relay. */
-function addRemoteCommands(program: Command, { io, env, stopping, finish }: ProgramOptions): void {
+function addRemoteCommands(
+  program: Command,
+  { io, env, stopping, finish }: ProgramOptions,
+): ReadonlyMap<Command, RemoteCommand> {
+  const byCommand = new Map<Command, RemoteCommand>();
   const addRemote = (parent: Command, remote: RemoteCommand) => {
     const command = withConfig(parent.command(remote.usage))
       .description(remote.description)
@@ -161,13 +190,11 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
         "ask the relay at this URL, with the token in RELAY_TOKEN, instead of the one on this host",
       )
       .option("--host <name>", "ask the relay on another host, over NATS")
-      .option("--hosts <pattern>", "ask the relays on all hosts that match, such as 'edge-*'")
-      .addHelpText("after", toHelp(remote));
+      .option("--hosts <pattern>", "ask the relays on all hosts that match, such as 'edge-*'");
     if (!remote.options.some(({ flags }) => flags.includes("--yes"))) {
       command.option("--yes", "with --hosts: ask for no confirmation");
     }
     if (command.name() === "list") command.alias("ls");
-    command.showHelpAfterError(`(${pathOf(command)} --help shows its options)`);
     for (const { flags, description, isRepeatable = false } of remote.options) {
       if (isRepeatable) command.option(flags, `${description}; may be repeated`, collect);
       else command.option(flags, description);
@@ -176,16 +203,14 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
       const options = { args: command.args, flags: command.opts<Flags>(), env };
       finish(await runRemote(remote, { ...options, stopping: stopping.signal }, io));
     });
+    byCommand.set(command, remote);
     return command;
   };
   const addGroup = (
     group: Command,
     { about, remotes }: { about: string; remotes: typeof LETTER_COMMANDS },
   ) => {
-    group
-      .description(about)
-      .helpCommand("help [command]", "show the help of a command")
-      .showHelpAfterError(`(${pathOf(group)} --help lists its commands)`);
+    group.description(about).helpCommand("help [command]", "show the help of a command");
     for (const remote of remotes) addRemote(group, remote);
     return group;
   };
@@ -194,7 +219,7 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
   withConfig(program.command("fleet"))
     .description("list the relays of the NATS account (those with fleet enabled)")
     .option("--url <url>", "ask the relay at this URL for the list, instead of NATS as the config file says")
-    .option("--json", "print the JSON of the API")
+    .option("--json", "print JSON")
     .option("--watch", "repeat the list every two seconds")
     .action(
       async ({
@@ -228,6 +253,7 @@ function addRemoteCommands(program: Command, { io, env, stopping, finish }: Prog
     about: "list, show and control the replays of dead letters",
     remotes: REPLAY_COMMANDS,
   });
+  return byCommand;
 }
 
 function addServiceCommands(program: Command, { io, finish }: ProgramOptions): void {

@@ -13,8 +13,8 @@ export const RELOAD_COMMAND: RemoteCommand = {
   options: [JSON_OPTION],
   examples: ["relay reload", "relay reload --config /etc/relay/relay.config.json"],
   note: [
-    "It waits until subscriptions that change have drained. Exit code: 0 if the new config runs, 1 if it was",
-    "refused: it prints the faults as relay check does, and the running config stays active.",
+    "It waits until subscriptions that change have drained. If the config is refused, it prints the faults as",
+    "relay check does, and the running config stays active.",
   ].join("\n"),
   check: () => undefined,
   run: reload,

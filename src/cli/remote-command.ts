@@ -51,18 +51,7 @@ export interface RemoteCommand {
   readonly run: (call: RemoteCall) => Promise<number>;
 }
 
-export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print the JSON of the API" };
-
-/** The help after the options: the note and the examples. */
-export function toHelp({ note, examples }: RemoteCommand): string {
-  const lines = [
-    "",
-    ...(note === null ? [] : [note, ""]),
-    "Examples:",
-    ...examples.map((line) => `  ${line}`),
-  ];
-  return lines.join("\n");
-}
+export const JSON_OPTION: RemoteOption = { flags: "--json", description: "print JSON" };
 
 /** Null: it was not given. */
 export function textOf(flags: Flags, name: string): string | null {

@@ -15,7 +15,7 @@ export const STATUS_COMMAND: RemoteCommand = {
   description: "show the status of the running relay",
   options: [JSON_OPTION],
   examples: ["relay status", "relay status --json", "relay status --url https://edge-7.example:8443"],
-  note: "Exit code: 0 if it is ready, 1 if it is not, or if no relay is running.",
+  note: "Trouble comes first: failures, then deliveries that fail, then a growing lag.",
   check: () => undefined,
   run: showStatus,
 };

@@ -70,7 +70,6 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
       ...(verb === "resume"
         ? ["With --application, subscriptions that were paused one by one stay paused."]
         : []),
-      "Exit code: 0 if Relay changed all, 1 if it refused one.",
     ].join("\n"),
     check: checkTarget,
     run(call) {
@@ -104,7 +103,6 @@ export const SUBSCRIPTION_COMMANDS: readonly RemoteCommand[] = [
     note: [
       "The request is that of a delivery, with the header X-Relay-Test added. The subscription keeps its position.",
       "With --dry-run Relay applies filter, transform and format, shows the request, and sends nothing.",
-      "Exit code: 0 if the callback accepted it, 1 if it did not, or if an expression failed.",
     ].join("\n"),
     check: checkDryRunFlags,
     run: testSubscription,
