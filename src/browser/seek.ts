@@ -5,7 +5,7 @@ import { call } from "./api.ts";
 import { ask } from "./dialog.ts";
 import { fill, h, setText } from "./dom.ts";
 import { formatCount, formatSome, zoneOf } from "./format.ts";
-import { notifyOf } from "./notice.ts";
+import { notify, notifyOf } from "./notice.ts";
 import { facts } from "./payload.ts";
 import { lagOf } from "./subscription-state.ts";
 
@@ -37,6 +37,7 @@ export async function seek(subscription: SubscriptionView, refresh: () => Promis
   });
   const body = form.read();
   if (!isSure || body === null) return;
+  if (form.isIdle()) return notify(`${id} stands there already: nothing was changed`);
   const answer = await call("POST /subscriptions/:id/seek", { id, body, withinMs: SEEK_WITHIN_MS });
   if (notifyOf(answer, `${id} goes on from there`)) await refresh();
 }
@@ -50,6 +51,7 @@ function createSeekForm(subscription: SubscriptionView) {
   const timeField = h("label", { class: "field", hidden: true }, `Time (${zoneOf(new Date())})`, time);
   const now = h("span", {}, "…");
   let looks = 0;
+  let isIdle = false;
   const effect = h("p", { class: "banner", role: "status" });
   const { stream, subjects } = subscription.source;
   const element = h(
@@ -85,13 +87,15 @@ function createSeekForm(subscription: SubscriptionView) {
   /** What the move would do, in numbers. */
   async function preview(): Promise<void> {
     looks += 1;
+    isIdle = false;
     const own = looks;
     const body = read();
     if (body === null) return;
     const answer = await call("POST /subscriptions/:id/seek/preview", { id: subscription.id, body });
     if (own !== looks) return;
     if (answer.kind === "refused") return fill(effect, answer.text);
-    const { position: at, lastSequence, effect: told } = answer.body;
+    const { position: at, lastSequence, effect: told, changes } = answer.body;
+    isIdle = !changes;
     const next = at === null ? "" : `message ${formatCount(at)} is next, `;
     setText(now, `${next}the stream ends at ${formatCount(lastSequence)}`);
     fill(effect, `${told.slice(0, 1).toUpperCase()}${told.slice(1)}.`);
@@ -108,6 +112,8 @@ function createSeekForm(subscription: SubscriptionView) {
   return {
     element,
     read,
+    /** True: the preview of what is chosen says that nothing changes. */
+    isIdle: () => isIdle,
     isComplete: () =>
       (chosen() !== "sequence" || sequence.reportValidity()) &&
       (chosen() !== "time" || time.reportValidity()),

@@ -176,17 +176,18 @@ const MANY_HOSTS = 'with --hosts: { "items": [{ "host", "exitCode", "answer", "e
 
 /** `remote`: the parts that a command which asks a relay brings with it; null: it asks none. */
 export function helpOf(path: string, remote: Pick<HelpParts, "examples" | "note"> | null): string {
-  const { json, exit, examples = [], note = null } = { ...COMMANDS[path], ...remote } as HelpParts;
-  const own = json === undefined ? [] : [json, ...(remote === null ? [] : [MANY_HOSTS])];
+  const own: CommandHelp = { exit: PRINTED, ...COMMANDS[path], ...remote };
+  const { json, exit, examples = [], note = null } = own;
+  const printed = json === undefined ? [] : [json, ...(remote === null ? [] : [MANY_HOSTS])];
   const codes = Object.entries({ ...exit, 2: "wrong usage" });
   const lines = [
     "",
     ...(note === null ? [] : [note, ""]),
-    ...(own.length === 0
+    ...(printed.length === 0
       ? []
       : [
           remote === null ? "JSON:" : "JSON (schemas: GET /openapi.json):",
-          ...own.flatMap((text) => text.split("\n")).map(indent),
+          ...printed.flatMap((text) => text.split("\n")).map(indent),
           "",
         ]),
     "Exit codes:",

@@ -43,16 +43,18 @@ export async function seekSubscription(call: RemoteCall): Promise<number> {
   const path = subscriptionPath(args[0]);
   const name = clean(args[0] ?? "");
   const body = toSeek(flags, nowMs);
-  const subscription = parseAnswer(
-    subscriptionViewSchema,
-    expectDone(await client.ask("GET", path), `seek ${name}`),
-  );
+  const shown = expectDone(await client.ask("GET", path), `seek ${name}`);
+  const subscription = parseAnswer(subscriptionViewSchema, shown);
   const answer = expectDone(await client.ask("POST", `${path}/seek/preview`, { body }), `seek ${name}`);
   const preview = parseAnswer(seekPreviewSchema, answer);
   const isJson = flags["json"] === true;
   const lines = [describePosition(subscription, preview), describeSeek(flags, preview)];
   if (flags["dryRun"] === true) {
     io.stdout(isJson ? toSafeJson(answer) : toLines(lines));
+    return 0;
+  }
+  if (!preview.changes) {
+    io.stdout(isJson ? toSafeJson(shown) : toLines([...lines, `${name} was not moved`]));
     return 0;
   }
   if (flags["yes"] !== true && call.confirm !== null) io.stdout(toLines(lines));

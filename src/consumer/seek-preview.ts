@@ -19,6 +19,8 @@ export interface SeekPreview {
   readonly waiting: number | null;
   /** Messages that it would deliver after the seek; null: not known. */
   readonly afterwards: number | null;
+  /** False: it delivers the same messages without the seek. */
+  readonly changes: boolean;
 }
 
 /** No subscription has it: their consumers begin with `relay-`, and only those can be orphans. */
@@ -47,13 +49,24 @@ export async function previewSeek(
   });
   if (made.kind !== "refused") void requestDelete(connection, refOf(own)); // Never rejects; the server deletes it soon anyway.
   const counted = made.kind === "ok" ? made.value : null;
-  return {
+  const found = {
     position: reading === null || reading.ackFloor === null ? null : reading.ackFloor + 1,
     sequence: counted === null ? null : counted.delivered.stream_seq + 1,
-    lastSequence: info.state.last_seq,
     waiting: reading === null ? null : reading.pending + reading.ackPending,
     afterwards: counted === null ? null : counted.num_pending,
   };
+  return { ...found, lastSequence: info.state.last_seq, changes: isChange(found) };
+}
+
+/** As many messages from the position on or from before are the same ones; after it, others may be among them. */
+function isChange({
+  position,
+  sequence,
+  waiting,
+  afterwards,
+}: Omit<SeekPreview, "changes" | "lastSequence">): boolean {
+  if (waiting === null || waiting !== afterwards) return true;
+  return waiting > 0 && (position === null || sequence === null || sequence > position);
 }
 
 function toTemporary(moved: WantedConfig, name: string): WantedConfig {

@@ -272,7 +272,8 @@ function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): DeliverPolic
 }
 
 /** `about`: messages come and go meanwhile. */
-function describeEffect({ waiting, afterwards }: Pick<SeekPreview, "waiting" | "afterwards">): string {
+function describeEffect({ waiting, afterwards, changes }: SeekPreview): string {
+  if (!changes) return "nothing changes";
   if (afterwards === null) return "how many messages that repeats or leaves out is not known";
   if (waiting === null) return `about ${countMessages(afterwards)} sent`;
   if (afterwards === waiting) return "no message is sent again, and none is left out";

@@ -215,6 +215,7 @@ export const seekPreviewSchema = component(
     lastSequence: count("Sequence of the last message of the stream; 0: it never had one"),
     waiting: countOrNull("Messages that it delivers without the seek; null: not known"),
     afterwards: countOrNull("Messages that it would deliver after the seek; null: not known"),
+    changes: v.pipe(v.boolean(), v.description("False: it delivers the same messages without the seek")),
     effect: stringView("What the seek would do, for people"),
   }),
   {
@@ -223,6 +224,7 @@ export const seekPreviewSchema = component(
     lastSequence: 2712,
     waiting: 12,
     afterwards: 2612,
+    changes: true,
     effect: "about 2,600 messages are sent again",
   },
 );
