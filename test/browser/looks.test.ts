@@ -65,7 +65,7 @@ test("axe finds nothing on any view, panel or dialog, light and dark", async () 
   await look("seek");
   expect(found).toEqual([]);
   expect(lab.browser.faults).toEqual([]);
-}, 120_000);
+}, 240_000);
 
 test("no view scrolls sideways on a screen of 390 or 320 pixels, with its rows in it", async () => {
   await using lab = await openPageLab({ respond: () => ({ status: 422, body: "x".repeat(500) }) });
@@ -88,7 +88,7 @@ test("no view scrolls sideways on a screen of 390 or 320 pixels, with its rows i
   }
   expect(seen).toEqual(VIEWS.flatMap((path) => [390, 320].map((width) => [path, width, width])));
   expect(lab.browser.faults).toEqual([]);
-}, 120_000);
+}, 240_000);
 
 test("light and dark are the reader's choice, and text stands out in both", async () => {
   await using lab = await openPageLab();
@@ -119,7 +119,7 @@ test("light and dark are the reader's choice, and text stands out in both", asyn
     expect(isDark).toBe(colorScheme === "dark");
   }
   expect(lab.browser.faults).toEqual([]);
-}, 120_000);
+}, 240_000);
 
 test("by keyboard alone: to a dead letter, into its panel, out again to where one was", async () => {
   await using lab = await openPageLab({ respond: () => 422 });
@@ -142,7 +142,7 @@ test("by keyboard alone: to a dead letter, into its panel, out again to where on
   await panel.waitFor({ state: "detached" });
   expect(await focused()).toBe("orders.shipping");
   expect(lab.browser.faults).toEqual([]);
-}, 120_000);
+}, 240_000);
 
 test("a relay that goes away is said at once, and what was shown stays, in grey", async () => {
   await using lab = await openPageLab();
@@ -158,4 +158,4 @@ test("a relay that goes away is said at once, and what was shown stays, in grey"
   expect(await page.evaluate('getComputedStyle(document.querySelector("#view")).filter')).toBe(
     "grayscale(1)",
   );
-}, 120_000);
+}, 240_000);

@@ -26,5 +26,5 @@ test.each([1, 3])(
     const made = await eventually(() => streams.info("KV_relay"));
     expect(made.config.num_replicas).toBe(replicas);
   },
-  60_000,
+  240_000,
 );

@@ -85,4 +85,4 @@ test("moveConsumer() and alignConsumer() on replicated streams: what waits from 
     await alignConsumer(connection, wanted(stream));
     expect(await take(stream, 10)).toEqual(range(1, 10));
   }
-}, 60_000);
+}, 240_000);

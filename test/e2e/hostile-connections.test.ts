@@ -33,7 +33,7 @@ function besiege(
     socket.on("error", () => {});
     if (!isReading) socket.pause();
     socket.write(text);
-    socket.once("close", () => setTimeout(open, 500));
+    socket.once("close", () => setTimeout(open, 2000));
   };
   open();
   return {
@@ -90,7 +90,7 @@ test.each([
       siege.use(besiege(port, { from, text, isReading }));
     }
     const local = await openApi("http://localhost", { socket: join(directory.path, ".relay", "relay.sock") });
-    for (let index = 0; index < 50; index += 1) {
+    for (let index = 0; index < 20; index += 1) {
       client.publish("orders.new", `message ${index}`);
       await client.flush();
       await eventually(() => receiver.requests.length > index);
