@@ -93,7 +93,7 @@ function checkSource(file: SoundFile, entrypoint: SoundEntrypoint, path: Path): 
   if (found.kind === "ambiguous") {
     if (entrypoint.endpoint !== undefined) return [];
     const names = found.candidates.map((name) => `"${name}"`).join(", ");
-    return [{ path: at, message: `missing, for several endpoints have a consumer: ${names}` }];
+    return [{ path: at, message: `missing, because several endpoints have a consumer: ${names}` }];
   }
   if (found.kind === "unknown") {
     return entrypoint.endpoint === undefined

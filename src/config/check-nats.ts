@@ -32,7 +32,7 @@ export function checkNats({ nats }: SoundFile, { context, valueOf }: NatsScope):
 function checkPair(tls: object | undefined, path: Path): Fault[] {
   if (tls === undefined || "certFile" in tls === "keyFile" in tls) return [];
   const [there, missing] = "certFile" in tls ? ["certFile", "keyFile"] : ["keyFile", "certFile"];
-  return [{ path: [...path, missing], message: `missing, for ${there} is there` }];
+  return [{ path: [...path, missing], message: `missing, because ${there} is there` }];
 }
 
 function checkAuth(auth: Auth | undefined, valueOf: CallbackScope["valueOf"]): Fault[] {

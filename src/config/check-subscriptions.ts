@@ -50,7 +50,7 @@ function checkIds(file: SoundFile): Fault[] {
     for (const { index, subscription } of list) {
       if ("id" in subscription) continue;
       const message =
-        `missing, for the entrypoint "${entrypointId(entrypoint)}" has ${list.length} subscriptions; ` +
+        `missing, because the entrypoint "${entrypointId(entrypoint)}" has ${list.length} subscriptions; ` +
         `the one that had no id so far keeps its place as "${subscription.configuration?.entrypointId}"`;
       faults.push({ path: ["subscriptions", index, "id"], message });
     }

@@ -56,7 +56,7 @@ function readSecretKey(
 ): Reading<ReadSigningKey> {
   const isBase64 = jwt.secretBase64Encoded === true;
   const secret = isBase64 ? decodeBase64(value) : Buffer.from(value, "utf8");
-  if (secret === null) return faulty(path, "allowed: base64, for secretBase64Encoded is true");
+  if (secret === null) return faulty(path, "allowed: base64, because secretBase64Encoded is true");
   const min = MIN_SECRET_BYTES[algorithm];
   if (secret.length < min) {
     return faulty(

@@ -39,7 +39,7 @@ export async function openStore(
       return faulty(
         password.path,
         password.value === null
-          ? "missing, for the store has a password"
+          ? "missing, because the store has a password"
           : "it is not the password of the store",
       );
     case "unreadable":
@@ -66,7 +66,7 @@ export async function takeIdentity(
       return faulty(
         choice.keyPassword.path,
         choice.keyPassword.value === null
-          ? "missing, for the key has another password than the store"
+          ? "missing, because the key has another password than the store"
           : "it is not the password of the key",
       );
     case "unreadable":
@@ -95,7 +95,7 @@ function findKey(
 function severalMessage(aliases: readonly string[]): string {
   const names = aliases.slice(0, MAX_ALIASES).map((alias) => `"${alias}"`);
   const rest = aliases.length > MAX_ALIASES ? ", …" : "";
-  return `missing, for the store holds ${aliases.length} keys: ${names.join(", ")}${rest}`;
+  return `missing, because the store holds ${aliases.length} keys: ${names.join(", ")}${rest}`;
 }
 
 /** Makes a name from a foreign file safe for one line of a message: 128 characters at most, no control characters. */

@@ -9,7 +9,7 @@ import { type Jwt, readSigningKey } from "./key-signing.ts";
 import { deliveryPath, deliverySettings, type SoundConfiguration } from "./references.ts";
 import { certificateWarnings, tokenWarnings } from "./store-expiry.ts";
 import { mapReading } from "./store-reading.ts";
-import { createShelf, type KnownStores, type StoreNotes } from "./store-shelf.ts";
+import { createStoreCache, type KnownStores, type StoreNotes } from "./store-cache.ts";
 import type { StoreScope } from "./store-source.ts";
 import { type KeyStoreEntry, readKeyStore, readTrustStore, type TrustStore } from "./store-tls.ts";
 
@@ -47,7 +47,7 @@ export async function loadStores(
   { former, ...scope }: StoreScope & { former: ReadStores | null },
 ): Promise<Stores> {
   const notes: StoreNotes = { faults: [], warnings: [] };
-  const { trusted, identities, signingKeys } = createShelves(scope, { notes, former });
+  const { trusted, identities, signingKeys } = createStoreCaches(scope, { notes, former });
   for (const [index, subscription] of (file.subscriptions ?? []).entries()) {
     const configuration = subscription?.configuration;
     if (configuration === undefined) continue;
@@ -77,14 +77,14 @@ export async function loadStores(
   };
 }
 
-function createShelves(
+function createStoreCaches(
   scope: StoreScope,
   { notes, former }: { notes: StoreNotes; former: ReadStores | null },
 ) {
   const { secrets, budget } = scope;
   const { now } = scope.context;
   return {
-    trusted: createShelf<TrustStore, readonly string[]>(
+    trusted: createStoreCache<TrustStore, readonly string[]>(
       async (store) =>
         mapReading(await readTrustStore(store, scope), (certificates) => ({
           value: certificates.map(String),
@@ -92,7 +92,7 @@ function createShelves(
         })),
       { notes, secrets, budget, former: former?.trusted },
     ),
-    identities: createShelf<KeyStoreEntry, TlsIdentity>(
+    identities: createStoreCache<KeyStoreEntry, TlsIdentity>(
       async (store) =>
         mapReading(await readKeyStore(store, scope), ({ key, chain }) => ({
           value: { key: toKeyPem(key), chain: chain.map(String) },
@@ -100,7 +100,7 @@ function createShelves(
         })),
       { notes, secrets, budget, former: former?.identities },
     ),
-    signingKeys: createShelf<Jwt, SigningKey>(
+    signingKeys: createStoreCache<Jwt, SigningKey>(
       async (jwt) =>
         mapReading(await readSigningKey(jwt, scope), ({ key, chain }) => ({
           value: { key, chain: chain.map(String) },

@@ -4,12 +4,12 @@ import type { Words } from "#schema/key-advice.ts";
 import { toNumber } from "#schema/value-advice.ts";
 import {
   CLOSING,
-  createBracketLedger,
+  createBracketMatcher,
   createLineCursor,
   type Frame,
   lineOf,
   type SyntaxFault,
-} from "./bracket-ledger.ts";
+} from "./bracket-match.ts";
 
 type Kind = keyof typeof PROBLEMS;
 
@@ -109,7 +109,7 @@ function createScanner(source: string, words: Words) {
   const found = new Map<Kind, { offset: number; suggestion: string | null; count: number }>();
   const frames: Frame[] = [];
   const lines = createLineCursor(source);
-  const brackets = createBracketLedger(source, lines);
+  const brackets = createBracketMatcher(source, lines);
   let expected: Expected = "value";
   /** True: the present object or list is still empty, so its closing bracket may follow. */
   let isFresh = false;

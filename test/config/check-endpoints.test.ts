@@ -20,7 +20,7 @@ test.each<[string, unknown, readonly string[]]>([
   [
     "several endpoints to choose from",
     endpoints(SOURCE, { ...SOURCE, name: "b" }),
-    [`${E}.endpoint: missing, for several endpoints have a consumer: "orders", "b"`],
+    [`${E}.endpoint: missing, because several endpoints have a consumer: "orders", "b"`],
   ],
   [
     "no endpoint to read from",

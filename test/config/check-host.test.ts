@@ -21,7 +21,7 @@ test.each<[string, unknown, readonly string[]]>([
     "a certificate without its key",
     { ...FILE, nats: { tls: { certFile: "cert.pem" } } },
     [
-      "nats.tls.keyFile: missing, for certFile is there",
+      "nats.tls.keyFile: missing, because certFile is there",
       "nats.tls.certFile: cannot read /home/relay/cert.pem: no such file",
     ],
   ],

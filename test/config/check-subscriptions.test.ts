@@ -43,7 +43,7 @@ test.each<[string, unknown, readonly string[]]>([
     },
     [0, 1].map(
       (index) =>
-        `subscriptions[${index}].id: missing, for the entrypoint "webhook" has 2 subscriptions; the one that had no id so ` +
+        `subscriptions[${index}].id: missing, because the entrypoint "webhook" has 2 subscriptions; the one that had no id so ` +
         'far keeps its place as "webhook"',
     ),
   ],

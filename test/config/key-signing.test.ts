@@ -141,7 +141,7 @@ test.each<[string, Json, string]>([
   [
     "a store without its password",
     { keySource: "PKCS12", keyContent: LEGACY_PKCS12 },
-    "keystoreOptions.storePassword: missing, for the store has a password",
+    "keystoreOptions.storePassword: missing, because the store has a password",
   ],
   [
     "an unknown alias",
@@ -178,7 +178,7 @@ test.each<[string, Json, string]>([
   [
     "a secret that is no base64",
     { signatureAlgorithm: "HMAC_HS256", keyContent: "no base64!", secretBase64Encoded: true },
-    "keyContent: allowed: base64, for secretBase64Encoded is true",
+    "keyContent: allowed: base64, because secretBase64Encoded is true",
   ],
 ])("readSigningKey() refuses %s", async (_, jwt, expected) => {
   expect(await faultsOf(withJwt(jwt))).toEqual([`${JWT}.${expected}`]);

@@ -123,7 +123,7 @@ test.each<[string, Json, readonly string[]]>([
   [
     "with several keys and no alias",
     { type: "JKS", content: JKS, password },
-    ['alias: missing, for the store holds 2 keys: "ec", "rsa"'],
+    ['alias: missing, because the store holds 2 keys: "ec", "rsa"'],
   ],
   [
     "with an alias that nothing has",
@@ -143,7 +143,7 @@ test.each<[string, Json, readonly string[]]>([
   [
     "whose key has another password",
     { type: "JKS", content: JKS, password, alias: "ec" },
-    ["keyPassword: missing, for the key has another password than the store"],
+    ["keyPassword: missing, because the key has another password than the store"],
   ],
   [
     "whose key has yet another password",

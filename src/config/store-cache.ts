@@ -27,7 +27,7 @@ interface Known<T> {
 /** By a digest of the store's settings. Reuse it only if the settings contain the whole store: a file may change. */
 export type KnownStores<T> = ReadonlyMap<string, Known<T>>;
 
-interface ShelfOptions<T> {
+interface StoreCacheOptions<T> {
   readonly notes: StoreNotes;
   readonly secrets: Secrets;
   readonly budget: IterationBudget;
@@ -35,17 +35,17 @@ interface ShelfOptions<T> {
   readonly former: KnownStores<T> | undefined;
 }
 
-interface Shelf<Store extends object, T> {
+interface StoreCache<Store extends object, T> {
   readonly known: KnownStores<T>;
   readonly load: (store: Store | undefined, path: Path) => Promise<void>;
   /** null: there is no such store, it was not looked up, or it has a fault. */
   readonly valueOf: (store: object | undefined) => T | null;
 }
 
-export function createShelf<Store extends object, T>(
+export function createStoreCache<Store extends object, T>(
   read: (store: Store) => Promise<Reading<Loaded<T>>>,
-  { notes, secrets, budget, former }: ShelfOptions<T>,
-): Shelf<Store, T> {
+  { notes, secrets, budget, former }: StoreCacheOptions<T>,
+): StoreCache<Store, T> {
   const values = new Map<object, T>();
   const known = new Map<string, Known<T>>();
 

@@ -22,7 +22,7 @@ export interface Frame {
  * Finds the missing or surplus bracket by indents: a closing bracket that begins its line has the indent of the line in
  * which its opening bracket stands.
  */
-export function createBracketLedger(source: string, lines: LineCursor) {
+export function createBracketMatcher(source: string, lines: LineCursor) {
   const closed: { readonly open: Frame; readonly at: number }[] = [];
   let misplaced: SyntaxFault | null = null;
 
