@@ -49,6 +49,8 @@ test("toDashboard() knows every metric, but for a few that nobody watches", asyn
     "relay_parked_keys",
     "relay_delivery_log_faults_total",
     "relay_delivery_log_unpublished_total",
+    "relay_spans_exported_total",
+    "relay_spans_dropped_total",
     "process_start_time_seconds",
     "process_open_fds",
   ]);
