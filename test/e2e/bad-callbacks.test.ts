@@ -11,8 +11,8 @@ import { type NatsServer, startNatsServer, freePort } from "../support/nats-serv
 import { type Receiver, startReceiver, startTcpReceiver } from "../support/receiver.ts";
 import { type RelayProcess, startRelay } from "../support/relay.ts";
 
-/** Of callbacks that never end their answer. The others have the time that a busy machine needs. */
-const READ_TIMEOUT_MS = 1500;
+/** Of callbacks that do not answer; that begin an answer and do not end it; that have the time that a busy machine needs. */
+const READ_TIMEOUTS_MS = { quick: 1500, slow: 6000, patient: 60_000 };
 const MAX_RSS_KB = 200 * 1024;
 const MESSAGES = 4;
 interface Case {
@@ -137,7 +137,7 @@ function toConfig(nats: NatsServer, urls: ReadonlyMap<string, string>): Record<s
   return {
     nats: { servers: [nats.url] },
     endpoints: [source, { name: "letters", type: "jetstream", producer: letters }],
-    entrypoints: Object.entries({ quick: READ_TIMEOUT_MS, patient: 60_000 }).flatMap(([name, timeoutMs]) => {
+    entrypoints: Object.entries(READ_TIMEOUTS_MS).flatMap(([name, timeoutMs]) => {
       const configuration = { http: http(timeoutMs) };
       const dlq = { endpoint: "letters" };
       return [
@@ -147,7 +147,8 @@ function toConfig(nats: NatsServer, urls: ReadonlyMap<string, string>): Record<s
     }),
     subscriptions: CASES.flatMap(({ id, cause }) => {
       const configuration = { channel: `bad.${id}`, callbackUrl: urls.get(id) };
-      const entrypointId = cause === "timeout" || id.startsWith("stalled") ? "quick" : "patient";
+      const stalls = id.startsWith("stalled") ? "slow" : "patient";
+      const entrypointId = cause === "timeout" ? "quick" : stalls;
       return [
         { id, configuration: { ...configuration, entrypointId } },
         { id: `${id}-strict`, configuration: { ...configuration, entrypointId: `${entrypointId}-strict` } },

@@ -287,11 +287,13 @@ describe("what is replayed", () => {
   });
 
   test("Ctrl-C leaves it running; it is listed, paused, resumed and stopped; --detach does not wait", async () => {
-    await publish("slow", ["s1", "s2", "s3"], [404]);
-    await lettersOf("slow", 3);
+    // One a second: it goes on for longer than these commands take on a busy machine.
+    const names = Array.from({ length: 30 }, (_, index) => `s${index}`);
+    await publish("slow", names, [404]);
+    await lettersOf("slow", names.length);
     const { exitCode, screen } = await runOnTerminal(
       ["dlq", "replay", "--subscription", "slow", "--rate", "1", "--max", "1000"],
-      { cwd: home, columns: 100, typed: { after: "0/3", text: "\u0003" } },
+      { cwd: home, columns: 100, typed: { after: "0/30", text: "\u0003" } },
     );
     expect(exitCode).toBe(0);
     const [, id = ""] = /Replay (\w+) goes on; .* relay dlq replays stop \w+ stops it\n$/.exec(screen) ?? [];

@@ -90,6 +90,7 @@ test("the first takes letters again once it is there, and all of them are listed
     headers: { "content-type": "application/json" },
     body: '{ "filter": {} }',
   });
+  await eventually(() => setup.receiver.requests.length === 4);
   await eventually(async () => (await list()).length === 0);
   expect(setup.receiver.requests).toHaveLength(4);
 });

@@ -14,7 +14,7 @@ import { createLeakyWays } from "../support/leaky-ways.ts";
 import { createSecretPurse, type SecretPurse } from "../support/leaks.ts";
 import { type RelayProcess, runRelay, temporaryDirectory } from "../support/relay.ts";
 
-const TIMEOUT_MS = 150_000;
+const TIMEOUT_MS = 300_000;
 /** What came out, by where. */
 type Outlet = Map<string, string>;
 

@@ -40,7 +40,7 @@ test("a rejected message parks its key; the relay that stands by lists it, resum
   const [own, api] = await Promise.all([openApi(await active.url()), openApi(url)]);
   await eventually(async () => (await api("GET", "/api/subscriptions/sub")).body.active?.host === "edge-1");
 
-  const publish = (key: string, text: string) => client.request(`orders.${key}`, text);
+  const publish = (key: string, text: string) => client.request(`orders.${key}`, text, { timeout: 10_000 });
   for (const [key, text] of [
     ["bad", "bad 1"],
     ["good", "good 1"],

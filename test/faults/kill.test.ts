@@ -131,4 +131,4 @@ test(`${MESSAGES} messages through ${KILLS} kills: at-least-once loses none and 
   console.log(
     `duplicates: at-least-once ${ordered.length - MESSAGES}, auto ${auto.length - MESSAGES}; lost: at-most-once ${lost.length}`,
   );
-}, 180_000);
+}, 300_000);

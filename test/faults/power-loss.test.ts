@@ -49,7 +49,13 @@ async function setUp(qos: Qos): Promise<Setup> {
     receiver,
     start: () =>
       startRelay({
-        config: testConfig({ natsUrl: nats.url, callbackUrl: `${receiver.url}/sub`, qos }),
+        config: testConfig({
+          natsUrl: nats.url,
+          callbackUrl: `${receiver.url}/sub`,
+          qos,
+          // A busy machine lets the server be silent for a part of 5 s: that alone would repeat what is in flight.
+          consumer: { ackWaitSeconds: 30 },
+        }),
         directory,
       }),
     async publish(prefix, count) {
