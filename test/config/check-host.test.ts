@@ -100,7 +100,7 @@ test.each<[string, Json, Readonly<Record<string, string>>, string]>([
   },
 );
 
-test("checkHost() takes a control socket of 107 bytes, whatever the default would be", async () => {
+test("checkHost() accepts a control socket path of 107 bytes, however long the default would be", async () => {
   const env = { RUNTIME_DIRECTORY: `/${LONG}` };
   const controlSocket = `/${"s".repeat(106)}`;
   expect(await faultsOf({ ...FILE, server: { controlSocket } }, { env })).toEqual([]);

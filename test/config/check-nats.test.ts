@@ -60,7 +60,7 @@ test.each([
   expect(faults).toEqual(expected.map((fault) => `nats.auth.content: ${fault}`));
 });
 
-test("listWarnings() tells of creds that have expired, or do so within the hour", async () => {
+test("listWarnings() warns of creds that have expired, or expire within the hour", async () => {
   const now = new Date("2026-01-01T00:00:00Z");
   const warnings = (expiresAt: Date) => {
     const auth = { type: "creds", content: { file: "relay.creds" } };
@@ -72,7 +72,7 @@ test("listWarnings() tells of creds that have expired, or do so within the hour"
   ]);
 });
 
-test("checkNats() examines what it trusts, and tells when the client certificate ends", async () => {
+test("checkNats() checks the CA file, and warns of a client certificate that expires", async () => {
   const directory = await mkdtemp(join(tmpdir(), "relay-nats-"));
   await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
   const { caFile, client } = await createCertificates(directory);

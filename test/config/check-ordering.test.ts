@@ -40,7 +40,7 @@ describe("checkOrdering()", () => {
       withOrdering("AT_LEAST_ONCE", { subscription: { key: "token:0" } }),
       `${S}.key: found a string of another form, allowed: "subject", "header:NAME" or "token:N", N from 1 to 99`,
     ],
-  ])("finds %#: %p", async (file, fault) => {
+  ])("checkOrdering() reports %#: %p", async (file, fault) => {
     expect(await faultsOf(file)).toContain(fault);
   });
 });
@@ -58,17 +58,17 @@ describe("resolveSubscriptions()", () => {
       { key: { kind: "header", name: "x-order" }, onFailure: "key", window: 256 },
     ],
     [{ key: "token:2" }, { key: { kind: "token", index: 2 }, onFailure: "subscription", window: 256 }],
-  ])("takes %p", async (ordering, resolved) => {
+  ])("resolveSubscriptions() resolves ordering %p", async (ordering, resolved) => {
     expect((await resolve("AT_LEAST_ONCE", { subscription: ordering }))?.ordering).toEqual(resolved as never);
     expect((await resolve("AT_MOST_ONCE", { entrypoint: ordering }))?.ordering).toEqual(resolved as never);
   });
 
-  test("takes that of the subscription, whole, before that of the entrypoint", async () => {
+  test("resolveSubscriptions() replaces the entrypoint's ordering as a whole by the subscription's", async () => {
     const both = { entrypoint: { key: "subject", window: 5 }, subscription: { key: "token:1" } };
     expect((await resolve("AT_LEAST_ONCE", both))?.ordering?.window).toBe(256);
   });
 
-  test("lets several requests go at once only where there is a key", async () => {
+  test("resolveCallback() allows several requests at once only with an ordering key", async () => {
     const connections = async (ordering: Json) =>
       (await resolve("AT_LEAST_ONCE", { subscription: ordering }))?.callback.maxConcurrentConnections;
     expect([await connections({}), await connections(BY_SUBJECT)]).toEqual([1, 5]);

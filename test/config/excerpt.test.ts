@@ -26,7 +26,7 @@ test.each([
   expect(toExcerpt(line, column, words)).toEqual({ text, column: marked });
 });
 
-test("toExcerpt() shows a part of a long line, and nothing of a very long one", () => {
+test("toExcerpt() cuts a long line, and shows nothing of a very long one", () => {
   const line = `{ ${'"qos": "AUTO", '.repeat(60)}"qos" }`;
   const { text, column } = toExcerpt(line, 700, words) ?? { text: "", column: 0 };
   expect(text.length).toBeLessThan(110);

@@ -40,7 +40,7 @@ test.each([
   ["", []],
   ["NONE", []],
   [null, []],
-])("parseConfig() takes a trust store of type %j for none", async (type, expected) => {
+])("parseConfig() treats a trust store of type %j as absent", async (type, expected) => {
   const trustStore = type === null ? null : { type };
   expect(await faultsOf(withDelivery({ ssl: { trustStore, keyStore: trustStore } }))).toEqual(expected);
 });
@@ -57,7 +57,7 @@ test("parseConfig() drops one slash before a channel, and nothing else", async (
   expect(await faultsOf(withDelivery({ channel: "/" }))).toHaveLength(1);
 });
 
-test("parseConfig() says where faults stand under consumerConfiguration, of schema and checks", async () => {
+test("parseConfig() reports faults of schema and checks below consumerConfiguration", async () => {
   const faults = await faultsOf({
     ...FILE,
     subscriptions: [
@@ -71,7 +71,7 @@ test("parseConfig() says where faults stand under consumerConfiguration, of sche
   ]);
 });
 
-test("parseConfig() takes configuration and consumerConfiguration for two names of one thing", async () => {
+test("parseConfig() treats configuration and consumerConfiguration as two names of one key", async () => {
   const { consumerConfiguration } = SUBSCRIPTION;
   expect(await faultsOf({ ...FILE, subscriptions: [{ id: "a" }] })).toEqual([
     "subscriptions[0].configuration: missing, allowed: an object with entrypointId, channel, callbackUrl and more",
@@ -82,7 +82,7 @@ test("parseConfig() takes configuration and consumerConfiguration for two names 
   ]);
 });
 
-test("parseConfig() still asks an entrypoint's dlq for its endpoint", async () => {
+test("parseConfig() requires an endpoint in an entrypoint's dlq", async () => {
   expect(await faultsOf(withEntrypoint({ dlq: {} }))).toEqual([
     "entrypoints[0].dlq.endpoint: missing, allowed: 1 to 128 printable characters",
   ]);

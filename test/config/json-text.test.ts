@@ -24,27 +24,27 @@ test.each([
     "2:16 b.c: duplicate key, first in line 2",
   ],
   ["nesting without end", "[".repeat(100_000), "1:101 nested deeper than 100 levels"],
-])("parseJson() reports %s", (_, text, expected) => {
+])("parseJsonText() reports %s", (_, text, expected) => {
   const lines = parseJsonText(text).issues.map(({ line, column, path, message }) =>
     path === "" ? `${line}:${column} ${message}` : `${line}:${column} ${path}: ${message}`,
   );
   expect(lines).toEqual([expected]);
 });
 
-test("parseJson() gives the value as JSON.parse does", () => {
+test("parseJsonText() returns the same value as JSON.parse", () => {
   const text = '\uFEFF{"a": [1, -2.5e3, true, null, "\\u00e9\\n"], "b": {}, "c d": {"e": "}"}}';
   const json = parseJsonText(text);
   expect(json.issues).toEqual([]);
   expect(json.value).toEqual(JSON.parse(text.slice(1)));
 });
 
-test("parseJson() keeps __proto__ as a key of its own", () => {
+test("parseJsonText() keeps __proto__ as an own key", () => {
   const { value } = parseJsonText('{"__proto__": {"isAdmin": true}}');
   expect(Object.keys(Object(value))).toEqual(["__proto__"]);
   expect(Object(value)).not.toHaveProperty("isAdmin", true);
 });
 
-test("locate() finds keys, values, and the innermost part that is there", () => {
+test("locate() finds keys, values, and the innermost existing parent", () => {
   const { locate } = parseJsonText('{\n  "a": [\n    { "b c": 1 }\n  ]\n}');
   expect(locate(["a", 0, "b c"], "value")).toEqual({ line: 3, column: 14 });
   expect(locate(["a", 0, "b c"], "key")).toEqual({ line: 3, column: 7 });

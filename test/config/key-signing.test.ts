@@ -95,14 +95,14 @@ test.each<[string, string, Json, Buffer]>([
 test.each<[string, Json]>([
   ["PEM", { keyContent: `${ISSUER}${RSA_KEY}${EC_CERTIFICATE}${RSA_CERTIFICATE}` }],
   ["a store", { keySource: "PKCS12", keyContent: LEGACY_PKCS12, ...options() }],
-])("readSigningKey() gives the chain for X5C from %s, the signer's first", async (_, jwt) => {
+])("readSigningKey() returns the chain for X5C from %s, the signer's certificate first", async (_, jwt) => {
   const { chain } = await assertionOf({ ...jwt, x509CertChain: "X5C" });
   expect(chain).toEqual([RSA_CERTIFICATE, ISSUER]);
   const signer = new X509Certificate(chain[0] ?? "");
   expect(signer.publicKey.equals(createPublicKey(RSA_KEY))).toBe(true);
 });
 
-test("readSigningKey() gives no chain that is not asked for", async () => {
+test("readSigningKey() returns no chain without X5C", async () => {
   expect((await assertionOf({ keyContent: `${RSA_KEY}${RSA_CERTIFICATE}` })).chain).toEqual([]);
 });
 

@@ -31,7 +31,7 @@ function createEnvironment() {
   return { env, looked: () => looks > 0 };
 }
 
-test("loadSettledConfig() takes a file that is whole only a moment later", async () => {
+test("loadSettledConfig() accepts a file that is complete a moment later", async () => {
   await using file = await openFile(HALF);
   const { env, looked } = createEnvironment();
   const loading = loadSettledConfig(file.path, { env, signal, retryMs: 200 });
@@ -40,7 +40,7 @@ test("loadSettledConfig() takes a file that is whole only a moment later", async
   expect((await loading).subscriptions.map(({ id }) => id)).toEqual(["a"]);
 });
 
-test("loadSettledConfig() reports the faults of the second look", async () => {
+test("loadSettledConfig() reports the faults of the second load", async () => {
   await using file = await openFile(HALF);
   const { env, looked } = createEnvironment();
   const loading = loadSettledConfig(file.path, { env, signal, retryMs: 200 }).catch(
@@ -61,7 +61,7 @@ test("loadSettledConfig() reports the first faults at once when it is aborted", 
   });
 });
 
-test("loadSettledConfig() looks up what the file names again where the text stays, and is not wrong in itself", async () => {
+test("loadSettledConfig() follows references again if only they were at fault", async () => {
   await using file = await openFile(HALF);
   const { env, looked } = createEnvironment();
   const found: string[] = [];
@@ -76,7 +76,7 @@ test("loadSettledConfig() looks up what the file names again where the text stay
   expect((await loading).subscriptions).toHaveLength(1);
 });
 
-test("loadSettledConfig() parses a text that is wrong in itself once", async () => {
+test("loadSettledConfig() parses an unchanged text with faults of its own only once", async () => {
   await using file = await openFile(HALF.replace("{", '{"log":{},'));
   let looks = 0;
   const env = {

@@ -70,7 +70,7 @@ test.each([
   expect(refusal).toBe(`${path} is not valid, 1 fault:\n  ${path}:${expected}`);
 });
 
-test("loadConfig() names the file in a directory that was given for it", async () => {
+test("loadConfig() suggests the config file inside a directory that was given instead", async () => {
   await using home = await directory();
   const refusal = await loadConfig(home.path, { env: {} }).catch(messageOf);
   expect(refusal).toBe(
@@ -96,7 +96,7 @@ test("loadConfig() refuses a secret file that is a FIFO, and does not wait for a
   expect(refusal).toContain(`cannot read ${fifo}: it is not a regular file`);
 });
 
-test("loadConfig() reads a PKCS12 store as bytes, and knows what time it is", async () => {
+test("loadConfig() reads a PKCS12 store as bytes, and warns by the present time", async () => {
   await using home = await directory();
   const path = join(home.path, "relay.config.json");
   await writeFile(join(home.path, "trust.p12"), Buffer.from(TRUST_PKCS12, "base64"));

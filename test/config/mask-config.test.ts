@@ -135,7 +135,7 @@ test.each<[string, Json, Json]>([
   expect(shownDelivery(configuration)).toMatchObject(expected);
 });
 
-test("maskConfig() shows free texts as they are: what is left out of one would tell what is secret elsewhere", () => {
+test("maskConfig() does not search free texts: a mask inside one would reveal a secret of another key", () => {
   const metadata = { docs: "see http://docs/?key=hunter2 and hunter2hunter2", team: "***" };
   const auth = { type: "token", token: { value: "hunter2hunter2" } };
   const configuration = { entrypointId: "webhook", callbackUrl: "http://127.0.0.1/", auth };
@@ -144,14 +144,14 @@ test("maskConfig() shows free texts as they are: what is left out of one would t
   });
 });
 
-test("maskConfig() hides the query of where keys for tokens are fetched", () => {
+test("maskConfig() hides the query of jwksUri", () => {
   const auth = { type: "jwt", jwksUri: "https://a/keys?key=hunter2", issuer: "i", audience: "a" };
   expect(maskConfig(fileOf({ ...FILE, server: { auth } }))).toMatchObject({
     server: { auth: { jwksUri: "https://a/keys?***" } },
   });
 });
 
-test("maskConfig() loses no name", () => {
+test("maskConfig() keeps every key, such as __proto__", () => {
   const metadata: unknown = JSON.parse('{ "__proto__": "a", "constructor": "b", "toString": "c" }');
   const configuration = { entrypointId: "webhook", callbackUrl: "http://127.0.0.1/" };
   const [entry] = fileOf(withSubscription({ metadata, configuration })).subscriptions;
@@ -186,7 +186,7 @@ const FULL = {
   ],
 };
 
-test("maskConfig() shows no secret of a file, and what is shown is taken as a file again", () => {
+test("maskConfig() shows no secret, and its result is a valid file", () => {
   const shown = maskConfig(fileOf(FULL));
   const secrets = listSecrets(fileOf(FULL)).flatMap(({ source, isPublic }) =>
     source.kind === "inline" && !isPublic ? [source.value] : [],

@@ -51,11 +51,11 @@ async function reportOf(text: string): Promise<string> {
   return lines.map((line) => `${line.slice(2)}\n`).join("");
 }
 
-test("the config of the page has no fault", async () => {
+test("mistakes.md begins with a valid config", async () => {
   expect(await reportOf(config)).toBe("");
 });
 
-test("the page has sixty mistakes and more, each of them once", () => {
+test("mistakes.md has more than sixty mistakes, each once", () => {
   const names = new Set(mistakes.map(({ name }) => name));
   expect(names.size).toBe(mistakes.length);
   expect(names.size).toBeGreaterThanOrEqual(60);

@@ -68,7 +68,7 @@ test("parseSubscription() reports all faults at once, with paths below the body"
   ]);
 });
 
-test("parseSubscription() refuses what a sign-in cannot be made of, and a time that is none", async () => {
+test("parseSubscription() refuses invalid credentials, and a time that does not exist", async () => {
   const auth = { type: "token", token: { value: "hunter2\n" } };
   expect(await faultsOf(delivery({ auth, deliverPolicy: { startTime: "2020-02-31T00:00:00Z" } }))).toEqual([
     "configuration.deliverPolicy.startTime: this time does not exist",
@@ -107,7 +107,7 @@ test.each<[string, unknown, string]>([
   expect(await faultsOf(body)).toEqual([expect.stringContaining(fault)]);
 });
 
-test("parseSubscription() takes the id of the address, which that of the body must not contradict", async () => {
+test("parseSubscription() uses the id of the address, and refuses another one in the body", async () => {
   expect((await valid({ configuration: NEEDED }, { id: "b" })).entry.id).toBe("b");
   expect((await valid({ id: "b", configuration: NEEDED }, { id: "b" })).subscription.id).toBe("b");
   expect(await faultsOf({ id: "c", configuration: NEEDED }, { id: "b" })).toEqual([
@@ -121,13 +121,13 @@ test("parseSubscription() takes the id of the address, which that of the body mu
   ]);
 });
 
-test("parseSubscription() tells of a taken id once nothing else is at fault", async () => {
+test("parseSubscription() reports a taken id only if there is no other fault", async () => {
   const takenIds = new Set(["b"]);
   expect(await parse(delivery({}), { takenIds })).toEqual({ kind: "taken", id: "b" });
   expect((await parse(delivery({ callbackUrl: "x" }), { takenIds })).kind).toBe("invalid");
 });
 
-test("parseSubscription() does not mind that the file has a subscription without an id", async () => {
+test("parseSubscription() works beside a subscription of the file without an id", async () => {
   const { origin } = await configOf({ ...FILE, subscriptions: [{ configuration: NEEDED }] });
   expect((await valid(delivery({}), { origin })).subscription.id).toBe("b");
 });
@@ -205,7 +205,7 @@ test.each<[string, Json, readonly string[]]>([
   expect(looked).toEqual([]);
 });
 
-test("parseSubscription() takes keys and certificates that stand in the body", async () => {
+test("parseSubscription() accepts inline keys and certificates", async () => {
   const { subscription } = await valid(
     delivery({ ...jwt("PEM", RSA_KEY), ssl: { trustStore: { type: "PEM", content: ROOT } } }),
   );
@@ -213,7 +213,7 @@ test("parseSubscription() takes keys and certificates that stand in the body", a
   expect(subscription.callback.auth).toMatchObject({ kind: "jwt-profile" });
 });
 
-test("parseSubscription() starts where the stream is now, unless the body says otherwise", async () => {
+test("parseSubscription() sets the deliver policy new unless the body has one", async () => {
   const startOf = async (body: unknown, scope: Partial<SubscriptionScope> = {}) =>
     (await valid(body, scope)).subscription.source.deliverPolicy.kind;
   const nested = (more: Json) => ({
@@ -229,7 +229,7 @@ test("parseSubscription() starts where the stream is now, unless the body says o
   expect(await startOf(nested({ deliverPolicy: { startSequence: 7 } }))).toBe("start-sequence");
 });
 
-test("parseSubscription() denies private addresses, beside the rules of the file", async () => {
+test("parseSubscription() denies private addresses in addition to the rules of the file", async () => {
   const { origin } = await configOf({ ...FILE, callbacks: { allow: ["10.1.0.0/16"] } });
   expect((await valid(delivery({}), { origin })).subscription.callback.route.addresses).toEqual({
     allow: ["10.1.0.0/16"],
@@ -238,7 +238,7 @@ test("parseSubscription() denies private addresses, beside the rules of the file
   });
 });
 
-test("parseSubscription() joins it with its entrypoint, whose references lead where they led at load", async () => {
+test("parseSubscription() uses the entrypoint's references as they were at load", async () => {
   const settings = {
     callbackUrl: { env: "HOOK" },
     headers: [{ name: "X-Key", value: { env: "KEY" } }],
@@ -260,7 +260,7 @@ test("parseSubscription() joins it with its entrypoint, whose references lead wh
 test.each<[string, Json, readonly Header[]]>([
   ["none of them", {}, []],
   ["them where the entrypoint shares them", { shareHeaders: true }, [["X-Key", "key-of-the-operator"]]],
-])("parseSubscription() gives of its entrypoint's headers %s", async (_, more, expected) => {
+])("parseSubscription() inherits of its entrypoint's headers %s", async (_, more, expected) => {
   const headers = [{ name: "X-Key", value: "key-of-the-operator" }];
   const { origin } = await configOf(withEntrypoint({ ...more, configuration: { headers } }));
   const own = { name: "X-Own", value: "own" };
@@ -284,7 +284,7 @@ test.each<[string, Json, boolean]>([
   ["a plain header", { headers: [{ name: "Accept", value: "text/plain" }] }, false],
   ["another header", { headers: [{ name: "X-Key", value: "1" }] }, true],
   ["a token", { auth: { type: "token", token: { value: "hunter2hunter2" } } }, true],
-])("parseSubscription() tells of %s whether they are secret", async (_, configuration, hasSecrets) => {
+])("parseSubscription() knows whether %s are secrets", async (_, configuration, hasSecrets) => {
   expect((await valid(delivery(configuration))).hasSecrets).toBe(hasSecrets);
 });
 
@@ -317,7 +317,7 @@ test.each<[string, unknown, string]>([
   expect(await faultsOf(body)).toEqual([expect.stringContaining(fault)]);
 });
 
-test("parseSubscription() reports a hundred faults of many, in few words", async () => {
+test("parseSubscription() reports at most a hundred faults, each cut to its limit", async () => {
   const body = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`k${index}`, 1]));
   expect(await faultsOf(body)).toHaveLength(100);
   expect((await faultsOf({ ...delivery({}), ["k".repeat(100_000)]: 1 })).join("").length).toBeLessThan(500);
@@ -335,7 +335,7 @@ test("parseSubscription() names the store that costs too much, and the limit", a
   ]);
 });
 
-test("parseSubscription() opens no store again that is the same as before", async () => {
+test("parseSubscription() does not open an unchanged store again", async () => {
   const first = await valid(delivery(STORE));
   expect(first.iterations).toBe(STORE_ITERATIONS);
   const { signal } = new AbortController();
@@ -350,7 +350,7 @@ test("parseSubscription() opens no store again that is the same as before", asyn
   ]);
 });
 
-test("parseSubscription() takes expressions only where the entrypoint allows them, a format everywhere", async () => {
+test("parseSubscription() accepts expressions only if the entrypoint allows them, and a format always", async () => {
   const expressions = {
     filter: "true",
     transform: { body: "body", headers: [{ name: "X-A", value: "1" }] },

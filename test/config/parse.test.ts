@@ -32,7 +32,7 @@ const FAULTY = `{
   ]
 }`;
 
-test("parseConfig() puts syntax, schema, references and secrets into one report, in the order of the file", async () => {
+test("parseConfig() reports faults of schema, references and secrets together, in the order of the file", async () => {
   const parsed = await parseForTest(FAULTY);
   if (parsed.kind === "valid") throw new Error("no fault was found");
   expect(formatReport("relay.config.json", parsed.issues)).toBe(
@@ -103,14 +103,14 @@ test.each(["[::1]:8080", "127.1.2.3:80", "localhost:0"])(
   },
 );
 
-test("parseConfig() names an entrypoint by the other type name where only one can be meant", async () => {
+test("parseConfig() finds an entrypoint by the other type name if only one can be meant", async () => {
   const file = { ...withDelivery({ entrypointId: "webhook-advanced" }), entrypoints: [{ type: "webhook" }] };
   expect(await faultsOf(file)).toEqual([]);
   const named = { ...file, entrypoints: [{ type: "webhook", id: "orders" }] };
   expect(await faultsOf(named)).toEqual([]);
 });
 
-test("parseConfig() does not report what follows from a fault only", async () => {
+test("parseConfig() does not report consequences of another fault", async () => {
   const file = { ...withEntrypoint({ dlq: { endpoint: "letters" } }), endpoints: [{ type: "jetstream" }] };
   expect(await faultsOf(file)).toEqual([
     "endpoints[0].name: missing, allowed: 1 to 128 printable characters",

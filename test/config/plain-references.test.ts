@@ -28,7 +28,7 @@ const readFile = () => "orders.other\n";
 const at = (file: Json) => configOf(file, { env, readFile });
 const SUBJECTS = { consumer: { stream: "ORDERS", subjects: [{ env: "SUBJECT" }, { file: "/x" }] } };
 
-test("parseConfig() reads a reference in the place of any string, list entries included", async () => {
+test("parseConfig() follows a reference in place of any string, also in lists", async () => {
   const config = await at({
     ...FILE,
     host: { name: { env: "HOST" } },
@@ -65,7 +65,7 @@ test("parseConfig() reads a reference in the place of any string, list entries i
   ]);
 });
 
-test("maskConfig() shows the value of a reference, and in the place of a secret the reference", async () => {
+test("maskConfig() shows the value of a plain reference, and keeps the reference of a secret", async () => {
   const header = (name: string) => ({ name, value: { env: "TENANT" } });
   const config = await at({ ...withDelivery({ headers: [header("X-A")] }), host: { name: { env: "HOST" } } });
   expect(maskConfig(config.origin.file)).toMatchObject({
@@ -123,7 +123,7 @@ test.each<[what: string, file: Json, faults: readonly string[]]>([
   expect(found.join()).not.toContain("hunter2");
 });
 
-test("parseConfig() takes references as given where secrets are not read", async () => {
+test("parseConfig() replaces references by placeholders without secrets", async () => {
   const file = {
     ...FILE,
     host: { name: { env: "NONE" } },
@@ -137,7 +137,7 @@ test("parseConfig() takes references as given where secrets are not read", async
   expect(await faultsOf(channel, { withoutSecrets: true })).toEqual([]);
 });
 
-test("toPlaceholder() has one for every string of the file", () => {
+test("toPlaceholder() has a valid value for every string of the file", () => {
   const without = listStrings(configSchema, "").filter(([, schema]) => toPlaceholder(schema) === "");
   expect(without.map(([key]) => key)).toEqual([]);
 });

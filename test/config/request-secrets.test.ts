@@ -98,7 +98,7 @@ test.each<[string, Json, readonly string[]]>([
   expect(ownsSecrets).toBe(expected.length === 0);
 });
 
-test("resolveCallback() lists the lines of a key, and nothing of what only TLS needs", async () => {
+test("resolveCallback() lists the lines of a signing key, but no secrets of TLS", async () => {
   const jwtProfileOauth2 = {
     issuer: "a",
     subject: "b",
@@ -112,7 +112,7 @@ test("resolveCallback() lists the lines of a key, and nothing of what only TLS n
   expect(secrets.filter((secret) => secret.startsWith("-----END"))).toEqual([]);
 });
 
-test("resolveCallback() lists nothing of other subscriptions, nor of the rest of the file", async () => {
+test("resolveCallback() lists no secrets of other subscriptions, nor of the rest of the file", async () => {
   const auth = (value: string) => ({ type: "token", token: { value } });
   const callbackUrl = "http://127.0.0.1/";
   const { subscriptions } = await configOf({
@@ -155,7 +155,7 @@ test.each<[string, Json, Json, boolean]>([
   },
 );
 
-test("resolveCallback() hides a mask's worth of secrets only: longer URLs and more parameters are refused", async () => {
+test("checkUrl() bounds the secrets to mask: it refuses longer URLs and more parameters", async () => {
   const url = (query: string) => withDelivery({ callbackUrl: `https://a/?${query}` });
   const parameters = (count: number) => Array.from({ length: count }, (_, at) => `k${at}=v`).join("&");
   expect((await ofFile(url(parameters(100)))).secrets.length).toBeGreaterThan(1);

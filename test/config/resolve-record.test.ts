@@ -39,7 +39,7 @@ test.each([
   { type: "TEMPORAL", value: "PT" },
   { type: "WINDOWED_COUNT", value: "1/PT0M" },
   { type: "WINDOWED_COUNT", value: "0/PT1M" },
-])("%j is refused", (file) => {
+])("parseConfig() refuses the sampling %j", (file) => {
   expect(v.safeParse(samplingSchema, file).success).toBe(false);
 });
 

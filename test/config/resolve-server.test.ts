@@ -32,7 +32,7 @@ test.each<[string, unknown]>([
   expect(resolved({ listen }).listen).toEqual(expected as null);
 });
 
-test("resolveServer() takes paths from the file, and the socket from systemd", () => {
+test("resolveServer() resolves paths relative to the file, and the socket to systemd's directory", () => {
   const tls = { certFile: "tls/cert.pem", keyFile: "/etc/key.pem" };
   const server = resolved({ listen: null, tls }, { env: { RUNTIME_DIRECTORY: "/run/relay:/run/other" } });
   expect(server).toMatchObject({
@@ -43,7 +43,7 @@ test("resolveServer() takes paths from the file, and the socket from systemd", (
   expect(resolved({ controlSocket: "own.sock" }).controlSocket).toBe("/home/relay/own.sock");
 });
 
-test("resolveServer() looks credentials up", () => {
+test("resolveServer() follows references to credentials", () => {
   const env = { WORD: "a-password" };
   const auth = { type: "basic", username: "operator", password: { env: "WORD" } };
   expect(resolved({ auth }, { env }).auth).toEqual({

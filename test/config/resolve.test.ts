@@ -65,7 +65,7 @@ test.each<[file: Json, systemName: string, name: string]>([
   });
 });
 
-test("resolveConfig() takes directories from systemd, and relative ones from the file", async () => {
+test("resolveConfig() uses systemd's directories, and resolves relative ones beside the file", async () => {
   const env = { STATE_DIRECTORY: "/var/lib/relay:/var/lib/other", RUNTIME_DIRECTORY: "/run/relay" };
   expect(await configOf(FILE, { env })).toMatchObject({
     state: { directory: "/var/lib/relay" },
@@ -78,7 +78,7 @@ test("resolveConfig() takes directories from systemd, and relative ones from the
   });
 });
 
-test("resolveConfig() lets creds be read again", async () => {
+test("resolveConfig() reads creds again at each call of read()", async () => {
   let content = toCreds("first");
   const file = { ...FILE, nats: { auth: { type: "creds", content: { file: "relay.creds" } } } };
   const { auth } = (await configOf(file, { readFile: () => content })).nats;
@@ -87,7 +87,7 @@ test("resolveConfig() lets creds be read again", async () => {
   expect(auth.read()).toBe(content.trimEnd());
 });
 
-test("resolveSubscriptions() joins what entrypoint and subscription say", async () => {
+test("resolveSubscriptions() merges the settings of entrypoint and subscription", async () => {
   const file = {
     ...FILE,
     entrypoints: [
@@ -192,7 +192,7 @@ test("resolveSubscriptions() lists the endpoints of a dead-letter group in order
   ]);
 });
 
-test("resolveSubscriptions() shows no query, and of a URL by reference its origin only", async () => {
+test("resolveSubscriptions() shows no query, and only the origin of a URL by reference", async () => {
   const inline = await configOf(withDelivery({ callbackUrl: "https://example.com/hook?token=s3cret-token" }));
   expect(inline.subscriptions[0]?.callback.displayUrl).toBe("https://example.com/hook");
   const env = { URL: "https://example.com/services/T000/B000/XXXX" };
@@ -200,7 +200,7 @@ test("resolveSubscriptions() shows no query, and of a URL by reference its origi
   expect(referred.subscriptions[0]?.callback.displayUrl).toBe("https://example.com");
 });
 
-test("listWarnings() warns of what is written, not of defaults", async () => {
+test("listWarnings() warns of written values, not of defaults", async () => {
   const http = { maxConcurrentConnections: 5 };
   expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE" }))).toEqual([]);
   expect(await warningsOf(withEntrypoint({ qos: "AT_LEAST_ONCE", configuration: { http } }))).toEqual([
@@ -276,7 +276,7 @@ test.each<[string, string, string, readonly string[]]>([
   ["with keys of others", "[::1]:80", "http://keys.example.com/", [NO_TLS_KEYS]],
   ["with keys of this host", "localhost:80", "http://[::1]:8080/keys", []],
   ["open to others, with keys of others", "0.0.0.0:80", "http://10.0.0.1/", [NO_TLS, NO_TLS_KEYS]],
-])("listWarnings() warns of what has no TLS: a listener %s", async (_, listen, jwksUri, expected) => {
+])("listWarnings() warns of missing TLS: a listener %s", async (_, listen, jwksUri, expected) => {
   const auth = { type: "jwt", jwksUri, issuer: "i", audience: "a" };
   expect(await warningsOf({ ...FILE, server: { listen, auth } })).toEqual([...expected]);
 });

@@ -84,7 +84,7 @@ test("resolveSecrets() reads nothing without secrets", async () => {
   expect(resolveSecrets(file, context).faults).toEqual([]);
 });
 
-test("resolveSecrets() takes metadata for what it is", async () => {
+test("resolveSecrets() does not mistake metadata for secrets", async () => {
   const [subscription] = [{ id: "a", metadata: { kind: "secret", env: "HOME" }, configuration: {} }];
   const configuration = { entrypointId: "webhook", callbackUrl: "http://h/" };
   expect(await faultsOf({ ...FILE, subscriptions: [{ ...subscription, configuration }] })).toEqual([]);

@@ -65,13 +65,13 @@ test.each<[string, Json, Date, readonly string[]]>([
   expect([...(await expiringIn(file, now))].sort()).toEqual([...expected].sort());
 });
 
-test("certificateWarnings() says it once of a store that several subscriptions share", async () => {
+test("certificateWarnings() warns once of a store that several subscriptions share", async () => {
   const { subscriptions } = trust(ROOT) as { subscriptions: readonly Json[] };
   const file = { ...trust(ROOT), subscriptions: [...subscriptions, { ...subscriptions[0], id: "b" }] };
   expect(await expiringIn(file, LATER)).toHaveLength(1);
 });
 
-test("certificateWarnings() says five lines of a store, and no more", async () => {
+test("certificateWarnings() has at most five lines for each store", async () => {
   const directory = await mkdtemp(join(tmpdir(), "relay-expiry-"));
   await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
   const { issue } = await createCertificates(directory);

@@ -53,7 +53,7 @@ test.each([
   ]);
 });
 
-test("openPkcs12() finds a wrong password where the store has no check for it", async () => {
+test("openPkcs12() detects a wrong password in a store without a MAC", async () => {
   const content = changed(() => {}, { isChecked: false });
   expect(await trustFaults(content)).toEqual([]);
   expect(await trustFaults(content, "wrong")).toEqual([
@@ -85,7 +85,7 @@ test("loadStores() refuses a store that is too large", async () => {
   ]);
 });
 
-test("readCertificates() takes time in proportion to a bundle without ends", async () => {
+test("readCertificates() takes linear time for a bundle without end markers", async () => {
   const content = "-----BEGIN CERTIFICATE-----".repeat(30_000);
   expect(await faultsOf(withDelivery({ ssl: { trustStore: { type: "PEM", content } } }))).toEqual([
     `${TRUST}.content: cannot read the certificate 1 of 30000 in it`,

@@ -159,7 +159,7 @@ test.each<[string, Json, readonly string[]]>([
   expect(await faultsOf(keys(store))).toEqual(expected.map((line) => `${KEY_STORE}.${line}`));
 });
 
-test("loadStores() does not show an alias that stands elsewhere", async () => {
+test("loadStores() does not show an alias that is given by reference", async () => {
   const store = { type: "PKCS12", content: MODERN_PKCS12, password, alias: { env: "ALIAS" } };
   expect(await faultsOf(keys(store), { env: { ALIAS: "hidden-alias" } })).toEqual([
     `${KEY_STORE}.alias: no key is named "***", known: "client"`,

@@ -68,7 +68,7 @@ test("loadStores() reads files relative to the config file, PKCS12 as bytes", as
   expect(tls?.identity?.chain).toHaveLength(3);
 });
 
-test("loadStores() finds what stands under entrypointConfiguration, and says so", async () => {
+test("loadStores() reads stores below entrypointConfiguration, and reports faults there", async () => {
   const nested = (ssl: Json) => ({
     ...withDelivery({}),
     subscriptions: [
@@ -151,7 +151,7 @@ test.each<[string, Json, readonly string[]]>([
   expect(await faultsOf(trust(store))).toEqual(expected.map((line) => `${SSL}.trustStore.${line}`));
 });
 
-test("loadStores() leaves parts alone whose fault is reported already, and looks nothing up without secrets", async () => {
+test("loadStores() skips parts with reported faults, and reads nothing without secrets", async () => {
   const store = { type: "PKCS12", content: MODERN_PKCS12, password: 7 };
   expect(await faultsOf(keys(store))).toHaveLength(1);
   expect(await faultsOf(keys({ ...store, password: { env: "UNSET" } }))).toEqual([
@@ -177,7 +177,7 @@ test("loadStores() reads a store once that many subscriptions name", async () =>
   expect(reads).toBe(1);
 });
 
-test("loadStores() takes a part at fault for another one than a part that is absent", async () => {
+test("loadStores() distinguishes a faulty part from an absent one", async () => {
   const of = (id: string, more: Json) => ({
     ...(keys({ type: "JKS", content: JKS, password, ...more }) as { subscriptions: readonly Json[] })
       .subscriptions[0],
@@ -189,7 +189,7 @@ test("loadStores() takes a part at fault for another one than a part that is abs
   expect(faults[1]).toStartWith("subscriptions[1].configuration.ssl.keyStore.alias: missing");
 });
 
-test("loadStores() gives no fault away that holds a password or a key", async () => {
+test("loadStores() shows no password and no key in its faults", async () => {
   const wrong = { type: "JKS", content: JKS, password: "wrong-password", alias: "ec", keyPassword: "other" };
   const report = [
     ...(await faultsOf(keys(wrong))),

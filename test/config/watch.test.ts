@@ -144,7 +144,7 @@ test.each([
   ["a directory in its place", 'rm "$F"; mkdir "$F"'],
   ["a pipe in its place", 'rm "$F"; mkfifo "$F"'],
   ["another file beside it", "printf %s new > beside"],
-])("watchConfig() does not tell of %s", async (_, script) => {
+])("watchConfig() does not report %s", async (_, script) => {
   await using place = await openPlace();
   using watched = await watchPlace(place.file, POLL_MS);
   run(script, { place });
@@ -154,7 +154,7 @@ test.each([
   await eventually(() => watched.told() === 1);
 });
 
-test("watchConfig() tells of a file that has not been written for long, then in place with its old size and time", async () => {
+test("watchConfig() reports an old file that is rewritten in place with the same size and time", async () => {
   await using place = await openPlace();
   await eventually(() => Date.now() - statSync(place.file).ctimeMs > COARSEST_TIME_MS);
   using watched = await watchPlace(place.file, POLL_MS);
@@ -163,7 +163,7 @@ test("watchConfig() tells of a file that has not been written for long, then in 
   await eventually(() => watched.told() === 1);
 });
 
-test("watchConfig() waits until a file that is being written is at rest", async () => {
+test("watchConfig() waits until a file is written completely", async () => {
   await using place = await openPlace();
   const told: string[] = [];
   const onChange = () => void told.push(readFileSync(place.file, "utf8"));
@@ -180,7 +180,7 @@ test("watchConfig() waits until a file that is being written is at rest", async 
   expect(told).toEqual([".".repeat(50)]);
 });
 
-test("watchConfig() tells of a file that was not there, and watches a directory that is back", async () => {
+test("watchConfig() reports a new file, and watches a re-created directory", async () => {
   await using place = await openPlace("rmdir $D");
   using watched = await watchPlace(place.file, POLL_MS);
   const before = await countWatches();
@@ -196,7 +196,7 @@ test("watchConfig() tells of a file that was not there, and watches a directory 
   await eventually(() => watched.told() === 2);
 });
 
-test("watchConfig() tells of nothing once it is closed, and leaves no watch of the system behind", async () => {
+test("watchConfig() reports nothing after close(), and leaves no inotify watch behind", async () => {
   await using place = await openPlace();
   const before = await countWatches();
   const watched = await watchPlace(place.file, POLL_MS);
@@ -208,7 +208,7 @@ test("watchConfig() tells of nothing once it is closed, and leaves no watch of t
   expect(watched.told()).toBe(0);
 });
 
-test("watchConfig() does not take a file that is too large into memory, but tells of it", async () => {
+test("watchConfig() reports a file that is too large without reading it", async () => {
   await using place = await openPlace();
   using watched = await watchPlace(place.file, POLL_MS);
   await truncate(place.file, 64 * 1024 ** 3);

@@ -46,7 +46,7 @@ function hangingDisk(): {
   };
 }
 
-test("a sync that hangs holds up nobody: records are taken while there is room, read, and written once it ends", async () => {
+test("openDeliveryLog() with a sync that hangs queues records, serves reads, and writes once it ends", async () => {
   const disk = hangingDisk();
   await using own = await openTestLog({ sync: disk.sync });
   own.log.append(toRecord());
@@ -68,7 +68,7 @@ test("a sync that hangs holds up nobody: records are taken while there is room, 
   expect(statSync(`${own.path}-wal`).size).toBeLessThan(WRITES_BYTES + BATCH_BYTES);
 });
 
-test("close() waits for no sync that hangs, and writes what waits", async () => {
+test("close() does not wait for a sync that hangs, and writes the queue", async () => {
   const disk = hangingDisk();
   await using own = await openTestLog({ sync: disk.sync });
   disk.hang();
@@ -80,7 +80,7 @@ test("close() waits for no sync that hangs, and writes what waits", async () => 
   expect(newest(after.log).records).toHaveLength(1);
 });
 
-test("a sync that fails is a fault, and what waits is written all the same", async () => {
+test("openDeliveryLog() counts a failed sync as a fault, and writes the queue nevertheless", async () => {
   let isBroken = true;
   const sync = () => (isBroken ? Promise.reject(new Error("EIO: i/o error, fsync")) : Promise.resolve());
   await using own = await openTestLog({ sync });
@@ -92,7 +92,7 @@ test("a sync that fails is a fault, and what waits is written all the same", asy
   expect(own.log.stats()).toMatchObject({ dropped: 0, fault: null });
 });
 
-test("a relay killed at any moment, again and again, leaves a whole file with what was written before", async () => {
+test("openDeliveryLog() has all written records after kills at any moment", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   let before = 0;
@@ -126,7 +126,7 @@ async function writeUntilKilled(path: string, { batches }: { batches: number }):
   }
 }
 
-test("a power failure at any step leaves a whole file", async () => {
+test("openCheckpoints() leaves a whole file after a power failure at any step", async () => {
   const pages = createPowerFailures();
   await using own = await openTestLog({ sync: pages.sync, bounds: SMALL });
   for (let round = 1; round <= 4; round += 1) {

@@ -12,7 +12,7 @@ import { eventually } from "../support/eventually.ts";
 import { temporaryDirectory } from "../support/relay.ts";
 import { newest, openTestLog, toMessage, toRecord, valueOf } from "./records.ts";
 
-test("append() gives back what it took, whole", async () => {
+test("append() stores the whole record", async () => {
   await using own = await openTestLog();
   const date = new Date("2026-01-02T03:04:05.678Z");
   const record = toRecord({
@@ -44,7 +44,7 @@ function toPlain(record: ReturnType<typeof toRecord>): unknown {
   return { ...record, request: plain(record.request), response: plain(record.response) };
 }
 
-test("readSlice() gives the newest first, and goes on where it ended", async () => {
+test("readSlice() returns the newest first, and continues at its end", async () => {
   await using own = await openTestLog();
   for (let index = 0; index < 5000; index += 1) own.log.append(toRecord({ status: 200 + (index % 3) }));
   await eventually(() => own.log.stats().written === 5000);
@@ -55,7 +55,7 @@ test("readSlice() gives the newest first, and goes on where it ended", async () 
   expect(first.end).toBe(ids.at(-1) ?? null);
 });
 
-test("append() begins a new file where somebody removed it, and loses nothing of what waits", async () => {
+test("append() creates a removed file again, and loses no queued record", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   await using own = await openTestLog({ path });
@@ -69,7 +69,7 @@ test("append() begins a new file where somebody removed it, and loses nothing of
   expect((await stat(path)).size).toBeGreaterThan(0);
 });
 
-test("close() writes what waits, and an opened log goes on above it", async () => {
+test("close() writes the queue, and the next log continues with higher ids", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   await using before = await openTestLog({ path });
@@ -83,7 +83,7 @@ test("close() writes what waits, and an opened log goes on above it", async () =
   expect((await stat(path)).mode & 0o777).toBe(0o600);
 });
 
-test("the log stays below maxBytes, its log of writes included, and keeps the newest", async () => {
+test("openDeliveryLog() stays below maxBytes, WAL included, and keeps the newest records", async () => {
   const maxBytes = 1_048_576;
   await using own = await openTestLog({ bounds: { maxAgeMs: 86_400_000, maxBytes } });
   const body = Buffer.alloc(40_000, "a");
@@ -107,7 +107,7 @@ async function bytesOf(path: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-test("a log that may be smaller than it is gives its pages back", async () => {
+test("setBounds() to a lower limit shrinks the file", async () => {
   await using own = await openTestLog();
   const body = Buffer.alloc(40_000, "a");
   for (let index = 0; index < 300; index += 1) {
@@ -122,7 +122,7 @@ test("a log that may be smaller than it is gives its pages back", async () => {
   await eventually(async () => (await bytesOf(small.path)) < 4_194_304);
 });
 
-test("records older than maxAgeMs are deleted", async () => {
+test("openDeliveryLog() deletes records older than maxAgeMs", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   await using before = await openTestLog({ path });
@@ -133,7 +133,7 @@ test("records older than maxAgeMs are deleted", async () => {
 });
 
 test.each(["no database at all".repeat(400), "layout"])(
-  "a broken file is moved aside: %.20s",
+  "openDeliveryLog() moves a broken file aside: %.20s",
   async (what) => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, "log.db");
@@ -154,7 +154,7 @@ function writeLayout(path: string, version: number): void {
   database.run(`PRAGMA user_version = ${version}`);
 }
 
-test("a file that cannot be opened drops nothing until the queue is full, and is used once it can", async () => {
+test("openDeliveryLog() queues records while the file cannot be opened, and drops only those above the limit", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   await writeFile(join(directory.path, "in the way"), "");
@@ -171,7 +171,7 @@ test("a file that cannot be opened drops nothing until the queue is full, and is
   expect(path).not.toBe(own.path);
 });
 
-test("newerThan() wakes with the next record, and ends with the signal and the log", async () => {
+test("newerThan() resolves with the next record, and ends with its signal or the log", async () => {
   await using own = await openTestLog();
   const leaving = new AbortController();
   const woken = own.log.newerThan(0, new AbortController().signal);
@@ -189,7 +189,7 @@ test("newerThan() wakes with the next record, and ends with the signal and the l
 
 const MIB = 1024 * 1024;
 
-test("the log leaves a quarter of a small disk free, its log of writes included, and keeps the newest", async () => {
+test("openDeliveryLog() leaves a quarter of a small disk free, WAL included, and keeps the newest records", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   const used = { value: 0 };
@@ -212,7 +212,7 @@ test("the log leaves a quarter of a small disk free, its log of writes included,
   expect(own.log.stats()).toMatchObject({ dropped: 0, faults: 0, fault: null });
 });
 
-test("the log gives room back where something else fills the disk, and is not written until there is some", async () => {
+test("openDeliveryLog() shrinks while others fill the disk, and writes nothing until there is room", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   let others = 0;
@@ -246,17 +246,20 @@ function sizeSync(path: string): number {
     return sum + (statSync(path + end, { throwIfNoEntry: false })?.size ?? 0);
   }, 0);
 }
-test.each(["", "-wal", "-shm"])("a symbolic link in the place of the log%s is not followed", async (end) => {
-  await using directory = await temporaryDirectory();
-  const target = join(directory.path, "target");
-  await writeFile(target, "precious");
-  const path = join(directory.path, "delivery-log.db");
-  await symlink(target, path + end);
-  expect(() => openLogStore(path)).toThrow(end === "" ? "ELOOP" : "is a symbolic link");
-  expect(await readFile(target, "utf8")).toBe("precious");
-});
+test.each(["", "-wal", "-shm"])(
+  "openDeliveryLog() does not follow a symbolic link at the log%s",
+  async (end) => {
+    await using directory = await temporaryDirectory();
+    const target = join(directory.path, "target");
+    await writeFile(target, "precious");
+    const path = join(directory.path, "delivery-log.db");
+    await symlink(target, path + end);
+    expect(() => openLogStore(path)).toThrow(end === "" ? "ELOOP" : "is a symbolic link");
+    expect(await readFile(target, "utf8")).toBe("precious");
+  },
+);
 
-test("filters find records in every block, up and down, also those that were not summarized before a restart", async () => {
+test("readSlice() finds records in every block, up and down, also those not in a block before a restart", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log.db");
   const total = 5300;

@@ -26,6 +26,6 @@ test.each<[string, Sampling, readonly number[]]>([
   ["never", { kind: "probability", share: 0 }, []],
   ["one in three seconds", { kind: "temporal", everyMs: 3000 }, [0, 3, 6, 9]],
   ["two in five seconds", { kind: "windowed-count", count: 2, windowMs: 5000 }, [0, 1, 5, 6]],
-])("createSampler() takes %s", (_, sampling, expected) => {
+])("createSampler() records %s", (_, sampling, expected) => {
   expect(takenOf(sampling, 10)).toEqual(expected);
 });

@@ -7,7 +7,7 @@ const IMPORTS = `
   const { findDescriptorFault, onDescriptorFault, toDescriptorFault } = await source("lib/descriptors.ts");
   const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });`;
 
-test("toDescriptorFault() takes a refused connection for what it is while there are descriptors", async () => {
+test("toDescriptorFault() keeps the error of a refused connection while there are descriptors", async () => {
   const seen = await runWithDescriptors(
     200,
     `${IMPORTS} return [findDescriptorFault() === null, toDescriptorFault(refused).code];`,
@@ -15,7 +15,7 @@ test("toDescriptorFault() takes a refused connection for what it is while there 
   expect(seen).toEqual([true, "ECONNREFUSED"]);
 });
 
-test("toDescriptorFault() finds that there was none, also just after one is free again", async () => {
+test("toDescriptorFault() blames a shortage of descriptors, also just after one is free again", async () => {
   const seen = await runWithDescriptors(
     200,
     `${IMPORTS}
@@ -44,7 +44,7 @@ test.each([
   expect(seen).toEqual([null, "EMFILE", null]);
 });
 
-test("onDescriptorFault() tells those with descriptors to spare, for some faults in a row once, until it is ended", async () => {
+test("onDescriptorFault() calls its listeners once for several faults in a row, until it is ended", async () => {
   const seen = await runWithDescriptors(
     200,
     `${IMPORTS}

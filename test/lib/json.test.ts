@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { indentJson, isObject, parseJson, readText } from "#lib/json.ts";
 
-test("parseJson() gives undefined for what is no JSON, and null for null", () => {
+test("parseJson() returns undefined for invalid JSON, and null for null", () => {
   expect([parseJson("{"), parseJson(""), parseJson("null"), parseJson("[1]")]).toEqual([
     undefined,
     undefined,
@@ -25,13 +25,13 @@ async function* chunksOf(...texts: readonly (string | Uint8Array)[]) {
   for (const text of texts) yield typeof text === "string" ? new TextEncoder().encode(text) : text;
 }
 
-test("readText() joins chunks, also where a character is cut in two", async () => {
+test("readText() joins chunks that cut a character in two", async () => {
   const euro = new TextEncoder().encode("€");
   expect(await readText(chunksOf("a ", euro.subarray(0, 1), euro.subarray(1)), 5)).toBe("a €");
   expect(await readText(null, 5)).toBe("");
 });
 
-test("readText() reads no further than its bound", async () => {
+test("readText() stops reading at its limit", async () => {
   let isRead = false;
   async function* endless() {
     yield* chunksOf("123", "456");

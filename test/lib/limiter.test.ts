@@ -8,7 +8,7 @@ import { createLimiter } from "#lib/limiter.ts";
 
 const FOR_EVER = new AbortController().signal;
 
-test("acquire() gives as many places as there are, then waits", async () => {
+test("acquire() gives all slots, then waits", async () => {
   const limiter = createLimiter(2);
   expect(await limiter.acquire(FOR_EVER)).toBe(true);
   expect(await limiter.acquire(FOR_EVER)).toBe(true);
@@ -20,7 +20,7 @@ test("acquire() gives as many places as there are, then waits", async () => {
   expect(limiter).toMatchObject({ taken: 2, waiting: 0 });
 });
 
-test("release() passes places on in the order of asking", async () => {
+test("release() passes slots on in the order of asking", async () => {
   const limiter = createLimiter(1);
   await limiter.acquire(FOR_EVER);
   const order: number[] = [];
@@ -35,7 +35,7 @@ test("release() passes places on in the order of asking", async () => {
   expect(limiter).toMatchObject({ taken: 0, waiting: 0 });
 });
 
-test("release() leaves no moment in which a newcomer can overtake those who wait", async () => {
+test("release() lets no newcomer overtake those that wait", async () => {
   const limiter = createLimiter(1);
   await limiter.acquire(FOR_EVER);
   const first = limiter.acquire(FOR_EVER);
@@ -47,7 +47,7 @@ test("release() leaves no moment in which a newcomer can overtake those who wait
   expect(await newcomer).toBe(true);
 });
 
-test("acquire() steps out of the line when its signal aborts, and takes no place", async () => {
+test("acquire() leaves the queue when its signal aborts, and takes no slot", async () => {
   const limiter = createLimiter(1);
   await limiter.acquire(FOR_EVER);
   const controller = new AbortController();
@@ -62,7 +62,7 @@ test("acquire() steps out of the line when its signal aborts, and takes no place
   expect(limiter).toMatchObject({ taken: 0, waiting: 0 });
 });
 
-test("acquire() keeps a place that was given before its signal aborted", async () => {
+test("acquire() keeps a slot that was given before its signal aborted", async () => {
   const limiter = createLimiter(1);
   await limiter.acquire(FOR_EVER);
   const controller = new AbortController();
@@ -73,13 +73,13 @@ test("acquire() keeps a place that was given before its signal aborted", async (
   expect(limiter.taken).toBe(1);
 });
 
-test("acquire() resolves with false at once where its signal has aborted, with places free", async () => {
+test("acquire() resolves with false at once if its signal has aborted, even with free slots", async () => {
   const limiter = createLimiter(1);
   expect(await limiter.acquire(AbortSignal.abort())).toBe(false);
   expect(limiter).toMatchObject({ taken: 0, waiting: 0 });
 });
 
-test("acquire() puts one listener on a signal that many share", async () => {
+test("acquire() adds one listener to a shared signal", async () => {
   const limiter = createLimiter(1);
   const controller = new AbortController();
   await limiter.acquire(controller.signal);
@@ -92,7 +92,7 @@ test("acquire() puts one listener on a signal that many share", async () => {
   expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
 });
 
-test("resize() to more places lets in whoever waits, in the order of asking, each line in turn", async () => {
+test("resize() to more slots gives them to those that wait, in order, each queue in turn", async () => {
   const limiter = createLimiter(1, { lines: 2 });
   await limiter.acquire(FOR_EVER);
   const order: string[] = [];
@@ -107,7 +107,7 @@ test("resize() to more places lets in whoever waits, in the order of asking, eac
   expect(order).toEqual(["d", "a", "b", "c"]);
 });
 
-test("resize() to fewer places takes none away, and gives none again until there are fewer", async () => {
+test("resize() to fewer slots takes none away, and gives none until enough are released", async () => {
   const limiter = createLimiter(3);
   for (let place = 1; place <= 3; place += 1) await limiter.acquire(FOR_EVER);
   const waiting = limiter.acquire(FOR_EVER);
@@ -120,7 +120,7 @@ test("resize() to fewer places takes none away, and gives none again until there
   expect(limiter).toMatchObject({ taken: 1, waiting: 0 });
 });
 
-test("release() throws where no place is taken: one that is given back twice would be given to two", () => {
+test("release() throws if no slot is taken: a slot that is released twice would be given to two", () => {
   const limiter = createLimiter(1);
   expect(limiter.tryAcquire()).toBe(true);
   limiter.release();

@@ -27,7 +27,7 @@ test("createLineWriter() writes each line whole into a pipe that was full", asyn
   closeSync(fd);
 });
 
-test("createLineWriter() goes on when a full disk has room again, and says how much is missing", async () => {
+test("createLineWriter() continues when a full disk has room again, and counts the dropped lines", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log");
   const fd = openSync("/dev/full", "w");
@@ -47,7 +47,7 @@ test("createLineWriter() goes on when a full disk has room again, and says how m
   closeSync(fd);
 });
 
-test("createLineWriter() keeps nothing for a reader that has left", async () => {
+test("createLineWriter() keeps no lines for a reader that has exited", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "log");
   const fd = openSync(path, "w");

@@ -85,7 +85,7 @@ test.each(inEachForm)("createMask() hides a secret %s: %j", (_form, secret, text
   expect(holdsSecret(masked, [secret])).toBe(false);
 });
 
-test.each(inEachForm)("createMask() hides nothing %s that is another's: %j", (_form, _secret, text) => {
+test.each(inEachForm)("createMask() does not hide other texts %s: %j", (_form, _secret, text) => {
   expect(createMask(["not-this-secret", "nor+this/one"])(text, "cut")).toBe(text);
 });
 
@@ -104,11 +104,11 @@ test.each([
   expect(createMask(secrets)(text)).toBe(expected);
 });
 
-test("createMask() leaves everything as it is without secrets", () => {
+test("createMask() without secrets changes nothing", () => {
   expect(createMask([])("nothing to hide")).toBe("nothing to hide");
 });
 
-test("createMask() knows no secrets but its own", () => {
+test("createMask() hides only its own secrets", () => {
   const [own, other] = [createMask(["secret-of-one"]), createMask(["secret-of-another"])];
   expect(own("secret-of-one secret-of-another")).toBe("*** secret-of-another");
   expect(other("secret-of-one secret-of-another")).toBe("secret-of-one ***");
@@ -135,7 +135,7 @@ test.each([
   expect(createMask(["12345678", LONG])(text, "cut")).toBe(expected);
 });
 
-test("createMask() leaves the end of a whole text as it is", () => {
+test("createMask() does not hide the beginning of a secret at the end of a whole text", () => {
   expect(createMask([LONG])("token s3cret/v")).toBe("token s3cret/v");
 });
 

@@ -67,7 +67,7 @@ describe("createResolver()", () => {
     expect(names).toEqual([]);
   });
 
-  test("createResolver() asks once for all who want a name, at once or within seconds", async () => {
+  test("createResolver() asks once for simultaneous look-ups of a name, and caches the answer for seconds", async () => {
     const { names, system, sources, endSystem } = script();
     const resolve = createResolver(sources);
     expect(await Promise.all([resolve("found", NEVER), resolve("found", NEVER)])).toEqual([FOUND, FOUND]);
@@ -80,7 +80,7 @@ describe("createResolver()", () => {
     expect(names).toEqual(["found", "unknown"]);
   });
 
-  test("createResolver() asks the system for what name servers do not find, one name at a time", async () => {
+  test("createResolver() asks the system for names that name servers do not know, one at a time", async () => {
     const { system, sources, endSystem } = script();
     const resolve = createResolver(sources);
     const first = resolve("printer.local", NEVER);
@@ -95,7 +95,7 @@ describe("createResolver()", () => {
     expect(await second).toEqual(["192.0.2.8"]);
   });
 
-  test("createResolver() does not ask the system after name servers that did not answer: they are its own", async () => {
+  test("createResolver() does not ask the system after silent name servers, which it would ask too", async () => {
     const { system, sources } = script();
     const askNameServers = (host: string) =>
       Promise.reject(new NameError(host, "name server did not answer"));
@@ -104,7 +104,7 @@ describe("createResolver()", () => {
     expect(system).toEqual([]);
   });
 
-  test("createResolver() ends at once with its signal, and says what it waits for", async () => {
+  test("createResolver() ends at once with its signal, and its error says what it waited for", async () => {
     const { system, sources } = script();
     const resolve = createResolver(sources);
     const { signal, abort } = toAbort();
@@ -128,7 +128,7 @@ describe("createResolver()", () => {
     expect(system).toEqual(["printer.local"]);
   });
 
-  test("createResolver() does not keep other names waiting for silent ones, up to a limit", async () => {
+  test("createResolver() looks other names up beside silent ones, up to a limit", async () => {
     const { names, sources } = script();
     const resolve = createResolver(sources);
     const { signal, abort } = toAbort();
@@ -168,7 +168,7 @@ describe("resolveHost()", () => {
     expect(new Set(await Promise.all(silent))).toEqual(new Set(["name server did not answer"]));
   });
 
-  test("resolveHost() finds IPv4 addresses where the question for IPv6 ones is dropped", async () => {
+  test("resolveHost() finds IPv4 addresses if a name server drops questions for IPv6", async () => {
     await using server = await startNameServer(({ type }) => (type === "A" ? ["127.0.0.9"] : undefined));
     setServers([server.address]);
     using watch = startStopwatch();
@@ -177,7 +177,7 @@ describe("resolveHost()", () => {
     watch.expectWithin(0, 1900);
   });
 
-  test("resolveHost() finds what stands in /etc/hosts, and IPv6 addresses alone", async () => {
+  test("resolveHost() finds names of /etc/hosts, and names with IPv6 addresses only", async () => {
     await using server = await startNameServer(({ name, type }) => {
       if (name !== "six.test") return null;
       return type === "A" ? [] : ["20010db8000000000000000000000001"];

@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 
 import { createSlab } from "#lib/slab.ts";
 
-test("createSlab() keeps each item in its place, and gives a place again once it is free", () => {
+test("createSlab() keeps each item under its key, and reuses a free key", () => {
   const slab = createSlab<string>();
   const [a, b, c] = [slab.add("a"), slab.add("b"), slab.add("c")];
   slab.remove(b);
@@ -16,7 +16,7 @@ test("createSlab() keeps each item in its place, and gives a place again once it
   expect([...slab].toSorted()).toEqual(["a", "c", "d"]);
 });
 
-test("createSlab() passes over what is removed while it is gone through", () => {
+test("createSlab() skips items that are removed during an iteration", () => {
   const slab = createSlab<string>();
   const [, b] = [slab.add("a"), slab.add("b"), slab.add("c")];
   const seen: string[] = [];
@@ -52,7 +52,7 @@ function leftOf(count: number): number {
   return after - live;
 }
 
-test("createSlab() lets go of what left it, without a full collection", () => {
+test("createSlab() frees removed items without a full collection", () => {
   expect(leftOf(5000)).toBeLessThan(100);
 });
 

@@ -27,13 +27,13 @@ test("sleep() ends with false when its signal aborts", async () => {
   expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
 });
 
-test("sleep() does not start where its signal has aborted", async () => {
+test("sleep() returns at once if its signal has aborted", async () => {
   const signal = AbortSignal.abort();
   expect(await sleep(60_000, signal)).toBe(false);
   expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });
 
-test("sleep() leaves no listener behind on a signal that many share", async () => {
+test("sleep() leaves no listener on a shared signal", async () => {
   const controller = new AbortController();
   await Promise.all(Array.from({ length: 100 }, () => sleep(1, controller.signal)));
   expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
@@ -45,7 +45,7 @@ test("sleepUntil() lasts until its time has come", async () => {
   expect(Date.now()).toBeGreaterThanOrEqual(time.getTime());
 });
 
-test("sleepUntil() sees that the clock was set: on past its time", async () => {
+test("sleepUntil() ends when the clock is set past its time", async () => {
   const { signal } = new AbortController();
   const time = new Date("2026-03-01T00:00:00Z");
   setSystemTime(new Date("2020-01-01T00:00:00Z"));

@@ -17,13 +17,13 @@ async function compute(steps: number): Promise<void> {
   }
 }
 
-test("pause() leaves the loop its turns while twenty compute", async () => {
+test("pause() lets the event loop turn during twenty computations", async () => {
   const turns = await countTurns(() => Promise.all(Array.from({ length: 20 }, () => compute(20))));
   // 400 ms of work in slices of 8 ms; in one go, or in slices that all end in the same turn, it is 20 turns at the most.
   expect(turns).toBeGreaterThan(40);
 });
 
-test("pause() costs nothing while a slice lasts", async () => {
+test("pause() resolves at once during a slice", async () => {
   await compute(1);
   using watch = startStopwatch();
   for (let step = 0; step < 2000; step += 1) await pause();

@@ -17,7 +17,7 @@ async function lab() {
   return { path, state, [Symbol.asyncDispose]: dispose };
 }
 
-test("findStateFault() has nothing against a directory that is not there, or that is our own", async () => {
+test("findStateFault() accepts a missing directory, and an own one", async () => {
   await using own = await lab();
   expect(findStateFault(join(own.path, "missing"))).toBeNull();
   expect(findStateFault(own.state)).toBeNull();

@@ -12,7 +12,7 @@ function startWatched(intervalMs: number): { readonly at: number[] } & Disposabl
   return { at, [Symbol.dispose]: startTicks(intervalMs, () => at.push(performance.now())) };
 }
 
-test("startTicks() ticks at multiples of its interval, together with those of a multiple of it", () => {
+test("startTicks() ticks at multiples of its interval, together with longer intervals", () => {
   using first = startWatched(50);
   jest.advanceTimersByTime(67);
   using second = startWatched(50);
@@ -24,7 +24,7 @@ test("startTicks() ticks at multiples of its interval, together with those of a 
   expect(slow.at).toEqual([101, 201, 301]);
 });
 
-test("startTicks() ends with what it returns, also from within", () => {
+test("startTicks() returns a function that stops it, also from within", () => {
   using clock = startWatched(20);
   let ticks = 0;
   const stop = startTicks(20, () => {
@@ -36,7 +36,7 @@ test("startTicks() ends with what it returns, also from within", () => {
   expect(ticks).toBe(1);
 });
 
-test("onNextTick() acts once, unless it is called off", () => {
+test("onNextTick() acts once, unless it is cancelled", () => {
   const at: number[] = [];
   const start = performance.now();
   onNextTick(50, () => at.push(performance.now() - start));
@@ -59,7 +59,7 @@ test("sleepUntilTick() resolves on the next tick, or at once when its signal abo
   expect(jest.getTimerCount()).toBe(0);
 });
 
-test("startAlarm() acts on the first tick, and then on the first one after the time that was returned", () => {
+test("startAlarm() acts on the first tick, then on the first tick after the time that `act` returns", () => {
   const at: number[] = [];
   const dues = [330, 340, 900];
   const alarm = startAlarm(100, () => {
@@ -71,7 +71,7 @@ test("startAlarm() acts on the first tick, and then on the first one after the t
   expect(at).toEqual([1, 4, 5, 9]);
 });
 
-test("startAlarm() acts on the next tick when it is wanted soon, and not twice on one", () => {
+test("soon() acts on the next tick, and not twice on one tick", () => {
   const at: number[] = [];
   const alarm = startAlarm(100, () => {
     at.push(Math.floor(performance.now() / 100));
@@ -87,7 +87,7 @@ test("startAlarm() acts on the next tick when it is wanted soon, and not twice o
   expect(at).toEqual([1, 5]);
 });
 
-test("startAlarm() can be ended, and wanted soon, from within; the others go on", () => {
+test("startAlarm() allows end() and soon() from within; other alarms continue", () => {
   let first = 0;
   let others = 0;
   const own = startAlarm(100, () => {

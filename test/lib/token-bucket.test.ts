@@ -18,7 +18,7 @@ test("createTokenBucket() starts full and refills evenly", () => {
   expect(bucket.delayMs(1500)).toBe(500);
 });
 
-test("createTokenBucket() keeps no more than its burst, however long nothing is taken", () => {
+test("createTokenBucket() never holds more than its burst", () => {
   const bucket = createTokenBucket({ perSecond: 1000, burst: 1 });
   bucket.take(5000);
   expect(bucket.delayMs(9000)).toBe(0);
@@ -26,7 +26,7 @@ test("createTokenBucket() keeps no more than its burst, however long nothing is 
   expect(bucket.delayMs(9000)).toBe(1);
 });
 
-test("giveBack() of a token lets it be taken at once", () => {
+test("giveBack() makes the token available at once", () => {
   const bucket = createTokenBucket({ perSecond: 1 / 86_400, burst: 1 });
   bucket.take(0);
   expect(bucket.delayMs(0)).toBe(DAY_MS);
@@ -34,7 +34,7 @@ test("giveBack() of a token lets it be taken at once", () => {
   expect(bucket.delayMs(0)).toBe(0);
 });
 
-test("change() goes on with the tokens that are there: an empty bucket stays empty, a full one gets no fuller", () => {
+test("change() keeps the tokens: an empty bucket stays empty, a full one holds the new burst at most", () => {
   const bucket = createTokenBucket({ perSecond: 1 / 86_400, burst: 1 });
   bucket.take(0);
   bucket.change({ perSecond: 10, burst: 100 }, 1000);

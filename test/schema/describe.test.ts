@@ -46,7 +46,7 @@ test("describeConfig() has a table for each top-level key, and a meaning for eac
   expect(rows.filter((row) => row.endsWith("|  |"))).toEqual([]);
 });
 
-test("describeConfig() describes a key once that an entrypoint and its subscriptions have", () => {
+test("describeConfig() describes a key that entrypoints and subscriptions share once", () => {
   const named = (name: string) =>
     (tables.get(name) ?? []).filter((line) => line.includes("`configuration.retry`"));
   expect([named("entrypoints").length, named("subscriptions").length]).toEqual([1, 0]);
