@@ -6,6 +6,7 @@ import type { DryRunView } from "#wire/dry-run.ts";
 import type { DraftTestBody } from "#wire/draft.ts";
 import type { FleetView } from "#wire/fleet.ts";
 import type { LoggingBody, LoggingView } from "#wire/logging.ts";
+import type { ParkedKeyView, ParkedResumeBody } from "#wire/parked.ts";
 import type { ReplayBody, ReplayView, ResendBody, StartedReplayView } from "#wire/replay.ts";
 import type { CredentialsBody, SessionView } from "#wire/session.ts";
 import type { ActivityView, Status } from "#wire/status.ts";
@@ -66,6 +67,8 @@ interface Operations {
   readonly "POST /subscriptions/:id/seek/preview": Operation<SeekPreviewView, SeekBody>;
   readonly "POST /subscriptions/test": Operation<ExchangeView | DryRunView, DraftTestBody>;
   readonly "POST /subscriptions/:id/test": Operation<ExchangeView | DryRunView, unknown>;
+  readonly "GET /subscriptions/:id/parked": Operation<Page<ParkedKeyView>>;
+  readonly "POST /subscriptions/:id/parked/resume": Operation<unknown, ParkedResumeBody>;
   readonly "POST /subscriptions/:id/resend": Operation<StartedReplayView, ResendBody>;
   readonly "GET /deliveries": Operation<DeliveryPage>;
   readonly "GET /deliveries/:id": Operation<DeliveryDetail>;

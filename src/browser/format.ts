@@ -36,6 +36,12 @@ export function formatSpan(spanMs: number): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** `in 40 s`. */
+export function formatNextTry(date: string, now: Date): string {
+  const leftMs = Date.parse(date) - now.getTime();
+  return leftMs < 1000 ? "now" : `in ${formatSpan(leftMs)}`;
+}
+
 export function formatBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   if (bytes < 1_048_576) return `${(bytes / 1024).toFixed(1)} KiB`;

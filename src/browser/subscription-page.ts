@@ -5,8 +5,9 @@ import { call, type SubscriptionDetail } from "./api.ts";
 import { createBadge } from "./badge.ts";
 import { createChart } from "./chart.ts";
 import { deliveryColumns, toDeliveryRow } from "./deliveries.ts";
-import { byId, fill, h, link, setText } from "./dom.ts";
+import { byId, fill, h, link, setText, timeOf } from "./dom.ts";
 import { formatCount, formatMoment, formatRate, formatShare, formatSome } from "./format.ts";
+import { createParkedKeys } from "./parked-keys.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
 import { poll } from "./repeat.ts";
 import { createSubscriptionActions } from "./subscription-actions.ts";
@@ -23,6 +24,7 @@ export function showSubscriptionPage(view: HTMLElement): void {
   const position = h("div");
   const definition = h("div");
   const deliveries = createLastDeliveries(id);
+  const parked = createParkedKeys(id);
   let isShown = false;
   let written = "";
   document.title = `${id} · Relay`;
@@ -40,10 +42,11 @@ export function showSubscriptionPage(view: HTMLElement): void {
       isShown &&= answer.status === 0;
       return;
     }
-    if (!isShown) fill(view, head.element, deliveries.element, position, definition);
+    if (!isShown) fill(view, head.element, parked.element, deliveries.element, position, definition);
     isShown = true;
     const detail = answer.body;
     head.update(detail, minutes);
+    if (isOrdered(detail)) await parked.refresh();
     fill(position, describePosition(detail));
     const text = JSON.stringify(detail.definition);
     if (text !== written) fill(definition, ...describeDefinition(detail));
@@ -159,6 +162,7 @@ function describePosition(detail: SubscriptionDetail): Node {
         ["Stream", domain === null ? stream : `${stream}, domain ${domain}`],
         ["Subjects", subjects.length === 0 ? "all of the stream" : subjects.join(", ")],
         ["Consumer", consumer],
+        ...describeActive(detail),
         [
           "Pace",
           `${formatSome(maxInFlight, "request")} at a time at present${maxPerSecond === null ? "" : `, ${formatRate(maxPerSecond)}`}`,
@@ -174,6 +178,27 @@ function describePosition(detail: SubscriptionDetail): Node {
       ]),
     ),
   );
+}
+
+function isOrdered({ qos }: SubscriptionDetail): boolean {
+  return qos === "AT_LEAST_ONCE" || qos === "AT_MOST_ONCE";
+}
+
+/** Of several relays, one delivers an ordered subscription. */
+function describeActive(detail: SubscriptionDetail): readonly (readonly [string, string | Node[]])[] {
+  const { active, oneByOne, state, reason } = detail;
+  if (!isOrdered(detail)) return [];
+  const standsBy = state === "waiting" && reason?.startsWith("Stands by") === true;
+  return [
+    [
+      "Active host",
+      active === null
+        ? "not known"
+        : [document.createTextNode(`${active.host}, since `), timeOf(active.since)],
+    ],
+    ...(standsBy ? ([["This relay", "stands by, and takes over if that host ends or fails"]] as const) : []),
+    ...(oneByOne === null ? [] : ([["One message at a time", oneByOne]] as const)),
+  ];
 }
 
 function describeDefinition(detail: SubscriptionDetail): readonly Node[] {

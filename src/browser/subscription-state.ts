@@ -4,7 +4,7 @@ import type { ActivityView } from "#wire/status.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
 import type { Tone } from "./badge.ts";
 import { sum } from "./chart.ts";
-import { formatSome, formatSpan } from "./format.ts";
+import { formatNextTry, formatSome, formatSpan } from "./format.ts";
 
 export type RecentActivity = Pick<ActivityView, "perSecond" | "delivered" | "failed">;
 
@@ -47,25 +47,48 @@ export function recentOf({ delivered, failed }: RecentActivity): {
 }
 
 export function troubleOf(subscription: SubscriptionView, now: Date): Trouble {
-  const { trouble, failureCause, failedAt, state, retrying } = subscription;
+  const { trouble, failureCause, failedAt, state, retrying, reason, parkedKeys } = subscription;
+  const next = nextTryOf(subscription, now);
+  const parked = parkedKeys === 0 ? "" : `${formatSome(parkedKeys, "key")} parked`;
   if (trouble !== null) {
     const { kind, text } = trouble;
     const since =
       kind === "failure" && failedAt !== null
         ? `${formatSpan(now.getTime() - Date.parse(failedAt))} ago: `
         : "";
+    const more = [parked, next].filter((part) => part !== "").map((part) => `; ${part}`);
     return {
       rank: RANKS[kind],
-      text: `${since}${text}`,
+      text: `${since}${text}${more.join("")}`,
       tone: kind === "waiting" || kind === "lag" ? "warn" : "bad",
     };
   }
   // One that was paused after it had failed is not to be forgotten.
   if (failureCause !== null) return { rank: 1, text: failureCause, tone: "warn" };
-  if (retrying > 0)
-    return { rank: 2, text: `${formatSome(retrying, "message")} to be retried`, tone: "warn" };
+  if (parkedKeys > 0) return { rank: 3, text: parked, tone: "warn" };
+  if (state === "waiting" && reason !== null)
+    return {
+      rank: 2,
+      text: `${WAITS[reason.split(":")[0] ?? ""] ?? reason}${next === "" ? "" : `; ${next}`}`,
+      tone: "calm",
+    };
+  if (retrying > 0) {
+    const text = `${formatSome(retrying, "message")} to be retried${next === "" ? "" : `; ${next}`}`;
+    return { rank: 2, text, tone: "warn" };
+  }
   const isIdle = state === "paused" || state === "stopped";
   return { rank: state === "closed" ? -1 : isIdle ? 1 : 0, text: null, tone: "calm" };
 }
+
+/** `next try in 40 s`; empty: it waits for nothing of that kind. */
+function nextTryOf({ nextTryAt }: SubscriptionView, now: Date): string {
+  return nextTryAt === null ? "" : `next try ${formatNextTry(nextTryAt, now)}`;
+}
+
+/** What the API calls it, for people. */
+const WAITS: Readonly<Record<string, string>> = {
+  "Retry-After": "The callback asked for a pause",
+  rateLimit: "The rate limit is used up",
+};
 
 const RANKS = { failure: 6, waiting: 5, "success-rate": 4, lag: 3 } as const;

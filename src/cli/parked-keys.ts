@@ -33,6 +33,10 @@ function formatParked(
     { title: "PARKED", textOf: ({ since }) => toRelative(since, nowMs) },
     { title: "MESSAGES", textOf: ({ messages }) => String(messages), isNumber: true },
     { title: "FIRST", textOf: ({ sequence }) => String(sequence), isNumber: true },
+    {
+      title: "NEXT TRY",
+      textOf: ({ nextTryAt }) => (nextTryAt === null ? "" : toRelative(nextTryAt, nowMs)),
+    },
     { title: "CAUSE", textOf: ({ failureCause }) => failureCause },
   ];
   return keys.length === 0 ? "No keys are parked.\n" : formatTable(keys, { columns, screen });

@@ -42,6 +42,7 @@ function listFacts(view: SubscriptionView, nowMs: number): readonly (readonly [s
       view.active === null ? "" : `${view.active.host}, since ${toRelative(view.active.since, nowMs)}`,
     ],
     ["one by one", view.oneByOne ?? ""],
+    ["next try", view.nextTryAt === null ? "" : toRelative(view.nextTryAt, nowMs)],
     ["not stored", view.notStored ?? ""],
     ["callback", view.callbackUrl],
     ["entrypoint", `${view.entrypoint}, ${view.qos}`],

@@ -95,6 +95,13 @@ export function addParkedKeys(
   });
 }
 
-function toView({ key, since, cause, sequence, messages }: ParkedKey): ParkedKeyView {
-  return { key, since: since.toISOString(), failureCause: cause, sequence, messages };
+function toView({ key, since, cause, sequence, messages, nextTryAt }: ParkedKey): ParkedKeyView {
+  return {
+    key,
+    since: since.toISOString(),
+    failureCause: cause,
+    sequence,
+    messages,
+    nextTryAt: nextTryAt?.toISOString() ?? null,
+  };
 }

@@ -54,6 +54,7 @@ export function toSubscriptionView(
     maxInFlight: pace.places,
     maxPerSecond: pace.perSecond === null ? null : Number(pace.perSecond.toPrecision(3)),
     retrying: stats.retrying,
+    nextTryAt: running.nextTryAt()?.toISOString() ?? null,
     parkedKeys: stats.parkedKeys,
     parkedMessages: stats.parkedMessages,
     oldestHeldSeconds:

@@ -46,6 +46,8 @@ export interface Deliver {
   abandon: (held: Held, failure: Failure | null) => Promise<Ending>;
   /** How many messages wait for a retry. */
   readonly retrying: number;
+  /** When the first of them is sent again, on the clock of `performance.now`; null: none waits. */
+  readonly nextRetryAt: number | null;
 }
 
 /** What follows from an attempt. */
@@ -84,7 +86,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
   closing.addEventListener("abort", () => {
     if (turns.pace.waitMs > PATIENCE_MS) patience.abort();
   });
-  let retrying = 0;
+  const retries = new Set<{ readonly dueAt: number }>();
 
   async function runInOrder(held: Held): Promise<Ending> {
     if (!order.tryAcquire()) {
@@ -295,9 +297,11 @@ export function createDeliver(options: DeliverOptions): Deliver {
       observer.postponed({ subscription: terms.current.subscription, exception: step.failure });
       return turns.wait(postponementMs(held.postponements), waitingOf(held));
     }
-    retrying += 1;
+    const { delayMs, askedMs } = step.pause;
+    const retry = { dueAt: performance.now() + Math.max(delayMs, askedMs) };
+    retries.add(retry);
     const isDue = await turns.waitForRetry(step.pause, closing);
-    retrying -= 1;
+    retries.delete(retry);
     return isDue;
   }
 
@@ -344,7 +348,10 @@ export function createDeliver(options: DeliverOptions): Deliver {
     },
     abandon,
     get retrying() {
-      return retrying;
+      return retries.size;
+    },
+    get nextRetryAt() {
+      return retries.size === 0 ? null : Math.min(...[...retries].map(({ dueAt }) => dueAt));
     },
   };
 }

@@ -29,6 +29,8 @@ export interface ParkedKey {
   readonly messages: number;
   /** In a row, of the first message and of its probes. */
   readonly failures: number;
+  /** When the first message is sent again by itself; null: it is being sent, or only on request. */
+  readonly nextTryAt: Date | null;
 }
 
 interface Lanes<T extends LaneMessage> {
@@ -52,6 +54,8 @@ interface Lanes<T extends LaneMessage> {
   park: (message: T, why: { readonly cause: string; readonly at: Date }) => void;
   /** The first message of a parked key may be sent. False: no such key is parked. */
   resume: (key: string) => boolean;
+  /** A parked key is to be resumed then. */
+  resumesAt: (key: string, at: Date) => void;
   /** A probe succeeded, or its message was skipped. */
   unpark: (key: string) => void;
   parked: () => readonly ParkedKey[];
@@ -65,6 +69,14 @@ interface Lanes<T extends LaneMessage> {
   resize: (places: number) => void;
 }
 
+interface Parking {
+  readonly since: Date;
+  readonly cause: string;
+  readonly failures: number;
+  isProbing: boolean;
+  nextTryAt: Date | null;
+}
+
 interface Lane<T> {
   readonly key: string;
   /** All but the one in flight, and some that are gone. */
@@ -75,7 +87,7 @@ interface Lane<T> {
   bytes: number;
   /** Of these being prepared or prepared. */
   ahead: number;
-  parked: { readonly since: Date; cause: string; failures: number; isProbing: boolean } | null;
+  parked: Parking | null;
 }
 
 /** A lane that had this message first when it was put in line. */
@@ -245,8 +257,8 @@ export function createLanes<T extends LaneMessage>(
     const { key, parked, size: messages } = lane;
     const message = lane.inFlight ?? firstIn(lane);
     if (parked === null || message === undefined) return [];
-    const { since, cause, failures } = parked;
-    return [{ key, since, cause, failures, messages, sequence: message.sequence }];
+    const { since, cause, failures, nextTryAt } = parked;
+    return [{ key, since, cause, failures, nextTryAt, messages, sequence: message.sequence }];
   }
 
   return {
@@ -282,7 +294,7 @@ export function createLanes<T extends LaneMessage>(
       const lane = laneOf(message);
       if (lane.parked === null) countParked({ messages: lane.size, bytes: lane.bytes });
       const { since, failures } = lane.parked ?? { since: at, failures: 0 };
-      lane.parked = { since, cause, failures: failures + 1, isProbing: false };
+      lane.parked = { since, cause, failures: failures + 1, isProbing: false, nextTryAt: null };
       parkedLanes.add(lane);
       wait(message, "queued");
     },
@@ -290,8 +302,13 @@ export function createLanes<T extends LaneMessage>(
       const lane = lanes.get(key);
       if (lane === undefined || lane.parked === null) return false;
       lane.parked.isProbing = true;
+      lane.parked.nextTryAt = null;
       lineUp(lane);
       return true;
+    },
+    resumesAt(key, at) {
+      const parked = lanes.get(key)?.parked ?? null;
+      if (parked !== null) parked.nextTryAt = at;
     },
     unpark,
     parked: () => [...parkedLanes].flatMap(describeParked),

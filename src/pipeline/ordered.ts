@@ -186,6 +186,7 @@ export function createOrdered(options: OrderedOptions): Ordered {
     if (before === undefined || resume.kind === "manual") return;
     const retry = { ...resume, kind: "exponential", maxAttempts: Infinity } as const;
     const delayMs = retryDelayMs(retry, before.failures, Math.random());
+    window.resumesAt(key, new Date(Date.now() + delayMs));
     if (!(await sleep(delayMs, closing))) return;
     const now = findParked(key);
     if (now?.sequence !== before.sequence || now.failures !== before.failures) return;

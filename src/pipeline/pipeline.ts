@@ -37,6 +37,8 @@ export interface PipelineStats {
   readonly held: number;
   readonly inFlight: number;
   readonly retrying: number;
+  /** When the first of these is sent again, on the clock of `performance.now`; null: none is. */
+  readonly nextRetryAt: number | null;
   /** When the oldest held message was received, on the clock of `performance.now`; null: none is held. */
   readonly oldestHeldAt: number | null;
   /** Why no dead letter can be stored; null: they can be. */
@@ -47,6 +49,19 @@ export interface PipelineStats {
   /** Of all parked keys. */
   readonly parkedMessages: number;
 }
+
+/** Of a subscription without a pipeline. */
+export const NO_MESSAGES: PipelineStats = {
+  held: 0,
+  inFlight: 0,
+  retrying: 0,
+  nextRetryAt: null,
+  oldestHeldAt: null,
+  blocked: null,
+  gathering: null,
+  parkedKeys: 0,
+  parkedMessages: 0,
+};
 
 interface CloseOptions {
   /** After this time requests in flight are aborted; null: never, each ends by its own time limit. */
@@ -283,6 +298,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       held: holding.size,
       inFlight: turns.taken,
       retrying: deliver.retrying,
+      nextRetryAt: deliver.nextRetryAt,
       oldestHeldAt: oldestOf(holding.entries()),
       blocked,
       gathering: ordered?.obstacle ?? null,

@@ -99,6 +99,8 @@ export interface Window<T> {
   park: (message: WindowMessage<T>, why: { readonly cause: string; readonly at: Date }) => void;
   /** The first of a parked key may be sent once. False: no such key is parked. */
   resume: (key: string) => boolean;
+  /** A parked key is to be resumed then. */
+  resumesAt: (key: string, at: Date) => void;
   /** Takes the first of a parked key out: it is to be acknowledged without a request. Null: none, or it is in flight. */
   skip: (key: string) => WindowMessage<T> | null;
   parked: () => readonly ParkedKey[];
@@ -281,6 +283,7 @@ export function createWindow<T>(options: WindowOptions<T>): Window<T> {
       if (!counted.has(message)) leave(message);
     },
     resume: lanes.resume,
+    resumesAt: lanes.resumesAt,
     skip(key) {
       const message = lanes.isParked(key) ? lanes.firstOf(key) : null;
       if (message === null || message.state !== "queued") return null;

@@ -6,6 +6,7 @@ import type { Message } from "#delivery/message.ts";
 import type { Command } from "#delivery/status.ts";
 import { dryRun, type DryRun } from "#pipeline/dry-run.ts";
 import { sendOnce } from "#pipeline/attempt.ts";
+import { NO_MESSAGES } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { maskConfig } from "#config/mask-config.ts";
 import type { Config } from "#config/resolve.ts";
@@ -26,7 +27,7 @@ export interface Registered {
   readonly subscription: Subscription;
   readonly running: Pick<
     RunningSubscription,
-    "state" | "status" | "notStored" | "stats" | "pace" | "active" | "oneByOne"
+    "state" | "status" | "notStored" | "stats" | "pace" | "nextTryAt" | "active" | "oneByOne"
   >;
   readonly origin: "file" | "api";
   /** Revision of a subscription made by API; null: it is from the file. */
@@ -160,16 +161,8 @@ function toStarting({ isPaused }: Subscription): Registered["running"] {
     notStored: () => null,
     active: () => null,
     oneByOne: () => null,
-    stats: () => ({
-      held: 0,
-      inFlight: 0,
-      retrying: 0,
-      oldestHeldAt: null,
-      blocked: null,
-      gathering: null,
-      parkedKeys: 0,
-      parkedMessages: 0,
-    }),
+    stats: () => NO_MESSAGES,
+    nextTryAt: () => null,
     pace: () => ({ places: 0, perSecond: null, waitMs: 0 }),
   };
 }

@@ -61,17 +61,40 @@ export function onIdleEnd(
   });
 }
 
+interface Waits {
+  /** Of the next probe. */
+  readonly probeAt: Date | null;
+  /** How long nothing may start, for a pause that the callback asked for, or the rate limit. */
+  readonly waitMs: number;
+  /** On the clock of `performance.now`. */
+  readonly nextRetryAt: number | null;
+}
+
+/** When a subscription sends something again: its probe, its first retry, or the end of a pause. Null: it waits for nothing of these. */
+export function findNextTry(state: SubscriptionState, { probeAt, waitMs, nextRetryAt }: Waits): Date | null {
+  const now = Date.now();
+  const pauseEnd = waitMs > 0 ? now + waitMs : null;
+  if (state.kind === "failed")
+    return probeAt === null ? null : new Date(Math.max(probeAt.getTime(), pauseEnd ?? 0));
+  if (state.kind === "waiting") return state.isFault || pauseEnd === null ? null : new Date(pauseEnd);
+  if (state.kind !== "running" || nextRetryAt === null) return null;
+  return new Date(now + Math.max(0, nextRetryAt - performance.now(), waitMs));
+}
+
 /** How long a failed subscription waits before its next probe: longer after each failure. */
 interface ProbePace {
   /** True: probe now. False: `signal` aborted. Each new failure, of any relay, lengthens the wait once. */
   wait: (cause: FailureCause | null, options: { resume: Resume; signal: AbortSignal }) => Promise<boolean>;
   /** Back to the shortest wait: the probe was delivered, or an operator resumed. */
   reset: () => void;
+  /** When the present wait ends; null: nothing waits, or until somebody resumes. */
+  readonly dueAt: Date | null;
 }
 
 export function createProbePace(): ProbePace {
   let failures = 0;
   let counted: number | null = null;
+  let dueAt: Date | null = null;
 
   return {
     async wait(cause, { resume, signal }) {
@@ -83,8 +106,15 @@ export function createProbePace(): ProbePace {
         return false;
       }
       const retry = { ...resume, kind: "exponential", maxAttempts: Infinity } as const;
-      return sleep(retryDelayMs(retry, failures, Math.random()), signal);
+      const delayMs = retryDelayMs(retry, failures, Math.random());
+      dueAt = new Date(Date.now() + delayMs);
+      const isDue = await sleep(delayMs, signal);
+      dueAt = null;
+      return isDue;
     },
     reset: () => (failures = 0),
+    get dueAt() {
+      return dueAt;
+    },
   };
 }

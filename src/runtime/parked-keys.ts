@@ -152,9 +152,10 @@ function toList(keys: readonly ParkedKey[], countOf: (parked: ParkedKey) => numb
   const items: string[] = [];
   let length = 0;
   for (const parked of keys) {
-    const { key, since, sequence, failures } = parked;
+    const { key, since, sequence, failures, nextTryAt } = parked;
     const cause = parked.cause.slice(0, MAX_CAUSE_LENGTH);
-    const item = JSON.stringify({ key, since, cause, sequence, messages: countOf(parked), failures });
+    const messages = countOf(parked);
+    const item = JSON.stringify({ key, since, cause, sequence, messages, failures, nextTryAt });
     length += Buffer.byteLength(item) + 1;
     if (length > MAX_LIST_LENGTH) break;
     items.push(item);
@@ -167,13 +168,19 @@ function parseList(text: string | null): readonly ParkedKey[] {
   const value = parseStored(text);
   if (!Array.isArray(value)) return [];
   return value.flatMap((item: unknown) => {
-    const { key, since, cause, sequence, messages, failures } = toFields(item);
+    const { key, since, cause, sequence, messages, failures, nextTryAt } = toFields(item);
     if (typeof key !== "string" || typeof cause !== "string" || typeof since !== "string") return [];
     if (!isCount(sequence) || !isCount(messages) || !isCount(failures)) return [];
     const time = new Date(since);
     if (Number.isNaN(time.getTime())) return [];
-    return [{ key, since: time, cause, sequence, messages, failures }];
+    return [{ key, since: time, cause, sequence, messages, failures, nextTryAt: toTime(nextTryAt) }];
   });
+}
+
+/** Null: none. */
+function toTime(value: unknown): Date | null {
+  const time = typeof value === "string" ? new Date(value) : null;
+  return time === null || Number.isNaN(time.getTime()) ? null : time;
 }
 
 function isCount(value: unknown): value is number {

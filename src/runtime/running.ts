@@ -35,6 +35,8 @@ export interface RunningSubscription {
   /** As `Pipeline` has it; "not-parked" also where another relay is the active one. */
   resumeParked: Pipeline["resumeParked"];
   pace: () => Pace;
+  /** When it sends something again: its probe, its first retry, or the end of a pause. Null: it waits for none of these. */
+  nextTryAt: () => Date | null;
   /** The relay that delivers an ordered subscription; null: it is not ordered, or nobody can say. */
   active: () => SeatHolder | null;
   /** Why an ordered subscription delivers one message at a time only; null: it does not. */

@@ -25,7 +25,7 @@ import { type ConsumerSettings, toConsumerSettings } from "#consumer/config.ts";
 import { sendOnce } from "#pipeline/attempt.ts";
 import { dryRun } from "#pipeline/dry-run.ts";
 import type { Guard } from "#pipeline/guard.ts";
-import type { Pipeline, PipelineStats } from "#pipeline/pipeline.ts";
+import { NO_MESSAGES, type Pipeline } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { consume, type ConsumeParts } from "./consume.ts";
@@ -34,7 +34,14 @@ import { createSeekRequests, fulfil } from "./seek-requests.ts";
 import { createClusterSeek } from "./cluster-seek.ts";
 import { createReplaying } from "./replaying.ts";
 import { createResetWatch, tellStepBack } from "./reset-watch.ts";
-import { createProbePace, findIdleReason, MAX_TIMER_MS, onIdleEnd, untilIdleEnd } from "./idle.ts";
+import {
+  createProbePace,
+  findIdleReason,
+  findNextTry,
+  MAX_TIMER_MS,
+  onIdleEnd,
+  untilIdleEnd,
+} from "./idle.ts";
 import type { RunningSubscription, SubscriptionState } from "./running.ts";
 import type { Seat } from "./seats.ts";
 import { createStandby } from "./standby.ts";
@@ -56,16 +63,6 @@ export interface SubscriptionParts extends ConsumeParts, MakeDurableParts {
   readonly moveConsumer: (settings: ConsumerSettings, start: DeliverPolicy) => Promise<AlignedConsumer>;
 }
 
-const NO_MESSAGES: PipelineStats = {
-  held: 0,
-  inFlight: 0,
-  retrying: 0,
-  oldestHeldAt: null,
-  blocked: null,
-  gathering: null,
-  parkedKeys: 0,
-  parkedMessages: 0,
-};
 const STARTING: SubscriptionState = { kind: "waiting", reason: "It is being started", isFault: true };
 const NOT_CONNECTED: SubscriptionState = { kind: "waiting", reason: "NATS is not connected", isFault: true };
 const MOVED_BY_ANOTHER = { kind: "waiting", reason: "Another relay is seeking", isFault: true } as const;
@@ -329,6 +326,10 @@ export function startSubscription(wanted: Subscription, parts: SubscriptionParts
     parked: () => pipeline?.parked() ?? [],
     resumeParked: (key, how) => pipeline?.resumeParked(key, how) ?? "not-parked",
     pace: () => turns.pace,
+    nextTryAt() {
+      const { nextRetryAt } = pipeline?.stats() ?? NO_MESSAGES;
+      return findNextTry(show(), { probeAt: pace.dueAt, waitMs: turns.pace.waitMs, nextRetryAt });
+    },
     active: standby.active,
     oneByOne: () => standby.oneByOne,
     async command(command) {

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { flag, object } from "#schema/parts.ts";
 import { component } from "./component.ts";
-import { count, date, namedPage, stringView, textOrNull, type ViewOf } from "./view.ts";
+import { count, date, dateOrNull, namedPage, stringView, textOrNull, type ViewOf } from "./view.ts";
 
 export const parkedKeySchema = component(
   "ParkedKey",
@@ -13,6 +13,7 @@ export const parkedKeySchema = component(
     failureCause: stringView("Why its first message was not delivered, at the last try"),
     sequence: count("Sequence of its first message, which is tried again"),
     messages: count("Messages of the key that wait"),
+    nextTryAt: dateOrNull("When its first message is sent again; null: now, or when it is resumed"),
   }),
   {
     key: "orders.eu.4711",
@@ -20,6 +21,7 @@ export const parkedKeySchema = component(
     failureCause: "Message 52 of ORDERS: Callback answered 422",
     sequence: 52,
     messages: 3,
+    nextTryAt: "2026-01-31T12:01:30.000Z",
   },
 );
 

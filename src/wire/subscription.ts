@@ -97,6 +97,9 @@ export const subscriptionViewSchema = component(
       ),
     ),
     retrying: count("Messages that wait for a retry"),
+    nextTryAt: dateOrNull(
+      "When it sends something again: its probe, its first retry, or what waits for the end of a `Retry-After`; null: it waits for none of these",
+    ),
     parkedKeys: count("Keys that are parked here"),
     parkedMessages: count("Messages of parked keys that wait here"),
     oldestHeldSeconds: v.pipe(
@@ -133,6 +136,7 @@ export const subscriptionViewSchema = component(
     maxInFlight: 5,
     maxPerSecond: null,
     retrying: 1,
+    nextTryAt: "2026-01-31T12:00:40.000Z",
     parkedKeys: 0,
     parkedMessages: 0,
     oldestHeldSeconds: 4.2,

@@ -268,8 +268,12 @@ describe("parked keys", () => {
     window.park(sendNext(window), CAUSE);
     expect(nextAll(window)).toEqual([3]);
     expect(window.parked()).toEqual([
-      { key: "a", since: AT, cause: CAUSE.cause, sequence: 1, messages: 2, failures: 1 },
+      { key: "a", since: AT, cause: CAUSE.cause, sequence: 1, messages: 2, failures: 1, nextTryAt: null },
     ]);
+    window.resumesAt("a", new Date(40));
+    expect(window.parked()).toMatchObject([{ nextTryAt: new Date(40) }]);
+    window.resume("a");
+    expect(window.parked()).toMatchObject([{ nextTryAt: null }]);
   });
 
   test("resume() sends the first as a probe: delivered, the key goes on; failed, it is parked as before", () => {

@@ -50,6 +50,7 @@ function parked(key: string, changes: Partial<ParkedKey> = {}): ParkedKey {
     sequence: 7,
     messages: 3,
     failures: 1,
+    nextTryAt: new Date("2026-12-01T12:00:40.000Z"),
     ...changes,
   };
 }

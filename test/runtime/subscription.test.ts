@@ -126,11 +126,13 @@ test("failed, a probe takes one message after the delay, and stays failed until 
   const own = await startInterrupted({ resume: RESUME });
   await turnClock(9500, 500);
   expect(own.pumps.length).toBe(1);
+  expect(own.subscription.nextTryAt()).toBeInstanceOf(Date);
   await turnClock(2000, 500);
   expect([own.pumps.length, own.pump.capacities, own.kind()]).toEqual([2, [1], "failed"]);
   own.pump.deliver(1);
   await runReady();
   expect(own.kind()).toBe("failed");
+  expect(own.subscription.nextTryAt()).toBeNull();
   own.callback.answer(OK);
   await runReady();
   expect([own.kind(), own.cell.current.consumerStatus]).toEqual(["running", "STARTED"]);

@@ -22,6 +22,7 @@ export function measured(id: string): MeasuredSubscription {
       held: 3,
       inFlight: 2,
       retrying: 1,
+      nextRetryAt: null,
       oldestHeldAt: performance.now(),
       blocked: null,
       gathering: null,
