@@ -28,12 +28,15 @@ export function createFaultBoard(): FaultBoard {
     add(path, element) {
       ids += 1;
       const note = h("span", { id: `fault-${ids}`, class: "field-error", hidden: true });
+      const described = element.getAttribute("aria-describedby");
+      element.setAttribute("aria-describedby", described === null ? note.id : `${described} ${note.id}`);
       places.set(path, { element, note });
       return note;
     },
     show(faults) {
       for (const { element, note } of places.values()) {
         note.hidden = true;
+        note.textContent = "";
         element.removeAttribute("aria-invalid");
         element.removeAttribute("aria-errormessage");
       }

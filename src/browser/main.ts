@@ -1,5 +1,6 @@
 // Starts the page: signs in if the relay asks for it, then fills the view of the address.
 
+import type { SessionView } from "#wire/session.ts";
 import { pathTo, shownHost } from "./address.ts";
 import { call, watchCalls } from "./api.ts";
 import { showDeadLetters } from "./dead-letters.ts";
@@ -12,9 +13,10 @@ import { showLetterPage } from "./letter-details.ts";
 import { showLogging } from "./logging.ts";
 import { showOverview } from "./overview.ts";
 import { describePermission, learnPermission } from "./permission.ts";
+import { notify } from "./notice.ts";
 import { poll } from "./repeat.ts";
 import { showReplayPage, showReplays } from "./replays.ts";
-import { signIn, signOut } from "./sign-in.ts";
+import { signIn, signInAgain, signOut } from "./sign-in.ts";
 import { showEditing, showNewSubscription } from "./subscription-form.ts";
 import { showSubscriptionPage } from "./subscription-page.ts";
 
@@ -55,7 +57,8 @@ async function start(): Promise<void> {
     return;
   }
   learnPermission(session.body);
-  watchCalls({ signedOut: () => location.reload(), reached: showReached });
+  const signedOut = createSignedOut(auth);
+  watchCalls({ signedOut: () => void signedOut(), reached: showReached });
   byId("views").hidden = false;
   if (auth !== "none") {
     byId("status").after(h("button", { class: "button quiet", onClick: () => void signOut() }, "Sign out"));
@@ -68,6 +71,19 @@ async function start(): Promise<void> {
     view.before(h("p", { class: "banner calm", role: "note" }, text, link(pathTo.hosts(), "All hosts")));
   }
   show(view);
+}
+
+/** The session is over. Where somebody is filling in a form, what is typed stays; nothing else does. */
+function createSignedOut(auth: SessionView["auth"]): () => Promise<void> {
+  let isAsking = false;
+  return async () => {
+    if (auth === "none" || document.querySelector("form.form") === null) return location.reload();
+    if (isAsking) return;
+    isAsking = true;
+    await signInAgain(auth);
+    isAsking = false;
+    notify("You are signed in again: go on");
+  };
 }
 
 void start(); // Never rejects.

@@ -112,7 +112,7 @@ async function resume(
   const rest = messages - 1;
   const others =
     rest > 0
-      ? `If it is ${skip ? "done" : "delivered"}, ${formatSome(rest, "message")} of the key follow.`
+      ? `If it is ${skip ? "done" : "delivered"}, ${formatSome(rest, "message")} of the key ${rest === 1 ? "follows" : "follow"}.`
       : "";
   const isSure = await ask({
     title: skip ? "Skip and resume a key" : "Resume a key",

@@ -14,12 +14,34 @@ const LEADS: Readonly<Record<Asked, string>> = {
   jwt: "This relay asks for a token of your identity provider: paste one.",
 };
 
-/** Resolves once somebody has signed in. */
+/** In place of the view. Resolves once somebody has signed in. */
 export function signIn(auth: Asked): Promise<void> {
+  const { form, signedIn } = createForm(auth, "Sign in");
+  fill(byId("main"), form);
+  form.querySelector("input")?.focus();
+  return signedIn;
+}
+
+/** Over the page, which stays as it is: what somebody has typed there is not lost. */
+export async function signInAgain(auth: Asked): Promise<void> {
+  const { form, signedIn } = createForm(auth, "Your session has ended");
+  const dialog = h("dialog", { class: "question", "aria-label": "Sign in again" }, form);
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  document.body.append(dialog);
+  dialog.showModal();
+  form.querySelector("input")?.focus();
+  await signedIn;
+  dialog.close();
+  // The notices stood over the dialog.
+  document.body.append(byId("toasts"));
+  dialog.remove();
+}
+
+function createForm(auth: Asked, title: string) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const error = h("p", { class: "field-error", role: "alert" });
   const submit = h("button", { class: "button primary", type: "submit" }, "Sign in");
-  const form = h("form", { class: "card sign-in" }, h("h1", {}, "Sign in"), h("p", {}, LEADS[auth]));
+  const form = h("form", { class: "card sign-in" }, h("h1", {}, title), h("p", {}, LEADS[auth]));
   form.append(...toFields(auth), error, submit);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -38,9 +60,7 @@ export function signIn(auth: Asked): Promise<void> {
     form.querySelector("input")?.select();
   }
 
-  fill(byId("main"), form);
-  form.querySelector("input")?.focus();
-  return promise;
+  return { form, signedIn: promise };
 }
 
 export async function signOut(): Promise<void> {

@@ -77,6 +77,11 @@ async function show(view: HTMLElement, present: SubscriptionDetail | null): Prom
   });
   fill(place, editor.element);
   fill(view, form);
+  let isChanged = false;
+  form.addEventListener("input", () => (isChanged = true));
+  addEventListener("beforeunload", (event) => {
+    if (isChanged) event.preventDefault();
+  });
 
   function complain(text: string): void {
     general.hidden = text === "";
@@ -102,7 +107,10 @@ async function show(view: HTMLElement, present: SubscriptionDetail | null): Prom
       ? call("POST /subscriptions", { body })
       : call("PUT /subscriptions/:id", { id: present.id, body, ifRevision: present.revision }));
     save.disabled = false;
-    if (answer.kind === "ok") return location.assign(pathTo.subscription(answer.body.id));
+    if (answer.kind === "ok") {
+      isChanged = false;
+      return location.assign(pathTo.subscription(answer.body.id));
+    }
     showFaults(answer.detail, answer.faults);
   }
 

@@ -1,7 +1,7 @@
 // How the page holds up: on a phone, in both colour schemes, by keyboard alone, and while Relay is away.
 
 import { expect, test } from "bun:test";
-import type { Page } from "playwright-core";
+import { findingsOf } from "./axe.ts";
 import { DESKTOP, PHONE } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { openPageLab } from "./page-lab.ts";
@@ -16,53 +16,96 @@ const VIEWS = [
   "/page/new-subscription",
   "/webhook",
   "/webhook/page/new-subscription",
+  "/webhook/page/subscriptions/own",
+  "/webhook/page/subscriptions/own/edit",
 ];
-const AXE = await Bun.file(import.meta.resolveSync("axe-core/axe.min.js")).text();
-
-/** What axe finds, as `rule: selector`. */
-async function findingsOf(page: Page): Promise<readonly string[]> {
-  await page.evaluate(AXE);
-  return page.evaluate<readonly string[]>(
-    "axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`)))",
-  );
-}
+/** Of one subscription made by API, with a fleet of one relay. */
+const MORE = {
+  state: { key: Buffer.alloc(32, 7).toString("base64") },
+  callbacks: { allow: ["127.0.0.0/8"] },
+  fleet: { enabled: true },
+  host: { name: "edge-7" },
+};
 
 test("axe finds nothing on any view, panel or dialog, light and dark", async () => {
-  await using lab = await openPageLab();
+  await using lab = await openPageLab({ more: MORE });
   lab.flow(["billing"]);
   await lab.publish("broken", "{}");
   for (let order = 1; order <= 4; order += 1) await lab.publish("shipping", "{}");
   await lab.relay.logged("Message dead-lettered");
+  const configuration = { channel: "orders.own", callbackUrl: new URL("/hooks/own", lab.receiver.url).href };
+  const post = async (path: string, body: object) => {
+    const answer = await fetch(lab.url + path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return ((await answer.json()) as { id: string }).id;
+  };
+  await post("/webhook/subscriptions", { id: "own", configuration });
+  const replay = await post("/api/replays", { filter: {}, dryRun: true });
   const found: string[] = [];
   const page = await lab.browser.open(lab.url, { ...DESKTOP, reducedMotion: "reduce" });
-  const look = async (name: string) => {
-    await page.locator("#view:not([aria-busy])").waitFor();
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme });
-      for (const finding of await findingsOf(page)) found.push(`${colorScheme} ${name}: ${finding}`);
-    }
-  };
-  for (const path of [...VIEWS, "/nothing"]) {
+  const dialog = page.getByRole("dialog");
+  const look = async (name: string) => found.push(...(await findingsOf(page, name)));
+  const unfold = () =>
+    page.evaluate('document.querySelectorAll("details").forEach((box) => (box.open = true))');
+  for (const path of [...VIEWS, `/page/replays/${replay}`, "/page/hosts", "/page/hosts/edge-7", "/nothing"]) {
     await page.goto(lab.url + path);
-    await page.locator("#view > *").first().waitFor();
-    if (path.endsWith("new-subscription"))
-      await page.evaluate('document.querySelectorAll("details").forEach((box) => (box.open = true))');
+    await page.locator("#view:not([aria-busy]) > :not([hidden])").first().waitFor();
+    if (/new-subscription|edit/u.test(path)) await unfold();
     await look(path);
   }
-  await page.goto(`${lab.url}/page/deliveries?subscription=shipping`);
+  const lookAt = async (name: string, button: string | RegExp) => {
+    await page.getByRole("button", { name: button }).first().click();
+    await dialog.waitFor();
+    await look(name);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+  };
+  await page.goto(`${lab.url}/page/deliveries?subscription=shipping&subscription=broken`);
   await page.locator("tbody .message a").first().click();
-  await page.getByRole("dialog").getByText("Request headers").waitFor();
+  await dialog.getByText("Request headers").waitFor();
   await look("delivery in a panel");
+  await dialog.getByRole("button", { name: "Send again" }).click();
+  await page.getByRole("dialog", { name: "Send again" }).waitFor();
+  await look("send again");
   await page.reload();
   await page.getByText("Request headers").waitFor();
   await look("delivery");
   await page.goto(`${lab.url}/page/dead-letters`);
   await page.locator("tbody .message a").first().click();
-  await page.getByRole("dialog").getByText("Why").waitFor();
+  await dialog.getByText("Why").waitFor();
+  await look("dead letter in a panel");
+  await page.reload();
+  await page.getByText("Why").waitFor();
   await look("dead letter");
-  await page.goto(`${lab.url}/page/subscriptions/billing`);
-  await page.getByRole("button", { name: "Seek billing" }).click();
-  await look("seek");
+  await page.goto(`${lab.url}/page/dead-letters`);
+  await lookAt("replay", "Replay all that match");
+  await lookAt("purge", "Purge all that match");
+  await page.goto(`${lab.url}/page/subscriptions/own`);
+  for (const name of ["Test own", "Seek own", "Send again own", "Delete own"]) await lookAt(name, name);
+  await page.goto(`${lab.url}/page/subscriptions/broken`);
+  await lookAt("skip", "Skip and resume broken");
+  await page.goto(lab.url);
+  await page.getByLabel("Select all that are shown").check();
+  await look("some selected");
+  await lookAt("bulk", /^Pause$/);
+  await page.goto(`${lab.url}/webhook/page/subscriptions/own/edit`);
+  await page.getByRole("button", { name: "Test before saving" }).waitFor();
+  await unfold();
+  await lookAt("signing key", "Make a signing key");
+  await page.getByLabel("Callback URL").fill("ftp://nowhere");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator('[aria-invalid="true"]').first().waitFor();
+  await look("faults in a form");
+  await page.getByLabel("Callback URL").fill(configuration.callbackUrl);
+  await lookAt("test before saving", "Test before saving");
+  await page.goto(lab.url);
+  await page.locator("[data-subscription]").first().waitFor();
+  lab.relay.signal("SIGKILL");
+  await page.getByText("no answer", { exact: true }).waitFor();
+  await look("stale");
   expect(found).toEqual([]);
   expect(lab.browser.faults).toEqual([]);
 }, 240_000);
@@ -148,6 +191,7 @@ test("a relay that goes away is said at once, and what was shown stays, in grey"
   await using lab = await openPageLab();
   const page = await lab.browser.open(lab.url);
   await page.getByText("ready", { exact: true }).waitFor();
+  await page.locator(".row").nth(2).waitFor();
   lab.relay.signal("SIGKILL");
   await page.getByText("no answer", { exact: true }).waitFor();
   await page

@@ -1,6 +1,7 @@
 // What the page's tests look at: a relay with three subscriptions, one of which answers well, one rejects, one breaks.
 
 import { jetstream } from "@nats-io/jetstream";
+import { headers } from "@nats-io/transport-node";
 import { RETRY_ON_FAIL } from "../support/config.ts";
 import { startBrowser, type TestBrowser } from "../support/browser.ts";
 import { startNatsServer } from "../support/nats-server.ts";
@@ -14,7 +15,11 @@ export interface PageLab extends AsyncDisposable {
   readonly receiver: Receiver;
   readonly browser: TestBrowser;
   /** Publishes under `orders.<name>`, which the subscription of that name gets. */
-  readonly publish: (name: Name, body: string | Uint8Array) => Promise<void>;
+  readonly publish: (
+    name: Name,
+    body: string | Uint8Array,
+    headers?: Readonly<Record<string, string>>,
+  ) => Promise<void>;
   /** Messages for these, some a second, until the lab is disposed. */
   readonly flow: (names: readonly Name[]) => void;
 }
@@ -25,7 +30,7 @@ type Name = string;
 export interface PageLabOptions {
   /** At top level of the config. */
   readonly more?: Readonly<Record<string, unknown>>;
-  readonly qos?: "AUTO" | "AT_MOST_ONCE";
+  readonly qos?: "AUTO" | "AT_MOST_ONCE" | "AT_LEAST_ONCE";
   /** `configuration` of the entrypoint; else all is logged. */
   readonly entrypoint?: Readonly<Record<string, unknown>>;
   readonly respond?: Respond;
@@ -61,8 +66,10 @@ export async function openPageLab(options: PageLabOptions = {}): Promise<PageLab
   });
   const owned = stack.move();
 
-  async function publish(name: Name, body: string | Uint8Array): Promise<void> {
-    await js.publish(`orders.${name}`, body);
+  async function publish(...[name, body, given = {}]: Parameters<PageLab["publish"]>): Promise<void> {
+    const own = headers();
+    for (const [key, value] of Object.entries(given)) own.append(key, value);
+    await js.publish(`orders.${name}`, body, { headers: own });
   }
 
   return {

@@ -40,6 +40,8 @@ export async function startBrowser(): Promise<TestBrowser> {
         const isAnswer = line.text().startsWith("Failed to load resource");
         if (line.type() === "error" && !isAnswer) faults.push(line.text());
       });
+      // A form that was changed asks whether to leave.
+      page.on("dialog", (dialog) => void dialog.accept().catch(() => undefined));
       page.on("request", (request) => {
         if (!request.url().startsWith(`${origin}/`)) faults.push(`Asked elsewhere: ${request.url()}`);
       });
