@@ -19,7 +19,7 @@ const MAX_ASKED = "1000";
 const MAX_SHOWN = 100;
 const COLUMNS = ["Key", "Parked since", "Cause", "First message", "Messages", "Next try", ""];
 
-export function createParkedKeys(id: string): ParkedKeys {
+export function createParkedKeyTable(id: string): ParkedKeys {
   const rows = new Map<string, ReturnType<typeof createRow>>();
   const body = h("tbody");
   const head = h("tr", {}, ...COLUMNS.map((column) => h(column === "" ? "td" : "th", {}, column)));

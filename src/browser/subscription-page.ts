@@ -7,7 +7,7 @@ import { createChart } from "./chart.ts";
 import { deliveryColumns, toDeliveryRow } from "./deliveries.ts";
 import { byId, fill, h, link, setText, timeOf } from "./dom.ts";
 import { formatCount, formatMoment, formatRate, formatShare, formatSome } from "./format.ts";
-import { createParkedKeys } from "./parked-keys.ts";
+import { createParkedKeyTable } from "./parked-keys.ts";
 import { facts, headerTable, payload, section } from "./payload.ts";
 import { poll } from "./repeat.ts";
 import { createSubscriptionActions } from "./subscription-actions.ts";
@@ -24,7 +24,7 @@ export function showSubscriptionPage(view: HTMLElement): void {
   const position = h("div");
   const definition = h("div");
   const deliveries = createLastDeliveries(id);
-  const parked = createParkedKeys(id);
+  const parked = createParkedKeyTable(id);
   let isShown = false;
   let written = "";
   document.title = `${id} · Relay`;
