@@ -66,6 +66,8 @@ export interface Bucket {
   close: () => Promise<void>;
 }
 
+/** Between two complete reads after conflicts. */
+const READ_AGAIN_MS = 5000;
 const FLUSH_MS = 1000;
 const CLOSE_MS = 1000;
 /** A valid key: tokens of a subject. */
@@ -93,6 +95,7 @@ export function openBucket(
   const fault = createBucketFault(() => connection.isConnected, { logger, bucket: name });
   let isRead = false;
   let closing: Promise<void> | null = null;
+  let readAgainAt = Number.NEGATIVE_INFINITY;
 
   let serverOffsetMs: number | null = null;
   const commandFile = openCommandFile({
@@ -174,7 +177,23 @@ export function openBucket(
       stopped,
     );
     if (result.kind === "written") mirror.written(change, result.revision);
+    if (result.kind === "conflict") await catchUp(key);
     return result;
+  }
+
+  /** After a conflict: what is known of a key is not what the server has, and no change may come to tell. */
+  async function catchUp(key: string): Promise<void> {
+    const known = mirror.get(key)?.revision ?? 0;
+    const answer = await readKey(connection, name, key);
+    if (answer.kind === "found" && answer.message.revision >= known) mirror.learn({ key, ...answer.message });
+    // A server that was killed may have lost its last entries.
+    else if (answer.kind !== "unavailable") readAgain();
+  }
+
+  function readAgain(): void {
+    if (performance.now() - readAgainAt < READ_AGAIN_MS) return;
+    readAgainAt = performance.now();
+    reading.restart();
   }
 
   const updates = createBucketUpdates(connection, {

@@ -78,10 +78,18 @@ interface Owner extends Omit<SeatHolder, "isHere"> {
   readonly relay: string;
 }
 
+/** Of the key of a relay: which process writes it, and how often it did. */
+interface Beat {
+  readonly run: unknown;
+  readonly beat: number;
+}
+
 interface Waiting {
   readonly name: string;
   readonly leaseMs: number;
   since: number;
+  /** Since when it could be taken, but not be written; null: that did not happen, or somebody has it. */
+  failsSince: number | null;
   readonly resolve: (result: SeatResult) => void;
   isTrying: boolean;
 }
@@ -103,6 +111,8 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   const heardOf = new Map<string, { readonly value: string; readonly at: number }>();
   let { relay } = options;
   let beat = 0;
+  /** What the process before this one left. */
+  let former: Beat | null = null;
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let renewal: Promise<boolean> | null = null;
   let isReady = false;
@@ -162,6 +172,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     void tryToTake(one).then((result) => {
       one.isTrying = false;
       if (result !== null) settle(one, result);
+      else one.failsSince ??= now();
     });
   }
 
@@ -243,9 +254,9 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   }
 
   async function renewOnce(): Promise<boolean> {
-    const key = RELAY_PREFIX + relay;
-    const entry = bucket.get(key);
-    if (entry !== null && beat > 0 && !isOwnBeat(entry)) changeIdentity();
+    const entry = bucket.get(RELAY_PREFIX + relay);
+    if (beat === 0) former = entry === null ? null : toBeat(entry);
+    else if (entry !== null && isAnothers(toBeat(entry))) changeIdentity();
     const at = now();
     beat += 1;
     const result = await bucket.write(RELAY_PREFIX + relay, JSON.stringify({ run, beat }), {
@@ -256,8 +267,10 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
     return result.kind === "written";
   }
 
-  function isOwnBeat({ value }: BucketEntry): boolean {
-    return toFields(parseStored(value))["run"] === run;
+  /** A server that was killed may show what the former process left once more. */
+  function isAnothers(seen: Beat): boolean {
+    const isFormer = former !== null && seen.run === former.run && seen.beat <= former.beat;
+    return seen.run !== run && !isFormer;
   }
 
   /** Both would take the seats of one for their own. */
@@ -273,13 +286,22 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
 
   function tick(): void {
     if (held.size > 0 && now() - confirmedAt >= renewMs()) void renew(); // Never rejects.
-    const reason = bucket.fault() ?? (isReady ? null : "it was not read yet");
     for (const one of waiting) {
-      if (!options.isConnected()) one.since = now();
-      if (reason === null || now() - one.since < PATIENCE_MS) attempt(one);
+      const reason = findObstacle(one);
+      if (reason === null) attempt(one);
       else settle(one, { kind: "unusable", reason });
     }
     rest();
+  }
+
+  /** Null: none, or not for long. */
+  function findObstacle(one: Waiting): string | null {
+    if (!options.isConnected()) one.since = now();
+    if (!options.isConnected() || !isFree(one)) one.failsSince = null;
+    const reason = bucket.fault() ?? (isReady ? null : "it was not read yet");
+    if (reason !== null) return now() - one.since < PATIENCE_MS ? null : reason;
+    const { failsSince } = one;
+    return failsSince === null || now() - failsSince < PATIENCE_MS ? null : "it cannot be written";
   }
 
   function rest(): void {
@@ -294,7 +316,7 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
   function take(name: string, leaseMs: number, signal: AbortSignal): Promise<SeatResult | null> {
     if (signal.aborted || closing.signal.aborted) return Promise.resolve(null);
     const { promise, resolve } = Promise.withResolvers<SeatResult | null>();
-    const one: Waiting = { name, leaseMs, since: now(), resolve, isTrying: false };
+    const one: Waiting = { name, leaseMs, since: now(), failsSince: null, resolve, isTrying: false };
     const onAbort = () => {
       waiting.delete(one);
       resolve(null);
@@ -326,11 +348,16 @@ export function createSeats(bucket: SeatsBucket, options: SeatsOptions): Seats {
       endTicks = null;
       await renewal;
       const entry = bucket.get(RELAY_PREFIX + relay);
-      if (entry === null || !isOwnBeat(entry)) return;
+      if (entry === null || toBeat(entry).run !== run) return;
       const signal = AbortSignal.timeout(RELEASE_MS);
       await bucket.erase(RELAY_PREFIX + relay, { expectedRevision: entry.revision, signal });
     },
   };
+}
+
+function toBeat({ value }: BucketEntry): Beat {
+  const { run, beat } = toFields(parseStored(value));
+  return { run, beat: Number(beat) };
 }
 
 /** What cannot be read has no owner. */

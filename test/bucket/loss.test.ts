@@ -76,6 +76,20 @@ describe("openBucket() after a loss", () => {
     expect(told.sort()).toEqual(["a 2", "b removed", "c removed"]);
   });
 
+  test("write() learns from a conflict what no change told: an entry that the server lost", async () => {
+    await using server = await startNatsServer();
+    const client = await server.connect();
+    await using connection = await connected(server.url);
+    await using bucket = await readyBucket(connection);
+    expect(await bucket.write("seat.a", "1", on(0))).toEqual({ kind: "written", revision: 1 });
+    await eventually(() => bucket.list("").length === 1);
+    await (await jetstreamManager(client)).streams.deleteMessage("KV_relay", 1);
+    expect(bucket.get("seat.a")?.revision).toBe(1);
+    expect((await bucket.write("seat.a", "2", on(1))).kind).toBe("conflict");
+    await eventually(() => bucket.get("seat.a") === null, WITHIN_A_SECOND);
+    expect((await bucket.write("seat.a", "2", on(0))).kind).toBe("written");
+  });
+
   test("openBucket() creates a deleted bucket again, with its content", async () => {
     await using server = await startNatsServer();
     const client = await server.connect();

@@ -21,6 +21,7 @@ function createScript() {
   let revision = 0;
   let now = 0;
   let fault: string | null = null;
+  let refused = /^$/u;
 
   function tell(key: string): void {
     for (const listener of listeners) listener(key, entries.get(key) ?? null);
@@ -33,7 +34,7 @@ function createScript() {
     async write(key, value, { expectedRevision }) {
       if (fault !== null) return { kind: "unavailable", reason: fault };
       const at = entries.get(key)?.revision ?? 0;
-      if (at !== expectedRevision) return { kind: "conflict", revision: at };
+      if (refused.test(key) || at !== expectedRevision) return { kind: "conflict", revision: at };
       revision += 1;
       entries.set(key, { key, value, revision });
       tell(key);
@@ -54,6 +55,8 @@ function createScript() {
     bucket,
     logger,
     entries,
+    /** Writes of such keys end in a conflict. */
+    refuse: (pattern: RegExp) => (refused = pattern),
     writes: () => revision,
     fail: (reason: string | null) => (fault = reason),
     start: (relay: string) => {
@@ -160,6 +163,31 @@ describe("with a clock of its own", () => {
     expect(script.logger.lines.map(({ message }) => message)).toEqual([
       "Another relay runs on a copy of this state directory: this one takes another identity",
     ]);
+  });
+
+  test("a relay that starts again is who it was, also where its first sign of life cannot be written", async () => {
+    const script = createScript();
+    const before = script.start("one");
+    tenureOf(await before.seats.of("billing", LEASE_MS).take(never));
+    before.freeze();
+    script.refuse(/^relay\./u);
+    const taking = script.start("one").seats.of("billing", LEASE_MS).take(never);
+    await script.pass(3000);
+    script.refuse(/^$/u);
+    await script.pass(1000);
+    expect(tenureOf(await taking).isCurrent()).toBe(true);
+    expect(script.logger.lines).toEqual([]);
+  });
+
+  test("take() says that a seat cannot be written, after some time", async () => {
+    const script = createScript();
+    script.refuse(/^seat\./u);
+    const { seats } = script.start("one");
+    const taking = watch(seats.of("billing", LEASE_MS).take(never));
+    await script.pass(9000);
+    expect(taking.result).toBeUndefined();
+    await script.pass(3000);
+    expect(taking.result).toEqual({ kind: "unusable", reason: "it cannot be written" });
   });
 
   test("take() says that the bucket cannot be used, after some time, and can be asked again", async () => {
