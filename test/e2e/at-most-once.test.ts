@@ -120,7 +120,7 @@ test("what was sent is not sent again, whatever the policy of retries: not after
     { name: "busy", answers: [429] },
     { name: "last" },
   );
-  const entrypoint = { ...GOES_ON, http: { readTimeout: 500 } };
+  const entrypoint = { ...GOES_ON, http: { readTimeout: 3000 } };
   await using relay = await setup.start(`${receiver.url}/sub`, { retry: PATIENT, entrypoint });
   await relay.logged("Message dropped");
   await relay.logged("Subscription interrupted");

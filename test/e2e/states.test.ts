@@ -365,10 +365,19 @@ test.concurrent("a stop while a probe is under way that fails: it stays STOPPED,
   await areAll({ consumerStatus: "STARTED", state: "running" });
 }, 120_000);
 
+/** Of two relays, on this machine as busy as it is now. */
+async function measureStart(): Promise<number> {
+  const begunAt = performance.now();
+  await using setup = await setUp();
+  await areConsuming(setup);
+  return performance.now() - begunAt;
+}
+
 test("startingAt and endingAt: what came before waits for the start, what comes after the end stays, CLOSED is told once", async () => {
   // Both relays are there before the first, and what waits is sent before the second.
-  const startingAt = new Date(Date.now() + 6000);
-  const endingAt = new Date(Date.now() + 14_000);
+  const startMs = await measureStart();
+  const startingAt = new Date(Date.now() + 2 * startMs + 2000);
+  const endingAt = new Date(startingAt.getTime() + 2 * startMs + 2000);
   const times = { startingAt: startingAt.toISOString(), endingAt: endingAt.toISOString() };
   await using setup = await setUp({ subscription: times });
   const { hosts, events, publish, names } = setup;
