@@ -26,7 +26,11 @@ const FORMATS: Readonly<Record<string, Format>> = {
       .join("\n");
   },
   metrics: () => Bun.file(metrics).text(),
-  errors: async () => `${await Bun.file(errors).text()}\n${await Bun.file(symptoms).text()}`,
+  errors: async () => {
+    const { describeConnectionFaults, describeRequestFaults } = await import("#nats/fault-words.ts");
+    const [callbacks, symptomsText] = await Promise.all([Bun.file(errors).text(), Bun.file(symptoms).text()]);
+    return [callbacks, describeConnectionFaults(), describeRequestFaults(), symptomsText].join("\n");
+  },
   permissions: () => Bun.file(permissions).text(),
   alerts: async () => {
     const { ALERTS, toAlertRules } = await import("./alerts.ts");

@@ -15,6 +15,7 @@ import { repeatDelayMs } from "#delivery/backoff.ts";
 import { messageOf } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sleep } from "#lib/sleep.ts";
+import { toNatsWords } from "./fault-words.ts";
 import { createAuthMask } from "./auth-mask.ts";
 import {
   type AckRefusals,
@@ -191,7 +192,7 @@ export function openConnection(
       requests.refuse(error.subject, reason);
       tell(() => ackRefusals.tell(error.subject, reason));
     }
-    tellRefused(reason);
+    tellRefused(toNatsWords(reason));
   }
 
   function goUp(held: NatsConnection): void {
@@ -217,7 +218,7 @@ export function openConnection(
 
   /** Logs a change of state, and a new reason once per minute, but not each try. */
   function tellDown(error: string): void {
-    const reason = error === "timeout" ? "no answer in time" : error;
+    const reason = toNatsWords(error);
     lastError = reason;
     const now = performance.now();
     if (logged !== null && (logged.reason === reason || now - logged.at < SAME_REASON_SILENCE_MS)) return;

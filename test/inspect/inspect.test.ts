@@ -67,7 +67,7 @@ describe("inspectNats() about NATS", () => {
     await using guarded = await startNatsServer({ configText: "authorization { token: hunter22 }" });
     const wrong = natsSettings([guarded.url], { auth: { kind: "token", value: "hunter23" } });
     const lines = await found([subscription()], wrong);
-    expect(lines).toEqual([`error nats: Cannot reach ${guarded.url}: Authorization Violation`]);
+    expect(lines).toEqual([`error nats: Cannot reach ${guarded.url}: it does not accept the credentials`]);
   });
 
   test("inspectNats() names the subscriptions whose JetStream does not answer", async () => {

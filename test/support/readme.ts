@@ -1,6 +1,7 @@
 // The parts of the README that are made from the code. Run by `npm run docs`, it writes them.
 
 import { describeConfig } from "#schema/describe.ts";
+import { describeConnectionFaults } from "#nats/fault-words.ts";
 import { describeMetrics } from "./metrics-table.ts";
 
 export const README = new URL("../../README.md", import.meta.url).pathname;
@@ -43,7 +44,8 @@ const REFERENCE = new URL("../../src/cli/", import.meta.url).pathname;
 export async function withReference(text: string): Promise<string> {
   const read = (name: string) => Bun.file(`${REFERENCE}reference-${name}.txt`).text();
   const withErrors = replaceBetween(text, "errors", await read("errors"));
-  const withMetrics = replaceBetween(withErrors, "metrics", await read("metrics"));
+  const withNatsErrors = replaceBetween(withErrors, "nats-errors", describeConnectionFaults());
+  const withMetrics = replaceBetween(withNatsErrors, "metrics", await read("metrics"));
   return replaceBetween(withMetrics, "permissions", `\`\`\`conf\n${await read("permissions")}\`\`\`\n`);
 }
 
