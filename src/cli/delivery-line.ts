@@ -1,16 +1,19 @@
-// Formats a delivery as one line: date, id, status, subscription, callback, duration, error.
+// Formats a delivery as one line, or as a few where it has no room: date, id, status, subscription, callback, duration, error.
 
 import { clean } from "#lib/printable.ts";
 import type { DeliveryView } from "#wire/delivery.ts";
+import { wrap } from "./table.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
 
 const STATUS_WIDTH = 3;
 /** Longer ids push the next columns to the right. */
 const SUBSCRIPTION_WIDTH = 12;
-/** The URL shrinks to this before the line is cut. */
+/** The URL shrinks to this before the rest goes below. */
 const MIN_URL_WIDTH = 16;
 const GAP = "  ";
+const INDENT = "    ";
 
+/** One line where it has room; else the id of the subscription stays whole, and the rest stands below it. */
 export function formatDelivery(delivery: DeliveryView, screen: Screen): string {
   const { id, date, status, subscription, callbackUrl, attempts, durationMs, deadLetterId, error } = delivery;
   const answered = paint(screen, styleOf(status), String(status).padStart(STATUS_WIDTH));
@@ -21,13 +24,21 @@ export function formatDelivery(delivery: DeliveryView, screen: Screen): string {
     deadLetterId !== null ? "dead-lettered" : "",
     clean(error ?? ""),
   ].filter((text) => text !== "");
-  const begin = `${clean(date)}${GAP}${paint(screen, "dim", clean(id))}${GAP}`;
-  const left = (screen.width ?? Infinity) - widthOf(begin) - STATUS_WIDTH - GAP.length;
+  const begin = `${clean(date)}${GAP}${paint(screen, "dim", clean(id))}${GAP}${answered}`;
+  const width = screen.width ?? Infinity;
+  const left = width - widthOf(begin) - GAP.length;
   const who = name + " ".repeat(Math.max(0, SUBSCRIPTION_WIDTH - widthOf(name)));
-  const beside = widthOf([who, "", ...facts].join(GAP));
-  const url = cutTo(clean(callbackUrl), Math.max(left - beside, MIN_URL_WIDTH));
-  const line = cutTo([who, url, ...facts].join(GAP), Math.max(left, 1));
-  return `${begin}${answered}${GAP}${line}\n`;
+  const room = left - widthOf([who, "", ...facts].join(GAP));
+  const url = clean(callbackUrl);
+  if (room >= Math.min(MIN_URL_WIDTH, widthOf(url))) {
+    return `${[begin, who, cutTo(url, room), ...facts].join(GAP)}\n`;
+  }
+  const isBeside = widthOf(name) <= left;
+  const below = wrap([...(isBeside ? [] : [name]), ...facts, url].join(GAP), width - INDENT.length);
+  const lines = below.map(
+    (line) => `${INDENT}${cutTo(line.trimEnd(), Math.max(width - INDENT.length, 1))}\n`,
+  );
+  return `${begin}${isBeside ? GAP + name : ""}\n${lines.join("")}`;
 }
 
 function describeAttempts(count: number): string {

@@ -1,7 +1,7 @@
 // Formats rows as aligned columns that fit the terminal.
 //
-// Where they are too wide, columns of zeros go first, then the widest texts shrink, then optional columns go; what is wider
-// still is cut, but not what stands up to the last whole column: the terminal wraps that.
+// Where they are too wide, columns of zeros go first, then the widest texts shrink, then optional columns go. What is wider
+// still stands below its row, with the name of its column; only the first column is never moved there.
 
 import { clean } from "#lib/printable.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
@@ -20,7 +20,8 @@ export interface Column<T> {
 
 interface Note {
   readonly text: string;
-  readonly style: Style;
+  /** Null: as it is. */
+  readonly style: Style | null;
 }
 
 interface Filled<T> {
@@ -50,10 +51,10 @@ interface TableOptions<T> {
 /** A line of titles, and one for each row; a column in which nothing stands is left out. */
 export function formatTable<T>(rows: readonly T[], { columns, screen, noteOf }: TableOptions<T>): string {
   const width = screen.width ?? Infinity;
-  const filled = dropColumns(fill(rows, columns), width);
+  const all = dropColumns(fill(rows, columns), width);
+  const filled = all.slice(0, countFitting(all, width));
+  const below = all.slice(filled.length);
   const widths = shrink(filled, width);
-  const wholeEnd = filled.findLastIndex(({ column }) => column.isWhole === true) + 1;
-  const cutAt = Math.max(width, totalOf(widths.slice(0, wholeEnd)));
   const pad = (text: string, index: number) => {
     const width = widths[index] ?? 0;
     const cut = cutTo(text, width);
@@ -62,15 +63,33 @@ export function formatTable<T>(rows: readonly T[], { columns, screen, noteOf }: 
     return index === filled.length - 1 ? cut : cut + space;
   };
   const titles = filled.map(({ column }, index): Cell => ({ text: pad(column.title, index), style: "dim" }));
-  const lines = rows.map((row, at) =>
-    filled.map(({ column, texts }, index): Cell => {
+  const toRow = (cells: readonly Cell[]) => `${toLine(cells, screen)}\n`;
+  const written = rows.map((row, at) => {
+    const cells = filled.map(({ column, texts }, index): Cell => {
       return { text: pad(texts[at] ?? "", index), style: column.styleOf?.(row) ?? null };
-    }),
-  );
-  const notes = rows.map((row) => noteOf?.(row) ?? null);
-  const toRow = (cells: readonly Cell[]) => `${toLine(cells, { screen, cutAt })}\n`;
-  const written = lines.map((cells, at) => `${toRow(cells)}${toNote(notes[at] ?? null, screen)}`);
+    });
+    return [toRow(cells), toNote(listBelow(below, at), screen), toNote(noteOf?.(row) ?? null, screen)].join(
+      "",
+    );
+  });
   return [toRow(titles), ...written].join("");
+}
+
+/** How many columns have room beside the first one. */
+function countFitting<T>(filled: readonly Filled<T>[], width: number): number {
+  let count = filled.length;
+  while (count > 1 && totalOf(shrink(filled.slice(0, count), width)) > width) count -= 1;
+  return count;
+}
+
+/** `status 422, error: …`; null: nothing is left. */
+function listBelow<T>(below: readonly Filled<T>[], at: number): Note | null {
+  const parts = below.flatMap(({ column: { title, isNumber }, texts }) => {
+    const text = texts[at] ?? "";
+    if (text === "") return [];
+    return [isNumber === true ? `${title.toLowerCase()} ${text}` : `${title.toLowerCase()}: ${text}`];
+  });
+  return parts.length === 0 ? null : { text: parts.join(", "), style: null };
 }
 
 function fill<T>(rows: readonly T[], columns: readonly Column<T>[]): readonly Filled<T>[] {
@@ -117,12 +136,14 @@ function totalOf(widths: readonly number[]): number {
 
 function toNote(note: Note | null, screen: Screen): string {
   if (note === null) return "";
-  const lines = wrap(clean(note.text), (screen.width ?? Infinity) - INDENT.length);
-  return lines.map((line) => `${INDENT}${paint(screen, note.style, line)}\n`).join("");
+  const { text, style } = note;
+  const lines = wrap(clean(text), (screen.width ?? Infinity) - INDENT.length);
+  const toPainted = (line: string) => (style === null ? line : paint(screen, style, line));
+  return lines.map((line) => `${INDENT}${toPainted(line)}\n`).join("");
 }
 
-/** At spaces where it can be. */
-function wrap(text: string, width: number): readonly string[] {
+/** Breaks lines at spaces where it can. */
+export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {
@@ -135,19 +156,7 @@ function wrap(text: string, width: number): readonly string[] {
   return [...lines, line];
 }
 
-/** What does not fit is cut before it is painted, for a colour that is cut off never ends. */
-function toLine(
-  cells: readonly Cell[],
-  { screen, cutAt }: { readonly screen: Screen; readonly cutAt: number },
-): string {
-  let line = "";
-  let left = cutAt;
-  for (const [index, { text, style }] of cells.entries()) {
-    const gap = index === 0 ? "" : GAP;
-    if (left <= gap.length) break;
-    const cut = cutTo(text, left - gap.length);
-    line += gap + (style === null ? cut : paint(screen, style, cut));
-    left -= gap.length + widthOf(cut);
-  }
-  return line.trimEnd();
+function toLine(cells: readonly Cell[], screen: Screen): string {
+  const texts = cells.map(({ text, style }) => (style === null ? text : paint(screen, style, text)));
+  return texts.join(GAP).trimEnd();
 }

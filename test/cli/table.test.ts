@@ -37,14 +37,26 @@ test("formatTable() leaves out a column in which nothing stands", () => {
   expect(format([{ name: "a", count: 1, note: "" }])).toEqual(["NAME  COUNT", "a         1", ""]);
 });
 
-test("formatTable() cuts lines to the width of a terminal", () => {
+test("formatTable() writes below the row what has no room beside it, with the name of its column", () => {
   const rows = [{ name: "日本", count: 7, note: "a long reason" }];
   expect(format(rows, { width: 20, isColoured: false })).toEqual([
-    "NAME  COUNT  NOTE",
-    "日本      7  a long…",
+    "NAME  COUNT",
+    "日本      7",
+    "    note: a long",
+    "    reason",
     "",
   ]);
-  expect(format(rows, { width: 3, isColoured: false })).toEqual(["NA…", "日…", ""]);
+  expect(format(rows, { width: 3, isColoured: false })).toEqual([
+    "NAME",
+    "日本",
+    "    count",
+    "    7,",
+    "    note:",
+    "    a",
+    "    long",
+    "    reason",
+    "",
+  ]);
 });
 
 test("formatTable() shortens the widest texts, and all that stands beside them is still there", () => {
@@ -63,15 +75,17 @@ test("formatTable() leaves whole what somebody will copy", () => {
   const rows = [{ name: "i".repeat(40), count: 1, note: "w".repeat(50) }];
   const [, line] = formatTable(rows, { columns, screen: { width: 70, isColoured: false } }).split("\n");
   expect(line).toBe(`${"i".repeat(40)}      1  ${"w".repeat(20)}…`);
+  const narrow = formatTable(rows, { columns, screen: { width: 30, isColoured: false } }).split("\n");
+  expect(narrow).toEqual(["NAME", "i".repeat(40), "    count 1, note:", `    ${"w".repeat(50)}`, ""]);
 });
 
 test("formatTable() ends every colour, also of what it cuts", () => {
-  const [titles, line] = format([{ name: "a long name", count: 1, note: "" }], {
-    width: 6,
+  const [titles, line] = format([{ name: "a very long name", count: 1, note: "" }], {
+    width: 19,
     isColoured: true,
   });
-  expect(titles).toBe("\u001b[2mNAME …\u001b[22m");
-  expect(line).toBe("\u001b[31ma lon…\u001b[39m");
+  expect(titles).toBe("\u001b[2mNAME        \u001b[22m  \u001b[2mCOUNT\u001b[22m");
+  expect(line).toBe("\u001b[31ma very long…\u001b[39m      1");
 });
 
 test("formatTable() shows what a hostile cell holds, and does nothing of it", () => {
