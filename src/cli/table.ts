@@ -1,7 +1,7 @@
 // Formats rows as aligned columns that fit the terminal.
 //
 // Where they are too wide, columns of zeros go first, then the widest texts shrink, then optional columns go. What is wider
-// still stands below its row, with the name of its column; only the first column is never moved there.
+// still stands below its row, with the name of its column; the columns up to the last whole one stay, and the terminal wraps them.
 
 import { clean } from "#lib/printable.ts";
 import { cutTo, paint, type Screen, type Style, widthOf } from "./terminal.ts";
@@ -75,10 +75,11 @@ export function formatTable<T>(rows: readonly T[], { columns, screen, noteOf }: 
   return [toRow(titles), ...written].join("");
 }
 
-/** How many columns have room beside the first one. */
+/** How many columns have room; the first one and whole ones stay where they are: the terminal wraps them. */
 function countFitting<T>(filled: readonly Filled<T>[], width: number): number {
+  const least = Math.max(1, filled.findLastIndex(({ column }) => column.isWhole === true) + 1);
   let count = filled.length;
-  while (count > 1 && totalOf(shrink(filled.slice(0, count), width)) > width) count -= 1;
+  while (count > least && totalOf(shrink(filled.slice(0, count), width)) > width) count -= 1;
   return count;
 }
 
