@@ -34,11 +34,21 @@ export function formatDelivery(delivery: DeliveryView, screen: Screen): string {
     return `${[begin, who, cutTo(url, room), ...facts].join(GAP)}\n`;
   }
   const isBeside = widthOf(name) <= left;
-  const below = wrap([...(isBeside ? [] : [name]), ...facts, url].join(GAP), width - INDENT.length);
-  const lines = below.map(
-    (line) => `${INDENT}${cutTo(line.trimEnd(), Math.max(width - INDENT.length, 1))}\n`,
-  );
+  const below = fillLines([...(isBeside ? [] : [name]), ...facts, url], width - INDENT.length);
+  const lines = below.map((line) => `${INDENT}${cutTo(line, Math.max(width - INDENT.length, 1))}\n`);
   return `${begin}${isBeside ? GAP + name : ""}\n${lines.join("")}`;
+}
+
+/** As many texts on a line as it holds; only one that is longer than a line is broken, at its spaces. */
+function fillLines(texts: readonly string[], width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const text of texts) {
+    const last = lines.at(-1);
+    const longer = `${last ?? ""}${GAP}${text}`;
+    if (last !== undefined && widthOf(longer) <= width) lines[lines.length - 1] = longer;
+    else lines.push(...(widthOf(text) <= width ? [text] : wrap(text, width)));
+  }
+  return lines;
 }
 
 function describeAttempts(count: number): string {
