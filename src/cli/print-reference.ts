@@ -63,6 +63,11 @@ export async function runReference(
   if (print === undefined) {
     throw new RelayError("usage", `Cannot print ${format}: allowed are ${REFERENCE_FORMATS.join(", ")}`);
   }
-  io.stdout(await print(toEntries(program), section));
+  io.stdout(
+    await print(
+      toEntries(program).filter(({ path }) => path !== "complete"),
+      section,
+    ),
+  );
   return 0;
 }

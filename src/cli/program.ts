@@ -62,10 +62,12 @@ export function createProgram(options: ProgramOptions): Command {
   const remotes = addRemoteCommands(program, options);
   addServiceCommands(program, options);
   addPrintingCommands(program, options);
+  addCompletion(program, options);
   completeHelp(program, remotes);
   for (const command of program.commands) {
     const takesConfig = command.options.some(({ long }) => long === "--config");
-    if (takesConfig && command.commands.length === 0) refuseFile(command);
+    const isBare = command.commands.length === 0 && command.registeredArguments.length === 0;
+    if (takesConfig && isBare) refuseFile(command);
   }
   return program;
 }
@@ -254,6 +256,16 @@ function addRemoteCommands(
     remotes: REPLAY_COMMANDS,
   });
   return byCommand;
+}
+
+/** For the completions of shells; no help has it. */
+function addCompletion(program: Command, { io, env, stopping, finish }: ProgramOptions): void {
+  withConfig(program.command("complete", { hidden: true }).argument("<kind>"))
+    .option("--url <url>")
+    .action(async (kind: string, { config, url }: { config?: string; url?: string }) => {
+      const { runComplete } = await import("./complete.ts");
+      finish(await runComplete({ kind, named: config, url, env, stopping: stopping.signal }, io));
+    });
 }
 
 function addServiceCommands(program: Command, { io, finish }: ProgramOptions): void {

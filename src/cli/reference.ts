@@ -46,7 +46,9 @@ function listEntries(command: Described, path: string): readonly ReferenceEntry[
     description: description.call(command),
     usage: usage.call(command),
     options: options.map(toOption),
-    commands: commands.map((own) => ({ name: own.name(), description: own.description() })),
+    commands: commands
+      .filter((own) => own.name() !== "complete")
+      .map((own) => ({ name: own.name(), description: own.description() })),
   };
   const inner = commands.flatMap((own) => listEntries(own, `${path} ${own.name()}`.trim()));
   return [entry, ...inner];

@@ -35,7 +35,9 @@ async function type(...words: readonly string[]) {
   return { ...printed, failed };
 }
 
-const LEAVES = listLeaves(createForTest().program).filter((path) => path.at(-1) !== "help");
+const LEAVES = listLeaves(createForTest().program).filter(
+  (path) => !["help", "complete"].includes(path.at(-1) ?? ""),
+);
 
 test.each(LEAVES.map((path) => [path.join(" "), path] as const))(
   "the help of %s has exit codes, examples, and what --json prints",

@@ -15,6 +15,7 @@ async function reference(...args: readonly string[]): Promise<string> {
 /** What bash would offer after these words. */
 async function offers(words: readonly string[]): Promise<readonly string[]> {
   const script = `${await reference("bash")}
+relay() { echo "$2-1"; echo "other-2"; }
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
 COMP_CWORD=${words.length - 1}
 _relay
@@ -33,6 +34,24 @@ test.each([
   [["relay", "service", "install", "--d"], ["--dry-run"]],
   [["relay", "subscriptions", "show", "billing", "--conf"], ["--config"]],
   [["relay", "run", "--config", "/etc/passw"], ["/etc/passwd"]],
+  [["relay", "subs", "pause", "sub"], ["subscriptions-1"]],
+  [
+    ["relay", "subscriptions", "show", ""],
+    ["subscriptions-1", "other-2"],
+  ],
+  [["relay", "dlq", "show", "l"], ["letters-1"]],
+  [["relay", "dlq", "replays", "stop", "r"], ["replays-1"]],
+  [["relay", "dlq", "list", "--subscription", "sub"], ["subscriptions-1"]],
+  [
+    ["relay", "dlq", "list", "--reason", "ex"],
+    ["exception", "expression", "expired"],
+  ],
+  [
+    ["relay", "subs", "seek", "a", "--to", ""],
+    ["all", "new", "last"],
+  ],
+  [["relay", "status", "--host", "h"], ["hosts-1"]],
+  [["relay", "reference", "e"], ["errors"]],
 ])("bash offers after %j: %j", async (words, expected) => {
   const found = await offers(words);
   expect(found).toEqual(expect.arrayContaining([...expected]));
@@ -122,4 +141,46 @@ test("toFish() offers a command where it belongs, and files for what takes one",
   expect(text).toContain(
     "complete -c relay -n '__fish_seen_subcommand_from a; and __fish_seen_subcommand_from b' -s f -l file -r -F -d 'a file'",
   );
+});
+
+test.skipIf(Bun.which("zsh") === null)(
+  "zsh offers ids of the running relay, and words of a fixed list",
+  async () => {
+    const script = await reference("zsh");
+    const offered = (words: string) => {
+      const stubs = "compdef() { :; }; compadd() { shift; print -r -- $@ }; relay() { print -r -- $2-1 }";
+      const { stdout } = Bun.spawnSync([
+        "zsh",
+        "-fc",
+        `${stubs}\n${script}\nwords=(${words} ''); CURRENT=$#words; _relay`,
+      ]);
+      return stdout.toString().trim().split(/\s+/u);
+    };
+    expect(offered("relay subs pause")).toContain("subscriptions-1");
+    expect(offered("relay dlq list --reason")).toContain("rejected");
+  },
+);
+
+test.skipIf(Bun.which("fish") === null)(
+  "fish offers ids of the running relay, and words of a fixed list",
+  async () => {
+    const script = await reference("fish");
+    const offered = (line: string) => {
+      const stub = "function relay; echo $argv[2]-1; end";
+      const { stdout } = Bun.spawnSync([
+        "fish",
+        "--no-config",
+        "-c",
+        `${stub}\n${script}\ncomplete -C '${line}'`,
+      ]);
+      return stdout.toString();
+    };
+    expect(offered("relay subs pause ")).toMatch(/^subscriptions-1/mu);
+    expect(offered("relay dlq list --reason ")).toMatch(/^rejected\t/mu);
+  },
+);
+
+test("relay complete prints nothing, and no fault, where no relay runs", async () => {
+  const outcome = await runRelay(["complete", "subscriptions", "--config", "/nowhere/relay.config.json"]);
+  expect(outcome).toEqual({ exitCode: 0, stdout: "", stderr: "" });
 });
