@@ -158,7 +158,7 @@ const REQUEST_FAULTS: readonly Row[] = [
   ["Cannot keep the keys of dead letters", "as for the bucket: letters stay readable on this relay only"],
   ["Cannot read the keys of dead letters", "another `state.key` wrote them, or the bucket cannot be read"],
   [
-    "Cannot open the secrets of subscription NAME: …",
+    "Cannot decrypt the secrets of subscription NAME: …",
     "another `state.key` wrote them: set the same one on all relays",
   ],
   ["Dead-letter stream STREAM is full", "purge letters, or raise its limits: messages wait meanwhile"],
