@@ -47,7 +47,7 @@ function toTable(rows: readonly Row[]): string {
 }
 
 /** In characters. A key with a longer meaning gets a row of its own. */
-const SHORT_MEANING = 60;
+const SHORT_MEANING = 100;
 
 /** Consecutive keys of one object share a row if they have the same default and short meanings. */
 function gatherAlike(rows: readonly Row[]): Row[][] {

@@ -22,7 +22,7 @@ export function withConfigTables(text: string): string {
 /** Puts `content` between `<!-- name -->` and `<!-- /name -->`. Throws where they are missing. */
 export function replaceBetween(text: string, name: string, content: string): string {
   const [from, to] = findPart(text, name);
-  return `${text.slice(0, from)}\n${content}\n${text.slice(to)}`;
+  return `${text.slice(0, from)}\n${content}${text.slice(to)}`;
 }
 
 /** What is between them. */
