@@ -185,7 +185,10 @@ export function createDeliver(options: DeliverOptions): Deliver {
     }
     held.postponements = 0;
     const { action, report } = turn;
-    if (action.kind === "ack") settler.complete(held, onDelivered);
+    if (action.kind === "ack") {
+      settler.complete(held);
+      onDelivered();
+    }
     if (report !== null) observer.attempted(report);
     if (action.kind === "retry") return { kind: "retry", pause: action, failure: action.failure };
     return { kind: "ended", ending: await settle(held, action) };

@@ -28,11 +28,8 @@ interface StoreOptions {
 }
 
 export interface Settler {
-  /**
-   * Completes a message: acknowledges it, unless that is done, then remembers it in the guard. `onAcked`: what does not
-   * wait for the guard.
-   */
-  complete: (held: Held, onAcked?: () => void) => void;
+  /** Completes a message: acknowledges it, unless that is done, then remembers it in the guard. */
+  complete: (held: Held) => void;
   /**
    * Stores the dead letter of a message. While no endpoint takes it, tries again until `repeating` aborts, then returns the
    * last result. From `closing` on, tries at once and more often: time is limited. `trying` aborts a try in progress. Does
@@ -61,10 +58,9 @@ export function createSettler({ terms, turns, guard, logger, onBlocked }: Settle
   }
 
   return {
-    complete(held, onAcked) {
+    complete(held) {
       const { message, ack } = held.received;
       if (held.isRedeliverable) ack();
-      onAcked?.();
       guard.markDone(message);
     },
     async storeLetter(held, failure, { deadLetters, closing, repeating, trying }) {

@@ -130,7 +130,7 @@ test("in strict order one is sent at a time, the lowest first", async () => {
   expect(own.pipeline.stats()).toMatchObject({ held: 2, inFlight: 1, gathering: null });
 });
 
-test("the next one is sent before the one that was delivered is reported and remembered", async () => {
+test("the next one is sent before the one that was delivered is reported", async () => {
   const own = await setUpCurrent();
   own.deliver(1);
   own.deliver(2);
