@@ -61,6 +61,7 @@ test("GET lists by key, in pages", async () => {
         failureCause: "Callback answered 422",
         sequence: 1,
         messages: 2,
+        nextTryAt: null,
       },
     ],
     next: null,
