@@ -62,6 +62,14 @@ export function listWarnings(
         ...(isOrdered(qos) && !hasKey && typeof written === "number" && written > 1
           ? [{ path: limit, message: `it counts as 1 under ${qos} without an ordering.key` }]
           : []),
+        ...(qos === "AT_MOST_ONCE" && configuration.ordering !== undefined
+          ? [
+              {
+                path: ["entrypoints", index, "configuration", "ordering"],
+                message: `it does nothing under ${qos} yet`,
+              },
+            ]
+          : []),
         ...(qos === "AT_MOST_ONCE"
           ? [
               {

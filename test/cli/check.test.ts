@@ -232,6 +232,15 @@ test("runCheck() prints one JSON document about a sound file", async () => {
       },
       {
         ...NOWHERE,
+        level: "warning",
+        about: "config",
+        line: 1,
+        column: expect.any(Number),
+        path: "entrypoints[0].configuration.ordering",
+        message: "it does nothing under AT_MOST_ONCE yet",
+      },
+      {
+        ...NOWHERE,
         level: "note",
         about: "config",
         message: expect.stringContaining("subscriptions made by API do not get them"),
