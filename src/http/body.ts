@@ -5,6 +5,8 @@ import type { ServerContext } from "./caller.ts";
 import { type Problem, toFaultsProblem } from "./problem.ts";
 
 export const NOT_JSON: Problem = { status: 400, detail: "The body is not JSON" };
+/** Detail of a 422 whose `errors` name the faults. */
+export const BODY_FAULTS = "The body has faults";
 
 interface BodyLimits {
   readonly maxBytes: number;
@@ -53,6 +55,11 @@ export async function readJson(context: ServerContext): Promise<unknown> {
   } catch {
     return undefined;
   }
+}
+
+/** As `readJson`; an empty body is an empty object. */
+export async function readOptionalJson(context: ServerContext): Promise<unknown> {
+  return (await context.req.text()).trim() === "" ? {} : readJson(context);
 }
 
 type Parsed<T> =

@@ -4,7 +4,7 @@ import type { Hono } from "hono";
 import * as v from "valibot";
 import { draftTestSchema } from "#wire/draft.ts";
 import { testAnswerSchema } from "#wire/dry-run.ts";
-import { NOT_JSON, readJson } from "./body.ts";
+import { BODY_FAULTS, NOT_JSON, readJson } from "./body.ts";
 import type { ServerEnv } from "./caller.ts";
 import { toDryRunView, toSample } from "./dry-run.ts";
 import { toExchangeView } from "./exchange-view.ts";
@@ -38,7 +38,7 @@ export function addDraftTest(
     const body = await readJson(context);
     if (body === undefined) return refuse(NOT_JSON);
     const parsed = v.safeParse(draftTestSchema, body);
-    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, "The body has faults"));
+    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     const { subscription: definition, dryRun, ...asked } = parsed.output;
     if (Buffer.byteLength(asked.body ?? "") > MAX_TEST_BYTES) return refuse(TEST_TOO_LARGE);
     if (!slots.tests.take(context.get("tenant"), context.env.over)) return refuse(TOO_MANY_TESTS);

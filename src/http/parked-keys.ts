@@ -1,7 +1,7 @@
 // `/subscriptions/{id}/parked`: lists the parked keys of an ordered subscription, and resumes one.
 
 import type { Hono } from "hono";
-import * as v from "valibot";
+import type * as v from "valibot";
 import type { ParkedKey } from "#pipeline/lanes.ts";
 import {
   type ParkedKeyView,
@@ -10,18 +10,10 @@ import {
   parkedResumeSchema,
 } from "#wire/parked.ts";
 import { PAGE_PARAMETERS } from "#wire/query.ts";
-import { NOT_JSON, readJson } from "./body.ts";
-import type { ServerEnv } from "./caller.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { describe, json, type Operation } from "./operation.ts";
 import { pageOf } from "./page.ts";
-import { toFaultsProblem } from "./problem.ts";
-import {
-  isOperator,
-  NOT_FOUND,
-  NOT_OPERATOR,
-  type Reach,
-  type SubscriptionsOptions,
-} from "./subscription-reach.ts";
+import { NOT_FOUND, type Reach, type SubscriptionsOptions } from "./subscription-reach.ts";
 
 interface ParkedOptions extends Pick<SubscriptionsOptions, "registry"> {
   readonly reach: Reach;
@@ -58,7 +50,7 @@ const RESUME: Operation = {
 
 export function addParkedKeys(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, refuse } }: ParkedOptions,
+  { registry, reach: { find, refuse, answerBody } }: ParkedOptions,
 ): void {
   routes.get("/:id/parked", describe(LIST), (context) => {
     const found = find(context);
@@ -69,16 +61,12 @@ export function addParkedKeys(
     return context.json({ items: page.items.map(toView), next: page.next });
   });
 
-  routes.post("/:id/parked/resume", describe(RESUME), async (context) => {
-    const body = await readJson(context);
-    if (body === undefined) return refuse(NOT_JSON);
-    const found = find(context);
-    if (found === null) return refuse(NOT_FOUND);
-    if (!isOperator(context)) return refuse(NOT_OPERATOR);
-    const parsed = v.safeParse(parkedResumeSchema, body);
-    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, "The body has faults"));
-    const { key, skip } = parsed.output;
-    const outcome = await registry().resumeParked(found.subscription.id, { key, skip });
+  async function resume(
+    context: ServerContext,
+    id: string,
+    { key, skip }: v.InferOutput<typeof parkedResumeSchema>,
+  ): Promise<Response> {
+    const outcome = await registry().resumeParked(id, { key, skip });
     switch (outcome.kind) {
       case "resumed":
       case "asked": {
@@ -92,7 +80,13 @@ export function addParkedKeys(
       case "unavailable":
         return refuse({ status: 503, detail: `The active relay cannot be asked: ${outcome.reason}` });
     }
-  });
+  }
+
+  routes.post("/:id/parked/resume", describe(RESUME), (context) =>
+    answerBody(context, { schema: parkedResumeSchema, isForOperators: true }, (found, body) =>
+      resume(context, found.subscription.id, body),
+    ),
+  );
 }
 
 function toView({ key, since, cause, sequence, messages, nextTryAt }: ParkedKey): ParkedKeyView {

@@ -1,19 +1,19 @@
 // `/subscriptions/{id}/resend`: sends messages of the stream to a subscription once more, beside its position.
 
 import type { Hono } from "hono";
-import * as v from "valibot";
+import type * as v from "valibot";
 import { parseWebhookId } from "#delivery/message.ts";
 import { NO_FILTER, REPLAY_ALL, type Resend } from "#delivery/replay.ts";
+import type { Subscription } from "#delivery/subscription.ts";
 import type { Replays } from "#replays/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import { resendRequestSchema, startedReplaySchema } from "#wire/replay.ts";
-import { NOT_JSON, readJson } from "./body.ts";
-import type { ServerEnv } from "./caller.ts";
+import { BODY_FAULTS } from "./body.ts";
+import type { ServerContext, ServerEnv } from "./caller.ts";
 import { limitOf } from "./limit.ts";
 import { describe, json, type Operation } from "./operation.ts";
-import { toFaultsProblem } from "./problem.ts";
 import { startReplay } from "./replays.ts";
-import { NOT_FOUND, type Reach } from "./subscription-reach.ts";
+import type { Reach } from "./subscription-reach.ts";
 
 interface ResendOptions {
   readonly reach: Reach;
@@ -38,29 +38,22 @@ const RESEND: Operation = {
 export function addResend(routes: Hono<ServerEnv>, options: ResendOptions): void {
   const { reach, replays, findSubscription, entrypoint } = options;
 
-  routes.post("/:id/resend", describe(RESEND), async (context) => {
-    const body = await readJson(context);
-    if (body === undefined) return reach.refuse(NOT_JSON);
-    const found = reach.find(context);
-    if (found === null) return reach.refuse(NOT_FOUND);
-    const parsed = v.safeParse(resendRequestSchema, body);
-    if (!parsed.success) return reach.refuse(toFaultsProblem(422, parsed.issues, "The body has faults"));
-    const { id, source } = found.subscription;
-    const { rate = null, concurrency = null, dryRun, webhookId } = parsed.output;
+  function start(
+    context: ServerContext,
+    { id, source }: Subscription,
+    asked: v.InferOutput<typeof resendRequestSchema>,
+  ): Response | Promise<Response> {
+    const { rate = null, concurrency = null, dryRun, webhookId } = asked;
     if (webhookId !== undefined && parseWebhookId(webhookId)?.stream !== source.stream) {
       const message = `allowed: the webhook-id of a message of the stream ${source.stream}`;
-      return reach.refuse({
-        status: 422,
-        detail: "The body has faults",
-        errors: [{ path: "webhookId", message }],
-      });
+      return reach.refuse({ status: 422, detail: BODY_FAULTS, errors: [{ path: "webhookId", message }] });
     }
     return startReplay(context, {
       replays: replays(),
       request: {
         ...REPLAY_ALL,
         filter: { ...NO_FILTER, subscription: [id] },
-        resend: toResend(id, parsed.output),
+        resend: toResend(id, asked),
         rate,
         concurrency,
         dryRun,
@@ -69,7 +62,13 @@ export function addResend(routes: Hono<ServerEnv>, options: ResendOptions): void
       target: findSubscription(id),
       path: context.req.path.replace(/\/subscriptions\/[^/]+\/resend\/?$/u, "/replays"),
     });
-  });
+  }
+
+  routes.post("/:id/resend", describe(RESEND), (context) =>
+    reach.answerBody(context, { schema: resendRequestSchema }, (found, asked) =>
+      start(context, found.subscription, asked),
+    ),
+  );
 }
 
 function toResend(subscription: string, given: v.InferOutput<typeof resendRequestSchema>): Resend {

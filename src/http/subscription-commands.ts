@@ -17,7 +17,7 @@ import {
   seekSchema,
   subscriptionViewSchema,
 } from "#wire/subscription.ts";
-import { NOT_JSON, readJson } from "./body.ts";
+import { BODY_FAULTS } from "./body.ts";
 import type { ServerContext, ServerEnv } from "./caller.ts";
 import { asksForDryRun, toDryRunMessage, toDryRunView } from "./dry-run.ts";
 import { toExchangeView } from "./exchange-view.ts";
@@ -41,7 +41,6 @@ interface CommandsOptions extends Pick<
 
 /** Time limit for a seek, which waits for requests in flight. */
 const SEEK_MS = 30_000;
-const BODY_FAULTS = "The body has faults";
 export const MAX_TEST_BYTES = 65_536;
 
 const ONE = { id: "Id of the subscription" };
@@ -135,7 +134,14 @@ const TEST: Operation = {
 
 export function addSubscriptionCommands(
   routes: Hono<ServerEnv>,
-  { registry, reach: { find, view, refuse }, lastSequenceOf, previewSeek, messageAt, slots }: CommandsOptions,
+  {
+    registry,
+    reach: { find, view, refuse, answerBody },
+    lastSequenceOf,
+    previewSeek,
+    messageAt,
+    slots,
+  }: CommandsOptions,
 ): void {
   /** A RelayError becomes a problem; any other error is a bug. */
   async function refuseFault(answer: () => Response | Promise<Response>): Promise<Response> {
@@ -163,36 +169,28 @@ export function addSubscriptionCommands(
     });
   }
 
-  routes.post("/:id/resume", describe(RESUME), async (context) => {
-    const body = await readOptionalJson(context);
-    if (body === undefined) return refuse(NOT_JSON);
-    const found = find(context);
-    if (found === null) return refuse(NOT_FOUND);
-    if (!isOperator(context)) return refuse(NOT_OPERATOR);
-    const parsed = v.safeParse(resumeBodySchema, body);
-    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
-    const { skip } = parsed.output;
-    return refuseFault(() => command(context, found, { kind: "resume", skip }));
-  });
+  routes.post("/:id/resume", describe(RESUME), (context) =>
+    answerBody(
+      context,
+      { schema: resumeBodySchema, mayBeEmpty: true, isForOperators: true },
+      (found, { skip }) => refuseFault(() => command(context, found, { kind: "resume", skip })),
+    ),
+  );
 
   /** Checks what a seek and its preview have in common. */
-  async function withSeek(
+  function withSeek(
     context: ServerContext,
     answer: (found: Registered, start: DeliverPolicy) => Promise<Response>,
   ): Promise<Response> {
-    const body = await readJson(context);
-    if (body === undefined) return refuse(NOT_JSON);
-    const found = find(context);
-    if (found === null) return refuse(NOT_FOUND);
-    const parsed = v.safeParse(seekSchema, body);
-    if (!parsed.success) return refuse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
-    const start = toDeliverPolicy(parsed.output);
-    return refuseFault(async () => {
-      const lastSequence = await lastSequenceOf(found.subscription);
-      const fault = findSeekFault(start, { lastSequence, now: new Date() });
-      if (fault !== null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [fault] });
-      return answer(found, start);
-    });
+    return answerBody(context, { schema: seekSchema }, (found, target) =>
+      refuseFault(async () => {
+        const start = toDeliverPolicy(target);
+        const lastSequence = await lastSequenceOf(found.subscription);
+        const fault = findSeekFault(start, { lastSequence, now: new Date() });
+        if (fault !== null) return refuse({ status: 422, detail: BODY_FAULTS, errors: [fault] });
+        return answer(found, start);
+      }),
+    );
   }
 
   routes.post("/:id/seek", describe(SEEK), (context) =>
@@ -261,10 +259,6 @@ async function endsInTime(move: Promise<void>): Promise<void> {
 }
 
 /** An empty body is `{}`; undefined: it cannot be read. */
-async function readOptionalJson(context: ServerContext): Promise<unknown> {
-  return (await context.req.text()).trim() === "" ? {} : readJson(context);
-}
-
 function toDeliverPolicy(target: v.InferOutput<typeof seekSchema>): DeliverPolicy {
   if ("to" in target) return { kind: target.to };
   if ("sequence" in target) return { kind: "start-sequence", sequence: target.sequence };

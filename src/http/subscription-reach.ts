@@ -1,14 +1,16 @@
 // Limits a request to the subscriptions that it may see: by the entrypoint of its route and the application of its caller.
 
+import * as v from "valibot";
 import { withoutExcerpt } from "#delivery/outcome.ts";
 import type { SeekPreview } from "#consumer/seek-preview.ts";
 import type { DeliverPolicy, Subscription } from "#delivery/subscription.ts";
 import type { Message } from "#delivery/message.ts";
 import type { SubscriptionView } from "#wire/subscription.ts";
+import { BODY_FAULTS, NOT_JSON, readJson, readOptionalJson } from "./body.ts";
 import type { ServerContext } from "./caller.ts";
 import { isWithinLimit, limitOf, maySeeAnswers } from "./limit.ts";
 import type { Activity } from "./activity.ts";
-import { type Problem, toProblemResponse } from "./problem.ts";
+import { type Problem, toFaultsProblem, toProblemResponse } from "./problem.ts";
 import type { Replays } from "#replays/replays.ts";
 import type { RunningSubscription } from "#runtime/running.ts";
 import type { ServerSlots } from "./slots.ts";
@@ -41,7 +43,19 @@ export interface Reach {
   readonly isEverything: (context: ServerContext) => boolean;
   readonly view: (context: ServerContext, registered: Registered) => SubscriptionView;
   readonly refuse: (problem: Problem) => Response;
+  /** Answers what a body asks of the subscription that the address names, or refuses it. */
+  readonly answerBody: <S extends v.GenericSchema>(
+    context: ServerContext,
+    asked: AskedBody<S>,
+    answer: (found: Registered, body: v.InferOutput<S>) => Response | Promise<Response>,
+  ) => Promise<Response>;
   readonly writeOptions: (context: ServerContext) => WriteOptions;
+}
+
+interface AskedBody<S> {
+  readonly schema: S;
+  readonly mayBeEmpty?: boolean;
+  readonly isForOperators?: boolean;
 }
 
 export const NOT_FOUND: Problem = { status: 404, detail: "There is no such subscription" };
@@ -66,14 +80,27 @@ export function createReach({ registry, lagOf, activity, entrypoint }: Subscript
     return isWithinLimit(limitOf(context, entrypoint), subscription);
   }
 
+  function find(context: ServerContext): Registered | null {
+    const found = registry().find(context.req.param("id") ?? "");
+    return found !== null && isInReach(context, found) ? found : null;
+  }
+
   return {
     list: (context) =>
       registry()
         .list()
         .filter((registered) => isInReach(context, registered)),
-    find(context) {
-      const found = registry().find(context.req.param("id") ?? "");
-      return found !== null && isInReach(context, found) ? found : null;
+    find,
+    async answerBody(context, { schema, mayBeEmpty = false, isForOperators = false }, answer) {
+      const body = await (mayBeEmpty ? readOptionalJson(context) : readJson(context));
+      if (body === undefined) return toProblemResponse(NOT_JSON);
+      const found = find(context);
+      if (found === null) return toProblemResponse(NOT_FOUND);
+      if (isForOperators && !isOperator(context)) return toProblemResponse(NOT_OPERATOR);
+      const parsed = v.safeParse(schema, body);
+      return parsed.success
+        ? answer(found, parsed.output)
+        : toProblemResponse(toFaultsProblem(422, parsed.issues, BODY_FAULTS));
     },
     isEverything: (context) => entrypoint === null && context.get("access").kind === "all",
     view(context, registered) {

@@ -5,8 +5,7 @@ import { Hono } from "hono";
 import type { Access } from "#http/access.ts";
 import type { ServerEnv } from "#http/caller.ts";
 import { addParkedKeys } from "#http/parked-keys.ts";
-import { toProblemResponse } from "#http/problem.ts";
-import type { Reach, SubscriptionsOptions } from "#http/subscription-reach.ts";
+import { createReach, type SubscriptionsOptions } from "#http/subscription-reach.ts";
 import type { ResumeOutcome } from "#runtime/parked-keys.ts";
 import { toSubscription } from "../support/subscription.ts";
 
@@ -24,22 +23,22 @@ const ALL: Access = { kind: "all" };
 
 function createRoutes({ access = ALL, outcome = DONE } = {}) {
   const requests: unknown[] = [];
+  const registered = { subscription: toSubscription({ application: "shop" }) };
   const registry = {
+    find: (id: string) => (id === "billing" ? registered : null),
     parked: () => PARKED,
     resumeParked(_id: string, request: object) {
       requests.push(request);
       return Promise.resolve(outcome);
     },
   } as unknown as ReturnType<SubscriptionsOptions["registry"]>;
-  const registered = { subscription: toSubscription() } as ReturnType<Reach["find"]>;
-  const find: Reach["find"] = (context) => (context.req.param("id") === "billing" ? registered : null);
   const routes = new Hono<ServerEnv>();
   routes.use(async (context, next) => {
     context.set("access", access);
     await next();
   });
-  const reach = { find, refuse: toProblemResponse } as Reach;
-  addParkedKeys(routes, { registry: () => registry, reach });
+  const options = { registry: () => registry, entrypoint: null } as SubscriptionsOptions;
+  addParkedKeys(routes, { registry: () => registry, reach: createReach(options) });
   const call = async (path: string, body?: string) => {
     const init =
       body === undefined ? {} : { method: "POST", body, headers: { "content-type": "application/json" } };
