@@ -86,7 +86,7 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     json: `${answerOf("POST /api/reload")}; if it was refused: { "kind": "refused", "report" }`,
     exit: {
       0: "the new config runs",
-      1: "it was refused, and the one before goes on; or no relay is running",
+      1: "Relay refused the config and keeps the one before, or no relay is running",
     },
   },
   fleet: {

@@ -27,8 +27,7 @@ const CONNECTION_FAULTS: readonly NatsFault[] = [
   {
     said: /^'?authorization violation'?$/iu,
     words: "it does not accept the credentials",
-    advice:
-      "`nats.auth`: a server that lets nobody in without credentials says the same where there are none",
+    advice: "check `nats.auth`; a server that demands credentials says the same if there are none",
   },
   {
     said: /^'?(?:user|account) authentication (?:expired|revoked)'?$/iu,

@@ -594,7 +594,7 @@ describe("build() with a trace", () => {
     ]);
   });
 
-  test("build() without a trace sends the message's as any other header", () => {
+  test("build() without a trace passes on the traceparent of the message like any other header", () => {
     const expected = ["TraceParent: 00-old", "Tracestate: b=2", "baggage: c=3"];
     expect(sent({ message: { headers: OLD } }, {})).toEqual(expected);
     expect(sent({}, { parts: PARTS })).toEqual(expected);

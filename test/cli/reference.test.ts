@@ -143,42 +143,36 @@ test("toFish() offers a command where it belongs, and files for what takes one",
   );
 });
 
-test.skipIf(Bun.which("zsh") === null)(
-  "zsh offers ids of the running relay, and words of a fixed list",
-  async () => {
-    const script = await reference("zsh");
-    const offered = (words: string) => {
-      const stubs = "compdef() { :; }; compadd() { shift; print -r -- $@ }; relay() { print -r -- $2-1 }";
-      const { stdout } = Bun.spawnSync([
-        "zsh",
-        "-fc",
-        `${stubs}\n${script}\nwords=(${words} ''); CURRENT=$#words; _relay`,
-      ]);
-      return stdout.toString().trim().split(/\s+/u);
-    };
-    expect(offered("relay subs pause")).toContain("subscriptions-1");
-    expect(offered("relay dlq list --reason")).toContain("rejected");
-  },
-);
+test("zsh offers ids of the running relay, and words of a fixed list", async () => {
+  const script = await reference("zsh");
+  const offered = (words: string) => {
+    const stubs = "compdef() { :; }; compadd() { shift; print -r -- $@ }; relay() { print -r -- $2-1 }";
+    const { stdout } = Bun.spawnSync([
+      "zsh",
+      "-fc",
+      `${stubs}\n${script}\nwords=(${words} ''); CURRENT=$#words; _relay`,
+    ]);
+    return stdout.toString().trim().split(/\s+/u);
+  };
+  expect(offered("relay subs pause")).toContain("subscriptions-1");
+  expect(offered("relay dlq list --reason")).toContain("rejected");
+});
 
-test.skipIf(Bun.which("fish") === null)(
-  "fish offers ids of the running relay, and words of a fixed list",
-  async () => {
-    const script = await reference("fish");
-    const offered = (line: string) => {
-      const stub = "function relay; echo $argv[2]-1; end";
-      const { stdout } = Bun.spawnSync([
-        "fish",
-        "--no-config",
-        "-c",
-        `${stub}\n${script}\ncomplete -C '${line}'`,
-      ]);
-      return stdout.toString();
-    };
-    expect(offered("relay subs pause ")).toMatch(/^subscriptions-1/mu);
-    expect(offered("relay dlq list --reason ")).toMatch(/^rejected\t/mu);
-  },
-);
+test("fish offers ids of the running relay, and words of a fixed list", async () => {
+  const script = await reference("fish");
+  const offered = (line: string) => {
+    const stub = "function relay; echo $argv[2]-1; end";
+    const { stdout } = Bun.spawnSync([
+      "fish",
+      "--no-config",
+      "-c",
+      `${stub}\n${script}\ncomplete -C '${line}'`,
+    ]);
+    return stdout.toString();
+  };
+  expect(offered("relay subs pause ")).toMatch(/^subscriptions-1/mu);
+  expect(offered("relay dlq list --reason ")).toMatch(/^rejected\t/mu);
+});
 
 test("relay complete prints nothing, and no fault, where no relay runs", async () => {
   const outcome = await runRelay(["complete", "subscriptions", "--config", "/nowhere/relay.config.json"]);
