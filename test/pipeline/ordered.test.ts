@@ -1,18 +1,19 @@
 // An ordered pipeline sends from its window: in order, by key, and only while it holds all that the server has given out.
 
-import { afterEach, beforeEach, expect, jest, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { Message } from "#delivery/message.ts";
 import type { Ordering, OrderKey } from "#delivery/ordering.ts";
 import type { Qos } from "#delivery/policy.ts";
 import { concurrencyOf } from "#delivery/subscription.ts";
 import type { Settled } from "#pipeline/observer.ts";
-import { createPipeline, type Pipeline, type PumpHandlers } from "#pipeline/pipeline.ts";
+import { createPipeline, type PumpHandlers } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import type { ConsumerCount } from "#pipeline/window.ts";
 import { createRecordingLogger } from "../support/nats.ts";
 import {
   BROKEN,
+  closePipelines,
   createMemoryGuard,
   OK,
   runReady,
@@ -24,17 +25,7 @@ import {
 } from "../support/scripted-parts.ts";
 import { toCallbackSettings, toSubscription } from "../support/subscription.ts";
 
-let opened: Pipeline[] = [];
-
-beforeEach(() => void jest.useFakeTimers());
-afterEach(async () => {
-  for (const pipeline of opened) void pipeline.close({ graceMs: 0 }); // Never rejects.
-  opened = [];
-  await turnClock(4000, 1000);
-  const left = jest.getTimerCount();
-  jest.useRealTimers();
-  expect(left).toBe(0);
-});
+const willClose = closePipelines();
 
 const RETRY = { kind: "linear", maxAttempts: 3, initialDelayMs: 1000, maxDelayMs: 1000 } as const;
 
@@ -82,7 +73,7 @@ function setUp({ qos = "AT_LEAST_ONCE", key = { kind: "none" }, places = 3, ...w
     onExpired: () => void told.push("expired"),
     onRecovered: () => void told.push("recovered"),
   });
-  opened.push(pipeline);
+  willClose(pipeline);
   let handlers: PumpHandlers | null = null;
   let pump: ScriptedPump | null = null;
   pipeline.pull((given) => {

@@ -1,18 +1,19 @@
 // Each transition of the pipeline: from being received to being settled, and its end, beside callbacks and dead-letter endpoints
 // that answer when the test says so, or never.
 
-import { afterEach, beforeEach, expect, jest, test } from "bun:test";
+import { expect, jest, test } from "bun:test";
 import type { Message } from "#delivery/message.ts";
 import type { Qos } from "#delivery/policy.ts";
 import type { Subscription } from "#delivery/subscription.ts";
 import type { Guard } from "#pipeline/guard.ts";
 import type { Settled } from "#pipeline/observer.ts";
-import { createPipeline, type Pipeline } from "#pipeline/pipeline.ts";
+import { createPipeline } from "#pipeline/pipeline.ts";
 import { createTerms } from "#pipeline/terms.ts";
 import { createTurns } from "#pipeline/turns.ts";
 import { createRecordingLogger } from "../support/nats.ts";
 import {
   BROKEN,
+  closePipelines,
   createMemoryGuard,
   NO_ANSWER,
   OK,
@@ -27,17 +28,7 @@ import {
 } from "../support/scripted-parts.ts";
 import { toSubscription } from "../support/subscription.ts";
 
-let opened: Pipeline[] = [];
-
-beforeEach(() => void jest.useFakeTimers());
-afterEach(async () => {
-  for (const pipeline of opened) void pipeline.close({ graceMs: 0 }); // Never rejects.
-  opened = [];
-  await turnClock(4000, 1000);
-  const left = jest.getTimerCount();
-  jest.useRealTimers();
-  expect(left).toBe(0);
-});
+const willClose = closePipelines();
 
 const RETRY = { kind: "linear", maxAttempts: 3, initialDelayMs: 1000, maxDelayMs: 1000 } as const;
 const ALL_QOS = ["NONE", "AUTO", "AT_MOST_ONCE", "AT_LEAST_ONCE"] as const;
@@ -83,7 +74,7 @@ function setUp({ qos = "AUTO", places = 5, hasLetters = false, isProbe = false, 
     onExpired: () => void told.push("expired"),
     onRecovered: () => void told.push("recovered"),
   });
-  opened.push(pipeline);
+  willClose(pipeline);
   const pull = () => {
     let pump: ScriptedPump | null = null;
     pipeline.pull((handlers) => (pump = scriptPump(handlers, { answers })));

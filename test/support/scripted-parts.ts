@@ -1,7 +1,7 @@
 // What pipelines and subscriptions are made of, as a test says: callbacks and dead-letter endpoints that answer when they are told
 // to, or never; pumps that deliver what they are given; a guard in memory; a clock that the test turns.
 
-import { jest } from "bun:test";
+import { afterEach, beforeEach, expect, jest } from "bun:test";
 import type { Exchange } from "#delivery/exchange.ts";
 import type { Callback } from "#callback/client.ts";
 import type { Pump } from "#consumer/pump.ts";
@@ -12,7 +12,7 @@ import type { Exception, Outcome } from "#delivery/outcome.ts";
 import { createMask } from "#lib/mask.ts";
 import type { DeadLetters, StoreResult } from "#letters/store.ts";
 import type { Guard } from "#pipeline/guard.ts";
-import type { PumpHandlers } from "#pipeline/pipeline.ts";
+import type { Pipeline, PumpHandlers } from "#pipeline/pipeline.ts";
 
 export const OK: Outcome = { kind: "delivered", status: 200 };
 export const BROKEN: Outcome = { kind: "server-error", status: 500, retryAfterMs: null };
@@ -256,4 +256,22 @@ export function toReceived(
     bytes: 0,
     consumerSequence: sequence,
   };
+}
+
+/**
+ * The clock of each test of the file is turned by hand. Returns what a test tells of each pipeline that it opens: after the test
+ * all of them are closed, and no timer may be left.
+ */
+export function closePipelines(): (pipeline: Pipeline) => void {
+  let opened: Pipeline[] = [];
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(async () => {
+    for (const pipeline of opened) void pipeline.close({ graceMs: 0 }); // Never rejects.
+    opened = [];
+    await turnClock(4000, 1000);
+    const left = jest.getTimerCount();
+    jest.useRealTimers();
+    expect(left).toBe(0);
+  });
+  return (pipeline) => opened.push(pipeline);
 }
