@@ -48,7 +48,7 @@ test("relay fleet, --host and --hosts ask relays over NATS, and publish puts the
     runRelay([...words, "--config", config], { env: { HOST_NAME: "laptop" } });
   const fleet = await eventually(async () => {
     const { exitCode, stdout } = await run("fleet", "--json");
-    return exitCode === 0 && stdout.includes("edge-2") ? stdout : undefined;
+    return exitCode === 0 && ["edge-1", "edge-2"].every((host) => stdout.includes(host)) ? stdout : undefined;
   });
   const { items } = JSON.parse(fleet) as { items: { host: string }[] };
   expect(items.map(({ host }) => host)).toEqual(["edge-1", "edge-2"]);

@@ -90,13 +90,18 @@ test("tests that hang cost their own tenant's, before and after a reload, and no
 test("event streams of one tenant leave some to others, and are free again when they end", async () => {
   await using setup = await setUp();
   const leaving = new AbortController();
+  /** The collector would end the stream of a response that nobody holds. */
+  const followed: Response[] = [];
   const follow = async (sub: string) => {
     const headers = await setup.headersOf(sub, "relay:read");
-    return (await fetch(`${setup.url}/api/deliveries/stream`, { headers, signal: leaving.signal })).status;
+    const response = await fetch(`${setup.url}/api/deliveries/stream`, { headers, signal: leaving.signal });
+    followed.push(response);
+    return response.status;
   };
   const statuses = await Promise.all(Array.from({ length: 40 }, () => follow("shop")));
   expect([200, 429].map((status) => statuses.filter((other) => other === status).length)).toEqual([25, 15]);
   expect(await follow("desk")).toBe(200);
+  expect(followed).toHaveLength(41);
   leaving.abort();
   const shop = await setup.as("shop", "relay:read");
   await eventually(async () => (await shop("GET", "/api/deliveries/export")).status === 200);
